@@ -1,0 +1,1 @@
+//! Experiment cells, journal, statistics, published numbers, verdicts, reports.

@@ -1,0 +1,1 @@
+//! The wgpu executor: devices, buffers, pipelines, clocks.

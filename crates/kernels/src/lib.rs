@@ -1,0 +1,1 @@
+//! The compute kernels, each with its cost and its CPU twin.

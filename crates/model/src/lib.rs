@@ -1,0 +1,1 @@
+//! Transformer forward pass with KV cache, over any executor.

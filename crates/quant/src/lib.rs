@@ -1,0 +1,1 @@
+//! Number formats of language-model weights: layout, decode, encode.

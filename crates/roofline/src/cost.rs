@@ -1,0 +1,71 @@
+//! What a piece of device work costs: unique bytes by role, floating-point operations and launches.
+
+use serde::{Deserialize, Serialize};
+use std::ops::{Add, AddAssign};
+
+/// Bytes and operations of one launch, or the sum over many.
+///
+/// Bytes are *unique* bytes: a value that every workgroup reads again counts once, because the question the
+/// roofline answers is what memory must deliver at least. Operations count a multiply-add as two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Bytes of model weights read.
+    pub weights: u64,
+    /// Bytes of the key/value cache read.
+    pub kv_read: u64,
+    /// Bytes of the key/value cache written.
+    pub kv_write: u64,
+    /// Bytes of activations and scratch read.
+    pub act_read: u64,
+    /// Bytes of activations and scratch written.
+    pub act_write: u64,
+    /// Floating-point operations (a multiply-add is two).
+    pub flops: u64,
+    /// Kernel launches.
+    pub launches: u64,
+}
+
+impl Cost {
+    /// No work at all.
+    pub const ZERO: Self =
+        Self { weights: 0, kv_read: 0, kv_write: 0, act_read: 0, act_write: 0, flops: 0, launches: 0 };
+
+    /// All bytes moved, read and written.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.weights + self.kv_read + self.kv_write + self.act_read + self.act_write
+    }
+
+    /// Operational intensity in FLOP/byte (Williams, Waterman, Patterson 2009); `None` where nothing moves.
+    #[must_use]
+    pub fn intensity(&self) -> Option<f64> {
+        (self.bytes() > 0).then(|| self.flops as f64 / self.bytes() as f64)
+    }
+}
+
+impl Add for Cost {
+    type Output = Self;
+    fn add(self, o: Self) -> Self {
+        Self {
+            weights: self.weights + o.weights,
+            kv_read: self.kv_read + o.kv_read,
+            kv_write: self.kv_write + o.kv_write,
+            act_read: self.act_read + o.act_read,
+            act_write: self.act_write + o.act_write,
+            flops: self.flops + o.flops,
+            launches: self.launches + o.launches,
+        }
+    }
+}
+
+impl AddAssign for Cost {
+    fn add_assign(&mut self, o: Self) {
+        *self = *self + o;
+    }
+}
+
+impl std::iter::Sum for Cost {
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(Self::ZERO, Add::add)
+    }
+}

@@ -1,0 +1,1 @@
+//! Sampling and speculative decoding over an abstract language model.

@@ -1,0 +1,1 @@
+//! GGUF and safetensors checkpoints over mmap, random-weight checkpoints, GGUF writer.

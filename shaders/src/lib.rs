@@ -1,0 +1,1 @@
+//! WGSL text of every kernel, number format and reduction.

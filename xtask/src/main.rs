@@ -1,0 +1,3 @@
+//! Builds `ridgeline` and forwards to it.
+
+fn main() {}
