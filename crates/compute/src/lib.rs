@@ -1,1 +1,33 @@
-//! What a kernel is: bindings, templates, recordings, executors.
+//! What a kernel *is*, independent of any device.
+//!
+//! A kernel declares its bindings once ([`kernel!`](crate::kernel!)); the same declaration yields the Rust
+//! parameter block, the named arguments, the CPU twin's views and the WGSL header. A [`Recording`] is a list of
+//! launches with three readers: a device runs it, [`Cpu`] runs the CPU twins, and [`Recording::cost`] adds up what
+//! it must move and compute before anything runs.
+
+mod buffer;
+mod caps;
+mod cpu;
+mod erased;
+mod error;
+mod executor;
+mod kernel;
+mod macros;
+mod recording;
+mod sample;
+mod template;
+pub mod wgsl;
+
+pub use buffer::{Buffer, BufferId, Role, Slice};
+pub use caps::Caps;
+pub use cpu::Cpu;
+pub use erased::{AnyKernel, DynKernel};
+pub use error::Error;
+pub use executor::{Executor, Outcome, Timing};
+pub use kernel::{Access, Bindings, Defines, HostBuf, Kernel, SlotInfo};
+pub use recording::{Recording, Region, Step, fold_grid};
+pub use sample::{Sample, Sampler};
+pub use template::{Linker, Rendered};
+
+#[doc(hidden)]
+pub use bytemuck;

@@ -1,0 +1,48 @@
+//! What a device can do, as far as the choice of a kernel variant depends on it.
+
+/// Capabilities and limits of an executor. Sizes in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caps {
+    /// Smallest and largest subgroup size, where subgroup operations exist.
+    pub subgroup: Option<(u32, u32)>,
+    /// 16-bit floats in shaders (`enable f16`).
+    pub f16: bool,
+    /// Largest storage binding.
+    pub max_binding: u64,
+    /// Largest buffer.
+    pub max_buffer: u64,
+    /// Workgroup memory.
+    pub max_workgroup_memory: u32,
+    /// Invocations per workgroup.
+    pub max_invocations: u32,
+    /// Workgroups per grid dimension.
+    pub max_groups: u32,
+    /// Storage bindings per shader stage.
+    pub max_slots: u32,
+    /// Bytes of immediate data.
+    pub max_immediates: u32,
+}
+
+impl Caps {
+    /// The defaults every WebGPU device offers, plus the 128 bytes of immediates that Vulkan guarantees.
+    #[must_use]
+    pub const fn webgpu() -> Self {
+        Self {
+            subgroup: None,
+            f16: false,
+            max_binding: 128 << 20,
+            max_buffer: 256 << 20,
+            max_workgroup_memory: 16 << 10,
+            max_invocations: 256,
+            max_groups: 65_535,
+            max_slots: 8,
+            max_immediates: 128,
+        }
+    }
+
+    /// Everything any variant asks for, within WebGPU's default sizes: what tests enumerate variants with.
+    #[must_use]
+    pub const fn everything() -> Self {
+        Self { subgroup: Some((4, 128)), f16: true, ..Self::webgpu() }
+    }
+}

@@ -1,0 +1,118 @@
+//! The CPU executor: runs every kernel's twin. Right and slow; it is the oracle, and the whole model without a GPU.
+
+use crate::{
+    Access, AnyKernel, Buffer, BufferId, Caps, Error, Executor, HostBuf, Outcome, Recording, Role, Slice,
+};
+use std::collections::HashMap;
+
+/// Buffers in host memory, kernels by their twins.
+#[derive(Debug)]
+pub struct Cpu {
+    caps: Caps,
+    buffers: HashMap<BufferId, (Buffer, Vec<u32>)>,
+}
+
+impl Default for Cpu {
+    fn default() -> Self {
+        Self::new(Caps::webgpu())
+    }
+}
+
+impl Cpu {
+    /// An executor that claims the given capabilities, so that tests can make it choose any variant.
+    #[must_use]
+    pub fn new(caps: Caps) -> Self {
+        Self { caps, buffers: HashMap::new() }
+    }
+
+    /// Frees buffers whose handles are gone.
+    fn sweep(&mut self) {
+        self.buffers.retain(|_, (handle, _)| !handle.is_last());
+    }
+
+    fn words(&self, at: Slice) -> Result<&[u32], Error> {
+        let (_, words) = self.buffers.get(&at.id).ok_or(Error::UnknownBuffer { id: at.id })?;
+        Ok(&words[range(at)])
+    }
+
+    fn step(&mut self, recording: &Recording, step: &crate::Step) -> Result<(), Error> {
+        let kernel = recording.kernel(step);
+        let slices = recording.slices(step);
+        let written = |i: usize| kernel.slots()[i].access != Access::Read;
+        let mut taken = HashMap::new();
+        for (i, slice) in slices.iter().enumerate().filter(|(i, _)| written(*i)) {
+            let (_, words) = self.buffers.get_mut(&slice.id).ok_or(Error::UnknownBuffer { id: slice.id })?;
+            taken.insert(i, std::mem::take(words));
+        }
+        let mut bufs = Vec::with_capacity(slices.len());
+        let mut owned: Vec<_> = taken.iter_mut().collect();
+        owned.sort_by_key(|(i, _)| **i);
+        let mut owned = owned.into_iter();
+        for (i, slice) in slices.iter().enumerate() {
+            bufs.push(if written(i) {
+                let (_, words) = owned.next().expect("every written slot was taken");
+                HostBuf::Write(&mut words[range(*slice)])
+            } else {
+                HostBuf::Read(self.words(*slice)?)
+            });
+        }
+        kernel.reference(recording.params(step), bufs);
+        for (i, words) in taken {
+            if let Some((_, home)) = self.buffers.get_mut(&slices[i].id) {
+                *home = words;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Word range of a slice.
+#[expect(clippy::cast_possible_truncation, reason = "host buffers are addressed with usize")]
+const fn range(at: Slice) -> std::ops::Range<usize> {
+    let first = at.offset as usize / 4;
+    first..first + at.bytes.div_ceil(4) as usize
+}
+
+impl Executor for Cpu {
+    fn caps(&self) -> &Caps {
+        &self.caps
+    }
+
+    fn alloc(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, Error> {
+        self.sweep();
+        let out_of_memory = || Error::OutOfMemory { label: label.to_owned(), role, bytes };
+        let words = usize::try_from(bytes.div_ceil(4)).map_err(|_| out_of_memory())?;
+        let mut data = Vec::new();
+        data.try_reserve_exact(words).map_err(|_| out_of_memory())?;
+        data.resize(words, 0);
+        let handle = Buffer::new(bytes, role);
+        self.buffers.insert(handle.id(), (handle.clone(), data));
+        Ok(handle)
+    }
+
+    fn write(&mut self, at: Slice, data: &[u8]) -> Result<(), Error> {
+        let (_, words) = self.buffers.get_mut(&at.id).ok_or(Error::UnknownBuffer { id: at.id })?;
+        bytemuck::cast_slice_mut::<_, u8>(&mut words[range(at)])[..data.len()].copy_from_slice(data);
+        Ok(())
+    }
+
+    fn prepare(&mut self, _kernels: &[AnyKernel]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn run(&mut self, recording: &Recording) -> Result<Outcome, Error> {
+        for (to, data) in recording.uploads() {
+            self.write(to, data)?;
+        }
+        for step in recording.steps() {
+            self.step(recording, step)?;
+        }
+        let mut outcome = Outcome::default();
+        for &from in recording.reads() {
+            let bytes: &[u8] = bytemuck::cast_slice(self.words(from)?);
+            let wanted = usize::try_from(from.bytes).unwrap_or(usize::MAX);
+            outcome.reads.push(bytes[..wanted.min(bytes.len())].to_vec());
+        }
+        Ok(outcome)
+    }
+}

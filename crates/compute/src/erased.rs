@@ -1,0 +1,162 @@
+//! Kernels without their type: what recordings hold and executors cache by.
+
+use crate::{Access, Defines, HostBuf, Kernel, Role, SlotInfo};
+use ridgeline_roofline::Cost;
+use std::any::Any;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+/// The object-safe face of [`Kernel`]; implemented for every kernel. `params` are the bytes of its parameter block.
+pub trait DynKernel: fmt::Debug + Send + Sync {
+    /// The kernel's name.
+    fn name(&self) -> &'static str;
+    /// Names and WGSL types of the parameters.
+    fn params(&self) -> &'static [(&'static str, &'static str)];
+    /// The bindings.
+    fn slots(&self) -> &'static [SlotInfo];
+    /// What the template is rendered with.
+    fn defines(&self) -> Defines;
+    /// Number of workgroups.
+    fn groups(&self, params: &[u8]) -> u64;
+    /// The launch's cost, each slot's traffic booked under its buffer's role.
+    fn cost(&self, params: &[u8], roles: &[Role]) -> Cost;
+    /// Least bytes of each slot, in slot order.
+    fn extent(&self, params: &[u8]) -> Vec<u64>;
+    /// Runs the CPU twin on buffers in slot order.
+    fn reference(&self, params: &[u8], bufs: Vec<HostBuf<'_>>);
+    /// Parameter bytes and slot contents for a twin test.
+    fn sample(&self, rng: &mut crate::Sampler) -> (Vec<u8>, Vec<Vec<u32>>);
+    #[doc(hidden)]
+    fn as_any(&self) -> &dyn Any;
+    #[doc(hidden)]
+    fn same(&self, other: &dyn DynKernel) -> bool;
+    #[doc(hidden)]
+    fn digest(&self) -> u64;
+}
+
+fn params_of<K: Kernel>(bytes: &[u8]) -> K::Params {
+    bytemuck::pod_read_unaligned(bytes)
+}
+
+impl<K: Kernel> DynKernel for K {
+    fn name(&self) -> &'static str {
+        K::NAME
+    }
+    fn params(&self) -> &'static [(&'static str, &'static str)] {
+        K::PARAMS
+    }
+    fn slots(&self) -> &'static [SlotInfo] {
+        K::SLOTS
+    }
+    fn defines(&self) -> Defines {
+        Kernel::defines(self)
+    }
+    fn groups(&self, params: &[u8]) -> u64 {
+        Kernel::groups(self, &params_of::<K>(params))
+    }
+    fn cost(&self, params: &[u8], roles: &[Role]) -> Cost {
+        let p = params_of::<K>(params);
+        let mut bytes = Vec::with_capacity(roles.len());
+        K::bytes(self.traffic(&p), &mut bytes);
+        let mut cost = Cost { flops: self.flops(&p), launches: 1, ..Cost::ZERO };
+        for ((slot, &role), &n) in K::SLOTS.iter().zip(roles).zip(&bytes) {
+            book(&mut cost, slot.access, role, n);
+        }
+        cost
+    }
+    fn extent(&self, params: &[u8]) -> Vec<u64> {
+        let mut bytes = Vec::new();
+        K::bytes(Kernel::extent(self, &params_of::<K>(params)), &mut bytes);
+        bytes
+    }
+    fn reference(&self, params: &[u8], bufs: Vec<HostBuf<'_>>) {
+        Kernel::reference(self, &params_of::<K>(params), K::host(bufs));
+    }
+    fn sample(&self, rng: &mut crate::Sampler) -> (Vec<u8>, Vec<Vec<u32>>) {
+        let sample = Kernel::sample(self, rng);
+        (bytemuck::bytes_of(&sample.params).to_vec(), sample.slots)
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+    fn same(&self, other: &dyn DynKernel) -> bool {
+        other.as_any().downcast_ref::<K>() == Some(self)
+    }
+    fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        K::NAME.hash(&mut hasher);
+        self.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// Adds `n` bytes of a slot to the line its role and access name. An update is half read, half written.
+fn book(cost: &mut Cost, access: Access, role: Role, n: u64) {
+    let (read, written) = match access {
+        Access::Read => (n, 0),
+        Access::Write => (0, n),
+        Access::Update => (n / 2, n - n / 2),
+    };
+    match role {
+        Role::Weights => cost.weights += read + written,
+        Role::Kv => {
+            cost.kv_read += read;
+            cost.kv_write += written;
+        }
+        Role::Activation => {
+            cost.act_read += read;
+            cost.act_write += written;
+        }
+    }
+}
+
+/// A kernel variant as a value: equal when kernel and variant are equal.
+#[derive(Clone)]
+pub struct AnyKernel(Arc<dyn DynKernel>);
+
+impl AnyKernel {
+    /// Erases a kernel's type.
+    pub fn new<K: Kernel>(kernel: K) -> Self {
+        Self(Arc::new(kernel))
+    }
+
+    /// The kernel, if it is a `K`.
+    #[must_use]
+    pub fn downcast<K: Kernel>(&self) -> Option<&K> {
+        self.0.as_any().downcast_ref()
+    }
+
+    /// A short name that tells variants apart: the kernel's debug form.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{:?}", self.0)
+    }
+}
+
+impl std::ops::Deref for AnyKernel {
+    type Target = dyn DynKernel;
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl PartialEq for AnyKernel {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.same(&*other.0)
+    }
+}
+
+impl Eq for AnyKernel {}
+
+impl Hash for AnyKernel {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.digest());
+    }
+}
+
+impl fmt::Debug for AnyKernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

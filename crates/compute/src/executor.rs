@@ -1,0 +1,78 @@
+//! The interface that runs recordings: a real device or the CPU twins.
+
+use crate::{AnyKernel, Buffer, Caps, Error, Recording, Role, Slice};
+
+/// Where the time of one [`Executor::run`] went, in nanoseconds of the host's clock.
+///
+/// The CPU executor reads no clock and leaves everything at zero.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Timing {
+    /// Uploads and command encoding, `finish()` included.
+    pub encode_ns: u64,
+    /// Handing the commands to the driver.
+    pub submit_ns: u64,
+    /// From the end of the last submission until the results are in host memory.
+    pub wait_ns: u64,
+    /// Submissions made.
+    pub submissions: u32,
+    /// Device time of each step, where the executor was asked to profile and its timestamps are plausible.
+    pub step_ns: Option<Vec<u64>>,
+}
+
+impl Timing {
+    /// Wall time of the whole call.
+    #[must_use]
+    pub const fn total_ns(&self) -> u64 {
+        self.encode_ns + self.submit_ns + self.wait_ns
+    }
+}
+
+/// Results of one [`Executor::run`].
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Where the time went.
+    pub timing: Timing,
+    /// The bytes of each [`Recording::read_back`], in order.
+    pub reads: Vec<Vec<u8>>,
+}
+
+/// Something that holds buffers and runs recordings.
+pub trait Executor {
+    /// What kernels may use here.
+    fn caps(&self) -> &Caps;
+
+    /// Allocates `bytes` bytes, zeroed.
+    ///
+    /// # Errors
+    /// Out of memory, or beyond a limit of the device.
+    fn alloc(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, Error>;
+
+    /// Copies `data` to the start of `at`; its length is a multiple of four bytes.
+    ///
+    /// # Errors
+    /// An unknown buffer, or a lost device.
+    fn write(&mut self, at: Slice, data: &[u8]) -> Result<(), Error>;
+
+    /// Compiles pipelines ahead of use.
+    ///
+    /// # Errors
+    /// A kernel that does not compile here.
+    fn prepare(&mut self, kernels: &[AnyKernel]) -> Result<(), Error>;
+
+    /// Runs a recording to completion: uploads, launches in order, read-backs.
+    ///
+    /// # Errors
+    /// An unknown buffer, a kernel that does not compile, a lost or silent device.
+    fn run(&mut self, recording: &Recording) -> Result<Outcome, Error>;
+
+    /// Reads one slice back.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn read(&mut self, at: Slice) -> Result<Vec<u8>, Error> {
+        let mut recording = Recording::new();
+        recording.read_back(at);
+        let mut reads = self.run(&recording)?.reads;
+        Ok(reads.pop().unwrap_or_default())
+    }
+}

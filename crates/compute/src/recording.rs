@@ -1,0 +1,226 @@
+//! A recording: uploads, kernel launches in order, and read-backs. Nothing in it touches a device.
+
+use crate::{Access, AnyKernel, Bindings, Kernel, Role, Slice};
+use ridgeline_roofline::Cost;
+use std::ops::Range;
+
+/// Where in the model a launch belongs: which layer, and which part of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Region {
+    /// The layer, where the launch belongs to one.
+    pub layer: Option<u32>,
+    /// The part: `"attention"`, `"mlp"`, `"head"`, …
+    pub part: &'static str,
+}
+
+/// One launch.
+#[derive(Clone, Debug)]
+pub struct Step {
+    kernel: usize,
+    params: Range<usize>,
+    slices: Range<usize>,
+    /// Workgroups per dimension.
+    pub grid: [u32; 3],
+    /// Where it belongs.
+    pub region: Region,
+}
+
+/// A list of launches with their parameters; rebuilt for every token and kept between tokens for its memory.
+#[derive(Clone, Debug, Default)]
+pub struct Recording {
+    kernels: Vec<AnyKernel>,
+    steps: Vec<Step>,
+    params: Vec<u8>,
+    slices: Vec<Slice>,
+    uploads: Vec<(Slice, Range<usize>)>,
+    upload_bytes: Vec<u8>,
+    reads: Vec<Slice>,
+    region: Region,
+}
+
+impl Recording {
+    /// An empty recording.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets everything but the memory it occupies.
+    pub fn clear(&mut self) {
+        self.steps.clear();
+        self.params.clear();
+        self.slices.clear();
+        self.uploads.clear();
+        self.upload_bytes.clear();
+        self.reads.clear();
+        self.region = Region::default();
+    }
+
+    /// Launches that follow belong to `region`.
+    pub fn enter(&mut self, region: Region) {
+        self.region = region;
+    }
+
+    /// Host data that is copied to the device before the first launch.
+    pub fn upload(&mut self, to: Slice, data: &[u8]) {
+        assert!(data.len() as u64 <= to.bytes, "upload of {} bytes into {}", data.len(), to.bytes);
+        let start = self.upload_bytes.len();
+        self.upload_bytes.extend_from_slice(data);
+        self.uploads.push((to, start..self.upload_bytes.len()));
+    }
+
+    /// Device data that is copied to the host after the last launch; results come in the order of these calls.
+    pub fn read_back(&mut self, from: Slice) -> usize {
+        self.reads.push(from);
+        self.reads.len() - 1
+    }
+
+    /// Records one launch.
+    ///
+    /// # Panics
+    /// When a slice is shorter than the kernel's extent, or a written buffer is bound twice: either would be
+    /// undefined behaviour on the device, and is a bug of the caller.
+    pub fn run<K: Kernel>(&mut self, kernel: K, params: K::Params, args: K::Args) {
+        let first = self.slices.len();
+        <K as Bindings>::slices(&args, &mut self.slices);
+        let groups = Kernel::groups(&kernel, &params);
+        let mut need = [0_u64; 16];
+        let mut extent = Vec::new();
+        K::bytes(Kernel::extent(&kernel, &params), &mut extent);
+        need[..extent.len()].copy_from_slice(&extent);
+        check::<K>(&kernel, &self.slices[first..], &need);
+        let start = self.params.len();
+        self.params.extend_from_slice(bytemuck::bytes_of(&params));
+        let kernel = self.intern(kernel);
+        self.steps.push(Step {
+            kernel,
+            params: start..self.params.len(),
+            slices: first..self.slices.len(),
+            grid: fold_grid(groups),
+            region: self.region,
+        });
+    }
+
+    fn intern<K: Kernel>(&mut self, kernel: K) -> usize {
+        let found = self.kernels.iter().position(|k| k.downcast::<K>() == Some(&kernel));
+        found.unwrap_or_else(|| {
+            self.kernels.push(AnyKernel::new(kernel));
+            self.kernels.len() - 1
+        })
+    }
+
+    /// Appends the launches, uploads and read-backs of another recording.
+    pub fn append(&mut self, other: &Self) {
+        for (to, range) in &other.uploads {
+            self.upload(*to, &other.upload_bytes[range.clone()]);
+        }
+        for step in &other.steps {
+            let (params, slices) = (self.params.len(), self.slices.len());
+            self.params.extend_from_slice(other.params(step));
+            self.slices.extend_from_slice(other.slices(step));
+            let theirs = other.kernel(step);
+            let kernel = self.kernels.iter().position(|k| k == theirs).unwrap_or_else(|| {
+                self.kernels.push(theirs.clone());
+                self.kernels.len() - 1
+            });
+            let (params, slices) = (params..self.params.len(), slices..self.slices.len());
+            self.steps.push(Step { kernel, params, slices, ..step.clone() });
+        }
+        self.reads.extend_from_slice(&other.reads);
+    }
+
+    /// The launches.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// A step's kernel.
+    #[must_use]
+    pub fn kernel(&self, step: &Step) -> &AnyKernel {
+        &self.kernels[step.kernel]
+    }
+
+    /// Every kernel variant named so far, also by launches since cleared.
+    #[must_use]
+    pub fn kernels(&self) -> &[AnyKernel] {
+        &self.kernels
+    }
+
+    /// A step's parameter block.
+    #[must_use]
+    pub fn params(&self, step: &Step) -> &[u8] {
+        &self.params[step.params.clone()]
+    }
+
+    /// A step's slices, in slot order.
+    #[must_use]
+    pub fn slices(&self, step: &Step) -> &[Slice] {
+        &self.slices[step.slices.clone()]
+    }
+
+    /// Uploads, in order.
+    pub fn uploads(&self) -> impl Iterator<Item = (Slice, &[u8])> {
+        self.uploads.iter().map(|(to, range)| (*to, &self.upload_bytes[range.clone()]))
+    }
+
+    /// Read-backs, in order.
+    #[must_use]
+    pub fn reads(&self) -> &[Slice] {
+        &self.reads
+    }
+
+    /// Cost of one step.
+    #[must_use]
+    pub fn step_cost(&self, step: &Step) -> Cost {
+        let slices = self.slices(step);
+        let mut roles = [Role::Activation; 16];
+        for (role, slice) in roles.iter_mut().zip(slices) {
+            *role = slice.role;
+        }
+        self.kernel(step).cost(self.params(step), &roles[..slices.len()])
+    }
+
+    /// Cost of the whole recording: exact bytes by role, operations and launches, before anything runs.
+    #[must_use]
+    pub fn cost(&self) -> Cost {
+        self.steps.iter().map(|step| self.step_cost(step)).sum()
+    }
+}
+
+/// Folds a linear number of workgroups into dimensions of at most 65 535 each; the last row may be partly empty,
+/// so kernels compare their linear group index with their own count.
+#[must_use]
+pub fn fold_grid(groups: u64) -> [u32; 3] {
+    const MAX: u64 = 65_535;
+    assert!(groups <= MAX * MAX, "{groups} workgroups do not fit a two-dimensional grid");
+    let rows = groups.div_ceil(MAX).max(1);
+    let columns = groups.div_ceil(rows);
+    [u32::try_from(columns).unwrap_or(u32::MAX), u32::try_from(rows).unwrap_or(u32::MAX), 1]
+}
+
+fn check<K: Kernel>(kernel: &K, slices: &[Slice], need: &[u64]) {
+    for (i, (slice, info)) in slices.iter().zip(K::SLOTS).enumerate() {
+        let bytes = slice.bytes;
+        assert!(bytes >= need[i], "{kernel:?}: slot {} holds {bytes} bytes, needs {}", info.name, need[i]);
+        let clash = |j: usize, other: &Slice| j != i && other.id == slice.id;
+        let twice = info.access != Access::Read && slices.iter().enumerate().any(|(j, s)| clash(j, s));
+        assert!(!twice, "{kernel:?}: the buffer written by slot {} is bound twice", info.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fold_grid;
+
+    #[test]
+    fn grids_cover_every_group_within_the_limit() {
+        for groups in [1, 2, 65_535, 65_536, 151_936, 1 << 20, 3_000_000_000] {
+            let [x, y, z] = fold_grid(groups);
+            assert!(x <= 65_535 && y <= 65_535 && z == 1);
+            let covered = u64::from(x) * u64::from(y);
+            assert!(covered >= groups && covered < groups + u64::from(y), "{groups}: {x}x{y}");
+        }
+        assert_eq!(fold_grid(0), [0, 1, 1]);
+    }
+}
