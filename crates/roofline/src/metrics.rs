@@ -1,0 +1,71 @@
+//! Positions on the roofline: distance to the ridge (Φ), its unit-free form, and headroom.
+
+use serde::{Deserialize, Serialize};
+
+/// Which side of the ridge a point lies on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// Intensity below the ridge.
+    MemoryBound,
+    /// Intensity at or above the ridge.
+    ComputeBound,
+}
+
+/// One measurement on a roofline and the two ceilings that hold there.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RooflinePoint {
+    /// Operational intensity, FLOP/byte.
+    pub intensity: f64,
+    /// Achieved FLOP/s.
+    pub flops_per_s: f64,
+    /// Peak FLOP/s at the precision used.
+    pub peak_flops_per_s: f64,
+    /// Bandwidth at the working set, bytes/s.
+    pub bytes_per_s: f64,
+}
+
+/// Relative inference potential of one point; a smaller Φ lies nearer to the ridge.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Potential {
+    /// Points on different sides are not to be compared.
+    pub side: Side,
+    /// Φ as defined in `RooflineBench` (arXiv 2602.11506, section 3), with performance in GFLOP/s: it adds
+    /// FLOP/byte to GFLOP/s, so its value depends on that unit.
+    pub phi_gflops: f64,
+    /// The unit-free form `sqrt(ln²(ridge/OI) + ln²(peak/Perf))`, or `ln(peak/Perf)` beyond the ridge.
+    pub phi_log: f64,
+    /// `min(peak, OI·BW) / Perf`: how much faster the same work could run.
+    pub headroom: f64,
+}
+
+impl RooflinePoint {
+    /// The ridge of its two ceilings, FLOP/byte.
+    #[must_use]
+    pub fn ridge(&self) -> f64 {
+        self.peak_flops_per_s / self.bytes_per_s
+    }
+
+    /// Attainable FLOP/s at this intensity: `min(peak, OI·BW)`.
+    #[must_use]
+    pub fn attainable(&self) -> f64 {
+        self.peak_flops_per_s.min(self.intensity * self.bytes_per_s)
+    }
+
+    /// Distance to the ridge point, after `RooflineBench` (arXiv 2602.11506): for a memory-bound point
+    /// `Φ = sqrt((OI_r − OI)² + (π − Perf)²)`, for a compute-bound one `Φ = π − Perf`.
+    #[must_use]
+    pub fn potential(&self) -> Potential {
+        let (ridge, peak) = (self.ridge(), self.peak_flops_per_s / 1e9);
+        let below = peak - self.flops_per_s / 1e9;
+        let log_below = (self.peak_flops_per_s / self.flops_per_s).ln();
+        let side = if self.intensity < ridge { Side::MemoryBound } else { Side::ComputeBound };
+        let (phi_gflops, phi_log) = match side {
+            Side::MemoryBound => {
+                ((ridge - self.intensity).hypot(below), (ridge / self.intensity).ln().hypot(log_below))
+            }
+            Side::ComputeBound => (below, log_below),
+        };
+        Potential { side, phi_gflops, phi_log, headroom: self.attainable() / self.flops_per_s }
+    }
+}

@@ -1,0 +1,110 @@
+//! Where the time of one step went: named parts that sum exactly to what was measured.
+//!
+//! Parts are whole nanoseconds, so that the sum is exact and not merely close.
+
+use crate::{Cost, Machine, Regime};
+use serde::{Deserialize, Serialize};
+
+/// The parts of a step in the order they are stacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Moving the weights.
+    Weights,
+    /// Moving the key/value cache.
+    Kv,
+    /// Moving activations.
+    Activations,
+    /// Arithmetic that the transfers do not hide.
+    Compute,
+    /// Launching kernels.
+    Launches,
+    /// Submitting, and waiting for the submission.
+    Host,
+    /// Measured time minus everything above; negative where parts overlapped.
+    Rest,
+}
+
+impl Part {
+    /// All parts in stacking order.
+    pub const ALL: [Self; 7] =
+        [Self::Weights, Self::Kv, Self::Activations, Self::Compute, Self::Launches, Self::Host, Self::Rest];
+
+    /// The words printed in legends.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Weights => "weights",
+            Self::Kv => "KV cache",
+            Self::Activations => "activations",
+            Self::Compute => "arithmetic not hidden",
+            Self::Launches => "launches",
+            Self::Host => "submission and host",
+            Self::Rest => "rest",
+        }
+    }
+}
+
+/// One step's time, split; all fields are nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waterfall {
+    /// Moving the weights.
+    pub weights_ns: i64,
+    /// Moving the key/value cache.
+    pub kv_ns: i64,
+    /// Moving activations.
+    pub activations_ns: i64,
+    /// Arithmetic beyond the memory time.
+    pub compute_ns: i64,
+    /// Launches.
+    pub launches_ns: i64,
+    /// Submission, synchronisation and host.
+    pub host_ns: i64,
+    /// What is left; signed.
+    pub rest_ns: i64,
+}
+
+impl Waterfall {
+    /// Splits `measured_s`, the time of `cost` on `machine` in `regime` (submissions included).
+    #[must_use]
+    pub fn of(cost: &Cost, machine: &Machine, measured_s: f64, regime: impl Into<Regime>) -> Self {
+        let p = machine.predict(cost, regime);
+        let mut parts = Self {
+            weights_ns: nanoseconds(p.weights_s),
+            kv_ns: nanoseconds(p.kv_s),
+            activations_ns: nanoseconds(p.activations_s),
+            compute_ns: nanoseconds((p.compute_s - p.memory_s).max(0.0)),
+            launches_ns: nanoseconds(p.launch_s),
+            host_ns: nanoseconds(p.host_s),
+            rest_ns: 0,
+        };
+        parts.rest_ns = nanoseconds(measured_s) - parts.total_ns();
+        parts
+    }
+
+    /// The sum of all parts: the measured time in nanoseconds.
+    #[must_use]
+    pub fn total_ns(&self) -> i64 {
+        self.parts().iter().map(|(_, ns)| ns).sum()
+    }
+
+    /// Every part with its nanoseconds, in stacking order.
+    #[must_use]
+    pub const fn parts(&self) -> [(Part, i64); 7] {
+        [
+            (Part::Weights, self.weights_ns),
+            (Part::Kv, self.kv_ns),
+            (Part::Activations, self.activations_ns),
+            (Part::Compute, self.compute_ns),
+            (Part::Launches, self.launches_ns),
+            (Part::Host, self.host_ns),
+            (Part::Rest, self.rest_ns),
+        ]
+    }
+}
+
+/// Seconds as whole nanoseconds; not a number counts as none.
+#[expect(clippy::cast_possible_truncation, reason = "float to integer casts saturate, and 292 years suffice")]
+fn nanoseconds(seconds: f64) -> i64 {
+    (seconds * 1e9).round() as i64
+}
