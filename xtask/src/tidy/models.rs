@@ -1,0 +1,53 @@
+//! A model is shared between sessions: what changes while a text is read belongs to the session.
+
+use super::Fault;
+use super::rust::{self, Keep};
+use super::source::Workspace;
+
+const FOLDER: &str = "crates/model/src/";
+
+/// Types that change behind a shared reference.
+const INNER_CHANGE: [&str; 7] = ["Cell", "RefCell", "OnceCell", "OnceLock", "LazyLock", "Mutex", "RwLock"];
+
+/// No type of the model crate changes behind a shared reference, and `Model` has no method that changes it.
+pub(super) fn no_inner_change(workspace: &Workspace) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for file in workspace.with_extension("rs").filter(|file| file.path.starts_with(FOLDER)) {
+        let code = rust::product_code(file, Keep::Code);
+        let mut in_model = false;
+        for (line, text) in (1..).zip(code.lines()) {
+            in_model = (in_model || is_model_impl(text)) && text != "}";
+            if in_model && text.contains("&mut self") {
+                faults.push(Fault::at(&file.path, line, "`Model` does not change after loading"));
+            }
+            for word in
+                rust::words(text).filter(|word| INNER_CHANGE.contains(word) || word.starts_with("Atomic"))
+            {
+                faults.push(Fault::at(
+                    &file.path,
+                    line,
+                    format!("`{word}`: what changes belongs to the session"),
+                ));
+            }
+        }
+    }
+    faults
+}
+
+/// Whether `line` opens an implementation of or for `Model` itself.
+fn is_model_impl(line: &str) -> bool {
+    line.starts_with("impl") && rust::words(line).last() == Some("Model") && line.ends_with('{')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_that_changes_is_found() {
+        let text = "use std::sync::Mutex;\nimpl Model {\n    fn a(&self) {}\n    fn b(&mut self) {}\n}\n\
+                    impl Session {\n    fn c(&mut self) {}\n}\nstatic N: AtomicU64 = AtomicU64::new(0);\n";
+        let faults = no_inner_change(&Workspace::of(&[("crates/model/src/lib.rs", text)]));
+        assert_eq!(faults.iter().map(|fault| fault.line).collect::<Vec<_>>(), [1, 4, 9, 9]);
+    }
+}

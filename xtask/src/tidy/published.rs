@@ -1,0 +1,71 @@
+//! A published number is worth as much as the way back to where it stands in print.
+
+use super::Fault;
+use super::source::{File, Workspace};
+
+/// Where the published numbers lie.
+const FOLDER: &str = "crates/experiment/published";
+
+/// What each kind of entry has to say of itself. Where alternatives are listed, one of them is enough.
+const REQUIRED: [(&str, &[&[&str]]); 3] = [
+    ("[source]", &[&["title"], &["code", "url"]]),
+    // Where a source does not number its tables, the caption is the way to them.
+    ("[[table]]", &[&["id"], &["origin"], &["printed_as", "path", "in_text", "caption"]]),
+    ("[[claim]]", &[&["id"], &["test"], &["published"]]),
+];
+
+/// Every entry of every source says where it comes from.
+pub(super) fn locators(workspace: &Workspace) -> Vec<Fault> {
+    workspace
+        .in_folder(FOLDER, "toml")
+        .flat_map(|file| entries(file).filter_map(|entry| entry.fault(file)))
+        .collect()
+}
+
+/// One TOML table: its header, the line of the header, and its keys.
+struct Entry<'a> {
+    header: &'a str,
+    line: usize,
+    keys: Vec<&'a str>,
+}
+
+impl Entry<'_> {
+    fn fault(&self, file: &File) -> Option<Fault> {
+        let (_, required) = REQUIRED.iter().find(|(header, _)| *header == self.header)?;
+        let missing = required.iter().find(|any| !any.iter().any(|key| self.keys.contains(key)))?;
+        let message = format!("{} without `{}`", self.header, missing.join("` or `"));
+        Some(Fault::at(&file.path, self.line, message))
+    }
+}
+
+fn entries(file: &File) -> impl Iterator<Item = Entry<'_>> {
+    let mut found: Vec<Entry<'_>> = Vec::new();
+    for (line, text) in file.lines() {
+        if text.starts_with('[') {
+            found.push(Entry { header: text.trim_end(), line, keys: Vec::new() });
+        } else if let (Some(entry), Some((key, _))) = (found.last_mut(), text.split_once(" =")) {
+            // A key in a nested row is indented.
+            entry.keys.extend((!key.starts_with(' ')).then_some(key));
+        }
+    }
+    found.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_without_a_place_is_found() {
+        let text = "[source]\ntitle = \"a\"\ncode = \"b\"\n\n[[table]]\nid = \"T1\"\norigin = \"print\"\n\
+                    printed_as = \"Table 1\"\nrows = [\n  { path = 1 },\n]\n[[table]]\nid = \"T2\"\norigin = \"print\"\n\
+                    rows = [\n  path = 1\n]\n[[claim]]\nid = \"C1\"\ntest = \"x\"\n";
+        let faults = locators(&Workspace::of(&[("crates/experiment/published/a.toml", text)]));
+        let found: Vec<_> = faults.iter().map(|fault| (fault.line, fault.message.as_str())).collect();
+        let expected = [
+            (12, "[[table]] without `printed_as` or `path` or `in_text` or `caption`"),
+            (18, "[[claim]] without `published`"),
+        ];
+        assert_eq!(found, expected);
+    }
+}
