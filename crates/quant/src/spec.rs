@@ -1,0 +1,40 @@
+//! What a number format is: one table row of sizes and functions.
+
+/// Values of whole blocks to file bytes.
+pub type Encode = fn(&[f32], &mut [u8]);
+
+/// Everything the rest of the workspace may know about a number format.
+///
+/// A *row* is one row of a weight matrix: `n_cols` weights, a whole number of blocks. Functions that take
+/// slices infer the number of weights from the slice that has no padding (file bytes or values), and panic
+/// if the lengths do not fit together, because callers size them from this same table.
+#[derive(Debug)]
+pub struct Spec {
+    /// The GGUF spelling, for instance `"Q8_0"`; also the serialised form of a [`Format`](crate::Format).
+    pub name: &'static str,
+    /// The ggml type id that GGUF stores for this format.
+    pub gguf_type: u32,
+    /// Weights per block.
+    pub block_len: usize,
+    /// File bytes per block.
+    pub block_bytes: usize,
+    /// Weights that one `unpack` of the WGSL twin yields; divides the weights of every row.
+    pub part: usize,
+    /// Weights that one key/value-cache store unit holds; `None` if the format cannot hold a cache.
+    pub kv_block: Option<usize>,
+    /// Path of the WGSL twin inside the shaders crate, for instance `"format/q8_0.wgsl"`.
+    pub wgsl: &'static str,
+    /// File bytes of whole blocks to values.
+    pub decode: fn(&[u8], &mut [f32]),
+    /// Values to file bytes of whole blocks, as ggml's reference quantiser rounds them.
+    pub encode: Option<Encode>,
+    /// Words (`u32`) of one packed device row of `n_cols` weights: a multiple of four, so that every row
+    /// starts on a 16-byte boundary.
+    pub row_words: fn(n_cols: usize) -> usize,
+    /// File bytes of one row to its device row; padding words become zero.
+    pub pack_row: fn(&[u8], &mut [u32]),
+    /// A device row back to the file bytes of that row: the exact inverse of [`Spec::pack_row`].
+    pub unpack_row: fn(&[u32], &mut [u8]),
+    /// A device row to values, for the CPU twins of kernels.
+    pub decode_row: fn(&[u32], &mut [f32]),
+}

@@ -1,0 +1,34 @@
+//! Device words and the two helpers that every format's packing uses.
+
+/// Rounds a row up to whole 16-byte units, in words.
+pub(crate) const fn pad_words(words: usize) -> usize {
+    words.next_multiple_of(4)
+}
+
+/// Writes little-endian bytes into words from the low byte up; a partial last word is filled with zeros, and
+/// so are the words behind it.
+pub(crate) fn pack_bytes(bytes: &[u8], words: &mut [u32]) {
+    assert!(bytes.len() <= 4 * words.len(), "the device row is too short for the file row");
+    let mut chunks = bytes.chunks(4);
+    for word in words {
+        let mut quad = [0; 4];
+        if let Some(chunk) = chunks.next() {
+            quad[..chunk.len()].copy_from_slice(chunk);
+        }
+        *word = u32::from_le_bytes(quad);
+    }
+}
+
+/// Reads bytes back from words, the inverse of [`pack_bytes`].
+pub(crate) fn unpack_bytes(words: &[u32], bytes: &mut [u8]) {
+    assert!(bytes.len() <= 4 * words.len(), "the device row is too short for the file row");
+    for (chunk, word) in bytes.chunks_mut(4).zip(words) {
+        chunk.copy_from_slice(&word.to_le_bytes()[..chunk.len()]);
+    }
+}
+
+/// The `i`-th 16-bit half of a sequence of words, low halves first.
+pub(crate) fn half_word(words: &[u32], i: usize) -> u16 {
+    let [a, b, c, d] = words[i / 2].to_le_bytes();
+    u16::from_le_bytes(if i.is_multiple_of(2) { [a, b] } else { [c, d] })
+}
