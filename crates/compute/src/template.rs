@@ -5,7 +5,7 @@
 
 use crate::{Access, DynKernel, Error};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 
 /// One rendered shader.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,8 +59,8 @@ impl Linker {
         let defines = kernel.defines();
         let path = format!("kernel/{}.wgsl", kernel.name());
         let template = self.environment.get_template(&path).map_err(bad)?;
-        let values = minijinja::Value::from_iter(defines.values.iter().map(|(k, v)| (k.clone(), v.clone())));
-        let body = template.render(context! { ..values }).map_err(bad)?;
+        let values = Value::from_pairs(defines.values.iter().map(|(k, v)| (k.clone(), v.clone())));
+        let body = template.render(values).map_err(bad)?;
         let mut wgsl = String::with_capacity(body.len() + 1024);
         wgsl += &format!("// {label}\n");
         for extension in &defines.enables {

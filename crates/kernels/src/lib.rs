@@ -1,1 +1,59 @@
-//! The compute kernels, each with its cost and its CPU twin.
+//! The compute kernels: one file each, with what it binds, what may vary, how it launches, what it costs and what
+//! it means (the CPU twin). The WGSL of `src/<kernel>.rs` is `kernel/<kernel>.wgsl` of the shaders crate.
+//!
+//! Shapes are row-major, outermost first. Weight rows and cache rows are in the *device* layout of their number
+//! format (`ridgeline_quant::Spec::pack_row`); strides count vec4 words of 16 bytes. Columns are a multiple of the
+//! format's part.
+
+mod choose;
+mod common;
+mod heads;
+mod product;
+
+pub use choose::{ProductChoice, SMALL_BATCH, attention_for, norm_for, product_for};
+pub use common::{Reduce, stride};
+
+use ridgeline_compute::{AnyKernel, Caps, Error, Kernel, Linker};
+
+/// Lists the kernels: one word makes one part of the crate, of the twin tests, of the shader export.
+macro_rules! kernels {
+    ($($module:ident::$kernel:ident),* $(,)?) => {
+        $(pub mod $module;)*
+
+        /// Every variant of every kernel that a device with `caps` can run.
+        #[must_use]
+        pub fn all(caps: &Caps) -> Vec<AnyKernel> {
+            let mut all = Vec::new();
+            $(all.extend(<$module::$kernel as Kernel>::all(caps).into_iter().map(AnyKernel::new));)*
+            all
+        }
+    };
+}
+
+kernels! {
+    add::Add,
+    argmax::Argmax,
+    attention::Attention,
+    attn_scores::AttnScores,
+    attn_softmax::AttnSoftmax,
+    attn_values::AttnValues,
+    copy::Copy,
+    embed::Embed,
+    empty::Empty,
+    kv_append::KvAppend,
+    mat_mul::MatMul,
+    mat_vec::MatVec,
+    rms_norm::RmsNorm,
+    rope::Rope,
+    stream_read::StreamRead,
+    swi_glu::SwiGlu,
+    triad::Triad,
+}
+
+/// The linker over the WGSL that ships with this version.
+///
+/// # Errors
+/// [`Error::Shader`] where a shipped file is not a valid template; a test makes sure that none is.
+pub fn linker() -> Result<Linker, Error> {
+    Linker::new(ridgeline_shaders::FILES)
+}

@@ -1,0 +1,44 @@
+//! The residual addition.
+
+use crate::common::{bytes4, elementwise};
+use ridgeline_compute::wgsl::{array, vec4};
+use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+
+kernel! {
+    /// x\[i\] += delta\[i\] for `n` values, a multiple of 4.
+    pub struct Add("add") { lanes: u32 }
+    params { n: u32 }
+    slots { x: update array<vec4<f32>>, delta: read array<vec4<f32>> }
+}
+
+impl Kernel for Add {
+    fn all(_caps: &Caps) -> Vec<Self> {
+        vec![Self { lanes: 64 }]
+    }
+    fn defines(&self) -> Defines {
+        elementwise(self.lanes)
+    }
+    fn groups(&self, p: &Params) -> u64 {
+        u64::from(p.n / 4).div_ceil(u64::from(self.lanes))
+    }
+    fn flops(&self, p: &Params) -> u64 {
+        u64::from(p.n)
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        let n = bytes4(u64::from(p.n));
+        Bytes { x: 2 * n, delta: n }
+    }
+    fn extent(&self, p: &Params) -> Bytes {
+        let n = bytes4(u64::from(p.n));
+        Bytes { x: n, delta: n }
+    }
+    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        let n = 4 * rng.range(1, 200);
+        Sample { params: Params { n }, slots: vec![rng.words(n as usize), rng.words(n as usize)] }
+    }
+    fn reference(&self, _p: &Params, host: Host<'_>) {
+        for (x, &delta) in host.x.iter_mut().zip(host.delta) {
+            *x += delta;
+        }
+    }
+}

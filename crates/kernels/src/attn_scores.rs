@@ -1,0 +1,67 @@
+//! Unfused attention, first of three: the scores.
+
+use crate::common::{bytes4, cache_formats, device_bytes, dot, elementwise, format_bytes, random_rows, small, with_format};
+use crate::heads::Heads;
+use ridgeline_compute::wgsl::{array, vec4};
+use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_quant::Format;
+
+kernel! {
+    /// scores\[t, h, p\] = scale · q\[t, h\] · k\[h / group, p\] for p up to `position` + t, −3e38 beyond; rows of
+    /// scores are `position` + `n_tokens` long.
+    pub struct AttnScores("attn_scores") { cache: Format, lanes: u32 }
+    params { n_tokens: u32, n_heads: u32, head_dim: u32, group: u32, capacity: u32, position: u32, stride: u32, scale: f32 }
+    slots { q: read array<vec4<f32>>, keys: read array<vec4<u32>>, scores: write array<f32> }
+}
+
+/// The score of a position that the query must not see.
+const MASKED: f32 = -3.0e38;
+
+impl Kernel for AttnScores {
+    fn all(_caps: &Caps) -> Vec<Self> {
+        cache_formats().map(|cache| Self { cache, lanes: 64 }).collect()
+    }
+    fn defines(&self) -> Defines {
+        with_format(elementwise(self.lanes), "cache_file", self.cache)
+    }
+    fn groups(&self, p: &Params) -> u64 {
+        score_values(p).div_ceil(u64::from(self.lanes))
+    }
+    fn flops(&self, p: &Params) -> u64 {
+        heads(p).scores() * 2 * u64::from(p.head_dim)
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        let keys = format_bytes(self.cache, heads(p).rows_read(), p.head_dim);
+        Bytes { q: bytes4(heads(p).query_values()), keys, scores: bytes4(score_values(p)) }
+    }
+    fn extent(&self, p: &Params) -> Bytes {
+        let keys = device_bytes(heads(p).rows_held(), p.stride);
+        Bytes { q: bytes4(heads(p).query_values()), keys, scores: bytes4(score_values(p)) }
+    }
+    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        let Heads { n_tokens, n_heads, head_dim, group, capacity, position, stride } = Heads::sample(rng, self.cache);
+        let params = Params { n_tokens, n_heads, head_dim, group, capacity, position, stride, scale: 0.3 };
+        let q = rng.words(small(heads(&params).query_values()) as usize);
+        let keys = random_rows(rng, self.cache, small(heads(&params).rows_held()), head_dim);
+        Sample { params, slots: vec![q, keys, vec![]] }
+    }
+    fn reference(&self, p: &Params, host: Host<'_>) {
+        let context = (p.position + p.n_tokens) as usize;
+        let queries = host.q.chunks_exact(p.head_dim as usize).zip(host.scores.chunks_exact_mut(context));
+        for (query, (q, scores)) in queries.enumerate() {
+            scores.fill(MASKED);
+            for (score, k) in scores.iter_mut().zip(heads(p).rows(query, self.cache, host.keys)) {
+                *score = p.scale * dot(q, &k);
+            }
+        }
+    }
+}
+
+const fn heads(p: &Params) -> Heads {
+    let &Params { n_tokens, n_heads, head_dim, group, capacity, position, stride, .. } = p;
+    Heads { n_tokens, n_heads, head_dim, group, capacity, position, stride }
+}
+
+fn score_values(p: &Params) -> u64 {
+    u64::from(p.n_tokens) * u64::from(p.n_heads) * heads(p).context()
+}

@@ -1,0 +1,56 @@
+//! Unfused attention, second of three: softmax in place.
+
+use crate::common::{Reduce, bytes4};
+use ridgeline_compute::wgsl::array;
+use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+
+kernel! {
+    /// scores\[r\] = softmax(scores\[r\]) for `n_rows` rows of `n_cols`.
+    pub struct AttnSoftmax("attn_softmax") { reduce: Reduce, lanes: u32 }
+    params { n_rows: u32, n_cols: u32 }
+    slots { scores: update array<f32> }
+}
+
+impl Kernel for AttnSoftmax {
+    fn all(caps: &Caps) -> Vec<Self> {
+        Reduce::all(caps).iter().map(|&reduce| Self { reduce, lanes: 64 }).collect()
+    }
+    fn defines(&self) -> Defines {
+        self.reduce.define(Defines::new(self.lanes))
+    }
+    fn groups(&self, p: &Params) -> u64 {
+        u64::from(p.n_rows)
+    }
+    fn flops(&self, p: &Params) -> u64 {
+        5 * values(p)
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        Bytes { scores: 2 * bytes4(values(p)) }
+    }
+    fn extent(&self, p: &Params) -> Bytes {
+        Bytes { scores: bytes4(values(p)) }
+    }
+    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        let (n_rows, n_cols) = (rng.range(1, 9), rng.range(1, 300));
+        let mut scores = rng.words((n_rows * n_cols) as usize);
+        // The first column stays visible, as position 0 does.
+        scores.iter_mut().filter(|_| rng.range(0, 3) == 0).for_each(|s| *s = (-3.0e38_f32).to_bits());
+        for row in scores.chunks_exact_mut(n_cols as usize) {
+            row[0] = rng.float().to_bits();
+        }
+        Sample { params: Params { n_rows, n_cols }, slots: vec![scores] }
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
+    fn reference(&self, p: &Params, host: Host<'_>) {
+        for row in host.scores.chunks_exact_mut(p.n_cols as usize) {
+            let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let e: Vec<f64> = row.iter().map(|&s| (f64::from(s) - f64::from(top)).exp()).collect();
+            let total: f64 = e.iter().sum();
+            row.iter_mut().zip(e).for_each(|(s, e)| *s = (e / total) as f32);
+        }
+    }
+}
+
+fn values(p: &Params) -> u64 {
+    u64::from(p.n_rows) * u64::from(p.n_cols)
+}

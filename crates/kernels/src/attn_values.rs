@@ -1,0 +1,65 @@
+//! Unfused attention, last of three: the weighted sum of values.
+
+use crate::common::{bytes4, cache_formats, device_bytes, elementwise, format_bytes, random_rows, small, with_format};
+use crate::heads::Heads;
+use ridgeline_compute::wgsl::{array, vec4};
+use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_quant::Format;
+
+kernel! {
+    /// out\[t, h\] = Σ_p weights\[t, h, p\] · v\[h / group, p\] over p up to `position` + t.
+    pub struct AttnValues("attn_values") { cache: Format, lanes: u32 }
+    params { n_tokens: u32, n_heads: u32, head_dim: u32, group: u32, capacity: u32, position: u32, stride: u32 }
+    slots { weights: read array<f32>, values: read array<vec4<u32>>, out: write array<vec4<f32>> }
+}
+
+impl Kernel for AttnValues {
+    fn all(_caps: &Caps) -> Vec<Self> {
+        cache_formats().map(|cache| Self { cache, lanes: 64 }).collect()
+    }
+    fn defines(&self) -> Defines {
+        with_format(elementwise(self.lanes), "cache_file", self.cache)
+    }
+    fn groups(&self, p: &Params) -> u64 {
+        (heads(p).query_values() / 4).div_ceil(u64::from(self.lanes))
+    }
+    fn flops(&self, p: &Params) -> u64 {
+        heads(p).scores() * 2 * u64::from(p.head_dim)
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        let values = format_bytes(self.cache, heads(p).rows_read(), p.head_dim);
+        Bytes { weights: bytes4(heads(p).scores()), values, out: bytes4(heads(p).query_values()) }
+    }
+    fn extent(&self, p: &Params) -> Bytes {
+        let values = device_bytes(heads(p).rows_held(), p.stride);
+        Bytes { weights: bytes4(weight_values(p)), values, out: bytes4(heads(p).query_values()) }
+    }
+    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        let Heads { n_tokens, n_heads, head_dim, group, capacity, position, stride } = Heads::sample(rng, self.cache);
+        let params = Params { n_tokens, n_heads, head_dim, group, capacity, position, stride };
+        let weights = rng.words(small(weight_values(&params)) as usize);
+        let values = random_rows(rng, self.cache, small(heads(&params).rows_held()), head_dim);
+        Sample { params, slots: vec![weights, values, vec![]] }
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
+    fn reference(&self, p: &Params, host: Host<'_>) {
+        let context = (p.position + p.n_tokens) as usize;
+        let queries = host.weights.chunks_exact(context).zip(host.out.chunks_exact_mut(p.head_dim as usize));
+        for (query, (weights, out)) in queries.enumerate() {
+            let values = heads(p).rows(query, self.cache, host.values);
+            for (i, out) in out.iter_mut().enumerate() {
+                let products = weights.iter().zip(&values).map(|(&w, v)| f64::from(w) * f64::from(v[i]));
+                *out = products.sum::<f64>() as f32;
+            }
+        }
+    }
+}
+
+const fn heads(p: &Params) -> Heads {
+    let &Params { n_tokens, n_heads, head_dim, group, capacity, position, stride } = p;
+    Heads { n_tokens, n_heads, head_dim, group, capacity, position, stride }
+}
+
+fn weight_values(p: &Params) -> u64 {
+    u64::from(p.n_tokens) * u64::from(p.n_heads) * heads(p).context()
+}

@@ -1,0 +1,51 @@
+//! Which variant serves a shape on a device: pure functions, called while recording.
+
+use crate::attention::Attention;
+use crate::common::Reduce;
+use crate::mat_mul::{MatMul, Tile};
+use crate::mat_vec::MatVec;
+use crate::rms_norm::RmsNorm;
+use ridgeline_compute::Caps;
+use ridgeline_quant::Format;
+
+/// The kernel that computes a matrix product.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProductChoice {
+    /// A few vectors at a time, no tiles.
+    Vec(MatVec),
+    /// Tiles in workgroup memory.
+    Mul(MatMul),
+}
+
+/// Most vectors that the tile-free product is used for.
+pub const SMALL_BATCH: u32 = 16;
+
+/// The product of a weight matrix with `n_vecs` vectors.
+#[must_use]
+pub fn product_for(format: Format, n_vecs: u32, caps: &Caps) -> ProductChoice {
+    let (rows, cols) = match n_vecs {
+        0 | 1 => (4, 1),
+        2 => (4, 2),
+        3 | 4 => (4, 4),
+        _ if n_vecs <= SMALL_BATCH => (2, 8),
+        _ => return ProductChoice::Mul(MatMul { format, tile: Tile::F32, depth: 32 }),
+    };
+    ProductChoice::Vec(MatVec::new(format, caps, rows, cols))
+}
+
+/// The norm of rows of any width.
+#[must_use]
+pub fn norm_for(caps: &Caps) -> RmsNorm {
+    RmsNorm { reduce: Reduce::all(caps)[0], lanes: caps.max_invocations.min(256) }
+}
+
+/// Attention of `n_tokens` queries: as many queries per workgroup as keep eight query rows, so that the
+/// accumulators stay in registers, and as fit the workgroup memory.
+#[must_use]
+pub fn attention_for(cache: Format, head: u32, group: u32, n_tokens: u32, caps: &Caps) -> Attention {
+    let lanes = if head > 256 { head / 4 } else { 64 };
+    let most = (8 / group).clamp(1, n_tokens.max(1));
+    let variant = |tokens| Attention { cache, reduce: Reduce::all(caps)[0], lanes, head, group, tokens };
+    let fits = |tokens: &u32| variant(*tokens).workgroup_bytes() <= caps.max_workgroup_memory;
+    variant((1..=most).rev().find(fits).unwrap_or(1))
+}

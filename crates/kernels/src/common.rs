@@ -1,0 +1,104 @@
+//! What several kernels share: reductions, number formats in templates, host-side rows and sizes.
+
+use ridgeline_compute::{Caps, Defines, Sampler};
+use ridgeline_quant::Format;
+
+/// How lanes add up: within subgroups, or through workgroup memory on devices without them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Reduce {
+    /// Subgroup operations; teams are subgroups.
+    Subgroup,
+    /// Workgroup memory and barriers; the team is the workgroup.
+    Workgroup,
+}
+
+impl Reduce {
+    /// The reductions a device can run, the better one first.
+    #[must_use]
+    pub fn all(caps: &Caps) -> &'static [Self] {
+        if caps.subgroup.is_some() { &[Self::Subgroup, Self::Workgroup] } else { &[Self::Workgroup] }
+    }
+
+    /// Adds the include of this reduction.
+    pub(crate) fn define(self, defines: Defines) -> Defines {
+        let file = match self {
+            Self::Subgroup => "reduce/subgroup.wgsl",
+            Self::Workgroup => "reduce/workgroup.wgsl",
+        };
+        defines.value("reduce", file)
+    }
+}
+
+/// Defines of a kernel that reduces nothing.
+pub(crate) fn elementwise(lanes: u32) -> Defines {
+    Defines::new(lanes).value("reduce", "reduce/none.wgsl")
+}
+
+/// Adds a number format's include under `key` and its part size as `PART`.
+pub(crate) fn with_format(defines: Defines, key: &str, format: Format) -> Defines {
+    let spec = format.spec();
+    defines.value(key, spec.wgsl).u32("PART", small(spec.part))
+}
+
+/// A size that the kernel's parameter block holds as `u32`.
+pub(crate) fn small(n: impl TryInto<u32>) -> u32 {
+    n.try_into().ok().expect("kernel sizes fit 32 bits")
+}
+
+/// Vec4 words of one device row of `cols` values: the `stride` parameter of the kernels that read rows.
+#[must_use]
+pub fn stride(format: Format, cols: usize) -> u32 {
+    small((format.spec().row_words)(cols) / 4)
+}
+
+/// Unique bytes of `rows` rows of `cols` values: those of the number format, not the row padding.
+pub(crate) fn format_bytes(format: Format, rows: u64, cols: u32) -> u64 {
+    rows * format.bytes(u64::from(cols))
+}
+
+/// Bytes that `rows` device rows occupy.
+pub(crate) fn device_bytes(rows: u64, stride: u32) -> u64 {
+    rows * u64::from(stride) * 16
+}
+
+/// Decodes device row `index` into `row`.
+pub(crate) fn decode_row(format: Format, words: &[u32], index: u32, stride: u32, row: &mut [f32]) {
+    let first = index as usize * stride as usize * 4;
+    let len = (format.spec().row_words)(row.len());
+    (format.spec().decode_row)(&words[first..first + len], row);
+}
+
+/// Encodes and packs values into one device row.
+pub(crate) fn encode_row(format: Format, values: &[f32], words: &mut [u32]) {
+    let spec = format.spec();
+    let mut bytes = vec![0; values.len() / spec.block_len * spec.block_bytes];
+    let encode = spec.encode.expect("formats that tests and caches store can be encoded");
+    encode(values, &mut bytes);
+    (spec.pack_row)(&bytes, &mut words[..(spec.row_words)(values.len())]);
+}
+
+/// Random device rows for twin tests.
+pub(crate) fn random_rows(rng: &mut Sampler, format: Format, rows: u32, cols: u32) -> Vec<u32> {
+    let stride = stride(format, cols as usize) as usize * 4;
+    let mut words = vec![0; rows as usize * stride];
+    for row in words.chunks_exact_mut(stride) {
+        encode_row(format, &rng.floats(cols as usize), row);
+    }
+    words
+}
+
+/// Bytes of `n` 32-bit values.
+pub(crate) fn bytes4(n: u64) -> u64 {
+    4 * n
+}
+
+/// The dot product in f64, rounded once.
+#[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>() as f32
+}
+
+/// Formats that may hold keys and values.
+pub(crate) fn cache_formats() -> impl Iterator<Item = Format> {
+    Format::ALL.iter().copied().filter(|f| f.spec().kv_block.is_some())
+}

@@ -1,0 +1,41 @@
+//! Bandwidth probe: copy.
+
+use crate::common::{bytes4, elementwise};
+use ridgeline_compute::wgsl::{array, vec4};
+use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+
+kernel! {
+    /// to = from, `n` words, a multiple of 4.
+    pub struct Copy("copy") { lanes: u32, items: u32 }
+    params { n: u32 }
+    slots { from_words: read array<vec4<u32>>, to: write array<vec4<u32>> }
+}
+
+impl Kernel for Copy {
+    fn all(_caps: &Caps) -> Vec<Self> {
+        [(64, 8), (256, 4)].map(|(lanes, items)| Self { lanes, items }).to_vec()
+    }
+    fn defines(&self) -> Defines {
+        elementwise(self.lanes).u32("ITEMS", self.items)
+    }
+    fn groups(&self, p: &Params) -> u64 {
+        u64::from(p.n / 4).div_ceil(u64::from(self.lanes * self.items))
+    }
+    fn flops(&self, _p: &Params) -> u64 {
+        0
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        let n = bytes4(u64::from(p.n));
+        Bytes { from_words: n, to: n }
+    }
+    fn extent(&self, p: &Params) -> Bytes {
+        self.traffic(p)
+    }
+    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        let n = 4 * rng.range(1, 5000);
+        Sample { params: Params { n }, slots: vec![rng.words(n as usize), vec![]] }
+    }
+    fn reference(&self, _p: &Params, host: Host<'_>) {
+        host.to.copy_from_slice(host.from_words);
+    }
+}

@@ -1,0 +1,61 @@
+//! Embedding gather.
+
+use crate::common::{bytes4, decode_row, device_bytes, elementwise, format_bytes, random_rows, small, stride, with_format};
+use ridgeline_compute::wgsl::{array, vec4};
+use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_quant::Format;
+
+kernel! {
+    /// y\[t, c\] = scale · table\[tokens\[t\] − row0, c\] for the tokens whose row lies in this piece of the table,
+    /// rows `row0` to `row0 + n_rows`; the other rows of y stay as they are.
+    pub struct Embed("embed") { format: Format, lanes: u32 }
+    params { n_tokens: u32, n_rows: u32, n_cols: u32, stride: u32, row0: u32, scale: f32 }
+    slots { table: read array<vec4<u32>>, tokens: read array<u32>, y: write array<vec4<f32>> }
+}
+
+impl Kernel for Embed {
+    fn all(_caps: &Caps) -> Vec<Self> {
+        Format::ALL.iter().map(|&format| Self { format, lanes: 64 }).collect()
+    }
+    fn defines(&self) -> Defines {
+        with_format(elementwise(self.lanes), "weights_file", self.format)
+    }
+    fn groups(&self, p: &Params) -> u64 {
+        (u64::from(p.n_tokens) * u64::from(p.n_cols / 4)).div_ceil(u64::from(self.lanes))
+    }
+    fn flops(&self, p: &Params) -> u64 {
+        u64::from(p.n_tokens) * u64::from(p.n_cols)
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        let n = u64::from(p.n_tokens);
+        Bytes {
+            table: format_bytes(self.format, n, p.n_cols),
+            tokens: bytes4(n),
+            y: bytes4(n * u64::from(p.n_cols)),
+        }
+    }
+    fn extent(&self, p: &Params) -> Bytes {
+        let n = u64::from(p.n_tokens);
+        let table = device_bytes(u64::from(p.n_rows), p.stride);
+        Bytes { table, tokens: bytes4(n), y: bytes4(n * u64::from(p.n_cols)) }
+    }
+    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        let unit = small(self.format.spec().part.max(self.format.spec().block_len));
+        let n_cols = rng.range(1, 6) * unit;
+        let (n_tokens, n_rows, row0) = (rng.range(1, 9), rng.range(1, 40), rng.range(0, 5));
+        let stride = stride(self.format, n_cols as usize);
+        let tokens = (0..n_tokens).map(|_| rng.range(0, row0 + n_rows + 3)).collect();
+        let table = random_rows(rng, self.format, n_rows, n_cols);
+        let params = Params { n_tokens, n_rows, n_cols, stride, row0, scale: 1.5 };
+        Sample { params, slots: vec![table, tokens, vec![]] }
+    }
+    fn reference(&self, p: &Params, host: Host<'_>) {
+        for (&token, y) in host.tokens.iter().zip(host.y.chunks_exact_mut(p.n_cols as usize)) {
+            let row = token.wrapping_sub(p.row0);
+            if row < p.n_rows {
+                decode_row(self.format, host.table, row, p.stride, y);
+                y.iter_mut().for_each(|v| *v *= p.scale);
+            }
+        }
+    }
+}

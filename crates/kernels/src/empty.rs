@@ -1,0 +1,39 @@
+//! Launch-cost probe.
+
+use crate::common::elementwise;
+use ridgeline_compute::wgsl::array;
+use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+
+kernel! {
+    /// to\[0\] = value, by one workgroup: as little as a launch can do and still be seen to have run.
+    pub struct Empty("empty") { lanes: u32 }
+    params { value: u32 }
+    slots { to: write array<u32> }
+}
+
+impl Kernel for Empty {
+    fn all(_caps: &Caps) -> Vec<Self> {
+        vec![Self { lanes: 1 }, Self { lanes: 64 }]
+    }
+    fn defines(&self) -> Defines {
+        elementwise(self.lanes)
+    }
+    fn groups(&self, _p: &Params) -> u64 {
+        1
+    }
+    fn flops(&self, _p: &Params) -> u64 {
+        0
+    }
+    fn traffic(&self, _p: &Params) -> Bytes {
+        Bytes { to: 4 }
+    }
+    fn extent(&self, p: &Params) -> Bytes {
+        self.traffic(p)
+    }
+    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        Sample { params: Params { value: rng.range(1, 99) }, slots: vec![vec![]] }
+    }
+    fn reference(&self, p: &Params, host: Host<'_>) {
+        host.to[0] = p.value;
+    }
+}

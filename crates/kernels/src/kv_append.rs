@@ -1,0 +1,58 @@
+//! Storing new keys or values in the cache.
+
+use crate::common::{bytes4, cache_formats, device_bytes, elementwise, encode_row, format_bytes, stride, with_format};
+use ridgeline_compute::wgsl::{array, vec4};
+use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_quant::Format;
+
+kernel! {
+    /// cache row (head · capacity + position + t) = x\[t, head\] for x \[n_tokens, n_heads, head_dim\]; `stride` counts vec4
+    /// words per cache row. The cache is only written, and only in those rows.
+    pub struct KvAppend("kv_append") { format: Format, lanes: u32 }
+    params { n_tokens: u32, n_heads: u32, head_dim: u32, capacity: u32, position: u32, stride: u32 }
+    slots { x: read array<vec4<f32>>, cache: write array<vec4<u32>> }
+}
+
+impl Kernel for KvAppend {
+    fn all(_caps: &Caps) -> Vec<Self> {
+        cache_formats().map(|format| Self { format, lanes: 64 }).collect()
+    }
+    fn defines(&self) -> Defines {
+        with_format(elementwise(self.lanes), "cache_file", self.format)
+    }
+    fn groups(&self, p: &Params) -> u64 {
+        (rows(p) * u64::from(p.head_dim / 8)).div_ceil(u64::from(self.lanes))
+    }
+    fn flops(&self, _p: &Params) -> u64 {
+        0
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        let x = bytes4(rows(p) * u64::from(p.head_dim));
+        Bytes { x, cache: format_bytes(self.format, rows(p), p.head_dim) }
+    }
+    fn extent(&self, p: &Params) -> Bytes {
+        let x = bytes4(rows(p) * u64::from(p.head_dim));
+        let last = u64::from(p.n_heads - 1) * u64::from(p.capacity) + u64::from(p.position + p.n_tokens);
+        Bytes { x, cache: device_bytes(last, p.stride) }
+    }
+    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        let (n_tokens, n_heads, position) = (rng.range(1, 9), rng.range(1, 4), rng.range(0, 9));
+        let head_dim = rng.pick(&[16, 32, 64, 80]);
+        let capacity = position + n_tokens + rng.range(0, 3);
+        let stride = stride(self.format, head_dim as usize);
+        let params = Params { n_tokens, n_heads, head_dim, capacity, position, stride };
+        Sample { params, slots: vec![rng.words((n_tokens * n_heads * head_dim) as usize), vec![]] }
+    }
+    fn reference(&self, p: &Params, host: Host<'_>) {
+        let words = p.stride as usize * 4;
+        for (i, x) in host.x.chunks_exact(p.head_dim as usize).enumerate() {
+            let (token, head) = (i / p.n_heads as usize, i % p.n_heads as usize);
+            let row = head * p.capacity as usize + p.position as usize + token;
+            encode_row(self.format, x, &mut host.cache[row * words..][..words]);
+        }
+    }
+}
+
+fn rows(p: &Params) -> u64 {
+    u64::from(p.n_tokens) * u64::from(p.n_heads)
+}

@@ -1,0 +1,76 @@
+//! y = x·Wᵀ for many vectors, in tiles.
+
+use crate::common::{elementwise, with_format};
+use crate::product::Product;
+use ridgeline_compute::wgsl::{array, vec4};
+use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_quant::Format;
+
+/// What the tiles in workgroup memory hold; sums are f32 either way.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Tile {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit floats, where the device has them.
+    F16,
+}
+
+kernel! {
+    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\] in 32 × 32 tiles, `depth` columns at a time. `stride` counts vec4
+    /// words per row of W, `ld` floats per row of y.
+    pub struct MatMul("mat_mul") { format: Format, tile: Tile, depth: u32 }
+    params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32 }
+    slots { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: write array<f32> }
+}
+
+/// Edge of the output tile, and invocations per workgroup; the WGSL's index arithmetic rests on both.
+const TILE: u32 = 32;
+const LANES: u32 = 64;
+
+impl MatMul {
+    /// Bytes of the two tiles.
+    const fn workgroup_bytes(self) -> u32 {
+        2 * TILE * self.depth * if matches!(self.tile, Tile::F32) { 4 } else { 2 }
+    }
+}
+
+impl Kernel for MatMul {
+    fn all(caps: &Caps) -> Vec<Self> {
+        let tiles: &[Tile] = if caps.f16 { &[Tile::F32, Tile::F16] } else { &[Tile::F32] };
+        let variants = tiles.iter().flat_map(|&tile| [32, 64].map(|depth| (tile, depth)));
+        let with = |(tile, depth)| Format::ALL.iter().map(move |&format| Self { format, tile, depth });
+        variants.flat_map(with).filter(|k| k.workgroup_bytes() <= caps.max_workgroup_memory).collect()
+    }
+    fn defines(&self) -> Defines {
+        let d = with_format(elementwise(LANES), "weights_file", self.format).u32("DEPTH", self.depth);
+        match self.tile {
+            Tile::F32 => d.alias("Tile", "f32"),
+            Tile::F16 => d.enable("f16").alias("Tile", "f16"),
+        }
+    }
+    fn groups(&self, p: &Params) -> u64 {
+        u64::from(p.n_rows.div_ceil(TILE)) * u64::from(p.n_vecs.div_ceil(TILE))
+    }
+    fn flops(&self, p: &Params) -> u64 {
+        product(p).flops()
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        let [weights, x, y] = product(p).traffic(self.format);
+        Bytes { weights, x, y }
+    }
+    fn extent(&self, p: &Params) -> Bytes {
+        let [weights, x, y] = product(p).extent();
+        Bytes { weights, x, y }
+    }
+    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        let (product, slots) = Product::sample(rng, self.format, 70);
+        Sample { params: bytemuck::cast(product), slots }
+    }
+    fn reference(&self, p: &Params, host: Host<'_>) {
+        product(p).reference(self.format, host.weights, host.x, host.y);
+    }
+}
+
+fn product(p: &Params) -> Product {
+    bytemuck::cast(*p)
+}

@@ -1,0 +1,68 @@
+//! y = W·x for one to a few vectors.
+
+use crate::common::{Reduce, with_format};
+use crate::product::Product;
+use ridgeline_compute::wgsl::{array, vec4};
+use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_quant::Format;
+
+kernel! {
+    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\]. A team makes `rows` rows for `cols` vectors at a time, and a
+    /// workgroup makes `blocks` such blocks. `stride` counts vec4 words per row of W, `ld` floats per row of y.
+    pub struct MatVec("mat_vec") { format: Format, reduce: Reduce, lanes: u32, blocks: u32, rows: u32, cols: u32 }
+    params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32 }
+    slots { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: write array<f32> }
+}
+
+impl MatVec {
+    /// The variant for `cols` vectors at a time on this device.
+    #[must_use]
+    pub fn new(format: Format, caps: &Caps, rows: u32, cols: u32) -> Self {
+        let lanes = 64;
+        let (reduce, blocks) = match caps.subgroup {
+            Some((smallest, _)) => (Reduce::Subgroup, (lanes / smallest).max(1)),
+            None => (Reduce::Workgroup, 1),
+        };
+        Self { format, reduce, lanes, blocks, rows, cols }
+    }
+}
+
+impl Kernel for MatVec {
+    fn all(caps: &Caps) -> Vec<Self> {
+        let shapes = [(1, 1), (2, 1), (4, 1), (4, 2), (4, 4), (2, 8)];
+        let reductions = Reduce::all(caps).iter();
+        let without = Caps { subgroup: None, ..caps.clone() };
+        let of = |reduce: &Reduce| if *reduce == Reduce::Subgroup { caps } else { &without };
+        let variants = reductions.flat_map(|r| Format::ALL.iter().map(move |&f| (of(r), f)));
+        variants.flat_map(|(c, f)| shapes.map(|(rows, cols)| Self::new(f, c, rows, cols))).collect()
+    }
+    fn defines(&self) -> Defines {
+        let d = with_format(self.reduce.define(Defines::new(self.lanes)), "weights_file", self.format);
+        d.u32("BLOCKS", self.blocks).u32("ROWS", self.rows).u32("COLS", self.cols)
+    }
+    fn groups(&self, p: &Params) -> u64 {
+        u64::from(p.n_rows.div_ceil(self.blocks * self.rows)) * u64::from(p.n_vecs.div_ceil(self.cols))
+    }
+    fn flops(&self, p: &Params) -> u64 {
+        product(p).flops()
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        let [weights, x, y] = product(p).traffic(self.format);
+        Bytes { weights, x, y }
+    }
+    fn extent(&self, p: &Params) -> Bytes {
+        let [weights, x, y] = product(p).extent();
+        Bytes { weights, x, y }
+    }
+    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        let (product, slots) = Product::sample(rng, self.format, 2 * self.cols + 1);
+        Sample { params: bytemuck::cast(product), slots }
+    }
+    fn reference(&self, p: &Params, host: Host<'_>) {
+        product(p).reference(self.format, host.weights, host.x, host.y);
+    }
+}
+
+fn product(p: &Params) -> Product {
+    bytemuck::cast(*p)
+}

@@ -1,0 +1,55 @@
+//! RMSNorm (Zhang & Sennrich 2019, "Root Mean Square Layer Normalization").
+
+use crate::common::{Reduce, bytes4};
+use ridgeline_compute::wgsl::{array, vec4};
+use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+
+kernel! {
+    /// y\[r, c\] = x\[row0 + r, c\] / sqrt(mean_c x² + eps) · gain\[c\] for `n_rows` rows of `n_cols` (a multiple of 4).
+    pub struct RmsNorm("rms_norm") { reduce: Reduce, lanes: u32 }
+    params { n_rows: u32, n_cols: u32, row0: u32, eps: f32 }
+    slots { x: read array<vec4<f32>>, gain: read array<vec4<f32>>, y: write array<vec4<f32>> }
+}
+
+impl Kernel for RmsNorm {
+    fn all(caps: &Caps) -> Vec<Self> {
+        let with = |&reduce: &Reduce| [64, 256].map(|lanes| Self { reduce, lanes });
+        Reduce::all(caps).iter().flat_map(with).collect()
+    }
+    fn defines(&self) -> Defines {
+        self.reduce.define(Defines::new(self.lanes))
+    }
+    fn groups(&self, p: &Params) -> u64 {
+        u64::from(p.n_rows)
+    }
+    fn flops(&self, p: &Params) -> u64 {
+        4 * u64::from(p.n_rows) * u64::from(p.n_cols)
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        let row = bytes4(u64::from(p.n_cols));
+        let rows = u64::from(p.n_rows) * row;
+        Bytes { x: rows, gain: row, y: rows }
+    }
+    fn extent(&self, p: &Params) -> Bytes {
+        let row = bytes4(u64::from(p.n_cols));
+        Bytes { x: u64::from(p.row0 + p.n_rows) * row, gain: row, y: u64::from(p.n_rows) * row }
+    }
+    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        let (n_rows, row0, n_cols) = (rng.range(1, 5), rng.range(0, 2), 4 * rng.range(1, 300));
+        let x = rng.words(((row0 + n_rows) * n_cols) as usize);
+        let slots = vec![x, rng.words(n_cols as usize), vec![]];
+        Sample { params: Params { n_rows, n_cols, row0, eps: 1e-5 }, slots }
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
+    fn reference(&self, p: &Params, host: Host<'_>) {
+        let cols = p.n_cols as usize;
+        let rows = host.x.chunks_exact(cols).skip(p.row0 as usize);
+        for (x, y) in rows.zip(host.y.chunks_exact_mut(cols)) {
+            let squares: f64 = x.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+            let scale = 1.0 / (squares / f64::from(p.n_cols) + f64::from(p.eps)).sqrt();
+            for ((y, &x), &gain) in y.iter_mut().zip(x).zip(host.gain) {
+                *y = (f64::from(x) * scale * f64::from(gain)) as f32;
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Bandwidth probe: read only.
+
+use crate::common::{Reduce, bytes4};
+use ridgeline_compute::wgsl::{array, vec4};
+use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+
+kernel! {
+    /// sums\[g\] = sum of workgroup g's share of `n` values, a multiple of 4; every value is read once.
+    pub struct StreamRead("stream_read") { reduce: Reduce, lanes: u32, items: u32 }
+    params { n: u32 }
+    slots { from_words: read array<vec4<f32>>, sums: write array<f32> }
+}
+
+impl Kernel for StreamRead {
+    fn all(caps: &Caps) -> Vec<Self> {
+        let with = |&reduce: &Reduce| [(64, 8), (256, 4)].map(|(lanes, items)| Self { reduce, lanes, items });
+        Reduce::all(caps).iter().flat_map(with).collect()
+    }
+    fn defines(&self) -> Defines {
+        self.reduce.define(Defines::new(self.lanes)).u32("ITEMS", self.items)
+    }
+    fn groups(&self, p: &Params) -> u64 {
+        u64::from(p.n / 4).div_ceil(u64::from(self.lanes * self.items))
+    }
+    fn flops(&self, p: &Params) -> u64 {
+        u64::from(p.n)
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        Bytes { from_words: bytes4(u64::from(p.n)), sums: bytes4(Kernel::groups(self, p)) }
+    }
+    fn extent(&self, p: &Params) -> Bytes {
+        self.traffic(p)
+    }
+    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        let n = 4 * rng.range(1, 5000);
+        Sample { params: Params { n }, slots: vec![rng.words(n as usize), vec![]] }
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
+    fn reference(&self, _p: &Params, host: Host<'_>) {
+        let share = 4 * (self.lanes * self.items) as usize;
+        for (values, sum) in host.from_words.chunks(share).zip(host.sums) {
+            *sum = values.iter().map(|&v| f64::from(v)).sum::<f64>() as f32;
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Bandwidth probe: STREAM's triad.
+
+use crate::common::{bytes4, elementwise};
+use ridgeline_compute::wgsl::{array, vec4};
+use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+
+kernel! {
+    /// to = a + factor · b, `n` values, a multiple of 4.
+    pub struct Triad("triad") { lanes: u32, items: u32 }
+    params { n: u32, factor: f32 }
+    slots { a: read array<vec4<f32>>, b: read array<vec4<f32>>, to: write array<vec4<f32>> }
+}
+
+impl Kernel for Triad {
+    fn all(_caps: &Caps) -> Vec<Self> {
+        [(64, 8), (256, 4)].map(|(lanes, items)| Self { lanes, items }).to_vec()
+    }
+    fn defines(&self) -> Defines {
+        elementwise(self.lanes).u32("ITEMS", self.items)
+    }
+    fn groups(&self, p: &Params) -> u64 {
+        u64::from(p.n / 4).div_ceil(u64::from(self.lanes * self.items))
+    }
+    fn flops(&self, p: &Params) -> u64 {
+        2 * u64::from(p.n)
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        let n = bytes4(u64::from(p.n));
+        Bytes { a: n, b: n, to: n }
+    }
+    fn extent(&self, p: &Params) -> Bytes {
+        self.traffic(p)
+    }
+    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        let n = 4 * rng.range(1, 5000);
+        let slots = vec![rng.words(n as usize), rng.words(n as usize), vec![]];
+        Sample { params: Params { n, factor: 3.0 }, slots }
+    }
+    fn reference(&self, p: &Params, host: Host<'_>) {
+        for ((to, &a), &b) in host.to.iter_mut().zip(host.a).zip(host.b) {
+            *to = a + p.factor * b;
+        }
+    }
+}

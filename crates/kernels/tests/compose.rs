@@ -1,0 +1,175 @@
+//! Every kernel in every variant renders, parses, validates, keeps WebGPU's default limits, declares what Rust
+//! declares, and translates to MSL and SPIR-V. Needs no GPU.
+
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, TypeInner};
+use ridgeline_compute::{Access, AnyKernel, Caps};
+
+struct Shader {
+    kernel: AnyKernel,
+    label: String,
+    wgsl: String,
+    module: Module,
+    info: ModuleInfo,
+}
+
+fn shaders() -> Vec<Shader> {
+    let linker = ridgeline_kernels::linker().expect("shipped templates are valid");
+    let compile = |kernel: AnyKernel| {
+        let rendered = linker.render(&*kernel).unwrap_or_else(|e| panic!("{e}"));
+        let (label, wgsl) = (rendered.label, rendered.wgsl);
+        let module = naga::front::wgsl::parse_str(&wgsl)
+            .unwrap_or_else(|e| panic!("{label}: {}\n{wgsl}", e.emit_to_string(&wgsl)));
+        let capabilities = Capabilities::SUBGROUP
+            | Capabilities::SHADER_FLOAT16
+            | Capabilities::SHADER_FLOAT16_IN_FLOAT32
+            | Capabilities::IMMEDIATES;
+        let mut validator = Validator::new(ValidationFlags::all(), capabilities);
+        validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
+        validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
+        let info =
+            validator.validate(&module).unwrap_or_else(|e| panic!("{label}: {}", e.emit_to_string(&wgsl)));
+        Shader { kernel, label, wgsl, module, info }
+    };
+    ridgeline_kernels::all(&Caps::everything()).into_iter().map(compile).collect()
+}
+
+/// Bytes of the workgroup variables that the entry point uses.
+fn workgroup_bytes(shader: &Shader) -> u32 {
+    let info = shader.info.get_entry_point(0);
+    let used = shader
+        .module
+        .global_variables
+        .iter()
+        .filter(|(handle, global)| global.space == AddressSpace::WorkGroup && !info[*handle].is_empty());
+    used.map(|(_, global)| shader.module.types[global.ty].inner.size(shader.module.to_ctx())).sum()
+}
+
+#[test]
+fn every_variant_is_valid_and_within_default_limits() {
+    let shaders = shaders();
+    assert!(shaders.len() > 100, "only {} variants", shaders.len());
+    let caps = Caps::webgpu();
+    for shader in &shaders {
+        let entry = &shader.module.entry_points[0];
+        assert_eq!(entry.name, "main", "{}", shader.label);
+        assert!(entry.workgroup_size.iter().product::<u32>() <= caps.max_invocations, "{}", shader.label);
+        let bytes = workgroup_bytes(shader);
+        assert!(bytes <= caps.max_workgroup_memory, "{}: {bytes} bytes of workgroup memory", shader.label);
+        assert!(shader.kernel.slots().len() <= 8, "{}: too many bindings", shader.label);
+        let uses_f16 = shader.wgsl.contains("f16,") || shader.wgsl.contains("= f16;");
+        assert!(!uses_f16 || shader.wgsl.contains("enable f16;"), "{}: f16 without enable", shader.label);
+    }
+}
+
+#[test]
+fn parameters_and_slots_are_what_rust_declares() {
+    for shader in shaders() {
+        let globals = &shader.module.global_variables;
+        let info = shader.info.get_entry_point(0);
+        let params = globals.iter().find(|(_, g)| g.space == AddressSpace::Immediate);
+        let declared = shader.kernel.params();
+        if let Some((_, global)) = params {
+            let TypeInner::Struct { members, span } = &shader.module.types[global.ty].inner else {
+                panic!("{}: the parameters are not a struct", shader.label);
+            };
+            assert_eq!(*span as usize, 4 * declared.len(), "{}", shader.label);
+            for (i, (member, (name, _))) in members.iter().zip(declared).enumerate() {
+                assert_eq!(member.name.as_deref(), Some(*name), "{}", shader.label);
+                assert_eq!(member.offset as usize, 4 * i, "{}", shader.label);
+            }
+        } else {
+            assert!(declared.is_empty(), "{}: parameters are not bound", shader.label);
+        }
+        for (binding, slot) in shader.kernel.slots().iter().enumerate() {
+            let find = |g: &naga::GlobalVariable| g.binding.is_some_and(|b| b.binding as usize == binding);
+            let (handle, _) = globals.iter().find(|(_, g)| find(g)).expect("every slot is rendered");
+            let used = info[handle];
+            let writes = used.contains(naga::valid::GlobalUse::WRITE);
+            assert!(!used.is_empty(), "{}: slot {} is not used", shader.label, slot.name);
+            assert_eq!(writes, slot.access != Access::Read, "{}: slot {}", shader.label, slot.name);
+            let reads = used.contains(naga::valid::GlobalUse::READ);
+            assert_eq!(reads, slot.access != Access::Write, "{}: slot {}", shader.label, slot.name);
+        }
+    }
+}
+
+/// Line numbers of barriers whose enclosing braces include an `if` or a loop over something that differs between
+/// invocations; naga accepts those, browsers and hardware do not. `ids.local`, lanes and subgroup numbers differ.
+fn doubtful_barriers(wgsl: &str) -> Vec<usize> {
+    let varies = |line: &str| {
+        ["ids.local", "ids.lane", "ids.subgroup", "team_lane", "leads_part", "split"]
+            .iter()
+            .any(|v| line.contains(v))
+    };
+    let mut open: Vec<bool> = Vec::new();
+    let mut found = Vec::new();
+    for (number, line) in wgsl.lines().enumerate() {
+        let code = line.split("//").next().unwrap_or("");
+        let inside = open.iter().any(|&v| v);
+        if code.contains("workgroupBarrier") && inside {
+            found.push(number + 1);
+        }
+        if code.contains("return")
+            && inside
+            && wgsl.lines().skip(number).any(|l| l.contains("workgroupBarrier"))
+        {
+            found.push(number + 1);
+        }
+        let branch = code.contains("if ") || code.contains("for ");
+        for c in code.chars() {
+            match c {
+                '{' => open.push(branch && varies(code)),
+                '}' => {
+                    open.pop();
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn barriers_stand_in_uniform_control_flow() {
+    assert_eq!(doubtful_barriers("fn main() {\nif ids.local == 0u {\nworkgroupBarrier();\n}\n}"), [3]);
+    for shader in shaders() {
+        let found = doubtful_barriers(&shader.wgsl);
+        assert!(found.is_empty(), "{}: lines {found:?} of\n{}", shader.label, shader.wgsl);
+    }
+}
+
+#[test]
+fn every_variant_translates_to_msl_and_spirv() {
+    use naga::back::{msl, spv};
+    for shader in shaders() {
+        let mut resources = msl::EntryPointResources { immediates_buffer: Some(20), ..Default::default() };
+        resources.sizes_buffer = Some(21);
+        for (binding, slot) in (0..).zip(shader.kernel.slots()) {
+            let target = msl::BindTarget {
+                buffer: Some(u8::try_from(binding).expect("few slots")),
+                mutable: slot.access != Access::Read,
+                ..Default::default()
+            };
+            resources.resources.insert(naga::ResourceBinding { group: 0, binding }, target);
+        }
+        let options = msl::Options {
+            lang_version: (3, 0),
+            per_entry_point_map: [("main".to_owned(), resources)].into(),
+            fake_missing_bindings: false,
+            ..Default::default()
+        };
+        let pipeline = msl::PipelineOptions::default();
+        let (text, _) = msl::write_string(&shader.module, &shader.info, &options, &pipeline)
+            .unwrap_or_else(|e| panic!("{}: MSL: {e}", shader.label));
+        assert!(text.contains("kernel void"), "{}", shader.label);
+        let words = spv::write_vec(
+            &shader.module,
+            &shader.info,
+            &spv::Options { lang_version: (1, 5), ..Default::default() },
+            None,
+        )
+        .unwrap_or_else(|e| panic!("{}: SPIR-V: {e}", shader.label));
+        assert_eq!(words[0], 0x0723_0203, "{}", shader.label);
+    }
+}

@@ -1,0 +1,18 @@
+// F32 rows, four values per vec4 word. `row` is the row's first vec4; a part is 8 values.
+fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 2> {
+    let at = row + 2u * part;
+    return array<vec4f, 2>(bitcast<vec4f>(${src}[at]), bitcast<vec4f>(${src}[at + 1u]));
+}
+
+// Values 4i to 4i + 3.
+fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
+    return bitcast<vec4f>(${src}[row + i]);
+}
+//# if store is defined
+
+// Stores unit `unit` (8 values) of a row.
+fn ${src}_store(row: u32, unit: u32, a: vec4f, b: vec4f) {
+    ${src}[row + 2u * unit] = bitcast<vec4u>(a);
+    ${src}[row + 2u * unit + 1u] = bitcast<vec4u>(b);
+}
+//# endif

@@ -1,0 +1,116 @@
+// Fused attention with online softmax (Milakov & Gimelshein 2018; Dao et al. 2022). A workgroup serves TOKENS
+// queries of GROUP heads that share one key/value head, so each key and value is read once for ROWS query rows.
+// Scores: one position per invocation. Values: one vec4 of the head per invocation, positions split SPLITS ways.
+//# include reduce
+//# with src = "keys"
+//# include cache_file
+//# endwith
+//# with src = "values"
+//# include cache_file
+//# endwith
+const QUADS: u32 = HEAD / 4u;
+const SPLITS: u32 = LANES / QUADS;
+// Finite, because some compilers assume that infinities do not occur.
+const MASKED: f32 = -3.0e38;
+var<workgroup> query: array<vec4f, ROWS * QUADS>;
+var<workgroup> maxima: array<f32, ROWS * LANES>;
+var<workgroup> weight: array<f32, ROWS * LANES>;
+var<workgroup> folded: array<vec4f, LANES>;
+var<workgroup> totals: array<f32, LANES>;
+
+@compute @workgroup_size(LANES)
+fn main(ids: Ids) {
+    let kv_heads = params.n_heads / GROUP;
+    let group = group_index(ids);
+    let kv_head = group % kv_heads;
+    let token0 = (group / kv_heads) * TOKENS;
+    if token0 >= params.n_tokens {
+        return;
+    }
+    // Row r is query token0 + r / GROUP, head kv_head · GROUP + r % GROUP.
+    for (var i = ids.local; i < ROWS * QUADS; i += LANES) {
+        let r = i / QUADS;
+        let token = min(token0 + r / GROUP, params.n_tokens - 1u);
+        let head = kv_head * GROUP + r % GROUP;
+        query[i] = params.scale * q[(token * params.n_heads + head) * QUADS + i % QUADS];
+    }
+    workgroupBarrier();
+    //# for r in range(ROWS)
+    var top${r} = MASKED;
+    var total${r} = 0.0;
+    var acc${r} = vec4f();
+    let last${r} = params.position + min(token0 + ${r}u / GROUP, params.n_tokens - 1u);
+    //# endfor
+    let end = last${ROWS - 1} + 1u;
+    let base = kv_head * params.capacity;
+    let quad = ids.local % QUADS;
+    let split = ids.local / QUADS;
+    for (var start = 0u; start < end; start += LANES) {
+        let at = start + ids.local;
+        let row = (base + min(at, end - 1u)) * params.stride;
+        //# for r in range(ROWS)
+        var s${r} = 0.0;
+        //# endfor
+        for (var p = 0u; p < HEAD / PART; p++) {
+            let k = keys_unpack(row, HEAD, p);
+            let first = p * (PART / 4u);
+            //# for r in range(ROWS)
+            //# for i in range(PART // 4)
+            s${r} += dot(k[${i}], query[${r}u * QUADS + first + ${i}u]);
+            //# endfor
+            //# endfor
+        }
+        //# for r in range(ROWS)
+        s${r} = select(MASKED, s${r}, at <= last${r});
+        let part${r} = part_max(s${r});
+        //# endfor
+        if leads_part(ids) {
+            //# for r in range(ROWS)
+            maxima[${r}u * LANES + part(ids)] = part${r};
+            //# endfor
+        }
+        workgroupBarrier();
+        //# for r in range(ROWS)
+        var new${r} = top${r};
+        //# endfor
+        for (var i = 0u; i < parts(ids); i++) {
+            //# for r in range(ROWS)
+            new${r} = max(new${r}, maxima[${r}u * LANES + i]);
+            //# endfor
+        }
+        //# for r in range(ROWS)
+        weight[${r}u * LANES + ids.local] = select(0.0, exp(s${r} - new${r}), at <= last${r});
+        let fade${r} = exp(top${r} - new${r});
+        acc${r} *= fade${r};
+        total${r} *= fade${r};
+        top${r} = new${r};
+        //# endfor
+        workgroupBarrier();
+        if split < SPLITS {
+            let n = min(LANES, end - start);
+            for (var i = split; i < n; i += SPLITS) {
+                let v = values_vec4((base + start + i) * params.stride, HEAD, quad);
+                //# for r in range(ROWS)
+                acc${r} += weight[${r}u * LANES + i] * v;
+                total${r} += weight[${r}u * LANES + i];
+                //# endfor
+            }
+        }
+    }
+    //# for r in range(ROWS)
+    workgroupBarrier();
+    folded[ids.local] = acc${r};
+    totals[ids.local] = total${r};
+    workgroupBarrier();
+    if ids.local < QUADS && token0 + ${r}u / GROUP < params.n_tokens {
+        var sum = vec4f();
+        var total = 0.0;
+        for (var i = 0u; i < SPLITS; i++) {
+            sum += folded[i * QUADS + ids.local];
+            total += totals[i * QUADS + ids.local];
+        }
+        let head = kv_head * GROUP + ${r}u % GROUP;
+        out[((token0 + ${r}u / GROUP) * params.n_heads + head) * QUADS + ids.local] = sum / total;
+    }
+    //# endfor
+}

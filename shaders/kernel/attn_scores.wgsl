@@ -1,0 +1,32 @@
+// Unfused attention, first of three: scores = scale · q·k for every query row and cached position; positions after
+// the query get a large negative score. One invocation per score.
+//# include reduce
+//# with src = "keys"
+//# include cache_file
+//# endwith
+
+@compute @workgroup_size(LANES)
+fn main(ids: Ids) {
+    let context = params.position + params.n_tokens;
+    let i = global_index(ids);
+    if i >= params.n_tokens * params.n_heads * context {
+        return;
+    }
+    let at = i % context;
+    let query = i / context;
+    if at > params.position + query / params.n_heads {
+        scores[i] = -3.0e38;
+        return;
+    }
+    let kv_head = (query % params.n_heads) / params.group;
+    let row = (kv_head * params.capacity + at) * params.stride;
+    var sum = 0.0;
+    for (var p = 0u; p < params.head_dim / PART; p++) {
+        let k = keys_unpack(row, params.head_dim, p);
+        let first = query * (params.head_dim / 4u) + p * (PART / 4u);
+        //# for i in range(PART // 4)
+        sum += dot(k[${i}], q[first + ${i}u]);
+        //# endfor
+    }
+    scores[i] = params.scale * sum;
+}

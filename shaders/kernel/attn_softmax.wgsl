@@ -1,0 +1,34 @@
+// Unfused attention, second of three: softmax over each row of scores in place, one workgroup per row.
+//# include reduce
+var<workgroup> maxima: array<f32, LANES>;
+
+@compute @workgroup_size(LANES)
+fn main(ids: Ids) {
+    let row = group_index(ids);
+    if row >= params.n_rows {
+        return;
+    }
+    let first = row * params.n_cols;
+    var top = -3.0e38;
+    for (var i = ids.local; i < params.n_cols; i += LANES) {
+        top = max(top, scores[first + i]);
+    }
+    let mine = part_max(top);
+    if leads_part(ids) {
+        maxima[part(ids)] = mine;
+    }
+    workgroupBarrier();
+    for (var i = 0u; i < parts(ids); i++) {
+        top = max(top, maxima[i]);
+    }
+    var sum = 0.0;
+    for (var i = ids.local; i < params.n_cols; i += LANES) {
+        let e = exp(scores[first + i] - top);
+        scores[first + i] = e;
+        sum += e;
+    }
+    let total = group_sum(ids, sum);
+    for (var i = ids.local; i < params.n_cols; i += LANES) {
+        scores[first + i] = scores[first + i] / total;
+    }
+}

@@ -1,0 +1,19 @@
+// Embedding gather: row tokens[t] of the table becomes row t of the output. Rows outside this piece of the table
+// (row0 to row0 + n_rows) are another launch's.
+//# include reduce
+//# with src = "table"
+//# include weights_file
+//# endwith
+
+@compute @workgroup_size(LANES)
+fn main(ids: Ids) {
+    let quads = params.n_cols / 4u;
+    let i = global_index(ids);
+    if i >= params.n_tokens * quads {
+        return;
+    }
+    let row = tokens[i / quads] - params.row0;
+    if row < params.n_rows {
+        y[i] = params.scale * table_vec4(row * params.stride, params.n_cols, i % quads);
+    }
+}

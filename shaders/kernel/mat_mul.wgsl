@@ -1,0 +1,65 @@
+// y = x·Wᵀ for many vectors. A workgroup makes a 32 × 32 tile of y from tiles of x and of decoded W in workgroup
+// memory, DEPTH columns at a time; an invocation makes 4 × 4 of it. Accumulation is in f32 whatever the tiles hold.
+//# include reduce
+//# with src = "weights"
+//# include weights_file
+//# endwith
+const TILE: u32 = 32u;
+const QUADS: u32 = DEPTH / 4u;
+const SPAN: u32 = PART / 4u;
+var<workgroup> xs: array<vec4<Tile>, TILE * QUADS>;
+var<workgroup> ws: array<vec4<Tile>, TILE * QUADS>;
+
+@compute @workgroup_size(LANES)
+fn main(ids: Ids) {
+    let group = group_index(ids);
+    let tiles = (params.n_rows + TILE - 1u) / TILE;
+    let vec0 = (group / tiles) * TILE;
+    let row_first = (group % tiles) * TILE;
+    if vec0 >= params.n_vecs {
+        return;
+    }
+    let tx = ids.local % 8u;
+    let ty = ids.local / 8u;
+    //# for i in range(4)
+    //# for j in range(4)
+    var acc${i}_${j} = 0.0;
+    //# endfor
+    //# endfor
+    let quads = params.n_cols / 4u;
+    for (var k = 0u; k < quads; k += QUADS) {
+        for (var i = ids.local; i < TILE * QUADS; i += LANES) {
+            let at = k + i % QUADS;
+            let vector = min(vec0 + i / QUADS, params.n_vecs - 1u);
+            xs[i] = vec4<Tile>(select(vec4f(), x[vector * quads + min(at, quads - 1u)], at < quads));
+        }
+        for (var i = ids.local; i < TILE * QUADS / SPAN; i += LANES) {
+            let at = k + (i % (QUADS / SPAN)) * SPAN;
+            let row = min(row_first + i / (QUADS / SPAN), params.n_rows - 1u);
+            let w = weights_unpack(row * params.stride, params.n_cols, min(at, quads - SPAN) / SPAN);
+            //# for s in range(PART // 4)
+            ws[i * SPAN + ${s}u] = vec4<Tile>(select(vec4f(), w[${s}], at < quads));
+            //# endfor
+        }
+        workgroupBarrier();
+        for (var q = 0u; q < QUADS; q++) {
+            //# for i in range(4)
+            let a${i} = xs[(ty * 4u + ${i}u) * QUADS + q];
+            let b${i} = ws[(tx * 4u + ${i}u) * QUADS + q];
+            //# endfor
+            //# for i in range(4)
+            //# for j in range(4)
+            acc${i}_${j} += f32(dot(a${i}, b${j}));
+            //# endfor
+            //# endfor
+        }
+        workgroupBarrier();
+    }
+    //# for i in range(4)
+    //# for j in range(4)
+    if vec0 + ty * 4u + ${i}u < params.n_vecs && row_first + tx * 4u + ${j}u < params.n_rows {
+        y[(vec0 + ty * 4u + ${i}u) * params.ld + params.row0 + row_first + tx * 4u + ${j}u] = acc${i}_${j};
+    }
+    //# endfor
+    //# endfor
+}

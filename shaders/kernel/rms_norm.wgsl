@@ -1,0 +1,21 @@
+// RMSNorm (Zhang & Sennrich 2019): y = x / sqrt(mean(x²) + eps) · gain, one workgroup per row.
+//# include reduce
+
+@compute @workgroup_size(LANES)
+fn main(ids: Ids) {
+    let row = group_index(ids);
+    if row >= params.n_rows {
+        return;
+    }
+    let quads = params.n_cols / 4u;
+    let source = (params.row0 + row) * quads;
+    var squares = 0.0;
+    for (var i = ids.local; i < quads; i += LANES) {
+        let v = x[source + i];
+        squares += dot(v, v);
+    }
+    let scale = inverseSqrt(group_sum(ids, squares) / f32(params.n_cols) + params.eps);
+    for (var i = ids.local; i < quads; i += LANES) {
+        y[row * quads + i] = x[source + i] * scale * gain[i];
+    }
+}

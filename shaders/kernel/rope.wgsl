@@ -1,0 +1,23 @@
+// Rotary position embedding (Su et al. 2021) in place. Cosines and sines come from a table made in f64 on the
+// host: shader sines are not accurate enough at large angles.
+//# include reduce
+
+@compute @workgroup_size(LANES)
+fn main(ids: Ids) {
+    let pairs = params.rotary / 2u;
+    let i = global_index(ids);
+    if i >= params.n_tokens * params.n_heads * pairs {
+        return;
+    }
+    let pair = i % pairs;
+    let head = i / pairs;
+    let at = 2u * ((params.position + head / params.n_heads) * pairs + pair);
+    let c = table[at];
+    let s = table[at + 1u];
+    let first = head * params.head_dim + pair * PAIR_STEP;
+    let second = first + select(pairs, 1u, PAIR_STEP == 2u);
+    let a = x[first];
+    let b = x[second];
+    x[first] = a * c - b * s;
+    x[second] = b * c + a * s;
+}

@@ -1,0 +1,12 @@
+// SwiGLU (Shazeer 2020): out = silu(gate) · up, four values per invocation.
+//# include reduce
+
+@compute @workgroup_size(LANES)
+fn main(ids: Ids) {
+    let i = global_index(ids);
+    if i >= params.n / 4u {
+        return;
+    }
+    let g = gate[i];
+    out[i] = g / (vec4f(1.0) + exp(-g)) * up[i];
+}

@@ -1,0 +1,12 @@
+// Bandwidth probe, STREAM's triad (McCalpin 1995): to = a + factor · b, ITEMS vec4 per invocation.
+//# include reduce
+
+@compute @workgroup_size(LANES)
+fn main(ids: Ids) {
+    let first = group_index(ids) * (LANES * ITEMS) + ids.local;
+    //# for i in range(ITEMS)
+    if first + ${i}u * LANES < params.n / 4u {
+        to[first + ${i}u * LANES] = a[first + ${i}u * LANES] + params.factor * b[first + ${i}u * LANES];
+    }
+    //# endfor
+}
