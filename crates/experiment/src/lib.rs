@@ -1,1 +1,15 @@
-//! Experiment cells, journal, statistics, published numbers, verdicts, reports.
+//! What an experiment is: its matrix of cells, its journal, its statistics, the published numbers it is held
+//! against, the verdicts, and the report. Knows no GPU, reads no clock and prints nothing.
+
+pub mod canonical;
+mod error;
+pub mod experiment;
+pub mod journal;
+pub mod matrix;
+pub mod published;
+pub mod record;
+pub mod report;
+pub mod stats;
+pub mod verdict;
+
+pub use error::Error;

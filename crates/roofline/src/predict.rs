@@ -112,7 +112,7 @@ pub struct Prediction {
 impl Machine {
     /// Predicts the time of `cost` in a regime, or for a working set of so many bytes.
     ///
-    /// `T = max(Q/BW, W/P) + launches·a + submissions·s` (catalogued as the launch-aware roofline; the first
+    /// `T = max(Q/BW, W/P) + launches·a + submissions·s` (the launch-aware roofline; the first
     /// term is Williams, Waterman, Patterson 2009).
     #[must_use]
     pub fn predict(&self, cost: &Cost, regime: impl Into<Regime>) -> Prediction {

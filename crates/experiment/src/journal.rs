@@ -1,0 +1,200 @@
+//! An append-only file of JSON lines, synchronised after every line, that survives being killed.
+//!
+//! A run that dies leaves at most one torn last line. Opening for append cuts it off; reading ignores it.
+//! Damage anywhere else is an error, never skipped.
+
+use crate::record::{Record, SCHEMA, Status};
+use crate::{Error, canonical};
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// A journal open for appending, locked against a second writer.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    records: Vec<Record>,
+    done: HashSet<String>,
+}
+
+impl Journal {
+    /// Opens a journal or starts one, and reads what is there.
+    ///
+    /// # Errors
+    /// [`Error::JournalBusy`] while another process has it open, [`Error::JournalSchema`] where it was
+    /// written by another version, [`Error::JournalLine`] where it is damaged, [`Error::Io`] otherwise.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let io = || Error::io(path);
+        let mut options = OpenOptions::new();
+        let mut file = options.read(true).write(true).create(true).truncate(false).open(path).map_err(io())?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Error::JournalBusy { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(Error::Io { path: path.to_owned(), source }),
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(io())?;
+        let (records, sound) = parse(path, &bytes)?;
+        if sound < bytes.len() {
+            file.set_len(sound as u64).map_err(io())?;
+        }
+        file.seek(SeekFrom::End(0)).map_err(io())?;
+        if sound > 0 && bytes[sound - 1] != b'\n' {
+            file.write_all(b"\n").map_err(io())?;
+        }
+        file.sync_data().map_err(io())?;
+        let done = records.iter().filter(|r| r.status == Status::Ok).map(|r| r.cell_id.clone()).collect();
+        Ok(Self { path: path.to_owned(), file, records, done })
+    }
+
+    /// Appends one record and waits until the disk has it.
+    ///
+    /// # Errors
+    /// [`Error::JournalSchema`] where the record carries another schema, [`Error::Json`] or [`Error::Io`]
+    /// where it cannot be written.
+    pub fn append(&mut self, record: Record) -> Result<(), Error> {
+        if record.schema != SCHEMA {
+            let line = self.records.len() + 1;
+            return Err(schema(&self.path, line, record.schema));
+        }
+        let mut line = serde_json::to_vec(&record).map_err(Error::json("journal record"))?;
+        line.push(b'\n');
+        self.file.write_all(&line).map_err(Error::io(&self.path))?;
+        self.file.sync_data().map_err(Error::io(&self.path))?;
+        if record.status == Status::Ok {
+            self.done.insert(record.cell_id.clone());
+        }
+        self.records.push(record);
+        Ok(())
+    }
+
+    /// Whether the cell has a record that is ok, so that a resumed run need not repeat it.
+    #[must_use]
+    pub fn is_done(&self, cell_id: &str) -> bool {
+        self.done.contains(cell_id)
+    }
+
+    /// Every record, in the order written.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Reads every record of a journal without locking it; a torn last line is ignored.
+///
+/// # Errors
+/// As [`Journal::open`], save for the lock.
+pub fn read(path: &Path) -> Result<Vec<Record>, Error> {
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    Ok(parse(path, &bytes)?.0)
+}
+
+/// The last ok record of every cell, in the order in which the cells first appear.
+#[must_use]
+pub fn last_ok(records: &[Record]) -> Vec<&Record> {
+    let mut place = BTreeMap::new();
+    let mut kept: Vec<&Record> = Vec::new();
+    for record in records.iter().filter(|r| r.status == Status::Ok) {
+        let at = *place.entry(record.cell_id.as_str()).or_insert(kept.len());
+        if at == kept.len() {
+            kept.push(record);
+        } else {
+            kept[at] = record;
+        }
+    }
+    kept
+}
+
+/// The last record of every cell that never ended well, in the order in which the cells first appear.
+#[must_use]
+pub fn not_ok(records: &[Record]) -> Vec<&Record> {
+    let ok: HashSet<&str> =
+        records.iter().filter(|r| r.status == Status::Ok).map(|r| r.cell_id.as_str()).collect();
+    let mut kept: Vec<&Record> = Vec::new();
+    for record in records.iter().filter(|r| !ok.contains(r.cell_id.as_str())) {
+        match kept.iter_mut().find(|k| k.cell_id == record.cell_id) {
+            Some(place) => *place = record,
+            None => kept.push(record),
+        }
+    }
+    kept
+}
+
+/// The union of journals: every record once, sorted by start. Shards of one matrix become one journal.
+#[must_use]
+pub fn merge(journals: Vec<Vec<Record>>) -> Vec<Record> {
+    let mut seen = HashSet::new();
+    let mut all: Vec<Record> = journals
+        .into_iter()
+        .flatten()
+        .filter(|r| seen.insert((r.run_id.clone(), r.cell_id.clone(), r.started_utc.clone())))
+        .collect();
+    all.sort_by(|a, b| a.started_utc.cmp(&b.started_utc));
+    all
+}
+
+/// Writes records as a new journal beside the final name and then moves it there, so that no reader ever sees half.
+///
+/// # Errors
+/// [`Error::Io`] or [`Error::Json`].
+pub fn write(path: &Path, records: &[Record]) -> Result<(), Error> {
+    let mut text = String::new();
+    for record in records {
+        text += &serde_json::to_string(record).map_err(Error::json("journal record"))?;
+        text.push('\n');
+    }
+    let beside = path.with_extension("partial");
+    let mut file = File::create(&beside).map_err(Error::io(&beside))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(Error::io(&beside))?;
+    std::fs::rename(&beside, path).map_err(Error::io(path))
+}
+
+/// Key under which two journals' records of the same point meet, whatever their budgets.
+#[must_use]
+pub fn point_key(record: &Record) -> String {
+    format!("{} {}", record.experiment, canonical::canonical(&record.point))
+}
+
+/// The records of a file and how many of its bytes are sound.
+fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<Record>, usize), Error> {
+    let mut records = Vec::new();
+    let mut sound = 0;
+    for (i, line) in bytes.split_inclusive(|&b| b == b'\n').enumerate() {
+        let complete = line.ends_with(b"\n");
+        if line.trim_ascii().is_empty() {
+            sound += if complete { line.len() } else { 0 };
+            continue;
+        }
+        match parse_line(path, i + 1, line) {
+            Ok(record) => records.push(record),
+            Err(Error::JournalLine { .. }) if !complete => break,
+            Err(error) => return Err(error),
+        }
+        sound += line.len();
+    }
+    Ok((records, sound))
+}
+
+/// One record; the schema is looked at before the rest, because the rest may have changed with it.
+fn parse_line(path: &Path, line: usize, text: &[u8]) -> Result<Record, Error> {
+    let bad = |source| Error::JournalLine { path: path.to_owned(), line, source };
+    let value: serde_json::Value = serde_json::from_slice(text).map_err(bad)?;
+    let found = value.get("schema").and_then(|s| s.as_str()).unwrap_or("none");
+    if found != SCHEMA {
+        return Err(schema(path, line, found.to_owned()));
+    }
+    serde_json::from_value(value).map_err(bad)
+}
+
+fn schema(path: &Path, line: usize, found: String) -> Error {
+    Error::JournalSchema { path: path.to_owned(), line, found, expected: SCHEMA }
+}

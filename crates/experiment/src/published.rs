@@ -1,0 +1,181 @@
+//! The numbers and claims of the studies, as printed, with the codes of what is known to be wrong with them.
+
+use crate::Error;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The files of published numbers, by name.
+const FILES: [(&str, &str); 4] = [
+    ("inversion.toml", include_str!("../published/inversion.toml")),
+    ("throughput_gap.toml", include_str!("../published/throughput_gap.toml")),
+    ("apple_silicon_sd.toml", include_str!("../published/apple_silicon_sd.toml")),
+    ("rooflinebench.toml", include_str!("../published/rooflinebench.toml")),
+];
+
+/// A sentence of a study that a measurement can contradict.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// Its id, such as `GAP-C1`.
+    pub id: String,
+    /// The claim in one sentence.
+    pub text: String,
+    /// The expression that decides it.
+    pub test: String,
+    /// The figures printed for it.
+    pub published: String,
+}
+
+/// One published table.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Table {
+    /// Its id, such as `GAP-T1`.
+    pub id: String,
+    /// The experiment it reports.
+    pub experiment: String,
+    /// What it shows.
+    pub caption: String,
+    /// The study itself, or its authors' repository.
+    pub origin: String,
+    /// What it is called in the study.
+    pub printed_as: Option<String>,
+    /// The device measured.
+    pub device: Option<String>,
+    /// Codes of the inconsistencies that touch it, such as `X-GAP-1`.
+    #[serde(default)]
+    pub suspect: Vec<String>,
+    /// Units by column.
+    #[serde(default)]
+    pub units: BTreeMap<String, String>,
+    /// The rows, each a map from column to value.
+    #[serde(default)]
+    pub rows: Vec<Row>,
+}
+
+/// One row of a published table.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub struct Row(BTreeMap<String, toml::Value>);
+
+impl Row {
+    /// A number, whether it was printed with a point or not.
+    #[must_use]
+    pub fn number(&self, column: &str) -> Option<f64> {
+        match self.0.get(column)? {
+            toml::Value::Float(f) => Some(*f),
+            toml::Value::Integer(i) => Some(*i as f64),
+            _ => None,
+        }
+    }
+
+    /// A text.
+    #[must_use]
+    pub fn text(&self, column: &str) -> Option<&str> {
+        self.0.get(column)?.as_str()
+    }
+
+    /// Columns and values, by name.
+    pub fn columns(&self) -> impl Iterator<Item = (&str, &toml::Value)> {
+        self.0.iter().map(|(k, v)| (k.as_str(), v))
+    }
+}
+
+impl Table {
+    /// The first row whose column holds exactly this text.
+    #[must_use]
+    pub fn row(&self, column: &str, text: &str) -> Option<&Row> {
+        self.rows.iter().find(|r| r.text(column) == Some(text))
+    }
+
+    /// The first row whose column holds this number.
+    #[must_use]
+    pub fn row_number(&self, column: &str, number: f64) -> Option<&Row> {
+        self.rows.iter().find(|r| r.number(column) == Some(number))
+    }
+}
+
+/// Where a file of published numbers comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Source {
+    /// Title of the study.
+    pub title: String,
+    /// Prefix of its ids.
+    pub prefix: String,
+    /// Identifier of the paper, where it has one.
+    pub paper_id: Option<String>,
+    /// What it measured with.
+    pub framework: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    source: Source,
+    #[serde(default)]
+    table: Vec<Table>,
+    #[serde(default)]
+    claim: Vec<Claim>,
+}
+
+/// Everything published, by id.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Published {
+    sources: Vec<Source>,
+    claims: Vec<Claim>,
+    tables: Vec<Table>,
+}
+
+impl Published {
+    /// Reads the files that are built into the crate.
+    ///
+    /// # Errors
+    /// [`Error::Toml`] where one does not parse.
+    pub fn load() -> Result<Self, Error> {
+        let mut all = Self::default();
+        for (name, text) in FILES {
+            let path = || PathBuf::from("published").join(name);
+            let file: File =
+                toml::from_str(text).map_err(|e| Error::Toml { path: path(), source: Box::new(e) })?;
+            all.sources.push(file.source);
+            all.claims.extend(file.claim);
+            all.tables.extend(file.table);
+        }
+        Ok(all)
+    }
+
+    /// The studies, in the order of their files.
+    #[must_use]
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// Every claim, in the order of the files.
+    #[must_use]
+    pub fn claims(&self) -> &[Claim] {
+        &self.claims
+    }
+
+    /// Every table, in the order of the files.
+    #[must_use]
+    pub fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
+    /// One claim.
+    ///
+    /// # Errors
+    /// [`Error::UnknownPublished`] where there is none of that id.
+    pub fn claim(&self, id: &str) -> Result<&Claim, Error> {
+        let missing = || Error::UnknownPublished { kind: "claim", id: id.to_owned() };
+        self.claims.iter().find(|c| c.id == id).ok_or_else(missing)
+    }
+
+    /// One table.
+    ///
+    /// # Errors
+    /// [`Error::UnknownPublished`] where there is none of that id.
+    pub fn table(&self, id: &str) -> Result<&Table, Error> {
+        let missing = || Error::UnknownPublished { kind: "table", id: id.to_owned() };
+        self.tables.iter().find(|t| t.id == id).ok_or_else(missing)
+    }
+}

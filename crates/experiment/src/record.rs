@@ -1,0 +1,141 @@
+//! One line of the journal: what was measured, on what, by which program, with every raw sample.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Schema of the records this crate writes; a reader accepts no other.
+pub const SCHEMA: &str = "ridgeline.journal/1";
+
+/// How a cell ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Measured, and its check passed.
+    Ok,
+    /// It failed, or its check did; it enters no table.
+    Failed,
+    /// It cannot run here, for the reason given.
+    Skipped,
+}
+
+/// The answer a cell had to give and whether it did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// What was checked, such as `floor` or `greedy-tokens`.
+    pub kind: String,
+    /// Whether it passed.
+    pub ok: bool,
+    /// The numbers behind it.
+    pub detail: String,
+}
+
+/// The device that was measured and the computer around it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineId {
+    /// Name of the adapter.
+    pub adapter: String,
+    /// Driver name and version.
+    pub driver: String,
+    /// Graphics interface, such as Vulkan or Metal.
+    pub backend: String,
+    /// Discrete, integrated, software and so on.
+    pub device_type: String,
+    /// Device limits by name.
+    pub limits: BTreeMap<String, u64>,
+    /// Device features in use.
+    pub features: Vec<String>,
+    /// Operating system and version.
+    pub os: String,
+    /// Processor name.
+    pub cpu: String,
+    /// Logical cores.
+    pub cores: u64,
+    /// Main memory, bytes.
+    pub memory_bytes: u64,
+}
+
+/// The program that measured.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Build {
+    /// Git revision; `None` where it was built outside a checkout.
+    pub git_rev: Option<String>,
+    /// Whether the checkout had uncommitted changes.
+    pub dirty: Option<bool>,
+    /// Compiler version.
+    pub rustc: String,
+    /// Version of the program.
+    pub version: String,
+    /// Versions of the crates that matter to the numbers.
+    pub crates: BTreeMap<String, String>,
+}
+
+/// The model file that was measured.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelId {
+    /// Its name.
+    pub name: String,
+    /// BLAKE3 of the file; `None` for weights made on the fly.
+    pub hash: Option<String>,
+    /// Bytes of the file or of the weights made.
+    pub bytes: u64,
+}
+
+/// One line of a journal.
+///
+/// Fields are plain values, not flattened or tagged ones: another crate of the workspace makes JSON numbers
+/// keep their text, and those two mechanisms would then refuse to read floats back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// One per invocation of the program.
+    pub run_id: String,
+    /// Hash of the cell; see [`crate::matrix::Cell::id`].
+    pub cell_id: String,
+    /// Name of the experiment.
+    pub experiment: String,
+    /// The point that was measured.
+    pub point: Value,
+    /// How it ended.
+    pub status: Status,
+    /// Why, where it did not end well.
+    pub reason: Option<String>,
+    /// The experiment's row; null where there is none.
+    pub row: Value,
+    /// Every timed repetition in order, nanoseconds.
+    pub samples_ns: Vec<u64>,
+    /// The check the cell carries.
+    pub check: Option<Check>,
+    /// Where it ran.
+    pub machine: MachineId,
+    /// What ran it.
+    pub build: Build,
+    /// The model, where there is one.
+    pub model: Option<ModelId>,
+    /// The command line.
+    pub argv: Vec<String>,
+    /// Seed of everything random in it.
+    pub seed: u64,
+    /// Start, UTC, RFC 3339.
+    pub started_utc: String,
+    /// Wall time of the whole cell, seconds.
+    pub duration_s: f64,
+}
+
+/// Seconds since 1970 as an RFC 3339 time in UTC. The caller reads the clock.
+#[must_use]
+pub fn utc(unix_seconds: u64) -> String {
+    let (days, rest) = (unix_seconds / 86_400, unix_seconds % 86_400);
+    // Howard Hinnant's civil-from-days: years start in March, so the leap day is the last of its year.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}

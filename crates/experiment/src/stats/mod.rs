@@ -1,0 +1,145 @@
+//! Statistics of repeated measurements. Pure functions; every one that resamples takes its seed.
+//!
+//! Raw samples are kept in the journal and everything here is computed when a report is made. Nothing is
+//! dropped as an outlier; a run that drifted is flagged instead.
+
+mod fit;
+mod interval;
+mod test;
+
+pub use fit::{Fit, least_squares};
+pub use interval::{RESAMPLES, bca, mean_interval, median_interval, median_interval_rank, ratio_of_medians};
+pub use test::{
+    EXACT_RANKS, TTest, cohens_d, holm, mann_whitney, minimum_detectable_effect, paired_t, welch,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// The usual figures of one sample, in the unit of its values.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Number of values.
+    pub n: usize,
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// Standard deviation with `n − 1`; zero for a single value.
+    pub sd: f64,
+    /// Median.
+    pub median: f64,
+    /// Median absolute deviation from the median, unscaled.
+    pub mad: f64,
+    /// Smallest value.
+    pub min: f64,
+    /// Largest value.
+    pub max: f64,
+    /// 5th percentile.
+    pub p05: f64,
+    /// 95th percentile.
+    pub p95: f64,
+    /// 99th percentile.
+    pub p99: f64,
+}
+
+impl Summary {
+    /// Describes a sample; `None` where it is empty or holds a value that is not finite.
+    #[must_use]
+    pub fn of(values: &[f64]) -> Option<Self> {
+        let sorted = sorted(values)?;
+        let at = |p| percentile_of_sorted(&sorted, p);
+        Some(Self {
+            n: values.len(),
+            mean: mean(values)?,
+            sd: sd(values).unwrap_or(0.0),
+            median: at(50.0),
+            mad: mad(values)?,
+            min: sorted[0],
+            max: sorted[sorted.len() - 1],
+            p05: at(5.0),
+            p95: at(95.0),
+            p99: at(99.0),
+        })
+    }
+}
+
+/// Arithmetic mean; `None` of nothing.
+#[must_use]
+pub fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Standard deviation with `n − 1` in the denominator; `None` below two values.
+#[must_use]
+pub fn sd(values: &[f64]) -> Option<f64> {
+    if values.len() < 2 {
+        return None;
+    }
+    let centre = mean(values)?;
+    let squares: f64 = values.iter().map(|v| (v - centre).powi(2)).sum();
+    Some((squares / (values.len() - 1) as f64).sqrt())
+}
+
+/// Median; `None` of nothing or where a value is not finite.
+#[must_use]
+pub fn median(values: &[f64]) -> Option<f64> {
+    percentile(values, 50.0)
+}
+
+/// Median absolute deviation from the median, unscaled.
+#[must_use]
+pub fn mad(values: &[f64]) -> Option<f64> {
+    let centre = median(values)?;
+    median(&values.iter().map(|v| (v - centre).abs()).collect::<Vec<_>>())
+}
+
+/// Percentile by linear interpolation between order statistics (Hyndman and Fan's type 7, `NumPy`'s default).
+///
+/// `None` of nothing, where a value is not finite, or where `percent` lies outside 0..=100.
+#[must_use]
+pub fn percentile(values: &[f64], percent: f64) -> Option<f64> {
+    if !(0.0..=100.0).contains(&percent) {
+        return None;
+    }
+    Some(percentile_of_sorted(&sorted(values)?, percent))
+}
+
+/// Nanoseconds as seconds.
+#[must_use]
+pub fn seconds(samples_ns: &[u64]) -> Vec<f64> {
+    samples_ns.iter().map(|&ns| ns as f64 * 1e-9).collect()
+}
+
+/// Median of the first quarter over the median of the rest, for a sample in order of time.
+///
+/// A run that is far from 1 was not warm, or was throttled; it is flagged, never trimmed. `None` below eight
+/// values.
+#[must_use]
+pub fn drift(in_order: &[f64]) -> Option<f64> {
+    if in_order.len() < 8 {
+        return None;
+    }
+    let (first, rest) = in_order.split_at(in_order.len() / 4);
+    Some(median(first)? / median(rest)?)
+}
+
+/// A sorted copy; `None` where empty or where a value is not finite.
+fn sorted(values: &[f64]) -> Option<Vec<f64>> {
+    if values.is_empty() || values.iter().any(|v| !v.is_finite()) {
+        return None;
+    }
+    let mut copy = values.to_vec();
+    copy.sort_by(f64::total_cmp);
+    Some(copy)
+}
+
+/// Percentile of a sorted sample that is not empty.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the rank is not negative and below the length of a slice"
+)]
+fn percentile_of_sorted(sorted: &[f64], percent: f64) -> f64 {
+    let rank = percent / 100.0 * (sorted.len() - 1) as f64;
+    let below = sorted[rank.floor() as usize];
+    let above = sorted[rank.ceil() as usize];
+    below + (above - below) * rank.fract()
+}

@@ -1,0 +1,180 @@
+//! The journal: what was written is read, what was torn is cut off, what is damaged is refused.
+
+use proptest::prelude::{ProptestConfig, any, proptest};
+use ridgeline_experiment::Error;
+use ridgeline_experiment::journal::{self, Journal};
+use ridgeline_experiment::record::{Build, Check, MachineId, ModelId, Record, SCHEMA, Status, utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::io::Write;
+use std::path::PathBuf;
+
+fn record(cell: &str, status: Status, start: u64) -> Record {
+    Record {
+        schema: SCHEMA.to_owned(),
+        run_id: "run".to_owned(),
+        cell_id: cell.to_owned(),
+        experiment: "bench".to_owned(),
+        point: json!({"model": "tiny-target", "depth": 256, "temperature": 0.7}),
+        status,
+        reason: (status != Status::Ok).then(|| "device lost".to_owned()),
+        row: json!({"tokens": 64, "tokens_per_s": 12.345_678_901_234_5}),
+        samples_ns: vec![1, u64::MAX, 3],
+        check: Some(Check { kind: "floor".to_owned(), ok: true, detail: "1.2 × floor".to_owned() }),
+        machine: MachineId { adapter: "llvmpipe".to_owned(), ..MachineId::default() },
+        build: Build { git_rev: Some("abc".to_owned()), dirty: Some(false), ..Build::default() },
+        model: Some(ModelId { name: "tiny".to_owned(), hash: None, bytes: 7 }),
+        argv: vec!["ridgeline".to_owned(), "bench-all".to_owned()],
+        seed: 42,
+        started_utc: utc(start),
+        duration_s: 0.1 + 0.2,
+    }
+}
+
+fn scratch() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("journal.jsonl");
+    (folder, path)
+}
+
+#[test]
+fn what_is_appended_is_read_back() {
+    let (_folder, path) = scratch();
+    let mut j = Journal::open(&path).expect("a new journal");
+    for (cell, status) in
+        [("a", Status::Failed), ("b", Status::Ok), ("a", Status::Ok), ("c", Status::Skipped)]
+    {
+        j.append(record(cell, status, 5)).expect("appended");
+    }
+    assert!(j.is_done("a") && j.is_done("b") && !j.is_done("c") && !j.is_done("d"));
+    let expected = j.records().to_vec();
+    drop(j);
+    assert_eq!(journal::read(&path).expect("readable"), expected);
+    let again = Journal::open(&path).expect("an old journal");
+    assert!(again.is_done("a") && !again.is_done("c"));
+    assert_eq!(again.records(), expected);
+}
+
+#[test]
+fn a_torn_last_line_is_cut_off_and_the_rest_kept() {
+    let (_folder, path) = scratch();
+    let mut j = Journal::open(&path).expect("a new journal");
+    j.append(record("a", Status::Ok, 1)).expect("appended");
+    j.append(record("b", Status::Ok, 2)).expect("appended");
+    drop(j);
+    let whole = std::fs::read(&path).expect("bytes");
+    let first = whole.iter().position(|&b| b == b'\n').expect("a line") + 1;
+    for cut in (first..whole.len()).step_by(7).chain([whole.len() - 1]) {
+        std::fs::write(&path, &whole[..cut]).expect("written");
+        let complete = cut == whole.len() - 1;
+        assert_eq!(journal::read(&path).expect("readable").len(), 1 + usize::from(complete), "cut at {cut}");
+        let mut j = Journal::open(&path).expect("opens");
+        assert_eq!(j.is_done("b"), complete, "cut at {cut}: only the newline may be missing");
+        j.append(record("c", Status::Ok, 3)).expect("appended");
+        drop(j);
+        let cells: Vec<String> =
+            journal::read(&path).expect("readable").into_iter().map(|r| r.cell_id).collect();
+        let expected: &[&str] = if complete { &["a", "b", "c"] } else { &["a", "c"] };
+        assert_eq!(cells, expected, "cut at {cut}");
+    }
+}
+
+#[test]
+fn damage_before_the_end_and_other_schemas_are_refused() {
+    let (_folder, path) = scratch();
+    let mut j = Journal::open(&path).expect("a new journal");
+    j.append(record("a", Status::Ok, 1)).expect("appended");
+    let mut foreign = record("b", Status::Ok, 1);
+    foreign.schema = "ridgeline.journal/0".to_owned();
+    assert!(matches!(j.append(foreign.clone()), Err(Error::JournalSchema { .. })));
+    drop(j);
+    let sound = std::fs::read(&path).expect("bytes");
+    let mut file = std::fs::OpenOptions::new().append(true).open(&path).expect("opens");
+    file.write_all(b"{\"schema\": oops}\n").expect("written");
+    file.write_all(&sound).expect("written");
+    assert!(matches!(Journal::open(&path), Err(Error::JournalLine { line: 2, .. })));
+    std::fs::write(&path, format!("{}\n", serde_json::to_string(&foreign).expect("json"))).expect("written");
+    let error = Journal::open(&path).expect_err("another schema");
+    assert!(matches!(&error, Error::JournalSchema { line: 1, .. }), "{error}");
+    assert!(error.to_string().contains("--fresh"), "the remedy is named");
+    assert!(matches!(journal::read(&path.with_extension("none")), Err(Error::Io { .. })));
+}
+
+#[test]
+fn a_second_writer_is_refused() {
+    let (_folder, path) = scratch();
+    let first = Journal::open(&path).expect("a new journal");
+    assert!(matches!(Journal::open(&path), Err(Error::JournalBusy { .. })));
+    drop(first);
+    Journal::open(&path).expect("free again");
+}
+
+#[test]
+fn the_last_ok_record_of_a_cell_counts() {
+    let mut all = vec![
+        record("a", Status::Ok, 1),
+        record("b", Status::Failed, 2),
+        record("c", Status::Ok, 3),
+        record("a", Status::Ok, 4),
+        record("a", Status::Failed, 5),
+        record("b", Status::Failed, 6),
+    ];
+    let kept = journal::last_ok(&all);
+    assert_eq!(
+        kept.iter().map(|r| (r.cell_id.as_str(), &r.started_utc)).collect::<Vec<_>>(),
+        [("a", &utc(4)), ("c", &utc(3))]
+    );
+    let failed = journal::not_ok(&all);
+    assert_eq!((failed.len(), &failed[0].started_utc), (1, &utc(6)));
+    let (left, right) = (all.split_off(3), all.clone());
+    let merged = journal::merge(vec![left.clone(), right, left]);
+    assert_eq!(
+        merged.iter().map(|r| r.started_utc.clone()).collect::<Vec<_>>(),
+        (1..=6).map(utc).collect::<Vec<_>>()
+    );
+    let (_folder, path) = scratch();
+    journal::write(&path, &merged).expect("written");
+    assert_eq!(journal::read(&path).expect("readable"), merged);
+    assert_eq!(
+        journal::point_key(&merged[0]),
+        r#"bench {"depth":256,"model":"tiny-target","temperature":0.7}"#
+    );
+}
+
+#[test]
+fn times_are_written_as_utc() {
+    assert_eq!(utc(0), "1970-01-01T00:00:00Z");
+    assert_eq!(utc(951_782_400), "2000-02-29T00:00:00Z");
+    assert_eq!(utc(1_795_242_896), "2026-11-21T06:34:56Z");
+    assert_eq!(utc(4_107_542_399), "2100-02-28T23:59:59Z");
+    assert_eq!(utc(4_107_542_400), "2100-03-01T00:00:00Z", "2100 is no leap year");
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Row {
+    rate: f64,
+    maybe: Option<f64>,
+    many: Vec<f64>,
+    count: u64,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    /// Floats reach the journal's file and come back bit for bit, also while JSON numbers keep their text.
+    #[test]
+    fn floats_survive_the_journal(bits in any::<u64>(), count in any::<u64>(), small in any::<f32>()) {
+        let rate = f64::from_bits(bits);
+        let rate = if rate.is_finite() { rate } else { 1.5e300 };
+        let small = if small.is_finite() { f64::from(small) } else { -0.0 };
+        let row = Row { rate, maybe: Some(small), many: vec![rate, 0.1, 1e-310, 3.0], count };
+        let mut r = record("a", Status::Ok, 0);
+        r.row = serde_json::to_value(&row).expect("plain data");
+        r.duration_s = rate.abs();
+        let line = serde_json::to_string(&r).expect("plain data");
+        let back: Record = serde_json::from_str(&line).expect("readable");
+        assert_eq!(back.duration_s.to_bits(), rate.abs().to_bits());
+        let read: Row = serde_json::from_value(back.row).expect("readable");
+        assert_eq!(read, row);
+        assert_eq!(read.rate.to_bits(), rate.to_bits());
+    }
+}
