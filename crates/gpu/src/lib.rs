@@ -1,1 +1,25 @@
 //! The wgpu executor: devices, buffers, pipelines, clocks.
+//!
+//! The only crate that names wgpu. A [`Gpu`] runs a [`ridgeline_compute::Recording`] as one encoder, one compute pass
+//! and one submission unless its [`Policy`] says otherwise, and reports where the time went. The environment is not
+//! asked for anything, and no error of the driver becomes a panic.
+
+mod adapter;
+mod clocks;
+mod error;
+mod faults;
+mod gpu;
+mod groups;
+mod memory;
+mod pipeline;
+mod policy;
+mod profile;
+mod readback;
+mod run;
+mod write;
+
+pub use adapter::{AdapterInfo, AdapterLimits, Choice, DeviceKind, Features, adapters};
+pub use error::Error;
+pub use gpu::{Gpu, HostStats};
+pub use memory::{Ledger, Usage};
+pub use policy::{Checks, Options, Passes, Policy, Submission};

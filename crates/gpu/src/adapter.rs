@@ -1,0 +1,334 @@
+//! Adapters as plain data, and the choice between them.
+
+use crate::Error;
+use serde::{Deserialize, Serialize};
+
+/// What sort of device an adapter is. The order is that of preference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceKind {
+    /// A GPU with its own memory.
+    Discrete,
+    /// A GPU that shares the host's memory.
+    Integrated,
+    /// A GPU shared between virtual machines.
+    Virtual,
+    /// The driver does not say.
+    Other,
+    /// A software implementation on the CPU.
+    Software,
+}
+
+/// Optional features that matter here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Features {
+    /// 16-bit floats in shaders.
+    pub f16: bool,
+    /// 16-bit integers in shaders.
+    pub i16: bool,
+    /// Subgroup operations.
+    pub subgroup: bool,
+    /// Immediates (push constants). Required.
+    pub immediates: bool,
+    /// Timestamps at pass boundaries.
+    pub timestamps: bool,
+    /// Timestamps inside a pass.
+    pub timestamps_inside_passes: bool,
+    /// Compiled pipelines that survive the process.
+    pub pipeline_cache: bool,
+    /// Buffers that are bound and mapped at the same time.
+    pub mappable_primary_buffers: bool,
+    /// Cooperative matrix operations.
+    pub cooperative_matrix: bool,
+}
+
+/// Limits that matter here. Sizes in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AdapterLimits {
+    /// Largest buffer.
+    pub max_buffer: u64,
+    /// Largest storage binding.
+    pub max_binding: u64,
+    /// Storage bindings per shader stage.
+    pub max_slots: u32,
+    /// Workgroup memory.
+    pub max_workgroup_memory: u32,
+    /// Invocations per workgroup.
+    pub max_invocations: u32,
+    /// Invocations along the first dimension of a workgroup.
+    pub max_workgroup_x: u32,
+    /// Workgroups per grid dimension.
+    pub max_groups: u32,
+    /// Bytes of immediates.
+    pub max_immediates: u32,
+    /// Alignment of storage binding offsets.
+    pub storage_alignment: u32,
+}
+
+/// An adapter: everything a result's provenance should say about the device.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AdapterInfo {
+    /// The device's name.
+    pub name: String,
+    /// Vendor id, usually PCI's.
+    pub vendor: u32,
+    /// Device id, usually PCI's.
+    pub device: u32,
+    /// What sort of device.
+    pub kind: DeviceKind,
+    /// The driver's name.
+    pub driver: String,
+    /// The driver's version and build.
+    pub driver_info: String,
+    /// `vulkan`, `metal`, `dx12`, `gl` or `noop`.
+    pub backend: String,
+    /// PCI address, where the backend knows it.
+    pub pci_bus: String,
+    /// Smallest and largest subgroup size.
+    pub subgroup: (u32, u32),
+    /// Optional features it offers.
+    pub features: Features,
+    /// What it allows.
+    pub limits: AdapterLimits,
+}
+
+impl AdapterInfo {
+    fn new(adapter: &wgpu::Adapter) -> Self {
+        let info = adapter.get_info();
+        Self {
+            name: info.name,
+            vendor: info.vendor,
+            device: info.device,
+            kind: kind(info.device_type),
+            driver: info.driver,
+            driver_info: info.driver_info,
+            backend: info.backend.to_str().to_owned(),
+            pci_bus: info.device_pci_bus_id,
+            subgroup: (info.subgroup_min_size, info.subgroup_max_size),
+            features: features(adapter.features()),
+            limits: limits(&adapter.limits()),
+        }
+    }
+
+    /// Whether `text` is part of the name, driver or backend, whatever the case.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        let text = text.to_lowercase();
+        [&self.name, &self.driver, &self.backend].iter().any(|s| s.to_lowercase().contains(&text))
+    }
+
+    /// Better adapters compare smaller: by kind, then native backends before translated ones.
+    fn rank(&self) -> (DeviceKind, u8) {
+        let backend = match self.backend.as_str() {
+            "vulkan" | "metal" => 0,
+            "dx12" => 1,
+            _ => 2,
+        };
+        (self.kind, backend)
+    }
+}
+
+const fn kind(device_type: wgpu::DeviceType) -> DeviceKind {
+    match device_type {
+        wgpu::DeviceType::DiscreteGpu => DeviceKind::Discrete,
+        wgpu::DeviceType::IntegratedGpu => DeviceKind::Integrated,
+        wgpu::DeviceType::VirtualGpu => DeviceKind::Virtual,
+        wgpu::DeviceType::Cpu => DeviceKind::Software,
+        wgpu::DeviceType::Other => DeviceKind::Other,
+    }
+}
+
+fn features(offered: wgpu::Features) -> Features {
+    let has = |feature| offered.contains(feature);
+    Features {
+        f16: has(wgpu::Features::SHADER_F16),
+        i16: has(wgpu::Features::SHADER_I16),
+        subgroup: has(wgpu::Features::SUBGROUP),
+        immediates: has(wgpu::Features::IMMEDIATES),
+        timestamps: has(wgpu::Features::TIMESTAMP_QUERY),
+        timestamps_inside_passes: has(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
+        pipeline_cache: has(wgpu::Features::PIPELINE_CACHE),
+        mappable_primary_buffers: has(wgpu::Features::MAPPABLE_PRIMARY_BUFFERS),
+        cooperative_matrix: has(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
+    }
+}
+
+fn limits(limits: &wgpu::Limits) -> AdapterLimits {
+    AdapterLimits {
+        max_buffer: limits.max_buffer_size,
+        max_binding: limits.max_storage_buffer_binding_size,
+        max_slots: limits.max_storage_buffers_per_shader_stage,
+        max_workgroup_memory: limits.max_compute_workgroup_storage_size,
+        max_invocations: limits.max_compute_invocations_per_workgroup,
+        max_workgroup_x: limits.max_compute_workgroup_size_x,
+        max_groups: limits.max_compute_workgroups_per_dimension,
+        max_immediates: limits.max_immediate_size,
+        storage_alignment: limits.min_storage_buffer_offset_alignment,
+    }
+}
+
+/// Which adapter to open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// Discrete before integrated before virtual before software.
+    #[default]
+    Best,
+    /// The best of those whose name, driver or backend contains the text, whatever the case. Only so can an OpenGL
+    /// adapter be chosen: it shows a device a second time, and worse.
+    Named(String),
+    /// The adapter at this place of the list that [`adapters`] returns.
+    Index(usize),
+}
+
+/// Every Vulkan, Metal and DX12 adapter of this machine, best first.
+#[must_use]
+pub fn adapters() -> Vec<AdapterInfo> {
+    list(native(), false).into_iter().map(|(info, _)| info).collect()
+}
+
+/// Backends that are looked at unless another is named.
+fn native() -> wgpu::Backends {
+    wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12
+}
+
+/// Adapters of `backends`, best first; equals keep the driver's order. The environment is not asked.
+fn list(backends: wgpu::Backends, validation: bool) -> Vec<(AdapterInfo, wgpu::Adapter)> {
+    let flags = if validation { wgpu::InstanceFlags::debugging() } else { wgpu::InstanceFlags::empty() };
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends,
+        flags,
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    sorted(&instance, backends)
+}
+
+fn sorted(instance: &wgpu::Instance, backends: wgpu::Backends) -> Vec<(AdapterInfo, wgpu::Adapter)> {
+    let found = pollster::block_on(instance.enumerate_adapters(backends));
+    let mut found: Vec<_> = found.into_iter().map(|a| (AdapterInfo::new(&a), a)).collect();
+    found.sort_by_key(|(info, _)| info.rank());
+    found
+}
+
+/// Applies the choice.
+pub(crate) fn choose(choice: &Choice, validation: bool) -> Result<(AdapterInfo, wgpu::Adapter), Error> {
+    let mut found = list(native(), validation);
+    let index = match choice {
+        Choice::Best => 0,
+        Choice::Index(index) => *index,
+        Choice::Named(text) => {
+            if !found.iter().any(|(info, _)| info.matches(text)) {
+                found.extend(list(wgpu::Backends::GL, validation));
+            }
+            found.iter().position(|(info, _)| info.matches(text)).unwrap_or(usize::MAX)
+        }
+    };
+    if found.is_empty() {
+        return Err(Error::NoAdapter);
+    }
+    let seen = || found.iter().map(|(info, _)| info.clone()).collect();
+    let Some((info, _)) = found.get(index) else {
+        let wanted = match choice {
+            Choice::Named(text) => text.clone(),
+            _ => format!("adapter {index}"),
+        };
+        return Err(Error::NoMatch { wanted, seen: seen() });
+    };
+    if !info.features.immediates {
+        return Err(Error::MissingFeature {
+            adapter: info.name.clone(),
+            feature: "IMMEDIATES",
+            seen: seen(),
+        });
+    }
+    Ok(found.swap_remove(index))
+}
+
+/// The adapter of wgpu's do-nothing backend, with WebGPU's default limits and large buffers.
+pub(crate) fn noop() -> Option<(AdapterInfo, wgpu::Adapter)> {
+    let limits = wgpu::Limits {
+        max_immediate_size: 128,
+        max_buffer_size: 1 << 40,
+        max_storage_buffer_binding_size: 1 << 40,
+        max_compute_workgroup_storage_size: 32 << 10,
+        ..wgpu::Limits::default()
+    };
+    let options = wgpu::NoopBackendOptions {
+        limits: Some(limits),
+        subgroup_min_size: Some(32),
+        subgroup_max_size: Some(32),
+        ..wgpu::NoopBackendOptions::enabled()
+    };
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends: wgpu::Backends::NOOP,
+        flags: wgpu::InstanceFlags::empty(),
+        backend_options: wgpu::BackendOptions { noop: options, ..wgpu::BackendOptions::default() },
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    sorted(&instance, wgpu::Backends::NOOP).pop()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AdapterInfo, AdapterLimits, DeviceKind, Features};
+
+    fn adapter(name: &str, kind: DeviceKind, backend: &str) -> AdapterInfo {
+        AdapterInfo {
+            name: name.to_owned(),
+            vendor: 1,
+            device: 2,
+            kind,
+            driver: "d".to_owned(),
+            driver_info: String::new(),
+            backend: backend.to_owned(),
+            pci_bus: String::new(),
+            subgroup: (8, 8),
+            features: Features::default(),
+            limits: AdapterLimits {
+                max_buffer: 1,
+                max_binding: 1,
+                max_slots: 8,
+                max_workgroup_memory: 1,
+                max_invocations: 1,
+                max_workgroup_x: 1,
+                max_groups: 1,
+                max_immediates: 1,
+                storage_alignment: 1,
+            },
+        }
+    }
+
+    #[test]
+    fn discrete_comes_first_and_software_last() {
+        let mut all = [
+            adapter("lavapipe", DeviceKind::Software, "vulkan"),
+            adapter("igpu", DeviceKind::Integrated, "vulkan"),
+            adapter("gpu", DeviceKind::Discrete, "dx12"),
+            adapter("gpu", DeviceKind::Discrete, "vulkan"),
+            adapter("passthrough", DeviceKind::Virtual, "vulkan"),
+        ];
+        all.sort_by_key(AdapterInfo::rank);
+        let order: Vec<_> = all.iter().map(|a| (a.name.as_str(), a.backend.as_str())).collect();
+        let best = [
+            ("gpu", "vulkan"),
+            ("gpu", "dx12"),
+            ("igpu", "vulkan"),
+            ("passthrough", "vulkan"),
+            ("lavapipe", "vulkan"),
+        ];
+        assert_eq!(order, best);
+    }
+
+    #[test]
+    fn names_match_in_any_case_and_by_backend() {
+        let gpu = adapter("NVIDIA H200", DeviceKind::Discrete, "vulkan");
+        assert!(gpu.matches("nvidia") && gpu.matches("Vulkan") && !gpu.matches("Radeon"));
+    }
+
+    #[test]
+    fn adapters_survive_serialisation() {
+        let gpu = adapter("M4", DeviceKind::Integrated, "metal");
+        let text = serde_json::to_string(&gpu).expect("plain data");
+        assert!(text.contains("\"kind\":\"integrated\""), "{text}");
+        assert_eq!(serde_json::from_str::<AdapterInfo>(&text).expect("what was written"), gpu);
+    }
+}

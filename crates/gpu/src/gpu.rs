@@ -1,0 +1,216 @@
+//! [`Gpu`]: an open device and everything that is kept on it.
+
+use crate::adapter::{choose, noop};
+use crate::faults::Watched;
+use crate::groups::Groups;
+use crate::memory::Memory;
+use crate::pipeline::Pipelines;
+use crate::profile::Profiler;
+use crate::readback::ReadBack;
+use crate::write::Writer;
+use crate::{AdapterInfo, Choice, Error, Ledger, Options, Policy};
+use ridgeline_compute::{
+    AnyKernel, Buffer, Caps, Error as RunError, Executor, Linker, Outcome, Recording, Role, Slice,
+};
+use std::sync::Arc;
+
+/// Bytes of immediates that are asked for, where there are as many: what Vulkan guarantees.
+const IMMEDIATES: u32 = 128;
+
+/// A device that runs recordings.
+#[derive(Debug)]
+pub struct Gpu {
+    pub(crate) info: AdapterInfo,
+    pub(crate) caps: Caps,
+    pub(crate) options: Options,
+    pub(crate) policy: Policy,
+    pub(crate) linker: Arc<Linker>,
+    pub(crate) device: Watched,
+    pub(crate) queue: wgpu::Queue,
+    pub(crate) memory: Memory,
+    pub(crate) pipelines: Pipelines,
+    pub(crate) groups: Groups,
+    pub(crate) writer: Writer,
+    pub(crate) read_back: ReadBack,
+    pub(crate) profiler: Profiler,
+    /// Pipeline numbers of the current recording's kernels; kept for its memory.
+    pub(crate) resolved: Vec<usize>,
+}
+
+/// Sizes of the host's caches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostStats {
+    /// Compiled kernels.
+    pub pipelines: usize,
+    /// Bind groups.
+    pub bind_groups: usize,
+    /// Buffers.
+    pub buffers: usize,
+}
+
+impl Gpu {
+    /// Opens the chosen adapter; kernels come from `linker`.
+    ///
+    /// # Errors
+    /// No such adapter, one without immediates, or one whose driver refuses.
+    pub fn open(choice: &Choice, linker: Arc<Linker>, options: Options) -> Result<Self, Error> {
+        let (info, adapter) = choose(choice, options.validation)?;
+        Self::connect(info, &adapter, linker, options)
+    }
+
+    /// Opens wgpu's do-nothing backend: buffers exist, launches are encoded and validated but compute nothing. For
+    /// measuring the host's cost.
+    ///
+    /// # Errors
+    /// Where wgpu was built without it.
+    pub fn noop(linker: Arc<Linker>) -> Result<Self, Error> {
+        let (info, adapter) = noop().ok_or(Error::NoAdapter)?;
+        Self::connect(info, &adapter, linker, Options::default())
+    }
+
+    fn connect(
+        info: AdapterInfo,
+        adapter: &wgpu::Adapter,
+        linker: Arc<Linker>,
+        options: Options,
+    ) -> Result<Self, Error> {
+        let used = wgpu::Features::IMMEDIATES
+            | wgpu::Features::SHADER_F16
+            | wgpu::Features::SUBGROUP
+            | wgpu::Features::TIMESTAMP_QUERY
+            | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES;
+        let offered = adapter.limits();
+        let limits =
+            wgpu::Limits { max_immediate_size: offered.max_immediate_size.min(IMMEDIATES), ..offered };
+        let request = adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("ridgeline"),
+            required_features: adapter.features() & used,
+            required_limits: limits.clone(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            ..wgpu::DeviceDescriptor::default()
+        });
+        let refused = |e: wgpu::RequestDeviceError| Error::Refused {
+            adapter: info.name.clone(),
+            reason: e.to_string(),
+        };
+        let (device, queue) = pollster::block_on(request).map_err(refused)?;
+        tracing::debug!(adapter = %info.name, backend = %info.backend, driver = %info.driver_info, "device opened");
+        Ok(Self {
+            caps: caps(&info, &limits),
+            device: Watched::new(device, options.timeout),
+            queue,
+            info,
+            options,
+            linker,
+            policy: Policy::default(),
+            memory: Memory::default(),
+            pipelines: Pipelines::default(),
+            groups: Groups::default(),
+            writer: Writer::default(),
+            read_back: ReadBack::default(),
+            profiler: Profiler::default(),
+            resolved: Vec::new(),
+        })
+    }
+
+    /// The adapter.
+    #[must_use]
+    pub fn info(&self) -> &AdapterInfo {
+        &self.info
+    }
+
+    /// How it was opened.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
+    /// How recordings are run.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// Changes how recordings are run from now on.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
+    /// Device memory by role, of buffers not yet freed.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        self.memory.ledger()
+    }
+
+    /// Sizes of the host's caches.
+    #[must_use]
+    pub fn host_stats(&self) -> HostStats {
+        HostStats {
+            pipelines: self.pipelines.len(),
+            bind_groups: self.groups.len(),
+            buffers: self.memory.len(),
+        }
+    }
+
+    /// Frees buffers whose last handle is gone, with the bind groups that name them. Allocating does so too.
+    pub fn sweep(&mut self) {
+        self.groups.forget(&self.memory.sweep());
+    }
+
+    /// Hands outstanding writes to the device and waits until it is idle, so that a measurement starts clean.
+    ///
+    /// # Errors
+    /// A lost or silent device.
+    pub fn settle(&mut self) -> Result<(), RunError> {
+        self.sweep();
+        self.writer.flush(&self.device, &self.queue)
+    }
+
+    /// Loses the device on purpose.
+    #[doc(hidden)]
+    pub fn destroy_device(&self) {
+        self.device.destroy();
+    }
+}
+
+fn caps(info: &AdapterInfo, limits: &wgpu::Limits) -> Caps {
+    Caps {
+        subgroup: info.features.subgroup.then_some(info.subgroup),
+        f16: info.features.f16,
+        max_binding: limits.max_storage_buffer_binding_size,
+        max_buffer: limits.max_buffer_size,
+        max_workgroup_memory: limits.max_compute_workgroup_storage_size,
+        max_invocations: limits
+            .max_compute_invocations_per_workgroup
+            .min(limits.max_compute_workgroup_size_x),
+        max_groups: limits.max_compute_workgroups_per_dimension,
+        max_slots: limits.max_storage_buffers_per_shader_stage,
+        max_immediates: limits.max_immediate_size,
+    }
+}
+
+impl Executor for Gpu {
+    fn caps(&self) -> &Caps {
+        &self.caps
+    }
+
+    fn alloc(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, RunError> {
+        self.sweep();
+        self.memory.alloc(&self.device, bytes, role, label)
+    }
+
+    fn write(&mut self, at: Slice, data: &[u8]) -> Result<(), RunError> {
+        self.device.check()?;
+        let buffer = self.memory.get(at)?;
+        self.writer.write(&self.device, &self.queue, (buffer, at), data)
+    }
+
+    fn prepare(&mut self, kernels: &[AnyKernel]) -> Result<(), RunError> {
+        self.device.check()?;
+        self.pipelines.prepare(&self.device, &self.linker, self.options.checks, kernels)
+    }
+
+    fn run(&mut self, recording: &Recording) -> Result<Outcome, RunError> {
+        self.execute(recording)
+    }
+}

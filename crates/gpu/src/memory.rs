@@ -1,0 +1,157 @@
+//! Device buffers by handle, and the account of what they occupy.
+
+use crate::faults::{Watched, describe};
+use ridgeline_compute::{Buffer, BufferId, Error, Role, Slice};
+use std::collections::HashMap;
+
+/// Bytes of one kind of buffer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Allocated now.
+    pub now: u64,
+    /// Most that was ever allocated at once.
+    pub peak: u64,
+}
+
+impl Usage {
+    fn add(&mut self, bytes: u64) {
+        self.now += bytes;
+        self.peak = self.peak.max(self.now);
+    }
+}
+
+/// Device memory by role, in bytes, alignment included. Staging and the driver's own memory are not in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Model weights.
+    pub weights: Usage,
+    /// Key/value cache.
+    pub kv: Usage,
+    /// Activations, scratch, logits.
+    pub activation: Usage,
+    /// All of them; its peak is less than the sum of theirs where they fall on different moments.
+    pub total: Usage,
+}
+
+impl Ledger {
+    fn of(&mut self, role: Role) -> &mut Usage {
+        match role {
+            Role::Weights => &mut self.weights,
+            Role::Kv => &mut self.kv,
+            Role::Activation => &mut self.activation,
+        }
+    }
+}
+
+/// The buffers of a device.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    buffers: HashMap<BufferId, (Buffer, wgpu::Buffer)>,
+    ledger: Ledger,
+}
+
+/// Sizes are whole 16-byte vectors and never zero, so that any slice can be bound, copied and read as `vec4`.
+fn padded(bytes: u64) -> u64 {
+    bytes.next_multiple_of(16).max(16)
+}
+
+impl Memory {
+    /// Allocates, within the device's limits.
+    pub(crate) fn alloc(
+        &mut self,
+        device: &Watched,
+        bytes: u64,
+        role: Role,
+        label: &str,
+    ) -> Result<Buffer, Error> {
+        let limit = device.limits().max_buffer_size;
+        if bytes > limit || padded(bytes) > limit {
+            return Err(Error::Limit { label: label.to_owned(), bytes, limit, what: "max_buffer_size" });
+        }
+        let made = device.scoped(|device| {
+            device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(label),
+                size: padded(bytes),
+                usage: wgpu::BufferUsages::STORAGE
+                    | wgpu::BufferUsages::COPY_SRC
+                    | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        });
+        let buffer = made.map_err(|error| refused(&error, bytes, role, label))?;
+        device.check_now()?;
+        let handle = Buffer::new(bytes, role);
+        self.ledger.of(role).add(padded(bytes));
+        self.ledger.total.add(padded(bytes));
+        self.buffers.insert(handle.id(), (handle.clone(), buffer));
+        Ok(handle)
+    }
+
+    /// Frees buffers whose handles are gone, and names them.
+    pub(crate) fn sweep(&mut self) -> Vec<BufferId> {
+        let gone: Vec<_> = self
+            .buffers
+            .values()
+            .filter(|(handle, _)| handle.is_last())
+            .map(|(handle, _)| handle.clone())
+            .collect();
+        for handle in &gone {
+            self.buffers.remove(&handle.id());
+            let bytes = padded(handle.bytes());
+            self.ledger.of(handle.all().role).now -= bytes;
+            self.ledger.total.now -= bytes;
+        }
+        gone.iter().map(Buffer::id).collect()
+    }
+
+    /// The buffer that a slice lies in.
+    pub(crate) fn get(&self, at: Slice) -> Result<&wgpu::Buffer, Error> {
+        self.buffers.get(&at.id).map(|(_, buffer)| buffer).ok_or(Error::UnknownBuffer { id: at.id })
+    }
+
+    /// What is allocated.
+    pub(crate) fn ledger(&self) -> Ledger {
+        self.ledger
+    }
+
+    /// Number of buffers.
+    pub(crate) fn len(&self) -> usize {
+        self.buffers.len()
+    }
+}
+
+fn refused(error: &wgpu::Error, bytes: u64, role: Role, label: &str) -> Error {
+    match error {
+        wgpu::Error::OutOfMemory { .. } => Error::OutOfMemory { label: label.to_owned(), role, bytes },
+        other => Error::Device { reason: describe(other) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ledger, padded, refused};
+    use ridgeline_compute::{Error, Role};
+
+    #[test]
+    fn sizes_are_whole_vectors() {
+        assert_eq!([0, 1, 16, 17].map(padded), [16, 16, 16, 32]);
+    }
+
+    #[test]
+    fn the_peak_stays() {
+        let mut ledger = Ledger::default();
+        ledger.of(Role::Kv).add(32);
+        ledger.of(Role::Kv).now -= 32;
+        ledger.of(Role::Kv).add(16);
+        assert_eq!((ledger.kv.now, ledger.kv.peak), (16, 32));
+    }
+
+    #[test]
+    fn running_out_of_memory_names_the_buffer() {
+        let error = wgpu::Error::OutOfMemory { source: "the driver said so".into() };
+        let error = refused(&error, 7, Role::Weights, "blk.0");
+        assert!(
+            matches!(error, Error::OutOfMemory { label, bytes: 7, role: Role::Weights } if label == "blk.0")
+        );
+    }
+}

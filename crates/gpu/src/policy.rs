@@ -1,0 +1,87 @@
+//! How a recording reaches the device: the knobs that the studies turn.
+
+use ridgeline_compute::Step;
+use std::time::Duration;
+
+/// How many submissions a recording becomes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Submission {
+    /// One, and one wait.
+    #[default]
+    Recording,
+    /// One and a wait whenever the layer or the part changes.
+    Layer,
+    /// One and a wait for each launch.
+    Launch,
+    /// One for each launch, and a single wait at the end.
+    LaunchUnwaited,
+}
+
+/// How many compute passes a submission becomes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Passes {
+    /// One.
+    #[default]
+    Submission,
+    /// One for each launch.
+    Launch,
+}
+
+/// How recordings are run. None of it changes results.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Policy {
+    /// How many submissions.
+    pub submission: Submission,
+    /// How many passes.
+    pub passes: Passes,
+    /// Whether each step's device time is measured. Puts each step into a pass of its own, because pass boundaries
+    /// are the only places where every backend has timestamps.
+    pub profile: bool,
+}
+
+/// Whether shaders guard against their own mistakes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Checks {
+    /// No bounds checks, loop bounds, division checks or zeroed workgroup memory: what is measured.
+    #[default]
+    Off,
+    /// All of them.
+    On,
+}
+
+/// How a device is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Checks in shaders.
+    pub checks: Checks,
+    /// The backend's validation layers, where installed. Slow: for tests.
+    pub validation: bool,
+    /// Longest wait for the device.
+    pub timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { checks: Checks::Off, validation: false, timeout: Duration::from_secs(120) }
+    }
+}
+
+impl Submission {
+    /// End of the submission that starts with step `first`.
+    pub(crate) fn end(self, steps: &[Step], first: usize) -> usize {
+        match self {
+            Self::Recording => steps.len(),
+            Self::Launch | Self::LaunchUnwaited => steps.len().min(first + 1),
+            Self::Layer => {
+                let region = steps.get(first).map(|step| step.region);
+                let others = steps.iter().skip(first).position(|step| Some(step.region) != region);
+                others.map_or(steps.len(), |n| first + n)
+            }
+        }
+    }
+
+    /// Whether the host waits after a submission that is not the last.
+    pub(crate) fn waits(self) -> bool {
+        matches!(self, Self::Layer | Self::Launch)
+    }
+}

@@ -1,0 +1,131 @@
+//! Running a recording: uploads, encoding, submissions, read-backs, and where the time went.
+
+use crate::clocks::Stopwatch;
+use crate::groups::Maker;
+use crate::{Gpu, Passes};
+use ridgeline_compute::{Error, Outcome, Recording, Step, Timing};
+use std::ops::Range;
+
+impl Gpu {
+    /// Runs a recording to completion under the current policy.
+    pub(crate) fn execute(&mut self, recording: &Recording) -> Result<Outcome, Error> {
+        self.device.check()?;
+        self.resolve(recording)?;
+        let steps = recording.steps();
+        let profile = self.policy.profile && self.info.features.timestamps && !steps.is_empty();
+        if profile {
+            self.profiler.reserve(&self.device, steps.len())?;
+        }
+        let mut timing = Timing::default();
+        let mut watch = Stopwatch::start();
+        self.upload(recording)?;
+        let mut first = 0;
+        let last_submission = loop {
+            let end = self.policy.submission.end(steps, first);
+            let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            self.encode(&mut encoder, recording, first..end, profile)?;
+            if end == steps.len() {
+                self.read_back.encode(&self.device, &self.memory, &mut encoder, recording.reads())?;
+            }
+            let commands = encoder.finish();
+            timing.encode_ns += watch.lap();
+            let submission = self.queue.submit([commands]);
+            self.writer.submitted();
+            timing.submit_ns += watch.lap();
+            timing.submissions += 1;
+            if end == steps.len() {
+                break submission;
+            }
+            if self.policy.submission.waits() {
+                self.device.wait(submission)?;
+                timing.wait_ns += watch.lap();
+            }
+            first = end;
+        };
+        let reads = self.read_back.collect(&self.device, last_submission, recording.reads())?;
+        timing.wait_ns += watch.lap();
+        if profile {
+            timing.step_ns =
+                self.profiler.times(&self.device, &self.queue, steps.len(), timing.total_ns())?;
+        }
+        Ok(Outcome { timing, reads })
+    }
+
+    /// Finds the pipeline of each of the recording's kernels, and compiles those that are new.
+    fn resolve(&mut self, recording: &Recording) -> Result<(), Error> {
+        let kernels = recording.kernels();
+        if kernels.iter().any(|kernel| self.pipelines.find(kernel).is_none()) {
+            self.pipelines.prepare(&self.device, &self.linker, self.options.checks, kernels)?;
+        }
+        let find = |kernel| self.pipelines.find(kernel).expect("every kernel was just prepared");
+        self.resolved.clear();
+        self.resolved.extend(kernels.iter().map(find));
+        Ok(())
+    }
+
+    fn upload(&self, recording: &Recording) -> Result<(), Error> {
+        for (to, data) in recording.uploads() {
+            self.queue.write_buffer(self.memory.get(to)?, to.offset, data);
+        }
+        Ok(())
+    }
+
+    fn encode(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        recording: &Recording,
+        steps: Range<usize>,
+        profile: bool,
+    ) -> Result<(), Error> {
+        if steps.is_empty() {
+            return Ok(());
+        }
+        if self.policy.passes == Passes::Submission && !profile {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            return self.launch(&mut pass, recording, &recording.steps()[steps]);
+        }
+        for step in steps {
+            let timestamp_writes = profile.then(|| self.profiler.writes(step));
+            let mut pass =
+                encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
+            self.launch(&mut pass, recording, &recording.steps()[step..=step])?;
+        }
+        Ok(())
+    }
+
+    /// Encodes launches into a pass. The hot path: nothing here allocates once bind groups are cached.
+    fn launch(
+        &mut self,
+        pass: &mut wgpu::ComputePass<'_>,
+        recording: &Recording,
+        steps: &[Step],
+    ) -> Result<(), Error> {
+        let maker = Maker {
+            device: &self.device,
+            memory: &self.memory,
+            pipelines: &self.pipelines,
+            max_binding: self.caps.max_binding,
+        };
+        let mut current = None;
+        for step in steps {
+            let kernel = recording.kernel(step);
+            // Kernels are interned by the recording, so that the address tells which of its kernels this is.
+            let place = recording.kernels().iter().position(|k| std::ptr::eq(k, kernel));
+            let index = self.resolved[place.expect("a step's kernel is one of its recording's")];
+            let pipeline = self.pipelines.get(index);
+            if current != Some(index) {
+                pass.set_pipeline(&pipeline.compute);
+                current = Some(index);
+            }
+            let group = self.groups.get(maker, pipeline.layout, recording.slices(step), kernel)?;
+            pass.set_bind_group(0, group, &[]);
+            let params = recording.params(step);
+            if !params.is_empty() {
+                pass.set_immediates(0, params);
+            }
+            let [x, y, z] = step.grid;
+            pass.dispatch_workgroups(x, y, z);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,222 @@
+//! Tiny kernels for testing the executor, with their WGSL.
+
+use ridgeline_compute::{Caps, Defines, Kernel, Linker, Sample, Sampler};
+use std::sync::Arc;
+
+const FILES: &[(&str, &str)] = &[
+    (
+        "kernel/scale.wgsl",
+        "@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+    let i = (group.y * groups.x + group.x) * LANES + lane;
+    if i < params.n { y[i] = params.factor * x[i]; }
+}
+",
+    ),
+    (
+        "kernel/add_to.wgsl",
+        "@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+    let i = (group.y * groups.x + group.x) * LANES + lane;
+    if i < params.n { y[i] += x[i]; }
+}
+",
+    ),
+    (
+        "kernel/spin.wgsl",
+        "@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let i = group.x * LANES + lane;
+    var state = i;
+    for (var round = 0u; round < params.rounds; round++) { state = state * 1664525u + 1013904223u; }
+    y[i] = state;
+}
+",
+    ),
+    ("kernel/broken.wgsl", "@compute @workgroup_size(1) fn main() { y[0] = no_such_name; }\n"),
+];
+
+/// The linker over this file's kernels.
+pub(crate) fn linker() -> Arc<Linker> {
+    Arc::new(Linker::new(FILES).expect("the templates are valid"))
+}
+
+/// `y = factor x`, and a broken one beside it whose WGSL does not compile.
+pub(crate) mod scale {
+    use super::{Caps, Defines, Kernel, Sample, Sampler};
+    use ridgeline_compute::wgsl::array;
+
+    ridgeline_compute::kernel! {
+        /// y = factor * x.
+        pub struct Scale("scale") { lanes: u32 }
+        params { n: u32, factor: f32 }
+        slots { x: read array<f32>, y: write array<f32> }
+    }
+
+    impl Kernel for Scale {
+        fn all(_: &Caps) -> Vec<Self> {
+            vec![Self { lanes: 1 }, Self { lanes: 64 }]
+        }
+        fn defines(&self) -> Defines {
+            Defines::new(self.lanes)
+        }
+        fn groups(&self, p: &Params) -> u64 {
+            u64::from(p.n.div_ceil(self.lanes))
+        }
+        fn flops(&self, p: &Params) -> u64 {
+            u64::from(p.n)
+        }
+        fn traffic(&self, p: &Params) -> Bytes {
+            self.extent(p)
+        }
+        fn extent(&self, p: &Params) -> Bytes {
+            Bytes { x: 4 * u64::from(p.n), y: 4 * u64::from(p.n) }
+        }
+        fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+            let n = rng.range(1, 300);
+            Sample {
+                params: Params { n, factor: rng.float() },
+                slots: vec![rng.words(n as usize), Vec::new()],
+            }
+        }
+        fn reference(&self, p: &Params, host: Host<'_>) {
+            for i in 0..p.n as usize {
+                host.y[i] = p.factor * host.x[i];
+            }
+        }
+    }
+}
+
+/// `y += x`, in place.
+pub(crate) mod add_to {
+    use super::{Caps, Defines, Kernel, Sample, Sampler};
+    use ridgeline_compute::wgsl::array;
+
+    ridgeline_compute::kernel! {
+        /// y += x.
+        pub struct AddTo("add_to") { lanes: u32 }
+        params { n: u32 }
+        slots { x: read array<f32>, y: update array<f32> }
+    }
+
+    impl Kernel for AddTo {
+        fn all(_: &Caps) -> Vec<Self> {
+            vec![Self { lanes: 64 }]
+        }
+        fn defines(&self) -> Defines {
+            Defines::new(self.lanes)
+        }
+        fn groups(&self, p: &Params) -> u64 {
+            u64::from(p.n.div_ceil(self.lanes))
+        }
+        fn flops(&self, p: &Params) -> u64 {
+            u64::from(p.n)
+        }
+        fn traffic(&self, p: &Params) -> Bytes {
+            Bytes { x: 4 * u64::from(p.n), y: 8 * u64::from(p.n) }
+        }
+        fn extent(&self, p: &Params) -> Bytes {
+            Bytes { x: 4 * u64::from(p.n), y: 4 * u64::from(p.n) }
+        }
+        fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+            let n = rng.range(1, 300);
+            Sample { params: Params { n }, slots: vec![rng.words(n as usize), rng.words(n as usize)] }
+        }
+        fn reference(&self, p: &Params, host: Host<'_>) {
+            for i in 0..p.n as usize {
+                host.y[i] += host.x[i];
+            }
+        }
+    }
+}
+
+/// Burns time: every invocation iterates a linear congruential generator.
+///
+/// Mesa's software driver ends all loops of an invocation after 65 535 rounds together, so that more rounds do not
+/// take longer there, nor give the twin's result; more groups do.
+pub(crate) mod spin {
+    use super::{Caps, Defines, Kernel, Sample, Sampler};
+    use ridgeline_compute::wgsl::array;
+
+    ridgeline_compute::kernel! {
+        /// y[i] = the generator's state after `rounds` steps from `i`.
+        pub struct Spin("spin") { lanes: u32 }
+        params { groups: u32, rounds: u32 }
+        slots { y: write array<u32> }
+    }
+
+    impl Kernel for Spin {
+        fn all(_: &Caps) -> Vec<Self> {
+            vec![Self { lanes: 64 }]
+        }
+        fn defines(&self) -> Defines {
+            Defines::new(self.lanes)
+        }
+        fn groups(&self, p: &Params) -> u64 {
+            u64::from(p.groups)
+        }
+        fn flops(&self, _: &Params) -> u64 {
+            0
+        }
+        fn traffic(&self, p: &Params) -> Bytes {
+            self.extent(p)
+        }
+        fn extent(&self, p: &Params) -> Bytes {
+            Bytes { y: 4 * u64::from(p.groups) * u64::from(self.lanes) }
+        }
+        fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+            let params = Params { groups: rng.range(1, 9), rounds: rng.range(0, 100) };
+            Sample { params, slots: vec![Vec::new()] }
+        }
+        fn reference(&self, p: &Params, host: Host<'_>) {
+            for (i, y) in (0..p.groups * self.lanes).zip(host.y) {
+                *y = i;
+                for _ in 0..p.rounds {
+                    *y = y.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                }
+            }
+        }
+    }
+}
+
+/// A kernel whose WGSL does not compile.
+pub(crate) mod broken {
+    use super::{Caps, Defines, Kernel, Sample, Sampler};
+    use ridgeline_compute::wgsl::array;
+
+    ridgeline_compute::kernel! {
+        /// Does not compile.
+        pub struct Broken("broken") { lanes: u32 }
+        params { n: u32 }
+        slots { y: write array<f32> }
+    }
+
+    impl Kernel for Broken {
+        fn all(_: &Caps) -> Vec<Self> {
+            Vec::new()
+        }
+        fn defines(&self) -> Defines {
+            Defines::new(self.lanes)
+        }
+        fn groups(&self, _: &Params) -> u64 {
+            1
+        }
+        fn flops(&self, _: &Params) -> u64 {
+            0
+        }
+        fn traffic(&self, p: &Params) -> Bytes {
+            self.extent(p)
+        }
+        fn extent(&self, _: &Params) -> Bytes {
+            Bytes { y: 4 }
+        }
+        fn sample(&self, _: &mut Sampler) -> Sample<Params> {
+            Sample { params: Params { n: 1 }, slots: vec![Vec::new()] }
+        }
+        fn reference(&self, _: &Params, host: Host<'_>) {
+            host.y[0] = 0.0;
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The executor against the CPU twins, on whatever adapter the machine has.
+//!
+//! Without an adapter the tests are reported as ignored, unless `CI` is `true`: then they run and fail.
+
+mod faults;
+mod kernels;
+mod memory;
+mod policies;
+mod results;
+
+use libtest_mimic::{Arguments, Trial};
+use ridgeline_gpu::{Choice, Gpu, Options, adapters};
+
+/// The best adapter, opened with the validation layers on.
+pub(crate) fn gpu() -> Gpu {
+    open(Options { validation: true, ..Options::default() })
+}
+
+pub(crate) fn open(options: Options) -> Gpu {
+    Gpu::open(&Choice::Best, kernels::linker(), options).expect("an adapter")
+}
+
+fn main() {
+    let tests: &[(&str, fn())] = &[
+        ("kernels_agree_with_their_twins", results::kernels_agree_with_their_twins),
+        ("a_step_sees_what_the_last_one_wrote", results::a_step_sees_what_the_last_one_wrote),
+        ("three_hundred_steps_in_one_pass", results::three_hundred_steps_in_one_pass),
+        ("slices_at_offsets", results::slices_at_offsets),
+        ("grids_beyond_65535_groups", results::grids_beyond_65535_groups),
+        ("read_backs_come_in_order", results::read_backs_come_in_order),
+        ("a_recording_without_launches", results::a_recording_without_launches),
+        ("two_devices_at_once", results::two_devices_at_once),
+        ("every_policy_gives_the_same_result", policies::every_policy_gives_the_same_result),
+        ("a_layer_is_one_submission", policies::a_layer_is_one_submission),
+        ("profiled_times_are_plausible", policies::profiled_times_are_plausible),
+        ("profiles_span_several_query_sets", policies::profiles_span_several_query_sets),
+        ("caches_stay_warm", policies::caches_stay_warm),
+        ("memory_is_zeroed", memory::memory_is_zeroed),
+        ("dropped_buffers_are_freed", memory::dropped_buffers_are_freed),
+        ("writes_larger_than_a_chunk", memory::writes_larger_than_a_chunk),
+        ("limits_are_typed_errors", memory::limits_are_typed_errors),
+        ("foreign_buffers_are_refused", faults::foreign_buffers_are_refused),
+        ("broken_shaders_name_kernel_and_cause", faults::broken_shaders_name_kernel_and_cause),
+        ("a_lost_device_is_a_typed_error", faults::a_lost_device_is_a_typed_error),
+        ("a_silent_device_is_a_typed_error", faults::a_silent_device_is_a_typed_error),
+        ("a_wrong_name_lists_what_is_here", faults::a_wrong_name_lists_what_is_here),
+    ];
+    let missing = adapters().is_empty() && std::env::var("CI").as_deref() != Ok("true");
+    let needs_device = tests.iter().map(|&(name, test)| (name, test, missing));
+    let anywhere = [("the_noop_backend_encodes", policies::the_noop_backend_encodes as fn(), false)];
+    let trials = needs_device.chain(anywhere).map(|(name, test, ignored)| {
+        let run = move || {
+            test();
+            Ok(())
+        };
+        Trial::test(name, run).with_ignored_flag(ignored)
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+}

@@ -1,0 +1,144 @@
+//! The ways of submitting a recording, and what they cost.
+
+use crate::kernels::add_to::{self, AddTo};
+use crate::kernels::linker;
+use crate::kernels::scale::{self, Scale};
+use crate::kernels::spin::{self, Spin};
+use crate::results::{bytes, floats};
+use crate::{gpu, open};
+use ridgeline_compute::{Buffer, Executor, Recording, Region, Role};
+use ridgeline_gpu::{Gpu, Options, Passes, Policy, Submission};
+
+/// Three layers of two parts, two launches each: `y = 2 x`, then eleven times `y += x`.
+fn layered(gpu: &mut Gpu) -> (Recording, [Buffer; 2]) {
+    let x = gpu.alloc(512, Role::Activation, "x").expect("memory");
+    let y = gpu.alloc(512, Role::Activation, "y").expect("memory");
+    let mut recording = Recording::new();
+    recording.upload(x.all(), &bytes(&[1.5; 128]));
+    for layer in 0..3 {
+        for part in ["attention", "mlp"] {
+            recording.enter(Region { layer: Some(layer), part });
+            for _ in 0..2 {
+                if recording.steps().is_empty() {
+                    let params = scale::Params { n: 128, factor: 2.0 };
+                    recording.run(Scale { lanes: 64 }, params, scale::Args { x: x.all(), y: y.all() });
+                } else {
+                    let args = add_to::Args { x: x.all(), y: y.all() };
+                    recording.run(AddTo { lanes: 64 }, add_to::Params { n: 128 }, args);
+                }
+            }
+        }
+    }
+    recording.read_back(y.all());
+    (recording, [x, y])
+}
+
+pub(crate) fn every_policy_gives_the_same_result() {
+    let mut gpu = gpu();
+    let (recording, _keep) = layered(&mut gpu);
+    let submissions = [
+        (Submission::Recording, 1),
+        (Submission::Layer, 6),
+        (Submission::Launch, 12),
+        (Submission::LaunchUnwaited, 12),
+    ];
+    for (submission, count) in submissions {
+        for passes in [Passes::Submission, Passes::Launch] {
+            for profile in [false, true] {
+                let policy = Policy { submission, passes, profile };
+                gpu.set_policy(policy);
+                let outcome = gpu.run(&recording).expect("a run");
+                assert_eq!(floats(&outcome.reads[0]), vec![19.5; 128], "{policy:?}");
+                assert_eq!(outcome.timing.submissions, count, "{policy:?}");
+                assert!(profile || outcome.timing.step_ns.is_none(), "{policy:?}");
+            }
+        }
+    }
+}
+
+pub(crate) fn a_layer_is_one_submission() {
+    let mut gpu = gpu();
+    gpu.set_policy(Policy { submission: Submission::Layer, ..Policy::default() });
+    let y = gpu.alloc(256, Role::Activation, "y").expect("memory");
+    let mut recording = Recording::new();
+    // The same region again after another one is a submission of its own: order matters, not names.
+    for (layer, launches) in [(None, 1), (Some(0), 5), (Some(1), 5), (Some(0), 2), (None, 1)] {
+        recording.enter(Region { layer, part: "all" });
+        for _ in 0..launches {
+            recording.run(
+                Spin { lanes: 64 },
+                spin::Params { groups: 1, rounds: 1 },
+                spin::Args { y: y.all() },
+            );
+        }
+    }
+    assert_eq!(gpu.run(&recording).expect("a run").timing.submissions, 5);
+}
+
+pub(crate) fn profiled_times_are_plausible() {
+    let mut gpu = open(Options::default());
+    gpu.set_policy(Policy { profile: true, ..Policy::default() });
+    let y = gpu.alloc(256, Role::Activation, "y").expect("memory");
+    let mut recording = Recording::new();
+    for rounds in [1, 60_000, 1] {
+        recording.run(Spin { lanes: 64 }, spin::Params { groups: 1, rounds }, spin::Args { y: y.all() });
+    }
+    gpu.run(&recording).expect("a warm-up");
+    let timing = gpu.run(&recording).expect("a run").timing;
+    if !gpu.info().features.timestamps {
+        assert_eq!(timing.step_ns, None);
+        return;
+    }
+    // Metal's timestamps may be implausible, and are then withheld; elsewhere they are expected.
+    if let Some(times) = &timing.step_ns {
+        assert_eq!(times.len(), 3);
+        assert!(times.iter().sum::<u64>() <= timing.total_ns() + timing.total_ns() / 10);
+        assert!(times[1] > 10 * times[0].max(times[2]), "sixty thousand rounds against one: {times:?}");
+    } else {
+        assert_eq!(gpu.info().backend, "metal", "timestamps were refused as implausible");
+    }
+}
+
+pub(crate) fn profiles_span_several_query_sets() {
+    let mut gpu = open(Options::default());
+    gpu.set_policy(Policy { profile: true, ..Policy::default() });
+    let y = gpu.alloc(256, Role::Activation, "y").expect("memory");
+    let mut recording = Recording::new();
+    for _ in 0..2500 {
+        recording.run(Spin { lanes: 64 }, spin::Params { groups: 1, rounds: 1 }, spin::Args { y: y.all() });
+    }
+    let timing = gpu.run(&recording).expect("a run").timing;
+    assert!(timing.step_ns.is_none_or(|times| times.len() == 2500));
+}
+
+pub(crate) fn caches_stay_warm() {
+    let mut gpu = gpu();
+    let (recording, [_x, y]) = layered(&mut gpu);
+    gpu.prepare(recording.kernels()).expect("pipelines");
+    assert_eq!((gpu.host_stats().pipelines, gpu.host_stats().bind_groups), (2, 0));
+    for _ in 0..3 {
+        gpu.run(&recording).expect("a run");
+        // Both kernels bind one slot for reading and one for writing: they share the layout and the bind group.
+        assert_eq!((gpu.host_stats().pipelines, gpu.host_stats().bind_groups), (2, 1));
+    }
+    let mut other = Recording::new();
+    let x = gpu.alloc(512, Role::Activation, "x2").expect("memory");
+    other.run(AddTo { lanes: 32 }, add_to::Params { n: 1 }, add_to::Args { x: x.all(), y: y.all() });
+    gpu.run(&other).expect("a run");
+    assert_eq!((gpu.host_stats().pipelines, gpu.host_stats().bind_groups), (3, 2));
+}
+
+pub(crate) fn the_noop_backend_encodes() {
+    let mut gpu = Gpu::noop(linker()).expect("the noop backend is built in");
+    assert_eq!(gpu.info().backend, "noop");
+    let (recording, [_x, y]) = layered(&mut gpu);
+    let outcome = gpu.run(&recording).expect("a run");
+    // Launches do nothing there, copies do.
+    assert_eq!(floats(&outcome.reads[0]), vec![0.0; 128]);
+    assert!(outcome.timing.encode_ns > 0);
+    gpu.write(y.all(), &bytes(&[4.0; 128])).expect("a write");
+    assert_eq!(floats(&gpu.read(y.all()).expect("a read")), vec![4.0; 128]);
+    gpu.set_policy(Policy { profile: true, ..Policy::default() });
+    let timing = gpu.run(&recording).expect("a profiled run").timing;
+    assert_eq!(timing.step_ns, None, "a backend that does nothing has no times");
+}
