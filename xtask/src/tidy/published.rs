@@ -3,23 +3,22 @@
 use super::Fault;
 use super::source::{File, Workspace};
 
-/// Where the published numbers lie.
-const FOLDER: &str = "crates/experiment/published";
+/// Where published numbers lie: those of studies, and the peaks of devices.
+const FOLDERS: [&str; 2] = ["crates/experiment/published", "crates/roofline/machines"];
 
 /// What each kind of entry has to say of itself. Where alternatives are listed, one of them is enough.
-const REQUIRED: [(&str, &[&[&str]]); 3] = [
+const REQUIRED: [(&str, &[&[&str]]); 4] = [
     ("[source]", &[&["title"], &["code", "url"]]),
     // Where a source does not number its tables, the caption is the way to them.
     ("[[table]]", &[&["id"], &["origin"], &["printed_as", "path", "in_text", "caption"]]),
     ("[[claim]]", &[&["id"], &["test"], &["published"]]),
+    ("[[peak]]", &[&["source"], &["locator"]]),
 ];
 
 /// Every entry of every source says where it comes from.
 pub(super) fn locators(workspace: &Workspace) -> Vec<Fault> {
-    workspace
-        .in_folder(FOLDER, "toml")
-        .flat_map(|file| entries(file).filter_map(|entry| entry.fault(file)))
-        .collect()
+    let files = FOLDERS.iter().flat_map(|folder| workspace.in_folder(folder, "toml"));
+    files.flat_map(|file| entries(file).filter_map(|entry| entry.fault(file))).collect()
 }
 
 /// One TOML table: its header, the line of the header, and its keys.
@@ -54,6 +53,13 @@ fn entries(file: &File) -> impl Iterator<Item = Entry<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_peak_without_a_place_is_found() {
+        let text = "[[peak]]\nsource = \"a\"\nlocator = \"Table 1\"\n[[peak]]\nsource = \"a\"\n";
+        let faults = locators(&Workspace::of(&[("crates/roofline/machines/a.toml", text)]));
+        assert_eq!(faults, [Fault::at("crates/roofline/machines/a.toml", 4, "[[peak]] without `locator`")]);
+    }
 
     #[test]
     fn a_number_without_a_place_is_found() {
