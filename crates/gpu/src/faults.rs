@@ -84,6 +84,14 @@ impl Watched {
         self.check()
     }
 
+    /// The cause of an error: the loss of the device, where it is lost, because that makes everything else fail.
+    pub(crate) fn explain<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        result.map_err(|error| match self.check_now() {
+            Err(lost @ Error::DeviceLost { .. }) => lost,
+            _ => error,
+        })
+    }
+
     /// Blocks until a submission is done and its callbacks have run.
     pub(crate) fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<(), Error> {
         self.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(self.timeout) })?;

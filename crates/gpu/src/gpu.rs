@@ -196,21 +196,25 @@ impl Executor for Gpu {
 
     fn alloc(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, RunError> {
         self.sweep();
-        self.memory.alloc(&self.device, bytes, role, label)
+        let allocated = self.memory.alloc(&self.device, bytes, role, label);
+        self.device.explain(allocated)
     }
 
     fn write(&mut self, at: Slice, data: &[u8]) -> Result<(), RunError> {
         self.device.check()?;
         let buffer = self.memory.get(at)?;
-        self.writer.write(&self.device, &self.queue, (buffer, at), data)
+        let written = self.writer.write(&self.device, &self.queue, (buffer, at), data);
+        self.device.explain(written)
     }
 
     fn prepare(&mut self, kernels: &[AnyKernel]) -> Result<(), RunError> {
         self.device.check()?;
-        self.pipelines.prepare(&self.device, &self.linker, self.options.checks, kernels)
+        let prepared = self.pipelines.prepare(&self.device, &self.linker, self.options.checks, kernels);
+        self.device.explain(prepared)
     }
 
     fn run(&mut self, recording: &Recording) -> Result<Outcome, RunError> {
-        self.execute(recording)
+        let run = self.execute(recording);
+        self.device.explain(run)
     }
 }

@@ -47,7 +47,10 @@ fn main() {
     ];
     let missing = adapters().is_empty() && std::env::var("CI").as_deref() != Ok("true");
     let needs_device = tests.iter().map(|&(name, test)| (name, test, missing));
-    let anywhere = [("the_noop_backend_encodes", policies::the_noop_backend_encodes as fn(), false)];
+    let anywhere: [(&str, fn(), bool); 2] = [
+        ("the_noop_backend_encodes", policies::the_noop_backend_encodes, false),
+        ("the_bind_group_cache_is_bounded", policies::the_bind_group_cache_is_bounded, false),
+    ];
     let trials = needs_device.chain(anywhere).map(|(name, test, ignored)| {
         let run = move || {
             test();

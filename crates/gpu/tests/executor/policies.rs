@@ -84,19 +84,23 @@ pub(crate) fn profiled_times_are_plausible() {
         recording.run(Spin { lanes: 64 }, spin::Params { groups: 1, rounds }, spin::Args { y: y.all() });
     }
     gpu.run(&recording).expect("a warm-up");
-    let timing = gpu.run(&recording).expect("a run").timing;
     if !gpu.info().features.timestamps {
-        assert_eq!(timing.step_ns, None);
+        assert_eq!(gpu.run(&recording).expect("a run").timing.step_ns, None);
         return;
     }
-    // Metal's timestamps may be implausible, and are then withheld; elsewhere they are expected.
-    if let Some(times) = &timing.step_ns {
+    let mut seen = Vec::new();
+    // On a busy machine a short step may be interrupted for longer than the long one takes: any of ten runs will do.
+    let long_step_shows = (0..10).any(|_| {
+        let timing = gpu.run(&recording).expect("a run").timing;
+        let Some(times) = &timing.step_ns else { return false };
         assert_eq!(times.len(), 3);
         assert!(times.iter().sum::<u64>() <= timing.total_ns() + timing.total_ns() / 10);
-        assert!(times[1] > 10 * times[0].max(times[2]), "sixty thousand rounds against one: {times:?}");
-    } else {
-        assert_eq!(gpu.info().backend, "metal", "timestamps were refused as implausible");
-    }
+        seen.push(times.clone());
+        times[1] > 10 * times[0].max(times[2])
+    });
+    // Metal's timestamps may be implausible, and are then withheld; elsewhere they are expected.
+    let withheld = seen.is_empty() && gpu.info().backend == "metal";
+    assert!(long_step_shows || withheld, "sixty thousand rounds between one and one: {seen:?}");
 }
 
 pub(crate) fn profiles_span_several_query_sets() {
@@ -141,4 +145,19 @@ pub(crate) fn the_noop_backend_encodes() {
     gpu.set_policy(Policy { profile: true, ..Policy::default() });
     let timing = gpu.run(&recording).expect("a profiled run").timing;
     assert_eq!(timing.step_ns, None, "a backend that does nothing has no times");
+}
+
+pub(crate) fn the_bind_group_cache_is_bounded() {
+    const LAUNCHES: u64 = 33_000;
+    let mut gpu = Gpu::noop(linker()).expect("the noop backend is built in");
+    let x = gpu.alloc(256 * LAUNCHES, Role::Activation, "x").expect("memory");
+    let y = gpu.alloc(256, Role::Activation, "y").expect("memory");
+    let mut recording = Recording::new();
+    for i in 0..LAUNCHES {
+        let args = add_to::Args { x: x.slice(256 * i, 256), y: y.all() };
+        recording.run(AddTo { lanes: 64 }, add_to::Params { n: 64 }, args);
+    }
+    gpu.run(&recording).expect("a run");
+    let kept = gpu.host_stats().bind_groups;
+    assert!(kept > 0 && kept < 33_000, "{kept} bind groups after {LAUNCHES} different launches");
 }
