@@ -83,30 +83,38 @@ impl Recording {
     pub fn run<K: Kernel>(&mut self, kernel: K, params: K::Params, args: K::Args) {
         let first = self.slices.len();
         <K as Bindings>::slices(&args, &mut self.slices);
-        let groups = Kernel::groups(&kernel, &params);
-        let mut need = [0_u64; 16];
-        let mut extent = Vec::new();
-        K::bytes(Kernel::extent(&kernel, &params), &mut extent);
-        need[..extent.len()].copy_from_slice(&extent);
-        check::<K>(&kernel, &self.slices[first..], &need);
-        let start = self.params.len();
-        self.params.extend_from_slice(bytemuck::bytes_of(&params));
-        let kernel = self.intern(kernel);
-        self.steps.push(Step {
-            kernel,
-            params: start..self.params.len(),
-            slices: first..self.slices.len(),
-            grid: fold_grid(groups),
-            region: self.region,
-        });
+        let found = self.kernels.iter().position(|k| k.downcast::<K>() == Some(&kernel));
+        let kernel = found.unwrap_or_else(|| self.intern(AnyKernel::new(kernel)));
+        self.push(kernel, bytemuck::bytes_of(&params), first);
     }
 
-    fn intern<K: Kernel>(&mut self, kernel: K) -> usize {
-        let found = self.kernels.iter().position(|k| k.downcast::<K>() == Some(&kernel));
-        found.unwrap_or_else(|| {
-            self.kernels.push(AnyKernel::new(kernel));
-            self.kernels.len() - 1
-        })
+    /// Records one launch of a kernel without its type: parameters as bytes, slices in slot order.
+    ///
+    /// # Panics
+    /// As [`Self::run`], and when there are not as many slices as slots.
+    pub fn run_erased(&mut self, kernel: &AnyKernel, params: &[u8], slices: &[Slice]) {
+        assert_eq!(slices.len(), kernel.slots().len(), "{kernel:?}: one slice per slot");
+        let first = self.slices.len();
+        self.slices.extend_from_slice(slices);
+        let found = self.kernels.iter().position(|k| k == kernel);
+        let kernel = found.unwrap_or_else(|| self.intern(kernel.clone()));
+        self.push(kernel, params, first);
+    }
+
+    fn intern(&mut self, kernel: AnyKernel) -> usize {
+        self.kernels.push(kernel);
+        self.kernels.len() - 1
+    }
+
+    /// Adds the step whose slices, from `first` on, were pushed last.
+    fn push(&mut self, index: usize, params: &[u8], first: usize) {
+        let kernel = &self.kernels[index];
+        check(kernel, &self.slices[first..], &kernel.extent(params));
+        let grid = fold_grid(kernel.groups(params));
+        let start = self.params.len();
+        self.params.extend_from_slice(params);
+        let (params, slices) = (start..self.params.len(), first..self.slices.len());
+        self.steps.push(Step { kernel: index, params, slices, grid, region: self.region });
     }
 
     /// Appends the launches, uploads and read-backs of another recording.
@@ -115,16 +123,8 @@ impl Recording {
             self.upload(*to, &other.upload_bytes[range.clone()]);
         }
         for step in &other.steps {
-            let (params, slices) = (self.params.len(), self.slices.len());
-            self.params.extend_from_slice(other.params(step));
-            self.slices.extend_from_slice(other.slices(step));
-            let theirs = other.kernel(step);
-            let kernel = self.kernels.iter().position(|k| k == theirs).unwrap_or_else(|| {
-                self.kernels.push(theirs.clone());
-                self.kernels.len() - 1
-            });
-            let (params, slices) = (params..self.params.len(), slices..self.slices.len());
-            self.steps.push(Step { kernel, params, slices, ..step.clone() });
+            self.enter(step.region);
+            self.run_erased(other.kernel(step), other.params(step), other.slices(step));
         }
         self.reads.extend_from_slice(&other.reads);
     }
@@ -199,8 +199,8 @@ pub fn fold_grid(groups: u64) -> [u32; 3] {
     [u32::try_from(columns).unwrap_or(u32::MAX), u32::try_from(rows).unwrap_or(u32::MAX), 1]
 }
 
-fn check<K: Kernel>(kernel: &K, slices: &[Slice], need: &[u64]) {
-    for (i, (slice, info)) in slices.iter().zip(K::SLOTS).enumerate() {
+fn check(kernel: &AnyKernel, slices: &[Slice], need: &[u64]) {
+    for (i, (slice, info)) in slices.iter().zip(kernel.slots()).enumerate() {
         let bytes = slice.bytes;
         assert!(bytes >= need[i], "{kernel:?}: slot {} holds {bytes} bytes, needs {}", info.name, need[i]);
         let clash = |j: usize, other: &Slice| j != i && other.id == slice.id;
