@@ -1,5 +1,16 @@
 //! The report as data: sections of blocks, which two renderers turn into HTML and Markdown.
 
+mod html;
+mod lines;
+pub mod markdown;
+pub mod number;
+mod roofline;
+mod scale;
+mod svg;
+mod waterfall;
+
+pub use html::html;
+
 use crate::verdict::Verdict;
 use ridgeline_roofline::{Bound, Measured, Waterfall};
 use serde::{Deserialize, Serialize};

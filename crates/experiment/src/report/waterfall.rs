@@ -1,0 +1,79 @@
+//! Stacked bars of where the time went, each against its own measured time.
+//!
+//! A step that took 200 ms and one that took 1 ms are both read as shares; the total stands beside the bar.
+//! Explained parts that exceed the measured time overlapped: the excess is drawn as a negative rest.
+
+use super::scale::{Scale, Spread};
+use super::svg::{Anchor, Frame, Svg};
+use super::{Align, Bar, Table, Waterfalls, number};
+use ridgeline_roofline::Part;
+
+const WIDTH: f64 = 960.0;
+const ROW: f64 = 26.0;
+
+/// The drawing.
+pub(crate) fn svg(figure: &Waterfalls) -> String {
+    let longest = figure.bars.iter().map(|b| b.label.chars().count()).max().unwrap_or(0);
+    let left = (6.4 * longest as f64 + 16.0).clamp(60.0, 360.0);
+    let height = 34.0 + ROW * figure.bars.len() as f64 + 60.0;
+    let mut svg = Svg::new(WIDTH, height);
+    let used = svg.legend((8.0, 16.0), &Part::ALL.map(|p| p.label().to_owned()), false);
+    let frame = Frame { left, right: WIDTH - 84.0, top: 10.0 + used, bottom: height - 46.0 };
+    let widest = figure.bars.iter().map(stacked_share).fold(1.0, f64::max);
+    let scale =
+        Scale { lo: 0.0, hi: widest * 100.0, from: frame.left, to: frame.right, spread: Spread::Linear };
+    svg.x_axis(&scale, "", frame, "share of the measured time, %");
+    for (i, bar) in figure.bars.iter().enumerate() {
+        let y = frame.top + (frame.bottom - frame.top) * i as f64 / figure.bars.len() as f64;
+        draw_bar(&mut svg, bar, &scale, y);
+    }
+    let end = scale.px(100.0);
+    svg.line("measured", (end, frame.top - 3.0), (end, frame.bottom));
+    svg.finish(&format!(
+        "{} Shares of the measured time of {} steps; the table below lists them.",
+        figure.caption,
+        figure.bars.len()
+    ))
+}
+
+/// The same as numbers.
+pub(crate) fn table(figure: &Waterfalls) -> Table {
+    let titles: Vec<String> = Part::ALL.iter().map(|p| p.label().to_owned()).collect();
+    let mut columns = vec![("step", Align::Left), ("measured", Align::Right)];
+    columns.extend(titles.iter().map(|t| (t.as_str(), Align::Right)));
+    let mut table = Table::new("", columns);
+    for bar in &figure.bars {
+        let time = |ns: i64| number::si(ns as f64 * 1e-9, "s");
+        let parts = bar.parts.parts().map(|(_, ns)| time(ns));
+        table.push([bar.label.clone(), time(bar.parts.total_ns())].into_iter().chain(parts));
+    }
+    table
+}
+
+/// How far the stack of a bar reaches, as a multiple of its measured time.
+fn stacked_share(bar: &Bar) -> f64 {
+    let positive: i64 = bar.parts.parts().iter().map(|(_, ns)| (*ns).max(0)).sum();
+    positive as f64 / bar.parts.total_ns().max(1) as f64
+}
+
+fn draw_bar(svg: &mut Svg, bar: &Bar, scale: &Scale, y: f64) {
+    let total = bar.parts.total_ns().max(1) as f64;
+    let label: String = bar.label.chars().take(54).collect();
+    svg.text("tick", (scale.from - 7.0, y + 16.0), Anchor::End, &label);
+    let mut reached = 0.0;
+    for (series, (part, ns)) in bar.parts.parts().into_iter().enumerate() {
+        let share = ns as f64 / total * 100.0;
+        let title =
+            format!("{}: {} {}, {share:.1} %", bar.label, part.label(), number::si(ns as f64 * 1e-9, "s"));
+        let (from, to) = (scale.px(reached), scale.px(reached + share));
+        if ns > 0 {
+            svg.rect(&format!("fill c{series}"), (from, y + 4.0), (to - from, 17.0), &title);
+            reached += share;
+        } else if ns < 0 {
+            // The stack ends beyond the measured time by exactly this much.
+            svg.rect("overlap", (to, y + 8.0), (from - to, 9.0), &format!("{title} (parts overlapped)"));
+        }
+    }
+    let at = (scale.px(reached.max(100.0)) + 6.0, y + 16.0);
+    svg.text("tick", at, Anchor::Start, &number::si(total * 1e-9, "s"));
+}
