@@ -9,7 +9,7 @@ pub enum Submission {
     /// One, and one wait.
     #[default]
     Recording,
-    /// One and a wait whenever the layer or the part changes.
+    /// One and a wait whenever the layer changes; what stands before and after the layers is one each.
     Layer,
     /// One and a wait for each launch.
     Launch,
@@ -73,8 +73,8 @@ impl Submission {
             Self::Recording => steps.len(),
             Self::Launch | Self::LaunchUnwaited => steps.len().min(first + 1),
             Self::Layer => {
-                let region = steps.get(first).map(|step| step.region);
-                let others = steps.iter().skip(first).position(|step| Some(step.region) != region);
+                let layer = steps.get(first).map(|step| step.region.layer);
+                let others = steps.iter().skip(first).position(|step| Some(step.region.layer) != layer);
                 others.map_or(steps.len(), |n| first + n)
             }
         }

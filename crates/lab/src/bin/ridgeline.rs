@@ -1,0 +1,3 @@
+//! The `ridgeline` command.
+
+fn main() {}
