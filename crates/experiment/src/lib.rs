@@ -1,7 +1,9 @@
 //! What an experiment is: its matrix of cells, its journal, its statistics, the published numbers it is held
 //! against, the verdicts, and the report. Knows no GPU, reads no clock and prints nothing.
 
+pub mod bench_table;
 pub mod canonical;
+pub mod compare;
 mod error;
 pub mod experiment;
 pub mod journal;

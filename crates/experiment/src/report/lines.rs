@@ -10,7 +10,7 @@ const HEIGHT: f64 = 400.0;
 /// The drawing; empty without a point.
 pub(crate) fn svg(figure: &Lines) -> String {
     let mut svg = Svg::new(WIDTH, HEIGHT);
-    let names: Vec<String> = figure.lines.iter().map(|l| l.label.clone()).collect();
+    let names: Vec<String> = figure.lines.iter().map(name).collect();
     let used = svg.legend((92.0, 16.0), &names, true);
     let frame = Frame { left: 92.0, right: WIDTH - 14.0, top: 8.0 + used, bottom: HEIGHT - 46.0 };
     let points = || figure.lines.iter().flat_map(|l| &l.points);
@@ -35,6 +35,11 @@ pub(crate) fn svg(figure: &Lines) -> String {
     ))
 }
 
+/// The name of a line in the legend.
+fn name(line: &Line) -> String {
+    if line.predicted { format!("{} (predicted)", line.label) } else { line.label.clone() }
+}
+
 /// Every point as numbers.
 pub(crate) fn table(figure: &Lines) -> Table {
     let columns = [
@@ -49,7 +54,7 @@ pub(crate) fn table(figure: &Lines) -> Table {
             let value = |v: f64| number::si(v, &figure.y.unit);
             let interval =
                 if y.lo < y.hi { format!("{} – {}", value(y.lo), value(y.hi)) } else { String::new() };
-            table.push([line.label.clone(), position(&figure.x, *x), value(y.value), interval]);
+            table.push([name(line), position(&figure.x, *x), value(y.value), interval]);
         }
     }
     table

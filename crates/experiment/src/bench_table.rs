@@ -1,0 +1,295 @@
+//! Benchmark rows in llama-bench's form, with what that tool leaves out: interval, utilisation and bound.
+//!
+//! Field names and the text of the `test` column follow llama.cpp's `tools/llama-bench`, so that scripts made
+//! for its output read ours. Fields are listed once, in [`BenchRow::fields`], and every format writes that list.
+
+use crate::report::{Align, Table, markdown, number};
+use crate::stats;
+use ridgeline_roofline::{Bound, Measured};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::fmt::Write;
+
+/// One test of one model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BenchRow {
+    /// Git revision of the program; `unknown` outside a checkout.
+    pub build_commit: String,
+    /// Number of the build; zero where builds are not numbered.
+    pub build_number: u64,
+    /// Processor name.
+    pub cpu_info: String,
+    /// Adapter name.
+    pub gpu_info: String,
+    /// Graphics interface, such as `Vulkan`.
+    pub backends: String,
+    /// File or name of the model.
+    pub model_filename: String,
+    /// Family, size and number format, such as `llama 135M Q8_0`.
+    pub model_type: String,
+    /// Bytes of the weights.
+    pub model_size: u64,
+    /// Parameters.
+    pub model_n_params: u64,
+    /// Most tokens of one call.
+    pub n_batch: u64,
+    /// Most tokens of one pass.
+    pub n_ubatch: u64,
+    /// Number format of the keys.
+    pub type_k: String,
+    /// Number format of the values.
+    pub type_v: String,
+    /// Whether attention is one fused kernel.
+    pub flash_attn: bool,
+    /// Prompt tokens of the test; zero in a generation test.
+    pub n_prompt: u64,
+    /// Tokens generated; zero in a prompt test.
+    pub n_gen: u64,
+    /// Tokens in the cache before the test.
+    pub n_depth: u64,
+    /// Start, UTC, RFC 3339.
+    pub test_time: String,
+    /// Every timed repetition in order, nanoseconds.
+    pub samples_ns: Vec<u64>,
+    /// Share of the measured bandwidth reached, where ceilings are known.
+    pub mbu: Option<f64>,
+    /// Share of the roof reached, where ceilings are known.
+    pub roof_fraction: Option<f64>,
+    /// What bounds the test, where ceilings are known.
+    pub bound: Option<Bound>,
+}
+
+/// The formats of `bench -o`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// A Markdown table.
+    Md,
+    /// Comma-separated values with a heading.
+    Csv,
+    /// One JSON array.
+    Json,
+    /// One JSON object a line.
+    Jsonl,
+    /// A table definition and one insertion a row, for `SQLite`.
+    Sql,
+}
+
+impl BenchRow {
+    /// Tokens that one repetition processes.
+    #[must_use]
+    pub const fn tokens(&self) -> u64 {
+        self.n_prompt + self.n_gen
+    }
+
+    /// Tokens per second of every repetition; one that took no time at all counts as none.
+    #[must_use]
+    pub fn samples_ts(&self) -> Vec<f64> {
+        let rate = |&ns: &u64| if ns == 0 { 0.0 } else { self.tokens() as f64 * 1e9 / ns as f64 };
+        self.samples_ns.iter().map(rate).collect()
+    }
+
+    /// Mean tokens per second with Student's 95 % interval; `None` below two repetitions.
+    #[must_use]
+    pub fn rate(&self) -> Option<Measured> {
+        stats::mean_interval(&self.samples_ts())
+    }
+
+    /// The name of the test as llama-bench writes it: `pp128`, `tg64 @ d256`, `pp512+tg128`.
+    #[must_use]
+    pub fn test(&self) -> String {
+        let mut name = match (self.n_prompt, self.n_gen) {
+            (prompt, 0) => format!("pp{prompt}"),
+            (0, generated) => format!("tg{generated}"),
+            (prompt, generated) => format!("pp{prompt}+tg{generated}"),
+        };
+        if self.n_depth > 0 {
+            name += &format!(" @ d{}", self.n_depth);
+        }
+        name
+    }
+
+    /// Every field with its value, in the order in which all formats write them.
+    ///
+    /// `avg_ns`, `stddev_ns`, `avg_ts` and `stddev_ts` are llama-bench's; fields from `ci95_lo_ts` on are ours.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(&'static str, Value)> {
+        let times: Vec<f64> = self.samples_ns.iter().map(|&ns| ns as f64).collect();
+        let rates = self.samples_ts();
+        let spread = |values: &[f64]| stats::sd(values).unwrap_or(0.0);
+        let interval = self.rate();
+        vec![
+            ("build_commit", json!(self.build_commit)),
+            ("build_number", json!(self.build_number)),
+            ("cpu_info", json!(self.cpu_info)),
+            ("gpu_info", json!(self.gpu_info)),
+            ("backends", json!(self.backends)),
+            ("model_filename", json!(self.model_filename)),
+            ("model_type", json!(self.model_type)),
+            ("model_size", json!(self.model_size)),
+            ("model_n_params", json!(self.model_n_params)),
+            ("n_batch", json!(self.n_batch)),
+            ("n_ubatch", json!(self.n_ubatch)),
+            ("type_k", json!(self.type_k)),
+            ("type_v", json!(self.type_v)),
+            ("flash_attn", json!(self.flash_attn)),
+            ("n_prompt", json!(self.n_prompt)),
+            ("n_gen", json!(self.n_gen)),
+            ("n_depth", json!(self.n_depth)),
+            ("test_time", json!(self.test_time)),
+            ("avg_ns", json!(stats::mean(&times))),
+            ("stddev_ns", json!(spread(&times))),
+            ("avg_ts", json!(stats::mean(&rates))),
+            ("stddev_ts", json!(spread(&rates))),
+            ("ci95_lo_ts", json!(interval.map(|i| i.lo))),
+            ("ci95_hi_ts", json!(interval.map(|i| i.hi))),
+            ("median_ts", json!(stats::median(&rates))),
+            ("mbu", json!(self.mbu)),
+            ("roof_fraction", json!(self.roof_fraction)),
+            ("bound", json!(self.bound.map(Bound::as_str))),
+            ("samples_ns", json!(self.samples_ns)),
+            ("samples_ts", json!(rates)),
+        ]
+    }
+}
+
+/// The rows as a table of the report.
+#[must_use]
+pub fn table(caption: &str, rows: &[BenchRow]) -> Table {
+    use Align::{Left, Right};
+    let mut table = Table::new(
+        caption,
+        [
+            ("model", Left),
+            ("size", Right),
+            ("params", Right),
+            ("backend", Left),
+            ("test", Left),
+            ("t/s", Right),
+            ("95 % CI", Right),
+            ("ms/tok", Right),
+            ("% BW", Right),
+            ("% roof", Right),
+            ("bound", Left),
+        ],
+    );
+    for row in rows {
+        let rates = row.samples_ts();
+        let share = |s: Option<f64>| s.map_or_else(|| "–".to_owned(), |s| format!("{:.1}", s * 100.0));
+        let average = stats::mean(&rates).unwrap_or(0.0);
+        table.push([
+            row.model_type.clone(),
+            size(row.model_size),
+            params(row.model_n_params),
+            row.backends.clone(),
+            row.test(),
+            format!("{average:.2} ± {:.2}", stats::sd(&rates).unwrap_or(0.0)),
+            row.rate().map_or_else(|| "–".to_owned(), |i| format!("{:.2} – {:.2}", i.lo, i.hi)),
+            if average > 0.0 { number::digits(1e3 / average, 3) } else { "–".to_owned() },
+            share(row.mbu),
+            share(row.roof_fraction),
+            row.bound.map_or_else(|| "–".to_owned(), |b| b.to_string()),
+        ]);
+    }
+    table
+}
+
+/// The rows in one of the formats.
+///
+/// # Errors
+/// [`crate::Error::Json`] where a value cannot be written as JSON.
+pub fn export(rows: &[BenchRow], output: Output) -> Result<String, crate::Error> {
+    let object = |row: &BenchRow| {
+        Value::Object(row.fields().into_iter().map(|(k, v)| (k.to_owned(), v)).collect::<Map<_, _>>())
+    };
+    let write = crate::Error::json("benchmark rows");
+    match output {
+        Output::Md => Ok(markdown_form(rows)),
+        Output::Csv => Ok(csv(rows)),
+        Output::Sql => Ok(sql(rows)),
+        Output::Json => {
+            let all: Vec<Value> = rows.iter().map(object).collect();
+            Ok(serde_json::to_string_pretty(&all).map_err(write)? + "\n")
+        }
+        Output::Jsonl => Ok(rows.iter().map(|row| format!("{}\n", object(row))).collect()),
+    }
+}
+
+/// The table and llama-bench's footer.
+fn markdown_form(rows: &[BenchRow]) -> String {
+    let mut text = markdown::table(&table("", rows));
+    if let Some(row) = rows.first() {
+        text += &format!("\nbuild: {} ({})\n", row.build_commit, row.build_number);
+    }
+    text
+}
+
+/// Fields that hold one value each; the raw samples have no place in a flat row.
+fn scalars(row: &BenchRow) -> Vec<(&'static str, Value)> {
+    row.fields().into_iter().filter(|(_, v)| !v.is_array()).collect()
+}
+
+/// Quoted as in RFC 4180; llama-bench quotes every value too.
+fn csv(rows: &[BenchRow]) -> String {
+    let mut text = String::new();
+    let names: Vec<&str> = scalars(&BenchRow::default()).into_iter().map(|(name, _)| name).collect();
+    text += &names.join(",");
+    text.push('\n');
+    for row in rows {
+        let cells: Vec<String> = scalars(row).iter().map(|(_, v)| plain(v).replace('"', "\"\"")).collect();
+        text += &format!("\"{}\"\n", cells.join("\",\""));
+    }
+    text
+}
+
+fn sql(rows: &[BenchRow]) -> String {
+    let column = |(name, value): &(&str, Value)| {
+        let kind = match value {
+            Value::Number(n) if n.is_f64() => "REAL",
+            Value::Number(_) | Value::Bool(_) => "INTEGER",
+            Value::Null => "REAL",
+            _ => "TEXT",
+        };
+        format!("  {name} {kind}")
+    };
+    let mut model = BenchRow { samples_ns: vec![1, 2], n_gen: 1, ..BenchRow::default() };
+    (model.mbu, model.roof_fraction, model.bound) = (Some(0.5), Some(0.5), Some(Bound::Memory));
+    let model = scalars(&model);
+    let columns: Vec<String> = model.iter().map(column).collect();
+    let names: Vec<&str> = model.iter().map(|(name, _)| *name).collect();
+    let mut text = format!("CREATE TABLE IF NOT EXISTS llama_bench (\n{}\n);\n\n", columns.join(",\n"));
+    for row in rows {
+        let quoted = |v: &Value| match v {
+            Value::Null => "NULL".to_owned(),
+            Value::Bool(b) => u8::from(*b).to_string(),
+            Value::Number(n) => n.to_string(),
+            other => format!("'{}'", plain(other).replace('\'', "''")),
+        };
+        let values: Vec<String> = scalars(row).iter().map(|(_, v)| quoted(v)).collect();
+        // Writing to a string cannot fail.
+        let _ =
+            writeln!(text, "INSERT INTO llama_bench ({}) VALUES ({});", names.join(", "), values.join(", "));
+    }
+    text
+}
+
+/// A value without quotes; null is empty.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(s) => s.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+/// Bytes as llama-bench writes them: two decimals, MiB below a GiB.
+fn size(bytes: u64) -> String {
+    let (gib, mib) = ((1_u64 << 30) as f64, (1_u64 << 20) as f64);
+    let bytes = bytes as f64;
+    if bytes < gib { format!("{:.2} MiB", bytes / mib) } else { format!("{:.2} GiB", bytes / gib) }
+}
+
+/// Parameters as llama-bench writes them: two decimals, millions below a billion.
+fn params(count: u64) -> String {
+    let count = count as f64;
+    if count < 1e9 { format!("{:.2} M", count / 1e6) } else { format!("{:.2} B", count / 1e9) }
+}
