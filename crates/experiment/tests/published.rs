@@ -19,7 +19,7 @@ fn every_claim_and_table_is_whole_and_unique() {
     let code = Regex::new(r"^X-(INV|GAP|AG|RB|ALL)-\d+$").expect("a pattern");
     for table in all.tables() {
         assert!(ids.insert(table.id.clone()), "{} is there twice", table.id);
-        assert!(table.origin == "seed" || table.origin == "authors-repo", "{}: {}", table.id, table.origin);
+        assert!(table.origin == "study" || table.origin == "authors-repo", "{}: {}", table.id, table.origin);
         assert!(!table.caption.is_empty() && !table.experiment.is_empty(), "{}", table.id);
         for suspect in &table.suspect {
             assert!(code.is_match(suspect), "{}: {suspect}", table.id);
