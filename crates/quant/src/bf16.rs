@@ -20,6 +20,7 @@ const _: () = assert!(size_of::<Block>() == 2);
 pub(crate) const SPEC: Spec = Spec {
     name: "BF16",
     gguf_type: 30,
+    gguf_file_type: 32,
     block_len: 1,
     block_bytes: size_of::<Block>(),
     part: 8,

@@ -20,6 +20,7 @@ const _: () = assert!(size_of::<Block>() == 2);
 pub(crate) const SPEC: Spec = Spec {
     name: "F16",
     gguf_type: 1,
+    gguf_file_type: 1,
     block_len: 1,
     block_bytes: size_of::<Block>(),
     part: 8,

@@ -16,6 +16,7 @@ const _: () = assert!(size_of::<Block>() == 4);
 pub(crate) const SPEC: Spec = Spec {
     name: "F32",
     gguf_type: 0,
+    gguf_file_type: 0,
     block_len: 1,
     block_bytes: size_of::<Block>(),
     part: 8,

@@ -36,6 +36,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use crate::Format;
 
 impl Format {
+    /// IEEE single precision: what vectors (norms, biases) are stored in.
+    pub const SINGLE: Self = Self::F32;
+    /// IEEE half precision: what a matrix falls back to when its rows do not fill the wanted blocks.
+    pub const HALF: Self = Self::F16;
+
     /// File bytes of `n` weights; `n` must be a multiple of the block length.
     pub const fn bytes(self, n: u64) -> u64 {
         let spec = self.spec();

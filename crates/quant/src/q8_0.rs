@@ -34,6 +34,7 @@ const _: () = assert!(size_of::<Block>() == 34);
 pub(crate) const SPEC: Spec = Spec {
     name: "Q8_0",
     gguf_type: 8,
+    gguf_file_type: 7,
     block_len: LEN,
     block_bytes: size_of::<Block>(),
     part: 16,

@@ -14,6 +14,8 @@ pub struct Spec {
     pub name: &'static str,
     /// The ggml type id that GGUF stores for this format.
     pub gguf_type: u32,
+    /// The id that `general.file_type` stores for a file whose matrices are mostly of this format.
+    pub gguf_file_type: u32,
     /// Weights per block.
     pub block_len: usize,
     /// File bytes per block.

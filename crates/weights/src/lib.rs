@@ -1,1 +1,24 @@
 //! GGUF and safetensors checkpoints over mmap, random-weight checkpoints, GGUF writer.
+//!
+//! [`Checkpoint::open`] maps a file and checks every length, offset and type before anything is believed;
+//! tensors are borrowed bytes in the file's own number format. Names and metadata are GGUF's whatever the
+//! container: the differences are resolved in [`convention`](mod@convention) and nowhere else.
+
+mod checkpoint;
+mod convention;
+mod convert;
+mod error;
+mod gguf;
+mod hf;
+mod map;
+mod metadata;
+mod random;
+mod rope;
+mod shape;
+
+pub use checkpoint::{Checkpoint, Container, Tensor, TensorInfo};
+pub use convention::RopePairing;
+pub use convert::{convert, write_gguf};
+pub use error::Error;
+pub use metadata::{Array, FromValue, Metadata, Value};
+pub use shape::{RopeScaling, Shape};

@@ -1,0 +1,301 @@
+//! One view of a model's weights, whatever file they came from.
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use ridgeline_quant::Format;
+
+use crate::{Error, Metadata, RopePairing, Shape, convention, gguf, hf, map::Map, random, rope};
+
+/// What kind of file a checkpoint came from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Container {
+    /// A GGUF file.
+    Gguf,
+    /// One or more safetensors files beside a config.json.
+    Safetensors,
+    /// No file: weights drawn at random in a given shape.
+    Random,
+}
+
+/// Where a tensor's bytes are.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// Bytes `start..end` of the `map`-th mapped file.
+    Mapped { map: usize, start: u64, end: u64 },
+    /// Drawn at random when asked for.
+    Random,
+}
+
+impl Place {
+    pub(crate) const fn start(&self) -> Option<u64> {
+        match *self {
+            Self::Mapped { start, .. } => Some(start),
+            Self::Random => None,
+        }
+    }
+}
+
+/// One line of a checkpoint's directory, under its canonical name.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    /// Outermost dimension first: a matrix is `[rows, columns]`.
+    pub(crate) shape: Vec<usize>,
+    pub(crate) format: Format,
+    pub(crate) place: Place,
+}
+
+/// What is known about a tensor without touching its bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TensorInfo<'a> {
+    /// The canonical (GGUF) name.
+    pub name: &'a str,
+    /// Outermost dimension first: a matrix is `[rows, columns]`.
+    pub shape: &'a [usize],
+    /// The number format of its bytes.
+    pub format: Format,
+    /// The number of its bytes.
+    pub bytes: u64,
+}
+
+impl TensorInfo<'_> {
+    /// The number of weights.
+    pub fn n_weights(&self) -> u64 {
+        self.shape.iter().map(|&it| it as u64).product()
+    }
+}
+
+/// A tensor: its bytes in the file layout of its format, and what they mean.
+#[derive(Clone, Debug)]
+pub struct Tensor<'a> {
+    /// The canonical (GGUF) name.
+    pub name: &'a str,
+    /// Outermost dimension first: a matrix is `[rows, columns]`.
+    pub shape: Vec<usize>,
+    /// The number format of `bytes`.
+    pub format: Format,
+    /// The weights, row by row; borrowed from the mapped file unless they were drawn at random.
+    pub bytes: Cow<'a, [u8]>,
+}
+
+impl Tensor<'_> {
+    /// The weights as single-precision values.
+    pub fn to_f32(&self) -> Vec<f32> {
+        let mut values = vec![0.0; self.shape.iter().product()];
+        (self.format.spec().decode)(&self.bytes, &mut values);
+        values
+    }
+}
+
+/// A model's metadata and tensors under GGUF's names: opened from files or drawn at random.
+#[derive(Debug)]
+pub struct Checkpoint {
+    path: PathBuf,
+    container: Container,
+    metadata: Metadata,
+    entries: Vec<Entry>,
+    index: HashMap<String, usize>,
+    maps: Vec<Map>,
+    /// The tokenizer.json beside safetensors files.
+    tokenizer_json: Option<PathBuf>,
+    /// Draws the tensors of a random checkpoint.
+    generator: Option<random::Generator>,
+}
+
+impl Checkpoint {
+    /// Opens a GGUF file, a safetensors file beside a config.json, or a folder with config.json and
+    /// `model.safetensors` or `model.safetensors.index.json`. Nothing is read but the directory.
+    ///
+    /// # Errors
+    /// Any defect of the files, named by file and tensor or key. Nothing is allocated that is larger than what
+    /// the file itself holds.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        if path.is_dir() || path.extension().is_some_and(|it| it == "safetensors") {
+            return Self::from_parts(path, Container::Safetensors, hf::read(path)?);
+        }
+        let mut magic = Vec::new();
+        let io = |source| Error::Io { path: path.to_owned(), source };
+        File::open(path).map_err(io)?.take(4).read_to_end(&mut magic).map_err(io)?;
+        if magic != gguf::MAGIC {
+            let expected =
+                "a GGUF file, a .safetensors file, or a folder with config.json and safetensors files";
+            return Err(Error::NotACheckpoint { path: path.to_owned(), expected });
+        }
+        let map = Map::open(path)?;
+        let file = gguf::read(path, &map)?;
+        let mut metadata = Metadata::new(path, file.metadata);
+        convention::complete(&mut metadata)?;
+        let parts = Parts { metadata, entries: file.tensors, maps: vec![map], tokenizer_json: None };
+        Self::from_parts(path, Container::Gguf, parts)
+    }
+
+    /// A checkpoint of a published shape with weights drawn at random, for measurements that do not depend on
+    /// their values: matrices are roughly normal with deviation 0.02, in `format` (or half precision where rows
+    /// do not fill its blocks), norms are one, in single precision. The same seed gives the same bytes on
+    /// every machine. Tensors are drawn when asked for.
+    ///
+    /// # Errors
+    /// [`Error::UnknownFamily`] if the shape's architecture is unknown, [`Error::NoEncoder`] if the format
+    /// cannot be encoded.
+    pub fn random(shape: &Shape, format: Format, seed: u64) -> Result<Self, Error> {
+        let path = PathBuf::from(format!("random:{}:{format}:{seed}", shape.name));
+        let (metadata, tensors) = convention::synthesise(&path, shape)?;
+        let generator = random::Generator::new(&path, format, seed)?;
+        let entry = |(name, shape): (String, Vec<usize>)| {
+            let format = generator.format_for(&shape);
+            Entry { name, shape, format, place: Place::Random }
+        };
+        let entries = tensors.into_iter().map(entry).collect();
+        let parts = Parts { metadata, entries, maps: Vec::new(), tokenizer_json: None };
+        let mut it = Self::from_parts(&path, Container::Random, parts)?;
+        it.generator = Some(generator);
+        Ok(it)
+    }
+
+    fn from_parts(path: &Path, container: Container, parts: Parts) -> Result<Self, Error> {
+        let mut index = HashMap::with_capacity(parts.entries.len());
+        for (i, entry) in parts.entries.iter().enumerate() {
+            if index.insert(entry.name.clone(), i).is_some() {
+                let problem = "two tensors of the file have this canonical name";
+                return Err(Error::TensorEntry {
+                    path: path.to_owned(),
+                    tensor: entry.name.clone(),
+                    problem,
+                });
+            }
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            container,
+            metadata: parts.metadata,
+            entries: parts.entries,
+            index,
+            maps: parts.maps,
+            tokenizer_json: parts.tokenizer_json,
+            generator: None,
+        })
+    }
+
+    /// The path it was opened from; for a random checkpoint, a label.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What kind of file it came from.
+    pub const fn container(&self) -> Container {
+        self.container
+    }
+
+    /// The metadata, under GGUF's keys.
+    pub const fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// The tokenizer.json that lies beside the safetensors files, if there is one. A GGUF file carries its
+    /// vocabulary in the metadata instead.
+    pub fn tokenizer_json(&self) -> Option<&Path> {
+        self.tokenizer_json.as_deref()
+    }
+
+    /// Every tensor, in file order.
+    pub fn tensors(&self) -> impl Iterator<Item = TensorInfo<'_>> {
+        self.entries.iter().map(|entry| {
+            let n: u64 = entry.shape.iter().map(|&it| it as u64).product();
+            TensorInfo {
+                name: &entry.name,
+                shape: &entry.shape,
+                format: entry.format,
+                bytes: entry.format.bytes(n),
+            }
+        })
+    }
+
+    /// Whether there is a tensor of that canonical name.
+    pub fn has(&self, name: &str) -> bool {
+        self.index.contains_key(name)
+    }
+
+    /// Whether the output head is the token embedding, that is, whether there is no `output.weight`.
+    pub fn tied_head(&self) -> bool {
+        !self.has(convention::OUTPUT)
+    }
+
+    /// A tensor by its canonical name.
+    ///
+    /// # Errors
+    /// [`Error::MissingTensor`].
+    pub fn tensor(&self, name: &str) -> Result<Tensor<'_>, Error> {
+        let entry = self
+            .index
+            .get(name)
+            .map(|&i| &self.entries[i])
+            .ok_or_else(|| Error::MissingTensor { path: self.path.clone(), tensor: name.to_owned() })?;
+        let bytes = match entry.place {
+            Place::Mapped { map, start, end } => {
+                let at =
+                    |offset: u64| usize::try_from(offset).expect("an offset within a mapping fits in memory");
+                Cow::Borrowed(&self.maps[map].as_ref()[at(start)..at(end)])
+            }
+            Place::Random => {
+                let generator = self.generator.as_ref().expect("a random checkpoint has a generator");
+                Cow::Owned(generator.draw(&entry.name, &entry.shape))
+            }
+        };
+        Ok(Tensor { name: &entry.name, shape: entry.shape.clone(), format: entry.format, bytes })
+    }
+
+    /// A tensor that must have a given shape, outermost dimension first.
+    ///
+    /// # Errors
+    /// [`Error::MissingTensor`], [`Error::ShapeMismatch`].
+    pub fn expect(&self, name: &str, shape: &[usize]) -> Result<Tensor<'_>, Error> {
+        let tensor = self.tensor(name)?;
+        if tensor.shape == shape {
+            return Ok(tensor);
+        }
+        Err(Error::ShapeMismatch {
+            path: self.path.clone(),
+            tensor: name.to_owned(),
+            found: tensor.shape,
+            expected: shape.to_vec(),
+        })
+    }
+
+    /// Which elements of a head `RoPE` rotates together, given how this file orders the rows of Q and K.
+    ///
+    /// # Errors
+    /// [`Error::UnknownFamily`] if the architecture is unknown, [`Error::MissingKey`] if it is not stated.
+    pub fn rope_pairing(&self) -> Result<RopePairing, Error> {
+        convention::rope_pairing(self.container, &self.metadata, &self.path)
+    }
+
+    /// What each rotation frequency is divided by (`rotary width / 2` of them), or `None` where nothing is.
+    ///
+    /// # Errors
+    /// [`Error::RopeScaling`] for a kind of scaling that is not supported, or a missing parameter.
+    pub fn rope_freq_factors(&self) -> Result<Option<Vec<f32>>, Error> {
+        rope::freq_factors(self)
+    }
+
+    /// Bytes of all files (of all tensors, for a random checkpoint).
+    pub fn file_bytes(&self) -> u64 {
+        if self.container == Container::Random {
+            return self.tensors().map(|it| it.bytes).sum();
+        }
+        self.maps.iter().map(|it| it.as_ref().len() as u64).sum()
+    }
+}
+
+/// What a reader hands over.
+pub(crate) struct Parts {
+    pub(crate) metadata: Metadata,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) maps: Vec<Map>,
+    pub(crate) tokenizer_json: Option<PathBuf>,
+}

@@ -1,0 +1,328 @@
+//! The one place where the containers' conventions meet: tensor names, metadata keys, the tied head, and which
+//! elements of a head `RoPE` pairs. Canonical is what GGUF does; a family is a table in a file of its own.
+
+mod llama;
+
+use std::path::Path;
+
+use serde_json::Value as Json;
+
+use crate::{Container, Error, Metadata, Shape, Value, metadata::narrow};
+
+/// The token embedding.
+pub(crate) const EMBEDDING: &str = "token_embd.weight";
+/// The output head; absent where it is the token embedding.
+pub(crate) const OUTPUT: &str = "output.weight";
+/// The per-frequency divisors that GGUF stores as a tensor.
+pub(crate) const ROPE_FREQS: &str = "rope_freqs.weight";
+
+const FAMILIES: &[&Family] = &[&llama::FAMILY];
+
+/// Which elements of a head `RoPE` rotates together.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum RopePairing {
+    /// Elements `2i` and `2i + 1`: GGUF's llama family, whose Q and K rows are permuted for it.
+    Interleaved,
+    /// Elements `i` and `i + width / 2`: Hugging Face.
+    HalfSplit,
+}
+
+/// A model family: how Hugging Face and GGUF spell the same things.
+pub(crate) struct Family {
+    /// `general.architecture` in GGUF, and the prefix of its keys.
+    pub(crate) architecture: &'static str,
+    /// `model_type` values in config.json.
+    pub(crate) model_types: &'static [&'static str],
+    pub(crate) gguf_pairing: RopePairing,
+    pub(crate) tensors: &'static [TensorRule],
+    pub(crate) keys: &'static [KeyRule],
+    /// Endings of Hugging Face tensors that hold nothing a model needs.
+    pub(crate) ignored: &'static [&'static str],
+}
+
+/// One tensor's two names, `*` standing for the layer, and its shape.
+pub(crate) struct TensorRule {
+    pub(crate) gguf: &'static str,
+    pub(crate) hf: &'static str,
+    pub(crate) shape: &'static [Dim],
+    pub(crate) presence: Presence,
+    /// Heads whose rows are permuted if the pairing differs between the containers.
+    pub(crate) rotary: Option<Dim>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Always,
+    /// Only where the output head is not the token embedding.
+    Untied,
+    /// Some models of the family have it; random ones do not.
+    Sometimes,
+}
+
+/// A dimension of a tensor, or a count, in terms of the model's own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dim {
+    Hidden,
+    Vocab,
+    Ffn,
+    Heads,
+    KvHeads,
+    /// Heads × head width.
+    Q,
+    /// KV heads × head width.
+    Kv,
+}
+
+/// One metadata key: its GGUF suffix, where config.json keeps it, and what it is if absent from both.
+pub(crate) struct KeyRule {
+    pub(crate) suffix: &'static str,
+    /// Dotted paths in config.json; the first that is there and not null counts.
+    pub(crate) hf: &'static [&'static str],
+    pub(crate) kind: Kind,
+    pub(crate) default: Fallback,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    U32,
+    F32,
+    Str,
+}
+
+pub(crate) enum Fallback {
+    Required,
+    Absent,
+    /// The value of another key of the family.
+    Same(&'static str),
+    /// Hidden width over heads.
+    HeadWidth,
+    Number(f32),
+    /// The length of the vocabulary that the file carries, if it carries one.
+    Tokens,
+}
+
+/// The family of that GGUF architecture.
+fn by_architecture(path: &Path, architecture: &str) -> Result<&'static Family, Error> {
+    FAMILIES
+        .iter()
+        .copied()
+        .find(|it| it.architecture == architecture)
+        .ok_or_else(|| unknown(path, architecture))
+}
+
+/// The family of that `model_type`.
+pub(crate) fn by_model_type(path: &Path, model_type: &str) -> Result<&'static Family, Error> {
+    FAMILIES
+        .iter()
+        .copied()
+        .find(|it| it.model_types.contains(&model_type))
+        .ok_or_else(|| unknown(path, model_type))
+}
+
+fn unknown(path: &Path, family: &str) -> Error {
+    let known: Vec<&str> = FAMILIES.iter().flat_map(|it| it.model_types).copied().collect();
+    Error::UnknownFamily { path: path.to_owned(), family: family.to_owned(), known: known.join(", ") }
+}
+
+/// The family that the metadata names.
+pub(crate) fn family(path: &Path, metadata: &Metadata) -> Result<&'static Family, Error> {
+    by_architecture(path, metadata.str("general.architecture")?)
+}
+
+/// How this container of this family pairs elements for `RoPE`.
+pub(crate) fn rope_pairing(
+    container: Container,
+    metadata: &Metadata,
+    path: &Path,
+) -> Result<RopePairing, Error> {
+    let family = family(path, metadata)?;
+    Ok(match container {
+        Container::Gguf | Container::Random => family.gguf_pairing,
+        Container::Safetensors => RopePairing::HalfSplit,
+    })
+}
+
+impl Family {
+    /// The GGUF key of a suffix such as `block_count`.
+    pub(crate) fn key(&self, suffix: &str) -> String {
+        format!("{}.{suffix}", self.architecture)
+    }
+
+    /// The canonical name of a Hugging Face tensor; `None` if it is one to ignore.
+    pub(crate) fn canonical_name(&self, path: &Path, hf: &str) -> Result<Option<String>, Error> {
+        if self.ignored.iter().any(|it| hf.ends_with(it)) {
+            return Ok(None);
+        }
+        let name = self.tensors.iter().find_map(|rule| {
+            let layer = match_layer(rule.hf, hf)?;
+            Some(rule.gguf.replacen('*', layer, 1))
+        });
+        name.map(Some).ok_or_else(|| Error::UnexpectedTensor {
+            path: path.to_owned(),
+            tensor: hf.to_owned(),
+            family: self.architecture.to_owned(),
+        })
+    }
+
+    /// How many heads the rows of a tensor (by canonical name) belong to, if `RoPE` turns them.
+    pub(crate) fn rotary_heads(&self, metadata: &Metadata, name: &str) -> Result<Option<usize>, Error> {
+        let rule = self.tensors.iter().find(|rule| match_layer(rule.gguf, name).is_some());
+        let suffix = match rule.and_then(|rule| rule.rotary) {
+            None => return Ok(None),
+            Some(Dim::KvHeads) => "attention.head_count_kv",
+            Some(_) => "attention.head_count",
+        };
+        Ok(Some(metadata.u32(&self.key(suffix))? as usize))
+    }
+
+    /// config.json as metadata.
+    pub(crate) fn metadata(&self, path: &Path, name: &str, config: &Json) -> Result<Metadata, Error> {
+        let mut metadata = Metadata::new(path, Vec::new());
+        let text = |it: &str| Value::Str(it.to_owned());
+        metadata.set("general.architecture", text(self.architecture));
+        metadata.set("general.type", text("model"));
+        metadata.set("general.name", text(name));
+        for rule in self.keys {
+            let Some((found, json)) = rule.hf.iter().find_map(|it| Some((*it, lookup(config, it)?))) else {
+                continue;
+            };
+            let value = match rule.kind {
+                Kind::U32 => json.as_u64().and_then(|it| it.try_into().ok()).map(Value::U32),
+                Kind::F32 => json.as_f64().map(narrow).map(Value::F32),
+                Kind::Str => json.as_str().map(text),
+            };
+            let value = value.ok_or_else(|| Error::KeyType {
+                path: path.to_owned(),
+                key: found.to_owned(),
+                expected: match rule.kind {
+                    Kind::U32 => "an unsigned 32-bit integer",
+                    Kind::F32 => "a number",
+                    Kind::Str => "a string",
+                },
+                found: json.to_string().chars().take(40).collect(),
+            })?;
+            metadata.set(self.key(rule.suffix), value);
+        }
+        self.fill_in(&mut metadata)?;
+        Ok(metadata)
+    }
+
+    /// Adds what a container may leave out because it follows from the rest.
+    fn fill_in(&self, metadata: &mut Metadata) -> Result<(), Error> {
+        for rule in self.keys {
+            let key = self.key(rule.suffix);
+            if metadata.has(&key) {
+                continue;
+            }
+            let value = match rule.default {
+                Fallback::Absent => continue,
+                Fallback::Required => {
+                    metadata.get::<u32>(&key)?;
+                    continue;
+                }
+                Fallback::Same(other) => match metadata.value(&self.key(other)) {
+                    Some(value) => value.clone(),
+                    None => continue,
+                },
+                Fallback::HeadWidth => {
+                    let heads = metadata.u32(&self.key("attention.head_count"))?;
+                    let hidden = metadata.u32(&self.key("embedding_length"))?;
+                    Value::U32(hidden.checked_div(heads).unwrap_or(0))
+                }
+                Fallback::Number(it) => Value::F32(it),
+                Fallback::Tokens => match metadata.find::<&[String]>("tokenizer.ggml.tokens")? {
+                    Some(tokens) => Value::U32(u32::try_from(tokens.len()).unwrap_or(u32::MAX)),
+                    None => continue,
+                },
+            };
+            metadata.set(key, value);
+        }
+        Ok(())
+    }
+}
+
+/// Completes the metadata of a GGUF file. A file without a model (a bare vocabulary), or of a family that is
+/// unknown here, is left as it is: it can still be inspected.
+pub(crate) fn complete(metadata: &mut Metadata) -> Result<(), Error> {
+    let architecture = metadata.find::<&str>("general.architecture")?.unwrap_or_default();
+    match FAMILIES.iter().find(|it| it.architecture == architecture) {
+        Some(family) if metadata.has(&family.key("block_count")) => family.fill_in(metadata),
+        _ => Ok(()),
+    }
+}
+
+/// The canonical metadata and tensor list of a published shape.
+#[expect(clippy::type_complexity, reason = "a pair of two lists that is taken apart at the one call")]
+pub(crate) fn synthesise(path: &Path, shape: &Shape) -> Result<(Metadata, Vec<(String, Vec<usize>)>), Error> {
+    let family = by_architecture(path, &shape.architecture)?;
+    let mut metadata = Metadata::new(path, Vec::new());
+    metadata.set("general.architecture", Value::Str(shape.architecture.clone()));
+    metadata.set("general.type", Value::Str("model".to_owned()));
+    metadata.set("general.name", Value::Str(shape.name.clone()));
+    for (suffix, value) in shape.metadata() {
+        metadata.set(family.key(suffix), value);
+    }
+    family.fill_in(&mut metadata)?;
+
+    let mut tensors = Vec::new();
+    let wanted = |rule: &&TensorRule| match rule.presence {
+        Presence::Always => true,
+        Presence::Untied => !shape.tied_head,
+        Presence::Sometimes => false,
+    };
+    let sized = |rule: &TensorRule| rule.shape.iter().map(|&it| shape.dim(it)).collect::<Vec<_>>();
+    let (layered, global): (Vec<_>, Vec<_>) =
+        family.tensors.iter().filter(wanted).partition(|rule| rule.gguf.contains('*'));
+    tensors.extend(global.iter().map(|rule| (rule.gguf.to_owned(), sized(rule))));
+    for layer in 0..shape.layers {
+        tensors
+            .extend(layered.iter().map(|rule| (rule.gguf.replacen('*', &layer.to_string(), 1), sized(rule))));
+    }
+    Ok((metadata, tensors))
+}
+
+/// What `*` stands for if a name fits a pattern (an empty string if the pattern has none): a layer number.
+fn match_layer<'a>(pattern: &str, name: &'a str) -> Option<&'a str> {
+    let Some((before, after)) = pattern.split_once('*') else { return (pattern == name).then_some("") };
+    let layer = name.strip_prefix(before)?.strip_suffix(after)?;
+    let number = !layer.is_empty() && layer.len() < 6 && layer.bytes().all(|it| it.is_ascii_digit());
+    (number && (layer == "0" || !layer.starts_with('0'))).then_some(layer)
+}
+
+/// A value at a dotted path, unless it is null.
+pub(crate) fn lookup<'a>(json: &'a Json, path: &str) -> Option<&'a Json> {
+    path.split('.').try_fold(json, |json, key| json.get(key)).filter(|it| !it.is_null())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_translate_both_ways_by_pattern() {
+        let path = Path::new("model.safetensors");
+        let name = |hf| llama::FAMILY.canonical_name(path, hf);
+        assert_eq!(name("lm_head.weight").unwrap().unwrap(), OUTPUT);
+        let q = name("model.layers.17.self_attn.q_proj.weight").unwrap().unwrap();
+        assert_eq!(q, "blk.17.attn_q.weight");
+        assert_eq!(name("model.layers.0.self_attn.rotary_emb.inv_freq").unwrap(), None);
+        for bad in
+            ["model.layers.x.self_attn.q_proj.weight", "model.layers.007.mlp.up_proj.weight", "visual.weight"]
+        {
+            assert!(matches!(name(bad), Err(Error::UnexpectedTensor { tensor, .. }) if tensor == bad));
+        }
+    }
+
+    #[test]
+    fn defaults_follow_from_the_rest() {
+        let config = r#"{"hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2, "intermediate_size": 96,
+            "vocab_size": 10, "max_position_embeddings": 32, "rms_norm_eps": 1e-6, "sliding_window": null}"#;
+        let config = serde_json::from_str(config).unwrap();
+        let it = llama::FAMILY.metadata(Path::new("config.json"), "m", &config).unwrap();
+        assert_eq!(it.u32("llama.attention.head_count_kv").unwrap(), 4);
+        assert_eq!(it.u32("llama.attention.key_length").unwrap(), 16);
+        assert_eq!(it.u32("llama.rope.dimension_count").unwrap(), 16);
+        assert_eq!(it.f32("llama.rope.freq_base").unwrap().to_bits(), 10_000_f32.to_bits());
+        assert!(!it.has("llama.attention.sliding_window"));
+    }
+}

@@ -1,0 +1,111 @@
+//! The one call to gguf-rs: it decodes metadata values, and its tensor list is checked against our scan.
+//!
+//! gguf-rs 0.1.8 keeps values as JSON, which loses their types, so that the types come from the scan. Its array
+//! cap is lifted, because the default cuts tokenizer arrays to three elements. Its tensor sizes are not used.
+
+use std::{
+    io::Read,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
+
+use gguf_rs::{ByteOrder, GGUFContainer, GGUFModel};
+use serde_json::Value as Json;
+
+use super::{
+    Type,
+    scan::{Directory, KeyType},
+};
+use crate::{Array, Error, Value, map::Map, metadata::narrow};
+
+/// The metadata of a file that the scan has accepted, in file order.
+pub(super) fn decode(
+    path: &Path,
+    map: &Map,
+    directory: &Directory<'_>,
+) -> Result<Vec<(String, Value)>, Error> {
+    let refuse = |problem: String| Error::Directory { path: path.to_owned(), problem };
+    let mut header = std::io::Cursor::new(map.clone());
+    header.set_position(super::MAGIC.len() as u64);
+    let header = Box::new(header.take(directory.data_offset));
+    let decoded =
+        catch_unwind(AssertUnwindSafe(|| GGUFContainer::new(ByteOrder::LE, header, u64::MAX).decode()));
+    let model = match decoded {
+        Ok(Ok(model)) => model,
+        Ok(Err(error)) => return Err(refuse(error.to_string())),
+        Err(_) => return Err(refuse("gguf-rs panicked".to_owned())),
+    };
+    if let Some(problem) = disagreement(&model, directory) {
+        return Err(refuse(problem));
+    }
+    let values = model.metadata();
+    let typed = |it: &KeyType<'_>| {
+        let value = values.get(it.key).and_then(|json| typed_value(json, it.value, it.element));
+        value.map(|value| (it.key.to_owned(), value)).ok_or_else(|| Error::MetadataEntry {
+            path: path.to_owned(),
+            key: it.key.to_owned(),
+            problem: "the value is not finite",
+        })
+    };
+    directory.keys.iter().map(typed).collect()
+}
+
+/// How gguf-rs's directory differs from ours, if it does: then one of the two readers is wrong.
+fn disagreement(model: &GGUFModel, directory: &Directory<'_>) -> Option<String> {
+    if model.data_offset() != directory.data_offset || model.tensors().len() != directory.tensors.len() {
+        return Some("gguf-rs places the tensors elsewhere".to_owned());
+    }
+    for (theirs, ours) in model.tensors().iter().zip(&directory.tensors) {
+        let shape = theirs.shape.iter().rev();
+        let same = theirs.name == ours.name
+            && theirs.kind == ours.format.spec().gguf_type
+            && shape.copied().eq(ours.shape.iter().map(|&it| it as u64))
+            && ours.place.start() == Some(directory.data_offset + theirs.offset);
+        if !same {
+            return Some(format!("gguf-rs reads the entry of tensor `{}` differently", ours.name));
+        }
+    }
+    None
+}
+
+/// A JSON value with the type that the file states; `None` where JSON has lost it (a float that is not finite).
+fn typed_value(json: &Json, value: Type, element: Option<Type>) -> Option<Value> {
+    fn integer<T: TryFrom<i64>>(json: &Json) -> Option<T> {
+        json.as_i64()?.try_into().ok()
+    }
+    Some(match value {
+        Type::U8 => Value::U8(integer(json)?),
+        Type::I8 => Value::I8(integer(json)?),
+        Type::U16 => Value::U16(integer(json)?),
+        Type::I16 => Value::I16(integer(json)?),
+        Type::U32 => Value::U32(integer(json)?),
+        Type::I32 => Value::I32(integer(json)?),
+        Type::I64 => Value::I64(json.as_i64()?),
+        Type::U64 => Value::U64(json.as_u64()?),
+        Type::F32 => Value::F32(narrow(json.as_f64()?)),
+        Type::F64 => Value::F64(json.as_f64()?),
+        Type::Bool => Value::Bool(json.as_bool()?),
+        Type::Str => Value::Str(json.as_str()?.to_owned()),
+        Type::Array => {
+            let elements = json.as_array()?;
+            fn all<'a, T>(elements: &'a [Json], one: impl Fn(&'a Json) -> Option<T>) -> Option<Vec<T>> {
+                elements.iter().map(one).collect()
+            }
+            Value::Array(match element? {
+                Type::U8 => Array::U8(all(elements, integer)?),
+                Type::I8 => Array::I8(all(elements, integer)?),
+                Type::U16 => Array::U16(all(elements, integer)?),
+                Type::I16 => Array::I16(all(elements, integer)?),
+                Type::U32 => Array::U32(all(elements, integer)?),
+                Type::I32 => Array::I32(all(elements, integer)?),
+                Type::I64 => Array::I64(all(elements, Json::as_i64)?),
+                Type::U64 => Array::U64(all(elements, Json::as_u64)?),
+                Type::F32 => Array::F32(all(elements, |it| it.as_f64().map(narrow))?),
+                Type::F64 => Array::F64(all(elements, Json::as_f64)?),
+                Type::Bool => Array::Bool(all(elements, Json::as_bool)?),
+                Type::Str => Array::Str(all(elements, |it| it.as_str().map(str::to_owned))?),
+                Type::Array => return None,
+            })
+        }
+    })
+}

@@ -1,0 +1,69 @@
+//! GGUF files: a bounded scan that believes nothing, gguf-rs for the values, and the writer.
+//!
+//! Layout: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>.
+
+mod cursor;
+mod decode;
+mod scan;
+mod write;
+
+use std::path::Path;
+
+use crate::{Error, Value, checkpoint::Entry, map::Map};
+
+pub(crate) use scan::check_disjoint;
+pub(crate) use write::Writer;
+
+/// The first four bytes of every GGUF file.
+pub(crate) const MAGIC: [u8; 4] = *b"GGUF";
+
+/// What a GGUF file holds: metadata in file order, and where each tensor lies.
+pub(crate) struct File {
+    pub(crate) metadata: Vec<(String, Value)>,
+    pub(crate) tensors: Vec<Entry>,
+}
+
+/// Reads the directory of a mapped GGUF file.
+pub(crate) fn read(path: &Path, map: &Map) -> Result<File, Error> {
+    let directory = scan::scan(path, map.as_ref())?;
+    let metadata = decode::decode(path, map, &directory)?;
+    Ok(File { metadata, tensors: directory.tensors })
+}
+
+/// GGUF's metadata value types, by their ids.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Type {
+    U8 = 0,
+    I8 = 1,
+    U16 = 2,
+    I16 = 3,
+    U32 = 4,
+    I32 = 5,
+    F32 = 6,
+    Bool = 7,
+    Str = 8,
+    Array = 9,
+    U64 = 10,
+    I64 = 11,
+    F64 = 12,
+}
+
+impl Type {
+    pub(crate) fn from_id(id: u32) -> Option<Self> {
+        use Type::*;
+        [U8, I8, U16, I16, U32, I32, F32, Bool, Str, Array, U64, I64, F64]
+            .into_iter()
+            .find(|it| *it as u32 == id)
+    }
+
+    /// Bytes of one value, if all values of the type have the same.
+    pub(crate) const fn fixed_bytes(self) -> Option<u64> {
+        match self {
+            Self::U8 | Self::I8 | Self::Bool => Some(1),
+            Self::U16 | Self::I16 => Some(2),
+            Self::U32 | Self::I32 | Self::F32 => Some(4),
+            Self::U64 | Self::I64 | Self::F64 => Some(8),
+            Self::Str | Self::Array => None,
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The bounded scan of a GGUF directory: it walks every length in the header and proves that all tensors lie
+//! inside the file, apart from each other and in a format that can be read. Only then is the header handed to
+//! gguf-rs, which sizes allocations by what the file claims and panics on some type ids.
+//! Nothing here allocates more than a small multiple of what it has already seen.
+
+use std::{collections::HashSet, path::Path};
+
+use ridgeline_quant::Format;
+
+use super::{Type, cursor::Cursor};
+use crate::{
+    Error,
+    checkpoint::{Entry, Place},
+};
+
+/// The least bytes that a metadata entry takes: key length, one-byte key, type, one-byte value.
+const MIN_ENTRY: u64 = 8 + 1 + 4 + 1;
+/// The least bytes that a tensor entry takes: name length, one-byte name, rank, one dimension, type, offset.
+const MIN_TENSOR: u64 = 8 + 1 + 4 + 8 + 4 + 8;
+/// GGUF allows at most four dimensions.
+const MAX_RANK: u32 = 4;
+/// What GGUF aligns to unless `general.alignment` says otherwise.
+const DEFAULT_ALIGNMENT: u32 = 32;
+
+/// The type of a metadata value; of an array, also that of its elements.
+pub(super) struct KeyType<'a> {
+    pub(super) key: &'a str,
+    pub(super) value: Type,
+    pub(super) element: Option<Type>,
+}
+
+/// A directory that has been checked.
+pub(super) struct Directory<'a> {
+    pub(super) keys: Vec<KeyType<'a>>,
+    pub(super) tensors: Vec<Entry>,
+    /// Where the tensor data begins, from the start of the file.
+    pub(super) data_offset: u64,
+}
+
+/// One tensor entry as the file states it.
+struct Stated<'a> {
+    name: &'a str,
+    /// Outermost dimension first, unlike in the file.
+    shape: Vec<usize>,
+    format: Format,
+    offset: u64,
+    bytes: u64,
+}
+
+pub(super) fn scan<'a>(path: &'a Path, bytes: &'a [u8]) -> Result<Directory<'a>, Error> {
+    let mut cursor = Cursor::new(path, bytes);
+    let magic = cursor.take(4, || "the magic number".to_owned())?;
+    if magic != super::MAGIC {
+        return Err(Error::NotACheckpoint {
+            path: path.to_owned(),
+            expected: "a file that begins with `GGUF`",
+        });
+    }
+    let version = cursor.u32(|| "the version".to_owned())?;
+    if version != 0 && version.trailing_zeros() >= 16 {
+        return Err(Error::BigEndian { path: path.to_owned() });
+    }
+    if !(2..=3).contains(&version) {
+        return Err(Error::Version { path: path.to_owned(), version });
+    }
+    let n_tensors = cursor.u64(|| "the number of tensors".to_owned())?;
+    let n_keys = cursor.u64(|| "the number of metadata entries".to_owned())?;
+    cursor.check(n_keys, MIN_ENTRY, || format!("{n_keys} metadata entries"))?;
+    cursor.check(n_tensors, MIN_TENSOR, || format!("{n_tensors} tensor entries"))?;
+
+    let (keys, alignment) = scan_keys(path, &mut cursor, n_keys)?;
+    let stated = scan_tensors(path, &mut cursor, n_tensors, alignment)?;
+    let data_offset = cursor.position().next_multiple_of(u64::from(alignment));
+    let tensors = place(path, stated, data_offset, bytes.len() as u64)?;
+    Ok(Directory { keys, tensors, data_offset })
+}
+
+fn scan_keys<'a>(
+    path: &Path,
+    cursor: &mut Cursor<'a>,
+    n_keys: u64,
+) -> Result<(Vec<KeyType<'a>>, u32), Error> {
+    let mut keys = Vec::new();
+    let mut seen = HashSet::new();
+    let mut alignment = DEFAULT_ALIGNMENT;
+    for i in 0..n_keys {
+        let bytes = cursor.string(|| format!("the key of metadata entry {i}"))?;
+        let refuse = |problem| {
+            Err(Error::MetadataEntry {
+                path: path.to_owned(),
+                key: String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned(),
+                problem,
+            })
+        };
+        let Ok(key) = std::str::from_utf8(bytes) else { return refuse("the key is not UTF-8") };
+        if key.is_empty() || !seen.insert(key) {
+            return refuse("the key is empty or appears twice");
+        }
+        let what = || format!("metadata `{key}`");
+        let Some(value) = Type::from_id(cursor.u32(what)?) else { return refuse("unknown value type") };
+        let mut element = None;
+        if value == Type::Array {
+            element = Type::from_id(cursor.u32(what)?);
+            let count = cursor.u64(what)?;
+            match element {
+                None => return refuse("unknown array element type"),
+                Some(Type::Array) => return refuse("an array of arrays is not supported"),
+                Some(element) => skip(cursor, element, count, what)?,
+            }
+        } else if key == "general.alignment" {
+            if value != Type::U32 {
+                return refuse("it must be an unsigned 32-bit integer");
+            }
+            alignment = cursor.u32(what)?;
+            if alignment < 8 || !alignment.is_power_of_two() {
+                return Err(Error::Alignment { path: path.to_owned(), alignment });
+            }
+        } else {
+            skip(cursor, value, 1, what)?;
+        }
+        keys.push(KeyType { key, value, element });
+    }
+    Ok((keys, alignment))
+}
+
+/// Steps over `count` values of one type, none of them an array.
+fn skip(cursor: &mut Cursor<'_>, of: Type, count: u64, what: impl Fn() -> String) -> Result<(), Error> {
+    if let Some(each) = of.fixed_bytes() {
+        cursor.check(count, each, &what)?;
+        cursor.take(count * each, &what)?;
+        return Ok(());
+    }
+    cursor.check(count, 8, &what)?;
+    for _ in 0..count {
+        cursor.string(&what)?;
+    }
+    Ok(())
+}
+
+fn scan_tensors<'a>(
+    path: &Path,
+    cursor: &mut Cursor<'a>,
+    n_tensors: u64,
+    alignment: u32,
+) -> Result<Vec<Stated<'a>>, Error> {
+    let mut tensors = Vec::new();
+    let mut seen = HashSet::new();
+    for i in 0..n_tensors {
+        let bytes = cursor.string(|| format!("the name of tensor {i}"))?;
+        let refuse = |problem| {
+            Err(Error::TensorEntry {
+                path: path.to_owned(),
+                tensor: String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned(),
+                problem,
+            })
+        };
+        let Ok(name) = std::str::from_utf8(bytes) else { return refuse("the name is not UTF-8") };
+        if name.is_empty() || !seen.insert(name) {
+            return refuse("the name is empty or appears twice");
+        }
+        let what = || format!("the entry of tensor `{name}`");
+        let rank = cursor.u32(what)?;
+        if !(1..=MAX_RANK).contains(&rank) {
+            return refuse("it must have one to four dimensions");
+        }
+        let mut shape = Vec::with_capacity(rank as usize);
+        for _ in 0..rank {
+            match usize::try_from(cursor.u64(what)?) {
+                Ok(dimension) if dimension > 0 => shape.push(dimension),
+                _ => return refuse("a dimension is zero or does not fit in memory"),
+            }
+        }
+        shape.reverse();
+        let type_id = cursor.u32(what)?;
+        let format = Format::from_gguf(type_id).ok_or_else(|| Error::UnsupportedFormat {
+            path: path.to_owned(),
+            tensor: name.to_owned(),
+            format: Format::gguf_type_name(type_id)
+                .map_or_else(|| format!("ggml type {type_id}, which is unknown"), str::to_owned),
+        })?;
+        let offset = cursor.u64(what)?;
+        if !offset.is_multiple_of(u64::from(alignment)) {
+            return refuse("its offset is not a multiple of the alignment");
+        }
+        match byte_length(&shape, format) {
+            Ok(bytes) => tensors.push(Stated { name, shape, format, offset, bytes }),
+            Err(problem) => return refuse(problem),
+        }
+    }
+    Ok(tensors)
+}
+
+/// Bytes of a tensor, from its own shape and format: gguf-rs's `size` is wrong for several formats.
+fn byte_length(shape: &[usize], format: Format) -> Result<u64, &'static str> {
+    let spec = format.spec();
+    if shape.last().is_some_and(|n_cols| !n_cols.is_multiple_of(spec.block_len)) {
+        return Err("its rows are not whole blocks of its format");
+    }
+    let n = shape.iter().try_fold(1_u64, |n, &dimension| n.checked_mul(dimension as u64));
+    n.and_then(|n| (n / spec.block_len as u64).checked_mul(spec.block_bytes as u64))
+        .ok_or("its size overflows 64 bits")
+}
+
+/// Turns offsets into ranges of the file, and proves that they are inside it and disjoint.
+fn place(
+    path: &Path,
+    stated: Vec<Stated<'_>>,
+    data_offset: u64,
+    file_bytes: u64,
+) -> Result<Vec<Entry>, Error> {
+    let mut entries = Vec::with_capacity(stated.len());
+    for tensor in stated {
+        let start = data_offset.checked_add(tensor.offset);
+        let end = start.and_then(|start| start.checked_add(tensor.bytes));
+        match (start, end) {
+            (Some(start), Some(end)) if end <= file_bytes => entries.push(Entry {
+                name: tensor.name.to_owned(),
+                shape: tensor.shape,
+                format: tensor.format,
+                place: Place::Mapped { map: 0, start, end },
+            }),
+            (start, end) => {
+                return Err(Error::OutOfBounds {
+                    path: path.to_owned(),
+                    tensor: tensor.name.to_owned(),
+                    start: start.unwrap_or(u64::MAX),
+                    end: end.unwrap_or(u64::MAX),
+                    file_bytes,
+                });
+            }
+        }
+    }
+    check_disjoint(path, &entries)?;
+    Ok(entries)
+}
+
+/// Fails if two tensors of one file share bytes.
+pub(crate) fn check_disjoint(path: &Path, entries: &[Entry]) -> Result<(), Error> {
+    let mut ranges: Vec<(u64, u64, usize)> = Vec::with_capacity(entries.len());
+    for (i, entry) in entries.iter().enumerate() {
+        if let Place::Mapped { start, end, .. } = entry.place {
+            ranges.push((start, end, i));
+        }
+    }
+    ranges.sort_unstable();
+    for pair in ranges.windows(2) {
+        let [(_, end, other), (start, _, tensor)] = [pair[0], pair[1]];
+        if start < end {
+            return Err(Error::Overlap {
+                path: path.to_owned(),
+                tensor: entries[tensor].name.clone(),
+                other: entries[other].name.clone(),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! Which safetensors files a folder holds: one, or the shards that `model.safetensors.index.json` lists.
+
+use std::{
+    collections::HashMap,
+    path::{Component, Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use crate::{Error, checkpoint::Entry};
+
+/// The files of a checkpoint, and what the index says is in each.
+pub(super) struct Files {
+    pub(super) paths: Vec<PathBuf>,
+    index: Option<Index>,
+}
+
+struct Index {
+    path: PathBuf,
+    /// Tensor name to shard name.
+    shard_of: HashMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct IndexJson {
+    weight_map: HashMap<String, String>,
+}
+
+/// The safetensors files of a folder.
+pub(super) fn files(folder: &Path) -> Result<Files, Error> {
+    let single = folder.join("model.safetensors");
+    if single.is_file() {
+        return Ok(Files::one(&single));
+    }
+    let path = folder.join("model.safetensors.index.json");
+    if !path.is_file() {
+        let expected = "a folder with model.safetensors or model.safetensors.index.json";
+        return Err(Error::NotACheckpoint { path: folder.to_owned(), expected });
+    }
+    let bytes = std::fs::read(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+    let json: IndexJson =
+        serde_json::from_slice(&bytes).map_err(|source| Error::Json { path: path.clone(), source })?;
+    let mut paths = Vec::new();
+    let mut tensors: Vec<(&String, &String)> = json.weight_map.iter().collect();
+    tensors.sort();
+    for (tensor, shard) in tensors {
+        let refuse = |problem| {
+            Err(Error::Shard { path: path.clone(), shard: shard.clone(), tensor: tensor.clone(), problem })
+        };
+        let mut components = Path::new(shard).components();
+        if !matches!((components.next(), components.next()), (Some(Component::Normal(_)), None)) {
+            return refuse("is not a plain file name");
+        }
+        let file = folder.join(shard);
+        if paths.contains(&file) {
+            continue;
+        }
+        if !file.is_file() {
+            return refuse("is missing");
+        }
+        paths.push(file);
+    }
+    paths.sort();
+    Ok(Files { paths, index: Some(Index { path, shard_of: json.weight_map }) })
+}
+
+impl Files {
+    pub(super) fn one(path: &Path) -> Self {
+        Self { paths: vec![path.to_owned()], index: None }
+    }
+
+    /// Fails unless a shard holds exactly the tensors that the index puts there.
+    pub(super) fn check(&self, file: &Path, found: &[Entry]) -> Result<(), Error> {
+        let Some(index) = &self.index else { return Ok(()) };
+        let shard = file.file_name().unwrap_or_default().to_string_lossy();
+        let refuse = |tensor: &str, problem| {
+            Err(Error::Shard {
+                path: index.path.clone(),
+                shard: shard.clone().into_owned(),
+                tensor: tensor.to_owned(),
+                problem,
+            })
+        };
+        for entry in found {
+            if index.shard_of.get(&entry.name).is_none_or(|it| *it != shard) {
+                return refuse(&entry.name, "is not where the index puts it");
+            }
+        }
+        let mut listed: Vec<&String> =
+            index.shard_of.iter().filter(|(_, it)| **it == shard).map(|(tensor, _)| tensor).collect();
+        listed.sort();
+        match listed.into_iter().find(|tensor| !found.iter().any(|it| it.name == **tensor)) {
+            Some(tensor) => refuse(tensor, "does not hold it"),
+            None => Ok(()),
+        }
+    }
+}

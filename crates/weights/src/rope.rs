@@ -1,0 +1,64 @@
+//! The divisors of `RoPE` frequencies, from GGUF's tensor or from the parameters of the scaling.
+
+use std::f64::consts::TAU;
+
+use crate::{Checkpoint, Error, Metadata, convention, metadata::narrow};
+
+/// See [`Checkpoint::rope_freq_factors`].
+pub(crate) fn freq_factors(checkpoint: &Checkpoint) -> Result<Option<Vec<f32>>, Error> {
+    let metadata = checkpoint.metadata();
+    let family = convention::family(checkpoint.path(), metadata)?;
+    let n = metadata.u32(&family.key("rope.dimension_count"))? as usize / 2;
+    if checkpoint.has(convention::ROPE_FREQS) {
+        return Ok(Some(checkpoint.expect(convention::ROPE_FREQS, &[n])?.to_f32()));
+    }
+    let key = |suffix: &str| family.key(&format!("rope.scaling.{suffix}"));
+    match metadata.find::<&str>(&key("type"))? {
+        None | Some("none" | "default") => Ok(None),
+        Some("linear") => Ok(Some(vec![metadata.f32(&key("factor"))?; n])),
+        Some("llama3") => {
+            let base = metadata.f32(&family.key("rope.freq_base"))?;
+            let scaling = Llama3::from_metadata(metadata, key)?;
+            Ok(Some((0..n).map(|i| narrow(scaling.divisor(frequency(base, i, n)))).collect()))
+        }
+        Some(kind) => Err(Error::RopeScaling { path: checkpoint.path().to_owned(), kind: kind.to_owned() }),
+    }
+}
+
+/// The `i`-th of `n` rotation frequencies, in radians per position.
+fn frequency(base: f32, i: usize, n: usize) -> f64 {
+    f64::from(base).powf(-(i as f64) / n as f64)
+}
+
+/// Llama 3's scaling: long waves are stretched by `factor`, short ones left alone, and between the two bounds
+/// the stretch is blended. Formula: `_compute_llama3_parameters` in
+/// <https://github.com/huggingface/transformers/blob/main/src/transformers/modeling_rope_utils.py>.
+struct Llama3 {
+    factor: f64,
+    low_freq_factor: f64,
+    high_freq_factor: f64,
+    original_context: f64,
+}
+
+impl Llama3 {
+    fn from_metadata(metadata: &Metadata, key: impl Fn(&str) -> String) -> Result<Self, Error> {
+        Ok(Self {
+            factor: metadata.f32(&key("factor"))?.into(),
+            low_freq_factor: metadata.f32(&key("low_freq_factor"))?.into(),
+            high_freq_factor: metadata.f32(&key("high_freq_factor"))?.into(),
+            original_context: metadata.u32(&key("original_context_length"))?.into(),
+        })
+    }
+
+    fn divisor(&self, frequency: f64) -> f64 {
+        let waves = self.original_context * frequency / TAU; // turns within the original context
+        if waves < self.low_freq_factor {
+            return self.factor;
+        }
+        if waves > self.high_freq_factor {
+            return 1.0;
+        }
+        let smooth = (waves - self.low_freq_factor) / (self.high_freq_factor - self.low_freq_factor);
+        1.0 / ((1.0 - smooth) / self.factor + smooth)
+    }
+}

@@ -1,0 +1,154 @@
+//! A published model shape, as `models/<name>.toml` describes it.
+
+use serde::Deserialize;
+
+use crate::{Error, Value, convention::Dim};
+
+/// The dimensions of a model and where its weights are published.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shape {
+    /// The name that commands accept, equal to the file's stem.
+    pub name: String,
+    /// `general.architecture` in GGUF.
+    pub architecture: String,
+    /// The Hugging Face repository of the weights; empty for a shape that was never published.
+    #[serde(default)]
+    pub repo: String,
+    /// The revision of the repository, or empty.
+    #[serde(default)]
+    pub revision: String,
+    /// The file of the repository, or empty.
+    #[serde(default)]
+    pub file: String,
+    /// The SHA-256 of the file, or empty.
+    #[serde(default)]
+    pub sha256: String,
+    /// The licence of the weights.
+    pub licence: String,
+    /// Transformer blocks.
+    pub layers: usize,
+    /// Width of the residual stream.
+    pub hidden: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads.
+    pub kv_heads: usize,
+    /// Width of one head.
+    pub head_width: usize,
+    /// Width of the feed-forward layer.
+    pub ffn: usize,
+    /// Rows of the token embedding.
+    pub vocab: usize,
+    /// Whether the output head is the token embedding.
+    pub tied_head: bool,
+    /// The longest context the model was trained for, in tokens.
+    pub context: usize,
+    /// The epsilon of the norms.
+    pub norm_epsilon: f32,
+    /// The base of the `RoPE` frequencies.
+    pub rope_base: f32,
+    /// How the frequencies are stretched, if they are.
+    #[serde(default)]
+    pub rope_scaling: Option<RopeScaling>,
+}
+
+/// Parameters of a stretched `RoPE`.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RopeScaling {
+    /// `llama3` or `linear`.
+    pub kind: String,
+    /// How much the longest waves are stretched.
+    pub factor: f32,
+    /// Below this many turns in the original context a wave is stretched in full.
+    #[serde(default)]
+    pub low_freq_factor: Option<f32>,
+    /// Above this many turns in the original context a wave is left alone.
+    #[serde(default)]
+    pub high_freq_factor: Option<f32>,
+    /// The context before stretching, in tokens.
+    #[serde(default)]
+    pub original_context: Option<u32>,
+}
+
+impl Shape {
+    /// Reads a description in TOML.
+    ///
+    /// # Errors
+    /// [`Error::ShapeToml`] for syntax and unknown fields, [`Error::ShapeDimensions`] for a contradiction.
+    pub fn from_toml(text: &str) -> Result<Self, Error> {
+        let shape: Self = toml::from_str(text).map_err(|it| Error::ShapeToml { source: Box::new(it) })?;
+        let counts = [
+            shape.layers,
+            shape.hidden,
+            shape.heads,
+            shape.kv_heads,
+            shape.head_width,
+            shape.ffn,
+            shape.vocab,
+            shape.context,
+        ];
+        let problem = if counts.iter().any(|&it| it == 0 || it > 1 << 24) {
+            "a dimension is zero or above 16 777 216"
+        } else if !shape.heads.is_multiple_of(shape.kv_heads) {
+            "the query heads are not a multiple of the KV heads"
+        } else if !shape.head_width.is_multiple_of(2) {
+            "RoPE needs an even head width"
+        } else {
+            return Ok(shape);
+        };
+        Err(Error::ShapeDimensions { name: shape.name, problem })
+    }
+
+    /// The number of weights, norms included; a tied head counts once.
+    pub fn n_parameters(&self) -> u64 {
+        let [hidden, ffn, vocab] = [self.hidden as u64, self.ffn as u64, self.vocab as u64];
+        let [q, kv] = [self.dim(Dim::Q) as u64, self.dim(Dim::Kv) as u64];
+        let layer = 2 * hidden * q + 2 * hidden * kv + 3 * hidden * ffn + 2 * hidden;
+        let embeddings = if self.tied_head { 1 } else { 2 } * vocab * hidden;
+        self.layers as u64 * layer + embeddings + hidden
+    }
+
+    pub(crate) const fn dim(&self, dim: Dim) -> usize {
+        match dim {
+            Dim::Hidden => self.hidden,
+            Dim::Vocab => self.vocab,
+            Dim::Ffn => self.ffn,
+            Dim::Heads => self.heads,
+            Dim::KvHeads => self.kv_heads,
+            Dim::Q => self.heads * self.head_width,
+            Dim::Kv => self.kv_heads * self.head_width,
+        }
+    }
+
+    /// The dimensions as metadata, keys without the architecture's prefix.
+    pub(crate) fn metadata(&self) -> Vec<(&'static str, Value)> {
+        let count = |it: usize| Value::U32(u32::try_from(it).expect("dimensions were checked to fit"));
+        let mut entries = vec![
+            ("block_count", count(self.layers)),
+            ("context_length", count(self.context)),
+            ("embedding_length", count(self.hidden)),
+            ("feed_forward_length", count(self.ffn)),
+            ("attention.head_count", count(self.heads)),
+            ("attention.head_count_kv", count(self.kv_heads)),
+            ("rope.freq_base", Value::F32(self.rope_base)),
+            ("attention.layer_norm_rms_epsilon", Value::F32(self.norm_epsilon)),
+            ("attention.key_length", count(self.head_width)),
+            ("attention.value_length", count(self.head_width)),
+            ("vocab_size", count(self.vocab)),
+            ("rope.dimension_count", count(self.head_width)),
+        ];
+        if let Some(scaling) = &self.rope_scaling {
+            entries.push(("rope.scaling.type", Value::Str(scaling.kind.clone())));
+            entries.push(("rope.scaling.factor", Value::F32(scaling.factor)));
+            let optional = [
+                ("rope.scaling.low_freq_factor", scaling.low_freq_factor.map(Value::F32)),
+                ("rope.scaling.high_freq_factor", scaling.high_freq_factor.map(Value::F32)),
+                ("rope.scaling.original_context_length", scaling.original_context.map(Value::U32)),
+            ];
+            entries.extend(optional.into_iter().filter_map(|(key, value)| Some((key, value?))));
+        }
+        entries
+    }
+}
