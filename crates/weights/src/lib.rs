@@ -2,7 +2,7 @@
 //!
 //! [`Checkpoint::open`] maps a file and checks every length, offset and type before anything is believed;
 //! tensors are borrowed bytes in the file's own number format. Names and metadata are GGUF's whatever the
-//! container: the differences are resolved in [`convention`](mod@convention) and nowhere else.
+//! container: the differences are resolved in `convention` and nowhere else.
 
 mod checkpoint;
 mod convention;

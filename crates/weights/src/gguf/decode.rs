@@ -44,7 +44,7 @@ pub(super) fn decode(
         value.map(|value| (it.key.to_owned(), value)).ok_or_else(|| Error::MetadataEntry {
             path: path.to_owned(),
             key: it.key.to_owned(),
-            problem: "the value is not finite",
+            problem: "gguf-rs reads another type of value",
         })
     };
     directory.keys.iter().map(typed).collect()
@@ -68,7 +68,7 @@ fn disagreement(model: &GGUFModel, directory: &Directory<'_>) -> Option<String> 
     None
 }
 
-/// A JSON value with the type that the file states; `None` where JSON has lost it (a float that is not finite).
+/// A JSON value with the type that the file states, if it fits.
 fn typed_value(json: &Json, value: Type, element: Option<Type>) -> Option<Value> {
     fn integer<T: TryFrom<i64>>(json: &Json) -> Option<T> {
         json.as_i64()?.try_into().ok()

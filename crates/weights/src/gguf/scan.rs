@@ -102,10 +102,13 @@ fn scan_keys<'a>(
         if value == Type::Array {
             element = Type::from_id(cursor.u32(what)?);
             let count = cursor.u64(what)?;
-            match element {
-                None => return refuse("unknown array element type"),
-                Some(Type::Array) => return refuse("an array of arrays is not supported"),
+            let problem = match element {
+                None => Some("unknown array element type"),
+                Some(Type::Array) => Some("an array of arrays is not supported"),
                 Some(element) => skip(cursor, element, count, what)?,
+            };
+            if let Some(problem) = problem {
+                return refuse(problem);
             }
         } else if key == "general.alignment" {
             if value != Type::U32 {
@@ -115,26 +118,37 @@ fn scan_keys<'a>(
             if alignment < 8 || !alignment.is_power_of_two() {
                 return Err(Error::Alignment { path: path.to_owned(), alignment });
             }
-        } else {
-            skip(cursor, value, 1, what)?;
+        } else if let Some(problem) = skip(cursor, value, 1, what)? {
+            return refuse(problem);
         }
         keys.push(KeyType { key, value, element });
     }
     Ok((keys, alignment))
 }
 
-/// Steps over `count` values of one type, none of them an array.
-fn skip(cursor: &mut Cursor<'_>, of: Type, count: u64, what: impl Fn() -> String) -> Result<(), Error> {
-    if let Some(each) = of.fixed_bytes() {
-        cursor.check(count, each, &what)?;
-        cursor.take(count * each, &what)?;
-        return Ok(());
-    }
-    cursor.check(count, 8, &what)?;
-    for _ in 0..count {
-        cursor.string(&what)?;
-    }
-    Ok(())
+/// Steps over `count` values of one type, none of them an array. Gives what is wrong with them, if anything is.
+fn skip(
+    cursor: &mut Cursor<'_>,
+    of: Type,
+    count: u64,
+    what: impl Fn() -> String,
+) -> Result<Option<&'static str>, Error> {
+    let Some(each) = of.fixed_bytes() else {
+        cursor.check(count, 8, &what)?;
+        for _ in 0..count {
+            cursor.string(&what)?;
+        }
+        return Ok(None);
+    };
+    cursor.check(count, each, &what)?;
+    let bytes = cursor.take(count * each, &what)?;
+    // JSON, in which gguf-rs hands values over, has no infinities and no NaN.
+    let finite = match of {
+        Type::F32 => bytes.as_chunks().0.iter().all(|&it| f32::from_le_bytes(it).is_finite()),
+        Type::F64 => bytes.as_chunks().0.iter().all(|&it| f64::from_le_bytes(it).is_finite()),
+        _ => true,
+    };
+    Ok((!finite).then_some("a value is not finite"))
 }
 
 fn scan_tensors<'a>(

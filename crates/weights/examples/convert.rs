@@ -1,0 +1,20 @@
+//! Converts a checkpoint to GGUF: `cargo run -p ridgeline-weights --example convert -- IN OUT.gguf TYPE`.
+#![expect(clippy::print_stdout, reason = "an example talks to its user")]
+
+use std::{error::Error, path::Path};
+
+use ridgeline_quant::Format;
+use ridgeline_weights::{Checkpoint, convert};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [source, out, format] = &arguments[..] else {
+        return Err("usage: convert IN OUT.gguf TYPE".into());
+    };
+    let checkpoint = Checkpoint::open(Path::new(source))?;
+    convert(&checkpoint, Path::new(out), format.parse::<Format>()?)?;
+    for tensor in Checkpoint::open(Path::new(out))?.tensors() {
+        println!("{:32} {:5} {:?}", tensor.name, tensor.format, tensor.shape);
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! Against the trained pair and the vocabularies that are too large to commit: what the converter writes equals
+//! what llama.cpp's converter and quantiser wrote, and every file opens. Without the data the tests are reported
+//! as ignored, except on CI, where that is a failure. `RIDGELINE_SHARED` says where the data lie.
+
+use std::path::{Path, PathBuf};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use ridgeline_quant::Format;
+use ridgeline_weights::{Checkpoint, Error, convert};
+
+type Outcome = Result<(), Failed>;
+type Test = fn(&Path) -> Outcome;
+
+fn main() {
+    let folder = std::env::var_os("RIDGELINE_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
+    let missing = !folder.join("models").is_dir();
+    let on_ci = std::env::var("CI").is_ok_and(|it| it == "true");
+    let tests: [(&str, Test); 4] = [
+        ("converting_equals_llama_cpp", converting_equals_llama_cpp),
+        ("formats_that_are_not_supported_are_named", formats_that_are_not_supported_are_named),
+        ("vocabularies_open_without_a_model", vocabularies_open_without_a_model),
+        ("the_shipped_pair_is_what_the_converter_makes", the_shipped_pair_is_what_the_converter_makes),
+    ];
+    let trials = tests.map(|(name, test)| {
+        let folder = folder.clone();
+        Trial::test(name, move || {
+            if missing {
+                Err(format!("there is no test data at {}", folder.display()).into())
+            } else {
+                test(&folder)
+            }
+        })
+        .with_ignored_flag(missing && !on_ci)
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
+}
+
+/// Every tensor of the two, byte for byte.
+fn same_tensors(ours: &Checkpoint, theirs: &Checkpoint) -> Outcome {
+    if ours.tensors().count() != theirs.tensors().count() {
+        return Err("the two have different numbers of tensors".into());
+    }
+    for info in theirs.tensors() {
+        let (ours, theirs) = (ours.expect(info.name, info.shape)?, theirs.tensor(info.name)?);
+        if ours.format != theirs.format || ours.bytes != theirs.bytes {
+            return Err(format!("{} differs ({} and {})", info.name, ours.format, theirs.format).into());
+        }
+    }
+    Ok(())
+}
+
+fn converting_equals_llama_cpp(shared: &Path) -> Outcome {
+    let out = tempfile::tempdir()?;
+    for model in ["target", "draft"] {
+        let source = Checkpoint::open(&shared.join("models").join(model))?;
+        for &format in Format::ALL {
+            let name = format!("{model}-{}.gguf", format.spec().name.to_lowercase());
+            let reference = shared.join("models").join(&name);
+            if !reference.is_file() {
+                continue;
+            }
+            let path = out.path().join(&name);
+            convert(&source, &path, format)?;
+            let (ours, theirs) = (Checkpoint::open(&path)?, Checkpoint::open(&reference)?);
+            same_tensors(&ours, &theirs)?;
+            for (key, value) in theirs.metadata().iter() {
+                let label = key == "general.name" || key == "general.size_label";
+                if !label && ours.metadata().value(key) != Some(value) {
+                    return Err(format!("{name}: metadata `{key}` differs").into());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn formats_that_are_not_supported_are_named(shared: &Path) -> Outcome {
+    for entry in std::fs::read_dir(shared.join("models"))? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|it| it != "gguf") {
+            continue;
+        }
+        match Checkpoint::open(&path) {
+            Ok(it) => assert!(it.tensors().count() > 10),
+            Err(Error::UnsupportedFormat { tensor, format, .. }) => {
+                assert!(tensor.ends_with(".weight") && Format::from_name(&format).is_none());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn vocabularies_open_without_a_model(shared: &Path) -> Outcome {
+    let mut found = 0;
+    for entry in std::fs::read_dir(shared.join("tokenizers"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|it| it == "gguf") {
+            let checkpoint = Checkpoint::open(&path)?;
+            assert_eq!(checkpoint.tensors().count(), 0);
+            let n_tokens = checkpoint.metadata().strs("tokenizer.ggml.tokens")?.len();
+            assert!(n_tokens > 1000, "{} has {n_tokens} tokens", path.display());
+            found += 1;
+        }
+    }
+    assert!(found >= 6);
+    Ok(())
+}
+
+fn the_shipped_pair_is_what_the_converter_makes(shared: &Path) -> Outcome {
+    let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny");
+    for model in ["target", "draft"] {
+        let theirs = Checkpoint::open(&shared.join("models").join(format!("{model}-f16.gguf")))?;
+        same_tensors(&Checkpoint::open(&tiny.join(format!("{model}.gguf")))?, &theirs)?;
+    }
+    Ok(())
+}
