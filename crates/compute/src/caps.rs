@@ -21,6 +21,8 @@ pub struct Caps {
     pub max_slots: u32,
     /// Bytes of immediate data.
     pub max_immediates: u32,
+    /// A software adapter: barriers and workgroup memory cost more than reading memory again.
+    pub software: bool,
 }
 
 impl Caps {
@@ -37,6 +39,7 @@ impl Caps {
             max_groups: 65_535,
             max_slots: 8,
             max_immediates: 128,
+            software: false,
         }
     }
 

@@ -37,7 +37,9 @@ impl Cpu {
 
     fn step(&mut self, recording: &Recording, step: &crate::Step) -> Result<(), Error> {
         let kernel = recording.kernel(step);
-        let slices = recording.slices(step);
+        // A twin sees exactly what the launch may touch, however large the buffer behind it is.
+        let extent = kernel.extent(recording.params(step));
+        let slices: Vec<Slice> = recording.slices(step).iter().zip(extent).map(|(s, n)| s.head(n)).collect();
         let written = |i: usize| kernel.slots()[i].access != Access::Read;
         let mut taken = HashMap::new();
         for (i, slice) in slices.iter().enumerate().filter(|(i, _)| written(*i)) {

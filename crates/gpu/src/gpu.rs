@@ -8,7 +8,7 @@ use crate::pipeline::Pipelines;
 use crate::profile::Profiler;
 use crate::readback::ReadBack;
 use crate::write::Writer;
-use crate::{AdapterInfo, Choice, Error, Ledger, Options, Policy};
+use crate::{AdapterInfo, Choice, DeviceKind, Error, Ledger, Options, Policy};
 use ridgeline_compute::{
     AnyKernel, Buffer, Caps, Error as RunError, Executor, Linker, Outcome, Recording, Role, Slice,
 };
@@ -186,6 +186,7 @@ fn caps(info: &AdapterInfo, limits: &wgpu::Limits) -> Caps {
         max_groups: limits.max_compute_workgroups_per_dimension,
         max_slots: limits.max_storage_buffers_per_shader_stage,
         max_immediates: limits.max_immediate_size,
+        software: info.kind == DeviceKind::Software,
     }
 }
 

@@ -20,13 +20,15 @@ pub enum ProductChoice {
 /// Most vectors that the tile-free product is used for.
 pub const SMALL_BATCH: u32 = 16;
 
-/// The product of a weight matrix with `n_vecs` vectors.
+/// The product of a weight matrix with `n_vecs` vectors. Software adapters run barriers as coroutines and have no
+/// faster memory to put a tile in, so they stay with the tile-free product at any size.
 #[must_use]
 pub fn product_for(format: Format, n_vecs: u32, caps: &Caps) -> ProductChoice {
     let (rows, cols) = match n_vecs {
         0 | 1 => (4, 1),
         2 => (4, 2),
         3 | 4 => (4, 4),
+        _ if caps.software => (4, 4),
         _ if n_vecs <= SMALL_BATCH => (2, 8),
         _ => return ProductChoice::Mul(MatMul { format, tile: Tile::F32, depth: 32 }),
     };

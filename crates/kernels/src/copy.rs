@@ -5,9 +5,9 @@ use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
 
 kernel! {
-    /// to = from, `n` words, a multiple of 4.
+    /// to = from, `n` words, a multiple of 4, `rounds` times in one launch.
     pub struct Copy("copy") { lanes: u32, items: u32 }
-    params { n: u32 }
+    params { n: u32, rounds: u32 }
     slots { from_words: read array<vec4<u32>>, to: write array<vec4<u32>> }
 }
 
@@ -19,21 +19,21 @@ impl Kernel for Copy {
         elementwise(self.lanes).u32("ITEMS", self.items)
     }
     fn groups(&self, p: &Params) -> u64 {
-        u64::from(p.n / 4).div_ceil(u64::from(self.lanes * self.items))
+        u64::from(p.n / 4).div_ceil(u64::from(self.lanes * self.items)) * u64::from(p.rounds)
     }
     fn flops(&self, _p: &Params) -> u64 {
         0
     }
     fn traffic(&self, p: &Params) -> Bytes {
-        let n = bytes4(u64::from(p.n));
+        let n = bytes4(u64::from(p.n) * u64::from(p.rounds));
         Bytes { from_words: n, to: n }
     }
     fn extent(&self, p: &Params) -> Bytes {
-        self.traffic(p)
+        self.traffic(&Params { rounds: 1, ..*p })
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
         let n = 4 * rng.range(1, 5000);
-        Sample { params: Params { n }, slots: vec![rng.words(n as usize), vec![]] }
+        Sample { params: Params { n, rounds: rng.range(1, 3) }, slots: vec![rng.words(n as usize), vec![]] }
     }
     fn reference(&self, _p: &Params, host: Host<'_>) {
         host.to.copy_from_slice(host.from_words);

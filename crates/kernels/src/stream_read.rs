@@ -5,10 +5,18 @@ use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
 
 kernel! {
-    /// sums\[g\] = sum of workgroup g's share of `n` values, a multiple of 4; every value is read once.
+    /// sums\[g\] = sum of workgroup g's share of `n` values, a multiple of 4. The values are read `rounds` times in one
+    /// launch, so that even a working set of a few KiB is read for longer than a launch takes.
     pub struct StreamRead("stream_read") { reduce: Reduce, lanes: u32, items: u32 }
-    params { n: u32 }
+    params { n: u32, rounds: u32 }
     slots { from_words: read array<vec4<f32>>, sums: write array<f32> }
+}
+
+impl StreamRead {
+    /// Workgroups that read the values once.
+    fn shares(self, p: &Params) -> u64 {
+        u64::from(p.n / 4).div_ceil(u64::from(self.lanes * self.items))
+    }
 }
 
 impl Kernel for StreamRead {
@@ -20,20 +28,21 @@ impl Kernel for StreamRead {
         self.reduce.define(Defines::new(self.lanes)).u32("ITEMS", self.items)
     }
     fn groups(&self, p: &Params) -> u64 {
-        u64::from(p.n / 4).div_ceil(u64::from(self.lanes * self.items))
+        self.shares(p) * u64::from(p.rounds)
     }
     fn flops(&self, p: &Params) -> u64 {
-        u64::from(p.n)
+        u64::from(p.n) * u64::from(p.rounds)
     }
     fn traffic(&self, p: &Params) -> Bytes {
-        Bytes { from_words: bytes4(u64::from(p.n)), sums: bytes4(Kernel::groups(self, p)) }
+        let values = u64::from(p.n) * u64::from(p.rounds);
+        Bytes { from_words: bytes4(values), sums: bytes4(Kernel::groups(self, p)) }
     }
     fn extent(&self, p: &Params) -> Bytes {
-        self.traffic(p)
+        Bytes { from_words: bytes4(u64::from(p.n)), sums: bytes4(self.shares(p)) }
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
         let n = 4 * rng.range(1, 5000);
-        Sample { params: Params { n }, slots: vec![rng.words(n as usize), vec![]] }
+        Sample { params: Params { n, rounds: rng.range(1, 3) }, slots: vec![rng.words(n as usize), vec![]] }
     }
     #[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
     fn reference(&self, _p: &Params, host: Host<'_>) {

@@ -5,9 +5,9 @@ use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
 
 kernel! {
-    /// to = a + factor · b, `n` values, a multiple of 4.
+    /// to = a + factor · b, `n` values, a multiple of 4, `rounds` times in one launch.
     pub struct Triad("triad") { lanes: u32, items: u32 }
-    params { n: u32, factor: f32 }
+    params { n: u32, rounds: u32, factor: f32 }
     slots { a: read array<vec4<f32>>, b: read array<vec4<f32>>, to: write array<vec4<f32>> }
 }
 
@@ -19,22 +19,22 @@ impl Kernel for Triad {
         elementwise(self.lanes).u32("ITEMS", self.items)
     }
     fn groups(&self, p: &Params) -> u64 {
-        u64::from(p.n / 4).div_ceil(u64::from(self.lanes * self.items))
+        u64::from(p.n / 4).div_ceil(u64::from(self.lanes * self.items)) * u64::from(p.rounds)
     }
     fn flops(&self, p: &Params) -> u64 {
-        2 * u64::from(p.n)
+        2 * u64::from(p.n) * u64::from(p.rounds)
     }
     fn traffic(&self, p: &Params) -> Bytes {
-        let n = bytes4(u64::from(p.n));
+        let n = bytes4(u64::from(p.n) * u64::from(p.rounds));
         Bytes { a: n, b: n, to: n }
     }
     fn extent(&self, p: &Params) -> Bytes {
-        self.traffic(p)
+        self.traffic(&Params { rounds: 1, ..*p })
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
         let n = 4 * rng.range(1, 5000);
         let slots = vec![rng.words(n as usize), rng.words(n as usize), vec![]];
-        Sample { params: Params { n, factor: 3.0 }, slots }
+        Sample { params: Params { n, rounds: rng.range(1, 3), factor: 3.0 }, slots }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
         for ((to, &a), &b) in host.to.iter_mut().zip(host.a).zip(host.b) {

@@ -1,0 +1,54 @@
+//! The model families. Each is one file that says which blocks a layer is made of, and one word in the list below.
+
+use crate::{Config, Error, Loader, Ops};
+use ridgeline_weights::Checkpoint;
+use std::fmt::Debug;
+
+/// The layers of a loaded model.
+pub trait Decoder: Debug + Send + Sync {
+    /// Records layer `index`: reads and updates the residual stream that `ops` holds.
+    fn layer(&self, ops: &mut Ops<'_>, index: usize);
+}
+
+/// A model family.
+pub trait Architecture: Sync {
+    /// Its `general.architecture`.
+    fn name(&self) -> &'static str;
+
+    /// Reads dimensions and constants.
+    ///
+    /// # Errors
+    /// A missing key or an impossible dimension.
+    fn config(&self, checkpoint: &Checkpoint) -> Result<Config, Error> {
+        Config::read(checkpoint)
+    }
+
+    /// Loads the layers.
+    ///
+    /// # Errors
+    /// A missing tensor, another shape, a device too small.
+    fn load(&self, loader: &mut Loader<'_>, config: &Config) -> Result<Box<dyn Decoder>, Error>;
+}
+
+macro_rules! architectures {
+    ($($module:ident::$family:ident),* $(,)?) => {
+        $(mod $module;)*
+        /// Every family, in the order of their files.
+        pub const ALL: &[&dyn Architecture] = &[$(&$module::$family),*];
+    };
+}
+
+architectures! { llama::Llama }
+
+/// The family of a checkpoint.
+///
+/// # Errors
+/// [`Error::Architecture`] names the families there are.
+pub fn of(checkpoint: &Checkpoint) -> Result<&'static dyn Architecture, Error> {
+    let name = checkpoint.metadata().str("general.architecture")?;
+    ALL.iter().copied().find(|family| family.name() == name).ok_or_else(|| Error::Architecture {
+        path: checkpoint.path().to_owned(),
+        name: name.to_owned(),
+        supported: ALL.iter().map(|family| family.name()).collect::<Vec<_>>().join(", "),
+    })
+}

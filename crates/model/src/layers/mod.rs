@@ -1,0 +1,7 @@
+//! Blocks that families share: each knows its tensors' names and the order of its operations, and no kernel.
+
+mod attention;
+mod mlp;
+
+pub use attention::Attention;
+pub use mlp::GatedMlp;

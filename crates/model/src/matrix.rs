@@ -1,0 +1,49 @@
+//! Weights on the device.
+
+use ridgeline_compute::{Buffer, Slice};
+use ridgeline_quant::Format;
+
+/// A consecutive run of a matrix's rows in one buffer.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    pub(crate) buffer: Buffer,
+    pub(crate) row0: u32,
+    pub(crate) rows: u32,
+}
+
+/// A weight matrix \[rows, cols\] in its own number format. One larger than the device's binding limit is held in
+/// several pieces, split by rows.
+#[derive(Clone, Debug)]
+pub struct Matrix {
+    pub(crate) pieces: Vec<Piece>,
+    /// Number format of the elements.
+    pub format: Format,
+    /// Rows: the length of the product.
+    pub rows: u32,
+    /// Columns: the length of the vectors it is multiplied with.
+    pub cols: u32,
+    /// Vec4 words per device row.
+    pub(crate) stride: u32,
+}
+
+impl Matrix {
+    /// Bytes of the number format, without padding.
+    #[must_use]
+    pub fn format_bytes(&self) -> u64 {
+        u64::from(self.rows) * self.format.bytes(u64::from(self.cols))
+    }
+}
+
+/// A weight vector in f32: a norm's gain.
+#[derive(Clone, Debug)]
+pub struct Vector {
+    pub(crate) buffer: Buffer,
+    /// Its length.
+    pub len: u32,
+}
+
+impl Vector {
+    pub(crate) fn slice(&self) -> Slice {
+        self.buffer.all()
+    }
+}

@@ -1,0 +1,101 @@
+//! Activation buffers: small, separate, allocated once per session, so that independent launches never touch the
+//! same written buffer and nothing is allocated per token.
+
+use crate::{Config, Error};
+use ridgeline_compute::{Buffer, Executor, Role};
+
+/// Where an operation leaves its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Spot {
+    /// The residual stream, `(tokens, hidden)`.
+    Residual,
+    /// Normalised rows, `(tokens, hidden)`.
+    Normed,
+    /// Queries, `(tokens, heads, head_dim)`.
+    Query,
+    /// Keys, `(tokens, kv_heads, head_dim)`.
+    Key,
+    /// Values, `(tokens, kv_heads, head_dim)`.
+    Value,
+    /// Attention's output, `(tokens, heads, head_dim)`.
+    Mixed,
+    /// The output of a block, `(tokens, hidden)`.
+    Branch,
+    /// The gate of the feed-forward block, `(tokens, ffn)`.
+    Gate,
+    /// Its other half, `(tokens, ffn)`.
+    Up,
+    /// Their product, `(tokens, ffn)`.
+    Inner,
+    /// Scores of the unfused attention, `(tokens, heads, context)`.
+    Scores,
+    /// Logits, `(rows, vocab)`.
+    Logits,
+    /// Greedy choices, `(rows)`.
+    Picks,
+    /// Token ids, `(tokens)`.
+    Tokens,
+}
+
+const SPOTS: usize = 14;
+
+/// One buffer per [`Spot`].
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    buffers: Vec<Buffer>,
+    /// Tokens per recording.
+    pub(crate) tokens: usize,
+    /// Logit rows per recording.
+    pub(crate) rows: usize,
+}
+
+/// Logits are kept under this size, so that prompts ask for them in pieces.
+const LOGITS_BYTES: usize = 32 << 20;
+
+impl Scratch {
+    /// Buffers for recordings of up to `tokens` tokens; `scores` positions of unfused attention (0: none).
+    pub(crate) fn new(
+        executor: &mut dyn Executor,
+        config: &Config,
+        tokens: usize,
+        scores: usize,
+    ) -> Result<Self, Error> {
+        let rows = (LOGITS_BYTES / (4 * config.vocab)).clamp(1, tokens);
+        let floats = |spot| match spot {
+            Spot::Residual | Spot::Normed | Spot::Branch => tokens * config.hidden,
+            Spot::Query | Spot::Mixed => tokens * config.q_width(),
+            Spot::Key | Spot::Value => tokens * config.kv_width(),
+            Spot::Gate | Spot::Up | Spot::Inner => tokens * config.ffn,
+            Spot::Scores => (tokens * config.heads * scores).max(1),
+            Spot::Logits => rows * config.vocab,
+            Spot::Picks => rows,
+            Spot::Tokens => tokens,
+        };
+        let all = [
+            Spot::Residual,
+            Spot::Normed,
+            Spot::Query,
+            Spot::Key,
+            Spot::Value,
+            Spot::Mixed,
+            Spot::Branch,
+            Spot::Gate,
+            Spot::Up,
+            Spot::Inner,
+            Spot::Scores,
+            Spot::Logits,
+            Spot::Picks,
+            Spot::Tokens,
+        ];
+        let mut buffers = Vec::with_capacity(SPOTS);
+        for (i, spot) in all.into_iter().enumerate() {
+            debug_assert_eq!(spot as usize, i, "the buffers lie in the order of the enum");
+            buffers.push(executor.alloc(4 * floats(spot) as u64, Role::Activation, &format!("{spot:?}"))?);
+        }
+        Ok(Self { buffers, tokens, rows })
+    }
+
+    pub(crate) fn buffer(&self, spot: Spot) -> &Buffer {
+        &self.buffers[spot as usize]
+    }
+}

@@ -1,0 +1,244 @@
+//! One sequence: a model, an executor, a key/value cache, and the buffers a forward pass needs.
+
+use crate::cache::KvCache;
+use crate::ops::Ops;
+use crate::scratch::{Scratch, Spot};
+use crate::{Error, Model, RunTimes, Switches};
+use ridgeline_compute::{Buffer, Executor, Outcome, Recording, Region, Role};
+use ridgeline_quant::Format;
+use ridgeline_speculative::{LanguageModel, Logits, Rows, Token};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// An executor that several sessions use, one at a time: a draft and a target on one device.
+pub type Shared<E> = Rc<RefCell<E>>;
+
+/// What a session is made for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SessionOptions {
+    /// Positions the cache holds.
+    pub context: usize,
+    /// Most tokens per recording; longer prompts are cut into chunks.
+    pub batch: usize,
+    /// Number format of the key/value cache.
+    pub cache: Format,
+    /// What experiments vary.
+    pub switches: Switches,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self { context: 2048, batch: 512, cache: Format::F16, switches: Switches::default() }
+    }
+}
+
+/// One sequence.
+#[derive(Debug)]
+pub struct Session<E: Executor> {
+    model: Arc<Model>,
+    executor: Shared<E>,
+    cache: KvCache,
+    scratch: Scratch,
+    table: Buffer,
+    switches: Switches,
+    recording: Recording,
+    len: usize,
+    times: RunTimes,
+}
+
+/// What a recording returns to the host.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Give {
+    Logits,
+    Picks,
+}
+
+impl<E: Executor> Session<E> {
+    /// An empty sequence.
+    ///
+    /// # Errors
+    /// A cache format that does not fit the model, or a device too small for the context.
+    pub fn new(model: Arc<Model>, executor: Shared<E>, options: SessionOptions) -> Result<Self, Error> {
+        let mut device = executor.borrow_mut();
+        let context = options.context.max(1);
+        let batch = options.batch.clamp(1, context);
+        let cache = KvCache::new(&mut *device, &model.config, options.cache, context)?;
+        let unfused = options.switches.attention == crate::AttentionPath::Unfused;
+        let scratch = Scratch::new(&mut *device, &model.config, batch, if unfused { context } else { 0 })?;
+        let values = model.config.rope.table(context);
+        let table = device.alloc(4 * values.len() as u64, Role::Activation, "rope table")?;
+        device.write(table.all(), bytemuck::cast_slice(&values))?;
+        drop(device);
+        let (recording, times) = (Recording::new(), RunTimes::default());
+        Ok(Self {
+            model,
+            executor,
+            cache,
+            scratch,
+            table,
+            switches: options.switches,
+            recording,
+            len: 0,
+            times,
+        })
+    }
+
+    /// The model.
+    #[must_use]
+    pub const fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// The executor.
+    #[must_use]
+    pub const fn executor(&self) -> &Shared<E> {
+        &self.executor
+    }
+
+    /// The cache.
+    #[must_use]
+    pub const fn cache(&self) -> &KvCache {
+        &self.cache
+    }
+
+    /// Where the time went since the last call of this.
+    pub const fn take_times(&mut self) -> RunTimes {
+        let times = self.times;
+        self.times = RunTimes { recordings: 0, submissions: 0, encode_ns: 0, submit_ns: 0, wait_ns: 0 };
+        times
+    }
+
+    /// The recording of appending `tokens` at the present position, as [`LanguageModel::extend_greedy`] would run
+    /// it in one piece; nothing runs. For costs and for launch-by-launch measurements.
+    ///
+    /// # Errors
+    /// Tokens beyond the batch, the context or the vocabulary.
+    pub fn record(&mut self, tokens: &[Token], want: Rows) -> Result<&Recording, Error> {
+        self.check(tokens)?;
+        if tokens.len() > self.scratch.tokens {
+            return Err(Error::ContextFull { wanted: tokens.len(), capacity: self.scratch.tokens });
+        }
+        self.build(tokens, want, Give::Picks);
+        Ok(&self.recording)
+    }
+
+    fn check(&self, tokens: &[Token]) -> Result<(), Error> {
+        let wanted = self.len + tokens.len();
+        if wanted > self.cache.capacity {
+            return Err(Error::ContextFull { wanted, capacity: self.cache.capacity });
+        }
+        let vocab = self.model.config.vocab;
+        match tokens.iter().find(|&&token| token as usize >= vocab) {
+            Some(&token) => Err(Error::Token { token, vocab }),
+            None => Ok(()),
+        }
+    }
+
+    fn build(&mut self, tokens: &[Token], want: Rows, give: Give) {
+        let executor = self.executor.borrow();
+        self.recording.clear();
+        self.recording.upload(self.scratch.buffer(Spot::Tokens).all(), bytemuck::cast_slice(tokens));
+        let n = narrow(tokens.len());
+        let mut ops = Ops {
+            recording: &mut self.recording,
+            config: &self.model.config,
+            scratch: &self.scratch,
+            cache: &self.cache,
+            table: self.table.all(),
+            caps: executor.caps(),
+            switches: self.switches,
+            tokens: n,
+            position: narrow(self.len),
+            layer: None,
+        };
+        ops.part("embed");
+        ops.embed(&self.model.embed);
+        for layer in 0..self.model.config.layers {
+            ops.layer = Some(narrow(layer));
+            ops.part("layer");
+            self.model.decoder.layer(&mut ops, layer);
+        }
+        ops.layer = None;
+        ops.part("head");
+        let rows = narrow(want.count(tokens.len()));
+        if rows > 0 {
+            let logits = ops.head(&self.model, n - rows, rows);
+            let back = match give {
+                Give::Picks => ops.argmax(logits, rows),
+                Give::Logits => logits.slice.head(4 * u64::from(rows) * u64::from(logits.width)),
+            };
+            self.recording.read_back(back);
+        }
+        self.recording.enter(Region::default());
+    }
+
+    /// Runs `tokens` in chunks; hands each chunk's read-back to `take`.
+    fn advance(
+        &mut self,
+        tokens: &[Token],
+        want: Rows,
+        give: Give,
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<(), Error> {
+        self.check(tokens)?;
+        let most =
+            if want == Rows::All { self.scratch.tokens.min(self.scratch.rows) } else { self.scratch.tokens };
+        let chunks = tokens.len().div_ceil(most.max(1));
+        for (i, chunk) in tokens.chunks(most).enumerate() {
+            let last = i + 1 == chunks;
+            let rows = if want == Rows::Last && !last { Rows::None } else { want };
+            self.build(chunk, rows, give);
+            let Outcome { timing, reads } = self.executor.borrow_mut().run(&self.recording)?;
+            self.times.add(&timing);
+            self.len += chunk.len();
+            reads.iter().for_each(|bytes| take(bytes));
+        }
+        Ok(())
+    }
+}
+
+impl<E: Executor> LanguageModel for Session<E> {
+    type Error = Error;
+
+    fn vocab(&self) -> usize {
+        self.model.config.vocab
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn capacity(&self) -> usize {
+        self.cache.capacity
+    }
+
+    fn extend(&mut self, tokens: &[Token], want: Rows) -> Result<Logits, Error> {
+        let mut data = Vec::with_capacity(want.count(tokens.len()) * self.vocab());
+        self.advance(tokens, want, Give::Logits, |bytes| data.extend(floats(bytes)))?;
+        Ok(Logits { vocab: self.vocab(), data })
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    fn extend_greedy(&mut self, tokens: &[Token], want: Rows) -> Result<Vec<Token>, Error> {
+        let mut picks = Vec::with_capacity(want.count(tokens.len()));
+        self.advance(tokens, want, Give::Picks, |bytes| picks.extend(words(bytes)))?;
+        Ok(picks)
+    }
+}
+
+fn words(bytes: &[u8]) -> impl Iterator<Item = u32> {
+    bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+}
+
+fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
+    words(bytes).map(f32::from_bits)
+}
+
+/// Token counts and positions are bounded by the context, whose buffers were allocated.
+fn narrow(n: usize) -> u32 {
+    u32::try_from(n).expect("positions fit 32 bits")
+}

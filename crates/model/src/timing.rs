@@ -1,0 +1,28 @@
+//! Adding up where the time of several recordings went.
+
+use ridgeline_compute::Timing;
+
+/// Sums over the recordings of one call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunTimes {
+    /// Recordings run.
+    pub recordings: u32,
+    /// Submissions made.
+    pub submissions: u32,
+    /// Host time in uploads and encoding, in nanoseconds.
+    pub encode_ns: u64,
+    /// Host time in submitting, in nanoseconds.
+    pub submit_ns: u64,
+    /// Waiting for the device, in nanoseconds.
+    pub wait_ns: u64,
+}
+
+impl RunTimes {
+    pub(crate) const fn add(&mut self, timing: &Timing) {
+        self.recordings += 1;
+        self.submissions += timing.submissions;
+        self.encode_ns += timing.encode_ns;
+        self.submit_ns += timing.submit_ns;
+        self.wait_ns += timing.wait_ns;
+    }
+}

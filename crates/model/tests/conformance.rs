@@ -1,0 +1,108 @@
+//! Each model family against logits that an independent program made, from the GGUF and from the safetensors, on
+//! the CPU twins and on the device; greedy continuations must be equal.
+//!
+//! Golden files: `input_ids` [T], `logits` [T, V] and `greedy` of Hugging Face transformers in f32; the file's own
+//! metadata names the version.
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use ridgeline_compute::{Caps, Cpu, Executor};
+use ridgeline_gpu::{Choice, Gpu, Options};
+use ridgeline_model::{AttentionPath, Model, Session, SessionOptions, Switches};
+use ridgeline_quant::Format;
+use ridgeline_speculative::{LanguageModel, Rows};
+use ridgeline_weights::Checkpoint;
+use safetensors::SafeTensors;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+const FAMILIES: [&str; 3] = ["llama", "llama-mha-tied", "mistral"];
+
+/// ‖ours − golden‖ / ‖golden‖ over all positions.
+const TOLERANCE: f64 = 1e-4;
+
+fn main() {
+    let args = Arguments::from_args();
+    let adapter = !ridgeline_gpu::adapters().is_empty();
+    let required = std::env::var("CI").is_ok_and(|v| v == "true");
+    let mut trials = Vec::new();
+    for family in FAMILIES {
+        for file in ["model.gguf", "."] {
+            let container = if file == "." { "safetensors" } else { "gguf" };
+            let trial = move || on_cpu(family, file);
+            trials.push(Trial::test(format!("{family}_{container}_twins"), trial));
+            for (name, options) in variations() {
+                let trial = move || on_gpu(family, file, options);
+                let trial = Trial::test(format!("{family}_{container}_device_{name}"), trial);
+                trials.push(trial.with_ignored_flag(!adapter && !required));
+            }
+        }
+    }
+    libtest_mimic::run(&args, trials).exit();
+}
+
+/// The forward pass must give the same in one piece, in ragged chunks, and through the unfused attention.
+fn variations() -> [(&'static str, SessionOptions); 3] {
+    let whole = SessionOptions { context: 64, batch: 64, cache: Format::F32, switches: Switches::default() };
+    let unfused = Switches { attention: AttentionPath::Unfused };
+    [
+        ("whole", whole),
+        ("chunked", SessionOptions { batch: 7, ..whole }),
+        ("unfused", SessionOptions { switches: unfused, ..whole }),
+    ]
+}
+
+fn on_cpu(family: &str, file: &str) -> Result<(), Failed> {
+    let cpu = Cpu::new(Caps { subgroup: Some((8, 8)), ..Caps::webgpu() });
+    variations()
+        .into_iter()
+        .try_for_each(|(_, options)| check(family, file, Cpu::new(cpu.caps().clone()), options))
+}
+
+fn on_gpu(family: &str, file: &str, options: SessionOptions) -> Result<(), Failed> {
+    let linker = Arc::new(ridgeline_kernels::linker()?);
+    check(family, file, Gpu::open(&Choice::Best, linker, Options::default())?, options)
+}
+
+fn check<E: Executor>(
+    family: &str,
+    file: &str,
+    mut executor: E,
+    options: SessionOptions,
+) -> Result<(), Failed> {
+    let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(family);
+    let golden = std::fs::read(folder.join("golden.safetensors"))?;
+    let golden = SafeTensors::deserialize(&golden)?;
+    let ids = words(&golden, "input_ids")?;
+    let logits: Vec<f32> = words(&golden, "logits")?.into_iter().map(f32::from_bits).collect();
+    let greedy = words(&golden, "greedy")?;
+
+    let checkpoint = Checkpoint::open(&folder.join(file))?;
+    let model = Arc::new(Model::load(&checkpoint, &mut executor)?);
+    let mut session = Session::new(model, Rc::new(RefCell::new(executor)), options)?;
+    let ours = session.extend(&ids, Rows::All)?.data;
+    if ours.len() != logits.len() {
+        return Err(format!("{} logits, golden {}", ours.len(), logits.len()).into());
+    }
+    let square = |v: f64| v * v;
+    let difference: f64 = ours.iter().zip(&logits).map(|(a, b)| square(f64::from(a - b))).sum();
+    let size: f64 = logits.iter().map(|&g| square(f64::from(g))).sum();
+    let relative = (difference / size).sqrt();
+    if relative.is_nan() || relative > TOLERANCE {
+        return Err(format!("relative distance of the logits is {relative:.2e}").into());
+    }
+    session.truncate(0);
+    let mut token = session.extend_greedy(&ids, Rows::Last)?;
+    let mut picks = Vec::new();
+    while picks.len() < greedy.len() {
+        picks.extend_from_slice(&token);
+        token = session.extend_greedy(&token, Rows::Last)?;
+    }
+    if picks == greedy { Ok(()) } else { Err(format!("greedy {picks:?}, golden {greedy:?}").into()) }
+}
+
+fn words(file: &SafeTensors<'_>, name: &str) -> Result<Vec<u32>, Failed> {
+    let data = file.tensor(name)?.data().to_vec();
+    Ok(data.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+}
