@@ -1,0 +1,120 @@
+//! Plain generation, one token per pass, and the bookkeeping of output that speculation shares with it.
+
+use crate::evaluate::{evaluate, require_room};
+use crate::{Error, LanguageModel, Rows, Sampler, Stream, Token};
+use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
+
+/// Why generation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Finish {
+    /// As many tokens as were asked for.
+    Length,
+    /// This stop token came. It is not part of the output.
+    Stop(Token),
+    /// The caller broke off. The token it broke off at is part of the output.
+    Cancelled,
+}
+
+/// The output of a generation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generation {
+    /// The new tokens, without prompt and stop token.
+    pub tokens: Vec<Token>,
+    /// Why there are no more.
+    pub finish: Finish,
+}
+
+/// Continues `prompt` by up to `n` tokens, one per pass. The model's cache is emptied first. `on_token` sees each
+/// token as it comes and may break off; a stop token ends generation unseen.
+///
+/// # Errors
+/// [`Error::EmptyPrompt`], [`Error::TokenOutOfVocab`] for the prompt, [`Error::CapacityExhausted`] when the cache is
+/// full before the end (after the tokens that did fit were handed over), [`Error::Target`] when the model fails, and
+/// the errors of [`Sampler::check`] and [`Sampler::dist`].
+pub fn generate<M: LanguageModel>(
+    model: &mut M,
+    sampler: &Sampler,
+    prompt: &[Token],
+    n: usize,
+    stop: &[Token],
+    on_token: &mut dyn FnMut(Token) -> ControlFlow<()>,
+) -> Result<Generation, Error> {
+    sampler.check()?;
+    let mut output = Output::new(prompt, model.vocab(), n, stop, on_token)?;
+    let mut rng = sampler.rng(Stream::Target);
+    let mut evaluated = 0;
+    model.truncate(0);
+    while !output.is_finished() {
+        let new = &output.context[evaluated..];
+        require_room(model, evaluated, new.len())?;
+        let rows = evaluate(model, new, Rows::Last, sampler.is_argmax(), Error::Target)?;
+        evaluated = output.context.len();
+        output.push(rows.dist(0, sampler, &output.context)?.sample(&mut rng));
+    }
+    Ok(output.into_generation())
+}
+
+/// Output as it grows: where it stands, whether it is finished and why.
+pub(crate) struct Output<'a> {
+    /// Prompt and output.
+    pub(crate) context: Vec<Token>,
+    prompt_len: usize,
+    n: usize,
+    stop: &'a [Token],
+    on_token: &'a mut dyn FnMut(Token) -> ControlFlow<()>,
+    finish: Option<Finish>,
+}
+
+impl<'a> Output<'a> {
+    pub(crate) fn new(
+        prompt: &[Token],
+        vocab: usize,
+        n: usize,
+        stop: &'a [Token],
+        on_token: &'a mut dyn FnMut(Token) -> ControlFlow<()>,
+    ) -> Result<Self, Error> {
+        if prompt.is_empty() {
+            return Err(Error::EmptyPrompt);
+        }
+        if let Some(&token) = prompt.iter().find(|&&t| t as usize >= vocab) {
+            return Err(Error::TokenOutOfVocab { token, vocab });
+        }
+        let finish = (n == 0).then_some(Finish::Length);
+        Ok(Self { context: prompt.to_vec(), prompt_len: prompt.len(), n, stop, on_token, finish })
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    /// Number of tokens handed over.
+    pub(crate) fn len(&self) -> usize {
+        self.context.len() - self.prompt_len
+    }
+
+    /// Number of tokens still asked for.
+    pub(crate) fn remaining(&self) -> usize {
+        self.n - self.len()
+    }
+
+    /// Hands a token over, unless it ends the generation. Must not be called once finished.
+    pub(crate) fn push(&mut self, token: Token) {
+        if self.stop.contains(&token) {
+            self.finish = Some(Finish::Stop(token));
+            return;
+        }
+        self.context.push(token);
+        if (self.on_token)(token).is_break() {
+            self.finish = Some(Finish::Cancelled);
+        } else if self.remaining() == 0 {
+            self.finish = Some(Finish::Length);
+        }
+    }
+
+    pub(crate) fn into_generation(mut self) -> Generation {
+        let tokens = self.context.split_off(self.prompt_len);
+        // Only asked of a finished output; one that is not has run to its length as far as anyone can tell.
+        Generation { tokens, finish: self.finish.unwrap_or(Finish::Length) }
+    }
+}

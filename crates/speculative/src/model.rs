@@ -1,0 +1,157 @@
+//! What this crate asks of a language model: logits for appended tokens, and forgetting the newest ones.
+
+/// A token id.
+pub type Token = u32;
+
+/// Which of the appended positions' logits are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rows {
+    /// None: the tokens only fill the cache.
+    None,
+    /// Those of the last appended token (no row when nothing was appended).
+    Last,
+    /// Those of every appended token, in order.
+    All,
+}
+
+impl Rows {
+    /// Number of rows wanted when `tokens` tokens are appended.
+    pub fn count(self, tokens: usize) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Last => tokens.min(1),
+            Self::All => tokens,
+        }
+    }
+}
+
+/// Logits of some positions, row by row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Logits {
+    /// Length of a row.
+    pub vocab: usize,
+    /// `[rows, vocab]`, row-major.
+    pub data: Vec<f32>,
+}
+
+impl Logits {
+    /// Number of complete rows.
+    pub fn rows(&self) -> usize {
+        self.data.len().checked_div(self.vocab).unwrap_or(0)
+    }
+
+    /// Row `i`, `vocab` logits long.
+    ///
+    /// # Panics
+    /// If there is no row `i`.
+    pub fn row(&self, i: usize) -> &[f32] {
+        &self.data[i * self.vocab..][..self.vocab]
+    }
+}
+
+/// A language model with one sequence in its cache.
+///
+/// The cache holds [`len`](Self::len) tokens. Row `i` of the logits that `extend` returns predicts the token
+/// that follows the `i`-th appended one.
+pub trait LanguageModel {
+    /// What the model's own failures look like.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Size of the vocabulary; every token is smaller.
+    fn vocab(&self) -> usize;
+
+    /// Number of tokens in the cache.
+    fn len(&self) -> usize;
+
+    /// Whether the cache is empty.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of tokens that the cache can hold.
+    fn capacity(&self) -> usize;
+
+    /// Appends `tokens` and returns the logits of the positions that `want` names.
+    ///
+    /// # Errors
+    /// When the model cannot evaluate the tokens. What the cache then holds beyond its former length is
+    /// unspecified; `truncate` to that length makes it good again.
+    fn extend(&mut self, tokens: &[Token], want: Rows) -> Result<Logits, Self::Error>;
+
+    /// Forgets every token from position `len` on, leaving no trace; nothing happens when there are none.
+    fn truncate(&mut self, len: usize);
+
+    /// Appends `tokens` and returns the most probable next token at the positions that `want` names; the lowest
+    /// id wins a tie. A device model overrides this so that ids are read back and not whole rows.
+    ///
+    /// # Errors
+    /// As [`extend`](Self::extend).
+    fn extend_greedy(&mut self, tokens: &[Token], want: Rows) -> Result<Vec<Token>, Self::Error> {
+        let logits = self.extend(tokens, want)?;
+        Ok((0..logits.rows()).map(|i| argmax(logits.row(i))).collect())
+    }
+}
+
+impl<M: LanguageModel + ?Sized> LanguageModel for &mut M {
+    type Error = M::Error;
+
+    fn vocab(&self) -> usize {
+        (**self).vocab()
+    }
+
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+
+    fn capacity(&self) -> usize {
+        (**self).capacity()
+    }
+
+    fn extend(&mut self, tokens: &[Token], want: Rows) -> Result<Logits, Self::Error> {
+        (**self).extend(tokens, want)
+    }
+
+    fn truncate(&mut self, len: usize) {
+        (**self).truncate(len);
+    }
+
+    fn extend_greedy(&mut self, tokens: &[Token], want: Rows) -> Result<Vec<Token>, Self::Error> {
+        (**self).extend_greedy(tokens, want)
+    }
+}
+
+/// Index of the largest value; the lowest index wins a tie, NaN never wins, and an empty row gives 0.
+#[expect(clippy::cast_possible_truncation, reason = "a row is as long as the vocabulary, whose ids are u32")]
+pub fn argmax(row: &[f32]) -> Token {
+    let mut best = 0;
+    for (i, &x) in row.iter().enumerate() {
+        // A NaN in the first place must lose to the first number that follows it.
+        if x > row[best] || (row[best].is_nan() && !x.is_nan()) {
+            best = i;
+        }
+    }
+    best as Token
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn argmax_prefers_the_lowest_index_and_skips_nan() {
+        assert_eq!(argmax(&[1.0, 3.0, 3.0, 2.0]), 1);
+        assert_eq!(argmax(&[f32::NAN, -5.0, f32::NAN, -4.0]), 3);
+        assert_eq!(argmax(&[f32::NEG_INFINITY, f32::NEG_INFINITY]), 0);
+        assert_eq!(argmax(&[]), 0);
+    }
+
+    #[test]
+    fn rows_are_counted_and_cut() {
+        assert_eq!([Rows::None, Rows::Last, Rows::All].map(|r| r.count(5)), [0, 1, 5]);
+        assert_eq!([Rows::None, Rows::Last, Rows::All].map(|r| r.count(0)), [0, 0, 0]);
+        let logits = Logits { vocab: 2, data: vec![1.0, 2.0, 3.0, 4.0] };
+        assert_eq!(logits.rows(), 2);
+        assert_eq!(logits.row(1), [3.0, 4.0]);
+        assert_eq!(Logits { vocab: 0, data: vec![] }.rows(), 0);
+    }
+}

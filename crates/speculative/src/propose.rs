@@ -1,0 +1,150 @@
+//! Drafting with a smaller model that shares the target's vocabulary.
+
+use crate::evaluate::{Evaluated, evaluate};
+use crate::{Dist, Draft, Error, LanguageModel, Proposer, Rows, Sampler, SamplerRng, Stream, Token};
+use serde::{Deserialize, Serialize};
+
+/// How long drafts are. The names and defaults are those of llama.cpp's `--spec-draft-*` options.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DraftOptions {
+    /// Most tokens in a draft.
+    pub n_max: usize,
+    /// Fewest tokens in a draft. A greedy draft that ends sooner for want of confidence is dropped. A sampled draft
+    /// must not be (dropping tokens after looking at them would bias the output), so for it `p_min` applies only
+    /// once there are `n_min` tokens. Where the context has no room for `n_min`, nothing is drafted.
+    pub n_min: usize,
+    /// Stop where the draft model gives less than this probability to its most probable token. A greedy draft is
+    /// judged by the unfiltered distribution, a sampled one by the filtered.
+    pub p_min: f64,
+}
+
+impl Default for DraftOptions {
+    fn default() -> Self {
+        Self { n_max: 3, n_min: 0, p_min: 0.0 }
+    }
+}
+
+/// Proposes what a draft model would say.
+#[derive(Debug)]
+pub struct ModelProposer<M> {
+    model: M,
+    sampler: Sampler,
+    options: DraftOptions,
+    rng: SamplerRng,
+    /// What the model's cache holds. It is brought in line with the context when a draft is asked for, so rejected
+    /// tokens need no bookkeeping.
+    cached: Vec<Token>,
+}
+
+impl<M: LanguageModel> ModelProposer<M> {
+    /// Drafts from `model`, whose cache is emptied. A greedy `sampler` drafts the likeliest tokens, which suits a
+    /// greedy target; for a sampling target, drawing with the target's own settings accepts most.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for settings out of range.
+    pub fn new(mut model: M, sampler: Sampler, options: DraftOptions) -> Result<Self, Error> {
+        sampler.check()?;
+        if !(0.0..=1.0).contains(&options.p_min) {
+            return Err(Error::Parameter {
+                name: "p_min",
+                value: options.p_min,
+                requirement: "between 0 and 1",
+            });
+        }
+        if options.n_min > options.n_max {
+            let value = options.n_min as f64;
+            return Err(Error::Parameter { name: "n_min", value, requirement: "no larger than n_max" });
+        }
+        model.truncate(0);
+        Ok(Self { model, sampler, options, rng: sampler.rng(Stream::Draft), cached: Vec::new() })
+    }
+
+    /// The draft model.
+    pub fn model(&self) -> &M {
+        &self.model
+    }
+
+    /// Gives the draft model back.
+    pub fn into_model(self) -> M {
+        self.model
+    }
+
+    /// Evaluates what `sequence` has beyond the cache, for its last row.
+    fn catch_up(&mut self, sequence: &[Token], want: Rows) -> Result<Evaluated, Error> {
+        let new = &sequence[self.cached.len()..];
+        let picks_suffice = self.sampler.is_argmax() && self.options.p_min <= 0.0;
+        let evaluated = evaluate(&mut self.model, new, want, picks_suffice, Error::DraftModel)?;
+        self.cached.extend_from_slice(new);
+        Ok(evaluated)
+    }
+
+    /// The next draft token and the distribution it was drawn from, or `None` to stop drafting. Whether to stop is
+    /// decided before the draw: a stop that depended on the drawn token would bias what is proposed.
+    fn choose(
+        &mut self,
+        evaluated: &Evaluated,
+        sequence: &[Token],
+        drafted: usize,
+    ) -> Result<Option<(Token, Dist)>, Error> {
+        if self.sampler.is_greedy() {
+            let (token, confidence) = match evaluated {
+                Evaluated::Picks(picks) => (picks[0], 1.0),
+                Evaluated::Rows(logits) => self.sampler.pick(logits.row(0), sequence)?,
+            };
+            return Ok((confidence >= self.options.p_min).then(|| (token, Dist::point(token))));
+        }
+        let dist = evaluated.dist(0, &self.sampler, sequence)?;
+        if drafted >= self.options.n_min && dist.mode().1 < self.options.p_min {
+            return Ok(None);
+        }
+        Ok(Some((dist.sample(&mut self.rng), dist)))
+    }
+}
+
+impl<M: LanguageModel> Proposer for ModelProposer<M> {
+    type Error = Error;
+
+    fn vocab(&self) -> Option<usize> {
+        Some(self.model.vocab())
+    }
+
+    fn begin(&mut self, prompt: &[Token]) -> Result<(), Error> {
+        self.rng = self.sampler.rng(Stream::Draft);
+        self.cached.clear();
+        self.model.truncate(0);
+        let head = &prompt[..prompt.len().saturating_sub(1)];
+        if !head.is_empty() && head.len() <= self.model.capacity() {
+            self.catch_up(head, Rows::None)?;
+        }
+        Ok(())
+    }
+
+    /// A context that has outgrown the draft model's cache gets an empty draft: the target goes on alone.
+    fn propose(&mut self, context: &[Token], max: usize) -> Result<Draft, Error> {
+        // The last draft token is not evaluated, so one more fits than there are free positions.
+        let room = (self.model.capacity() + 1).saturating_sub(context.len());
+        let max = max.min(self.options.n_max).min(room);
+        if context.is_empty() || max == 0 || max < self.options.n_min {
+            return Ok(Draft::default());
+        }
+        // At least the last token is evaluated again, because its logits are needed.
+        let shared =
+            self.cached.iter().zip(context).take_while(|(a, b)| a == b).count().min(context.len() - 1);
+        self.cached.truncate(shared);
+        self.model.truncate(shared);
+        let mut sequence = context.to_vec();
+        let mut probs = Vec::new();
+        while probs.len() < max {
+            let evaluated = self.catch_up(&sequence, Rows::Last)?;
+            let Some((token, dist)) = self.choose(&evaluated, &sequence, probs.len())? else { break };
+            sequence.push(token);
+            probs.push(dist);
+        }
+        if probs.len() < self.options.n_min {
+            return Ok(Draft::default());
+        }
+        let tokens = sequence.split_off(context.len());
+        Ok(Draft::chain(tokens, (!self.sampler.is_greedy()).then_some(probs)))
+    }
+}

@@ -1,0 +1,84 @@
+//! A toy language model whose logits depend on the last two tokens of its own cache, so that a cache that was not
+//! rolled back right gives other output.
+
+use ridgeline_speculative::{LanguageModel, Logits, Rows, Token};
+
+/// The toy. Two toys with one `seed` resemble each other as much as their `noise` is small.
+#[derive(Clone, Debug)]
+pub(crate) struct Toy {
+    vocab: usize,
+    capacity: usize,
+    seed: u64,
+    noise: f32,
+    cache: Vec<Token>,
+}
+
+/// The toy's only failure.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the toy's cache is full")]
+pub(crate) struct Full;
+
+/// A number in [-2, 2] in steps of 1/8, the same for the same words.
+fn hashed(words: [u64; 4]) -> f32 {
+    let mixed = words.iter().fold(0x9E37_79B9_7F4A_7C15_u64, |h, w| {
+        let h = (h ^ w).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        h ^ (h >> 29)
+    });
+    let step = u8::try_from(mixed >> 40 & 31).unwrap_or(0);
+    (f32::from(step) - 16.0) / 8.0
+}
+
+impl Toy {
+    /// A toy with logits of `seed`, disturbed by `noise` times other logits.
+    pub(crate) fn new(seed: u64, noise: f32, vocab: usize, capacity: usize) -> Self {
+        Self { vocab, capacity, seed, noise, cache: Vec::new() }
+    }
+
+    /// Logits after `sequence`.
+    pub(crate) fn row(&self, sequence: &[Token]) -> Vec<f32> {
+        let back = |n: usize| sequence.len().checked_sub(n).map_or(99, |i| u64::from(sequence[i]));
+        let logit = |t| {
+            let own = if self.noise == 0.0 {
+                0.0
+            } else {
+                self.noise * hashed([self.seed + 1, back(1), back(2), t])
+            };
+            hashed([self.seed, back(1), back(2), t]) + own
+        };
+        (0..self.vocab as u64).map(logit).collect()
+    }
+}
+
+impl LanguageModel for Toy {
+    type Error = Full;
+
+    fn vocab(&self) -> usize {
+        self.vocab
+    }
+
+    fn len(&self) -> usize {
+        self.cache.len()
+    }
+
+    fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    fn extend(&mut self, tokens: &[Token], want: Rows) -> Result<Logits, Full> {
+        if self.cache.len() + tokens.len() > self.capacity {
+            return Err(Full);
+        }
+        let mut data = Vec::new();
+        for (i, &token) in tokens.iter().enumerate() {
+            self.cache.push(token);
+            if i + want.count(tokens.len()) >= tokens.len() {
+                data.extend(self.row(&self.cache));
+            }
+        }
+        Ok(Logits { vocab: self.vocab, data })
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.cache.truncate(len);
+    }
+}
