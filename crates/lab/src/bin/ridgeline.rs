@@ -1,3 +1,5 @@
 //! The `ridgeline` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    ridgeline_lab::cli::main(std::env::args_os())
+}

@@ -1,0 +1,194 @@
+//! The command line: global flags, llama.cpp's spelling of flags, exit codes, and how errors reach the user.
+//!
+//! A command is one file under `commands/` and one word in its list. Data goes to stdout, everything else to stderr.
+
+use crate::commands::Command;
+use clap::Parser;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Some cells or the command itself failed.
+pub const FAILED: u8 = 1;
+/// The command line makes no sense: clap's own number for it.
+pub const USAGE: u8 = 2;
+/// There is no device to run on.
+pub const NO_DEVICE: u8 = 3;
+/// A comparison found a regression.
+pub const REGRESSION: u8 = 4;
+
+/// Flags of several letters behind one dash, as llama.cpp spells them, which clap would read as several flags.
+const SPELLINGS: &[(&str, &str)] = &[
+    ("-md", "--model-draft"),
+    ("-ctk", "--cache-type-k"),
+    ("-ctv", "--cache-type-v"),
+    ("-pg", "--pg"),
+    ("-ub", "--ubatch-size"),
+    ("-fa", "--flash-attn"),
+    ("-dev", "--device"),
+    ("-oe", "--output-err"),
+    // No command has it: weights are on the device or the device is `cpu`. Rewritten so that the error names it
+    // whole, and not as a bad value of `-n`.
+    ("-ngl", "--n-gpu-layers"),
+];
+
+/// Flags that every command takes.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Globals {
+    /// Part of an adapter's name, driver or backend, or `cpu` for the CPU twins of the kernels [default: the best
+    /// adapter]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub device: Option<String>,
+    /// Print one JSON object instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say more on stderr; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Never install a software adapter where there is none
+    #[arg(long, global = true)]
+    pub no_install: bool,
+}
+
+/// Measures how fast a language model runs on this machine's GPU, how fast it could run, and why.
+#[derive(Debug, Parser)]
+#[command(name = "ridgeline", version, arg_required_else_help = true, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// A command line that parses but cannot be meant: it ends with [`USAGE`].
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Runs the command that `argv` (with the program's name in front) asks for, and reports its error.
+#[must_use]
+pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(spelled_out(argv)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Where even the message cannot be printed, the exit code still tells.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
+        }
+    };
+    log(cli.globals.verbose);
+    match cli.command.run(&cli.globals) {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {}", message(&error));
+            ExitCode::from(code(&error))
+        }
+    }
+}
+
+/// `argv` with llama.cpp's spellings replaced by long flags; nothing after `--` is touched.
+fn spelled_out(argv: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut literal = false;
+    let spell = |arg: OsString| {
+        literal |= arg == OsStr::new("--");
+        let long = SPELLINGS.iter().find(|(short, _)| !literal && arg == OsStr::new(short));
+        long.map_or(arg, |(_, long)| OsString::from(long))
+    };
+    argv.into_iter().map(spell).collect()
+}
+
+fn log(verbose: u8) {
+    let level = ["warn", "debug", "trace"][usize::from(verbose.min(2))];
+    let filter = tracing_subscriber::EnvFilter::new(format!("warn,ridgeline={level}"));
+    let filter = tracing_subscriber::EnvFilter::try_from_env("RIDGELINE_LOG").unwrap_or(filter);
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time().try_init();
+}
+
+/// The exit code that an error means.
+fn code(error: &anyhow::Error) -> u8 {
+    use crate::models::Error as Models;
+    for cause in error.chain() {
+        if cause.is::<ridgeline_gpu::Error>() {
+            return NO_DEVICE;
+        }
+        let named_nothing = cause.downcast_ref::<Models>().is_some_and(Models::is_usage);
+        if cause.is::<Usage>() || named_nothing || cause.is::<ridgeline_quant::UnknownFormat>() {
+            return USAGE;
+        }
+    }
+    FAILED
+}
+
+/// The chain of causes as one sentence; a cause that its parent already repeats is left out.
+fn message(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// Whether the reader of our output went away, as `head` does: no error of ours.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(broken))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cli, SPELLINGS, Usage, code, is_broken_pipe, message, spelled_out};
+    use anyhow::Context;
+    use clap::CommandFactory;
+    use std::ffi::OsString;
+
+    fn spelled(line: &str) -> String {
+        let words = spelled_out(line.split(' ').map(OsString::from));
+        words.into_iter().map(|w| w.into_string().expect("ASCII")).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn llama_spellings_become_long_flags() {
+        assert_eq!(
+            spelled("r speculate -m t -md d -dev cpu"),
+            "r speculate -m t --model-draft d --device cpu"
+        );
+        assert_eq!(spelled("r run -ctk f16 -ctv f16"), "r run --cache-type-k f16 --cache-type-v f16");
+        assert_eq!(spelled("r run -p x -- -md"), "r run -p x -- -md", "after -- nothing is a flag");
+        assert_eq!(spelled("r run -p a-md -mdx"), "r run -p a-md -mdx", "whole words only");
+        for (short, long) in SPELLINGS {
+            assert!(short.len() > 2 && long.starts_with("--"), "{short} {long}");
+        }
+    }
+
+    #[test]
+    fn the_declaration_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn errors_are_one_line_with_their_code() {
+        let error = anyhow::Error::new(Usage("-n must be positive".to_owned())).context("run");
+        assert_eq!((message(&error).as_str(), code(&error)), ("run: -n must be positive", 2));
+        let error = anyhow::Error::new(ridgeline_gpu::Error::NoAdapter);
+        assert_eq!(code(&error), 3);
+        assert!(message(&error).contains("apt-get install"), "the remedy is part of the message");
+        let error: anyhow::Error =
+            Err::<(), _>(anyhow::anyhow!("inner")).context("outer: inner").unwrap_err();
+        assert_eq!((message(&error).as_str(), code(&error)), ("outer: inner", 1));
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_error() {
+        let error =
+            anyhow::Error::new(std::io::Error::from(std::io::ErrorKind::BrokenPipe)).context("writing");
+        assert!(is_broken_pipe(&error) && !is_broken_pipe(&anyhow::anyhow!("other")));
+    }
+}

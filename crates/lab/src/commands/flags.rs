@@ -1,0 +1,173 @@
+//! Flags that several commands share: which model, how large a session, how tokens are chosen.
+
+use crate::Device;
+use crate::cli::Usage;
+use crate::models::Loaded;
+use anyhow::Context;
+use ridgeline_compute::Executor;
+use ridgeline_model::{Session, SessionOptions};
+use ridgeline_quant::Format;
+use ridgeline_speculative::{Rows, Sampler, Token};
+use ridgeline_text::Tokenizer;
+use std::path::PathBuf;
+
+/// The size of a session.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Session")]
+pub(crate) struct SessionArgs {
+    /// Positions of the key/value cache [default: as many as the prompt and the output need]
+    #[arg(short, long)]
+    ctx_size: Option<usize>,
+    /// Most tokens per pass; a longer prompt is cut
+    #[arg(short, long, default_value_t = 512)]
+    batch_size: usize,
+    /// Number format of the keys: f16 or f32 [default: f16]
+    #[arg(long, alias = "cache-type", value_name = "TYPE")]
+    cache_type_k: Option<Format>,
+    /// Number format of the values; the same as that of the keys
+    #[arg(long, value_name = "TYPE")]
+    cache_type_v: Option<Format>,
+}
+
+impl SessionArgs {
+    /// Options for a session that will hold `needed` positions.
+    pub(crate) fn options(&self, needed: usize) -> Result<SessionOptions, Usage> {
+        let cache = match (self.cache_type_k, self.cache_type_v) {
+            (Some(k), Some(v)) if k != v => {
+                return Err(Usage(format!(
+                    "keys in {k} and values in {v}: only one format for both is supported"
+                )));
+            }
+            (k, v) => k.or(v).unwrap_or(Format::HALF),
+        };
+        if self.batch_size == 0 {
+            return Err(Usage("-b must be at least 1".to_owned()));
+        }
+        let context = self.ctx_size.unwrap_or(needed);
+        Ok(SessionOptions { context, batch: self.batch_size, cache, ..SessionOptions::default() })
+    }
+}
+
+/// How tokens are chosen; the defaults are llama.cpp's.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Sampling")]
+pub(crate) struct SamplingArgs {
+    /// Divides the logits; 0 always takes the likeliest token
+    #[arg(long, default_value_t = Sampler::default().temperature, allow_negative_numbers = true)]
+    temp: f32,
+    /// Choose among this many of the likeliest tokens; 0 is all
+    #[arg(long, default_value_t = Sampler::default().top_k)]
+    top_k: usize,
+    /// Choose among the likeliest tokens that together reach this probability; 1 is all
+    #[arg(long, default_value_t = Sampler::default().top_p)]
+    top_p: f32,
+    /// Choose among tokens at least this likely relative to the likeliest; 0 is all
+    #[arg(long, default_value_t = Sampler::default().min_p)]
+    min_p: f32,
+    /// Divides the logits of recent tokens; 1 is off
+    #[arg(long, default_value_t = Sampler::default().repetition_penalty)]
+    repeat_penalty: f32,
+    /// How many recent tokens that sees; -1 is all
+    #[arg(long, default_value_t = Sampler::default().penalty_last_n, allow_negative_numbers = true)]
+    repeat_last_n: i32,
+    /// Seed of every random choice
+    #[arg(short, long, default_value_t = Sampler::default().seed)]
+    seed: u64,
+}
+
+impl SamplingArgs {
+    /// The sampler.
+    ///
+    /// # Errors
+    /// A setting out of its range.
+    pub(crate) fn sampler(&self) -> Result<Sampler, Usage> {
+        let sampler = Sampler {
+            temperature: self.temp,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            repetition_penalty: self.repeat_penalty,
+            penalty_last_n: self.repeat_last_n,
+            seed: self.seed,
+        };
+        sampler.check().map_err(|error| Usage(error.to_string()))?;
+        Ok(sampler)
+    }
+}
+
+/// What to continue, and how far.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct PromptArgs {
+    /// Text to continue
+    #[arg(short, long, conflicts_with = "file", allow_hyphen_values = true)]
+    prompt: Option<String>,
+    /// Read the text to continue from here
+    #[arg(short, long)]
+    file: Option<PathBuf>,
+    /// Most tokens to generate
+    #[arg(short, long, default_value_t = 128)]
+    pub(crate) n_predict: usize,
+    /// Do not begin with the beginning-of-text token, even where the model expects it
+    #[arg(long)]
+    no_bos: bool,
+    /// Go on after the end-of-text token
+    #[arg(long)]
+    ignore_eos: bool,
+    /// Do not compile kernels before the clock starts
+    #[arg(long)]
+    pub(crate) no_warmup: bool,
+}
+
+impl PromptArgs {
+    /// The prompt's tokens.
+    pub(crate) fn tokens(&self, tokenizer: &Tokenizer) -> anyhow::Result<Vec<Token>> {
+        let text = match (&self.prompt, &self.file) {
+            (Some(text), _) => text.clone(),
+            (None, Some(path)) => {
+                std::fs::read_to_string(path).with_context(|| path.display().to_string())?
+            }
+            (None, None) => String::new(),
+        };
+        let bos = tokenizer.bos().filter(|_| tokenizer.add_bos() && !self.no_bos);
+        let mut tokens: Vec<Token> = bos.into_iter().collect();
+        tokens.extend(tokenizer.encode(&text)?);
+        if tokens.is_empty() {
+            return Err(Usage("nothing to continue: give a text with -p or -f".to_owned()).into());
+        }
+        Ok(tokens)
+    }
+
+    /// Tokens that end the output.
+    pub(crate) fn stop(&self, tokenizer: &Tokenizer) -> Vec<Token> {
+        tokenizer.eos().filter(|_| !self.ignore_eos).into_iter().collect()
+    }
+}
+
+/// The vocabulary of a loaded model that is to write text.
+pub(crate) fn vocabulary_of(loaded: &Loaded) -> Result<&Tokenizer, Usage> {
+    let missing = || {
+        Usage(format!(
+            "{} has no vocabulary, so it cannot write text: its weights are random",
+            loaded.id.name
+        ))
+    };
+    loaded.tokenizer.as_ref().ok_or_else(missing)
+}
+
+/// Passes of up to this many tokens return a row for each: more could be too many for one recording.
+const ROWS: usize = 16;
+
+/// Compiles the kernels of passes of these many tokens, so that no compiler runs under the clock. Nothing is computed.
+pub(crate) fn warm_up(
+    session: &mut Session<Device>,
+    options: &SessionOptions,
+    passes: &[usize],
+) -> anyhow::Result<()> {
+    for &tokens in passes {
+        let tokens = vec![0; tokens.min(options.batch).min(options.context).max(1)];
+        let want = if tokens.len() <= ROWS { Rows::All } else { Rows::Last };
+        let kernels = session.record(&tokens, want)?.kernels().to_vec();
+        session.executor().borrow_mut().prepare(&kernels)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! `ridgeline logits`: what the model says at every position, for comparison with other programs.
+
+use super::flags::warm_up;
+use crate::cli::{Globals, Usage};
+use crate::{install, models, output};
+use anyhow::Context;
+use ridgeline_model::{Session, SessionOptions};
+use ridgeline_quant::Format;
+use ridgeline_speculative::{LanguageModel, Rows, Token};
+use safetensors::tensor::{Dtype, TensorView};
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+/// Write the logits of every position of a token sequence to a safetensors file: `logits`, [T, V], f32
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// GGUF file, safetensors folder, or a name under models/
+    #[arg(short, long)]
+    model: String,
+    /// Token ids
+    #[arg(long, value_delimiter = ',', required = true, value_name = "ID,ID,…")]
+    tokens: Vec<Token>,
+    /// File to write
+    #[arg(short, long)]
+    out: PathBuf,
+    /// Convert the matrices to this number format first
+    #[arg(long, value_name = "TYPE")]
+    format: Option<Format>,
+    /// Number format of the key/value cache: f16 or f32
+    #[arg(long, alias = "cache-type-k", value_name = "TYPE", default_value_t = Format::SINGLE)]
+    cache_type: Format,
+    /// Most tokens per pass
+    #[arg(short, long, default_value_t = 512)]
+    batch_size: usize,
+}
+
+pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
+    if args.batch_size == 0 {
+        return Err(Usage("-b must be at least 1".to_owned()).into());
+    }
+    let mut device = install::open(globals)?;
+    let loaded = models::load(&mut device, &args.model, args.format)?;
+    let options = SessionOptions {
+        context: args.tokens.len(),
+        batch: args.batch_size,
+        cache: args.cache_type,
+        ..SessionOptions::default()
+    };
+    let mut session = Session::new(loaded.model, Rc::new(RefCell::new(device)), options)?;
+    warm_up(&mut session, &options, &[args.tokens.len()])?;
+    let logits = session.extend(&args.tokens, Rows::All)?;
+    let shape = [logits.rows(), logits.vocab];
+    let bytes: Vec<u8> = logits.data.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let view = TensorView::new(Dtype::F32, shape.to_vec(), &bytes)?;
+    let file = safetensors::serialize([("logits", view)], None)?;
+    std::fs::write(&args.out, file).with_context(|| args.out.display().to_string())?;
+    if globals.json {
+        let model = serde_json::to_value(&loaded.id)?;
+        output::json(&serde_json::json!({ "out": args.out, "shape": shape, "model": model }))?;
+    } else {
+        output::text(&format!("{}: logits {shape:?} f32\n", args.out.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

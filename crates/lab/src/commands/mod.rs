@@ -1,0 +1,39 @@
+//! The commands. Each is one file with its `Args` (whose first doc line is the help text) and
+//! `fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode>`, and one word in the list below.
+
+mod flags;
+
+use crate::cli::Globals;
+use std::process::ExitCode;
+
+/// Declares the modules, the subcommands (`bench_all` is `ridgeline bench-all`) and their dispatch.
+macro_rules! commands {
+    ($($name:ident),* $(,)?) => {
+        $(mod $name;)*
+
+        /// The command asked for.
+        #[derive(Debug, clap::Subcommand)]
+        #[expect(non_camel_case_types, reason = "a command is one word: module, variant and subcommand")]
+        pub(crate) enum Command {
+            $($name(Box<$name::Args>),)*
+        }
+
+        impl Command {
+            /// Runs it.
+            pub(crate) fn run(self, globals: &Globals) -> anyhow::Result<ExitCode> {
+                match self {
+                    $(Self::$name(args) => $name::run(*args, globals),)*
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    logits,
+    inspect,
+    tokenize,
+    synth,
+    quantize,
+    shaders,
+}

@@ -1,0 +1,41 @@
+//! `ridgeline synth`: random weights in a published shape, as a file. Timing does not depend on weight values.
+
+use crate::cli::{Globals, Usage};
+use crate::{models, output};
+use ridgeline_quant::Format;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Write random weights in a published shape to a GGUF file
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A shape: a name under models/, or a TOML file like those there
+    shape: String,
+    /// Number format of the matrices
+    #[arg(value_name = "TYPE")]
+    format: Format,
+    /// File to write
+    out: PathBuf,
+    /// Seed of the weights
+    #[arg(short, long, default_value_t = 0)]
+    seed: u64,
+}
+
+pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
+    let path = models::path(&args.shape)?;
+    if path.extension().is_none_or(|it| it != "toml") {
+        return Err(Usage(format!("{} is a model and not a shape; see `quantize`", args.shape)).into());
+    }
+    let checkpoint = models::random(&path, args.format, args.seed)?;
+    models::write(&args.out, |partial| ridgeline_weights::write_gguf(&checkpoint, partial, |it| it.format))?;
+    let bytes = std::fs::metadata(&args.out)?.len();
+    if globals.json {
+        let format = args.format.spec().name;
+        output::json(&serde_json::json!({
+            "out": args.out, "shape": args.shape, "format": format, "seed": args.seed, "bytes": bytes,
+        }))?;
+    } else {
+        output::text(&format!("{}: {} ({})\n", args.out.display(), output::bytes(bytes), args.format))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,48 @@
+//! `ridgeline tokenize`: text to ids, with nothing added and nothing parsed.
+
+use crate::cli::{Globals, Usage};
+use crate::{models, output, vocabulary};
+use anyhow::Context;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Print the token ids of a text (on stdin, or in a file); no BOS or EOS is added, special tokens are plain text
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// GGUF file, safetensors folder, or a name under models/
+    #[arg(short, long)]
+    model: String,
+    /// Read the text from here
+    #[arg(short, long)]
+    file: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
+    let checkpoint = models::checkpoint(&args.model, None)?;
+    let tokenizer = vocabulary::tokenizer(&checkpoint)?
+        .ok_or_else(|| Usage(format!("{} has no vocabulary: its weights are random", args.model)))?;
+    let ids = tokenizer.encode(&text(&args)?)?;
+    if globals.json {
+        output::json(&serde_json::json!({ "ids": ids }))?;
+    } else {
+        let ids: Vec<_> = ids.iter().map(u32::to_string).collect();
+        output::text(&(ids.join(" ") + "\n"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(args: &Args) -> anyhow::Result<String> {
+    let (bytes, name) = match &args.file {
+        Some(path) => (std::fs::read(path).with_context(|| path.display().to_string())?, path.display().to_string()),
+        None => {
+            let mut bytes = Vec::new();
+            std::io::stdin().lock().read_to_end(&mut bytes).context("stdin")?;
+            (bytes, "stdin".to_owned())
+        }
+    };
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        anyhow::anyhow!("{name}: byte {at} is not UTF-8, and only text has tokens")
+    })
+}

@@ -1,0 +1,334 @@
+//! What a user may write after `-m`: a GGUF file, a safetensors folder, or a name under `models/`.
+//!
+//! Names are what lies in that folder and nowhere else: `models/<name>.toml` is a published shape that gets random
+//! weights, `models/<folder>/<stem>.gguf` is the model `<folder>-<stem>`. A number format may follow a colon.
+
+use crate::{Device, vocabulary};
+use ridgeline_experiment::record::ModelId;
+use ridgeline_model::Model;
+use ridgeline_quant::{Format, UnknownFormat};
+use ridgeline_text::Tokenizer;
+use ridgeline_weights::{Checkpoint, Container, Shape};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, io};
+
+/// Environment variable that names the folder which holds `models/`.
+pub const ROOT_ENV: &str = "RIDGELINE_ROOT";
+
+/// Seed of random weights where no other is given.
+const SEED: u64 = 0;
+
+/// Why a model cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Neither a file nor a name.
+    #[error("no model is called {name:?}, and there is no such file; names here ({folder}): {names}", folder = folder.display())]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The folder that was looked into.
+        folder: PathBuf,
+        /// Every name it holds.
+        names: String,
+    },
+    /// A path that leads nowhere.
+    #[error("{path}: no such file or folder")]
+    NoFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The part behind the colon is no number format.
+    #[error("{name}: {source}")]
+    Format {
+        /// What was asked for.
+        name: String,
+        /// The formats there are.
+        source: UnknownFormat,
+    },
+    /// Two formats at once.
+    #[error("{name:?} already names a format; leave out one of it and {other}")]
+    TwoFormats {
+        /// What was asked for.
+        name: String,
+        /// The other format.
+        other: Format,
+    },
+    /// A file cannot be read or written.
+    #[error("{path}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The weights are broken or not supported.
+    #[error(transparent)]
+    Weights(#[from] ridgeline_weights::Error),
+    /// The vocabulary is broken or not supported.
+    #[error(transparent)]
+    Text(#[from] ridgeline_text::Error),
+    /// The model does not fit the device, or its family is not supported.
+    #[error(transparent)]
+    Model(#[from] ridgeline_model::Error),
+}
+
+impl Error {
+    /// Whether the command line is at fault and not the file.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Unknown { .. } | Self::NoFile { .. } | Self::Format { .. } | Self::TwoFormats { .. }
+        )
+    }
+}
+
+/// A model's weights and what identifies them.
+#[derive(Debug)]
+pub struct Opened {
+    /// The weights.
+    pub checkpoint: Checkpoint,
+    /// Name, hash and size, for records.
+    pub id: ModelId,
+}
+
+/// A model on a device.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Configuration and weights.
+    pub model: Arc<Model>,
+    /// Its vocabulary; random weights have none.
+    pub tokenizer: Option<Tokenizer>,
+    /// Name, hash and size, for records.
+    pub id: ModelId,
+}
+
+/// The folder that holds `models/`: named by [`ROOT_ENV`], else the checkout this was built in, else the present one.
+#[must_use]
+pub fn root() -> PathBuf {
+    if let Some(root) = std::env::var_os(ROOT_ENV).filter(|root| !root.is_empty()) {
+        return root.into();
+    }
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    match checkout.canonicalize() {
+        Ok(checkout) if checkout.join("models").is_dir() => checkout,
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Every name under `models/`, sorted, with the file behind it.
+#[must_use]
+pub fn names() -> Vec<(String, PathBuf)> {
+    named(&root().join("models"))
+}
+
+fn named(folder: &Path) -> Vec<(String, PathBuf)> {
+    let stem = |path: &Path| path.file_stem().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut names = Vec::new();
+    for path in entries(folder) {
+        if path.is_dir() {
+            let files = entries(&path).into_iter().filter(|it| it.extension().is_some_and(|it| it == "gguf"));
+            names.extend(files.map(|it| (format!("{}-{}", stem(&path), stem(&it)), it)));
+        } else if path.extension().is_some_and(|it| it == "toml") {
+            names.push((stem(&path), path));
+        }
+    }
+    names.sort();
+    names
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+/// Where a name leads, and the format behind its colon.
+fn resolve(name: &str, format: Option<Format>) -> Result<(PathBuf, Option<Format>), Error> {
+    if let Some(path) = find(name) {
+        return Ok((path, format));
+    }
+    let Some((path, suffix)) = name.rsplit_once(':').and_then(|(base, suffix)| Some((find(base)?, suffix)))
+    else {
+        let folder = root().join("models");
+        let looks_like_a_path = name.contains(['/', '\\']) || Path::new(name).extension().is_some();
+        if looks_like_a_path {
+            return Err(Error::NoFile { path: name.into() });
+        }
+        let names = named(&folder).into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
+        return Err(Error::Unknown { name: name.to_owned(), folder, names });
+    };
+    let suffix: Format = suffix.parse().map_err(|source| Error::Format { name: name.to_owned(), source })?;
+    match format {
+        Some(other) if other != suffix => Err(Error::TwoFormats { name: name.to_owned(), other }),
+        _ => Ok((path, Some(suffix))),
+    }
+}
+
+fn find(name: &str) -> Option<PathBuf> {
+    let listed = || names().into_iter().find(|(it, _)| *it == name.replace('/', "-")).map(|(_, path)| path);
+    // A name wins over a file of the same name without extension; a path with one is never a name.
+    listed().or_else(|| Some(PathBuf::from(name)).filter(|path| path.exists()))
+}
+
+/// The file or folder behind a name.
+///
+/// # Errors
+/// A name that nothing has.
+pub fn path(name: &str) -> Result<PathBuf, Error> {
+    resolve(name, None).map(|(path, _)| path)
+}
+
+/// Opens a model without hashing it. With a format other than its own, a file is converted once, into a cache.
+///
+/// # Errors
+/// An unknown name or format, or a broken file.
+pub fn checkpoint(name: &str, format: Option<Format>) -> Result<Checkpoint, Error> {
+    let (path, format) = resolve(name, format)?;
+    if path.extension().is_some_and(|it| it == "toml") {
+        return random(&path, format.unwrap_or(Format::HALF), SEED);
+    }
+    let checkpoint = Checkpoint::open(&path)?;
+    match format {
+        Some(format) if differs(&checkpoint, format) => converted(&checkpoint, format),
+        _ => Ok(checkpoint),
+    }
+}
+
+/// Random weights in the shape that `path` describes.
+///
+/// # Errors
+/// A description that cannot be read, or a format that cannot be encoded.
+pub fn random(path: &Path, format: Format, seed: u64) -> Result<Checkpoint, Error> {
+    let text = fs::read_to_string(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    Ok(Checkpoint::random(&Shape::from_toml(&text)?, format, seed)?)
+}
+
+/// Opens a model and identifies it by name, hash and size.
+///
+/// # Errors
+/// As [`checkpoint`].
+pub fn open(name: &str, format: Option<Format>) -> Result<Opened, Error> {
+    let (_, wanted) = resolve(name, format)?;
+    let checkpoint = checkpoint(name, format)?;
+    let hash = match checkpoint.container() {
+        Container::Random => None,
+        Container::Gguf | Container::Safetensors => Some(hash(checkpoint.path())?),
+    };
+    let mut shown =
+        Path::new(name).file_name().map_or_else(|| name.into(), |it| it.to_string_lossy()).into_owned();
+    if let Some(wanted) = wanted.filter(|_| !name.contains(':')) {
+        shown = format!("{shown}:{}", wanted.spec().name.to_lowercase());
+    }
+    let bytes = checkpoint.file_bytes();
+    Ok(Opened { checkpoint, id: ModelId { name: shown, hash, bytes } })
+}
+
+/// Opens a model and loads it onto a device.
+///
+/// # Errors
+/// As [`checkpoint`], and whatever keeps the model off the device.
+pub fn load(device: &mut Device, name: &str, format: Option<Format>) -> Result<Loaded, Error> {
+    let Opened { checkpoint, id } = open(name, format)?;
+    let tokenizer = vocabulary::tokenizer(&checkpoint)?;
+    let model = Arc::new(Model::load(&checkpoint, device)?);
+    Ok(Loaded { model, tokenizer, id })
+}
+
+/// BLAKE3 of a file, or of a folder's safetensors files one after the other in the order of their names.
+fn hash(path: &Path) -> Result<String, Error> {
+    let mut files = vec![path.to_owned()];
+    if path.is_dir() {
+        files = entries(path);
+        files.retain(|it| it.extension().is_some_and(|it| it == "safetensors"));
+        files.sort();
+    }
+    let mut hasher = blake3::Hasher::new();
+    for path in files {
+        let read = File::open(&path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+        read.map_err(|source| Error::Io { path, source })?;
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// Whether a matrix that could be in `format` is in another.
+fn differs(checkpoint: &Checkpoint, format: Format) -> bool {
+    let fits = |columns: &usize| columns.is_multiple_of(format.spec().block_len);
+    checkpoint
+        .tensors()
+        .any(|it| it.shape.len() > 1 && it.format != format && it.shape.last().is_some_and(fits))
+}
+
+/// The checkpoint with its matrices in `format`: from the cache, or written there for the next time.
+fn converted(checkpoint: &Checkpoint, format: Format) -> Result<Checkpoint, Error> {
+    let folder = root().join("target").join("ridgeline-cache");
+    let folder = match fs::create_dir_all(&folder) {
+        Ok(()) => folder,
+        // An installed program may stand in a folder that is not its own.
+        Err(_) => std::env::temp_dir(),
+    };
+    let stem = format!("{}-{}", &hash(checkpoint.path())?[..32], format.spec().name.to_lowercase());
+    let path = folder.join(format!("{stem}.gguf"));
+    if !path.exists() {
+        write(&path, |partial| ridgeline_weights::convert(checkpoint, partial, format))?;
+    }
+    Ok(Checkpoint::open(&path)?)
+}
+
+/// Writes a file beside its place and renames it, so that nobody ever opens half of it, and a file may be
+/// overwritten that is being read.
+///
+/// # Errors
+/// Those of `write_to`, or a place that cannot be written.
+pub fn write(
+    path: &Path,
+    write_to: impl FnOnce(&Path) -> Result<(), ridgeline_weights::Error>,
+) -> Result<(), Error> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(format!(".{}.partial", std::process::id()));
+    let partial = PathBuf::from(partial);
+    let written = write_to(&partial).map_err(Error::from).and_then(|()| {
+        fs::rename(&partial, path).map_err(|source| Error::Io { path: path.to_owned(), source })
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(&partial);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Error, named, resolve};
+    use ridgeline_quant::Format;
+    use std::fs;
+
+    #[test]
+    fn the_folder_is_the_registry() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("tiny")).expect("a folder");
+        for file in ["tiny/b.gguf", "tiny/a.gguf", "tiny/notes.md", "small.toml", "README.md"] {
+            fs::write(folder.path().join(file), "").expect("a file");
+        }
+        let names: Vec<_> = named(folder.path()).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["small", "tiny-a", "tiny-b"]);
+        assert!(named(&folder.path().join("missing")).is_empty());
+    }
+
+    #[test]
+    fn a_format_follows_the_colon() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("m.gguf");
+        fs::write(&file, "").expect("a file");
+        let name = file.to_str().expect("UTF-8");
+        let with = |suffix: &str, format| resolve(&format!("{name}{suffix}"), format).map(|it| it.1);
+        assert_eq!(with("", None).expect("the file"), None);
+        assert_eq!(with(":f16", None).expect("the file"), Some(Format::F16));
+        assert_eq!(with("", Some(Format::F32)).expect("the file"), Some(Format::F32));
+        assert!(matches!(with(":q99", None), Err(Error::Format { .. })));
+        assert!(matches!(with(":f16", Some(Format::F32)), Err(Error::TwoFormats { .. })));
+        assert!(matches!(with(".not", None), Err(Error::NoFile { .. })));
+        let unknown = resolve("nobody", None).expect_err("no such name");
+        assert!(matches!(unknown, Error::Unknown { .. }) && unknown.is_usage());
+    }
+}
