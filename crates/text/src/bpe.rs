@@ -1,0 +1,102 @@
+//! Byte-level BPE for GGUF vocabularies of model `gpt2`: words from [`Cutter`], merges from the
+//! `tokenizers` crate.
+
+use std::collections::HashSet;
+
+use tokenizers::Model as _;
+use tokenizers::models::bpe::{BPE, Vocab};
+
+use crate::byte_level::{first_missing, missing_bytes, spell};
+use crate::pre::{Cutter, Pre};
+use crate::{Error, GgufVocab};
+
+/// A merge model and the way texts are cut for it.
+#[derive(Debug)]
+pub(crate) struct Bpe {
+    model: BPE,
+    cutter: Cutter,
+    /// Bytes without a token. The model would drop them silently.
+    missing: Box<[bool; 256]>,
+}
+
+impl Bpe {
+    /// Builds the model of a checked vocabulary whose token texts are in `ids`.
+    pub(crate) fn new(vocab: &GgufVocab, ids: Vocab, pre: Pre, file: &str) -> Result<Self, Error> {
+        if vocab.merges.is_empty() {
+            return Err(Error::MissingMerges { file: file.to_owned() });
+        }
+        let merges = merges(&vocab.merges, &ids, file)?;
+        let missing = missing_bytes(|c| ids.contains_key(c));
+        let model = BPE::builder()
+            .vocab_and_merges(ids, merges)
+            .ignore_merges(pre.ignore_merges)
+            .build()
+            .map_err(|error| Error::Build { file: file.to_owned(), detail: error.to_string() })?;
+        Ok(Self { model, cutter: Cutter::new(pre), missing })
+    }
+
+    pub(crate) fn token_id(&self, token: &str) -> Option<u32> {
+        self.model.token_to_id(token)
+    }
+
+    /// Appends the ids of a text without special tokens.
+    pub(crate) fn encode(&self, text: &str, file: &str, out: &mut Vec<u32>) -> Result<(), Error> {
+        if let Some(byte) = first_missing(text, &self.missing) {
+            return Err(Error::MissingByte { file: file.to_owned(), byte });
+        }
+        let mut spelled = String::new();
+        for word in self.cutter.words(text) {
+            spelled.clear();
+            spell(&text[word], &mut spelled);
+            let tokens = self
+                .model
+                .tokenize(&spelled)
+                .map_err(|error| Error::Encode { file: file.to_owned(), detail: error.to_string() })?;
+            out.extend(tokens.iter().map(|token| token.id));
+        }
+        Ok(())
+    }
+}
+
+/// The merges as pairs of tokens. A pair that is listed twice keeps its first, stronger rank.
+fn merges(lines: &[String], ids: &Vocab, file: &str) -> Result<Vec<(String, String)>, Error> {
+    let mut seen = HashSet::with_capacity(lines.len());
+    let mut merges = Vec::with_capacity(lines.len());
+    let mut joined = String::new();
+    for (index, line) in lines.iter().enumerate() {
+        let pair = split_merge(line).and_then(|(left, right)| {
+            joined.clear();
+            joined.push_str(left);
+            joined.push_str(right);
+            ids.get(&joined)?;
+            Some(((left, right), (*ids.get(left)?, *ids.get(right)?)))
+        });
+        let Some(((left, right), pair)) = pair else {
+            return Err(Error::BadMerge { file: file.to_owned(), index, merge: line.clone() });
+        };
+        if seen.insert(pair) {
+            merges.push((left.to_owned(), right.to_owned()));
+        }
+    }
+    Ok(merges)
+}
+
+/// A merge is two tokens with a space between them; a space in front belongs to the first token.
+fn split_merge(line: &str) -> Option<(&str, &str)> {
+    let space = line.bytes().skip(1).position(|byte| byte == b' ')? + 1;
+    Some((&line[..space], &line[space + 1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merges_split_at_the_first_space_that_is_not_in_front() {
+        assert_eq!(split_merge("Ġ t"), Some(("Ġ", "t")));
+        assert_eq!(split_merge("  t"), Some((" ", "t")));
+        assert_eq!(split_merge("ab"), None);
+        assert_eq!(split_merge(""), None);
+        assert_eq!(split_merge(" "), None);
+    }
+}

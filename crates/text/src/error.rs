@@ -1,0 +1,209 @@
+//! Everything that can go wrong between token ids and text. Every variant names the file it is about.
+
+/// Why a tokenizer or a chat template could not be built or used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// `tokenizer.ggml.model` names a kind of vocabulary that is not implemented.
+    #[error("{file}: tokenizer.ggml.model is `{model}`; supported are `gpt2` and `llama`")]
+    UnknownModel {
+        /// File the vocabulary came from.
+        file: String,
+        /// The value found.
+        model: String,
+    },
+    /// `tokenizer.ggml.pre` names a pre-tokenizer that is not on the list. Guessing would give wrong ids.
+    #[error(
+        "{file}: tokenizer.ggml.pre is `{pre}`, which is not a known pre-tokenizer; use the model's tokenizer.json instead"
+    )]
+    UnknownPre {
+        /// File the vocabulary came from.
+        file: String,
+        /// The value found.
+        pre: String,
+    },
+    /// The vocabulary has no tokens at all.
+    #[error("{file}: the vocabulary has no tokens")]
+    EmptyVocabulary {
+        /// File the vocabulary came from.
+        file: String,
+    },
+    /// The vocabulary is larger than any id this crate is willing to index.
+    #[error("{file}: token id {id} is above the limit of {limit}")]
+    IdTooLarge {
+        /// File the vocabulary came from.
+        file: String,
+        /// The largest id found.
+        id: u64,
+        /// The largest id accepted.
+        limit: u32,
+    },
+    /// A token of zero bytes, which could never be produced nor read.
+    #[error("{file}: token {id} is empty")]
+    EmptyToken {
+        /// File the vocabulary came from.
+        file: String,
+        /// The id of the empty token.
+        id: u32,
+    },
+    /// Two ids have the same text, so text cannot be mapped to one id.
+    #[error("{file}: ids {first} and {second} are both the token {token:?}")]
+    DuplicateToken {
+        /// File the vocabulary came from.
+        file: String,
+        /// The text they share.
+        token: String,
+        /// The lower id.
+        first: u32,
+        /// The higher id.
+        second: u32,
+    },
+    /// An array of the vocabulary does not have one entry per token.
+    #[error("{file}: {array} has {found} entries for {tokens} tokens")]
+    LengthMismatch {
+        /// File the vocabulary came from.
+        file: String,
+        /// The metadata key of the array.
+        array: &'static str,
+        /// How many tokens there are.
+        tokens: usize,
+        /// How many entries the array has.
+        found: usize,
+    },
+    /// A score is not a number, so merges have no order.
+    #[error("{file}: the score of token {id} is not a number")]
+    BadScore {
+        /// File the vocabulary came from.
+        file: String,
+        /// The token with that score.
+        id: u32,
+    },
+    /// A byte-level vocabulary without merges.
+    #[error("{file}: tokenizer.ggml.merges is missing or empty, and a `gpt2` vocabulary cannot do without")]
+    MissingMerges {
+        /// File the vocabulary came from.
+        file: String,
+    },
+    /// A merge that is not two tokens whose concatenation is a third one.
+    #[error("{file}: merge {index} ({merge:?}) is not two tokens that form a third one")]
+    BadMerge {
+        /// File the vocabulary came from.
+        file: String,
+        /// Position in the list of merges, from 0.
+        index: usize,
+        /// The text of the merge.
+        merge: String,
+    },
+    /// A token of type *byte* that is not written `<0xHH>`.
+    #[error("{file}: token {id} has type byte, but its text {token:?} is not of the form <0xHH>")]
+    BadByteToken {
+        /// File the vocabulary came from.
+        file: String,
+        /// The id of the token.
+        id: u32,
+        /// Its text.
+        token: String,
+    },
+    /// A special token's id is outside the vocabulary.
+    #[error("{file}: {what} is {id}, outside the vocabulary of {tokens} tokens")]
+    SpecialOutOfRange {
+        /// File the vocabulary came from.
+        file: String,
+        /// Which special token: the metadata key.
+        what: &'static str,
+        /// The id found.
+        id: u32,
+        /// How many tokens there are.
+        tokens: usize,
+    },
+    /// The configuration names a special token that the vocabulary lacks, or requires one it does not name.
+    #[error("{file}: {what} is {token:?}, which is not in the vocabulary")]
+    SpecialMissing {
+        /// File the vocabulary came from.
+        file: String,
+        /// Which special token: the metadata key.
+        what: &'static str,
+        /// Its text; empty if none was named.
+        token: String,
+    },
+    /// The text has a byte for which the vocabulary has no token.
+    #[error("{file}: the vocabulary has no token for byte {byte:#04X}")]
+    MissingByte {
+        /// File the vocabulary came from.
+        file: String,
+        /// The byte.
+        byte: u8,
+    },
+    /// An id that is not in the vocabulary.
+    #[error("{file}: token id {id} is not in the vocabulary of {tokens} tokens")]
+    UnknownId {
+        /// File the vocabulary came from.
+        file: String,
+        /// The id asked for.
+        id: u32,
+        /// How many ids there are.
+        tokens: usize,
+    },
+    /// A configuration file is not the JSON it should be.
+    #[error("{file}: {part}: {detail}")]
+    Json {
+        /// The file.
+        file: String,
+        /// `tokenizer.json` or `tokenizer_config.json`, and the part of it.
+        part: &'static str,
+        /// What the parser said.
+        detail: String,
+    },
+    /// A valid tokenizer.json that this crate cannot decode faithfully.
+    #[error("{file}: {part} of type `{found}` is not supported")]
+    Unsupported {
+        /// The file.
+        file: String,
+        /// Which part of the tokenizer.
+        part: &'static str,
+        /// The type found.
+        found: String,
+    },
+    /// The parts are each valid, but no tokenizer can be built of them.
+    #[error("{file}: the tokenizer cannot be built: {detail}")]
+    Build {
+        /// File the vocabulary came from.
+        file: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The tokenizer failed on a text.
+    #[error("{file}: encoding failed: {detail}")]
+    Encode {
+        /// File the vocabulary came from.
+        file: String,
+        /// What the tokenizer said.
+        detail: String,
+    },
+    /// A run of whitespace so long that the regular expressions of a tokenizer.json would give up on it.
+    #[error("{file}: the text has {chars} whitespace characters in a row, above the limit of {limit}")]
+    WhitespaceRun {
+        /// File the vocabulary came from.
+        file: String,
+        /// Length of the run.
+        chars: usize,
+        /// Longest run accepted.
+        limit: usize,
+    },
+    /// The chat template does not parse.
+    #[error("{file}: the chat template does not parse: {detail}")]
+    TemplateSyntax {
+        /// File the template came from.
+        file: String,
+        /// What is wrong, with the line.
+        detail: String,
+    },
+    /// The chat template parsed, but refused these messages or failed on them.
+    #[error("{file}: the chat template failed: {detail}")]
+    TemplateRender {
+        /// File the template came from.
+        file: String,
+        /// What it said, with the line.
+        detail: String,
+    },
+}

@@ -1,0 +1,329 @@
+//! SentencePiece for GGUF vocabularies of model `llama`: merges ordered by token score.
+//!
+//! Start from single characters and keep joining the neighbouring pair whose concatenation is the token of
+//! the highest score, the leftmost of equals, until no pair is a token. Characters that end up as no token
+//! are written as one byte token per byte. Spaces are spelled `▁` (U+2581). This is
+//! `llm_tokenizer_spm_session` of <https://github.com/ggml-org/llama.cpp/blob/master/src/llama-vocab.cpp>.
+//!
+//! Two neighbouring characters that stand side by side in no token can never end up in one, so a text is
+//! cut between them first and the stretches are merged alone: the same ids, with short queues.
+
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+
+use crate::{Error, GgufVocab};
+
+/// How SentencePiece spells a space.
+pub(crate) const SPACE: &str = "▁";
+
+/// A vocabulary with scores.
+#[derive(Debug)]
+pub(crate) struct Spm {
+    ids: HashMap<Box<str>, u32>,
+    scores: Vec<f32>,
+    /// The token of each byte, if there is one.
+    bytes: Box<[Option<u32>; 256]>,
+    /// Longest token, in bytes; no need to look up anything longer.
+    longest: usize,
+    pairs: Pairs,
+}
+
+/// The pairs of characters that stand side by side in some token.
+#[derive(Debug)]
+struct Pairs {
+    /// Row: first character, bit: second one.
+    ascii: Box<[u128; 128]>,
+    others: HashSet<(char, char)>,
+}
+
+impl Pairs {
+    fn new<'t>(tokens: impl Iterator<Item = &'t str>) -> Self {
+        let mut pairs = Self { ascii: Box::new([0; 128]), others: HashSet::new() };
+        for token in tokens {
+            for (a, b) in token.chars().zip(token.chars().skip(1)) {
+                if a.is_ascii() && b.is_ascii() {
+                    pairs.ascii[a as usize] |= 1 << (b as u32);
+                } else {
+                    pairs.others.insert((a, b));
+                }
+            }
+        }
+        pairs
+    }
+
+    fn contains(&self, a: char, b: char) -> bool {
+        if a.is_ascii() && b.is_ascii() {
+            self.ascii[a as usize] >> (b as u32) & 1 == 1
+        } else {
+            self.others.contains(&(a, b))
+        }
+    }
+
+    /// Cuts a text between characters that no token joins.
+    fn stretches<'t>(&self, text: &'t str) -> impl Iterator<Item = &'t str> {
+        let mut rest = text;
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let following = rest.char_indices().skip(1);
+            let cut = rest.chars().zip(following).find(|&(a, (_, b))| !self.contains(a, b));
+            let (stretch, tail) = rest.split_at(cut.map_or(rest.len(), |(_, (at, _))| at));
+            rest = tail;
+            Some(stretch)
+        })
+    }
+}
+
+/// A stretch of text in a doubly linked list. Merging empties the right one of two.
+#[derive(Debug, Clone, Copy)]
+struct Symbol {
+    prev: Option<usize>,
+    next: Option<usize>,
+    start: usize,
+    len: usize,
+}
+
+/// Two neighbours that form a token. `len` tells later whether they are still what they were.
+#[derive(Debug, Clone, Copy)]
+struct Bigram {
+    score: f32,
+    left: usize,
+    right: usize,
+    len: usize,
+}
+
+impl Ord for Bigram {
+    /// Higher score first, then the leftmost. Scores are finite or infinite, never NaN or -0.
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.score.total_cmp(&other.score).then(other.left.cmp(&self.left))
+    }
+}
+
+impl PartialOrd for Bigram {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Bigram {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Bigram {}
+
+impl Spm {
+    /// Builds the model of a vocabulary whose tokens are known to be unique.
+    pub(crate) fn new(vocab: &GgufVocab, file: &str) -> Result<Self, Error> {
+        if vocab.scores.len() != vocab.tokens.len() {
+            return Err(Error::LengthMismatch {
+                file: file.to_owned(),
+                array: "tokenizer.ggml.scores",
+                tokens: vocab.tokens.len(),
+                found: vocab.scores.len(),
+            });
+        }
+        let ids: HashMap<Box<str>, u32> =
+            (0..).zip(&vocab.tokens).map(|(id, token)| (token.as_str().into(), id)).collect();
+        if let Some((id, _)) = (0..).zip(&vocab.scores).find(|(_, score)| score.is_nan()) {
+            return Err(Error::BadScore { file: file.to_owned(), id });
+        }
+        let bytes = Box::new(std::array::from_fn(|byte| byte_token(&ids, byte)));
+        Ok(Self {
+            pairs: Pairs::new(vocab.tokens.iter().map(String::as_str)),
+            bytes,
+            // Adding zero turns -0 into 0, so that equal scores also compare equal in total order.
+            scores: vocab.scores.iter().map(|score| score + 0.0).collect(),
+            longest: vocab.tokens.iter().map(String::len).max().unwrap_or(0),
+            ids,
+        })
+    }
+
+    pub(crate) fn token_id(&self, token: &str) -> Option<u32> {
+        self.ids.get(token).copied()
+    }
+
+    /// Appends the ids of a text without special tokens; `prefix_space` puts a space in front of it.
+    pub(crate) fn encode(
+        &self,
+        text: &str,
+        prefix_space: bool,
+        file: &str,
+        out: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        let mut spelled = if prefix_space { SPACE.to_owned() } else { String::new() };
+        spelled.push_str(&text.replace(' ', SPACE));
+        for stretch in self.pairs.stretches(&spelled) {
+            for symbol in self.merge(stretch) {
+                self.emit(&stretch[symbol.start..symbol.start + symbol.len], file, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The token of a merged part, or the tokens of its bytes.
+    fn emit(&self, part: &str, file: &str, out: &mut Vec<u32>) -> Result<(), Error> {
+        if let Some(&id) = self.ids.get(part) {
+            out.push(id);
+            return Ok(());
+        }
+        for byte in part.bytes() {
+            let id = self.bytes[usize::from(byte)]
+                .ok_or_else(|| Error::MissingByte { file: file.to_owned(), byte })?;
+            out.push(id);
+        }
+        Ok(())
+    }
+
+    /// Joins characters as long as any two neighbours form a token.
+    fn merge(&self, text: &str) -> Vec<Symbol> {
+        let mut symbols = characters(text);
+        let mut queue = BinaryHeap::new();
+        for left in 0..symbols.len().saturating_sub(1) {
+            queue.extend(self.bigram(text, &symbols, left, left + 1));
+        }
+        while let Some(Bigram { left, right, len, .. }) = queue.pop() {
+            let (a, b) = (symbols[left], symbols[right]);
+            if a.len == 0 || b.len == 0 || a.len + b.len != len {
+                continue;
+            }
+            symbols[left].len = len;
+            symbols[left].next = b.next;
+            symbols[right].len = 0;
+            if let Some(next) = b.next {
+                symbols[next].prev = Some(left);
+                queue.extend(self.bigram(text, &symbols, left, next));
+            }
+            if let Some(prev) = a.prev {
+                queue.extend(self.bigram(text, &symbols, prev, left));
+            }
+        }
+        symbols.retain(|symbol| symbol.len > 0);
+        symbols
+    }
+
+    /// The bigram of two neighbours, if together they are a token.
+    fn bigram(&self, text: &str, symbols: &[Symbol], left: usize, right: usize) -> Option<Bigram> {
+        let (a, b) = (symbols[left], symbols[right]);
+        let len = a.len + b.len;
+        if len > self.longest {
+            return None;
+        }
+        let id = *self.ids.get(&text[a.start..a.start + len])?;
+        Some(Bigram { score: self.scores[id as usize], left, right, len })
+    }
+}
+
+/// One symbol per character, linked in order.
+fn characters(text: &str) -> Vec<Symbol> {
+    let mut symbols: Vec<Symbol> = text
+        .char_indices()
+        .enumerate()
+        .map(|(index, (start, c))| Symbol {
+            prev: index.checked_sub(1),
+            next: Some(index + 1),
+            start,
+            len: c.len_utf8(),
+        })
+        .collect();
+    if let Some(last) = symbols.last_mut() {
+        last.next = None;
+    }
+    symbols
+}
+
+/// The token of a byte: `<0xHH>`, or else the byte itself if it is a character.
+fn byte_token(ids: &HashMap<Box<str>, u32>, byte: usize) -> Option<u32> {
+    let hex = format!("<0x{byte:02X}>");
+    let by_hex = ids.get(hex.as_str()).copied();
+    by_hex.or_else(|| {
+        let c = char::from_u32(u32::try_from(byte).ok()?).filter(char::is_ascii)?;
+        ids.get(c.encode_utf8(&mut [0; 4]) as &str).copied()
+    })
+}
+
+/// The byte of a token of the form `<0xHH>`.
+pub(crate) fn parse_byte_token(token: &str) -> Option<u8> {
+    let hex = token.strip_prefix("<0x")?.strip_suffix('>')?;
+    let two_digits = hex.len() == 2 && hex.bytes().all(|c| c.is_ascii_hexdigit());
+    if two_digits { u8::from_str_radix(hex, 16).ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(tokens: &[(&str, f32)]) -> Spm {
+        let vocab = GgufVocab {
+            tokens: tokens.iter().map(|(token, _)| (*token).to_owned()).collect(),
+            scores: tokens.iter().map(|(_, score)| *score).collect(),
+            ..GgufVocab::default()
+        };
+        Spm::new(&vocab, "test").unwrap()
+    }
+
+    fn encode(model: &Spm, text: &str) -> Result<Vec<u32>, Error> {
+        let mut ids = Vec::new();
+        model.encode(text, false, "test", &mut ids)?;
+        Ok(ids)
+    }
+
+    #[test]
+    fn the_highest_score_merges_first_and_the_leftmost_of_equals() {
+        let model = model(&[("a", 0.0), ("b", 0.0), ("c", 0.0), ("ab", -2.0), ("bc", -1.0), ("aa", -0.0)]);
+        assert_eq!(encode(&model, "abc").unwrap(), [0, 4]);
+        assert_eq!(encode(&model, "aaa").unwrap(), [5, 0]);
+        assert_eq!(encode(&model, "").unwrap(), [0u32; 0]);
+    }
+
+    #[test]
+    fn cutting_between_characters_that_no_token_joins_changes_nothing() {
+        let model = model(&[
+            ("a", 0.0),
+            ("b", 0.0),
+            ("▁", 0.0),
+            ("ab", -1.0),
+            ("▁a", -2.0),
+            ("▁ab", -3.0),
+            ("ä", 0.0),
+            ("bä", -0.5),
+        ]);
+        let text = "▁ab▁abäb▁▁a";
+        let stretches: Vec<&str> = model.pairs.stretches(text).collect();
+        assert_eq!(stretches, ["▁ab", "▁abä", "b", "▁", "▁a"]);
+        let whole: Vec<&str> = model.merge(text).iter().map(|s| &text[s.start..s.start + s.len]).collect();
+        let cut: Vec<&str> = stretches
+            .iter()
+            .flat_map(|&stretch| {
+                model.merge(stretch).into_iter().map(move |s| &stretch[s.start..s.start + s.len])
+            })
+            .collect();
+        assert_eq!(whole, cut);
+        assert_eq!(whole, ["▁ab", "▁a", "bä", "b", "▁", "▁a"]);
+    }
+
+    #[test]
+    fn unknown_characters_become_bytes_or_an_error() {
+        let model = model(&[("<0xC3>", 0.0), ("<0xA4>", 0.0), ("x", 0.0), ("▁", 0.0)]);
+        assert_eq!(encode(&model, "äx ").unwrap(), [0, 1, 2, 3]);
+        assert!(matches!(encode(&model, "y"), Err(Error::MissingByte { byte: b'y', .. })));
+    }
+
+    #[test]
+    fn byte_tokens_parse_strictly() {
+        assert_eq!(parse_byte_token("<0x0A>"), Some(10));
+        for bad in ["<0xA>", "<0x+1>", "<0xGG>", "0x0A", "<0x0A", "<0x00A>", ""] {
+            assert_eq!(parse_byte_token(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_not_quadratic() {
+        // A million characters that merge pairwise; a quadratic merge would take hours.
+        let model = model(&[("a", 0.0), ("aa", 1.0), ("aaaa", 2.0)]);
+        let ids = encode(&model, &"a".repeat(1 << 20)).unwrap();
+        assert_eq!(ids.len(), 1 << 18);
+    }
+}

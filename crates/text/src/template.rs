@@ -1,0 +1,196 @@
+//! Chat templates: messages to the text a model was trained on, in the Jinja dialect that model files use.
+//!
+//! The environment is the one of `apply_chat_template` in
+//! <https://huggingface.co/docs/transformers/chat_templating>: blocks eat their line, `raise_exception` and
+//! `tojson` as there, Python's string methods. `strftime_now` exists only if a moment was given, because
+//! templates that ask for it have a fixed date to fall back on, and a prompt should not change overnight.
+
+use std::sync::LazyLock;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Kwargs, Rest, Value};
+use minijinja::{AutoEscape, Environment, ErrorKind, context};
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+use serde_json::ser::{Formatter, PrettyFormatter};
+
+use crate::{DateTime, Error};
+
+/// The one template of an environment.
+const NAME: &str = "chat_template";
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who speaks: `system`, `user` or `assistant`.
+    pub role: String,
+    /// What they say.
+    pub content: String,
+}
+
+impl Message {
+    /// A turn of `role` saying `content`.
+    #[must_use]
+    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
+        Self { role: role.into(), content: content.into() }
+    }
+}
+
+/// A compiled chat template.
+#[derive(Debug, Clone)]
+pub struct ChatTemplate {
+    file: String,
+    source: String,
+    bos: String,
+    eos: String,
+    /// The environment that holds the template, or why it does not parse. A template that does not parse is
+    /// no reason to refuse a model to someone who does not chat with it.
+    environment: Result<Environment<'static>, String>,
+}
+
+impl ChatTemplate {
+    /// Compiles a template. `file` is for messages; `bos` and `eos` are the texts of those tokens, empty
+    /// if the model has none.
+    #[must_use]
+    pub fn new(source: &str, file: &str, bos: &str, eos: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            source: source.to_owned(),
+            bos: bos.to_owned(),
+            eos: eos.to_owned(),
+            environment: environment(source).map_err(|error| describe(&error)),
+        }
+    }
+
+    /// Makes `strftime_now` available to the template, always giving this moment.
+    #[must_use]
+    pub fn at(mut self, now: DateTime) -> Self {
+        if let Ok(environment) = &mut self.environment {
+            environment.add_function("strftime_now", move |format: &str| {
+                let unknown = || format!("strftime_now cannot format {format:?}");
+                now.strftime(format)
+                    .ok_or_else(|| minijinja::Error::new(ErrorKind::InvalidOperation, unknown()))
+            });
+        }
+        self
+    }
+
+    /// The template's text as it came from the file.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The text of a conversation; `add_generation_prompt` ends it where the assistant begins to speak.
+    /// Encode it with [`crate::Tokenizer::encode_special`].
+    ///
+    /// # Errors
+    /// [`Error::TemplateSyntax`] if the template does not parse, [`Error::TemplateRender`] if it refuses the
+    /// messages (many refuse unknown roles) or fails.
+    pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String, Error> {
+        let environment = self
+            .environment
+            .as_ref()
+            .map_err(|detail| Error::TemplateSyntax { file: self.file.clone(), detail: detail.clone() })?;
+        let values = context! {
+            messages => messages.iter().map(as_value).collect::<Vec<_>>(),
+            add_generation_prompt,
+            bos_token => &self.bos,
+            eos_token => &self.eos,
+            tools => Value::from(()),
+            documents => Value::from(()),
+        };
+        environment
+            .get_template(NAME)
+            .and_then(|template| template.render(values))
+            .map_err(|error| Error::TemplateRender { file: self.file.clone(), detail: describe(&error) })
+    }
+}
+
+/// A message as templates see it: a mapping that may be read as `message.role` or `message['role']`.
+fn as_value(message: &Message) -> Value {
+    Value::from_pairs([("role", message.role.as_str()), ("content", message.content.as_str())])
+}
+
+fn environment(source: &str) -> Result<Environment<'static>, minijinja::Error> {
+    let mut environment = Environment::new();
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.add_function("raise_exception", |reason: &str| -> Result<Value, minijinja::Error> {
+        Err(minijinja::Error::new(ErrorKind::InvalidOperation, reason.to_owned()))
+    });
+    environment.add_filter("tojson", to_json);
+    environment.add_template_owned(NAME, without_generation_blocks(source))?;
+    Ok(environment)
+}
+
+/// `{% generation %}` marks what the assistant said, for training. Here it only has to be a block.
+fn without_generation_blocks(source: &str) -> String {
+    static OPEN: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\{%([-+]?)\s*generation\s*([-+]?)%\}").expect("a constant expression"));
+    static CLOSE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"\{%([-+]?)\s*endgeneration\s*([-+]?)%\}").expect("a constant expression")
+    });
+    let opened = OPEN.replace_all(source, "{%$1 if true $2%}");
+    CLOSE.replace_all(&opened, "{%$1 endif $2%}").into_owned()
+}
+
+/// Python's `json.dumps(value, ensure_ascii=False, indent=indent)`, which unlike Jinja's own filter does not
+/// escape HTML. Other arguments are accepted and ignored, as no template depends on them.
+fn to_json(value: &Value, _ignored: Rest<Value>, options: Kwargs) -> Result<String, minijinja::Error> {
+    let indent: Option<usize> = options.get("indent")?;
+    let failed =
+        |error: serde_json::Error| minijinja::Error::new(ErrorKind::BadSerialization, error.to_string());
+    let mut bytes = Vec::new();
+    match indent {
+        Some(width) => {
+            let spaces = vec![b' '; width.min(16)];
+            let formatter = PrettyFormatter::with_indent(&spaces);
+            value
+                .serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, formatter))
+                .map_err(failed)?;
+        }
+        None => {
+            value
+                .serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, PythonFormatter))
+                .map_err(failed)?;
+        }
+    }
+    String::from_utf8(bytes)
+        .map_err(|error| minijinja::Error::new(ErrorKind::BadSerialization, error.to_string()))
+}
+
+/// JSON on one line with a space after `,` and `:`.
+struct PythonFormatter;
+
+impl Formatter for PythonFormatter {
+    fn begin_array_value<W: ?Sized + std::io::Write>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
+        if first { Ok(()) } else { out.write_all(b", ") }
+    }
+
+    fn begin_object_key<W: ?Sized + std::io::Write>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> std::io::Result<()> {
+        if first { Ok(()) } else { out.write_all(b", ") }
+    }
+
+    fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, out: &mut W) -> std::io::Result<()> {
+        out.write_all(b": ")
+    }
+}
+
+/// What went wrong, with the line it happened on.
+fn describe(error: &minijinja::Error) -> String {
+    let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    match error.line() {
+        Some(line) => format!("line {line}: {what}"),
+        None => what,
+    }
+}

@@ -1,0 +1,165 @@
+//! The tokenizer itself: one front for every kind of vocabulary.
+
+use crate::gguf::{self, GgufEngine, GgufVocab};
+use crate::json::{self, JsonEngine};
+use crate::pieces::{Kind, Pieces, Specials, TextStream};
+use crate::{ChatTemplate, Error};
+
+/// What turns text into ids.
+#[derive(Debug)]
+pub(crate) enum Engine {
+    Gguf(Box<GgufEngine>),
+    Json(Box<JsonEngine>),
+}
+
+/// Text to token ids and back, for one vocabulary.
+#[derive(Debug)]
+pub struct Tokenizer {
+    pub(crate) engine: Engine,
+    pub(crate) pieces: Pieces,
+    pub(crate) bos: Option<u32>,
+    pub(crate) eos: Option<u32>,
+    pub(crate) add_bos: bool,
+    pub(crate) add_eos: bool,
+    pub(crate) template: Option<ChatTemplate>,
+}
+
+impl Tokenizer {
+    /// Builds the tokenizer of a GGUF file from its metadata; `source` is the file's name, for messages.
+    ///
+    /// # Errors
+    /// An unknown `model` or `pre`, and every inconsistency of the vocabulary: see [`Error`].
+    pub fn from_gguf(vocab: GgufVocab, source: &str) -> Result<Self, Error> {
+        gguf::build(vocab, source)
+    }
+
+    /// Builds a tokenizer from the bytes of a `tokenizer.json`; `config` is `tokenizer_config.json`, which
+    /// holds the special tokens and the chat template. `source` is the name for messages.
+    ///
+    /// # Errors
+    /// [`Error::Json`] if a file is malformed, [`Error::Unsupported`] if its tokens cannot be decoded
+    /// faithfully, [`Error::SpecialMissing`] if it names a special token that the vocabulary lacks.
+    pub fn from_json(json: &[u8], config: Option<&[u8]>, source: &str) -> Result<Self, Error> {
+        json::build(json, config, source)
+    }
+
+    /// Gives the tokenizer a chat template that lies in a file of its own, `chat_template.jinja`.
+    #[must_use]
+    pub fn with_chat_template(mut self, template: &str) -> Self {
+        let text_of = |id: Option<u32>| {
+            let piece = id.and_then(|id| self.pieces.get(id).ok());
+            piece.map_or(String::new(), |(bytes, _)| String::from_utf8_lossy(bytes).into_owned())
+        };
+        let (bos, eos) = (text_of(self.bos), text_of(self.eos));
+        self.template = Some(ChatTemplate::new(template, self.pieces.file(), &bos, &eos));
+        self
+    }
+
+    /// The ids of a text. No beginning or end token is added, and control tokens written out in the text
+    /// (`<|im_end|>`) are ordinary text.
+    ///
+    /// # Errors
+    /// [`Error::MissingByte`] if the vocabulary cannot spell the text.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
+        self.encode_as(text, false)
+    }
+
+    /// The ids of a text in which control tokens written out are those tokens, as the output of a chat
+    /// template needs. No beginning or end token is added.
+    ///
+    /// # Errors
+    /// [`Error::MissingByte`] if the vocabulary cannot spell the text.
+    pub fn encode_special(&self, text: &str) -> Result<Vec<u32>, Error> {
+        self.encode_as(text, true)
+    }
+
+    fn encode_as(&self, text: &str, parse_special: bool) -> Result<Vec<u32>, Error> {
+        match &self.engine {
+            Engine::Gguf(engine) => engine.encode(text, parse_special, self.pieces.file()),
+            Engine::Json(engine) => engine.encode(text, parse_special, self.pieces.file()),
+        }
+    }
+
+    /// The text of some ids, without control tokens. Bytes that are not UTF-8 become U+FFFD.
+    ///
+    /// # Errors
+    /// [`Error::UnknownId`].
+    pub fn decode(&self, ids: &[u32]) -> Result<String, Error> {
+        self.pieces.decode(ids, Specials::Hidden)
+    }
+
+    /// The text of some ids, with control tokens written out.
+    ///
+    /// # Errors
+    /// [`Error::UnknownId`].
+    pub fn decode_special(&self, ids: &[u32]) -> Result<String, Error> {
+        self.pieces.decode(ids, Specials::Shown)
+    }
+
+    /// A decoder for ids that arrive one by one.
+    #[must_use]
+    pub fn stream(&self, specials: Specials) -> TextStream<'_> {
+        TextStream::new(&self.pieces, specials)
+    }
+
+    /// The bytes a token stands for: not always whole characters. A control token stands for its name.
+    ///
+    /// # Errors
+    /// [`Error::UnknownId`].
+    pub fn token_bytes(&self, id: u32) -> Result<&[u8], Error> {
+        self.pieces.get(id).map(|(bytes, _)| bytes)
+    }
+
+    /// Whether a token steers the model rather than standing for text.
+    ///
+    /// # Errors
+    /// [`Error::UnknownId`].
+    pub fn is_control(&self, id: u32) -> Result<bool, Error> {
+        self.pieces.get(id).map(|(_, kind)| kind == Kind::Control)
+    }
+
+    /// The id of a token by its spelling in the vocabulary, such as `<|im_end|>`.
+    #[must_use]
+    pub fn token_id(&self, token: &str) -> Option<u32> {
+        match &self.engine {
+            Engine::Gguf(engine) => engine.token_id(token),
+            Engine::Json(engine) => engine.token_id(token),
+        }
+    }
+
+    /// Number of ids: one more than the largest. A model's logits may have more rows.
+    #[must_use]
+    pub fn vocab_size(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// The beginning-of-sequence token.
+    #[must_use]
+    pub fn bos(&self) -> Option<u32> {
+        self.bos
+    }
+
+    /// The end-of-sequence token.
+    #[must_use]
+    pub fn eos(&self) -> Option<u32> {
+        self.eos
+    }
+
+    /// Whether the model expects [`Self::bos`] before a text. A chat template writes it itself.
+    #[must_use]
+    pub fn add_bos(&self) -> bool {
+        self.add_bos
+    }
+
+    /// Whether the model expects [`Self::eos`] after a text.
+    #[must_use]
+    pub fn add_eos(&self) -> bool {
+        self.add_eos
+    }
+
+    /// The chat template, if the model has one.
+    #[must_use]
+    pub fn chat_template(&self) -> Option<&ChatTemplate> {
+        self.template.as_ref()
+    }
+}
