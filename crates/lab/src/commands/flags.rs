@@ -4,10 +4,9 @@ use crate::Device;
 use crate::cli::Usage;
 use crate::models::Loaded;
 use anyhow::Context;
-use ridgeline_compute::Executor;
 use ridgeline_model::{Session, SessionOptions};
 use ridgeline_quant::Format;
-use ridgeline_speculative::{Rows, Sampler, Token};
+use ridgeline_speculative::{LanguageModel, Rows, Sampler, Token};
 use ridgeline_text::Tokenizer;
 use std::path::PathBuf;
 
@@ -113,7 +112,7 @@ pub(crate) struct PromptArgs {
     /// Go on after the end-of-text token
     #[arg(long)]
     ignore_eos: bool,
-    /// Do not compile kernels before the clock starts
+    /// Do not run and compile anything before the clock starts
     #[arg(long)]
     pub(crate) no_warmup: bool,
 }
@@ -157,17 +156,23 @@ pub(crate) fn vocabulary_of(loaded: &Loaded) -> Result<&Tokenizer, Usage> {
 /// Passes of up to this many tokens return a row for each: more could be too many for one recording.
 const ROWS: usize = 16;
 
-/// Compiles the kernels of passes of these many tokens, so that no compiler runs under the clock. Nothing is computed.
+/// Runs passes of these many tokens and forgets them, so that no compiler works under the clock: some drivers compile
+/// at a pipeline's first launch. The twins are not compiled, so they are left alone.
 pub(crate) fn warm_up(
     session: &mut Session<Device>,
     options: &SessionOptions,
     passes: &[usize],
 ) -> anyhow::Result<()> {
-    for &tokens in passes {
-        let tokens = vec![0; tokens.min(options.batch).min(options.context).max(1)];
-        let want = if tokens.len() <= ROWS { Rows::All } else { Rows::Last };
-        let kernels = session.record(&tokens, want)?.kernels().to_vec();
-        session.executor().borrow_mut().prepare(&kernels)?;
+    if session.executor().borrow_mut().gpu().is_none() {
+        return Ok(());
     }
+    for &tokens in passes {
+        let tokens = vec![0; tokens.min(options.batch).min(options.context)];
+        let want = if tokens.len() <= ROWS { Rows::All } else { Rows::Last };
+        session.truncate(0);
+        session.extend_greedy(&tokens, want)?;
+    }
+    session.truncate(0);
+    session.take_times();
     Ok(())
 }

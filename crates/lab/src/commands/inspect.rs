@@ -28,7 +28,8 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let loaded = if args.load { Some(Occupied::measure(&checkpoint, globals)?) } else { None };
     let totals = Totals::of(&checkpoint);
     if globals.json {
-        let metadata: Map<_, _> = checkpoint.metadata().iter().map(|(k, v)| (k.to_owned(), to_json(v))).collect();
+        let metadata: Map<_, _> =
+            checkpoint.metadata().iter().map(|(k, v)| (k.to_owned(), to_json(v))).collect();
         let tensors = checkpoint.tensors().map(|it| {
             json!({ "name": it.name, "shape": it.shape, "format": it.format.spec().name, "bytes": it.bytes })
         });
@@ -91,9 +92,7 @@ impl Totals {
     }
 
     fn formats_json(&self) -> Json {
-        let of = |&(format, tensors, weights, bytes): &(Format, u64, u64, u64)| {
-            json!({ "format": format.spec().name, "tensors": tensors, "weights": weights, "bytes": bytes })
-        };
+        let of = |&(format, tensors, weights, bytes): &(Format, u64, u64, u64)| json!({ "format": format.spec().name, "tensors": tensors, "weights": weights, "bytes": bytes });
         self.formats.iter().map(of).collect()
     }
 

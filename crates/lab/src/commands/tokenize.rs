@@ -34,7 +34,9 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
 
 fn text(args: &Args) -> anyhow::Result<String> {
     let (bytes, name) = match &args.file {
-        Some(path) => (std::fs::read(path).with_context(|| path.display().to_string())?, path.display().to_string()),
+        Some(path) => {
+            (std::fs::read(path).with_context(|| path.display().to_string())?, path.display().to_string())
+        }
         None => {
             let mut bytes = Vec::new();
             std::io::stdin().lock().read_to_end(&mut bytes).context("stdin")?;

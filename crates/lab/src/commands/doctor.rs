@@ -1,0 +1,182 @@
+//! `ridgeline doctor`: what this machine offers, what is wrong with it, and the remedy.
+
+use crate::cli::{Globals, NO_DEVICE};
+use crate::install::Remedy;
+use crate::{Device, models, output};
+use anyhow::ensure;
+use ridgeline_compute::{Executor, Kernel, Recording, Role};
+use ridgeline_gpu::{AdapterInfo, DeviceKind, Gpu, Policy, adapters};
+use ridgeline_kernels::copy;
+use serde::Serialize;
+use std::fmt::Write;
+use std::process::ExitCode;
+
+/// Show what this machine offers, what is wrong, and what helps
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+/// Words that the probe copies.
+const WORDS: u32 = 1 << 20;
+
+/// What device timestamps are worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Timestamps {
+    /// They say something that can be true.
+    Plausible,
+    /// They are offered and wrong: the host's clock is used instead.
+    Implausible,
+    /// They are not offered: the host's clock is used instead.
+    Absent,
+}
+
+/// Everything found.
+#[derive(Debug, Serialize)]
+struct Findings {
+    version: &'static str,
+    adapters: Vec<AdapterInfo>,
+    chosen: Option<String>,
+    timestamps: Option<Timestamps>,
+    models_folder: String,
+    models: Vec<String>,
+    problems: Vec<String>,
+    remedy: Option<String>,
+}
+
+pub(crate) fn run(_args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
+    let findings = look(globals);
+    if globals.json {
+        output::json(&findings)?;
+    } else {
+        output::text(&findings.text())?;
+    }
+    Ok(if findings.chosen.is_some() { ExitCode::SUCCESS } else { ExitCode::from(NO_DEVICE) })
+}
+
+/// Looks at everything; what goes wrong is a finding and no error. Nothing is installed.
+fn look(globals: &Globals) -> Findings {
+    let adapters = adapters();
+    let mut problems = Vec::new();
+    let (mut chosen, mut timestamps) = (None, None);
+    match Device::open(globals.device.as_deref()) {
+        Ok(Device::Cpu(_)) => chosen = Some("cpu".to_owned()),
+        Ok(Device::Gpu(mut gpu)) => match check(&mut gpu) {
+            Ok(found) => (chosen, timestamps) = (Some(gpu.info().name.clone()), Some(found)),
+            Err(error) => problems.push(format!("{}: {error:#}", gpu.info().name)),
+        },
+        Err(error) => problems.push(error.to_string()),
+    }
+    let used = adapters.iter().find(|it| Some(&it.name) == chosen.as_ref());
+    if used.is_some_and(|it| it.kind == DeviceKind::Software) {
+        problems
+            .push("only a software adapter: results are right, but they say nothing about a GPU".to_owned());
+    }
+    if timestamps == Some(Timestamps::Implausible) {
+        problems.push(
+            "the device's timestamps are implausible: kernels are timed by the host's clock".to_owned(),
+        );
+    }
+    let names: Vec<_> = models::names().into_iter().map(|(name, _)| name).collect();
+    let folder = models::root().join("models");
+    if names.is_empty() {
+        problems.push(format!("no models in {}; set {} to the checkout", folder.display(), models::ROOT_ENV));
+    }
+    Findings {
+        version: env!("CARGO_PKG_VERSION"),
+        remedy: adapters.is_empty().then(|| Remedy::here().text()),
+        adapters,
+        chosen,
+        timestamps,
+        models_folder: folder.display().to_string(),
+        models: names,
+        problems,
+    }
+}
+
+/// Runs one kernel on the device: it must give the right answer, and may give a time.
+fn check(gpu: &mut Gpu) -> anyhow::Result<Timestamps> {
+    let bytes = 4 * u64::from(WORDS);
+    let from = gpu.alloc(bytes, Role::Activation, "doctor from")?;
+    let to = gpu.alloc(bytes, Role::Activation, "doctor to")?;
+    let words: Vec<u32> = (0..WORDS).map(|i| i.wrapping_mul(2_654_435_761)).collect();
+    gpu.write(from.all(), bytemuck::cast_slice(&words))?;
+    let kernel = copy::Copy::all(gpu.caps()).pop().ok_or_else(|| anyhow::anyhow!("no copy kernel fits"))?;
+    let mut recording = Recording::new();
+    recording.run(
+        kernel,
+        copy::Params { n: WORDS, rounds: 1 },
+        copy::Args { from_words: from.all(), to: to.all() },
+    );
+    recording.read_back(to.all());
+    let before = gpu.policy();
+    gpu.set_policy(Policy { profile: true, ..before });
+    let outcome = gpu.run(&recording);
+    gpu.set_policy(before);
+    let outcome = outcome?;
+    let copied = outcome.reads.first().map(Vec::as_slice);
+    ensure!(copied == Some(bytemuck::cast_slice(&words)), "a copy on the device gives other bytes back");
+    Ok(match (gpu.info().features.timestamps, outcome.timing.step_ns) {
+        (false, _) => Timestamps::Absent,
+        (true, Some(_)) => Timestamps::Plausible,
+        (true, None) => Timestamps::Implausible,
+    })
+}
+
+impl Findings {
+    fn text(&self) -> String {
+        let mut text = format!("ridgeline {}\n\nadapters\n", self.version);
+        for adapter in &self.adapters {
+            text += &adapter_text(adapter, self.chosen.as_ref() == Some(&adapter.name));
+        }
+        if self.adapters.is_empty() {
+            text += "  none\n";
+        }
+        if let Some(timestamps) = self.timestamps {
+            let word = format!("{timestamps:?}").to_lowercase();
+            let _ = writeln!(text, "\ntimestamps\n  {word}");
+        }
+        let names = if self.models.is_empty() { "none".to_owned() } else { self.models.join(", ") };
+        let _ = writeln!(text, "\nmodels in {}\n  {names}", self.models_folder);
+        text += "\nproblems\n";
+        for problem in &self.problems {
+            let _ = writeln!(text, "  {problem}");
+        }
+        if self.problems.is_empty() {
+            text += "  none\n";
+        }
+        if let Some(remedy) = &self.remedy {
+            let _ = writeln!(text, "\nremedy\n  {remedy}");
+        }
+        text
+    }
+}
+
+fn adapter_text(adapter: &AdapterInfo, chosen: bool) -> String {
+    let (f, l) = (&adapter.features, &adapter.limits);
+    let offered = [
+        ("f16", f.f16),
+        ("i16", f.i16),
+        ("subgroup", f.subgroup),
+        ("immediates", f.immediates),
+        ("timestamps", f.timestamps),
+        ("timestamps inside passes", f.timestamps_inside_passes),
+        ("pipeline cache", f.pipeline_cache),
+        ("cooperative matrix", f.cooperative_matrix),
+    ];
+    let offered: Vec<_> = offered.iter().filter(|it| it.1).map(|it| it.0).collect();
+    let mark = if chosen { '*' } else { ' ' };
+    let driver = format!("{} {}", adapter.driver, adapter.driver_info);
+    let mut text =
+        format!("{mark} {} ({}, {:?}; {})\n", adapter.name, adapter.backend, adapter.kind, driver.trim());
+    let (low, high) = adapter.subgroup;
+    let _ = writeln!(text, "    features  {}", offered.join(", "));
+    let _ = writeln!(text, "    subgroup  {low} to {high} lanes");
+    let (buffer, binding) = (output::bytes(l.max_buffer), output::bytes(l.max_binding));
+    let workgroup = output::bytes(l.max_workgroup_memory.into());
+    let _ = writeln!(
+        text,
+        "    limits    buffer {buffer}, binding {binding}, workgroup {workgroup}, {} bindings, {} bytes of immediates",
+        l.max_slots, l.max_immediates
+    );
+    text
+}

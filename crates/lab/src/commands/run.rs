@@ -1,0 +1,82 @@
+//! `ridgeline run`: continues a text.
+
+use super::flags::{PromptArgs, SamplingArgs, SessionArgs, vocabulary_of, warm_up};
+use super::printer::{Printer, Timings, finish_name, ms, rate};
+use crate::cli::Globals;
+use crate::{install, models, output};
+use ridgeline_model::Session;
+use ridgeline_quant::Format;
+use ridgeline_speculative::generate;
+use std::cell::RefCell;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Instant;
+
+/// Continue a text
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// GGUF file, safetensors folder, or a name under models/
+    #[arg(short, long)]
+    model: String,
+    /// Convert the matrices to this number format first
+    #[arg(long, value_name = "TYPE")]
+    format: Option<Format>,
+    #[command(flatten)]
+    prompt: PromptArgs,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    #[command(flatten)]
+    session: SessionArgs,
+}
+
+pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
+    let sampler = args.sampling.sampler()?;
+    let mut device = install::open(globals)?;
+    let begun = Instant::now();
+    let loaded = models::load(&mut device, &args.model, args.format)?;
+    let load = begun.elapsed();
+    let tokenizer = vocabulary_of(&loaded)?;
+    let begun = Instant::now();
+    let prompt = args.prompt.tokens(tokenizer)?;
+    let tokenize = begun.elapsed();
+
+    let n = args.prompt.n_predict;
+    let options = args.session.options(prompt.len() + n)?;
+    let mut session = Session::new(loaded.model.clone(), Rc::new(RefCell::new(device)), options)?;
+    if !args.prompt.no_warmup {
+        warm_up(&mut session, &options, &[prompt.len(), 1])?;
+    }
+    let mut printer = Printer::start(tokenizer, !globals.json);
+    let stop = args.prompt.stop(tokenizer);
+    let output = generate(&mut session, &sampler, &prompt, n, &stop, &mut |token| printer.push(token))?;
+    let printed = printer.finish()?;
+    let count = output.tokens.len();
+    let times = Timings::of(&printed, prompt.len(), count).after(load, tokenize).with(session.take_times());
+    if globals.json {
+        output::json(&serde_json::json!({
+            "text": printed.text, "tokens": output.tokens, "prompt_tokens": prompt,
+            "finish": finish_name(output.finish), "model": serde_json::to_value(&loaded.id)?,
+            "seed": sampler.seed, "timings": serde_json::to_value(times)?,
+        }))?;
+    } else {
+        summary(&times, prompt.len(), count);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The times as llama.cpp prints them, on stderr.
+fn summary(times: &Timings, prompt: usize, predicted: usize) {
+    output::note(&format!("\n       load time = {:>12}", ms(times.load_ns)));
+    let rate_of_prompt = rate(times.prompt_per_second);
+    output::note(&format!(
+        "prompt eval time = {:>12} / {prompt:5} tokens ({rate_of_prompt})",
+        ms(times.prompt_ns)
+    ));
+    let (later, rate_of_eval) = (predicted.saturating_sub(1), rate(times.predicted_per_second));
+    output::note(&format!(
+        "       eval time = {:>12} / {later:5} tokens ({rate_of_eval})",
+        ms(times.predicted_ns)
+    ));
+    let total = times.tokenize_ns + times.prompt_ns + times.predicted_ns;
+    output::note(&format!("      total time = {:>12} / {:5} tokens", ms(total), prompt + predicted));
+}

@@ -1,0 +1,245 @@
+//! `ridgeline speculate`: continues a text with a draft model's help, and accounts for every drafted token.
+
+use super::flags::{PromptArgs, SamplingArgs, SessionArgs, vocabulary_of, warm_up};
+use super::printer::{Printed, Printer, Timings, finish_name, ms, nanos};
+use crate::cli::{Globals, Usage};
+use crate::models::Loaded;
+use crate::{Device, install, models, output};
+use ridgeline_model::{Session, SessionOptions, Shared};
+use ridgeline_speculative::{
+    DraftOptions, Generation, ModelProposer, Sampler, Speculation, Speculator, Stats, Token, generate,
+};
+use ridgeline_text::Tokenizer;
+use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Instant;
+
+/// Continue a text with a draft model's help; the output is that of the target alone
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The target: GGUF file, safetensors folder, or a name under models/
+    #[arg(short, long)]
+    model: String,
+    /// The draft model (-md), with the same vocabulary
+    #[arg(long, value_name = "MODEL")]
+    model_draft: String,
+    /// Most tokens per draft
+    #[arg(long, visible_aliases = ["draft-max", "draft"], default_value_t = DraftOptions::default().n_max)]
+    spec_draft_n_max: usize,
+    /// Fewest tokens per draft
+    #[arg(long, visible_alias = "draft-min", default_value_t = DraftOptions::default().n_min)]
+    spec_draft_n_min: usize,
+    /// Stop drafting below this probability
+    #[arg(long, visible_alias = "draft-p-min", default_value_t = DraftOptions::default().p_min)]
+    spec_draft_p_min: f64,
+    /// Also let the target continue alone, and compare
+    #[arg(long)]
+    baseline: bool,
+    #[command(flatten)]
+    prompt: PromptArgs,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    #[command(flatten)]
+    session: SessionArgs,
+}
+
+pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
+    let sampler = args.sampling.sampler()?;
+    let mut device = install::open(globals)?;
+    let target = models::load(&mut device, &args.model, None)?;
+    let draft = models::load(&mut device, &args.model_draft, None)?;
+    let tokenizer = vocabulary_of(&target)?;
+    same_vocabulary(tokenizer, &draft)?;
+    let prompt = args.prompt.tokens(tokenizer)?;
+    let options = args.session.options(prompt.len() + args.prompt.n_predict)?;
+    let draft_options = DraftOptions {
+        n_max: args.spec_draft_n_max,
+        n_min: args.spec_draft_n_min,
+        p_min: args.spec_draft_p_min,
+    };
+    let device = Rc::new(RefCell::new(device));
+    let job = Job { args: &args, sampler, options, prompt, stop: args.prompt.stop(tokenizer) };
+    // A round verifies the draft and one token more; a draft model catches up by one or two tokens.
+    let passes: Vec<usize> = (1..=draft_options.n_max + 1).collect();
+    let mut session = job.session(&target, &device, &passes)?;
+    let baseline = if args.baseline { Some(job.alone(&mut session, tokenizer)?) } else { None };
+    let proposer = ModelProposer::new(job.session(&draft, &device, &[1, 2])?, sampler, draft_options);
+    let mut speculator = Speculator::new(session, proposer.map_err(usage)?, sampler).map_err(usage)?;
+
+    let mut printer = Printer::start(tokenizer, !globals.json);
+    let clock = Instant::now();
+    let Speculation { generation, stats } = speculator.generate(
+        &job.prompt,
+        args.prompt.n_predict,
+        &job.stop,
+        &mut |token| printer.push(token),
+        &mut || nanos(clock.elapsed()),
+    )?;
+    let printed = printer.finish()?;
+    let report = Report { generation, stats, printed, baseline, n_max: draft_options.n_max };
+    if globals.json {
+        output::json(&report.json(&job.prompt, &target, &draft)?)?;
+    } else {
+        report.print();
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What both ways of continuing share.
+struct Job<'a> {
+    args: &'a Args,
+    sampler: Sampler,
+    options: SessionOptions,
+    prompt: Vec<Token>,
+    stop: Vec<Token>,
+}
+
+impl Job<'_> {
+    /// A session with its kernels compiled for the prompt and for `passes`.
+    fn session(
+        &self,
+        loaded: &Loaded,
+        device: &Shared<Device>,
+        passes: &[usize],
+    ) -> anyhow::Result<Session<Device>> {
+        let mut session = Session::new(loaded.model.clone(), device.clone(), self.options)?;
+        if !self.args.prompt.no_warmup {
+            let prompt = self.prompt.len();
+            // Speculation leaves the prompt's last token to the first round.
+            warm_up(&mut session, &self.options, &[prompt, prompt.saturating_sub(1)])?;
+            warm_up(&mut session, &self.options, passes)?;
+        }
+        Ok(session)
+    }
+
+    /// The target alone.
+    fn alone(&self, session: &mut Session<Device>, tokenizer: &Tokenizer) -> anyhow::Result<Baseline> {
+        let mut printer = Printer::start(tokenizer, false);
+        let n = self.args.prompt.n_predict;
+        let output =
+            generate(session, &self.sampler, &self.prompt, n, &self.stop, &mut |token| printer.push(token))?;
+        let times = Timings::of(&printer.finish()?, self.prompt.len(), output.tokens.len());
+        Ok(Baseline { tokens: output.tokens, times: times.with(session.take_times()) })
+    }
+}
+
+/// The target alone, for comparison.
+struct Baseline {
+    tokens: Vec<Token>,
+    times: Timings,
+}
+
+/// A finished speculation.
+struct Report {
+    generation: Generation,
+    stats: Stats,
+    printed: Printed,
+    baseline: Option<Baseline>,
+    n_max: usize,
+}
+
+impl Report {
+    /// Time per token after the prompt, in nanoseconds.
+    fn ns_per_token(&self) -> Option<f64> {
+        let generated = self.stats.generated;
+        (generated > 0).then(|| self.stats.decode_ns() as f64 / generated as f64)
+    }
+
+    /// Time per token of the target alone, in nanoseconds.
+    fn alone_ns(&self) -> Option<f64> {
+        self.baseline.as_ref().and_then(|it| it.times.tpot_ns)
+    }
+
+    /// How many times faster than the target alone, after the prompt.
+    fn speedup(&self) -> Option<f64> {
+        Some(self.alone_ns()? / self.ns_per_token()?)
+    }
+
+    /// Acceptance at each draft position: of all drafts that long, and of those accepted so far.
+    fn rates(&self) -> Vec<(Option<f64>, Option<f64>)> {
+        let positions = 0..self.stats.drafted_at.len();
+        positions.map(|i| (self.stats.rate_at(i), self.stats.conditional_rate_at(i))).collect()
+    }
+
+    fn json(&self, prompt: &[Token], target: &Loaded, draft: &Loaded) -> anyhow::Result<Value> {
+        let stats = &self.stats;
+        let (rates, conditional): (Vec<_>, Vec<_>) = self.rates().into_iter().unzip();
+        let alone = self.alone_ns();
+        let relative = |ns: Option<f64>| Some(ns? / alone?);
+        let baseline = match &self.baseline {
+            None => Value::Null,
+            Some(it) => json!({
+                "timings": serde_json::to_value(it.times)?, "tokens": it.tokens,
+                "same_tokens": it.tokens == self.generation.tokens,
+            }),
+        };
+        Ok(json!({
+            "text": self.printed.text, "tokens": self.generation.tokens, "prompt_tokens": prompt,
+            "finish": finish_name(self.generation.finish),
+            "model": serde_json::to_value(&target.id)?, "model_draft": serde_json::to_value(&draft.id)?,
+            "stats": serde_json::to_value(stats)?,
+            "acceptance_rate": stats.acceptance_rate(), "acceptance_at": rates,
+            "conditional_acceptance_at": conditional, "tau": stats.tau(),
+            "block_efficiency": stats.block_efficiency(self.n_max),
+            "draft_ns_per_token": stats.draft_ns_per_token(), "verify_ns_per_round": stats.verify_ns_per_round(),
+            "decode_ns_per_token": self.ns_per_token(),
+            "c": relative(stats.draft_ns_per_token()), "v": relative(stats.verify_ns_per_round()),
+            "speedup": self.speedup(), "baseline": baseline,
+        }))
+    }
+
+    /// The account, on stderr: stdout has the text.
+    fn print(&self) {
+        let stats = &self.stats;
+        let percent =
+            |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), |it| format!("{:.1} %", 100.0 * it));
+        let (n, rounds) = (stats.generated, stats.rounds);
+        output::note(&format!("\n       generated = {n} tokens in {rounds} rounds"));
+        let alpha = percent(stats.acceptance_rate());
+        output::note(&format!(
+            "        accepted = {} of {} drafted ({alpha})",
+            stats.accepted, stats.drafted
+        ));
+        for (i, (rate, conditional)) in self.rates().into_iter().enumerate() {
+            let (rate, conditional) = (percent(rate), percent(conditional));
+            output::note(&format!("     position {:>2} = {rate} (where reached: {conditional})", i + 1));
+        }
+        let tau = stats.tau().map_or_else(|| "-".to_owned(), |it| format!("{it:.3}"));
+        output::note(&format!("             tau = {tau} tokens per round = 1 + accepted / rounds"));
+        output::note(&format!(
+            "          prompt = {} + {} drafting",
+            ms(stats.prefill_ns),
+            ms(stats.draft_prefill_ns)
+        ));
+        output::note(&format!("        drafting = {}", ms(stats.draft_ns)));
+        output::note(&format!("       verifying = {}", ms(stats.verify_ns)));
+        output::note(&format!("        sampling = {}", ms(stats.sample_ns)));
+        let per_second =
+            |ns: Option<f64>| ns.map_or_else(|| "-".to_owned(), |it| format!("{:.2} t/s", 1e9 / it));
+        output::note(&format!("      generation = {}", per_second(self.ns_per_token())));
+        if let (Some(baseline), Some(speedup)) = (&self.baseline, self.speedup()) {
+            let same = if baseline.tokens == self.generation.tokens { "the same" } else { "other" };
+            let alone = per_second(self.alone_ns());
+            output::note(&format!("    target alone = {alone}, {same} tokens: speedup {speedup:.3}"));
+        }
+    }
+}
+
+/// A setting out of range, or two models that do not go together.
+fn usage(error: ridgeline_speculative::Error) -> Usage {
+    Usage(error.to_string())
+}
+
+/// Refuses a draft model whose ids mean other texts.
+fn same_vocabulary(target: &Tokenizer, draft: &Loaded) -> anyhow::Result<()> {
+    let other = vocabulary_of(draft)?;
+    for id in 0..u32::try_from(target.vocab_size().min(other.vocab_size()))? {
+        if target.token_bytes(id).ok() != other.token_bytes(id).ok() {
+            let name = &draft.id.name;
+            return Err(Usage(format!("token {id} of {name} is another text than the target's")).into());
+        }
+    }
+    Ok(())
+}
