@@ -1,9 +1,13 @@
-//! What experiments share while they run: the device, its measured ceilings, the seed.
+//! What experiments share while they run: the device, its measured ceilings, loaded models, the seed.
 
-use crate::Device;
-use ridgeline_model::Shared;
+use crate::models::{self, Loaded};
+use crate::{Device, Error};
+use ridgeline_compute::Executor;
+use ridgeline_model::{Session, SessionOptions, Shared};
+use ridgeline_quant::Format;
 use ridgeline_roofline::Machine;
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// The laboratory: one per process.
@@ -15,12 +19,56 @@ pub struct Lab {
     pub machine: Option<Machine>,
     /// Seed of everything random.
     pub seed: u64,
+    models: HashMap<(String, Option<Format>), Rc<Loaded>>,
 }
 
 impl Lab {
     /// A laboratory around an open device.
     #[must_use]
     pub fn new(device: Device, machine: Option<Machine>, seed: u64) -> Self {
-        Self { device: Rc::new(RefCell::new(device)), machine, seed }
+        Self { device: Rc::new(RefCell::new(device)), machine, seed, models: HashMap::new() }
+    }
+
+    /// The model of a name in a number format, loaded once.
+    ///
+    /// # Errors
+    /// An unknown name or format, a broken file, a device too small.
+    pub fn load(&mut self, name: &str, format: Option<Format>) -> Result<Rc<Loaded>, Error> {
+        let key = (name.to_owned(), format);
+        if let Some(loaded) = self.models.get(&key) {
+            return Ok(loaded.clone());
+        }
+        let loaded = Rc::new(models::load(&mut self.device.borrow_mut(), name, format)?);
+        self.models.insert(key, loaded.clone());
+        Ok(loaded)
+    }
+
+    /// An empty sequence of a loaded model on the laboratory's device.
+    ///
+    /// # Errors
+    /// A cache format that does not fit, or a device too small.
+    pub fn session(&self, loaded: &Loaded, options: SessionOptions) -> Result<Session<Device>, Error> {
+        Ok(Session::new(loaded.model.clone(), self.device.clone(), options)?)
+    }
+
+    /// Name of the device's graphics interface and adapter, for tables.
+    #[must_use]
+    pub fn names(&self) -> (String, String) {
+        match self.device.borrow_mut().gpu() {
+            Some(gpu) => (gpu.info().backend.clone(), gpu.info().name.clone()),
+            None => ("cpu".to_owned(), "CPU twins".to_owned()),
+        }
+    }
+
+    /// Whether times measured here mean anything: the CPU twins are an oracle, not an engine.
+    #[must_use]
+    pub fn measures(&self) -> bool {
+        self.device.borrow_mut().gpu().is_some()
+    }
+
+    /// Largest storage binding of the device in bytes.
+    #[must_use]
+    pub fn max_binding(&self) -> u64 {
+        self.device.borrow().caps().max_binding
     }
 }

@@ -4,11 +4,19 @@
 pub mod cli;
 mod commands;
 pub mod device;
+pub mod error;
+pub mod experiments;
 pub mod install;
 pub mod lab;
+pub mod measure;
 pub mod models;
 pub mod output;
+pub mod pass;
+pub mod probe;
+pub mod provenance;
+pub mod runner;
 pub mod vocabulary;
 
 pub use device::Device;
+pub use error::Error;
 pub use lab::Lab;

@@ -33,6 +33,12 @@ impl Model {
         Ok(Self { config, embed, norm, head, decoder, report })
     }
 
+    /// Number format of the head, which stands for the model's in tables.
+    #[must_use]
+    pub fn format(&self) -> ridgeline_quant::Format {
+        self.head.as_ref().unwrap_or(&self.embed).format
+    }
+
     /// Parameters and bytes.
     #[must_use]
     pub const fn report(&self) -> LoadReport {

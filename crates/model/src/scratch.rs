@@ -49,6 +49,12 @@ pub(crate) struct Scratch {
     pub(crate) rows: usize,
 }
 
+/// Bytes of the buffers that a pass over `tokens` tokens with `rows` rows of logits touches, fused attention.
+pub(crate) fn touched(config: &Config, tokens: usize, rows: usize) -> u64 {
+    let per_token = 3 * config.hidden + 2 * config.q_width() + 2 * config.kv_width() + 3 * config.ffn + 1;
+    4 * (tokens * per_token + rows * (config.vocab + 1)) as u64
+}
+
 /// Logits are kept under this size, so that prompts ask for them in pieces.
 const LOGITS_BYTES: usize = 32 << 20;
 

@@ -102,6 +102,31 @@ impl<E: Executor> Session<E> {
         &self.cache
     }
 
+    /// Counts `len` positions as filled, whatever the cache holds there: what follows takes as long as after real
+    /// tokens, and its text means nothing. For timing random weights at depth.
+    ///
+    /// # Errors
+    /// [`Error::ContextFull`] beyond the cache.
+    pub fn assume(&mut self, len: usize) -> Result<(), Error> {
+        if len > self.cache.capacity {
+            return Err(Error::ContextFull { wanted: len, capacity: self.cache.capacity });
+        }
+        self.len = len;
+        Ok(())
+    }
+
+    /// Bytes of the activation buffers that a pass over `tokens` tokens with `rows` rows of logits touches.
+    #[must_use]
+    pub fn activation_bytes(&self, tokens: usize, rows: usize) -> u64 {
+        crate::scratch::touched(&self.model.config, tokens, rows)
+    }
+
+    /// Most tokens per recording.
+    #[must_use]
+    pub const fn batch(&self) -> usize {
+        self.scratch.tokens
+    }
+
     /// Where the time went since the last call of this.
     pub const fn take_times(&mut self) -> RunTimes {
         let times = self.times;

@@ -2,6 +2,7 @@
 //! `fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode>`, and one word in the list below.
 
 mod flags;
+mod printer;
 
 use crate::cli::Globals;
 use std::process::ExitCode;
@@ -30,10 +31,19 @@ macro_rules! commands {
 }
 
 commands! {
+    bench,
+    run,
+    speculate,
     logits,
     inspect,
     tokenize,
     synth,
     quantize,
     shaders,
+    doctor,
+    bench_all,
+    run_cells,
+    report,
+    compare,
+    merge,
 }

@@ -1,0 +1,204 @@
+//! `ridgeline bench`: prompt and generation speed, as llama-bench measures it, with intervals and ceilings.
+
+use crate::cli::{Globals, Usage};
+use crate::experiments::{Measured, described};
+use crate::lab::Lab;
+use crate::pass::{Bench, Test};
+use crate::probe::{self, Quantity};
+use crate::{install, output, provenance};
+use anyhow::Context;
+use ridgeline_experiment::bench_table::{BenchRow, Output, export};
+use ridgeline_experiment::matrix::Budget;
+use ridgeline_experiment::record::utc;
+use ridgeline_model::{AttentionPath, SessionOptions, Switches};
+use ridgeline_quant::Format;
+use ridgeline_roofline::Machine;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Measure prompt and generation speed, as llama-bench does, against the device's own ceilings
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// GGUF file, safetensors folder, or a name under models/; several with commas or by repetition
+    #[arg(short, long, value_delimiter = ',', default_value = "tiny-target")]
+    model: Vec<String>,
+    /// Prompt lengths: numbers, ranges a-b, a-b+step or a-b*factor, with commas; 0 is none
+    #[arg(short = 'p', long, default_value = "512")]
+    n_prompt: String,
+    /// Numbers of tokens to generate, written likewise
+    #[arg(short, long, default_value = "128")]
+    n_gen: String,
+    /// Prompt and generation together (-pg), as in 512,128
+    #[arg(long = "pg", value_name = "PP,TG")]
+    pg: Vec<String>,
+    /// Tokens in the cache before each test, written as -p
+    #[arg(short = 'd', long, default_value = "0")]
+    n_depth: String,
+    /// Timed repetitions
+    #[arg(short, long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    repetitions: u32,
+    /// Most tokens per pass
+    #[arg(short, long, visible_alias = "ubatch-size", default_value_t = 512)]
+    batch_size: usize,
+    /// Number format of keys and values (-ctk)
+    #[arg(long, value_name = "TYPE")]
+    cache_type_k: Option<Format>,
+    /// Whether attention is one fused kernel (-fa)
+    #[arg(long = "fa", alias = "flash-attn", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=1))]
+    flash_attn: u8,
+    /// Output: md, csv, json, jsonl or sql
+    #[arg(short, long, default_value = "md")]
+    output: String,
+    /// Skip the repetition that is not timed
+    #[arg(long)]
+    no_warmup: bool,
+    /// Do not measure the device's ceilings first; leaves out % of bandwidth, % of roof and bound
+    #[arg(long)]
+    no_probe: bool,
+    /// Seed of the random tokens
+    #[arg(short, long, default_value_t = 0)]
+    seed: u64,
+}
+
+pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
+    let output = if globals.json { Output::Json } else { format_of(&args.output)? };
+    let tests = args.tests()?;
+    let depths = numbers(&args.n_depth)?;
+    let mut device = install::open(globals)?;
+    let build = provenance::build();
+    let cpu = provenance::machine_id(&mut device).cpu;
+    let mut lab = Lab::new(device, None, args.seed);
+    let ceilings = if args.no_probe || !lab.measures() { None } else { Some(ceilings(&lab)?) };
+    let mut rows = Vec::new();
+    for name in &args.model {
+        for &depth in &depths {
+            for &test in &tests {
+                output::note(&format!("{name}: pp{} tg{} at depth {depth}", test.prompt, test.generate));
+                let mut row = args.measure(&mut lab, name, test, depth, ceilings.as_ref())?;
+                row.build_commit = build.git_rev.clone().unwrap_or_else(|| "unknown".to_owned());
+                row.cpu_info.clone_from(&cpu);
+                rows.push(row);
+            }
+        }
+    }
+    output::text(&export(&rows, output)?).context("standard output")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn ceilings(lab: &Lab) -> anyhow::Result<Machine> {
+    output::note("measuring this device's ceilings first (--no-probe skips it)");
+    let mut pieces = Vec::new();
+    for quantity in Quantity::ALL.into_iter().filter(|&q| q != Quantity::Matvec) {
+        pieces.push(probe::measure(&mut lab.device.borrow_mut(), quantity, &probe::budget(true))?.piece);
+    }
+    let (_, adapter) = lab.names();
+    probe::machine(&adapter, &pieces).context("the probe left out a ceiling")
+}
+
+impl Args {
+    /// llama-bench's order: every prompt, every generation, then the pairs.
+    fn tests(&self) -> anyhow::Result<Vec<Test>> {
+        let prompts = numbers(&self.n_prompt)?.into_iter().map(|prompt| Test { prompt, generate: 0 });
+        let generations = numbers(&self.n_gen)?.into_iter().map(|generate| Test { prompt: 0, generate });
+        let mut tests: Vec<Test> = prompts.chain(generations).collect();
+        for pair in &self.pg {
+            let two = pair.split_once(',').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+            let (prompt, generate) =
+                two.ok_or_else(|| Usage(format!("-pg {pair:?}: write it as 512,128")))?;
+            tests.push(Test { prompt, generate });
+        }
+        tests.retain(|test| test.prompt + test.generate > 0);
+        if tests.is_empty() {
+            Err(Usage("nothing to measure: -p and -n are 0".to_owned()).into())
+        } else {
+            Ok(tests)
+        }
+    }
+
+    fn measure(
+        &self,
+        lab: &mut Lab,
+        name: &str,
+        test: Test,
+        depth: usize,
+        ceilings: Option<&Machine>,
+    ) -> anyhow::Result<BenchRow> {
+        let loaded = lab.load(name, None)?;
+        let attention = if self.flash_attn == 1 { AttentionPath::Fused } else { AttentionPath::Unfused };
+        let cache = self.cache_type_k.unwrap_or(Format::HALF);
+        let batch = self.batch_size.max(1);
+        let options =
+            SessionOptions { batch, cache, switches: Switches { attention }, ..SessionOptions::default() };
+        let (n, warmup) = (self.repetitions, u32::from(!self.no_warmup));
+        let budget = Budget { warmup, min_reps: n, max_reps: n, budget_s: f64::INFINITY };
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let pass =
+            Bench::new(lab, &loaded, depth, test.prompt + test.generate, options)?.test(test, &budget)?;
+        pass.check(ceilings)?;
+        let (backend, adapter) = lab.names();
+        let row = Measured { pass, test, backend, adapter, cache: cache.spec().name.to_owned(), batch };
+        let format = loaded.model.format().spec().name;
+        let mut bench = described(&loaded.id.name, format, &row, ceilings);
+        bench.flash_attn = self.flash_attn == 1;
+        bench.n_depth = depth as u64;
+        bench.test_time = utc(started);
+        Ok(bench)
+    }
+}
+
+fn format_of(text: &str) -> Result<Output, Usage> {
+    match text {
+        "md" => Ok(Output::Md),
+        "csv" => Ok(Output::Csv),
+        "json" => Ok(Output::Json),
+        "jsonl" => Ok(Output::Jsonl),
+        "sql" => Ok(Output::Sql),
+        _ => Err(Usage(format!("-o {text:?}: choose md, csv, json, jsonl or sql"))),
+    }
+}
+
+/// Numbers as llama-bench reads them: `512`, `0,256`, `1-4`, `128-512+128`, `1-16*2`.
+fn numbers(text: &str) -> Result<Vec<usize>, Usage> {
+    let bad = || Usage(format!("{text:?}: write numbers as 512, 0,256, 1-4, 128-512+128 or 1-16*2"));
+    let number = |part: &str| part.parse::<usize>().map_err(|_| bad());
+    let mut all = Vec::new();
+    for part in text.split(',') {
+        let Some((first, rest)) = part.split_once('-') else {
+            all.push(number(part)?);
+            continue;
+        };
+        let (last, step, factor) = match (rest.split_once('+'), rest.split_once('*')) {
+            (Some((last, step)), _) => (last, number(step)?, 1),
+            (None, Some((last, factor))) => (last, 0, number(factor)?),
+            (None, None) => (rest, 1, 1),
+        };
+        let (mut n, last) = (number(first)?, number(last)?);
+        while n <= last {
+            all.push(n);
+            let next = (n * factor).saturating_add(step);
+            if next <= n {
+                return Err(bad());
+            }
+            n = next;
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::numbers;
+
+    #[test]
+    fn numbers_are_written_as_for_llama_bench() {
+        let parse = |text| numbers(text).ok();
+        assert_eq!(parse("512"), Some(vec![512]));
+        assert_eq!(parse("0,256"), Some(vec![0, 256]));
+        assert_eq!(parse("1-4"), Some(vec![1, 2, 3, 4]));
+        assert_eq!(parse("128-512+128"), Some(vec![128, 256, 384, 512]));
+        assert_eq!(parse("1-16*2,5"), Some(vec![1, 2, 4, 8, 16, 5]));
+        for wrong in ["", "x", "1-", "1-4*1", "1-4+0", "0-4*2", "-3"] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+}

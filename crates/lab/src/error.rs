@@ -1,0 +1,45 @@
+//! Errors of measurements.
+
+use ridgeline_experiment::experiment::RunError;
+
+/// What can go wrong while something is measured.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A model cannot be opened.
+    #[error(transparent)]
+    Open(#[from] crate::models::Error),
+    /// A model cannot be run.
+    #[error(transparent)]
+    Model(#[from] ridgeline_model::Error),
+    /// The device failed.
+    #[error(transparent)]
+    Device(#[from] ridgeline_compute::Error),
+    /// Speculation or sampling failed.
+    #[error(transparent)]
+    Speculation(#[from] ridgeline_speculative::Error),
+    /// The text does not turn into tokens.
+    #[error(transparent)]
+    Text(#[from] ridgeline_text::Error),
+    /// A number format that does not exist.
+    #[error(transparent)]
+    Format(#[from] ridgeline_quant::UnknownFormat),
+    /// A test that is not written as `pp128`, `tg64` or `pp128+tg64`.
+    #[error("{text:?} is no test; write pp128, tg64 or pp128+tg64")]
+    Test {
+        /// What was written.
+        text: String,
+    },
+    /// A model without a vocabulary, where text is needed.
+    #[error("{name} has no vocabulary, so it cannot read text; use one of the trained models")]
+    NoVocabulary {
+        /// The model.
+        name: String,
+    },
+}
+
+impl From<Error> for RunError {
+    fn from(error: Error) -> Self {
+        Self::failed(error)
+    }
+}

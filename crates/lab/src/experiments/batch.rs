@@ -1,0 +1,155 @@
+//! GAP-10: the time of one pass over n tokens, every position's choice wanted, against the time of one token. What
+//! verification costs, and where extra tokens stop being free.
+
+use crate::lab::Lab;
+use crate::pass::{Bench, Pass};
+use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
+use ridgeline_experiment::matrix::Budget;
+use ridgeline_experiment::published::Published;
+use ridgeline_experiment::report::{Align, Axis, Block, Line, Lines, Section, Table, number};
+use ridgeline_experiment::stats;
+use ridgeline_experiment::verdict::{Comparison, Verdict};
+use ridgeline_model::SessionOptions;
+use ridgeline_quant::Format;
+use ridgeline_roofline::{Machine, Measured, Precision};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One batch of one model.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Point {
+    /// Name of the model.
+    pub model: String,
+    /// Number format of its matrices.
+    pub format: String,
+    /// Tokens in one pass.
+    pub tokens: usize,
+    /// Tokens in the cache before it.
+    pub depth: usize,
+}
+
+/// The experiment.
+#[derive(Debug)]
+pub(crate) struct Study;
+
+impl Experiment<Lab> for Study {
+    const NAME: &'static str = "batch";
+    type Point = Point;
+    type Row = Pass;
+
+    fn run(lab: &mut Lab, point: &Point, budget: &Budget) -> Result<Measurement<Pass>, RunError> {
+        if !lab.measures() {
+            return Err(RunError::skip("the CPU twins are an oracle; their speed means nothing"));
+        }
+        let format: Format = point.format.parse().map_err(crate::Error::from)?;
+        let loaded = lab.load(&point.model, Some(format))?;
+        let mut bench = Bench::new(lab, &loaded, point.depth, point.tokens, SessionOptions::default())?;
+        let pass = bench.verify(point.tokens, budget)?;
+        pass.check(lab.machine.as_ref())?;
+        let samples_ns = pass.samples_ns.clone();
+        Ok(Measurement { row: pass, samples_ns, check: None, model: Some(loaded.id.clone()) })
+    }
+
+    fn summarise(entries: &[Entry<'_, Point, Pass>], context: &Context<'_>) -> Vec<Section> {
+        let mut models: BTreeMap<String, Curve<'_>> = BTreeMap::new();
+        for entry in entries {
+            let name = format!("{} {} @ d{}", entry.point.model, entry.point.format, entry.point.depth);
+            models.entry(name).or_default().insert(entry.point.tokens, entry);
+        }
+        if models.is_empty() {
+            return Vec::new();
+        }
+        let intro = "One pass over several new tokens against one pass over a single one: T(n)/T(1), the price of \
+                     verifying n − 1 drafted tokens. A ratio that stays at 1 means that extra tokens are free; the \
+                     published reading is that they are, below the ridge.";
+        let mut section = Section::new("Batches (GAP-10)", intro).with(Block::Lines(figure(&models)));
+        for (name, curve) in &models {
+            section = section.with(Block::Table(table(name, curve, context)));
+        }
+        section = section.with(Block::Verdicts(verdicts(&models, context)));
+        vec![section]
+    }
+}
+
+/// Entries of one model by number of tokens.
+type Curve<'a> = BTreeMap<usize, &'a Entry<'a, Point, Pass>>;
+
+/// T(n)/T(1) with a bootstrap interval.
+fn ratio(curve: &Curve<'_>, n: usize, seed: u64) -> Option<Measured> {
+    let seconds = |n: usize| curve.get(&n).map(|e| stats::seconds(&e.record.samples_ns));
+    stats::ratio_of_medians(&seconds(n)?, &seconds(1)?, seed)
+}
+
+fn figure(models: &BTreeMap<String, Curve<'_>>) -> Lines {
+    let line = |(name, curve): (&String, &Curve<'_>)| {
+        let point = |n: &usize| ratio(curve, *n, 1).map(|r| (*n as f64, r));
+        Line { label: name.clone(), points: curve.keys().filter_map(point).collect(), predicted: false }
+    };
+    let published = [(1.0, 1.0), (4.0, 13.02 / 8.84), (32.0, 36.72 / 8.84), (128.0, 87.46 / 8.84)];
+    let mut lines: Vec<Line> = models.iter().map(line).collect();
+    lines.push(Line {
+        label: "published: Mistral-7B 4-bit, M3 Ultra".to_owned(),
+        points: published.map(|(n, r)| (n, Measured::exact(r))).to_vec(),
+        predicted: true,
+    });
+    Lines {
+        caption: "Time of a pass over n tokens over the time of a pass over one.".to_owned(),
+        x: Axis { title: "tokens in the pass".to_owned(), unit: String::new(), log: true },
+        y: Axis { title: "T(n) / T(1)".to_owned(), unit: String::new(), log: true },
+        lines,
+    }
+}
+
+fn table(name: &str, curve: &Curve<'_>, context: &Context<'_>) -> Table {
+    let columns = ["tokens", "ms", "T(n)/T(1)", "95 % interval", "tokens/s", "% of roof", "bound"];
+    let mut table = Table::new(name, columns.map(|title| (title, Align::Right)));
+    for (&n, entry) in curve {
+        let median = entry.row.median_s();
+        let prediction = context.machine.map(|machine| entry.row.prediction(machine));
+        let ratio = ratio(curve, n, context.seed);
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
+        table.push([
+            n.to_string(),
+            number::digits(median * 1e3, 4),
+            or_dash(ratio.map(|r| format!("{:.2}", r.value))),
+            or_dash(ratio.map(|r| format!("{:.2} – {:.2}", r.lo, r.hi))),
+            number::digits(n as f64 / median, 4),
+            or_dash(prediction.map(|p| number::percent(p.roof_fraction(median)))),
+            or_dash(prediction.map(|p| p.bound.to_string())),
+        ]);
+    }
+    table
+}
+
+/// GAP-C10 for every model; "nearly free" is read as at most 15 % more for four tokens.
+fn verdicts(models: &BTreeMap<String, Curve<'_>>, context: &Context<'_>) -> Vec<Verdict> {
+    const FREE: f64 = 1.15;
+    let Ok(claim) = context.published.claim("GAP-C10") else { return Vec::new() };
+    let decide = |(name, curve): (&String, &Curve<'_>)| {
+        let here = |r: Measured| format!("{name}: T(4)/T(1) = {:.2} [{:.2}, {:.2}]", r.value, r.lo, r.hi);
+        let verdict = match ratio(curve, 4, context.seed) {
+            Some(r) => Verdict::decide(claim, here(r), &[Comparison::below("T(4)/T(1)", r, FREE)]),
+            None => Verdict::cannot(claim, format!("{name}: no times for 1 and 4 tokens")),
+        };
+        verdict.recomputed(recomputed(context.published, context.machine, curve))
+    };
+    models.iter().map(decide).collect()
+}
+
+/// The seed's ratio from its own table, and the ridge batch computed as it does, from this device's ceilings.
+fn recomputed(published: &Published, machine: Option<&Machine>, curve: &Curve<'_>) -> String {
+    let time = |n: f64| published.table("GAP-T10b").ok()?.row_number("batch", n)?.number("time_ms");
+    let printed = match (time(1.0), time(4.0)) {
+        (Some(one), Some(four)) => format!("its own table gives T(4)/T(1) = {:.2}", four / one),
+        _ => "its table has no such rows".to_owned(),
+    };
+    let ridge = machine.zip(curve.get(&1)).and_then(|(machine, one)| {
+        let set = one.row.regime.working_set;
+        Some(machine.ridge(set, Precision::Fastest) / one.row.cost.intensity()?)
+    });
+    match ridge {
+        Some(batch) => format!("{printed}; ridge over intensity here predicts free tokens below {batch:.1}"),
+        None => printed,
+    }
+}

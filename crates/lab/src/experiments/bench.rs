@@ -1,0 +1,167 @@
+//! Prompt and generation speed at a depth, as llama-bench measures it, held against the device's ceilings.
+
+use crate::lab::Lab;
+use crate::pass::{Bench, Pass, Test};
+use ridgeline_experiment::bench_table::{self, BenchRow};
+use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
+use ridgeline_experiment::matrix::Budget;
+use ridgeline_experiment::report::{Bar, Block, Dot, Roofline, Section, Waterfalls};
+use ridgeline_experiment::stats;
+use ridgeline_model::SessionOptions;
+use ridgeline_quant::Format;
+use ridgeline_roofline::Machine;
+use serde::{Deserialize, Serialize};
+
+/// One test of one model.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Point {
+    /// Name of the model.
+    pub model: String,
+    /// Number format of its matrices.
+    pub format: String,
+    /// `pp128`, `tg64`, …
+    pub test: String,
+    /// Tokens in the cache before the test.
+    pub depth: usize,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Row {
+    /// The measurement and its cost.
+    pub pass: Pass,
+    /// What a repetition did.
+    pub test: Test,
+    /// The device's graphics interface.
+    pub backend: String,
+    /// The device.
+    pub adapter: String,
+    /// Number format of the key/value cache.
+    pub cache: String,
+    /// Most tokens per recording.
+    pub batch: usize,
+}
+
+/// The experiment.
+#[derive(Debug)]
+pub(crate) struct Study;
+
+impl Experiment<Lab> for Study {
+    const NAME: &'static str = "bench";
+    type Point = Point;
+    type Row = Row;
+
+    fn run(lab: &mut Lab, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
+        if !lab.measures() {
+            return Err(RunError::skip("the CPU twins are an oracle; their speed means nothing"));
+        }
+        let format: Format = point.format.parse().map_err(crate::Error::from)?;
+        let test: Test = point.test.parse()?;
+        let loaded = lab.load(&point.model, Some(format))?;
+        let options = SessionOptions::default();
+        let mut bench = Bench::new(lab, &loaded, point.depth, test.prompt + test.generate, options)?;
+        let pass = bench.test(test, budget)?;
+        pass.check(lab.machine.as_ref())?;
+        let (backend, adapter) = lab.names();
+        let (cache, batch) = (options.cache.spec().name.to_owned(), options.batch);
+        let samples_ns = pass.samples_ns.clone();
+        let row = Row { pass, test, backend, adapter, cache, batch };
+        Ok(Measurement { row, samples_ns, check: None, model: Some(loaded.id.clone()) })
+    }
+
+    fn summarise(entries: &[Entry<'_, Point, Row>], context: &Context<'_>) -> Vec<Section> {
+        let intro = "Tokens per second as llama-bench reports them (mean, Student's 95 % interval), beside the share \
+                     of this device's own measured bandwidth and roof. Random-weight shapes are named as such in \
+                     the model list; their caches are filled by declaration, since time does not depend on values.";
+        let rows: Vec<BenchRow> = entries.iter().map(|entry| bench_row(entry, context.machine)).collect();
+        let mut section =
+            Section::new("Prompt and generation", intro).with(Block::Table(bench_table::table("", &rows)));
+        if let Some(machine) = context.machine {
+            section = section.with(Block::Waterfalls(waterfalls(entries, machine)));
+            section = section.with(Block::Roofline(roofline(entries, machine)));
+        }
+        vec![section]
+    }
+}
+
+/// The row of llama-bench's table.
+#[must_use]
+pub(crate) fn bench_row(entry: &Entry<'_, Point, Row>, machine: Option<&Machine>) -> BenchRow {
+    let Entry { point, row, record } = entry;
+    let mut bench = described(&point.model, &point.format, row, machine);
+    bench.build_commit = record.build.git_rev.clone().unwrap_or_else(|| "unknown".to_owned());
+    bench.cpu_info.clone_from(&record.machine.cpu);
+    bench.test_time.clone_from(&record.started_utc);
+    bench.n_depth = point.depth as u64;
+    bench.samples_ns.clone_from(&record.samples_ns);
+    bench
+}
+
+/// The parts of a row that need no record.
+#[must_use]
+pub(crate) fn described(model: &str, format: &str, row: &Row, machine: Option<&Machine>) -> BenchRow {
+    let prediction = machine.map(|machine| row.pass.prediction(machine));
+    let median = row.pass.median_s();
+    BenchRow {
+        gpu_info: row.adapter.clone(),
+        backends: row.backend.clone(),
+        model_filename: model.to_owned(),
+        model_type: format!("{model} {}", format.to_uppercase()),
+        model_size: row.pass.weight_bytes,
+        model_n_params: row.pass.params,
+        n_batch: row.batch as u64,
+        n_ubatch: row.batch as u64,
+        type_k: row.cache.clone(),
+        type_v: row.cache.clone(),
+        flash_attn: true,
+        n_prompt: row.test.prompt as u64,
+        n_gen: row.test.generate as u64,
+        samples_ns: row.pass.samples_ns.clone(),
+        mbu: prediction.as_ref().map(|p| p.mbu(median)),
+        roof_fraction: prediction.as_ref().map(|p| p.roof_fraction(median)),
+        bound: prediction.as_ref().map(|p| p.bound),
+        ..BenchRow::default()
+    }
+}
+
+fn label(point: &Point) -> String {
+    let depth = if point.depth > 0 { format!(" @ d{}", point.depth) } else { String::new() };
+    format!("{} {} {}{depth}", point.model, point.format, point.test)
+}
+
+fn waterfalls(entries: &[Entry<'_, Point, Row>], machine: &Machine) -> Waterfalls {
+    let decode = entries.iter().filter(|e| e.row.test.prompt == 0);
+    let bar = |e: &Entry<'_, Point, Row>| {
+        // One step: the repetition's time and cost shared by its tokens.
+        let parts = e.row.pass.waterfall(machine, e.row.test.generate as u64);
+        Bar { label: label(&e.point), parts }
+    };
+    let caption =
+        "Where the time of one decode step goes: bytes at the measured bandwidth of their working set, \
+                   launches and submissions at their measured cost, and what none of it explains."
+            .to_owned();
+    Waterfalls { caption, bars: decode.map(bar).collect() }
+}
+
+fn roofline(entries: &[Entry<'_, Point, Row>], machine: &Machine) -> Roofline {
+    let dot = |e: &Entry<'_, Point, Row>| {
+        let seconds = stats::median_interval(&stats::seconds(&e.record.samples_ns))?;
+        let flops = e.row.pass.cost.flops as f64;
+        let prediction = e.row.pass.prediction(machine);
+        Some(Dot {
+            label: label(&e.point),
+            group: if e.row.test.prompt > 0 { "prompt" } else { "generation" }.to_owned(),
+            intensity: e.row.pass.cost.intensity()?,
+            flops_per_s: ridgeline_roofline::Measured {
+                value: flops / seconds.value,
+                lo: flops / seconds.hi,
+                hi: flops / seconds.lo,
+            },
+            bound: Some(prediction.bound),
+            roof_fraction: Some(prediction.roof_fraction(seconds.value)),
+        })
+    };
+    let caption = "Every cell on this device's roofline, by counted bytes and operations.".to_owned();
+    Roofline { caption, dots: entries.iter().filter_map(dot).collect(), ..Roofline::default() }
+}

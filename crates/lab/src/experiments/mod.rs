@@ -1,0 +1,15 @@
+//! The list of experiments. Each is one file here that exports `Study`, and one word.
+
+use crate::Lab;
+use crate::runner::Catalogue;
+
+ridgeline_experiment::experiments! { Lab: bench, batch, speculation }
+
+/// What the `bench` command prints its rows with.
+pub(crate) use bench::{Row as Measured, described};
+
+/// What `bench-all` and `report` work with.
+#[must_use]
+pub fn catalogue() -> Catalogue {
+    Catalogue { studies: experiments(), ceilings: |_| None }
+}

@@ -1,0 +1,231 @@
+//! A draft model proposing for a target: acceptance, where the time goes, and whether it pays, with the check that
+//! greedy speculation gives the plain greedy text token for token.
+
+use crate::lab::Lab;
+use crate::measure::{nanoseconds, repeat, timed};
+use crate::models::Loaded;
+use crate::{Device, Error};
+use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
+use ridgeline_experiment::matrix::Budget;
+use ridgeline_experiment::record::Check;
+use ridgeline_experiment::report::{Align, Axis, Block, Line, Lines, Section, Table, number};
+use ridgeline_experiment::stats;
+use ridgeline_model::{Session, SessionOptions};
+use ridgeline_roofline::Measured;
+use ridgeline_speculative::{
+    DraftOptions, ModelProposer, Sampler, Speculation, Speculator, Stats, Token, generate,
+};
+use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+/// Openings of the kinds of text the tiny pair was trained on; acceptance depends on the kind.
+pub(crate) const PROMPTS: [(&str, &str); 4] = [
+    ("prose", "It was a bright morning when the prince"),
+    ("wiki", " The film was released in"),
+    ("code", "    def __init__(self, name):\n        self."),
+    ("sums", "12 + 30 ="),
+];
+
+/// One way of speculating.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Point {
+    /// The model whose text it is.
+    pub target: String,
+    /// The model that proposes.
+    pub draft: String,
+    /// Most tokens of a draft.
+    pub draft_max: usize,
+    /// Temperature; 0 is greedy.
+    pub temperature: f32,
+    /// Tokens generated for each prompt.
+    pub tokens: usize,
+}
+
+/// What was measured. A repetition generates for every prompt once plainly and once speculating.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Row {
+    /// Counts and times over all prompts and repetitions, warm-up included.
+    pub stats: Stats,
+    /// Times of plain generation, one per repetition, beside the samples of speculation.
+    pub plain_ns: Vec<u64>,
+    /// Kind of text and acceptance rate.
+    pub by_kind: Vec<(String, Option<f64>)>,
+    /// Tokens generated per repetition, plainly and speculating.
+    pub generated: [u64; 2],
+}
+
+/// The experiment.
+#[derive(Debug)]
+pub(crate) struct Study;
+
+impl Experiment<Lab> for Study {
+    const NAME: &'static str = "speculation";
+    type Point = Point;
+    type Row = Row;
+
+    fn run(lab: &mut Lab, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
+        if !lab.measures() {
+            return Err(RunError::skip("the CPU twins are an oracle; their speed means nothing"));
+        }
+        let (target, draft) = (lab.load(&point.target, None)?, lab.load(&point.draft, None)?);
+        let mut pair = Pair::new(lab, &target, &draft, point)?;
+        let mut plain_ns = Vec::new();
+        let samples_ns = repeat(budget, || {
+            let (plain, speculating) = pair.round()?;
+            plain_ns.push(plain);
+            Ok::<u64, Error>(speculating)
+        })?;
+        plain_ns.drain(..budget.warmup as usize);
+        let check = (point.temperature == 0.0).then(|| Check {
+            kind: "greedy-equals-plain".to_owned(),
+            ok: pair.differing.is_none(),
+            detail: pair.differing.clone().unwrap_or_else(|| "every prompt, every repetition".to_owned()),
+        });
+        let by_kind =
+            PROMPTS.iter().zip(&pair.by_prompt).map(|((k, _), s)| ((*k).to_owned(), s.acceptance_rate()));
+        let mut stats = Stats::default();
+        pair.by_prompt.iter().for_each(|s| stats.merge(s));
+        let row = Row { stats, plain_ns, by_kind: by_kind.collect(), generated: pair.generated };
+        Ok(Measurement { row, samples_ns, check, model: Some(target.id.clone()) })
+    }
+
+    fn summarise(entries: &[Entry<'_, Point, Row>], context: &Context<'_>) -> Vec<Section> {
+        if entries.is_empty() {
+            return Vec::new();
+        }
+        let intro = "Accepted is accepted over drafted tokens; τ is tokens per verification, 1 + accepted / rounds. The \
+                     speed-up is measured, plain and speculating generation taking turns in one run, as the ratio of \
+                     seconds per token with a bootstrap interval. Greedy rows are only here because their text equals \
+                     plain greedy text token for token.";
+        let section = Section::new("Speculation", intro);
+        vec![section.with(Block::Table(table(entries, context))).with(Block::Lines(by_position(entries)))]
+    }
+}
+
+/// A target and a draft, with everything a repetition needs.
+struct Pair {
+    plain: Session<Device>,
+    speculator: Speculator<Session<Device>, ModelProposer<Session<Device>>>,
+    sampler: Sampler,
+    prompts: Vec<Vec<Token>>,
+    tokens: usize,
+    by_prompt: Vec<Stats>,
+    generated: [u64; 2],
+    differing: Option<String>,
+}
+
+impl Pair {
+    fn new(lab: &Lab, target: &Loaded, draft: &Loaded, point: &Point) -> Result<Self, Error> {
+        let tokenizer = target.tokenizer.as_ref();
+        let tokenizer = tokenizer.ok_or_else(|| Error::NoVocabulary { name: target.id.name.clone() })?;
+        let prompts =
+            PROMPTS.iter().map(|(_, text)| tokenizer.encode(text)).collect::<Result<Vec<_>, _>>()?;
+        let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
+        let context = longest + point.tokens + point.draft_max + 1;
+        let options = SessionOptions { context, ..SessionOptions::default() };
+        let sampler = Sampler { seed: lab.seed, ..Sampler::unfiltered(point.temperature, lab.seed) };
+        let drafting = DraftOptions { n_max: point.draft_max, ..DraftOptions::default() };
+        let proposer = ModelProposer::new(lab.session(draft, options)?, sampler, drafting)?;
+        let speculator = Speculator::new(lab.session(target, options)?, proposer, sampler)?;
+        Ok(Self {
+            plain: lab.session(target, options)?,
+            speculator,
+            sampler,
+            by_prompt: vec![Stats::default(); prompts.len()],
+            prompts,
+            tokens: point.tokens,
+            generated: [0; 2],
+            differing: None,
+        })
+    }
+
+    /// Generates for every prompt both ways; nanoseconds of each.
+    fn round(&mut self) -> Result<(u64, u64), Error> {
+        let mut spent = (0, 0);
+        self.generated = [0; 2];
+        let clock = Instant::now();
+        for (i, prompt) in self.prompts.iter().enumerate() {
+            let go = &mut |_| ControlFlow::Continue(());
+            let (plain, ns) =
+                timed(|| generate(&mut self.plain, &self.sampler, prompt, self.tokens, &[], go));
+            let plain = plain?;
+            spent.0 += ns;
+            let go = &mut |_| ControlFlow::Continue(());
+            let now = &mut || nanoseconds(clock);
+            let (speculation, ns) = timed(|| self.speculator.generate(prompt, self.tokens, &[], go, now));
+            let Speculation { generation, stats } = speculation?;
+            spent.1 += ns;
+            self.by_prompt[i].merge(&stats);
+            self.generated[0] += plain.tokens.len() as u64;
+            self.generated[1] += generation.tokens.len() as u64;
+            if generation.tokens != plain.tokens && self.differing.is_none() {
+                let at = plain.tokens.iter().zip(&generation.tokens).take_while(|(a, b)| a == b).count();
+                self.differing = Some(format!("{} prompt: the texts part at token {at}", PROMPTS[i].0));
+            }
+        }
+        Ok(spent)
+    }
+}
+
+/// Seconds per token plain over speculating.
+fn speedup(entry: &Entry<'_, Point, Row>, seed: u64) -> Option<Measured> {
+    let per_token =
+        |ns: &[u64], n: u64| -> Vec<f64> { stats::seconds(ns).iter().map(|s| s / n as f64).collect() };
+    let [plain, speculating] = entry.row.generated;
+    let plain = per_token(&entry.row.plain_ns, plain);
+    stats::ratio_of_medians(&plain, &per_token(&entry.record.samples_ns, speculating), seed)
+}
+
+fn table(entries: &[Entry<'_, Point, Row>], context: &Context<'_>) -> Table {
+    let titles = [
+        "target",
+        "draft",
+        "n max",
+        "temp",
+        "accepted",
+        "τ",
+        "speed-up",
+        "95 % interval",
+        "drafting",
+        "verifying",
+    ];
+    let left = ["target", "draft"];
+    let column = |title| (title, if left.contains(&title) { Align::Left } else { Align::Right });
+    let mut table = Table::new("One row per setting, all prompts together.", titles.map(column));
+    for entry in entries {
+        let stats = &entry.row.stats;
+        let share = |ns: u64| number::percent(ns as f64 / stats.decode_ns().max(1) as f64);
+        let speedup = speedup(entry, context.seed);
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
+        table.push([
+            entry.point.target.clone(),
+            entry.point.draft.clone(),
+            entry.point.draft_max.to_string(),
+            format!("{:.1}", entry.point.temperature),
+            or_dash(stats.acceptance_rate().map(number::percent)),
+            or_dash(stats.tau().map(|tau| format!("{tau:.2}"))),
+            or_dash(speedup.map(|s| format!("{:.2}×", s.value))),
+            or_dash(speedup.map(|s| format!("{:.2} – {:.2}", s.lo, s.hi))),
+            share(stats.draft_ns),
+            share(stats.verify_ns),
+        ]);
+    }
+    table
+}
+
+fn by_position(entries: &[Entry<'_, Point, Row>]) -> Lines {
+    let line = |entry: &Entry<'_, Point, Row>| {
+        let stats = &entry.row.stats;
+        let rate = |i: usize| stats.rate_at(i).map(|r| ((i + 1) as f64, Measured::exact(r)));
+        let label = format!("n max {}, temperature {:.1}", entry.point.draft_max, entry.point.temperature);
+        Line { label, points: (0..stats.drafted_at.len()).filter_map(rate).collect(), predicted: false }
+    };
+    Lines {
+        caption: "Share of drafted tokens accepted at each position of the draft.".to_owned(),
+        x: Axis { title: "position in the draft".to_owned(), unit: String::new(), log: false },
+        y: Axis { title: "accepted".to_owned(), unit: String::new(), log: false },
+        lines: entries.iter().filter(|e| e.point.draft_max > 1).map(line).collect(),
+    }
+}

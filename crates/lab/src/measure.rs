@@ -1,0 +1,62 @@
+//! Repeating a measurement within its budget.
+
+use ridgeline_experiment::matrix::Budget;
+use std::time::Instant;
+
+/// Nanoseconds that `work` takes, with its result.
+pub fn timed<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    let start = Instant::now();
+    let result = work();
+    (result, nanoseconds(start))
+}
+
+/// Nanoseconds since `start`; stops at the largest number, after five centuries.
+#[must_use]
+pub fn nanoseconds(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Runs `once` as often as the budget says, warm-up first; `once` returns its own time in nanoseconds, so that
+/// preparing a repetition is not part of it.
+///
+/// # Errors
+/// The first error of `once`.
+pub fn repeat<E>(budget: &Budget, mut once: impl FnMut() -> Result<u64, E>) -> Result<Vec<u64>, E> {
+    for _ in 0..budget.warmup {
+        once()?;
+    }
+    let start = Instant::now();
+    let mut samples = Vec::new();
+    let mut done = 0;
+    while budget.goes_on(done, start.elapsed().as_secs_f64()) {
+        samples.push(once()?);
+        done += 1;
+    }
+    Ok(samples)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{repeat, timed};
+    use ridgeline_experiment::matrix::Budget;
+
+    #[test]
+    fn a_budget_bounds_repetitions() {
+        let mut calls = 0;
+        let budget = Budget { warmup: 2, min_reps: 3, max_reps: 5, budget_s: 60.0 };
+        let samples = repeat(&budget, || {
+            calls += 1;
+            Ok::<u64, ()>(calls)
+        });
+        assert_eq!(samples, Ok(vec![3, 4, 5, 6, 7]));
+        let spent = Budget { budget_s: 0.0, ..budget };
+        assert_eq!(repeat(&spent, || Ok::<u64, ()>(1)), Ok(vec![1, 1, 1]));
+        assert_eq!(repeat(&budget, || Err::<u64, &str>("no")), Err("no"));
+    }
+
+    #[test]
+    fn time_passes() {
+        let ((), ns) = timed(|| std::thread::sleep(std::time::Duration::from_millis(2)));
+        assert!(ns >= 2_000_000);
+    }
+}

@@ -1,0 +1,208 @@
+//! Timing forward passes: prompts and generations at a depth, with what they cost and what they are held against.
+
+use crate::lab::Lab;
+use crate::measure::{nanoseconds, repeat};
+use crate::models::Loaded;
+use crate::{Device, Error};
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use ridgeline_experiment::matrix::Budget;
+use ridgeline_model::{LoadReport, RunTimes, Session, SessionOptions};
+use ridgeline_roofline::{BeatsFloor, Cost, Machine, Prediction, Regime, Waterfall, check_floor};
+use ridgeline_speculative::{LanguageModel, Rows, Token};
+use serde::{Deserialize, Serialize};
+use std::time::Instant;
+
+/// What one repetition does: reads a prompt, generates, or both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Test {
+    /// Prompt tokens.
+    pub prompt: usize,
+    /// Tokens generated, each with a greedy choice on the device.
+    pub generate: usize,
+}
+
+impl std::str::FromStr for Test {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let number =
+            |part: &str, prefix: &str| part.strip_prefix(prefix).and_then(|n| n.parse::<usize>().ok());
+        let (first, second) = text.split_once('+').unwrap_or((text, "tg0"));
+        let test = match (number(first, "pp"), number(first, "tg"), number(second, "tg")) {
+            (Some(prompt), _, Some(generate)) => Self { prompt, generate },
+            (_, Some(generate), Some(0)) => Self { prompt: 0, generate },
+            _ => Self { prompt: 0, generate: 0 },
+        };
+        if test.prompt + test.generate == 0 { Err(Error::Test { text: text.to_owned() }) } else { Ok(test) }
+    }
+}
+
+/// What was measured, and everything that is known about it without measuring.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pass {
+    /// Time of every repetition, in order, nanoseconds.
+    pub samples_ns: Vec<u64>,
+    /// Cost of one repetition.
+    pub cost: Cost,
+    /// The circumstances it is held against.
+    pub regime: Regime,
+    /// Host and device time summed over all repetitions, warm-up included.
+    pub recordings: u32,
+    /// Host time per recording: uploads, encoding and submission, nanoseconds.
+    pub host_ns_per_recording: f64,
+    /// Parameters of the model.
+    pub params: u64,
+    /// Bytes of its weights in their number format.
+    pub weight_bytes: u64,
+}
+
+impl Pass {
+    /// The median repetition in seconds.
+    #[must_use]
+    pub fn median_s(&self) -> f64 {
+        let seconds = ridgeline_experiment::stats::seconds(&self.samples_ns);
+        ridgeline_experiment::stats::median(&seconds).unwrap_or(f64::NAN)
+    }
+
+    /// The prediction for one repetition.
+    #[must_use]
+    pub fn prediction(&self, machine: &Machine) -> Prediction {
+        machine.predict(&self.cost, self.regime)
+    }
+
+    /// Where the time of the median repetition went, shared equally by its `steps` steps.
+    #[must_use]
+    pub fn waterfall(&self, machine: &Machine, steps: u64) -> Waterfall {
+        let Cost { weights, kv_read, kv_write, act_read, act_write, flops, launches } = self.cost;
+        let [weights, kv_read, kv_write, act_read, act_write, flops, launches] =
+            [weights, kv_read, kv_write, act_read, act_write, flops, launches].map(|n| n / steps.max(1));
+        let step = Cost { weights, kv_read, kv_write, act_read, act_write, flops, launches };
+        let regime = self.regime.submissions(self.regime.submissions / steps.max(1));
+        Waterfall::of(&step, machine, self.median_s() / steps.max(1) as f64, regime)
+    }
+
+    /// Holds the fastest repetition against the floor.
+    ///
+    /// # Errors
+    /// Where it is impossibly fast: then the cost, the ceilings or the clock is wrong, and the row worthless.
+    pub fn check(&self, machine: Option<&Machine>) -> Result<(), BeatsFloor> {
+        let fastest = self.samples_ns.iter().min().map_or(f64::INFINITY, |&ns| ns as f64 / 1e9);
+        machine.map_or(Ok(()), |machine| check_floor(fastest, self.prediction(machine).floor_s))
+    }
+}
+
+/// What sees every piece of a repetition before it runs.
+type Before<'a> = dyn FnMut(&mut Session<Device>, &[Token], Rows) -> Result<(), Error> + 'a;
+
+/// A sequence at a depth, ready to be timed.
+#[derive(Debug)]
+pub struct Bench {
+    session: Session<Device>,
+    report: LoadReport,
+    depth: usize,
+    tokens: Vec<Token>,
+}
+
+impl Bench {
+    /// Fills the cache to `depth`: with random tokens where weights are trained, by declaration where they are
+    /// random, because the time of what follows does not depend on the cache's values.
+    ///
+    /// # Errors
+    /// A device too small, or one that fails.
+    pub fn new(
+        lab: &Lab,
+        loaded: &Loaded,
+        depth: usize,
+        longest: usize,
+        options: SessionOptions,
+    ) -> Result<Self, Error> {
+        let context = depth + longest;
+        let mut session = lab.session(loaded, SessionOptions { context, ..options })?;
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(lab.seed);
+        let vocab = u32::try_from(session.vocab()).unwrap_or(u32::MAX);
+        let tokens: Vec<Token> = (0..depth.max(longest)).map(|_| rng.random_range(0..vocab)).collect();
+        if loaded.tokenizer.is_some() {
+            session.extend(&tokens[..depth], Rows::None)?;
+        } else {
+            session.assume(depth)?;
+        }
+        Ok(Self { session, report: loaded.model.report(), depth, tokens })
+    }
+
+    /// Times a test within a budget.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn test(&mut self, test: Test, budget: &Budget) -> Result<Pass, Error> {
+        self.time(test, budget, Rows::Last)
+    }
+
+    /// Times one pass over `n` tokens of which every position is wanted, as verification wants it.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn verify(&mut self, n: usize, budget: &Budget) -> Result<Pass, Error> {
+        self.time(Test { prompt: n, generate: 0 }, budget, Rows::All)
+    }
+
+    fn time(&mut self, test: Test, budget: &Budget, want: Rows) -> Result<Pass, Error> {
+        // One repetition that is only counted doubles as the first warm-up.
+        let mut cost = Cost::ZERO;
+        let mut set = 0;
+        self.repetition(test, want, &mut |session, tokens, want| {
+            let step = session.record(tokens, want)?.cost();
+            set = set.max(step.weights + step.kv_read + step.kv_write);
+            cost += step;
+            Ok(())
+        })?;
+        self.session.take_times();
+        let samples_ns = repeat(budget, || self.repetition(test, want, &mut |_, _, _| Ok(())))?;
+        let RunTimes { recordings, submissions, encode_ns, submit_ns, .. } = self.session.take_times();
+        let rounds = u64::try_from(samples_ns.len()).unwrap_or(1) + u64::from(budget.warmup);
+        let (most, rows) = if test.prompt > 0 { (test.prompt, want.count(test.prompt)) } else { (1, 1) };
+        let scratch = self.session.activation_bytes(most.min(self.session.batch()), rows);
+        let submissions = u64::from(submissions) / rounds.max(1);
+        let host_ns_per_recording = (encode_ns + submit_ns) as f64 / f64::from(recordings.max(1));
+        let (params, weight_bytes) = (self.report.params, self.report.format_bytes);
+        let regime = Regime::new(set).scratch(scratch).submissions(submissions);
+        Ok(Pass { samples_ns, cost, regime, recordings, host_ns_per_recording, params, weight_bytes })
+    }
+
+    /// One repetition from the depth on; `before` sees every piece that is about to run.
+    fn repetition(&mut self, test: Test, want: Rows, before: &mut Before<'_>) -> Result<u64, Error> {
+        self.session.truncate(self.depth);
+        let batch = self.session.batch();
+        let mut token = self.tokens[0];
+        let start = Instant::now();
+        let mut done = 0;
+        for piece in self.tokens[..test.prompt].chunks(batch) {
+            done += piece.len();
+            let want = if want == Rows::Last && done < test.prompt { Rows::None } else { want };
+            before(&mut self.session, piece, want)?;
+            let picks = self.session.extend_greedy(piece, want)?;
+            token = picks.last().copied().unwrap_or(token);
+        }
+        for _ in 0..test.generate {
+            before(&mut self.session, &[token], Rows::Last)?;
+            token = self.session.extend_greedy(&[token], Rows::Last)?[0];
+        }
+        Ok(nanoseconds(start))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Test;
+
+    #[test]
+    fn tests_are_written_as_llama_bench_writes_them() {
+        let parse = |text: &str| text.parse::<Test>().ok().map(|t| (t.prompt, t.generate));
+        assert_eq!(parse("pp128"), Some((128, 0)));
+        assert_eq!(parse("tg64"), Some((0, 64)));
+        assert_eq!(parse("pp512+tg128"), Some((512, 128)));
+        for wrong in ["", "pp", "128", "pp0", "tg64+pp3", "tg64+tg3", "pp-1"] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+}
