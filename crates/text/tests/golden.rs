@@ -125,3 +125,38 @@ fn a_tokenizer_may_be_shared_between_threads() {
     shareable::<Tokenizer>();
     shareable::<ridgeline_text::ChatTemplate>();
 }
+
+/// The shape of Llama 2's and Mistral's tokenizer.json, with a vocabulary of a few tokens.
+#[test]
+fn a_sentence_piece_json_streams_bytes_and_strips_its_prefix_space() {
+    let file = serde_json::json!({
+        "version": "1.0",
+        "added_tokens": [
+            { "id": 0, "content": "<unk>", "special": true, "single_word": false, "lstrip": false,
+              "rstrip": false, "normalized": false },
+            { "id": 1, "content": "<s>", "special": true, "single_word": false, "lstrip": false,
+              "rstrip": false, "normalized": false }],
+        "normalizer": { "type": "Sequence", "normalizers": [
+            { "type": "Prepend", "prepend": "▁" },
+            { "type": "Replace", "pattern": { "String": " " }, "content": "▁" }] },
+        "pre_tokenizer": null, "post_processor": null,
+        "decoder": { "type": "Sequence", "decoders": [
+            { "type": "Replace", "pattern": { "String": "▁" }, "content": " " },
+            { "type": "ByteFallback" }, { "type": "Fuse" },
+            { "type": "Strip", "content": " ", "start": 1, "stop": 0 }] },
+        "model": { "type": "BPE", "unk_token": "<unk>", "fuse_unk": true, "byte_fallback": true,
+            "vocab": { "<unk>": 0, "<s>": 1, "<0xC3>": 2, "<0xA9>": 3, "▁": 4, "a": 5, "b": 6, "▁a": 7, "▁ab": 8 },
+            "merges": ["▁ a", "▁a b"] },
+    });
+    let config = br#"{ "bos_token": "<s>", "add_bos_token": true }"#;
+    let tokenizer = Tokenizer::from_json(file.to_string().as_bytes(), Some(config), "mistral").unwrap();
+    assert!(tokenizer.add_bos());
+    let ids = tokenizer.encode("ab é").unwrap();
+    assert_eq!(ids, [8, 4, 2, 3]);
+    assert_eq!(tokenizer.decode(&ids).unwrap(), "ab é");
+    assert_eq!(tokenizer.decode(&[1, 8]).unwrap(), "ab");
+    let mut stream = tokenizer.stream(Specials::Hidden);
+    let parts: Vec<String> = ids.iter().map(|&id| stream.push(id).unwrap()).collect();
+    assert_eq!(parts, [" ab", " ", "", "é"]);
+    assert_eq!(tokenizer.encode_special("<s>ab").unwrap(), [1, 8]);
+}
