@@ -1,0 +1,153 @@
+//! `ridgeline bench-all`: the whole matrix, cell by cell, into a journal and a report.
+
+use crate::cli::{FAILED, Globals, NO_DEVICE, Usage};
+use crate::runner::{Error, Program, Settings, Summary, bench_all, report, select};
+use crate::{experiments, install, models, output};
+use anyhow::Context;
+use ridgeline_experiment::matrix::{Cell, Matrix, Pace};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// The matrix of a program that is not in its checkout.
+const MATRIX: &str = include_str!("../../../../matrix/default.toml");
+
+/// Run the whole experiment matrix: a journal, and a report in HTML and Markdown
+///
+/// A run that was interrupted goes on where it stopped; a finished one starts nothing. Cells measured on another
+/// device, or by another build, do not count as measured.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Matrix to run [default: matrix/default.toml]
+    #[arg(long, value_name = "FILE")]
+    matrix: Option<PathBuf>,
+    /// Run only cells whose line in --list this regular expression finds
+    #[arg(long, value_name = "RE")]
+    filter: Option<String>,
+    /// A few minutes instead of half an hour: fewer points, fewer repetitions
+    #[arg(long)]
+    quick: bool,
+    /// Go on with what an earlier run left; this is the default
+    #[arg(long, conflicts_with = "fresh")]
+    resume: bool,
+    /// Put an earlier journal aside and measure everything
+    #[arg(long)]
+    fresh: bool,
+    /// Run only the I-th of N shares of the cells; `merge` joins their journals
+    #[arg(long, value_name = "I/N")]
+    shard: Option<String>,
+    /// Folder of the journal and the report [default: results/<device>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print the cells and run none
+    #[arg(long)]
+    list: bool,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Seconds after which a cell is given up [default: thirty times its budget, and five minutes]
+    #[arg(long, value_name = "SECONDS")]
+    cell_limit: Option<u64>,
+}
+
+pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
+    let catalogue = experiments::catalogue();
+    let (list, settings) = (args.list, settings(args, globals)?);
+    if list {
+        let cells = select(&settings, &catalogue).map_err(usage)?;
+        print_cells(&cells, globals.json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    // What is wrong with the command line is said before anything is installed or opened.
+    select(&settings, &catalogue).map_err(usage)?;
+    install::ensure_adapter(globals)?;
+    let summary = match bench_all(&settings, &catalogue) {
+        Ok(summary) => summary,
+        Err(Error::NoDevice { reason }) => {
+            output::note(&format!("error: {reason}"));
+            return Ok(ExitCode::from(NO_DEVICE));
+        }
+        Err(error) => return Err(usage(error)),
+    };
+    let [page, text] = report::write(&summary.folder, &catalogue).context("the report")?;
+    tell(&summary, &page, &text, globals.json)?;
+    Ok(if summary.failed > 0 { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+}
+
+fn settings(args: Args, globals: &Globals) -> anyhow::Result<Settings> {
+    let root = models::root();
+    Ok(Settings {
+        matrix: matrix(args.matrix.as_deref(), &root).map_err(|e| usage(e.into()))?,
+        pace: if args.quick { Pace::Quick } else { Pace::Full },
+        filter: args.filter,
+        shard: args.shard,
+        fresh: args.fresh,
+        out: args.out,
+        root,
+        device: globals.device.clone(),
+        seed: args.seed,
+        program: Program {
+            path: std::env::current_exe().context("the path of this program")?,
+            arguments: vec!["run-cells".to_owned()],
+        },
+        argv: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect(),
+        cell_limit: args.cell_limit.map(Duration::from_secs),
+    })
+}
+
+/// The matrix that was named, the checkout's, or the one built in.
+fn matrix(named: Option<&Path>, root: &Path) -> Result<Matrix, ridgeline_experiment::Error> {
+    let default = root.join("matrix").join("default.toml");
+    match named {
+        Some(path) => Matrix::load(path),
+        None if default.exists() => Matrix::load(&default),
+        None => Matrix::parse(Path::new("the built-in matrix"), MATRIX),
+    }
+}
+
+fn print_cells(cells: &[Cell], as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        let cell = |c: &Cell| json!({ "id": c.id(), "label": c.label(), "experiment": c.experiment, "point": c.point, "budget": c.budget });
+        output::json(&cells.iter().map(cell).collect::<Vec<_>>())?;
+    } else {
+        output::text(&cells.iter().map(|c| c.label() + "\n").collect::<String>())?;
+    }
+    Ok(())
+}
+
+/// The end of a run, for people and for programs.
+fn tell(summary: &Summary, page: &Path, text: &Path, as_json: bool) -> anyhow::Result<()> {
+    let Summary { folder, earlier, ok, failed, skipped } = summary;
+    let before = if *earlier > 0 { format!(", {earlier} measured before") } else { String::new() };
+    output::note(&format!("{ok} ok, {failed} failed, {skipped} skipped{before}"));
+    if as_json {
+        output::json(&json!({
+            "folder": folder, "earlier": earlier, "ok": ok, "failed": failed, "skipped": skipped,
+            "html": page, "markdown": text,
+        }))?;
+    } else {
+        output::text(&format!("{}\n{}\n", page.display(), text.display()))?;
+    }
+    Ok(())
+}
+
+/// The runner's error as the command line's own, where that is to blame.
+pub(super) fn usage(error: Error) -> anyhow::Error {
+    if error.is_usage() { Usage(error.to_string()).into() } else { error.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_matrix_is_found_and_is_the_built_in_one() {
+        let elsewhere = tempfile::tempdir().expect("a temporary folder");
+        let built_in = matrix(None, elsewhere.path()).expect("it parses");
+        assert_eq!(built_in, matrix(None, &models::root()).expect("the checkout's parses"));
+        assert!(built_in.groups.iter().any(|g| g.name == "bench"));
+        let error = matrix(Some(Path::new("no/such.toml")), elsewhere.path()).expect_err("no such file");
+        assert!(error.to_string().contains("no/such.toml"), "{error}");
+    }
+}

@@ -1,0 +1,38 @@
+//! `ridgeline report`: HTML and Markdown from a journal alone.
+
+use super::bench_all::usage;
+use crate::cli::Globals;
+use crate::runner::{folder, report};
+use crate::{experiments, output};
+use ridgeline_experiment::report::{html, markdown};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Write the report of a journal
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Folder of a run
+    dir: PathBuf,
+    /// One file instead of report.html and report.md in DIR; Markdown where its name ends in .md
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
+    let catalogue = experiments::catalogue();
+    if globals.json || args.output.is_some() {
+        let made = report::make(&folder::records(&args.dir).map_err(usage)?, &catalogue)?;
+        if let Some(path) = &args.output {
+            let text = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("md"));
+            folder::write(path, &if text { markdown::markdown(&made) } else { html(&made)? })?;
+        }
+        if globals.json {
+            output::json(&made)?;
+        }
+    } else {
+        for path in report::write(&args.dir, &catalogue).map_err(usage)? {
+            output::text(&format!("{}\n", path.display()))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

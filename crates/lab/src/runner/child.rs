@@ -1,0 +1,188 @@
+//! The child's side: opens the device, measures the cells it is given, reports each as it ends.
+//!
+//! Whatever happens to this process costs the cell in progress and nothing else. It ends when its parent does.
+
+use super::protocol::{Hello, Job, Reply};
+use crate::{Device, Lab, provenance};
+use ridgeline_experiment::experiment::{DynExperiment, Measurement, RunError, find};
+use ridgeline_experiment::matrix::Cell;
+use ridgeline_experiment::record::{Record, SCHEMA, Status};
+use serde_json::Value;
+use std::io::{self, BufRead, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// Longest that exit handlers of a graphics driver may hold up an orphan.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Reads one job from standard input and works through it.
+///
+/// # Errors
+/// Where the job cannot be read or an answer cannot be written.
+pub fn serve(studies: &[Box<dyn DynExperiment<Lab>>]) -> io::Result<ExitCode> {
+    let job = receive()?;
+    let device = match Device::open(job.device.as_deref()) {
+        Ok(device) => device,
+        Err(error) => {
+            say(&Reply::NoDevice(error.to_string()))?;
+            return Ok(ExitCode::from(crate::cli::NO_DEVICE));
+        }
+    };
+    let mut device = device;
+    let hello = Hello { machine: provenance::machine_id(&mut device), build: provenance::build() };
+    let mut lab = Lab::new(device, job.ceilings.clone(), job.seed);
+    say(&Reply::Hello(Box::new(hello.clone())))?;
+    for cell in &job.cells {
+        say(&Reply::Started)?;
+        let (started_utc, clock) = (provenance::now_utc(), Instant::now());
+        let ending = measure(studies, &mut lab, cell);
+        let spoilt = ending.spoilt;
+        let mut record = ending.into_record(cell, &job, &hello);
+        (record.started_utc, record.duration_s) = (started_utc, clock.elapsed().as_secs_f64());
+        say(&Reply::Done(Box::new(record)))?;
+        if spoilt {
+            // The parent gives what is left to a fresh process with a fresh device.
+            break;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The job, from a thread that then waits for the parent to end, and ends this process with it.
+fn receive() -> io::Result<Job> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut input = io::stdin().lock();
+        let mut line = String::new();
+        let read = input.read_line(&mut line).map(|_| line);
+        let _ = sender.send(read);
+        let mut rest = [0; 64];
+        while !matches!(input.read(&mut rest), Ok(0) | Err(_)) {}
+        leave();
+    });
+    let line = receiver.recv().map_err(io::Error::other)??;
+    serde_json::from_str(&line).map_err(io::Error::other)
+}
+
+/// Ends an orphan: politely, and if a driver's exit handler hangs, not.
+fn leave() -> ! {
+    std::thread::spawn(|| {
+        std::thread::sleep(GRACE);
+        std::process::abort();
+    });
+    std::process::exit(1)
+}
+
+/// One line out, at once. The empty line before it cuts off whatever a driver may have printed without an end.
+fn say(reply: &Reply) -> io::Result<()> {
+    let line = serde_json::to_string(reply).map_err(io::Error::other)?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "\n{line}")?;
+    out.flush()
+}
+
+/// How a cell ended.
+struct Ending {
+    status: Status,
+    reason: Option<String>,
+    measurement: Option<Measurement<Value>>,
+    /// Whether device or process may be unsound now.
+    spoilt: bool,
+}
+
+impl Ending {
+    fn failed(reason: String, spoilt: bool) -> Self {
+        Self { status: Status::Failed, reason: Some(reason), measurement: None, spoilt }
+    }
+
+    /// The record, save for its times.
+    fn into_record(self, cell: &Cell, job: &Job, hello: &Hello) -> Record {
+        let m = self.measurement.unwrap_or_else(|| Measurement::new(Value::Null, Vec::new()));
+        Record {
+            status: self.status,
+            reason: self.reason,
+            row: m.row,
+            samples_ns: m.samples_ns,
+            check: m.check,
+            model: m.model,
+            ..blank(cell, job, hello)
+        }
+    }
+}
+
+/// The record of a cell that has not ended: everything that is known before it is measured.
+pub(crate) fn blank(cell: &Cell, job: &Job, hello: &Hello) -> Record {
+    Record {
+        schema: SCHEMA.to_owned(),
+        run_id: job.run_id.clone(),
+        cell_id: cell.id(),
+        experiment: cell.experiment.clone(),
+        point: cell.point.clone(),
+        status: Status::Failed,
+        reason: None,
+        row: Value::Null,
+        samples_ns: Vec::new(),
+        check: None,
+        machine: hello.machine.clone(),
+        build: hello.build.clone(),
+        model: None,
+        argv: job.argv.clone(),
+        seed: job.seed,
+        started_utc: provenance::now_utc(),
+        duration_s: 0.0,
+    }
+}
+
+/// Measures one cell, panics included.
+fn measure(studies: &[Box<dyn DynExperiment<Lab>>], lab: &mut Lab, cell: &Cell) -> Ending {
+    let study = match find(studies, &cell.experiment) {
+        Ok(study) => study,
+        Err(error) => return Ending::failed(error.to_string(), false),
+    };
+    // After a panic the laboratory is not used again: the process ends.
+    let run = catch_unwind(AssertUnwindSafe(|| study.run(lab, &cell.point, &cell.budget)));
+    match run {
+        Ok(Ok(measurement)) => judged(cell, measurement),
+        Ok(Err(error)) => Ending {
+            status: error.status(),
+            spoilt: matches!(error, RunError::Failed(_)),
+            reason: Some(with_causes(&error)),
+            measurement: None,
+        },
+        Err(payload) => {
+            let words = payload.downcast_ref::<String>().map(String::as_str);
+            let words = words.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            Ending::failed(format!("panicked: {words}"), true)
+        }
+    }
+}
+
+/// A measurement held against its own check, and against the one that the matrix demands.
+///
+/// A failed check keeps the row, and the status bars it from every table.
+fn judged(cell: &Cell, measurement: Measurement<Value>) -> Ending {
+    let demanded = cell.check.as_ref().and_then(|c| c.get("kind")).and_then(Value::as_str);
+    let reason = match (&measurement.check, demanded) {
+        (Some(check), _) if !check.ok => Some(format!("check {} failed: {}", check.kind, check.detail)),
+        (None, Some(kind)) => Some(format!("the matrix demands the check {kind}, and it was not made")),
+        _ => None,
+    };
+    let status = if reason.is_some() { Status::Failed } else { Status::Ok };
+    Ending { status, reason, measurement: Some(measurement), spoilt: false }
+}
+
+/// An error with its causes, each said once.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let words = inner.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = inner.source();
+    }
+    text
+}

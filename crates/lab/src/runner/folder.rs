@@ -1,0 +1,122 @@
+//! A folder of results: `journal.jsonl`, the reports made of it, and a lock that keeps two runs apart.
+
+use super::Error;
+use crate::provenance;
+use ridgeline_experiment::journal::{self, Journal};
+use ridgeline_experiment::record::Record;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Name of the journal in its folder.
+pub const JOURNAL: &str = "journal.jsonl";
+
+/// A folder that this process alone writes to.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    journal: Option<Journal>,
+    /// Held, not read; the system gives it back however this process ends.
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the folder where it is missing, and locks it.
+    ///
+    /// # Errors
+    /// [`ridgeline_experiment::Error::JournalBusy`] while another run has it.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        std::fs::create_dir_all(path).map_err(at(path))?;
+        let lock_path = path.join(".lock");
+        let lock = File::options()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .open(&lock_path)
+            .map_err(at(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), journal: None, _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                Err(ridgeline_experiment::Error::JournalBusy { path: path.to_owned() }.into())
+            }
+            Err(TryLockError::Error(source)) => Err(Error::Io { path: lock_path, source }),
+        }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Renames an earlier journal, so that the next one starts empty; where it went.
+    ///
+    /// # Errors
+    /// Where it cannot be renamed.
+    pub fn put_aside(&mut self) -> Result<Option<PathBuf>, Error> {
+        let path = self.path.join(JOURNAL);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let stamp = provenance::run_id();
+        let aside = self.path.join(format!("journal-until-{stamp}.jsonl"));
+        std::fs::rename(&path, &aside).map_err(at(&path))?;
+        Ok(Some(aside))
+    }
+
+    /// Opens the journal for appending.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn start_journal(&mut self) -> Result<(), Error> {
+        self.journal = Some(Journal::open(&self.path.join(JOURNAL))?);
+        Ok(())
+    }
+
+    /// The records so far; none before [`Folder::start_journal`].
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        self.journal.as_ref().map_or(&[], Journal::records)
+    }
+
+    /// Appends a record; it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    ///
+    /// # Panics
+    /// Before [`Folder::start_journal`].
+    pub fn append(&mut self, record: Record) -> Result<(), Error> {
+        let journal = self.journal.as_mut().expect("the journal is opened before anything is measured");
+        Ok(journal.append(record)?)
+    }
+}
+
+/// The records of a folder of results, or of a journal file itself.
+///
+/// # Errors
+/// [`Error::NoJournal`] where there is none; as [`journal::read`] otherwise.
+pub fn records(path: &Path) -> Result<Vec<Record>, Error> {
+    let file = if path.is_dir() { path.join(JOURNAL) } else { path.to_owned() };
+    if !file.exists() {
+        return Err(Error::NoJournal { path: path.to_owned() });
+    }
+    Ok(journal::read(&file)?)
+}
+
+/// Writes a file beside its final name and then moves it there, so that no reader sees half of it.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    let beside = path.with_file_name(name);
+    std::fs::write(&beside, text).map_err(at(&beside))?;
+    std::fs::rename(&beside, path).map_err(at(path))
+}
+
+/// An [`Error::Io`] at a path.
+fn at(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
+    move |source| Error::Io { path: path.to_owned(), source }
+}

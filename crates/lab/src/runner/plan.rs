@@ -1,0 +1,63 @@
+//! Which cells run, in which order, and which of them share a process.
+
+use crate::Lab;
+use ridgeline_experiment::Error;
+use ridgeline_experiment::experiment::{DynExperiment, find};
+use ridgeline_experiment::matrix::{Cell, Matrix, Pace, Selection};
+use serde_json::Value;
+use std::collections::HashSet;
+
+/// The experiment that runs first: everything else is held against what it finds.
+pub(crate) const CEILINGS: &str = "ceilings";
+
+/// Axes that name a model; cells that share it share a process, so that it is loaded once.
+const MODEL_AXES: [&str; 2] = ["model", "target"];
+
+/// The cells of a matrix that an invocation runs, ceilings first, none twice.
+///
+/// Every shard measures the ceilings, because shards may run on different machines; all other cells belong to
+/// exactly one shard.
+///
+/// # Errors
+/// An unknown experiment, axes that do not fit it, a filter or a shard that cannot be read. The whole matrix is
+/// looked at, whatever is selected.
+pub fn plan(
+    matrix: &Matrix,
+    pace: Pace,
+    studies: &[Box<dyn DynExperiment<Lab>>],
+    filter: Option<&str>,
+    shard: Option<&str>,
+) -> Result<Vec<Cell>, Error> {
+    let everywhere = filter.map_or(Ok(Selection::all()), |f| Selection::all().filter(f))?;
+    let here = shard.map_or(Ok(everywhere.clone()), |s| everywhere.clone().shard(s))?;
+    let (mut first, mut then, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+    for group in matrix.at(pace) {
+        for point in find(studies, &group.name)?.plan(&group.axes)? {
+            let cell = group.cell(point);
+            let (selection, list) =
+                if cell.experiment == CEILINGS { (&everywhere, &mut first) } else { (&here, &mut then) };
+            if selection.takes(&cell) && seen.insert(cell.id()) {
+                list.push(cell);
+            }
+        }
+    }
+    first.append(&mut then);
+    Ok(first)
+}
+
+/// The cells by experiment and model, in the order in which each pair first appears.
+#[must_use]
+pub fn groups(cells: Vec<Cell>) -> Vec<Vec<Cell>> {
+    let model = |cell: &Cell| MODEL_AXES.iter().find_map(|axis| cell.point.get(axis)).map(Value::to_string);
+    let (mut keys, mut groups) = (Vec::new(), Vec::<Vec<Cell>>::new());
+    for cell in cells {
+        let key = (cell.experiment.clone(), model(&cell));
+        let at = keys.iter().position(|k| *k == key).unwrap_or(groups.len());
+        if at == groups.len() {
+            keys.push(key);
+            groups.push(Vec::new());
+        }
+        groups[at].push(cell);
+    }
+    groups
+}
