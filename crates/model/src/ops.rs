@@ -85,6 +85,7 @@ impl Ops<'_> {
 
     /// RMSNorm of every token.
     pub fn rms_norm(&mut self, x: Act, gain: &Vector) -> Act {
+        self.part("norm");
         self.rms_norm_rows(x, gain, 0, self.tokens)
     }
 

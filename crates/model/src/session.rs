@@ -181,7 +181,6 @@ impl<E: Executor> Session<E> {
         ops.embed(&self.model.embed);
         for layer in 0..self.model.config.layers {
             ops.layer = Some(narrow(layer));
-            ops.part("layer");
             self.model.decoder.layer(&mut ops, layer);
         }
         ops.layer = None;
