@@ -1,7 +1,7 @@
 //! `ridgeline bench-all`: the whole matrix, cell by cell, into a journal and a report.
 
 use crate::cli::{FAILED, Globals, NO_DEVICE, Usage};
-use crate::runner::{Error, Program, Settings, Summary, bench_all, report, select};
+use crate::runner::{Account, Error, Program, Settings, Summary, bench_all, report, select};
 use crate::{experiments, install, models, output};
 use anyhow::Context;
 use ridgeline_experiment::matrix::{Cell, Matrix, Pace};
@@ -59,10 +59,12 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         print_cells(&cells, globals.json)?;
         return Ok(ExitCode::SUCCESS);
     }
-    // What is wrong with the command line is said before anything is installed or opened.
-    select(&settings, &catalogue).map_err(usage)?;
-    install::ensure_adapter(globals)?;
-    let summary = match bench_all(&settings, &catalogue) {
+    let mut outcome = bench_all(&settings, &catalogue);
+    if matches!(outcome, Err(Error::NoDevice { .. })) {
+        install::ensure_adapter(globals)?;
+        outcome = bench_all(&settings, &catalogue);
+    }
+    let summary = match outcome {
         Ok(summary) => summary,
         Err(Error::NoDevice { reason }) => {
             output::note(&format!("error: {reason}"));
@@ -93,6 +95,7 @@ fn settings(args: Args, globals: &Globals) -> anyhow::Result<Settings> {
         },
         argv: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect(),
         cell_limit: args.cell_limit.map(Duration::from_secs),
+        account: Account::Told,
     })
 }
 

@@ -48,6 +48,16 @@ impl std::fmt::Debug for Catalogue {
     }
 }
 
+/// Whether anybody is told how far a run is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Account {
+    /// On standard error.
+    #[default]
+    Told,
+    /// Nowhere; the journal has it all.
+    Silent,
+}
+
 /// What an invocation of `bench-all` was asked to do.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -75,6 +85,17 @@ pub struct Settings {
     pub argv: Vec<String>,
     /// Longest that one cell may take; a generous multiple of its budget where nothing is said.
     pub cell_limit: Option<Duration>,
+    /// Whether progress is told.
+    pub account: Account,
+}
+
+impl Settings {
+    /// A sentence on standard error, where anybody is told anything.
+    fn note(&self, line: &str) {
+        if self.account == Account::Told {
+            output::note(line);
+        }
+    }
 }
 
 /// How a run ended.
@@ -114,7 +135,7 @@ pub fn bench_all(settings: &Settings, catalogue: &Catalogue) -> Result<Summary, 
     if settings.fresh
         && let Some(aside) = folder.put_aside()?
     {
-        output::note(&format!("the earlier journal is now {}", aside.display()));
+        settings.note(&format!("the earlier journal is now {}", aside.display()));
     }
     let mut run = Run::new(settings, catalogue, &mut folder, hello)?;
     let todo = run.todo(&cells);
@@ -209,20 +230,21 @@ impl<'a> Run<'a> {
     /// Says what is about to happen and starts counting.
     fn start(&self, cells: &[Cell], todo: &[Cell], earlier: usize) -> Progress {
         let MachineName { adapter, backend, driver } = MachineName::of(&self.hello);
-        output::note(&format!("{adapter} ({backend}, {driver}) → {}", self.folder.path().display()));
+        self.settings.note(&format!("{adapter} ({backend}, {driver}) → {}", self.folder.path().display()));
         if earlier > 0 {
-            output::note(&format!("{earlier} of {} cells are measured already", cells.len()));
+            self.settings.note(&format!("{earlier} of {} cells are measured already", cells.len()));
         }
         let ids: HashMap<String, f64> = cells.iter().map(|c| (c.id(), c.budget.budget_s)).collect();
         let ok = || self.folder.records().iter().filter(|r| r.status == Status::Ok);
         let foreign = ok().filter(|r| !self.is_own(r) && ids.contains_key(&r.cell_id)).count();
         if foreign > 0 {
-            output::note(&format!(
+            self.settings.note(&format!(
                 "{foreign} records of these cells are of another device or build and do not count as measured"
             ));
         }
         let past = ok().filter(|r| r.machine == self.hello.machine);
-        Progress::new(todo, past.filter_map(|r| Some((r, *ids.get(&r.cell_id)?))))
+        let past = past.filter_map(|r| Some((r, *ids.get(&r.cell_id)?)));
+        Progress::new(todo, past, self.settings.account)
     }
 
     /// The ceilings measured on this machine, by whichever build, newest records last.

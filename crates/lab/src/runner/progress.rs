@@ -1,5 +1,6 @@
 //! How far a run is, on standard error: bars where someone watches, one plain line per cell where not.
 
+use super::Account;
 use crate::output;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use ridgeline_experiment::matrix::Cell;
@@ -15,6 +16,7 @@ const FIRST_GUESS: f64 = 1.5;
 /// The progress of one invocation.
 #[derive(Debug)]
 pub(crate) struct Progress {
+    account: Account,
     bars: Option<Bars>,
     total: usize,
     done: usize,
@@ -35,9 +37,15 @@ struct Bars {
 
 impl Progress {
     /// Progress over these cells; `past` are the records that tell how long such cells take.
-    pub(crate) fn new<'a>(cells: &[Cell], past: impl Iterator<Item = (&'a Record, f64)>) -> Self {
+    pub(crate) fn new<'a>(
+        cells: &[Cell],
+        past: impl Iterator<Item = (&'a Record, f64)>,
+        account: Account,
+    ) -> Self {
+        let watched = account == Account::Told && io::stderr().is_terminal();
         let mut progress = Self {
-            bars: io::stderr().is_terminal().then(|| Bars::new(cells.len() as u64)),
+            account,
+            bars: watched.then(|| Bars::new(cells.len() as u64)),
             total: cells.len(),
             done: 0,
             left_s: HashMap::new(),
@@ -97,7 +105,7 @@ impl Progress {
                     bars.say(&line);
                 }
             }
-            None => output::note(&format!("{line}  ({})", self.left())),
+            None => self.say(&format!("{line}  ({})", self.left())),
         }
     }
 
@@ -105,7 +113,8 @@ impl Progress {
     pub(crate) fn say(&self, line: &str) {
         match &self.bars {
             Some(bars) => bars.say(line),
-            None => output::note(line),
+            None if self.account == Account::Told => output::note(line),
+            None => {}
         }
     }
 

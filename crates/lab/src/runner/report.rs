@@ -1,8 +1,9 @@
 //! The report of a journal: every experiment's own sections, one roofline of everything, and what failed.
 
 use super::{Catalogue, Error, folder, plan};
+use crate::Lab;
 use ridgeline_experiment::canonical::canonical;
-use ridgeline_experiment::experiment::Context;
+use ridgeline_experiment::experiment::{Context, DynExperiment};
 use ridgeline_experiment::journal::{not_ok, point_key};
 use ridgeline_experiment::published::Published;
 use ridgeline_experiment::record::{Build, MachineId, Record, Status};
@@ -89,7 +90,7 @@ fn of_machine(
     let mut studies = Vec::new();
     for study in &catalogue.studies {
         if ok.iter().any(|r| r.experiment == study.name()) {
-            studies.extend(study.summarise(&ok, &context)?);
+            studies.extend(summarise(study.as_ref(), &ok, &context)?);
         }
     }
     let failures = not_ok(records);
@@ -97,6 +98,27 @@ fn of_machine(
     sections.extend(roofline(&mut studies, machine.as_ref()));
     sections.extend(studies.into_iter().filter(|s| !s.blocks.is_empty() || !s.intro.is_empty()));
     sections.extend(unfinished(&failures));
+    Ok(sections)
+}
+
+/// An experiment's sections. Where an older build's records have another form, they are left out, and it is said.
+fn summarise(
+    study: &dyn DynExperiment<Lab>,
+    records: &[&Record],
+    context: &Context<'_>,
+) -> Result<Vec<Section>, Error> {
+    let error = match study.summarise(records, context) {
+        Ok(sections) => return Ok(sections),
+        Err(error) => error,
+    };
+    let newest = records.iter().map(|r| (&r.started_utc, &r.build)).max_by_key(|(start, _)| *start);
+    let own = |r: &&&Record| newest.is_some_and(|(_, build)| r.build == *build);
+    let readable: Vec<&Record> = records.iter().filter(own).copied().collect();
+    let mut sections = study.summarise(&readable, context)?;
+    let left_out = records.iter().filter(|r| r.experiment == study.name() && !own(r)).count();
+    let text =
+        format!("{left_out} records of older builds are left out, because they cannot be read: {error}");
+    sections.push(Section::new(format!("Left out of {}", study.name()), text));
     Ok(sections)
 }
 

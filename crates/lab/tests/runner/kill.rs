@@ -1,0 +1,93 @@
+//! Killed at random points and resumed, a run loses no finished cell and repeats none.
+
+use crate::Test;
+use crate::list::PID_FILE;
+use crate::program::{copies, records, start, wait};
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use ridgeline_experiment::record::Status;
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+pub(crate) const TESTS: &[(&str, Test)] = &[
+    ("nothing_finished_is_lost", nothing_finished_is_lost),
+    ("an_orphan_ends_with_its_parent", an_orphan_ends_with_its_parent),
+];
+
+const ROUNDS: usize = 8;
+
+/// The complete lines of the journal.
+fn lines(out: &Path) -> Vec<Vec<u8>> {
+    let bytes = std::fs::read(out.join("journal.jsonl")).unwrap_or_default();
+    let lines = bytes.split_inclusive(|&b| b == b'\n').filter(|l| l.ends_with(b"\n"));
+    lines.map(<[u8]>::to_vec).collect()
+}
+
+fn nothing_finished_is_lost() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path();
+    let sizes: Vec<u64> = (1..=30).map(|i| i * 1000).collect();
+    let matrix = copies(&sizes, &["well"], 3);
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(20);
+    let mut finished: Vec<Vec<u8>> = Vec::new();
+    for round in 0..ROUNDS {
+        if round % 3 == 2 {
+            // What a crash of the whole machine leaves behind.
+            let mut journal =
+                std::fs::File::options().append(true).open(out.join("journal.jsonl")).expect("it is there");
+            journal.write_all(b"{\"schema\":\"ridgeline.journal/1\",\"run_id\":\"to").expect("a torn line");
+        }
+        let target = finished.len() + random.random_range(0..4_usize);
+        let mut run = start(out, &matrix, &[]);
+        wait("progress", || lines(out).len() >= target);
+        std::thread::sleep(Duration::from_micros(random.random_range(0..40_000)));
+        run.kill().expect("it can be killed");
+        run.wait().expect("it is dead");
+        let now = lines(out);
+        assert!(now.len() >= finished.len(), "round {round}: {} lines after {}", now.len(), finished.len());
+        assert_eq!(now[..finished.len()], finished, "round {round}: a finished line has changed");
+        finished = now;
+    }
+    assert!(finished.len() < sizes.len(), "the run was over before the last kill: make its cells longer");
+    let status = start(out, &matrix, &[]).wait().expect("it ends");
+    assert!(status.success(), "{status}");
+    assert_eq!(lines(out)[..finished.len()], finished, "the last run changed a finished line");
+    let all = records(out);
+    assert!(all.iter().all(|r| r.status == Status::Ok), "{all:?}");
+    let cells: HashSet<&str> = all.iter().map(|r| r.cell_id.as_str()).collect();
+    assert_eq!((cells.len(), all.len()), (sizes.len(), sizes.len()), "every cell once, none twice");
+    let bytes: HashSet<u64> = all.iter().filter_map(|r| r.point["bytes"].as_u64()).collect();
+    assert_eq!(bytes, sizes.into_iter().collect());
+    let runs: HashSet<&str> = all.iter().map(|r| r.run_id.as_str()).collect();
+    assert!(runs.len() > 2, "the kills fell on different runs");
+}
+
+fn an_orphan_ends_with_its_parent() {
+    if !Path::new("/proc/self").exists() {
+        return orphan_without_proc();
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let pid_file = folder.path().join("pid");
+    let mut run = start(folder.path(), &copies(&[1000], &["hang"], 1), &[(PID_FILE, &pid_file)]);
+    let pid = || std::fs::read_to_string(&pid_file).ok()?.parse::<u32>().ok();
+    wait("the cell to begin", || pid().is_some());
+    let process = Path::new("/proc").join(pid().expect("just read").to_string());
+    assert!(process.exists(), "the child is at work");
+    run.kill().expect("it can be killed");
+    run.wait().expect("it is dead");
+    // A child that nobody waits for any more stays in the list as a zombie until somebody does.
+    let gone = || std::fs::read_to_string(process.join("stat")).map_or(true, |stat| stat.contains(") Z "));
+    wait("the child to end", gone);
+}
+
+/// Where processes cannot be looked up, the lock tells: the folder can be used again at once.
+fn orphan_without_proc() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut run = start(folder.path(), &copies(&[1000], &["hang"], 1), &[]);
+    wait("the journal", || folder.path().join("journal.jsonl").exists());
+    run.kill().expect("it can be killed");
+    run.wait().expect("it is dead");
+    ridgeline_lab::runner::folder::Folder::open(folder.path()).expect("nobody holds it");
+}

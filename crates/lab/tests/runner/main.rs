@@ -1,0 +1,46 @@
+//! The runner against real processes: this program is its own `bench-all` and its own child, with experiments that
+//! copy memory and, on demand, crash, hang and lie. It needs no GPU.
+
+#![expect(clippy::print_stderr, reason = "a child has to say last words")]
+
+mod faults;
+mod kill;
+mod program;
+mod reports;
+mod selection;
+
+mod list {
+    //! The experiments under test. Their files lie in `list/`.
+    use ridgeline_lab::Lab;
+    ridgeline_experiment::experiments! { Lab: copying, ceilings }
+    pub(crate) use copying::PID_FILE;
+}
+
+use libtest_mimic::{Arguments, Trial};
+use std::process::ExitCode;
+
+/// A test: it panics where it fails.
+type Test = fn();
+
+const TESTS: [(&str, &[(&str, Test)]); 4] = [
+    ("kill", kill::TESTS),
+    ("faults", faults::TESTS),
+    ("reports", reports::TESTS),
+    ("selection", selection::TESTS),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(code) = program::main(&arguments) {
+        return code;
+    }
+    let trial = |group: &str, (name, test): &(&str, Test)| {
+        let test = *test;
+        Trial::test(format!("{group}::{name}"), move || {
+            test();
+            Ok(())
+        })
+    };
+    let trials = TESTS.iter().flat_map(|(group, tests)| tests.iter().map(|t| trial(group, t))).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}

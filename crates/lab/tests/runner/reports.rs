@@ -1,0 +1,187 @@
+//! What becomes of a journal: the report, the comparison of two, the union of shards.
+
+use crate::Test;
+use crate::program::{catalogue, copies, records, run, settings};
+use ridgeline_experiment::record::Record;
+use ridgeline_experiment::report::Block;
+use ridgeline_lab::runner::compare::{Outcome, compare};
+use ridgeline_lab::runner::report;
+use std::path::Path;
+use std::process::Command;
+
+pub(crate) const TESTS: &[(&str, Test)] = &[
+    ("failures_are_listed_and_enter_no_table", failures_are_listed_and_enter_no_table),
+    ("one_roofline_holds_every_dot", one_roofline_holds_every_dot),
+    ("a_repeated_point_counts_once", a_repeated_point_counts_once),
+    ("records_of_an_older_form_are_left_out", records_of_an_older_form_are_left_out),
+    ("devices_have_sections_of_their_own", devices_have_sections_of_their_own),
+    ("slower_faster_and_neither_are_told_apart", slower_faster_and_neither_are_told_apart),
+    ("the_command_exits_with_4_on_a_regression", the_command_exits_with_4_on_a_regression),
+    ("shards_merge_into_one_journal", shards_merge_into_one_journal),
+];
+
+const CEILINGS: &str = "[[experiment]]\nname = \"ceilings\"\naxes = { bytes = [1000] }\n\
+                        budget = { warmup = 0, min_reps = 1, max_reps = 1, budget_s = 1.0 }\n";
+
+/// The records of a real run over these sizes and modes.
+fn measured(sizes: &[u64], modes: &[&str], more: &str) -> Vec<Record> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    run(&settings(folder.path(), &format!("{more}\n{}", copies(sizes, modes, 2)))).expect("it runs");
+    records(folder.path())
+}
+
+fn failures_are_listed_and_enter_no_table() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    run(&settings(folder.path(), &copies(&[1001, 2002], &["well", "floor", "skip", "wrong"], 1)))
+        .expect("it runs");
+    let [page, text] = report::write(folder.path(), &catalogue()).expect("a report");
+    let text = std::fs::read_to_string(text).expect("Markdown");
+    let (tables, failures) = text.split_once("Failed cells").expect("a list of failures");
+    assert_eq!(tables.matches("|  1001 |").count(), 1, "the wrong answer's row is in no table:\n{text}");
+    assert!(tables.contains("|  2002 |"), "{text}");
+    assert!(failures.contains("beats its floor") && failures.contains("check copied failed"), "{text}");
+    assert!(failures.contains("Skipped cells") && failures.contains("this device cannot copy"), "{text}");
+    assert!(tables.contains("4 failed, 2 ok, 2 skipped"), "{text}");
+    for words in ["CPU twins", "rustc ", "bench-all", "wgpu "] {
+        assert!(text.contains(words), "{words} is missing from the provenance");
+    }
+    let page = std::fs::read_to_string(page).expect("HTML");
+    assert!(page.starts_with("<!doctype html>") && page.contains("this device cannot copy"));
+}
+
+fn one_roofline_holds_every_dot() {
+    let all = measured(&[1000, 2000, 3000], &["well"], CEILINGS);
+    let made = report::make(&all, &catalogue()).expect("a report");
+    let blocks = made.sections.iter().flat_map(|s| &s.blocks);
+    let figures: Vec<_> =
+        blocks.filter_map(|b| if let Block::Roofline(f) = b { Some(f) } else { None }).collect();
+    assert_eq!(figures.len(), 1);
+    assert_eq!((figures[0].dots.len(), figures[0].bandwidths.len(), figures[0].peaks.len()), (3, 1, 1));
+    let rate = all[0].row["bytes_per_s"].as_f64().expect("the measured ceiling");
+    assert_eq!(figures[0].bandwidths[0].bytes_per_s.to_bits(), rate.to_bits());
+}
+
+fn a_repeated_point_counts_once() {
+    let mut all = measured(&[1000], &["well"], "");
+    let mut quick = all[0].clone();
+    (quick.samples_ns, quick.cell_id) = (vec![5], "another budget".to_owned());
+    all.push(quick);
+    let rows = |records: &[Record]| {
+        let made = report::make(records, &catalogue()).expect("a report");
+        let section = made.sections.into_iter().find(|s| s.title == "Copying").expect("its section");
+        let Some(Block::Table(table)) = section.blocks.into_iter().next() else { panic!("a table") };
+        table.rows
+    };
+    assert_eq!(rows(&all), rows(&all[..1]), "the record with more repetitions counts");
+    all[1].build.version = "newer".to_owned();
+    all[1].row["bytes_per_s"] = serde_json::json!(1.5);
+    assert_eq!(rows(&all), [["1000", "1.5"]], "the newest build's record counts");
+}
+
+fn records_of_an_older_form_are_left_out() {
+    let mut all = measured(&[1000, 2000], &["well"], "");
+    all[0].row = serde_json::json!({ "speed": 3 });
+    assert!(report::make(&all, &catalogue()).is_err(), "this build's own records have to be readable");
+    all[0].build.version = "older".to_owned();
+    all[0].started_utc = "2000-01-01T00:00:00Z".to_owned();
+    let made = report::make(&all, &catalogue()).expect("a report");
+    let note = made.sections.iter().find(|s| s.title == "Left out of copying").expect("a note");
+    assert!(note.intro.starts_with("1 records of older builds"), "{}", note.intro);
+    assert!(made.sections.iter().any(|s| s.title == "Copying"), "the others are there");
+}
+
+fn devices_have_sections_of_their_own() {
+    let mut all = measured(&[1000, 2000], &["well"], "");
+    all[1].machine.adapter = "Another device".to_owned();
+    let made = report::make(&all, &catalogue()).expect("a report");
+    let titles: Vec<&str> = made.sections.iter().map(|s| s.title.as_str()).collect();
+    assert!(
+        titles.contains(&"CPU twins: Copying") && titles.contains(&"Another device: Copying"),
+        "{titles:?}"
+    );
+}
+
+/// The same records with every sample scaled.
+fn scaled(records: &[Record], factor: impl Fn(u64) -> f64) -> Vec<Record> {
+    let mut records = records.to_vec();
+    for record in &mut records {
+        let factor = factor(record.point["bytes"].as_u64().expect("a size"));
+        // Ten repetitions, 1 % apart at most, so that 5 % is a difference and 1 % is none.
+        let sample = |i: u32| f64::from(1_000_000 + 1_000 * (i * 7 % 10)) * factor;
+        record.samples_ns =
+            (0..10).map(|i| format!("{:.0}", sample(i)).parse().expect("a whole number")).collect();
+    }
+    records
+}
+
+fn slower_faster_and_neither_are_told_apart() {
+    let before = scaled(&measured(&[1, 2, 3, 4], &["well"], ""), |_| 1.0);
+    let mut after =
+        scaled(&before, |bytes| [1.0, 1.05, 0.9, 1.01][usize::try_from(bytes).expect("small") - 1]);
+    let comparison = compare(&before, &after, 0.02);
+    let outcomes: Vec<_> = comparison.changes.iter().map(|c| c.outcome).collect();
+    // The last is certain and below the margin.
+    assert_eq!(outcomes, [Outcome::Same, Outcome::Slower, Outcome::Faster, Outcome::Same]);
+    assert!(comparison.has_regression());
+    let slower = &comparison.changes[1];
+    let ratio = slower.ratio.expect("two samples");
+    assert!(
+        (ratio.value - 1.05).abs() < 1e-3 && ratio.lo <= ratio.value && ratio.value <= ratio.hi,
+        "{ratio:?}"
+    );
+    let (raw, adjusted) = (slower.welch_p.expect("tested"), slower.adjusted_p.expect("tested"));
+    assert!(raw < adjusted && adjusted < 0.05, "Holm's correction makes it larger: {raw} {adjusted}");
+    assert!(!compare(&before, &before, 0.02).has_regression(), "nothing differs from itself");
+    after[0].samples_ns.truncate(1);
+    after.pop();
+    let fewer = compare(&before, &after, 0.02);
+    assert_eq!((fewer.changes[0].outcome, fewer.only_before.len()), (Outcome::Untestable, 1));
+    assert_eq!(fewer.only_before[0], "copying bytes=4 mode=well");
+}
+
+fn journal(folder: &Path, name: &str, records: &[Record]) -> String {
+    let folder = folder.join(name);
+    std::fs::create_dir(&folder).expect("a folder");
+    ridgeline_experiment::journal::write(&folder.join("journal.jsonl"), records).expect("written");
+    folder.to_str().expect("a plain path").to_owned()
+}
+
+fn the_command_exits_with_4_on_a_regression() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let before = scaled(&measured(&[1, 2], &["well"], ""), |_| 1.0);
+    let a = journal(folder.path(), "a", &before);
+    let b = journal(folder.path(), "b", &scaled(&before, |_| 1.2));
+    let code = |arguments: &[&str]| {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_ridgeline")).args(arguments).output().expect("it starts");
+        (output.status.code(), String::from_utf8(output.stdout).expect("text"))
+    };
+    let (status, text) = code(&["compare", &a, &b, "--fail-on-regression"]);
+    assert!(status == Some(4) && text.matches("slower").count() >= 2, "{status:?} {text}");
+    assert_eq!(code(&["compare", &a, &b]).0, Some(0), "only where it is asked for");
+    assert_eq!(code(&["compare", &b, &a, "--fail-on-regression"]).0, Some(0), "faster is no regression");
+    assert_eq!(code(&["compare", &a, &b, "--fail-on-regression", "--margin", "30"]).0, Some(0));
+    let (_, json) = code(&["compare", &a, &b, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["changes"][0]["outcome"], "slower");
+}
+
+fn shards_merge_into_one_journal() {
+    let sizes: Vec<u64> = (1..=12).collect();
+    let text = copies(&sizes, &["well"], 1);
+    let folders = [1, 2].map(|i| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut settings = settings(folder.path(), &text);
+        settings.shard = Some(format!("{i}/2"));
+        run(&settings).expect("it runs");
+        folder
+    });
+    let [a, b] = folders.each_ref().map(|f| records(f.path()));
+    assert!(!a.is_empty() && !b.is_empty() && a.len() + b.len() == 12, "{} and {}", a.len(), b.len());
+    let all = ridgeline_experiment::journal::merge(vec![a.clone(), b, a]);
+    assert_eq!(all.len(), 12, "the union holds every cell once");
+    let out = tempfile::tempdir().expect("a temporary folder");
+    ridgeline_experiment::journal::write(&out.path().join("journal.jsonl"), &all).expect("written");
+    let summary = run(&settings(out.path(), &text)).expect("it runs");
+    assert_eq!((summary.ok, summary.earlier), (0, 12), "a merged journal is as good as one made in one go");
+}
