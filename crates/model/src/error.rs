@@ -34,6 +34,18 @@ pub enum Error {
         /// What it would have to satisfy.
         rule: &'static str,
     },
+    /// A tensor that the family's forward pass would leave out.
+    #[error(
+        "{path}: tensor {name:?} is not part of {architecture} as supported here; its results would be wrong"
+    )]
+    UnusedTensor {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// The family.
+        architecture: String,
+    },
     /// More tokens than the cache holds.
     #[error(
         "{wanted} tokens do not fit a context of {capacity}; make the context larger (-c) or the prompt shorter"

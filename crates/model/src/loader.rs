@@ -4,6 +4,7 @@ use crate::matrix::{Matrix, Piece, Vector};
 use crate::{Config, Error};
 use ridgeline_compute::{Executor, Role};
 use ridgeline_weights::Checkpoint;
+use std::collections::HashSet;
 
 /// Upper bound of the staging chunk: the only copy of weights that loading holds besides the mapped file.
 const STAGING_BYTES: usize = 16 << 20;
@@ -25,6 +26,7 @@ pub struct Loader<'a> {
     executor: &'a mut dyn Executor,
     report: LoadReport,
     staging: Vec<u32>,
+    used: HashSet<String>,
 }
 
 impl std::fmt::Debug for Loader<'_> {
@@ -39,19 +41,19 @@ impl std::fmt::Debug for Loader<'_> {
 impl<'a> Loader<'a> {
     /// A loader from `checkpoint` to `executor`.
     pub fn new(checkpoint: &'a Checkpoint, executor: &'a mut dyn Executor) -> Self {
-        Self { checkpoint, executor, report: LoadReport::default(), staging: Vec::new() }
+        Self {
+            checkpoint,
+            executor,
+            report: LoadReport::default(),
+            staging: Vec::new(),
+            used: HashSet::new(),
+        }
     }
 
     /// The checkpoint.
     #[must_use]
     pub const fn checkpoint(&self) -> &Checkpoint {
         self.checkpoint
-    }
-
-    /// What has been loaded so far.
-    #[must_use]
-    pub const fn report(&self) -> LoadReport {
-        self.report
     }
 
     /// Whether the checkpoint has such a tensor.
@@ -66,6 +68,7 @@ impl<'a> Loader<'a> {
     /// A missing tensor, another shape, columns that are no multiple of the format's part, a device too small.
     pub fn matrix(&mut self, name: &str, rows: usize, cols: usize) -> Result<Matrix, Error> {
         let tensor = self.checkpoint.expect(name, &[rows, cols])?;
+        self.used.insert(name.to_owned());
         let (format, spec) = (tensor.format, tensor.format.spec());
         if !cols.is_multiple_of(spec.part.max(spec.block_len)) {
             let (path, value) =
@@ -129,6 +132,7 @@ impl<'a> Loader<'a> {
     /// A missing tensor, another shape, a device too small.
     pub fn vector(&mut self, name: &str, len: usize) -> Result<Vector, Error> {
         let tensor = self.checkpoint.expect(name, &[len])?;
+        self.used.insert(name.to_owned());
         let mut values = vec![0.0_f32; len];
         (tensor.format.spec().decode)(&tensor.bytes, &mut values);
         let buffer = self.executor.alloc(4 * len as u64, Role::Weights, name)?;
@@ -156,6 +160,27 @@ impl<'a> Loader<'a> {
         Ok((embed, norm, head))
     }
 }
+
+impl Loader<'_> {
+    /// Makes sure that nothing of the checkpoint was left out: a bias that a family ignores gives wrong answers.
+    ///
+    /// # Errors
+    /// [`Error::UnusedTensor`] names the first.
+    pub(crate) fn finish(self, config: &Config) -> Result<LoadReport, Error> {
+        let elsewhere = |name: &str| name == ROPE_FACTORS || self.used.contains(name);
+        match self.checkpoint.tensors().find(|tensor| !elsewhere(tensor.name)) {
+            None => Ok(self.report),
+            Some(tensor) => Err(Error::UnusedTensor {
+                path: self.checkpoint.path().to_owned(),
+                name: tensor.name.to_owned(),
+                architecture: config.architecture.clone(),
+            }),
+        }
+    }
+}
+
+/// Read through [`Checkpoint::rope_freq_factors`].
+const ROPE_FACTORS: &str = "rope_freqs.weight";
 
 /// Dimensions were checked against the checkpoint's tensors, whose sizes fit 32 bits per axis.
 fn index(n: usize) -> u32 {

@@ -29,7 +29,7 @@ impl Model {
         let mut loader = Loader::new(checkpoint, executor);
         let (embed, norm, head) = loader.ends(&config)?;
         let decoder = family.load(&mut loader, &config)?;
-        let report = loader.report();
+        let report = loader.finish(&config)?;
         Ok(Self { config, embed, norm, head, decoder, report })
     }
 

@@ -1,0 +1,116 @@
+//! Checkpoints that no forward pass can serve: each is refused with an error that names the file and what is wrong.
+
+use ridgeline_compute::{Caps, Cpu};
+use ridgeline_model::{Error, Model, Session, SessionOptions};
+use ridgeline_quant::Format;
+use ridgeline_speculative::{LanguageModel, Rows};
+use ridgeline_weights::Checkpoint;
+use safetensors::tensor::{Dtype, TensorView};
+use safetensors::{SafeTensors, serialize};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+type Tensors = BTreeMap<String, (Vec<usize>, Vec<u8>)>;
+
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/llama")
+}
+
+/// A copy of the small llama with its tensors and configuration changed, and what loading it says.
+fn load(tensors: impl FnOnce(&mut Tensors), config: impl FnOnce(String) -> String) -> Result<Model, Error> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bytes = fs::read(data().join("model.safetensors")).expect("the model");
+    let file = SafeTensors::deserialize(&bytes).expect("a valid file");
+    let view = |(name, t): (String, TensorView<'_>)| (name, (t.shape().to_vec(), t.data().to_vec()));
+    let mut changed: Tensors = file.tensors().into_iter().map(view).collect();
+    tensors(&mut changed);
+    let views = changed.iter().map(|(name, (shape, data))| {
+        (name.clone(), TensorView::new(Dtype::F32, shape.clone(), data).expect("a valid tensor"))
+    });
+    fs::write(folder.path().join("model.safetensors"), serialize(views, None).expect("bytes"))
+        .expect("written");
+    let text = fs::read_to_string(data().join("config.json")).expect("the configuration");
+    fs::write(folder.path().join("config.json"), config(text)).expect("written");
+    let checkpoint = Checkpoint::open(folder.path())?;
+    Model::load(&checkpoint, &mut Cpu::new(Caps::webgpu()))
+}
+
+fn refused(result: Result<Model, Error>, says: &[&str]) {
+    let message = result.map(|_| ()).expect_err("it must be refused").to_string();
+    assert!(says.iter().all(|part| message.contains(part)), "{message}");
+}
+
+#[test]
+fn the_unchanged_copy_loads() {
+    assert!(load(|_| (), |c| c).is_ok());
+}
+
+#[test]
+fn a_missing_tensor_is_named() {
+    let drop = |t: &mut Tensors| drop(t.remove("model.layers.1.mlp.up_proj.weight"));
+    refused(load(drop, |c| c), &["blk.1.ffn_up.weight"]);
+}
+
+#[test]
+fn another_shape_is_named_with_both_shapes() {
+    let shrink = |t: &mut Tensors| {
+        t.insert("model.norm.weight".to_owned(), (vec![32], vec![0; 128]));
+    };
+    refused(load(shrink, |c| c), &["output_norm.weight", "[32]", "[64]"]);
+}
+
+#[test]
+fn a_bias_that_would_be_ignored_is_refused() {
+    let add = |t: &mut Tensors| {
+        t.insert("model.layers.0.self_attn.q_proj.bias".to_owned(), (vec![64], vec![0; 256]));
+    };
+    let result = load(add, |c| c);
+    assert!(
+        matches!(&result, Err(Error::UnusedTensor { name, .. }) if name == "blk.0.attn_q.bias"),
+        "{result:?}"
+    );
+}
+
+#[test]
+fn impossible_dimensions_are_refused_before_anything_is_allocated() {
+    let change = |from: &'static str, to: &'static str| move |c: String| c.replace(from, to);
+    let heads = change("\"num_attention_heads\": 4", "\"num_attention_heads\": 0");
+    refused(load(|_| (), heads), &["head_count"]);
+    let groups = change("\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3");
+    refused(load(|_| (), groups), &["head_count_kv", "3"]);
+    let layers = change("\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4000000000");
+    refused(load(|_| (), layers), &["block_count"]);
+    let width = change("\"head_dim\": 16", "\"head_dim\": 12");
+    refused(load(|_| (), width), &["key_length", "12"]);
+}
+
+#[test]
+fn tokens_and_lengths_beyond_the_session_are_typed() {
+    let checkpoint = Checkpoint::open(&data()).expect("the model");
+    let mut cpu = Cpu::new(Caps::webgpu());
+    let model = Arc::new(Model::load(&checkpoint, &mut cpu).expect("it loads"));
+    let options = SessionOptions { context: 4, ..SessionOptions::default() };
+    let mut session = Session::new(model, Rc::new(RefCell::new(cpu)), options).expect("a session");
+    assert!(matches!(session.extend(&[0, 1, 512], Rows::Last), Err(Error::Token { token: 512, vocab: 512 })));
+    let full = session.extend(&[0; 5], Rows::Last);
+    assert!(matches!(full, Err(Error::ContextFull { wanted: 5, capacity: 4 })), "{full:?}");
+    assert!(session.is_empty());
+    assert_eq!(session.extend(&[1, 2, 3, 4], Rows::All).expect("it fits").rows(), 4);
+}
+
+#[test]
+fn a_format_that_cannot_hold_keys_is_refused() {
+    let checkpoint = Checkpoint::open(&data()).expect("the model");
+    let mut cpu = Cpu::new(Caps::webgpu());
+    let model = Arc::new(Model::load(&checkpoint, &mut cpu).expect("it loads"));
+    let cannot = Format::ALL.iter().copied().find(|f| f.spec().kv_block.is_none());
+    if let Some(cache) = cannot {
+        let options = SessionOptions { cache, ..SessionOptions::default() };
+        let result = Session::new(model, Rc::new(RefCell::new(cpu)), options).map(|_| ());
+        assert!(matches!(result, Err(Error::CacheFormat { .. })), "{result:?}");
+    }
+}
