@@ -21,7 +21,7 @@ impl StreamRead {
 
 impl Kernel for StreamRead {
     fn all(caps: &Caps) -> Vec<Self> {
-        let with = |&reduce: &Reduce| [(64, 8), (256, 4)].map(|(lanes, items)| Self { reduce, lanes, items });
+        let with = |&reduce: &Reduce| [(64, 8), (64, 32), (64, 64), (256, 4), (256, 16)].map(|(lanes, items)| Self { reduce, lanes, items });
         Reduce::all(caps).iter().flat_map(with).collect()
     }
     fn defines(&self) -> Defines {

@@ -31,6 +31,7 @@ macro_rules! commands {
 }
 
 commands! {
+    probe,
     bench,
     run,
     speculate,

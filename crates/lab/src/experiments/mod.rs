@@ -3,7 +3,7 @@
 use crate::Lab;
 use crate::runner::Catalogue;
 
-ridgeline_experiment::experiments! { Lab: bench, batch, speculation }
+ridgeline_experiment::experiments! { Lab: ceilings, kernels, bench, batch, speculation }
 
 /// What the `bench` command prints its rows with.
 pub(crate) use bench::{Row as Measured, described};
@@ -11,5 +11,5 @@ pub(crate) use bench::{Row as Measured, described};
 /// What `bench-all` and `report` work with.
 #[must_use]
 pub fn catalogue() -> Catalogue {
-    Catalogue { studies: experiments(), ceilings: |_| None }
+    Catalogue { studies: experiments(), ceilings: ceilings::machine }
 }

@@ -1,0 +1,156 @@
+//! GAP-1 and RB-1: what the device delivers at best, next to what the studies printed for theirs.
+
+use crate::lab::Lab;
+use crate::probe::{self, MatVecRate, Piece, Probed, Quantity};
+use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
+use ridgeline_experiment::matrix::Budget;
+use ridgeline_experiment::record::Record;
+use ridgeline_experiment::report::{Align, Axis, Block, Line, Lines, Section, Table, number};
+use ridgeline_roofline::{Curve, Machine, Measured};
+use serde::{Deserialize, Serialize};
+
+mod verdicts;
+
+/// One group of ceilings.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Point {
+    /// Which.
+    pub quantity: Quantity,
+}
+
+/// What was measured of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Row {
+    /// The ceilings.
+    pub piece: Piece,
+}
+
+/// The experiment.
+#[derive(Debug)]
+pub(crate) struct Study;
+
+impl Experiment<Lab> for Study {
+    const NAME: &'static str = "ceilings";
+    type Point = Point;
+    type Row = Row;
+
+    fn run(lab: &mut Lab, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
+        if !lab.measures() {
+            return Err(RunError::skip("the CPU twins are an oracle; they have no ceilings"));
+        }
+        let measured = probe::measure(&mut lab.device.borrow_mut(), point.quantity, budget);
+        let Probed { piece, block_ns } = measured.map_err(RunError::failed)?;
+        Ok(Measurement::new(Row { piece }, block_ns))
+    }
+
+    fn summarise(entries: &[Entry<'_, Point, Row>], context: &Context<'_>) -> Vec<Section> {
+        if entries.is_empty() {
+            return Vec::new();
+        }
+        let pieces: Vec<&Piece> = entries.iter().map(|e| &e.row.piece).collect();
+        let mut sections = vec![measured(&pieces)];
+        sections.extend(verdicts::throughput_gap(&pieces, context.published));
+        sections.extend(verdicts::rooflinebench(context.machine, context.published));
+        sections
+    }
+}
+
+/// The ceilings that records of this experiment make; `None` where some are missing. Later records count.
+#[must_use]
+pub(crate) fn machine(records: &[&Record]) -> Option<Machine> {
+    let own = records.iter().filter(|r| r.experiment == Study::NAME);
+    let rows = own.clone().filter_map(|r| serde_json::from_value::<Row>(r.row.clone()).ok());
+    let pieces: Vec<Piece> = rows.map(|row| row.piece).collect();
+    probe::machine(&own.clone().next_back()?.machine.adapter, &pieces)
+}
+
+/// The curves, and how each number was found.
+fn measured(pieces: &[&Piece]) -> Section {
+    let mut section = Section::new(
+        "Ceilings of this device",
+        "Every number is a slope: the time of twice the work minus the time of the work, through the kernels and the \
+         interface that inference uses. Intervals come from blocks spread over the measurement; their upper end is \
+         the best block, because what a device did once it can do. A working set is what a kernel touches before it \
+         touches it again, so that a curve steps down where a cache ends.",
+    );
+    let mut figure = Lines {
+        caption: "Bandwidth against working-set size, every byte read and written counted once.".to_owned(),
+        x: Axis { title: "working set".to_owned(), unit: "B".to_owned(), log: true },
+        y: Axis { title: "bandwidth".to_owned(), unit: "B/s".to_owned(), log: true },
+        lines: Vec::new(),
+    };
+    for piece in pieces {
+        match piece {
+            Piece::Read(c) => figure.lines.push(line("read", &c.curve)),
+            Piece::Copy(c) => figure.lines.push(line("copy", &c.curve)),
+            Piece::Triad(c) => figure.lines.push(line("triad", &c.curve)),
+            Piece::Flops(_) | Piece::Overheads(_) | Piece::Matvec(_) => {}
+        }
+    }
+    if !figure.lines.is_empty() {
+        section = section.with(Block::Lines(figure));
+    }
+    let table = scalars(pieces);
+    if table.rows.is_empty() { section } else { section.with(Block::Table(table)) }
+}
+
+fn line(label: &str, curve: &Curve) -> Line {
+    let points = curve.samples().iter().map(|s| (s.bytes as f64, s.rate)).collect();
+    Line { label: label.to_owned(), points, predicted: false }
+}
+
+/// Everything that is not a curve, and what qualifies the curves.
+fn scalars(pieces: &[&Piece]) -> Table {
+    let mut table = Table::new(
+        "Single ceilings, and what qualifies the curves.",
+        [("quantity", Align::Left), ("value", Align::Right), ("interval", Align::Right), ("how", Align::Left)],
+    );
+    let mut row = |name: &str, m: Measured, unit: &str, how: &str| {
+        let interval = number::si_range(m.lo, m.hi, unit);
+        table.push([name.to_owned(), number::si(m.value, unit), interval, how.to_owned()]);
+    };
+    for piece in pieces {
+        match piece {
+            Piece::Read(c) | Piece::Copy(c) | Piece::Triad(c) => {
+                let name = match piece {
+                    Piece::Read(_) => "read",
+                    Piece::Copy(_) => "copy",
+                    _ => "triad",
+                };
+                let Some(largest) = c.curve.samples().last() else { continue };
+                let clock = c.timestamp_ratio.map_or("no plausible device timestamps".to_owned(), |r| {
+                    format!("device timestamps say {} of this time", number::percent(r))
+                });
+                let variant = c.variants.last().map_or("", String::as_str);
+                let name = format!("{name} at {}", number::bytes(largest.bytes));
+                row(&name, largest.rate, "B/s", &format!("{variant}; {clock}"));
+            }
+            Piece::Flops(p) => {
+                row("32-bit products", p.f32.rate, "FLOP/s", &p.f32.variant);
+                if let Some(p) = &p.f16 {
+                    row("16-bit products", p.rate, "FLOP/s", &p.variant);
+                }
+            }
+            Piece::Overheads(o) => {
+                let all = o.overheads;
+                row("one more launch", all.launch_s, "s", "slope of empty launches, encoding included");
+                row("submission", all.submission_s, "s", "the queue call, nothing in it");
+                row("synchronisation", all.synchronisation_s, "s", "waiting for that submission");
+                row("read-back", all.readback_s, "s", "what four bytes add");
+            }
+            Piece::Matvec(m) => {
+                for MatVecRate { format, streamed, synchronised, .. } in &m.products {
+                    row(&format!("8192² {format} × vector"), *streamed, "B/s", "one after another");
+                    row(
+                        &format!("8192² {format} × vector, synchronised"),
+                        *synchronised,
+                        "B/s",
+                        "a submission and a wait each",
+                    );
+                }
+            }
+        }
+    }
+    table
+}

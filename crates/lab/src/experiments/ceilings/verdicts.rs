@@ -1,0 +1,241 @@
+//! What the studies printed about ceilings, what their own numbers give, and what this device shows.
+
+use crate::probe::{MatVecRate, Piece};
+use ridgeline_experiment::published::{Published, Row};
+use ridgeline_experiment::report::{Align, Block, Section, Table, number};
+use ridgeline_experiment::verdict::{Comparison, Verdict};
+use ridgeline_roofline::{Curve, Machine, Measured};
+
+/// Streams that an addition moves over those that the study counted (X-RB-2).
+const STREAMS: f64 = 3.0 / 2.0;
+
+/// Rows and columns of the throughput-gap study's matrix.
+const SIDE: f64 = 8192.0;
+
+/// GAP-1: copying, multiplying by a matrix, multiplying by a quantised one.
+pub(super) fn throughput_gap(pieces: &[&Piece], published: &Published) -> Option<Section> {
+    let copy = pieces.iter().find_map(|p| if let Piece::Copy(c) = p { largest(&c.curve) } else { None });
+    let products: &[MatVecRate] =
+        pieces.iter().find_map(|p| if let Piece::Matvec(m) = p { Some(&*m.products) } else { None }).unwrap_or(&[]);
+    if copy.is_none() && products.is_empty() {
+        return None;
+    }
+    let rate = |m: Measured| format!("{} [{}]", number::si(m.value, "B/s"), number::si_range(m.lo, m.hi, "B/s"));
+    let columns = ["operation", "published, M3 Ultra", "here", "here, synchronised each time"];
+    let mut table = Table::new("Bandwidth of three operations of growing complexity.", columns.map(|c| (c, Align::Left)));
+    let printed = |i: usize| {
+        let rows = published.table("GAP-T1").ok().map(|t| t.rows.as_slice()).unwrap_or_default();
+        rows.get(i).and_then(|r| r.number("bandwidth")).map_or(String::new(), |v| format!("{v} GB/s"))
+    };
+    if let Some(copy) = copy {
+        table.push(["copy at the largest working set".to_owned(), printed(0), rate(copy), String::new()]);
+    }
+    for (i, p) in products.iter().enumerate() {
+        let printed = if i == 0 { printed(1) } else { format!("{} (4-bit)", printed(2)) };
+        let name = format!("{} × vector, 8192²", p.format);
+        table.push([name, printed, rate(p.streamed), rate(p.synchronised)]);
+    }
+    let intro = "The study waits for every operation. Its per-operation floor, from its own table of 224 products \
+                 evaluated one by one and all at once, is as long as its whole quantised product takes: what it reads \
+                 as the cost of dequantising is the cost of waiting (X-GAP-1). The 4-bit kernel is not part of this \
+                 version; the block format that is stands in for it.";
+    let section = Section::new("Bandwidth delivered (GAP-1)", intro).with(Block::Table(table));
+    let verdict = gap_verdict(copy, products, published);
+    Some(verdict.map_or(section.clone(), |v| section.with(Block::Verdicts(vec![v]))))
+}
+
+fn gap_verdict(copy: Option<Measured>, products: &[MatVecRate], published: &Published) -> Option<Verdict> {
+    let claim = published.claim("GAP-C1").ok()?;
+    let verdict = match (copy, products) {
+        (Some(copy), [plain, quantised, ..]) => {
+            let first = format!("copy over {} product", plain.format);
+            let second = format!("{} product over {} product", plain.format, quantised.format);
+            let comparisons = [
+                Comparison::above(first, ratio(copy, plain.streamed), 1.0),
+                Comparison::above(second, ratio(plain.streamed, quantised.streamed), 1.0),
+            ];
+            let gb = |m: Measured| number::si(m.value, "B/s");
+            let here = format!("{}, {}, {}", gb(copy), gb(plain.streamed), gb(quantised.streamed));
+            Verdict::decide(claim, here, &comparisons)
+        }
+        _ => Verdict::cannot(claim, "needs the cells copy and matvec"),
+    };
+    Some(match recomputed_gap(published) {
+        Some(text) => verdict.recomputed(text),
+        None => verdict,
+    })
+}
+
+/// The study's figures without the floor under every evaluation: `(T(224 evals) − T(1 eval)) / 223`.
+fn recomputed_gap(published: &Published) -> Option<String> {
+    let sync = published.table("GAP-T2").ok()?;
+    let row = |evals: f64| sync.row_number("evals", evals)?.number("time_ms");
+    let floor_s = (row(224.0)? - row(1.0)?) * 1e-3 / 223.0;
+    let rates = published.table("GAP-T1").ok()?;
+    let bandwidth = |i: usize| rates.rows.get(i)?.number("bandwidth");
+    let net = |bytes: f64, printed: f64| bytes / (bytes / (printed * 1e9) - floor_s);
+    let quantised_s = SIDE * SIDE * 4.5 / 8.0 / (bandwidth(2)? * 1e9);
+    Some(format!(
+        "floor per evaluation {}; f32 product without it {}; the 4-bit product takes {} in all, no longer than the \
+         floor",
+        number::si(floor_s, "s"),
+        number::si(net(SIDE * SIDE * 4.0, bandwidth(1)?), "B/s"),
+        number::si(quantised_s, "s"),
+    ))
+}
+
+/// RB-1: the five devices as printed and as their own numbers give, with this one beside them.
+pub(super) fn rooflinebench(machine: Option<&Machine>, published: &Published) -> Option<Section> {
+    let devices = published.table("RB-T1").ok()?;
+    let ridges = published.table("RB-T1b").ok()?;
+    let columns = [
+        ("device", Align::Left),
+        ("bandwidth, printed", Align::Right),
+        ("recomputed", Align::Right),
+        ("of specified", Align::Right),
+        ("f32", Align::Right),
+        ("f16", Align::Right),
+        ("ridge, printed", Align::Right),
+        ("ridge f32", Align::Right),
+        ("ridge f16", Align::Right),
+    ];
+    let caption = "Ceilings of the study's devices and of this one; ridges in FLOP/byte, from recomputed bandwidth.";
+    let mut table = Table::new(caption, columns);
+    let mut f16_ridges: Vec<f64> = Vec::new();
+    for row in &devices.rows {
+        let Some(device) = Device::of(row) else { continue };
+        let printed = ridges.row("chip", device.chip).and_then(|r| r.number("ridge_meas"));
+        f16_ridges.extend(device.f16.map(|f| f / device.bandwidth));
+        table.push(device.cells(printed));
+    }
+    if let Some(m) = machine {
+        let bandwidth = m.bandwidth.memory().value;
+        let peak = |p: Measured| (number::si(p.value, "FLOP/s"), number::digits(p.value / bandwidth, 3));
+        let (f32, ridge32) = peak(m.flops_f32);
+        let (f16, ridge16) = m.flops_f16.map_or(("–".to_owned(), "–".to_owned()), peak);
+        let here = number::si(bandwidth, "B/s");
+        let name = format!("here: {}", m.name);
+        let none = String::new;
+        table.push([name, none(), here, none(), f32, f16, none(), ridge32, ridge16]);
+    }
+    let intro = "The study times c = a + b and counts two of its three streams, so that its measured bandwidth is low by a \
+                 factor of 1.5: with it, several of its own decode rates would move more bytes than the device can \
+                 (X-RB-2). It divides the 32-bit peak by that bandwidth and holds 16-bit inference against the result \
+                 (X-RB-3). Both are put right here; bandwidth here is that of the largest working set.";
+    let mut section = Section::new("Device ceilings (RB-1)", intro).with(Block::Table(table));
+    if let Ok(claim) = published.claim("RB-C5") {
+        let low = f16_ridges.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = f16_ridges.iter().copied().fold(0.0, f64::max);
+        let reason = "one device was measured; two devices and one model are needed, put together with `merge`";
+        let verdict = Verdict::cannot(claim, reason).recomputed(format!(
+            "{} to {} FLOP/byte at 16 bits, from bandwidth with all three streams",
+            number::digits(low, 3),
+            number::digits(high, 3)
+        ));
+        section = section.with(Block::Verdicts(vec![verdict]));
+    }
+    Some(section)
+}
+
+/// One device of the study, in bytes/s and FLOP/s.
+struct Device<'a> {
+    chip: &'a str,
+    specified: f64,
+    printed: f64,
+    bandwidth: f64,
+    f32: Option<f64>,
+    f16: Option<f64>,
+}
+
+impl<'a> Device<'a> {
+    fn of(row: &'a Row) -> Option<Self> {
+        let printed = row.number("bw_meas")? * 1e9;
+        let unit = if row.text("compute_unit") == Some("GFLOPS") { 1e9 } else { 1e12 };
+        let flops = |column| row.number(column).map(|f| f * unit);
+        Some(Self {
+            chip: row.text("chip")?,
+            specified: row.number("bw_theo")? * 1e9,
+            printed,
+            bandwidth: printed * STREAMS,
+            f32: flops("fp32_meas"),
+            f16: flops("fp16_meas"),
+        })
+    }
+
+    fn cells(&self, ridge_printed: Option<f64>) -> [String; 9] {
+        let flops = |f: Option<f64>| f.map_or("–".to_owned(), |f| number::si(f, "FLOP/s"));
+        let ridge = |f: Option<f64>| f.map_or("–".to_owned(), |f| number::digits(f / self.bandwidth, 3));
+        [
+            self.chip.to_owned(),
+            number::si(self.printed, "B/s"),
+            number::si(self.bandwidth, "B/s"),
+            number::percent(self.bandwidth / self.specified),
+            flops(self.f32),
+            flops(self.f16),
+            ridge_printed.map_or("–".to_owned(), |r| number::digits(r, 4)),
+            ridge(self.f32),
+            ridge(self.f16),
+        ]
+    }
+}
+
+fn largest(curve: &Curve) -> Option<Measured> {
+    curve.samples().last().map(|s| s.rate)
+}
+
+/// A ratio with the interval that the ends of both allow at most.
+fn ratio(a: Measured, b: Measured) -> Measured {
+    Measured { value: a.value / b.value, lo: a.lo / b.hi, hi: a.hi / b.lo.max(f64::MIN_POSITIVE) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{recomputed_gap, rooflinebench, throughput_gap};
+    use crate::probe::{MatVecRate, MatVecs, Piece, StreamCurve};
+    use ridgeline_experiment::published::Published;
+    use ridgeline_experiment::report::Block;
+    use ridgeline_experiment::verdict::Outcome;
+    use ridgeline_roofline::{Curve, Machine, Measured, Sample};
+
+    #[test]
+    fn the_studies_own_numbers_contradict_it() {
+        let text = recomputed_gap(&Published::load().expect("published numbers")).expect("both tables");
+        // (53.8 − 6.5) ms / 223 = 212 µs; 268 MB / (578 − 212) µs = 733 GB/s; 37.7 MB / 179 GB/s = 211 µs.
+        assert!(text.contains("212 µs") && text.contains("733 GB/s") && text.contains("211 µs"), "{text}");
+    }
+
+    #[test]
+    fn ridges_are_recomputed_per_precision() {
+        let machine = Machine::flat("here", 100e9, 1e12).expect("positive");
+        let section = rooflinebench(Some(&machine), &Published::load().expect("published")).expect("a section");
+        let Some(Block::Table(table)) = section.blocks.first() else { panic!("a table comes first") };
+        let m1 = table.rows.iter().find(|r| r[0] == "Apple M1 Pro").expect("the M1 Pro");
+        // 120.03 · 1.5 = 180 GB/s, 88 % of 204.8; 4.31 and 4.61 TFLOP/s over it.
+        assert_eq!(m1[1..], ["120 GB/s", "180 GB/s", "87.9 %", "4.31 TFLOP/s", "4.61 TFLOP/s", "35.83", "23.9", "25.6"]);
+        let here = table.rows.last().expect("a row for this device");
+        assert_eq!((here[2].as_str(), here[7].as_str(), here[8].as_str()), ("100 GB/s", "10.0", "–"));
+    }
+
+    #[test]
+    fn an_order_that_does_not_hold_here_says_so() {
+        let m = |value: f64| Measured { value, lo: 0.9 * value, hi: 1.1 * value };
+        let product = |format: &str, rate: f64| MatVecRate {
+            format: format.to_owned(),
+            bytes: 1,
+            streamed: m(rate),
+            synchronised: m(rate),
+            blocks: Vec::new(),
+        };
+        let curve = Curve::new(vec![Sample { bytes: 1, rate: m(5e9) }]).expect("one point");
+        let (variants, blocks) = (Vec::new(), Vec::new());
+        let copy = Piece::Copy(StreamCurve { curve, variants, blocks, timestamp_ratio: None, drift: None });
+        let products = Piece::Matvec(MatVecs { products: vec![product("a", 9e9), product("b", 1e9)] });
+        let published = Published::load().expect("published numbers");
+        let section = throughput_gap(&[&copy, &products], &published).expect("a section");
+        let Some(Block::Verdicts(verdicts)) = section.blocks.last() else { panic!("verdicts come last") };
+        assert_eq!(verdicts[0].outcome, Outcome::DoesNotHold);
+        let section = throughput_gap(&[&copy], &published).expect("a section");
+        let Some(Block::Verdicts(verdicts)) = section.blocks.last() else { panic!("verdicts come last") };
+        assert_eq!(verdicts[0].outcome, Outcome::CannotBeTested);
+    }
+}

@@ -1,0 +1,241 @@
+//! Arithmetic ceilings: the best rate that any shipped product kernel reaches, at 32 and at 16 bits; and the
+//! matrix-vector products of the bandwidth study.
+
+use super::blocks::{Blocks, blocks, ceiling, typical};
+use super::stream::fill;
+use super::{Clock, Error, Timer, Unit};
+use ridgeline_compute::{Buffer, Caps, Executor, Kernel, Recording, Role};
+use ridgeline_experiment::matrix::Budget;
+use ridgeline_kernels::mat_mul::{self, MatMul, Tile};
+use ridgeline_kernels::mat_vec::{self, MatVec};
+use ridgeline_kernels::{Reduce, stride};
+use ridgeline_quant::Format;
+use ridgeline_roofline::Measured;
+use serde::{Deserialize, Serialize};
+use std::time::Instant;
+
+/// Rows, columns and vectors of the products tried, by rising work: the shapes of small models, then squares that
+/// fill large devices.
+const SHAPES: [(u32, u32, u32); 8] = [
+    (576, 576, 128),
+    (768, 768, 128),
+    (1536, 576, 128),
+    (1024, 1024, 128),
+    (1024, 1024, 512),
+    (2048, 2048, 512),
+    (4096, 4096, 512),
+    (4096, 4096, 4096),
+];
+
+/// Vectors of the tile-free product that competes at a few vectors.
+const FEW: u32 = 16;
+
+/// A product is left out if one run of it would take longer than this, seconds.
+const LONGEST_S: f64 = 0.15;
+
+/// Candidates that are measured in blocks, the fastest of the calibration.
+const FINALISTS: usize = 2;
+
+/// Rows and columns of the bandwidth study's matrix.
+const SIDE: u32 = 8192;
+
+/// A rate and where it was reached.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rate {
+    /// FLOP/s or bytes/s, as the holder says.
+    pub rate: Measured,
+    /// Kernel variant and shape.
+    pub variant: String,
+    /// The rate of each block.
+    pub blocks: Vec<f64>,
+}
+
+/// Arithmetic ceilings in FLOP/s.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Peaks {
+    /// With 32-bit products.
+    pub f32: Rate,
+    /// With 16-bit products; `None` where the device has no 16-bit shaders.
+    pub f16: Option<Rate>,
+    /// First quarter of the blocks over the rest; `None` below eight blocks.
+    pub drift: Option<f64>,
+}
+
+/// Bandwidth of one matrix-vector product, bytes/s.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MatVecRate {
+    /// Number format of the matrix.
+    pub format: String,
+    /// Bytes of the matrix.
+    pub bytes: u64,
+    /// One product after another within a submission.
+    pub streamed: Measured,
+    /// A submission and a wait for each product, as the study timed it.
+    pub synchronised: Measured,
+    /// The streamed rate of each block.
+    pub blocks: Vec<f64>,
+}
+
+/// Matrix-vector products at 8192 × 8192 in several number formats.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MatVecs {
+    /// One for each number format.
+    pub products: Vec<MatVecRate>,
+}
+
+/// A candidate, ready to be timed.
+struct Finalist {
+    unit: Unit,
+    label: String,
+    flops_per_s: f64,
+}
+
+/// Measures the arithmetic ceilings; the blocks' wall times come with them.
+///
+/// # Errors
+/// What the device says.
+pub fn peaks(timer: &mut Timer<'_>, budget: &Budget) -> Result<(Peaks, Vec<u64>), Error> {
+    let caps = timer.device.caps().clone();
+    let deadline = budget.budget_s / if caps.f16 { 4.0 } else { 2.0 };
+    let singles = finalists(timer, &caps, Tile::F32, deadline)?;
+    let halves = if caps.f16 { finalists(timer, &caps, Tile::F16, deadline)? } else { Vec::new() };
+    let all: Vec<Unit> = singles.iter().chain(&halves).map(|f| f.unit.clone()).collect();
+    let measured = blocks(timer, &all, Clock::Device, budget)?;
+    let (first, second) = measured.seconds.split_at(singles.len());
+    let peaks = Peaks {
+        f32: peak(&singles, first).ok_or(Error::NoBlocks)?,
+        f16: peak(&halves, second),
+        drift: measured.drift(),
+    };
+    Ok((peaks, measured.block_ns))
+}
+
+/// The ceiling over finalists: in every block the better of them.
+fn peak(finalists: &[Finalist], seconds: &[Vec<f64>]) -> Option<Rate> {
+    let rate = |i: usize, block: usize| finalists[i].unit.flops() / seconds[i][block];
+    let best = |block: usize| (0..finalists.len()).map(|i| rate(i, block)).fold(0.0, f64::max);
+    let blocks: Vec<f64> = (0..seconds.first()?.len()).map(best).collect();
+    let variant = finalists.iter().map(|f| f.label.as_str()).collect::<Vec<_>>().join("; ");
+    Some(Rate { rate: ceiling(&blocks)?, variant, blocks })
+}
+
+/// The fastest products of a precision, by one quick run of every variant at every shape that is not too long.
+fn finalists(timer: &mut Timer<'_>, caps: &Caps, tile: Tile, budget_s: f64) -> Result<Vec<Finalist>, Error> {
+    let start = Instant::now();
+    let mut tried: Vec<Finalist> = Vec::new();
+    for (rows, cols, vecs) in SHAPES {
+        let best = tried.first().map_or(1e9, |f| f.flops_per_s);
+        let flops = 2.0 * f64::from(rows) * f64::from(cols) * f64::from(vecs);
+        if flops / best > LONGEST_S || (!tried.is_empty() && start.elapsed().as_secs_f64() > budget_s) {
+            break;
+        }
+        let buffers = operands(timer, (rows, cols, vecs))?;
+        for (label, work) in works(&buffers, caps, tile, (rows, cols, vecs)) {
+            let unit = timer.unit(&work)?.keeping(&buffers);
+            let flops_per_s = unit.flops() / unit.estimate_s;
+            tried.push(Finalist { unit, label, flops_per_s });
+        }
+        tried.sort_by(|a, b| b.flops_per_s.total_cmp(&a.flops_per_s));
+        tried.truncate(FINALISTS);
+    }
+    Ok(tried)
+}
+
+/// Buffers for W, x and y, large enough for every format.
+fn operands(timer: &mut Timer<'_>, (rows, cols, vecs): (u32, u32, u32)) -> Result<[Buffer; 3], Error> {
+    let mut alloc = |a: u32, b: u32, label| -> Result<_, Error> {
+        let buffer = timer.device.alloc(4 * u64::from(a) * u64::from(b), Role::Activation, label)?;
+        fill(timer.device, &buffer)?;
+        Ok(buffer)
+    };
+    let vecs = vecs.max(FEW);
+    Ok([alloc(rows, cols, "weights")?, alloc(vecs, cols, "x")?, alloc(vecs, rows, "y")?])
+}
+
+/// Every product variant of a precision at one shape, whatever the weights are stored in.
+fn works(
+    [weights, x, y]: &[Buffer; 3],
+    caps: &Caps,
+    tile: Tile,
+    (n_rows, n_cols, n_vecs): (u32, u32, u32),
+) -> Vec<(String, Recording)> {
+    let (weights, x, y) = (weights.all(), x.all(), y.all());
+    let mut works = Vec::new();
+    for kernel in MatMul::all(caps).into_iter().filter(|k| k.tile == tile) {
+        let stride = stride(kernel.format, n_cols as usize);
+        let params = mat_mul::Params { n_rows, n_cols, n_vecs, stride, ld: n_rows, row0: 0 };
+        let mut recording = Recording::new();
+        recording.run(kernel, params, mat_mul::Args { weights, x, y });
+        works.push((format!("{kernel:?} at {n_rows}×{n_cols}·{n_vecs}"), recording));
+    }
+    // Without tiles, products are 32-bit ones.
+    let few = |k: &MatVec| tile == Tile::F32 && k.cols >= 4 && k.reduce == Reduce::all(caps)[0];
+    for kernel in MatVec::all(caps).into_iter().filter(few) {
+        let stride = stride(kernel.format, n_cols as usize);
+        let params = mat_vec::Params { n_rows, n_cols, n_vecs: FEW, stride, ld: n_rows, row0: 0 };
+        let mut recording = Recording::new();
+        recording.run(kernel, params, mat_vec::Args { weights, x, y });
+        works.push((format!("{kernel:?} at {n_rows}×{n_cols}·{FEW}"), recording));
+    }
+    works
+}
+
+/// Matrix-vector products at 8192 × 8192 for every format that weights are read in, split over as many launches as
+/// the largest binding asks for.
+///
+/// # Errors
+/// What the device says.
+pub fn mat_vecs(timer: &mut Timer<'_>, budget: &Budget) -> Result<(MatVecs, Vec<u64>), Error> {
+    let formats: Vec<Format> =
+        Format::ALL.iter().copied().filter(|f| *f == Format::SINGLE || f.spec().block_len > 1).collect();
+    let (mut units, mut works) = (Vec::new(), Vec::new());
+    for &format in &formats {
+        let (work, buffers) = split(timer, format)?;
+        units.push(timer.unit(&work)?.keeping(&buffers));
+        works.push(work);
+    }
+    let measured = blocks(timer, &units, Clock::Device, budget)?;
+    let Blocks { seconds, block_ns } = measured;
+    let mut products = Vec::new();
+    for (((format, unit), seconds), work) in formats.iter().zip(&units).zip(&seconds).zip(&works) {
+        let rates: Vec<f64> = seconds.iter().map(|s| unit.bytes() / s).collect();
+        let mut alone = Vec::new();
+        for _ in 0..seconds.len().clamp(6, 12) {
+            alone.push(unit.bytes() / timer.run(work, Clock::Host)?);
+        }
+        products.push(MatVecRate {
+            format: format.to_string(),
+            bytes: work.cost().weights,
+            streamed: ceiling(&rates).ok_or(Error::NoBlocks)?,
+            synchronised: typical(&alone).ok_or(Error::NoBlocks)?,
+            blocks: rates,
+        });
+    }
+    Ok((MatVecs { products }, block_ns))
+}
+
+/// One product of the study's matrix, in as few launches as bindings allow.
+fn split(timer: &mut Timer<'_>, format: Format) -> Result<(Recording, Vec<Buffer>), Error> {
+    let stride = stride(format, SIDE as usize);
+    let caps = timer.device.caps().clone();
+    let row = u64::from(stride) * 16;
+    let most = caps.max_binding.min(caps.max_buffer) / row;
+    let parts = u64::from(SIDE).div_ceil(most.max(1));
+    let n_rows = SIDE.div_ceil(u32::try_from(parts).unwrap_or(SIDE));
+    let device = &mut *timer.device;
+    let x = device.alloc(4 * u64::from(SIDE), Role::Activation, "x")?;
+    let y = device.alloc(4 * u64::from(SIDE), Role::Activation, "y")?;
+    fill(device, &x)?;
+    let mut buffers = vec![x.clone(), y.clone()];
+    let kernel = MatVec::new(format, &caps, 4, 1);
+    let mut recording = Recording::new();
+    for row0 in (0..SIDE).step_by(n_rows as usize) {
+        let n_rows = n_rows.min(SIDE - row0);
+        let weights = device.alloc(u64::from(n_rows) * row, Role::Weights, "weights")?;
+        fill(device, &weights)?;
+        let params = mat_vec::Params { n_rows, n_cols: SIDE, n_vecs: 1, stride, ld: SIDE, row0 };
+        recording.run(kernel, params, mat_vec::Args { weights: weights.all(), x: x.all(), y: y.all() });
+        buffers.push(weights);
+    }
+    Ok((recording, buffers))
+}
