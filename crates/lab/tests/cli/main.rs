@@ -1,0 +1,43 @@
+//! The `ridgeline` command as a user runs it: exit codes, messages, files, and text against golden text.
+//!
+//! Tests that need an adapter are reported as ignored where there is none, unless `CI` is `true`: then they fail.
+//! So are tests on the original weights, which do not ship with the repository (`RIDGELINE_SHARED`).
+
+mod files;
+mod golden;
+mod program;
+mod text;
+mod usage;
+
+use libtest_mimic::{Arguments, Trial};
+
+/// A test: it panics where it fails.
+type Test = (&'static str, fn());
+
+fn main() {
+    let required = std::env::var("CI").as_deref() == Ok("true");
+    let no_adapter = ridgeline_gpu::adapters().is_empty() && !required;
+    let no_originals = !program::originals().is_dir() && !required;
+    let groups: [(&str, &[Test], bool); 7] = [
+        ("usage", usage::TESTS, false),
+        ("files", files::TESTS, false),
+        ("files", files::ON_A_DEVICE, no_adapter),
+        ("text", text::TESTS, false),
+        ("text", text::ON_A_DEVICE, no_adapter),
+        ("golden", golden::TESTS, false),
+        ("golden", golden::ON_A_DEVICE, no_adapter),
+    ];
+    let originals = ("golden", golden::ON_ORIGINALS, no_originals);
+    let trial = |group: &str, (name, test): Test, ignored: bool| {
+        let run = move || {
+            test();
+            Ok(())
+        };
+        Trial::test(format!("{group}::{name}"), run).with_ignored_flag(ignored)
+    };
+    let trials = groups
+        .iter()
+        .chain([&originals])
+        .flat_map(|&(group, tests, ignored)| tests.iter().map(move |&test| trial(group, test, ignored)));
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+}

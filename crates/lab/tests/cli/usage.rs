@@ -1,0 +1,150 @@
+//! Command lines that make no sense, models that are not there, devices that do not exist.
+
+use crate::Test;
+use crate::program::{Done, command, finish, on_cpu, ridgeline};
+use std::io::Read;
+use std::process::Stdio;
+
+pub(crate) const TESTS: &[Test] = &[
+    ("help_and_version_are_data", help_and_version_are_data),
+    ("wrong_flags_are_usage_errors", wrong_flags_are_usage_errors),
+    ("settings_out_of_range_are_usage_errors", settings_out_of_range_are_usage_errors),
+    ("an_unknown_model_lists_the_names_there_are", an_unknown_model_lists_the_names_there_are),
+    ("the_root_can_be_moved", the_root_can_be_moved),
+    ("an_unknown_device_has_its_own_code", an_unknown_device_has_its_own_code),
+    ("a_closed_pipe_is_no_error", a_closed_pipe_is_no_error),
+    ("llama_spellings_work", llama_spellings_work),
+    ("models_that_do_not_go_together", models_that_do_not_go_together),
+    ("a_context_too_small_says_so", a_context_too_small_says_so),
+];
+
+fn help_and_version_are_data() {
+    let help = ridgeline(&["--help"]).ok();
+    for word in
+        ["run", "speculate", "logits", "tokenize", "inspect", "synth", "quantize", "shaders", "doctor"]
+    {
+        assert!(help.lines().any(|line| line.trim_start().starts_with(word)), "{word} is not in: {help}");
+    }
+    assert!(finish(&mut command(&["--version"])).ok().starts_with("ridgeline "));
+}
+
+fn wrong_flags_are_usage_errors() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["run", "-m", "tiny-target", "--no-such-flag"], "--no-such-flag"),
+        (&["run", "-p", "x"], "--model"),
+        (&["run", "-m", "tiny-target", "-p", "x", "-ngl", "99"], "--n-gpu-layers"),
+        (&["run", "-m", "tiny-target", "-p", "x", "-n", "many"], "many"),
+        (&["run", "-m", "tiny-target", "-p", "x", "-ctk", "q99"], "q99"),
+        (&["synth", "smollm2-135m", "Q99", "x.gguf"], "known are"),
+        (&["logits", "-m", "tiny-target", "--tokens", "1,x", "-o", "x"], "--tokens"),
+        (&["dance"], "dance"),
+    ];
+    for (arguments, part) in cases {
+        ridgeline(arguments).fails(2, &[part]);
+    }
+    let nothing = finish(&mut command(&[]));
+    assert!(nothing.code == 2 && nothing.stderr.contains("Usage"), "{nothing:?}");
+}
+
+fn settings_out_of_range_are_usage_errors() {
+    let run = |flags: &[&str]| on_cpu(&[&["run", "-m", "tiny-target", "-p", "x", "-n", "1"], flags].concat());
+    run(&["--min-p", "2"]).fails(2, &["min_p", "between 0 and 1"]);
+    run(&["--repeat-penalty", "0"]).fails(2, &["repetition_penalty"]);
+    run(&["-b", "0"]).fails(2, &["-b must be at least 1"]);
+    run(&["-ctk", "f16", "-ctv", "f32"]).fails(2, &["only one format"]);
+    on_cpu(&["run", "-m", "tiny-target"]).fails(2, &["nothing to continue"]);
+    on_cpu(&["run", "-m", "tiny-target:f16", "--format", "f32", "-p", "x"])
+        .fails(2, &["already names a format"]);
+    on_cpu(&["inspect", "tiny-target:q99"]).fails(2, &["q99", "known are"]);
+    on_cpu(&["synth", "tiny-target", "f16", "x.gguf"]).fails(2, &["is a model and not a shape"]);
+}
+
+fn an_unknown_model_lists_the_names_there_are() {
+    for arguments in
+        [["inspect", "nobody"].as_slice(), &["tokenize", "-m", "nobody"], &["run", "-m", "nobody", "-p", "x"]]
+    {
+        on_cpu(arguments).fails(2, &["nobody", "tiny-target", "tiny-draft", "smollm2-135m"]);
+    }
+    on_cpu(&["inspect", "no/such/file.gguf"]).fails(2, &["no/such/file.gguf", "no such file"]);
+    on_cpu(&["inspect", "no-such-file.gguf"]).fails(2, &["no-such-file.gguf", "no such file"]);
+}
+
+fn the_root_can_be_moved() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("models")).expect("a folder");
+    std::fs::write(folder.path().join("models/mine.toml"), "name = 1").expect("a file");
+    let inspect = |name| finish(command(&["inspect", name]).env("RIDGELINE_ROOT", folder.path()));
+    inspect("tiny-target").fails(2, &["names here", "mine"]);
+    inspect("mine").fails(1, &["name"]);
+}
+
+fn an_unknown_device_has_its_own_code() {
+    let run = |flag| ridgeline(&["run", "-m", "tiny-target", "-p", "x", flag, "no-such-adapter"]);
+    for flag in ["--device", "-dev"] {
+        let Done { code, stderr, .. } = run(flag);
+        assert_eq!(code, 3, "{stderr}");
+        let remedy = ridgeline_gpu::adapters().is_empty();
+        let expected = if remedy { "mesa-vulkan-drivers" } else { "seen here" };
+        assert!(stderr.contains(expected) && !stderr.contains("panicked"), "{stderr}");
+    }
+    let doctor = ridgeline(&["doctor", "--json", "--device", "no-such-adapter"]);
+    assert_eq!(doctor.code, 3, "{}", doctor.stderr);
+    let findings: serde_json::Value = serde_json::from_str(&doctor.stdout).expect("JSON even then");
+    assert!(findings["chosen"].is_null() && findings["problems"][0].is_string(), "{findings}");
+}
+
+fn a_closed_pipe_is_no_error() {
+    let arguments =
+        ["run", "-m", "tiny-target", "-p", "It was", "-n", "200", "--temp", "0", "--device", "cpu"];
+    let mut child = command(&arguments).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut stdout = child.stdout.take().expect("piped");
+    let mut byte = [0];
+    stdout.read_exact(&mut byte).expect("text comes before the end");
+    drop(stdout);
+    let output = child.wait_with_output().expect("it ends");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !stderr.contains("error"), "{stderr}");
+}
+
+fn llama_spellings_work() {
+    let long = ["--cache-type-k", "f32", "--device", "cpu", "--seed", "3", "--n-predict", "8"];
+    let short = ["-ctk", "f32", "-dev", "cpu", "-s", "3", "-n", "8"];
+    let text =
+        |flags: &[&str]| ridgeline(&[&["run", "-m", "tiny-target", "-p", "It was"], flags].concat()).ok();
+    assert_eq!(text(&long), text(&short));
+    let spec = |flags: &[&str]| {
+        on_cpu(&[&["speculate", "-m", "tiny-target", "-p", "It", "-n", "4"], flags].concat())
+    };
+    let json = spec(&["-md", "tiny-draft", "--draft-max", "2", "--json"]).json();
+    assert!(json["stats"]["drafted_at"].as_array().expect("counts").len() <= 2, "{json}");
+    spec(&["-md", "tiny-draft", "--draft-max", "1", "--draft-min", "2"]).fails(2, &["n_min"]);
+    spec(&["-md", "tiny-draft", "--draft-p-min", "1.5"]).fails(2, &["p_min"]);
+}
+
+fn models_that_do_not_go_together() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let random = folder.path().join("random.gguf");
+    let random = random.to_str().expect("UTF-8");
+    crate::files::synthesise(random, "f16", "0");
+    on_cpu(&["run", "-m", random, "-p", "x", "-n", "1"]).fails(2, &["no vocabulary"]);
+    on_cpu(&["tokenize", "-m", random]).fails(2, &["no vocabulary"]);
+    on_cpu(&["speculate", "-m", "tiny-target", "-md", random, "-p", "x"]).fails(2, &["no vocabulary"]);
+}
+
+fn a_context_too_small_says_so() {
+    let done = on_cpu(&[
+        "run",
+        "-m",
+        "tiny-target",
+        "-p",
+        "It was a bright morning",
+        "-n",
+        "32",
+        "-c",
+        "4",
+        "--json",
+    ]);
+    done.fails(1, &["4", "positions"]);
+    on_cpu(&["logits", "-m", "tiny-target", "--tokens", "4096", "-o", "never.safetensors"])
+        .fails(1, &["4096"]);
+}
