@@ -161,7 +161,7 @@ impl Bars {
             all.add(ProgressBar::new_spinner().with_style(style("{spinner} {elapsed:>4} {wide_msg}")));
         let bar = "{bar:30} {pos}/{len} cells, {elapsed} so far, {msg}";
         let overall = all.add(ProgressBar::new(total).with_style(style(bar)));
-        current.enable_steady_tick(Duration::from_millis(120));
+        current.enable_steady_tick(Duration::from_millis(500));
         Self { all, overall, current }
     }
 

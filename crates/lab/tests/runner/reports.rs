@@ -146,22 +146,23 @@ fn journal(folder: &Path, name: &str, records: &[Record]) -> String {
     folder.to_str().expect("a plain path").to_owned()
 }
 
+/// Exit code and standard output of `ridgeline`.
+fn command(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_ridgeline")).args(arguments).output().expect("it starts");
+    (output.status.code(), String::from_utf8(output.stdout).expect("text"))
+}
+
 fn the_command_exits_with_4_on_a_regression() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let before = scaled(&measured(&[1, 2], &["well"], ""), |_| 1.0);
     let a = journal(folder.path(), "a", &before);
     let b = journal(folder.path(), "b", &scaled(&before, |_| 1.2));
-    let code = |arguments: &[&str]| {
-        let output =
-            Command::new(env!("CARGO_BIN_EXE_ridgeline")).args(arguments).output().expect("it starts");
-        (output.status.code(), String::from_utf8(output.stdout).expect("text"))
-    };
-    let (status, text) = code(&["compare", &a, &b, "--fail-on-regression"]);
+    let (status, text) = command(&["compare", &a, &b, "--fail-on-regression"]);
     assert!(status == Some(4) && text.matches("slower").count() >= 2, "{status:?} {text}");
-    assert_eq!(code(&["compare", &a, &b]).0, Some(0), "only where it is asked for");
-    assert_eq!(code(&["compare", &b, &a, "--fail-on-regression"]).0, Some(0), "faster is no regression");
-    assert_eq!(code(&["compare", &a, &b, "--fail-on-regression", "--margin", "30"]).0, Some(0));
-    let (_, json) = code(&["compare", &a, &b, "--json"]);
+    assert_eq!(command(&["compare", &a, &b]).0, Some(0), "only where it is asked for");
+    assert_eq!(command(&["compare", &b, &a, "--fail-on-regression"]).0, Some(0), "faster is no regression");
+    assert_eq!(command(&["compare", &a, &b, "--fail-on-regression", "--margin", "30"]).0, Some(0));
+    let (_, json) = command(&["compare", &a, &b, "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["changes"][0]["outcome"], "slower");
 }
@@ -178,10 +179,20 @@ fn shards_merge_into_one_journal() {
     });
     let [a, b] = folders.each_ref().map(|f| records(f.path()));
     assert!(!a.is_empty() && !b.is_empty() && a.len() + b.len() == 12, "{} and {}", a.len(), b.len());
-    let all = ridgeline_experiment::journal::merge(vec![a.clone(), b, a]);
-    assert_eq!(all.len(), 12, "the union holds every cell once");
     let out = tempfile::tempdir().expect("a temporary folder");
-    ridgeline_experiment::journal::write(&out.path().join("journal.jsonl"), &all).expect("written");
+    let [first, second, target] =
+        [folders[0].path(), folders[1].path(), out.path()].map(|p| p.to_str().expect("a plain path"));
+    // The first shard is named twice: the union holds every cell once.
+    let merge = ["merge", first, second, first, "--out", target];
+    assert_eq!(command(&merge).0, Some(0));
+    assert_eq!(records(out.path()).len(), 12);
+    assert!(out.path().join("report.html").exists() && out.path().join("report.md").exists());
+    assert_eq!(command(&merge).0, Some(2), "a journal is never overwritten");
+    let copy = out.path().join("copy.md");
+    let (status, made) = command(&["report", target, "--json", "-o", copy.to_str().expect("a plain path")]);
+    let made: serde_json::Value = serde_json::from_str(&made).expect("JSON");
+    assert_eq!((status, made["sections"][0]["title"].as_str()), (Some(0), Some("Device")));
+    assert!(std::fs::read_to_string(copy).expect("Markdown").starts_with("# Ridgeline"));
     let summary = run(&settings(out.path(), &text)).expect("it runs");
     assert_eq!((summary.ok, summary.earlier), (0, 12), "a merged journal is as good as one made in one go");
 }
