@@ -38,12 +38,26 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let earlier = args.compare.as_deref().map(read).transpose()?;
     let mut device = install::open(globals)?;
     let name = device.gpu().map(|gpu| gpu.info().name.clone()).unwrap_or_default();
-    let mut pieces = Vec::new();
-    for quantity in Quantity::ALL {
-        output::note(&format!("measuring {quantity:?}"));
-        pieces.push(probe::measure(&mut device, quantity, &probe::budget(args.quick))?.piece);
+    let budget = probe::budget(args.quick);
+    let mut pieces: Vec<Piece> = Vec::new();
+    // Once through everything and then again: the two sessions of a quantity are far apart in time.
+    for session in ["first", "second"] {
+        for (i, quantity) in Quantity::ALL.into_iter().enumerate() {
+            output::note(&format!("measuring {quantity:?}, {session} session"));
+            let piece = probe::session(&mut device, quantity, &budget)?.piece;
+            match pieces.get_mut(i) {
+                Some(earlier) => *earlier = earlier.joined(&piece).ok_or(probe::Error::Mismatch)?,
+                None => pieces.push(piece),
+            }
+        }
     }
     let machine = probe::machine(&name, &pieces).context("a ceiling is missing")?;
+    if probe::unrest(&machine) > probe::UNREST {
+        output::note(
+            "blocks differ widely: other programs use this machine, and its ceilings may be higher than this; \
+             measure again when it is quiet",
+        );
+    }
     let agreements = earlier.map(|earlier| probe::agreement(&earlier.machine, &machine));
     let probe = Probe { machine, pieces };
     if let Some(path) = &args.output {

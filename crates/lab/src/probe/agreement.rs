@@ -50,6 +50,17 @@ pub fn agreement(a: &Machine, b: &Machine) -> Vec<Agreement> {
     quantities(a).into_iter().filter_map(pair).collect()
 }
 
+/// Spread of the ceilings above which a machine was busy with something else while it was measured.
+pub const UNREST: f64 = 1.3;
+
+/// By what factor the best block of a typical ceiling exceeds its median block: 1 on a machine of its own.
+#[must_use]
+pub fn unrest(machine: &Machine) -> f64 {
+    let rates = quantities(machine).into_iter().filter(|(name, _)| name.ends_with("/s"));
+    let spreads: Vec<f64> = rates.map(|(_, m)| m.hi / m.value).collect();
+    ridgeline_experiment::stats::median(&spreads).unwrap_or(1.0)
+}
+
 fn overlap(a: Measured, b: Measured) -> bool {
     let (low, high) = (1.0 - NOISE_FLOOR, 1.0 + NOISE_FLOOR);
     a.lo * low <= b.hi * high && b.lo * low <= a.hi * high

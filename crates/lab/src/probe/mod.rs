@@ -6,12 +6,13 @@
 
 mod agreement;
 mod blocks;
+mod join;
 mod overheads;
 mod product;
 mod slope;
 mod stream;
 
-pub use agreement::{Agreement, NOISE_FLOOR, agreement, quantities};
+pub use agreement::{Agreement, NOISE_FLOOR, UNREST, agreement, quantities, unrest};
 pub use blocks::{Blocks, blocks, ceiling, typical};
 pub use overheads::{OverheadSeries, overheads};
 pub use product::{MatVecRate, MatVecs, Peaks, Rate, mat_vecs, peaks};
@@ -39,6 +40,9 @@ pub enum Error {
     /// The budget ended before a single block did.
     #[error("no block of measurements was made; the budget needs at least two repetitions")]
     NoBlocks,
+    /// Two sessions that did not measure the same.
+    #[error("two sessions of different measurements cannot be joined")]
+    Mismatch,
     /// Nothing of what was to be measured fits the device.
     #[error("{what} does not fit the device: {bytes} bytes against a limit of {limit}")]
     TooSmall {
@@ -102,11 +106,44 @@ pub struct Probed {
     pub block_ns: Vec<u64>,
 }
 
-/// Measures one group of ceilings within a budget, whose repetitions are blocks.
+impl Probed {
+    /// This and a later session of the same quantity.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] where the other is not of the same quantity.
+    pub fn joined(mut self, later: Self) -> Result<Self, Error> {
+        self.piece = self.piece.joined(&later.piece).ok_or(Error::Mismatch)?;
+        self.block_ns.extend(later.block_ns);
+        Ok(self)
+    }
+}
+
+/// Half of a budget, of at least two repetitions.
+fn half(budget: &Budget) -> Budget {
+    Budget {
+        warmup: budget.warmup,
+        min_reps: budget.min_reps.div_ceil(2).max(2),
+        max_reps: budget.max_reps.div_ceil(2).max(2),
+        budget_s: budget.budget_s / 2.0,
+    }
+}
+
+/// Measures one group of ceilings in two sessions that share a budget, whose repetitions are blocks.
+///
+/// # Errors
+/// As [`session`].
+pub fn measure(device: &mut Device, quantity: Quantity, budget: &Budget) -> Result<Probed, Error> {
+    let first = session(device, quantity, budget)?;
+    first.joined(session(device, quantity, budget)?)
+}
+
+/// Measures one group of ceilings in half of a budget: the other half is for another session, which may be later and
+/// sees what changes meanwhile. See [`Probed::joined`].
 ///
 /// # Errors
 /// A device without a clock, one that is lost, or a budget of no block.
-pub fn measure(device: &mut Device, quantity: Quantity, budget: &Budget) -> Result<Probed, Error> {
+pub fn session(device: &mut Device, quantity: Quantity, budget: &Budget) -> Result<Probed, Error> {
+    let budget = &half(budget);
     let mut timer = Timer::new(device)?;
     let timer = &mut timer;
     let probed = |(piece, block_ns)| Probed { piece, block_ns };
@@ -156,7 +193,7 @@ pub const fn budget(quick: bool) -> Budget {
     }
 }
 
-/// Whether a budget asks for few points rather than all.
+/// Whether half a budget asks for few points rather than all.
 pub(crate) fn is_quick(budget: &Budget) -> bool {
-    budget.budget_s < 10.0
+    budget.budget_s < 5.0
 }

@@ -74,6 +74,8 @@ pub struct MatVecRate {
     pub synchronised: Measured,
     /// The streamed rate of each block.
     pub blocks: Vec<f64>,
+    /// The rate of each product that was waited for.
+    pub alone: Vec<f64>,
 }
 
 /// Matrix-vector products at 8192 × 8192 in several number formats.
@@ -200,7 +202,7 @@ pub fn mat_vecs(timer: &mut Timer<'_>, budget: &Budget) -> Result<(MatVecs, Vec<
     for (((format, unit), seconds), work) in formats.iter().zip(&units).zip(&seconds).zip(&works) {
         let rates: Vec<f64> = seconds.iter().map(|s| unit.bytes() / s).collect();
         let mut alone = Vec::new();
-        for _ in 0..seconds.len().clamp(6, 12) {
+        for _ in 0..seconds.len().clamp(3, 12) {
             alone.push(unit.bytes() / timer.run(work, Clock::Host)?);
         }
         products.push(MatVecRate {
@@ -209,6 +211,7 @@ pub fn mat_vecs(timer: &mut Timer<'_>, budget: &Budget) -> Result<(MatVecs, Vec<
             streamed: ceiling(&rates).ok_or(Error::NoBlocks)?,
             synchronised: typical(&alone).ok_or(Error::NoBlocks)?,
             blocks: rates,
+            alone,
         });
     }
     Ok((MatVecs { products }, block_ns))

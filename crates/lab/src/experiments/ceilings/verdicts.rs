@@ -225,6 +225,7 @@ mod tests {
             streamed: m(rate),
             synchronised: m(rate),
             blocks: Vec::new(),
+            alone: Vec::new(),
         };
         let curve = Curve::new(vec![Sample { bytes: 1, rate: m(5e9) }]).expect("one point");
         let (variants, blocks) = (Vec::new(), Vec::new());
