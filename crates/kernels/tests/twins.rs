@@ -4,7 +4,7 @@
 //! the trials are reported as ignored, and fail where `CI=true`.
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use ridgeline_compute::{Access, AnyKernel, Caps, Cpu, DynKernel, Executor, Recording, Role, Sampler, Slice};
+use ridgeline_compute::{Access, AnyKernel, Caps, Cpu, Executor, Recording, Role, Sampler, Slice};
 use ridgeline_gpu::{Checks, Choice, Gpu, Options};
 use std::collections::BTreeMap;
 use std::sync::Arc;

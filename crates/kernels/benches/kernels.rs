@@ -1,0 +1,151 @@
+//! Kernels on the device: time per launch, and bytes per second from the kernel's own account of its traffic.
+//!
+//! Launches are batched into one recording and the time is that of the batch without the cost of an empty submission,
+//! so that launching and waiting do not hide small kernels.
+
+use criterion::{BenchmarkId, Criterion, Throughput};
+use ridgeline_compute::{Buffer, Executor, Kernel, Recording, Role, Sampler, Slice};
+use ridgeline_gpu::{Choice, Gpu, Options};
+use ridgeline_kernels::attention::{self, Attention};
+use ridgeline_kernels::mat_mul::{self, MatMul, Tile};
+use ridgeline_kernels::mat_vec::{self, MatVec};
+use ridgeline_kernels::rms_norm;
+use ridgeline_kernels::{attention_for, norm_for, stride};
+use ridgeline_quant::Format;
+use std::cell::RefCell;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Most launches in a recording.
+const BATCH: u64 = 256;
+
+fn main() {
+    let linker = match ridgeline_kernels::linker() {
+        Ok(linker) => Arc::new(linker),
+        Err(error) => return skip(&error.to_string()),
+    };
+    let gpu = match Gpu::open(&Choice::Best, linker, Options::default()) {
+        Ok(gpu) => RefCell::new(gpu),
+        Err(error) => return skip(&error.to_string()),
+    };
+    let mut criterion = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .configure_from_args();
+    mat_vecs(&mut criterion, &gpu);
+    mat_muls(&mut criterion, &gpu);
+    attentions(&mut criterion, &gpu);
+    norms(&mut criterion, &gpu);
+    criterion.final_summary();
+}
+
+/// Says why nothing is measured; that is no failure.
+fn skip(reason: &str) {
+    let _ = writeln!(std::io::stderr(), "kernel benches skipped: {reason}");
+}
+
+/// Widths that the models under `models/` have: the small one's square and its feed-forward, a wider one's.
+const SHAPES: [(u32, u32); 3] = [(576, 576), (1536, 576), (3072, 768)];
+
+fn mat_vecs(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
+    for &format in Format::ALL {
+        for (n_rows, n_cols) in SHAPES {
+            let kernel = MatVec::new(format, gpu.borrow().caps(), 4, 1);
+            let stride = stride(format, n_cols as usize);
+            let params = mat_vec::Params { n_rows, n_cols, n_vecs: 1, stride, ld: n_rows, row0: 0 };
+            let id = BenchmarkId::new(format!("{format}"), format!("{n_rows}x{n_cols}"));
+            bench(criterion, gpu, ("matvec", id), (kernel, params));
+        }
+    }
+}
+
+fn mat_muls(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
+    for &format in Format::ALL {
+        for (n_rows, n_cols) in SHAPES {
+            let kernel = MatMul { format, tile: Tile::F32, depth: 32 };
+            let stride = stride(format, n_cols as usize);
+            let params = mat_mul::Params { n_rows, n_cols, n_vecs: 32, stride, ld: n_rows, row0: 0 };
+            let id = BenchmarkId::new(format!("{format}"), format!("{n_rows}x{n_cols}x32"));
+            bench(criterion, gpu, ("matmul", id), (kernel, params));
+        }
+    }
+}
+
+fn attentions(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
+    let (cache, head, group, n_heads) = (Format::HALF, 64, 3, 9);
+    for (n_tokens, position) in [(1, 64), (1, 1024), (32, 256)] {
+        let kernel: Attention = attention_for(cache, head, group, n_tokens, gpu.borrow().caps());
+        let (capacity, stride) = (position + n_tokens, stride(cache, head as usize));
+        let params = attention::Params { n_tokens, n_heads, capacity, position, stride, scale: 0.125 };
+        let id = BenchmarkId::new("fused", format!("{n_tokens} after {position}"));
+        bench(criterion, gpu, ("attention", id), (kernel, params));
+    }
+}
+
+fn norms(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
+    let kernel = norm_for(gpu.borrow().caps());
+    for (n_rows, n_cols) in [(1, 576), (1, 4096), (128, 576)] {
+        let params = rms_norm::Params { n_rows, n_cols, row0: 0, eps: 1e-5 };
+        let id = BenchmarkId::new("rms", format!("{n_rows}x{n_cols}"));
+        bench(criterion, gpu, ("norm", id), (kernel, params));
+    }
+}
+
+/// Times one launch of a kernel over buffers of random floats.
+fn bench<K: Kernel>(
+    criterion: &mut Criterion,
+    gpu: &RefCell<Gpu>,
+    (group, id): (&str, BenchmarkId),
+    (kernel, params): (K, K::Params),
+) {
+    let mut extents = Vec::new();
+    K::bytes(kernel.extent(&params), &mut extents);
+    let buffers = extents.iter().map(|&bytes| filled(&mut gpu.borrow_mut(), bytes));
+    let buffers = match buffers.collect::<Result<Vec<Buffer>, _>>() {
+        Ok(buffers) => buffers,
+        Err(error) => return skip(&format!("{group}: {error}")),
+    };
+    let slices: Vec<Slice> = buffers.iter().map(Buffer::all).collect();
+    let erased = ridgeline_compute::AnyKernel::new(kernel);
+    let launches = |n: u64| {
+        let mut recording = Recording::new();
+        for _ in 0..n {
+            recording.run_erased(&erased, bytemuck::bytes_of(&params), &slices);
+        }
+        recording
+    };
+    let (one, batch) = (launches(1), launches(BATCH));
+    let mut group = criterion.benchmark_group(group);
+    group.throughput(Throughput::Bytes(one.cost().bytes()));
+    group.bench_function(id, |bencher| {
+        bencher.iter_custom(|iterations| {
+            let empty = time(gpu, &Recording::new());
+            let mut total = Duration::ZERO;
+            for _ in 0..iterations / BATCH {
+                total += time(gpu, &batch).saturating_sub(empty);
+            }
+            let rest = iterations % BATCH;
+            if rest > 0 {
+                total += time(gpu, &launches(rest)).saturating_sub(empty);
+            }
+            total.max(Duration::from_nanos(1))
+        });
+    });
+    group.finish();
+}
+
+/// A buffer of random floats; what other number formats read in them does not matter to the time.
+fn filled(gpu: &mut Gpu, bytes: u64) -> Result<Buffer, ridgeline_compute::Error> {
+    let buffer = gpu.alloc(bytes.next_multiple_of(4), Role::Activation, "bench")?;
+    let words = Sampler::new(bytes).words(usize::try_from(bytes.div_ceil(4)).unwrap_or(usize::MAX));
+    gpu.write(buffer.all(), bytemuck::cast_slice(&words))?;
+    Ok(buffer)
+}
+
+/// From the queue call to completion; what the host does before is not the kernel's.
+fn time(gpu: &RefCell<Gpu>, recording: &Recording) -> Duration {
+    let timing = gpu.borrow_mut().run(recording).expect("the device runs what it ran before").timing;
+    Duration::from_nanos(timing.submit_ns + timing.wait_ns)
+}
