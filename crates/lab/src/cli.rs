@@ -7,6 +7,7 @@ use clap::Parser;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 /// Some cells or the command itself failed.
 pub const FAILED: u8 = 1;
@@ -53,12 +54,23 @@ pub struct Globals {
 
 /// Measures how fast a language model runs on this machine's GPU, how fast it could run, and why.
 #[derive(Debug, Parser)]
-#[command(name = "ridgeline", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(name = "ridgeline", version = version(), arg_required_else_help = true, disable_help_subcommand = true)]
 struct Cli {
     #[command(flatten)]
     globals: Globals,
     #[command(subcommand)]
     command: Command,
+}
+
+/// The version, and the revision it was built from where that is known.
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let build = crate::provenance::build();
+        let dirty = if build.dirty == Some(true) { ", changed" } else { "" };
+        let revision = build.git_rev.map(|revision| format!(" ({revision}{dirty})"));
+        build.version + &revision.unwrap_or_default()
+    });
+    &VERSION
 }
 
 /// A command line that parses but cannot be meant: it ends with [`USAGE`].
@@ -111,7 +123,7 @@ fn log(verbose: u8) {
 fn code(error: &anyhow::Error) -> u8 {
     use crate::models::Error as Models;
     for cause in error.chain() {
-        if cause.is::<ridgeline_gpu::Error>() {
+        if cause.is::<ridgeline_gpu::Error>() || cause.is::<crate::install::NoDevice>() {
             return NO_DEVICE;
         }
         let named_nothing = cause.downcast_ref::<Models>().is_some_and(Models::is_usage);

@@ -11,6 +11,15 @@ use std::process::{Command, Stdio};
 /// The packages that bring a software adapter.
 const PACKAGES: [&str; 2] = ["mesa-vulkan-drivers", "libvulkan1"];
 
+/// There is no adapter, and here is what helps.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "no Vulkan, Metal or DX12 adapter found; try: {remedy} (or --device cpu: the CPU twins, right but slow)"
+)]
+pub struct NoDevice {
+    remedy: String,
+}
+
 /// What helps where there is no adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
@@ -59,8 +68,8 @@ impl Remedy {
 /// Where there is no adapter and it may be done, installs a software one.
 ///
 /// # Errors
-/// [`ridgeline_gpu::Error::NoAdapter`] with the remedy, where there is none afterwards either.
-pub fn ensure_adapter(globals: &Globals) -> anyhow::Result<()> {
+/// [`NoDevice`] where there is none afterwards either.
+pub fn ensure_adapter(globals: &Globals) -> Result<(), NoDevice> {
     if globals.device.as_deref() == Some("cpu") || !ridgeline_gpu::adapters().is_empty() {
         return Ok(());
     }
@@ -75,9 +84,7 @@ pub fn ensure_adapter(globals: &Globals) -> anyhow::Result<()> {
         }
         output::note("that did not give an adapter");
     }
-    let hint =
-        format!("no device to run on; try: {} (or --device cpu for the slow reference)", remedy.text());
-    Err(anyhow::Error::new(ridgeline_gpu::Error::NoAdapter).context(hint))
+    Err(NoDevice { remedy: remedy.text() })
 }
 
 /// Opens the device that `--device` names, after [`ensure_adapter`].

@@ -18,8 +18,9 @@ fn main() {
     let required = std::env::var("CI").as_deref() == Ok("true");
     let no_adapter = ridgeline_gpu::adapters().is_empty() && !required;
     let no_originals = !program::originals().is_dir() && !required;
-    let groups: [(&str, &[Test], bool); 7] = [
+    let groups: [(&str, &[Test], bool); 8] = [
         ("usage", usage::TESTS, false),
+        ("usage", usage::ON_DEBIAN_AS_ROOT, !usage::can_play_install()),
         ("files", files::TESTS, false),
         ("files", files::ON_A_DEVICE, no_adapter),
         ("text", text::TESTS, false),

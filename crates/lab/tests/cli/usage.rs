@@ -2,8 +2,11 @@
 
 use crate::Test;
 use crate::program::{Done, command, finish, on_cpu, ridgeline};
+use ridgeline_lab::install::Remedy;
+use std::fs;
 use std::io::Read;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 pub(crate) const TESTS: &[Test] = &[
     ("help_and_version_are_data", help_and_version_are_data),
@@ -12,11 +15,15 @@ pub(crate) const TESTS: &[Test] = &[
     ("an_unknown_model_lists_the_names_there_are", an_unknown_model_lists_the_names_there_are),
     ("the_root_can_be_moved", the_root_can_be_moved),
     ("an_unknown_device_has_its_own_code", an_unknown_device_has_its_own_code),
+    ("a_machine_without_adapters_is_told_what_to_do", a_machine_without_adapters_is_told_what_to_do),
     ("a_closed_pipe_is_no_error", a_closed_pipe_is_no_error),
     ("llama_spellings_work", llama_spellings_work),
     ("models_that_do_not_go_together", models_that_do_not_go_together),
     ("a_context_too_small_says_so", a_context_too_small_says_so),
 ];
+
+pub(crate) const ON_DEBIAN_AS_ROOT: &[Test] =
+    &[("a_missing_adapter_is_installed", a_missing_adapter_is_installed)];
 
 fn help_and_version_are_data() {
     let help = ridgeline(&["--help"]).ok();
@@ -25,7 +32,8 @@ fn help_and_version_are_data() {
     {
         assert!(help.lines().any(|line| line.trim_start().starts_with(word)), "{word} is not in: {help}");
     }
-    assert!(finish(&mut command(&["--version"])).ok().starts_with("ridgeline "));
+    let version = finish(&mut command(&["--version"])).ok();
+    assert!(version.starts_with(concat!("ridgeline ", env!("CARGO_PKG_VERSION"))), "{version}");
 }
 
 fn wrong_flags_are_usage_errors() {
@@ -71,8 +79,8 @@ fn an_unknown_model_lists_the_names_there_are() {
 
 fn the_root_can_be_moved() {
     let folder = tempfile::tempdir().expect("a folder");
-    std::fs::create_dir(folder.path().join("models")).expect("a folder");
-    std::fs::write(folder.path().join("models/mine.toml"), "name = 1").expect("a file");
+    fs::create_dir(folder.path().join("models")).expect("a folder");
+    fs::write(folder.path().join("models/mine.toml"), "name = 1").expect("a file");
     let inspect = |name| finish(command(&["inspect", name]).env("RIDGELINE_ROOT", folder.path()));
     inspect("tiny-target").fails(2, &["names here", "mine"]);
     inspect("mine").fails(1, &["name"]);
@@ -91,6 +99,64 @@ fn an_unknown_device_has_its_own_code() {
     assert_eq!(doctor.code, 3, "{}", doctor.stderr);
     let findings: serde_json::Value = serde_json::from_str(&doctor.stdout).expect("JSON even then");
     assert!(findings["chosen"].is_null() && findings["problems"][0].is_string(), "{findings}");
+}
+
+/// The command where Vulkan finds no driver but the one that `manifest` describes.
+fn with_only(manifest: &Path, arguments: &[&str]) -> Command {
+    let mut command = command(arguments);
+    command.env("VK_DRIVER_FILES", manifest).env("VK_ICD_FILENAMES", manifest);
+    command
+}
+
+/// On Linux alone can adapters be hidden from a process; elsewhere the unit tests of the remedy have to do.
+fn a_machine_without_adapters_is_told_what_to_do() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let nothing = Path::new("/no/such/driver.json");
+    let run = ["run", "-m", "tiny-target", "-p", "x", "-n", "1", "--no-install"];
+    finish(&mut with_only(nothing, &run)).fails(3, &["no Vulkan", "try: ", "--device cpu"]);
+    let doctor = finish(&mut with_only(nothing, &["doctor", "--json"]));
+    assert_eq!(doctor.code, 3, "{}", doctor.stderr);
+    let findings: serde_json::Value = serde_json::from_str(&doctor.stdout).expect("JSON");
+    assert!(findings["remedy"].is_string() && findings["adapters"].as_array().is_some_and(Vec::is_empty));
+    finish(&mut with_only(nothing, &[&run[..], &["--device", "cpu"]].concat())).ok();
+}
+
+/// The driver that Mesa's package has brought to this machine, if it has.
+fn software_driver() -> Option<PathBuf> {
+    let entries = fs::read_dir("/usr/share/vulkan/icd.d").ok()?;
+    entries.flatten().map(|it| it.path()).find(|it| it.to_string_lossy().contains("lvp_icd"))
+}
+
+/// Whether [`a_missing_adapter_is_installed`] can be played through here.
+pub(crate) fn can_play_install() -> bool {
+    Remedy::here() == Remedy::Install && software_driver().is_some()
+}
+
+/// With a stand-in for `apt-get` that puts the driver's manifest where the loader looks: the same process goes on.
+fn a_missing_adapter_is_installed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [manifest, log, apt] = ["driver.json", "log", "apt-get"].map(|name| folder.path().join(name));
+    let driver = software_driver().expect("checked before");
+    let (log_path, from, to) = (log.display(), driver.display(), manifest.display());
+    let script =
+        format!("#!/bin/sh\necho noise\necho \"$@\" >> {log_path}\n[ \"$1\" = update ] || cp {from} {to}\n");
+    fs::write(&apt, script).expect("a file");
+    let made = Command::new("chmod").arg("+x").arg(&apt).status().expect("chmod is there");
+    assert!(made.success());
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap_or_default());
+    let run = ["run", "-m", "tiny-target", "-p", "It", "-n", "4", "--temp", "0"];
+    let done = finish(with_only(&manifest, &run).env("PATH", path));
+    assert!(
+        done.stderr.contains("installing a software one") && done.stderr.contains("noise"),
+        "{}",
+        done.stderr
+    );
+    assert!(!done.ok().contains("noise"), "stdout is for data");
+    let calls = fs::read_to_string(log).expect("it was called");
+    assert!(calls.starts_with("update\ninstall -y"), "{calls}");
+    assert!(calls.contains("mesa-vulkan-drivers libvulkan1"), "{calls}");
 }
 
 fn a_closed_pipe_is_no_error() {
