@@ -1,8 +1,8 @@
 //! Flags that several commands share: which model, how large a session, how tokens are chosen.
 
-use crate::Device;
 use crate::cli::Usage;
 use crate::models::Loaded;
+use crate::{Device, output};
 use anyhow::Context;
 use ridgeline_model::{Session, SessionOptions};
 use ridgeline_quant::Format;
@@ -14,7 +14,8 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Session")]
 pub(crate) struct SessionArgs {
-    /// Positions of the key/value cache [default: as many as the prompt and the output need]
+    /// Positions of the key/value cache; 0 is as many as the model was trained for [default: as many as the prompt
+    /// and the output need]
     #[arg(short, long)]
     ctx_size: Option<usize>,
     /// Most tokens per pass; a longer prompt is cut
@@ -29,8 +30,11 @@ pub(crate) struct SessionArgs {
 }
 
 impl SessionArgs {
-    /// Options for a session that will hold `needed` positions.
-    pub(crate) fn options(&self, needed: usize) -> Result<SessionOptions, Usage> {
+    /// Options for a session that will hold `needed` positions of a model trained for `trained`.
+    ///
+    /// # Errors
+    /// Settings that contradict each other.
+    pub(crate) fn options(&self, needed: usize, trained: usize) -> Result<SessionOptions, Usage> {
         let cache = match (self.cache_type_k, self.cache_type_v) {
             (Some(k), Some(v)) if k != v => {
                 return Err(Usage(format!(
@@ -42,7 +46,15 @@ impl SessionArgs {
         if self.batch_size == 0 {
             return Err(Usage("-b must be at least 1".to_owned()));
         }
-        let context = self.ctx_size.unwrap_or(needed);
+        let context = match self.ctx_size {
+            Some(0) => trained,
+            given => given.unwrap_or(needed),
+        };
+        if needed.min(context) > trained {
+            output::note(&format!(
+                "warning: text may end up beyond the {trained} positions the model was trained for"
+            ));
+        }
         Ok(SessionOptions { context, batch: self.batch_size, cache, ..SessionOptions::default() })
     }
 }
@@ -175,4 +187,34 @@ pub(crate) fn warm_up(
     session.truncate(0);
     session.take_times();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SessionArgs;
+    use ridgeline_quant::Format;
+
+    #[test]
+    fn a_session_is_as_large_as_it_must_be_or_as_it_is_told_to_be() {
+        let args = |ctx_size| SessionArgs { ctx_size, batch_size: 8, cache_type_k: None, cache_type_v: None };
+        let context =
+            |ctx_size, needed| args(ctx_size).options(needed, 256).expect("no contradiction").context;
+        assert_eq!([context(None, 40), context(None, 300), context(Some(7), 40)], [40, 300, 7]);
+        assert_eq!(context(Some(0), 40), 256, "0 is what the model was trained for");
+    }
+
+    #[test]
+    fn keys_and_values_have_one_format() {
+        let args = |cache_type_k, cache_type_v| SessionArgs {
+            ctx_size: None,
+            batch_size: 8,
+            cache_type_k,
+            cache_type_v,
+        };
+        let cache = |k, v| args(k, v).options(1, 1).map(|it| it.cache).ok();
+        let (half, single) = (Some(Format::F16), Some(Format::F32));
+        assert_eq!([cache(None, None), cache(single, None), cache(None, single)], [half, single, single]);
+        assert_eq!([cache(single, single), cache(half, single)], [single, None]);
+        assert!(SessionArgs { batch_size: 0, ..args(None, None) }.options(1, 1).is_err());
+    }
 }

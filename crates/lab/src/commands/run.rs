@@ -41,7 +41,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let tokenize = begun.elapsed();
 
     let n = args.prompt.n_predict;
-    let options = args.session.options(prompt.len() + n)?;
+    let options = args.session.options(prompt.len() + n, loaded.model.config.trained_context)?;
     let mut session = Session::new(loaded.model.clone(), Rc::new(RefCell::new(device)), options)?;
     if !args.prompt.no_warmup {
         warm_up(&mut session, &options, &[prompt.len(), 1])?;

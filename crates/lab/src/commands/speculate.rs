@@ -53,7 +53,8 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let tokenizer = vocabulary_of(&target)?;
     same_vocabulary(tokenizer, &draft)?;
     let prompt = args.prompt.tokens(tokenizer)?;
-    let options = args.session.options(prompt.len() + args.prompt.n_predict)?;
+    let trained = target.model.config.trained_context;
+    let options = args.session.options(prompt.len() + args.prompt.n_predict, trained)?;
     let draft_options = DraftOptions {
         n_max: args.spec_draft_n_max,
         n_min: args.spec_draft_n_min,
