@@ -1,6 +1,7 @@
 //! Whether two probes of a device agree: quantity by quantity, within their own intervals.
 
-use ridgeline_roofline::{Curve, Machine, Measured};
+use super::{MatVecRate, Piece};
+use ridgeline_roofline::{Curve, Machine, Measured, Overheads};
 use serde::{Deserialize, Serialize};
 
 /// Share by which intervals are widened before they are compared: what a host that other programs share adds between
@@ -23,31 +24,65 @@ pub struct Agreement {
 /// Every measured quantity of a machine by name, in bytes/s, FLOP/s or seconds.
 #[must_use]
 pub fn quantities(machine: &Machine) -> Vec<(String, Measured)> {
-    let curve = |name: &'static str, curve: &Curve| -> Vec<(String, Measured)> {
-        curve.samples().iter().map(|s| (format!("{name} {} B, B/s", s.bytes), s.rate)).collect()
-    };
-    let mut all = curve("read", &machine.bandwidth.read);
-    all.extend(curve("copy", &machine.bandwidth.copy));
-    all.extend(curve("triad", &machine.bandwidth.triad));
-    all.push(("f32 products, FLOP/s".to_owned(), machine.flops_f32));
-    all.extend(machine.flops_f16.map(|m| ("f16 products, FLOP/s".to_owned(), m)));
-    let o = machine.overheads;
-    all.push(("launch, s".to_owned(), o.launch_s));
-    all.push(("submission, s".to_owned(), o.submission_s));
-    all.push(("synchronisation, s".to_owned(), o.synchronisation_s));
-    all.push(("read-back, s".to_owned(), o.readback_s));
+    let Machine { bandwidth, flops_f32, flops_f16, overheads, .. } = machine;
+    let mut all = points("read", &bandwidth.read);
+    all.extend(points("copy", &bandwidth.copy));
+    all.extend(points("triad", &bandwidth.triad));
+    all.push(("f32 products, FLOP/s".to_owned(), *flops_f32));
+    all.extend(flops_f16.map(|m| ("f16 products, FLOP/s".to_owned(), m)));
+    all.extend(costs(overheads));
     all
+}
+
+impl Piece {
+    /// Its quantities by name, in bytes/s, FLOP/s or seconds.
+    #[must_use]
+    pub fn quantities(&self) -> Vec<(String, Measured)> {
+        match self {
+            Self::Read(c) => points("read", &c.curve),
+            Self::Copy(c) => points("copy", &c.curve),
+            Self::Triad(c) => points("triad", &c.curve),
+            Self::Flops(p) => {
+                let f16 = p.f16.as_ref().map(|p| ("f16 products, FLOP/s".to_owned(), p.rate));
+                [("f32 products, FLOP/s".to_owned(), p.f32.rate)].into_iter().chain(f16).collect()
+            }
+            Self::Overheads(o) => costs(&o.overheads),
+            Self::Matvec(m) => {
+                let product = |p: &MatVecRate| (format!("{} product, B/s", p.format), p.streamed);
+                m.products.iter().map(product).collect()
+            }
+        }
+    }
+}
+
+fn points(name: &str, curve: &Curve) -> Vec<(String, Measured)> {
+    curve.samples().iter().map(|s| (format!("{name} {} B, B/s", s.bytes), s.rate)).collect()
+}
+
+fn costs(o: &Overheads) -> Vec<(String, Measured)> {
+    let named = [
+        ("launch, s", o.launch_s),
+        ("submission, s", o.submission_s),
+        ("synchronisation, s", o.synchronisation_s),
+        ("read-back, s", o.readback_s),
+    ];
+    named.map(|(name, m)| (name.to_owned(), m)).to_vec()
 }
 
 /// Holds two probes against each other; quantities that only one of them has are left out.
 #[must_use]
 pub fn agreement(a: &Machine, b: &Machine) -> Vec<Agreement> {
-    let others = quantities(b);
+    compared(quantities(a), &quantities(b))
+}
+
+/// Holds quantities against others of the same names; those that only one side has are left out.
+#[must_use]
+pub fn compared(these: Vec<(String, Measured)>, others: &[(String, Measured)]) -> Vec<Agreement> {
     let pair = |(quantity, a): (String, Measured)| {
         let b = others.iter().find(|(name, _)| *name == quantity)?.1;
         Some(Agreement { quantity, a, b, agree: overlap(a, b) })
     };
-    quantities(a).into_iter().filter_map(pair).collect()
+    these.into_iter().filter_map(pair).collect()
 }
 
 /// Spread of the ceilings above which a machine was busy with something else while it was measured.

@@ -63,15 +63,20 @@ pub fn blocks(timer: &mut Timer<'_>, units: &[Unit], clock: Clock, budget: &Budg
     if done < 2 { Err(Error::NoBlocks) } else { Ok(blocks) }
 }
 
-/// A ceiling from the rates of blocks: their median, the lower end of its 95 % interval, and the best block.
+/// A ceiling from the rates of blocks: their median, the lower end of its 95 % interval, and an estimate of the most
+/// that the device can do.
 ///
-/// The upper end is the best block rather than an order statistic: disturbances only slow a device down, so what it
-/// did once it can do, and a floor derived from the upper end stays a floor.
+/// Disturbances only slow a device down, so that rates have an upper end, and a floor has to be derived from that end
+/// to stay a floor. It is estimated as `2·x₍ₙ₎ − x₍ₙ₋₁₎` (Robson and Whitlock 1964, "Estimation of a truncation
+/// point"), and never as more than a tenth above the best block.
 #[must_use]
 pub fn ceiling(rates: &[f64]) -> Option<Measured> {
     let median = stats::median_interval(rates)?;
-    let best = rates.iter().copied().fold(median.hi, f64::max);
-    Some(Measured { hi: best, ..median })
+    let mut sorted = rates.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let (&best, rest) = sorted.split_last()?;
+    let second = rest.last().copied().unwrap_or(best);
+    Some(Measured { hi: (2.0 * best - second).min(1.1 * best).max(median.hi), ..median })
 }
 
 /// A cost from the figures of blocks: their median and its 95 % interval; costs below zero are noise around none.
@@ -86,11 +91,13 @@ mod tests {
     use super::{Blocks, ceiling, typical};
 
     #[test]
-    fn a_ceiling_reaches_up_to_its_best_block() {
+    fn a_ceiling_reaches_beyond_its_best_block() {
         let rates: Vec<f64> = (1..=20).map(f64::from).collect();
         let m = ceiling(&rates).expect("twenty blocks");
-        assert_eq!((m.value, m.hi), (10.5, 20.0));
+        assert_eq!((m.value, m.hi), (10.5, 21.0), "the best block, and the step to it once more");
         assert!(m.lo > 1.0, "the lower end is the median's: {m:?}");
+        let m = ceiling(&[1.0, 1.0, 10.0]).expect("three blocks");
+        assert!((m.hi - 11.0).abs() < 1e-12, "a lone block counts for a tenth at most: {m:?}");
         assert_eq!(ceiling(&[1.0]), None);
     }
 

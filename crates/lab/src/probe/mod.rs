@@ -12,7 +12,7 @@ mod product;
 mod slope;
 mod stream;
 
-pub use agreement::{Agreement, NOISE_FLOOR, UNREST, agreement, quantities, unrest};
+pub use agreement::{Agreement, NOISE_FLOOR, UNREST, agreement, compared, quantities, unrest};
 pub use blocks::{Blocks, blocks, ceiling, typical};
 pub use overheads::{OverheadSeries, overheads};
 pub use product::{MatVecRate, MatVecs, Peaks, Rate, mat_vecs, peaks};

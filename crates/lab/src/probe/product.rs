@@ -16,7 +16,9 @@ use std::time::Instant;
 
 /// Rows, columns and vectors of the products tried, by rising work: the shapes of small models, then squares that
 /// fill large devices.
-const SHAPES: [(u32, u32, u32); 8] = [
+const SHAPES: [(u32, u32, u32); 10] = [
+    (768, 256, 128),
+    (256, 768, 128),
     (576, 576, 128),
     (768, 768, 128),
     (1536, 576, 128),
@@ -27,14 +29,14 @@ const SHAPES: [(u32, u32, u32); 8] = [
     (4096, 4096, 4096),
 ];
 
-/// Vectors of the tile-free product that competes at a few vectors.
+/// Vectors of the tile-free product where it competes at a few vectors; it also does at as many as the tiles get.
 const FEW: u32 = 16;
 
 /// A product is left out if one run of it would take longer than this, seconds.
 const LONGEST_S: f64 = 0.15;
 
 /// Candidates that are measured in blocks, the fastest of the calibration.
-const FINALISTS: usize = 2;
+const FINALISTS: usize = 3;
 
 /// Rows and columns of the bandwidth study's matrix.
 const SIDE: u32 = 8192;
@@ -174,10 +176,12 @@ fn works(
     let few = |k: &MatVec| tile == Tile::F32 && k.cols >= 4 && k.reduce == Reduce::all(caps)[0];
     for kernel in MatVec::all(caps).into_iter().filter(few) {
         let stride = stride(kernel.format, n_cols as usize);
-        let params = mat_vec::Params { n_rows, n_cols, n_vecs: FEW, stride, ld: n_rows, row0: 0 };
-        let mut recording = Recording::new();
-        recording.run(kernel, params, mat_vec::Args { weights, x, y });
-        works.push((format!("{kernel:?} at {n_rows}×{n_cols}·{FEW}"), recording));
+        for n_vecs in [FEW, n_vecs.min(128)] {
+            let params = mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld: n_rows, row0: 0 };
+            let mut recording = Recording::new();
+            recording.run(kernel, params, mat_vec::Args { weights, x, y });
+            works.push((format!("{kernel:?} at {n_rows}×{n_cols}·{n_vecs}"), recording));
+        }
     }
     works
 }
