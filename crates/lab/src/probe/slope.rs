@@ -132,7 +132,7 @@ impl<'a> Timer<'a> {
         Ok(clock.seconds(&self.device.run(recording)?.timing))
     }
 
-    /// Repeats `work` so often that N repetitions take [`SHORTEST_S`]; this also warms it up.
+    /// Repeats `work` so often that N repetitions take a few milliseconds; this also warms it up.
     ///
     /// # Errors
     /// What the device says.

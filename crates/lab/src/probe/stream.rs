@@ -28,6 +28,8 @@ const LARGEST: u64 = 256 << 20;
 const PRODUCT_FROM: u64 = 1 << 20;
 /// Columns of that product.
 const PRODUCT_COLUMNS: u32 = 2048;
+/// Candidates that go on to larger sizes than that.
+const CONTENDERS: usize = 3;
 /// Shortest time of the passes within one launch, seconds.
 const LAUNCH_S: f64 = 3e-3;
 
@@ -94,10 +96,10 @@ pub fn curve(
     budget: &Budget,
 ) -> Result<(StreamCurve, Vec<u64>), Error> {
     let sets = Sets::new(timer.device, stream)?;
-    let candidates = candidates(timer.device, stream);
+    let mut candidates = candidates(timer.device, stream);
     let (mut sizes, mut units, mut variants) = (Vec::new(), Vec::new(), Vec::new());
     for bytes in sizes_of(is_quick(budget)) {
-        let (unit, variant) = fastest(timer, &sets, &candidates, bytes)?;
+        let (unit, variant) = fastest(timer, &sets, &mut candidates, bytes)?;
         sizes.push(bytes);
         units.push(unit);
         variants.push(variant);
@@ -148,13 +150,13 @@ fn candidates(device: &Device, stream: Stream) -> Vec<Candidate> {
 fn fastest(
     timer: &mut Timer<'_>,
     sets: &Sets,
-    candidates: &[Candidate],
+    candidates: &mut Vec<Candidate>,
     bytes: u64,
 ) -> Result<(Unit, String), Error> {
-    let mut best: Option<(f64, Unit, String)> = None;
+    let mut tried: Vec<(f64, Candidate, Unit)> = Vec::new();
     let mut rounds = 1;
-    for candidate in candidates {
-        let Some(mut work) = sets.record(*candidate, bytes, rounds) else { continue };
+    for &candidate in &*candidates {
+        let Some(mut work) = sets.record(candidate, bytes, rounds) else { continue };
         // The first run compiles the kernel.
         timer.run(&work, Clock::Device)?;
         loop {
@@ -163,16 +165,21 @@ fn fastest(
                 break;
             }
             rounds = grown(rounds, LAUNCH_S / spent);
-            work = sets.record(*candidate, bytes, rounds).unwrap_or(work);
+            work = sets.record(candidate, bytes, rounds).unwrap_or(work);
         }
         let unit = timer.unit(&work)?;
         let rate = unit.bytes() / unit.estimate_s;
-        if best.as_ref().is_none_or(|(fastest, ..)| rate > *fastest) {
-            best = Some((rate, unit, candidate.label()));
-        }
+        tried.push((rate, candidate, unit));
+    }
+    tried.sort_by(|a, b| b.0.total_cmp(&a.0));
+    if bytes >= PRODUCT_FROM {
+        // Everything was tried by now; what lags behind need not be tried on large sets, which take long.
+        *candidates = tried.iter().take(CONTENDERS).map(|t| t.1).collect();
     }
     let limit = timer.device.caps().max_buffer;
-    best.map(|(_, unit, label)| (unit, label)).ok_or(Error::TooSmall { what: "working set", bytes, limit })
+    let (_, candidate, unit) =
+        tried.into_iter().next().ok_or(Error::TooSmall { what: "working set", bytes, limit })?;
+    Ok((unit, candidate.label()))
 }
 
 impl Candidate {
