@@ -47,7 +47,7 @@ pub struct Pass {
     pub cost: Cost,
     /// The circumstances it is held against.
     pub regime: Regime,
-    /// Host and device time summed over all repetitions, warm-up included.
+    /// Recordings run, over all repetitions and the warm-up.
     pub recordings: u32,
     /// Host time per recording: uploads, encoding and submission, nanoseconds.
     pub host_ns_per_recording: f64,

@@ -5,7 +5,7 @@ use crate::lab::Lab;
 use crate::pass::{Bench, Pass};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
-use ridgeline_experiment::published::Published;
+use ridgeline_experiment::published::{Published, Row};
 use ridgeline_experiment::report::{Align, Axis, Block, Line, Lines, Section, Table, number};
 use ridgeline_experiment::stats;
 use ridgeline_experiment::verdict::{Comparison, Verdict};
@@ -63,7 +63,8 @@ impl Experiment<Lab> for Study {
         let intro = "One pass over several new tokens against one pass over a single one: T(n)/T(1), the price of \
                      verifying n − 1 drafted tokens. A ratio that stays at 1 means that extra tokens are free; the \
                      published reading is that they are, below the ridge.";
-        let mut section = Section::new("Batches (GAP-10)", intro).with(Block::Lines(figure(&models)));
+        let mut section =
+            Section::new("Batches (GAP-10)", intro).with(Block::Lines(figure(&models, context)));
         for (name, curve) in &models {
             section = section.with(Block::Table(table(name, curve, context)));
         }
@@ -81,24 +82,29 @@ fn ratio(curve: &Curve<'_>, n: usize, seed: u64) -> Option<Measured> {
     stats::ratio_of_medians(&seconds(n)?, &seconds(1)?, seed)
 }
 
-fn figure(models: &BTreeMap<String, Curve<'_>>) -> Lines {
+fn figure(models: &BTreeMap<String, Curve<'_>>, context: &Context<'_>) -> Lines {
     let line = |(name, curve): (&String, &Curve<'_>)| {
-        let point = |n: &usize| ratio(curve, *n, 1).map(|r| (*n as f64, r));
+        let point = |n: &usize| ratio(curve, *n, context.seed).map(|r| (*n as f64, r));
         Line { label: name.clone(), points: curve.keys().filter_map(point).collect(), predicted: false }
     };
-    let published = [(1.0, 1.0), (4.0, 13.02 / 8.84), (32.0, 36.72 / 8.84), (128.0, 87.46 / 8.84)];
     let mut lines: Vec<Line> = models.iter().map(line).collect();
-    lines.push(Line {
-        label: "published: Mistral-7B 4-bit, M3 Ultra".to_owned(),
-        points: published.map(|(n, r)| (n, Measured::exact(r))).to_vec(),
-        predicted: true,
-    });
+    lines.extend(printed(context.published));
     Lines {
         caption: "Time of a pass over n tokens over the time of a pass over one.".to_owned(),
         x: Axis { title: "tokens in the pass".to_owned(), unit: String::new(), log: true },
         y: Axis { title: "T(n) / T(1)".to_owned(), unit: String::new(), log: true },
         lines,
     }
+}
+
+/// The study's own table as a line.
+fn printed(published: &Published) -> Option<Line> {
+    let table = published.table("GAP-T10b").ok()?;
+    let one = table.row_number("batch", 1.0)?.number("time_ms")?;
+    let point = |row: &Row| Some((row.number("batch")?, Measured::exact(row.number("time_ms")? / one)));
+    let label =
+        format!("published: Mistral-7B 4-bit, {}", table.device.as_deref().unwrap_or("the study's device"));
+    Some(Line { label, points: table.rows.iter().filter_map(point).collect(), predicted: true })
 }
 
 fn table(name: &str, curve: &Curve<'_>, context: &Context<'_>) -> Table {
@@ -137,7 +143,7 @@ fn verdicts(models: &BTreeMap<String, Curve<'_>>, context: &Context<'_>) -> Vec<
     models.iter().map(decide).collect()
 }
 
-/// The seed's ratio from its own table, and the ridge batch computed as it does, from this device's ceilings.
+/// The study's ratio from its own table, and the ridge batch computed as it does, from this device's ceilings.
 fn recomputed(published: &Published, machine: Option<&Machine>, curve: &Curve<'_>) -> String {
     let time = |n: f64| published.table("GAP-T10b").ok()?.row_number("batch", n)?.number("time_ms");
     let printed = match (time(1.0), time(4.0)) {
