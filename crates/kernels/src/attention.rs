@@ -32,13 +32,19 @@ impl Attention {
     }
 }
 
+/// Head widths and group sizes of the models in use; `attention_for` makes the variant of any other.
+const SHAPES: [(u32, u32); 11] =
+    [(16, 1), (16, 2), (32, 4), (64, 1), (64, 2), (64, 3), (64, 4), (64, 8), (80, 4), (128, 4), (128, 8)];
+
 impl Kernel for Attention {
     fn all(caps: &Caps) -> Vec<Self> {
         let mut all = Vec::new();
         for cache in cache_formats() {
             for &reduce in Reduce::all(caps) {
-                for (head, group, tokens) in [(16, 2, 1), (64, 1, 4), (64, 3, 1), (64, 2, 2), (80, 4, 1), (128, 4, 2)] {
-                    all.push(Self { cache, reduce, lanes: 64, head, group, tokens });
+                for (head, group) in SHAPES {
+                    for tokens in [1, (8 / group).max(1)] {
+                        all.push(Self { cache, reduce, lanes: 64, head, group, tokens });
+                    }
                 }
             }
         }

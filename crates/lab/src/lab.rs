@@ -38,6 +38,8 @@ impl Lab {
         if let Some(loaded) = self.models.get(&key) {
             return Ok(loaded.clone());
         }
+        // A model that nobody uses any more makes room for the next.
+        self.models.retain(|_, loaded| Rc::strong_count(loaded) > 1);
         let loaded = Rc::new(models::load(&mut self.device.borrow_mut(), name, format)?);
         self.models.insert(key, loaded.clone());
         Ok(loaded)

@@ -34,7 +34,8 @@ impl KvCache {
             return Err(Error::CacheFormat { format: format.spec().name, supported: names.join(", ") });
         }
         let stride = ridgeline_kernels::stride(format, config.head_dim);
-        let bytes = config.kv_heads as u64 * capacity as u64 * u64::from(stride) * 16;
+        let row = config.kv_heads as u64 * u64::from(stride) * 16;
+        let bytes = row.saturating_mul(capacity as u64);
         let limit = executor.caps().max_binding;
         if bytes > limit {
             let label = format!("key/value cache of {capacity} positions");

@@ -59,6 +59,8 @@ pub struct Config {
     pub embed_scale: f32,
     /// Positions the model was trained for.
     pub trained_context: usize,
+    /// Positions a query sees at most, where the model slides a window.
+    pub window: Option<usize>,
     /// Position embedding.
     pub rope: RopeConfig,
 }
@@ -98,6 +100,10 @@ impl Config {
             norm_eps: meta.f32(&key("attention.layer_norm_rms_epsilon"))?,
             embed_scale: 1.0,
             trained_context: size("context_length")?,
+            window: meta
+                .find::<u32>(&key("attention.sliding_window"))?
+                .filter(|&w| w > 0)
+                .map(|w| w as usize),
             rope: RopeConfig { pairing, base, rotary, factors: checkpoint.rope_freq_factors()? },
             architecture,
         };

@@ -56,6 +56,30 @@ pub enum Error {
         /// Tokens it can hold.
         capacity: usize,
     },
+    /// More tokens or rows of logits than one recording was made for.
+    #[error(
+        "{tokens} tokens with {rows} rows of logits in one pass; this session was made for {batch} with {most}"
+    )]
+    Batch {
+        /// Tokens asked for.
+        tokens: usize,
+        /// Tokens per recording.
+        batch: usize,
+        /// Rows asked for.
+        rows: usize,
+        /// Rows per recording.
+        most: usize,
+    },
+    /// A context longer than the model's sliding attention window.
+    #[error(
+        "a context of {context} is longer than the model's attention window of {window}; use -c {window} at most"
+    )]
+    Window {
+        /// Positions asked for.
+        context: usize,
+        /// Positions a query sees.
+        window: usize,
+    },
     /// A token outside the vocabulary.
     #[error("token {token} is not in the vocabulary of {vocab}")]
     Token {

@@ -59,14 +59,15 @@ pub(crate) fn touched(config: &Config, tokens: usize, rows: usize) -> u64 {
 const LOGITS_BYTES: usize = 32 << 20;
 
 impl Scratch {
-    /// Buffers for recordings of up to `tokens` tokens; `scores` positions of unfused attention (0: none).
+    /// Buffers for recordings of up to `tokens` tokens with at least `least` rows of logits, and for `scores` positions
+    /// of unfused attention (0: none).
     pub(crate) fn new(
         executor: &mut dyn Executor,
         config: &Config,
-        tokens: usize,
+        [tokens, least]: [usize; 2],
         scores: usize,
     ) -> Result<Self, Error> {
-        let rows = (LOGITS_BYTES / (4 * config.vocab)).clamp(1, tokens);
+        let rows = (LOGITS_BYTES / (4 * config.vocab)).max(least).clamp(1, tokens);
         let floats = |spot| match spot {
             Spot::Residual | Spot::Normed | Spot::Branch => tokens * config.hidden,
             Spot::Query | Spot::Mixed => tokens * config.q_width(),

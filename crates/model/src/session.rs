@@ -3,8 +3,9 @@
 use crate::cache::KvCache;
 use crate::ops::Ops;
 use crate::scratch::{Scratch, Spot};
-use crate::{Error, Model, RunTimes, Switches};
-use ridgeline_compute::{Buffer, Executor, Outcome, Recording, Region, Role};
+use crate::{Config, Error, Model, RunTimes, Switches};
+use ridgeline_compute::{Buffer, Caps, Executor, Outcome, Recording, Region, Role};
+use ridgeline_kernels::attention_for;
 use ridgeline_quant::Format;
 use ridgeline_speculative::{LanguageModel, Logits, Rows, Token};
 use std::cell::RefCell;
@@ -21,6 +22,8 @@ pub struct SessionOptions {
     pub context: usize,
     /// Most tokens per recording; longer prompts are cut into chunks.
     pub batch: usize,
+    /// Rows of logits that one recording can give at least; more are given where they stay under 32 MiB.
+    pub logit_rows: usize,
     /// Number format of the key/value cache.
     pub cache: Format,
     /// What experiments vary.
@@ -29,7 +32,7 @@ pub struct SessionOptions {
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self { context: 2048, batch: 512, cache: Format::F16, switches: Switches::default() }
+        Self { context: 2048, batch: 512, logit_rows: 1, cache: Format::F16, switches: Switches::default() }
     }
 }
 
@@ -64,8 +67,15 @@ impl<E: Executor> Session<E> {
         let context = options.context.max(1);
         let batch = options.batch.clamp(1, context);
         let cache = KvCache::new(&mut *device, &model.config, options.cache, context)?;
+        check_window(&model.config, context)?;
+        check_attention(&model.config, options.cache, batch, device.caps())?;
         let unfused = options.switches.attention == crate::AttentionPath::Unfused;
-        let scratch = Scratch::new(&mut *device, &model.config, batch, if unfused { context } else { 0 })?;
+        let scratch = Scratch::new(
+            &mut *device,
+            &model.config,
+            [batch, options.logit_rows],
+            if unfused { context } else { 0 },
+        )?;
         let values = model.config.rope.table(context);
         let table = device.alloc(4 * values.len() as u64, Role::Activation, "rope table")?;
         device.write(table.all(), bytemuck::cast_slice(&values))?;
@@ -141,8 +151,9 @@ impl<E: Executor> Session<E> {
     /// Tokens beyond the batch, the context or the vocabulary.
     pub fn record(&mut self, tokens: &[Token], want: Rows) -> Result<&Recording, Error> {
         self.check(tokens)?;
-        if tokens.len() > self.scratch.tokens {
-            return Err(Error::ContextFull { wanted: tokens.len(), capacity: self.scratch.tokens });
+        let (rows, most) = (want.count(tokens.len()), self.scratch.rows);
+        if tokens.len() > self.scratch.tokens || rows > most {
+            return Err(Error::Batch { tokens: tokens.len(), batch: self.scratch.tokens, rows, most });
         }
         self.build(tokens, want, Give::Picks);
         Ok(&self.recording)
@@ -260,6 +271,26 @@ fn words(bytes: &[u8]) -> impl Iterator<Item = u32> {
 
 fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
     words(bytes).map(f32::from_bits)
+}
+
+/// Attention over a sliding window is not implemented, so positions beyond it must not come up.
+fn check_window(config: &Config, context: usize) -> Result<(), Error> {
+    match config.window {
+        Some(window) if context > window => Err(Error::Window { context, window }),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a shape whose attention kernel needs more workgroup memory than there is.
+fn check_attention(config: &Config, cache: Format, batch: usize, caps: &Caps) -> Result<(), Error> {
+    let kernel = attention_for(cache, narrow(config.head_dim), narrow(config.group()), narrow(batch), caps);
+    let (bytes, limit) = (kernel.workgroup_bytes(), caps.max_workgroup_memory);
+    if bytes <= limit {
+        return Ok(());
+    }
+    let label = format!("attention with {} heads of {} per key", config.group(), config.head_dim);
+    let (bytes, limit) = (u64::from(bytes), u64::from(limit));
+    Err(ridgeline_compute::Error::Limit { label, bytes, limit, what: "workgroup memory" }.into())
 }
 
 /// Token counts and positions are bounded by the context, whose buffers were allocated.

@@ -44,7 +44,13 @@ fn main() {
 
 /// The forward pass must give the same in one piece, in ragged chunks, and through the unfused attention.
 fn variations() -> [(&'static str, SessionOptions); 3] {
-    let whole = SessionOptions { context: 64, batch: 64, cache: Format::F32, switches: Switches::default() };
+    let whole = SessionOptions {
+        context: 64,
+        batch: 64,
+        logit_rows: 1,
+        cache: Format::F32,
+        switches: Switches::default(),
+    };
     let unfused = Switches { attention: AttentionPath::Unfused };
     [
         ("whole", whole),

@@ -97,7 +97,7 @@ pub struct Prediction {
     pub compute_s: f64,
     /// Launches at the measured cost of one.
     pub launch_s: f64,
-    /// Submissions, each waited for.
+    /// Submissions, each waited for and read back from.
     pub host_s: f64,
     /// The roof: `max(memory_s, compute_s)`, from the estimates of the ceilings.
     pub roof_s: f64,
@@ -127,7 +127,9 @@ impl Machine {
         let memory_s = weights_s + kv_s + activations_s;
         let compute_s = cost.flops as f64 / peak.value;
         let launch_s = cost.launches as f64 * self.overheads.launch_s.value;
-        let each = self.overheads.submission_s.value + self.overheads.synchronisation_s.value;
+        let fixed =
+            [self.overheads.submission_s, self.overheads.synchronisation_s, self.overheads.readback_s];
+        let each: f64 = fixed.iter().map(|cost| cost.value).sum();
         let host_s = regime.submissions as f64 * each;
         let roof_s = memory_s.max(compute_s);
         let unavoidable = (cost.weights + cost.kv_read + cost.kv_write) as f64

@@ -93,11 +93,11 @@ fn bound_names_the_largest_part_and_launches_stay_out_of_the_floor() {
     let launches = Cost { weights: 1000, launches: 200, ..Cost::ZERO };
     let p = m.predict(&launches, 1 << 30);
     assert_eq!(p.bound, Bound::Launch);
-    assert!(p.floor_s < 1e-7 && (p.explained_s - (1e-3 + 50e-6 + 1e-8)).abs() < 1e-12);
+    assert!(p.floor_s < 1e-7 && (p.explained_s - (1e-3 + 90e-6 + 1e-8)).abs() < 1e-12);
     let host =
         m.predict(&Cost { weights: 1000, launches: 1, ..Cost::ZERO }, Regime::new(1 << 30).submissions(3));
     assert_eq!(host.bound, Bound::Host);
-    assert!((host.host_s - 150e-6).abs() < 1e-15);
+    assert!((host.host_s - 270e-6).abs() < 1e-15);
 }
 
 #[test]

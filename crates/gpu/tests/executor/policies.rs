@@ -38,7 +38,7 @@ pub(crate) fn every_policy_gives_the_same_result() {
     let (recording, _keep) = layered(&mut gpu);
     let submissions = [
         (Submission::Recording, 1),
-        (Submission::Layer, 6),
+        (Submission::Layer, 3),
         (Submission::Launch, 12),
         (Submission::LaunchUnwaited, 12),
     ];

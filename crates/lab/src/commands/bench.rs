@@ -1,6 +1,6 @@
 //! `ridgeline bench`: prompt and generation speed, as llama-bench measures it, with intervals and ceilings.
 
-use crate::cli::{Globals, Usage};
+use crate::cli::{FAILED, Globals, Usage};
 use crate::experiments::{Measured, described};
 use crate::lab::Lab;
 use crate::pass::{Bench, Test};
@@ -12,7 +12,7 @@ use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::record::utc;
 use ridgeline_model::{AttentionPath, SessionOptions, Switches};
 use ridgeline_quant::Format;
-use ridgeline_roofline::Machine;
+use ridgeline_roofline::{BeatsFloor, Machine};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -69,12 +69,21 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let cpu = provenance::machine_id(&mut device).cpu;
     let mut lab = Lab::new(device, None, args.seed);
     let ceilings = if args.no_probe || !lab.measures() { None } else { Some(ceilings(&lab)?) };
-    let mut rows = Vec::new();
+    let (mut rows, mut code) = (Vec::new(), ExitCode::SUCCESS);
     for name in &args.model {
         for &depth in &depths {
             for &test in &tests {
                 output::note(&format!("{name}: pp{} tg{} at depth {depth}", test.prompt, test.generate));
-                let mut row = args.measure(&mut lab, name, test, depth, ceilings.as_ref())?;
+                let measured = args.measure(&mut lab, name, test, depth, ceilings.as_ref());
+                let mut row = match measured {
+                    Err(error) if error.is::<BeatsFloor>() => {
+                        // An impossible time costs its own row and not the others.
+                        output::note(&format!("failed: {error}"));
+                        code = ExitCode::from(FAILED);
+                        continue;
+                    }
+                    other => other?,
+                };
                 row.build_commit = build.git_rev.clone().unwrap_or_else(|| "unknown".to_owned());
                 row.cpu_info.clone_from(&cpu);
                 rows.push(row);
@@ -82,7 +91,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         }
     }
     output::text(&export(&rows, output)?).context("standard output")?;
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
 fn ceilings(lab: &Lab) -> anyhow::Result<Machine> {
@@ -157,6 +166,9 @@ fn format_of(text: &str) -> Result<Output, Usage> {
     }
 }
 
+/// Longest list of numbers.
+const MOST: usize = 1000;
+
 /// Numbers as llama-bench reads them: `512`, `0,256`, `1-4`, `128-512+128`, `1-16*2`.
 fn numbers(text: &str) -> Result<Vec<usize>, Usage> {
     let bad = || Usage(format!("{text:?}: write numbers as 512, 0,256, 1-4, 128-512+128 or 1-16*2"));
@@ -175,8 +187,8 @@ fn numbers(text: &str) -> Result<Vec<usize>, Usage> {
         let (mut n, last) = (number(first)?, number(last)?);
         while n <= last {
             all.push(n);
-            let next = (n * factor).saturating_add(step);
-            if next <= n {
+            let next = n.saturating_mul(factor).saturating_add(step);
+            if next <= n || all.len() > MOST {
                 return Err(bad());
             }
             n = next;
@@ -197,7 +209,7 @@ mod tests {
         assert_eq!(parse("1-4"), Some(vec![1, 2, 3, 4]));
         assert_eq!(parse("128-512+128"), Some(vec![128, 256, 384, 512]));
         assert_eq!(parse("1-16*2,5"), Some(vec![1, 2, 4, 8, 16, 5]));
-        for wrong in ["", "x", "1-", "1-4*1", "1-4+0", "0-4*2", "-3"] {
+        for wrong in ["", "x", "1-", "1-4*1", "1-4+0", "0-4*2", "-3", "0-99999999999"] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
     }

@@ -63,7 +63,8 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let device = Rc::new(RefCell::new(device));
     let job = Job { args: &args, sampler, options, prompt, stop: args.prompt.stop(tokenizer) };
     // A round verifies the draft and one token more; a draft model catches up by one or two tokens.
-    let passes: Vec<usize> = (1..=draft_options.n_max + 1).collect();
+    let longest = draft_options.n_max.min(args.prompt.n_predict);
+    let passes: Vec<usize> = (1..=longest + 1).collect();
     let mut session = job.session(&target, &device, &passes)?;
     let baseline = if args.baseline { Some(job.alone(&mut session, tokenizer)?) } else { None };
     let proposer = ModelProposer::new(job.session(&draft, &device, &[1, 2])?, sampler, draft_options);

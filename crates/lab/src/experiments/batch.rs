@@ -44,7 +44,9 @@ impl Experiment<Lab> for Study {
         }
         let format: Format = point.format.parse().map_err(crate::Error::from)?;
         let loaded = lab.load(&point.model, Some(format))?;
-        let mut bench = Bench::new(lab, &loaded, point.depth, point.tokens, SessionOptions::default())?;
+        // One pass, whatever the vocabulary: a recording that gives all its rows.
+        let options = SessionOptions { logit_rows: point.tokens, ..SessionOptions::default() };
+        let mut bench = Bench::new(lab, &loaded, point.depth, point.tokens, options)?;
         let pass = bench.verify(point.tokens, budget)?;
         pass.check(lab.machine.as_ref())?;
         let samples_ns = pass.samples_ns.clone();

@@ -12,7 +12,7 @@ use ridgeline_experiment::record::Check;
 use ridgeline_experiment::report::{Align, Block, Dot, Roofline, Section, Table, number};
 use ridgeline_model::SessionOptions;
 use ridgeline_quant::Format;
-use ridgeline_roofline::{Cost, Machine, Measured, Prediction, check_floor};
+use ridgeline_roofline::{Cost, Machine, Measured, Prediction, Regime, check_floor};
 use ridgeline_speculative::Rows;
 use serde::{Deserialize, Serialize};
 
@@ -76,7 +76,8 @@ impl Experiment<Lab> for Study {
         let (context, batch) = (point.depth + point.tokens, point.tokens);
         let mut session = lab.session(&loaded, SessionOptions { context, batch, ..SessionOptions::default() })?;
         session.assume(point.depth).map_err(crate::Error::from)?;
-        let tokens = vec![0; point.tokens];
+        // Distinct tokens, so that the embedding rows counted are the rows read.
+        let tokens: Vec<u32> = (0..).take(point.tokens).collect();
         let pass = session.record(&tokens, Rows::Last).map_err(crate::Error::from)?.clone();
         let mut device = lab.device.borrow_mut();
         // One whole pass fills the buffers that the launches read.
@@ -149,9 +150,9 @@ fn time(
 }
 
 impl Launch {
-    /// What one launch should take: it is alone with its own bytes.
+    /// What one launch should take: it is alone with its own bytes, and the slope has no submission in it.
     fn prediction(&self, machine: &Machine) -> Prediction {
-        machine.predict(&self.cost, self.cost.bytes())
+        machine.predict(&self.cost, Regime::new(self.cost.bytes()).submissions(0))
     }
 
     /// Achieved rate of something there is `n` of.
