@@ -85,7 +85,7 @@ impl Comparison {
     }
 }
 
-/// Compares the last ok record of every point of two journals; `seed` drives the bootstrap.
+/// Compares the newest record of every point of two journals, where it is ok; `seed` drives the bootstrap.
 #[must_use]
 pub fn compare(before: &[Record], after: &[Record], seed: u64) -> Comparison {
     let (old, new) = (last_ok(before), last_ok(after));

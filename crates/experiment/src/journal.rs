@@ -45,7 +45,10 @@ impl Journal {
             file.write_all(b"\n").map_err(io())?;
         }
         file.sync_data().map_err(io())?;
-        let done = records.iter().filter(|r| r.status == Status::Ok).map(|r| r.cell_id.clone()).collect();
+        let mut done = HashSet::new();
+        for record in &records {
+            note(&mut done, record);
+        }
         Ok(Self { path: path.to_owned(), file, records, done })
     }
 
@@ -63,14 +66,12 @@ impl Journal {
         line.push(b'\n');
         self.file.write_all(&line).map_err(Error::io(&self.path))?;
         self.file.sync_data().map_err(Error::io(&self.path))?;
-        if record.status == Status::Ok {
-            self.done.insert(record.cell_id.clone());
-        }
+        note(&mut self.done, &record);
         self.records.push(record);
         Ok(())
     }
 
-    /// Whether the cell has a record that is ok, so that a resumed run need not repeat it.
+    /// Whether the cell's newest record is ok, so that a resumed run need not repeat it.
     #[must_use]
     pub fn is_done(&self, cell_id: &str) -> bool {
         self.done.contains(cell_id)
@@ -98,35 +99,36 @@ pub fn read(path: &Path) -> Result<Vec<Record>, Error> {
     Ok(parse(path, &bytes)?.0)
 }
 
-/// The last ok record of every cell, in the order in which the cells first appear.
+/// The newest record of every cell on every machine, in the order in which these first appear.
+///
+/// It alone says how the cell stands: an older success does not hide a newer failure, nor the other way round.
 #[must_use]
-pub fn last_ok(records: &[Record]) -> Vec<&Record> {
-    let mut place = BTreeMap::new();
+pub fn newest(records: &[Record]) -> Vec<&Record> {
+    let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     let mut kept: Vec<&Record> = Vec::new();
-    for record in records.iter().filter(|r| r.status == Status::Ok) {
-        let at = *place.entry(record.cell_id.as_str()).or_insert(kept.len());
-        if at == kept.len() {
-            kept.push(record);
-        } else {
-            kept[at] = record;
+    for record in records {
+        let places = places.entry(record.cell_id.as_str()).or_default();
+        match places.iter().find(|&&at| kept[at].machine == record.machine) {
+            Some(&at) => kept[at] = record,
+            None => {
+                places.push(kept.len());
+                kept.push(record);
+            }
         }
     }
     kept
 }
 
-/// The last record of every cell that never ended well, in the order in which the cells first appear.
+/// The newest record of every cell and machine where it is ok, in the order in which these first appear.
+#[must_use]
+pub fn last_ok(records: &[Record]) -> Vec<&Record> {
+    newest(records).into_iter().filter(|r| r.status == Status::Ok).collect()
+}
+
+/// The newest record of every cell and machine where it is not ok, in the order in which these first appear.
 #[must_use]
 pub fn not_ok(records: &[Record]) -> Vec<&Record> {
-    let ok: HashSet<&str> =
-        records.iter().filter(|r| r.status == Status::Ok).map(|r| r.cell_id.as_str()).collect();
-    let mut kept: Vec<&Record> = Vec::new();
-    for record in records.iter().filter(|r| !ok.contains(r.cell_id.as_str())) {
-        match kept.iter_mut().find(|k| k.cell_id == record.cell_id) {
-            Some(place) => *place = record,
-            None => kept.push(record),
-        }
-    }
-    kept
+    newest(records).into_iter().filter(|r| r.status != Status::Ok).collect()
 }
 
 /// The union of journals: every record once, sorted by start. Shards of one matrix become one journal.
@@ -162,6 +164,15 @@ pub fn write(path: &Path, records: &[Record]) -> Result<(), Error> {
 #[must_use]
 pub fn point_key(record: &Record) -> String {
     format!("{} {}", record.experiment, canonical::canonical(&record.point))
+}
+
+/// Keeps the set of cells whose newest record is ok.
+fn note(done: &mut HashSet<String>, record: &Record) {
+    if record.status == Status::Ok {
+        done.insert(record.cell_id.clone());
+    } else {
+        done.remove(&record.cell_id);
+    }
 }
 
 /// The records of a file and how many of its bytes are sound.

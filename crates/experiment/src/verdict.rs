@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Every comparison holds with 95 % confidence.
+    /// Every comparison holds: its whole interval lies where it has to.
     Holds,
-    /// A comparison fails with 95 % confidence.
+    /// A comparison fails: none of its interval lies where it has to.
     DoesNotHold,
     /// No comparison fails, but an interval straddles its threshold.
     Undecided,
@@ -34,6 +34,9 @@ impl Outcome {
     }
 }
 
+/// Samples below which an interval of a median is their whole range; see [`crate::stats::median_interval_rank`].
+const FEWEST: usize = 6;
+
 /// Where a measured value has to lie.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -51,8 +54,10 @@ pub enum Range {
 pub struct Comparison {
     /// What the value is, such as `bw(copy) / bw(matvec)`.
     pub what: String,
-    /// The value with its 95 % interval.
+    /// The value with its interval: 95 %, or the whole range of fewer than six samples.
     pub value: Measured,
+    /// Samples behind the interval, of the side that has fewest; `None` where that is not known.
+    pub n: Option<usize>,
     /// Where it has to lie.
     pub range: Range,
 }
@@ -61,19 +66,26 @@ impl Comparison {
     /// `what` has to lie above `threshold`.
     #[must_use]
     pub fn above(what: impl Into<String>, value: Measured, threshold: f64) -> Self {
-        Self { what: what.into(), value, range: Range::Above(threshold) }
+        Self { what: what.into(), value, n: None, range: Range::Above(threshold) }
     }
 
     /// `what` has to lie below `threshold`.
     #[must_use]
     pub fn below(what: impl Into<String>, value: Measured, threshold: f64) -> Self {
-        Self { what: what.into(), value, range: Range::Below(threshold) }
+        Self { what: what.into(), value, n: None, range: Range::Below(threshold) }
     }
 
     /// `what` has to lie between `low` and `high`.
     #[must_use]
     pub fn within(what: impl Into<String>, value: Measured, low: f64, high: f64) -> Self {
-        Self { what: what.into(), value, range: Range::Within(low, high) }
+        Self { what: what.into(), value, n: None, range: Range::Within(low, high) }
+    }
+
+    /// The same with the number of samples behind the interval, which goes into the statistics.
+    #[must_use]
+    pub fn of(mut self, n: usize) -> Self {
+        self.n = Some(n);
+        self
     }
 
     /// Holds where the whole interval lies in the range, fails where none of it does.
@@ -112,7 +124,12 @@ impl Comparison {
             Range::Below(t) => format!("< {t}"),
             Range::Within(low, high) => format!("in [{low}, {high}]"),
         };
-        format!("{} = {value:.3} [{lo:.3}, {hi:.3}], has to be {range}", self.what)
+        let samples = match self.n {
+            None => String::new(),
+            Some(n) if n < FEWEST => format!(" (n = {n}, their whole range)"),
+            Some(n) => format!(" (n = {n})"),
+        };
+        format!("{} = {value:.3} [{lo:.3}, {hi:.3}]{samples}, has to be {range}", self.what)
     }
 }
 

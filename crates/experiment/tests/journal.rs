@@ -53,6 +53,11 @@ fn what_is_appended_is_read_back() {
     let again = Journal::open(&path).expect("an old journal");
     assert!(again.is_done("a") && !again.is_done("c"));
     assert_eq!(again.records(), expected);
+    let mut again = again;
+    again.append(record("a", Status::Failed, 6)).expect("appended");
+    assert!(!again.is_done("a"), "what failed last is tried again");
+    drop(again);
+    assert!(!Journal::open(&path).expect("an old journal").is_done("a"));
 }
 
 #[test]
@@ -110,7 +115,7 @@ fn a_second_writer_is_refused() {
 }
 
 #[test]
-fn the_last_ok_record_of_a_cell_counts() {
+fn the_newest_record_of_a_cell_counts() {
     let mut all = vec![
         record("a", Status::Ok, 1),
         record("b", Status::Failed, 2),
@@ -122,10 +127,17 @@ fn the_last_ok_record_of_a_cell_counts() {
     let kept = journal::last_ok(&all);
     assert_eq!(
         kept.iter().map(|r| (r.cell_id.as_str(), &r.started_utc)).collect::<Vec<_>>(),
-        [("a", &utc(4)), ("c", &utc(3))]
+        [("c", &utc(3))],
+        "the newer failure of a bars its older success"
     );
-    let failed = journal::not_ok(&all);
-    assert_eq!((failed.len(), &failed[0].started_utc), (1, &utc(6)));
+    let failed: Vec<_> = journal::not_ok(&all).iter().map(|r| r.started_utc.clone()).collect();
+    assert_eq!(failed, [utc(5), utc(6)], "the newest failure of a and of b");
+    let mut elsewhere = record("a", Status::Ok, 7);
+    elsewhere.machine.adapter = "another".to_owned();
+    let both: Vec<Record> = all.iter().cloned().chain([elsewhere]).collect();
+    assert_eq!((journal::last_ok(&both).len(), journal::not_ok(&both).len()), (2, 2), "machines stand apart");
+    let mended: Vec<Record> = all.iter().cloned().chain([record("a", Status::Ok, 8)]).collect();
+    assert_eq!((journal::last_ok(&mended).len(), journal::not_ok(&mended).len()), (2, 1));
     let (left, right) = (all.split_off(3), all.clone());
     let merged = journal::merge(vec![left.clone(), right, left]);
     assert_eq!(

@@ -87,6 +87,12 @@ fn bootstrap_matches_scipy() {
 }
 
 #[test]
+fn a_ratio_of_few_values_spans_all_of_them() {
+    let r = ratio_of_medians(&[3.0, 2.0, 4.0], &[1.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0], 1).expect("two samples");
+    assert_eq!((r.value, r.lo, r.hi), (3.0, 1.0, 4.0), "2 over 2 and 4 over 1");
+}
+
+#[test]
 fn ratio_of_medians_matches_a_resampling_in_numpy() {
     let r = ratio_of_medians(&A, &B, 11).expect("two samples");
     near(r.value, 0.934_235_976_789_168_1, 1e-12);

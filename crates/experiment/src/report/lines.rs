@@ -35,9 +35,10 @@ pub(crate) fn svg(figure: &Lines) -> String {
     ))
 }
 
-/// The name of a line in the legend.
+/// The name of a line in the legend; what a study published is no prediction, though it is drawn like one.
 fn name(line: &Line) -> String {
-    if line.predicted { format!("{} (predicted)", line.label) } else { line.label.clone() }
+    let published = line.label.starts_with("published");
+    if line.predicted && !published { format!("{} (predicted)", line.label) } else { line.label.clone() }
 }
 
 /// Every point as numbers.
@@ -46,7 +47,7 @@ pub(crate) fn table(figure: &Lines) -> Table {
         ("line", Align::Left),
         (figure.x.title.as_str(), Align::Right),
         (figure.y.title.as_str(), Align::Right),
-        ("95 % interval", Align::Right),
+        ("interval", Align::Right),
     ];
     let mut table = Table::new("", columns);
     for line in &figure.lines {
@@ -94,5 +95,36 @@ fn draw(svg: &mut Svg, series: usize, line: &Line, figure: &Lines, axes: (&Scale
         }
         let value = number::si(point.1.value, &figure.y.unit);
         svg.mark(series, (px, py), &format!("{}: {value} at {}", line.label, position(&figure.x, point.0)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{svg, table};
+    use crate::report::{Axis, Line, Lines};
+    use ridgeline_roofline::Measured;
+
+    #[test]
+    fn published_lines_are_no_predictions_and_ratios_have_no_prefix() {
+        let line = |label: &str, y: f64| Line {
+            label: label.to_owned(),
+            points: vec![(1.0, Measured::exact(y)), (2.0, Measured { value: y, lo: 0.9 * y, hi: 1.1 * y })],
+            predicted: y < 0.5,
+        };
+        let figure = Lines {
+            caption: String::new(),
+            x: Axis { title: "x".to_owned(), unit: String::new(), log: true },
+            y: Axis { title: "y".to_owned(), unit: String::new(), log: true },
+            lines: vec![line("here", 0.795), line("published: there", 0.2), line("model", 0.1)],
+        };
+        let rows = table(&figure).rows;
+        let names: Vec<&str> = rows.iter().step_by(2).map(|r| r[0].as_str()).collect();
+        assert_eq!(names, ["here", "published: there", "model (predicted)"]);
+        assert_eq!(rows[1][2..], ["0.795", "0.716 – 0.875"]);
+        let drawn = svg(&figure);
+        assert!(
+            drawn.contains("here: 0.795 at 2") && !drawn.contains("published: there (predicted)"),
+            "{drawn}"
+        );
     }
 }

@@ -204,7 +204,8 @@ pub struct Line {
     pub label: String,
     /// Points by rising x: x, and y with its interval.
     pub points: Vec<(f64, Measured)>,
-    /// Drawn dashed and without markers: a prediction, not a measurement.
+    /// Drawn dashed and without markers: a prediction or, where the label starts with `published`, a study's figures;
+    /// no measurement made here.
     pub predicted: bool,
 }
 

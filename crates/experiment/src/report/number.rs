@@ -3,18 +3,19 @@
 /// Decimal prefixes by power of a thousand, from 10⁻¹².
 const PREFIXES: [&str; 10] = ["p", "n", "µ", "m", "", "k", "M", "G", "T", "P"];
 
-/// A value with three significant digits, a decimal prefix and its unit: `12.3 GB/s`.
+/// A value with three significant digits, a decimal prefix and its unit: `12.3 GB/s`. Without a unit it has no prefix
+/// either while it is readable without: `0.795`.
 #[must_use]
 pub fn si(value: f64, unit: &str) -> String {
-    let (mantissa, prefix) = prefixed(value);
+    let (mantissa, prefix) = prefixed_for(value, unit);
     let text = format!("{} {prefix}{unit}", digits(mantissa, 3));
     text.trim_end().to_owned()
 }
 
-/// An interval whose ends share the prefix of its upper end: `12.1 – 12.5 GB/s`.
+/// An interval whose ends share the prefix of its upper end: `12.1 – 12.5 GB/s`; as [`si`] without a unit.
 #[must_use]
 pub fn si_range(lo: f64, hi: f64, unit: &str) -> String {
-    let (mantissa, prefix) = prefixed(hi);
+    let (mantissa, prefix) = prefixed_for(hi, unit);
     let factor = if hi == 0.0 { 1.0 } else { mantissa / hi };
     let text = format!("{} – {} {prefix}{unit}", digits(lo * factor, 3), digits(mantissa, 3));
     text.trim_end().to_owned()
@@ -67,6 +68,11 @@ fn exponent(value: f64) -> i32 {
     (value.abs() * 1.000_5).log10().floor() as i32
 }
 
+/// As [`prefixed`]; a plain number between 1e-3 and 1e4 stays as it is, because `795 m` of nothing is no number.
+fn prefixed_for(value: f64, unit: &str) -> (f64, &'static str) {
+    if unit.is_empty() && (1e-3..1e4).contains(&value.abs()) { (value, "") } else { prefixed(value) }
+}
+
 /// Mantissa between 1 and 1000 with its prefix.
 fn prefixed(value: f64) -> (f64, &'static str) {
     if value == 0.0 || !value.is_finite() {
@@ -94,6 +100,11 @@ mod tests {
         assert_eq!(si(0.0, "s"), "0 s");
         assert_eq!(si_range(980e6, 1.02e9, "B/s"), "0.980 – 1.02 GB/s");
         assert_eq!(si(3.0e17, ""), "300 P");
+        assert_eq!(
+            (si(0.795, ""), si(1234.0, ""), si(-0.5, "")),
+            ("0.795".into(), "1234".into(), "-0.500".into())
+        );
+        assert_eq!((si(2e4, ""), si_range(0.79, 0.8, "")), ("20.0 k".into(), "0.790 – 0.800".into()));
         assert_eq!(si(f64::NAN, "s"), "NaN s");
         assert_eq!(digits(0.001_234_5, 2), "0.0012");
         assert_eq!(percent(0.123_45), "12.3 %");

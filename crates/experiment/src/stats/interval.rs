@@ -85,11 +85,20 @@ pub fn bca(
 
 /// Ratio of two medians, `above` over `below`, with a seeded percentile bootstrap interval over both samples.
 ///
-/// `None` where either sample has fewer than two values or a median of zero divides.
+/// Where either sample has fewer than six values, resampling them falls short of 95 %, and the ratios of the samples'
+/// extremes are the ends instead. `None` where either has fewer than two values or a median of zero divides.
 #[must_use]
 pub fn ratio_of_medians(above: &[f64], below: &[f64], seed: u64) -> Option<Measured> {
     if above.len() < 2 || below.len() < 2 || median(below)? == 0.0 {
         return None;
+    }
+    if let (Some(a), Some(b)) = (sorted(above), sorted(below))
+        && [&a, &b].iter().any(|s| median_interval_rank(s.len()).is_none())
+        && b[0] > 0.0
+        && a[0] >= 0.0
+    {
+        let value = median(above)? / median(below)?;
+        return Some(Measured { value, lo: a[0] / b[b.len() - 1], hi: a[a.len() - 1] / b[0] });
     }
     let top = draw(above, &median, RESAMPLES, seed)?;
     let bottom = draw(below, &median, RESAMPLES, seed.wrapping_add(1))?;
