@@ -3,6 +3,7 @@
 //! Welch's test decides, at 5 % over all points together (Holm); the rank test stands beside it for samples that are
 //! far from normal. A difference has to be larger than a margin, too: one that is certain but tiny is none.
 
+use super::plan;
 use super::report::chosen;
 use ridgeline_experiment::journal::point_key;
 use ridgeline_experiment::matrix::{Budget, Cell};
@@ -15,6 +16,10 @@ use std::collections::BTreeMap;
 
 /// Probability of calling any difference real in a comparison without one.
 const ALPHA: f64 = 0.05;
+
+/// Experiments whose samples are wall times of blocks: their lengths are calibrated anew in every run, so that two runs'
+/// times say nothing about the device.
+const TIMED_IN_BLOCKS: [&str; 2] = [plan::CEILINGS, "kernels"];
 
 /// Seed of the resampling behind the intervals.
 const SEED: u64 = 0;
@@ -31,6 +36,8 @@ pub enum Outcome {
     Same,
     /// One of them has fewer than two repetitions, or neither varies.
     Untestable,
+    /// Its samples are wall times of blocks of calibrated length, which differs from run to run.
+    NotCompared,
 }
 
 impl Outcome {
@@ -40,6 +47,7 @@ impl Outcome {
             Self::Slower => "slower",
             Self::Same => "no difference",
             Self::Untestable => "cannot be tested",
+            Self::NotCompared => "not compared: times are of blocks of calibrated length",
         }
     }
 }
@@ -141,6 +149,11 @@ pub fn compare(before: &[Record], after: &[Record], margin: f64) -> Comparison {
 }
 
 fn change(before: &Record, after: &Record) -> Change {
+    if TIMED_IN_BLOCKS.contains(&before.experiment.as_str()) {
+        let (label, outcome) = (label(before), Outcome::NotCompared);
+        let (before_s, after_s, ratio, welch_p, rank_p) = (None, None, None, None, None);
+        return Change { label, before_s, after_s, ratio, welch_p, rank_p, adjusted_p: None, outcome };
+    }
     let (a, b) = (seconds(&before.samples_ns), seconds(&after.samples_ns));
     Change {
         label: label(before),

@@ -23,10 +23,11 @@ use folder::Folder;
 use progress::Progress;
 use protocol::{Hello, Job, Reply};
 use ridgeline_experiment::experiment::DynExperiment;
+use ridgeline_experiment::journal::last_ok;
 use ridgeline_experiment::matrix::{Cell, Matrix, Pace};
 use ridgeline_experiment::record::{Record, Status};
 use ridgeline_roofline::Machine;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 use worker::{Silence, Worker};
@@ -215,16 +216,17 @@ impl<'a> Run<'a> {
         record.machine == self.hello.machine && record.build == self.hello.build
     }
 
-    /// The cells that this machine and build have not measured.
+    /// The cells of which this machine and build have no record, or a newest one that is not ok.
     fn todo(&self, cells: &[Cell]) -> Vec<Cell> {
         let key = |id: &str, r: Option<&Record>| {
             let (machine, build) =
                 r.map_or((&self.hello.machine, &self.hello.build), |r| (&r.machine, &r.build));
             provenance::measurement_key(id, machine, build)
         };
-        let ok = self.folder.records().iter().filter(|r| r.status == Status::Ok);
-        let done: HashSet<String> = ok.map(|r| key(&r.cell_id, Some(r))).collect();
-        cells.iter().filter(|cell| !done.contains(&key(&cell.id(), None))).cloned().collect()
+        let records = self.folder.records().iter();
+        let last: HashMap<String, Status> = records.map(|r| (key(&r.cell_id, Some(r)), r.status)).collect();
+        let done = |cell: &&Cell| last.get(&key(&cell.id(), None)) == Some(&Status::Ok);
+        cells.iter().filter(|cell| !done(cell)).cloned().collect()
     }
 
     /// Says what is about to happen and starts counting.
@@ -250,9 +252,10 @@ impl<'a> Run<'a> {
     /// The ceilings measured on this machine, by whichever build, newest records last.
     fn ceilings(&self) -> Option<Machine> {
         let mut newest: Vec<&Record> = Vec::new();
-        for record in self.folder.records() {
-            let ok = record.status == Status::Ok && record.experiment == plan::CEILINGS;
-            if ok && record.machine == self.hello.machine {
+        let mut standing = last_ok(self.folder.records());
+        standing.sort_by(|a, b| a.started_utc.cmp(&b.started_utc));
+        for record in standing {
+            if record.experiment == plan::CEILINGS && record.machine == self.hello.machine {
                 newest.retain(|r| r.point != record.point);
                 newest.push(record);
             }

@@ -4,7 +4,7 @@ use super::{Catalogue, Error, folder, plan};
 use crate::Lab;
 use ridgeline_experiment::canonical::canonical;
 use ridgeline_experiment::experiment::{Context, DynExperiment};
-use ridgeline_experiment::journal::{not_ok, point_key};
+use ridgeline_experiment::journal::{last_ok, not_ok, point_key};
 use ridgeline_experiment::published::Published;
 use ridgeline_experiment::record::{Build, MachineId, Record, Status};
 use ridgeline_experiment::report::{
@@ -19,8 +19,9 @@ const SEED: u64 = 0;
 
 /// Makes the report of records.
 ///
-/// Records of several devices give one set of sections per device. Where one point was measured more than once, the
-/// newest build's record counts, and among those the one with most repetitions.
+/// Records of several devices give one set of sections per device. A cell's newest record says whether it is ok.
+/// Where one point was measured under several budgets, the newest build's record counts, and among those the one
+/// with most repetitions.
 ///
 /// # Errors
 /// Where a record's point or row is not of its experiment's types.
@@ -59,13 +60,14 @@ pub fn write(path: &Path, catalogue: &Catalogue) -> Result<[PathBuf; 2], Error> 
     Ok([page, text])
 }
 
-/// One ok record per point: of the newest build, then with most samples, then the later one.
+/// One record per point, of cells whose newest record is ok: of the newest build, then with most samples, then the
+/// later one. A cell that failed last time has none.
 pub(crate) fn chosen(records: &[Record]) -> Vec<&Record> {
     let newest = records.last().map(|r| &r.build);
-    let rank = |r: &Record| (Some(&r.build) == newest, r.samples_ns.len());
+    let rank = |r: &Record| (Some(&r.build) == newest, r.samples_ns.len(), r.started_utc.clone());
     let mut place: BTreeMap<String, usize> = BTreeMap::new();
     let mut kept: Vec<&Record> = Vec::new();
-    for record in records.iter().filter(|r| r.status == Status::Ok) {
+    for record in last_ok(records) {
         let at = *place.entry(point_key(record)).or_insert(kept.len());
         match kept.get_mut(at) {
             None => kept.push(record),
@@ -150,8 +152,11 @@ fn device(id: &MachineId, machine: Option<&Machine>, ok: &[&Record], failures: &
     }
     let statuses = ok.iter().chain(failures).map(|r| word(r.status));
     let intro = format!(
-        "Cells: {}. Brackets are 95 % intervals. A cell that failed, its check included, is in no table or figure \
-         but the list at the end.",
+        "Cells: {}. Brackets here: for a cost, the 95 % interval of the median over blocks of measurements; for a \
+         rate, the lower end of that interval and an estimate of the most that the device can do, at most a tenth \
+         above the best block. Below six measurements no interval of a median reaches 95 %, and it is their whole \
+         range. A cell whose newest record failed, its check included, is in no table or figure but the list at \
+         the end.",
         tally(statuses)
     );
     Section::new("Device", intro).with(Block::Table(table))
@@ -161,8 +166,9 @@ fn device(id: &MachineId, machine: Option<&Machine>, ok: &[&Record], failures: &
 fn roofline(sections: &mut [Section], machine: Option<&Machine>) -> Option<Section> {
     let mut all = Roofline {
         caption:
-            "Every kernel and every cell against the measured ceilings. A dot may lie above the line of the \
-                  memory's bandwidth where its working set fits a cache."
+            "Dots are launches of kernels that take at least 5 % of their pass and compute something, and the \
+                  cells of prompt processing and of generation; lines are the measured ceilings. A dot may lie above \
+                  the line of the memory's bandwidth where its working set fits a cache."
                 .to_owned(),
         ..Roofline::default()
     };

@@ -2,8 +2,9 @@
 
 use crate::Test;
 use crate::program::{catalogue, copies, records, run, settings};
-use ridgeline_experiment::record::Record;
+use ridgeline_experiment::record::{Record, Status};
 use ridgeline_experiment::report::Block;
+use ridgeline_experiment::report::markdown::markdown;
 use ridgeline_lab::runner::compare::{Outcome, compare};
 use ridgeline_lab::runner::report;
 use std::path::Path;
@@ -11,11 +12,13 @@ use std::process::Command;
 
 pub(crate) const TESTS: &[(&str, Test)] = &[
     ("failures_are_listed_and_enter_no_table", failures_are_listed_and_enter_no_table),
+    ("a_newer_failure_bars_an_older_success", a_newer_failure_bars_an_older_success),
     ("one_roofline_holds_every_dot", one_roofline_holds_every_dot),
     ("a_repeated_point_counts_once", a_repeated_point_counts_once),
     ("records_of_an_older_form_are_left_out", records_of_an_older_form_are_left_out),
     ("devices_have_sections_of_their_own", devices_have_sections_of_their_own),
     ("slower_faster_and_neither_are_told_apart", slower_faster_and_neither_are_told_apart),
+    ("blocks_of_calibrated_length_are_not_compared", blocks_of_calibrated_length_are_not_compared),
     ("the_command_exits_with_4_on_a_regression", the_command_exits_with_4_on_a_regression),
     ("shards_merge_into_one_journal", shards_merge_into_one_journal),
 ];
@@ -47,6 +50,22 @@ fn failures_are_listed_and_enter_no_table() {
     }
     let page = std::fs::read_to_string(page).expect("HTML");
     assert!(page.starts_with("<!doctype html>") && page.contains("this device cannot copy"));
+}
+
+fn a_newer_failure_bars_an_older_success() {
+    let mut all = measured(&[1001, 2002], &["well"], "");
+    let mut failed = all[0].clone();
+    (failed.status, failed.reason) = (Status::Failed, Some("the driver broke".to_owned()));
+    failed.build.version = "newer".to_owned();
+    all.push(failed);
+    let text = |records: &[Record]| markdown(&report::make(records, &catalogue()).expect("a report"));
+    let broken = text(&all);
+    let (tables, failures) = broken.split_once("Failed cells").expect("a list of failures");
+    assert!(!tables.contains("|  1001 |") && tables.contains("|  2002 |"), "{broken}");
+    assert!(failures.contains("the driver broke") && tables.contains("1 failed, 1 ok"), "{broken}");
+    all.push(all[0].clone());
+    let mended = text(&all);
+    assert!(mended.contains("|  1001 |") && !mended.contains("Failed cells"), "{mended}");
 }
 
 fn one_roofline_holds_every_dot() {
@@ -150,6 +169,25 @@ fn journal(folder: &Path, name: &str, records: &[Record]) -> String {
 fn command(arguments: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_ridgeline")).args(arguments).output().expect("it starts");
     (output.status.code(), String::from_utf8(output.stdout).expect("text"))
+}
+
+fn blocks_of_calibrated_length_are_not_compared() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut before = measured(&[1000], &["well"], CEILINGS);
+    let mut kernels = before[0].clone();
+    (kernels.experiment, kernels.cell_id) = ("kernels".to_owned(), "another".to_owned());
+    before.push(kernels);
+    let before = scaled(&before, |_| 1.0);
+    let after: Vec<Record> = scaled(&before, |_| 1.5);
+    let comparison = compare(&before, &after, 0.02);
+    let outcomes: Vec<_> = comparison.changes.iter().map(|c| c.outcome).collect();
+    assert_eq!(outcomes, [Outcome::NotCompared, Outcome::Slower, Outcome::NotCompared]);
+    assert_eq!(comparison.changes[1].adjusted_p, comparison.changes[1].welch_p, "Holm counts what is tested");
+    let blocks =
+        |all: &[Record]| all.iter().filter(|r| r.experiment != "copying").cloned().collect::<Vec<_>>();
+    let [a, b] = [("a", &before), ("b", &after)].map(|(name, r)| journal(folder.path(), name, &blocks(r)));
+    let (status, text) = command(&["compare", &a, &b, "--fail-on-regression"]);
+    assert!(status == Some(0) && text.matches("not compared").count() == 2, "{status:?} {text}");
 }
 
 fn the_command_exits_with_4_on_a_regression() {
