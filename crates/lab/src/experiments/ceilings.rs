@@ -70,8 +70,10 @@ fn measured(pieces: &[&Piece]) -> Section {
     let mut section = Section::new(
         "Ceilings of this device",
         "Every number is a slope: the time of twice the work minus the time of the work, through the kernels and the \
-         interface that inference uses. Intervals come from blocks spread over the measurement; their upper end is \
-         the best block, because what a device did once it can do. A working set is what a kernel touches before it \
+         interface that inference uses. Blocks are spread over the measurement. A rate's interval goes from the \
+         lower end of the 95 % interval of the blocks' median (below six blocks: the slowest) to an estimate of the \
+         most that the device can do: beyond the best block by its lead over the second best, but at most by a tenth. \
+         A cost's is the 95 % interval of the median (below six blocks: their range). A working set is what a kernel touches before it \
          touches it again, so that a curve steps down where a cache ends.",
     );
     let mut figure = Lines {
@@ -104,7 +106,12 @@ fn line(label: &str, curve: &Curve) -> Line {
 fn scalars(pieces: &[&Piece]) -> Table {
     let mut table = Table::new(
         "Single ceilings, and what qualifies the curves.",
-        [("quantity", Align::Left), ("value", Align::Right), ("interval", Align::Right), ("how", Align::Left)],
+        [
+            ("quantity", Align::Left),
+            ("value", Align::Right),
+            ("interval", Align::Right),
+            ("how", Align::Left),
+        ],
     );
     let mut row = |name: &str, m: Measured, unit: &str, how: &str| {
         let interval = number::si_range(m.lo, m.hi, unit);

@@ -186,14 +186,30 @@ fn works(
     works
 }
 
-/// Matrix-vector products at 8192 × 8192 for every format that weights are read in, split over as many launches as
-/// the largest binding asks for.
+/// Bits per weight of the bandwidth study's quantised matrix: 4, and a 16-bit scale and bias for 64 weights.
+pub(crate) const STUDIED_BITS: f64 = 4.5;
+
+/// Bits per weight of a format in a file.
+fn bits(format: Format) -> f64 {
+    let spec = format.spec();
+    spec.block_bytes as f64 * 8.0 / spec.block_len as f64
+}
+
+/// Single precision, and of all other formats the one whose bits per weight are nearest to the study's.
+fn studied() -> Vec<Format> {
+    let others = Format::ALL.iter().copied().filter(|f| *f != Format::SINGLE);
+    let far = |f: &Format| (bits(*f) - STUDIED_BITS).abs();
+    let nearest = others.min_by(|a, b| far(a).total_cmp(&far(b)));
+    [Format::SINGLE].into_iter().chain(nearest).collect()
+}
+
+/// Matrix-vector products at 8192 × 8192 in single precision and in the format nearest to the study's quantised one,
+/// split over as many launches as the largest binding asks for.
 ///
 /// # Errors
 /// What the device says.
 pub fn mat_vecs(timer: &mut Timer<'_>, budget: &Budget) -> Result<(MatVecs, Vec<u64>), Error> {
-    let formats: Vec<Format> =
-        Format::ALL.iter().copied().filter(|f| *f == Format::SINGLE || f.spec().block_len > 1).collect();
+    let formats = studied();
     let (mut units, mut works) = (Vec::new(), Vec::new());
     for &format in &formats {
         let (work, buffers) = split(timer, format)?;
@@ -245,4 +261,18 @@ fn split(timer: &mut Timer<'_>, format: Format) -> Result<(Recording, Vec<Buffer
         buffers.push(weights);
     }
     Ok((recording, buffers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{STUDIED_BITS, bits, studied};
+    use ridgeline_quant::Format;
+
+    #[test]
+    fn no_format_is_nearer_to_the_studied_one() {
+        let formats = studied();
+        assert_eq!((formats.len(), formats[0], bits(Format::SINGLE)), (2, Format::SINGLE, 32.0));
+        let nearest = (bits(formats[1]) - STUDIED_BITS).abs();
+        assert!(Format::ALL.iter().all(|f| (bits(*f) - STUDIED_BITS).abs() >= nearest));
+    }
 }
