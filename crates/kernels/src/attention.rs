@@ -48,6 +48,8 @@ impl Kernel for Attention {
                 }
             }
         }
+        // A group of eight leaves room for one query, which is both ends.
+        all.dedup();
         all.retain(|k| k.workgroup_bytes() <= caps.max_workgroup_memory);
         all
     }
