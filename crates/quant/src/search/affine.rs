@@ -1,6 +1,6 @@
 //! Formats whose weight is `d · scale · quant - dmin · min`: two binary16 per super-block, two integers per sub-block.
 
-use super::{LANES, SMALLEST, Shortlist, nearest, reciprocal, stored};
+use super::{LANES, SMALLEST, Shortlist, multiples, nearest, reciprocal, stored};
 
 /// Values of `d` that are looked at more closely, and pairs of `d` and `dmin` that are tried with real quants.
 const CLOSER: usize = 4;
@@ -133,7 +133,7 @@ pub(super) fn search<const HIGHEST: u8, const N: usize, const S: usize>(
     x: &[[f32; N]; S],
     largest: f32,
 ) -> Scales<S> {
-    let free = x.each_ref().map(|x| free_fit::<HIGHEST, N>(x));
+    let free = x.each_ref().map(free_fit::<HIGHEST, N>);
     let mut best = (f32::INFINITY, Scales { d: 0.0, dmin: 0.0, scales: [0.0; S], mins: [0.0; S] });
     for (d, dmin) in promising::<N, S>(&free, largest).items() {
         let mut units = (d, dmin);
@@ -153,18 +153,12 @@ pub(super) fn search<const HIGHEST: u8, const N: usize, const S: usize>(
     best.1
 }
 
-/// Units that divide the largest number into about as many steps as are there.
-fn units(peak: f32, largest: f32) -> impl Iterator<Item = f32> {
-    let n_steps: u8 = 48;
-    (0..n_steps)
-        .map(move |step| stored(peak / (largest * (1.02 - 0.4 * f32::from(step) / f32::from(n_steps)))))
-}
-
 /// The pairs of `d` and `dmin` under which rounding scales and minima costs least, by the curvature of the error.
 fn promising<const N: usize, const S: usize>(free: &[Free; S], largest: f32) -> Shortlist<(f32, f32), TRIED> {
     let mut closer = Shortlist::<(f32, f32), CLOSER>::new();
     let peak = free.iter().fold(0.0_f32, |peak, it| peak.max(it.scale));
-    for d in units(peak, largest) {
+    for multiple in multiples(largest) {
+        let d = stored(peak / multiple);
         let inverse = reciprocal(d);
         let cost = |it: &Free| {
             let rest = it.scale - d * nearest(it.scale * inverse, 0.0, largest);
@@ -180,7 +174,8 @@ fn promising<const N: usize, const S: usize>(free: &[Free; S], largest: f32) -> 
         let inverse = reciprocal(d);
         let wanted = free.map(|it| it.min_for::<N>(d * nearest(it.scale * inverse, 0.0, largest)));
         let peak = wanted.iter().fold(0.0_f32, |peak, &it| peak.max(it));
-        for dmin in units(peak, largest) {
+        for multiple in multiples(largest) {
+            let dmin = stored(peak / multiple);
             let inverse = reciprocal(dmin);
             let rest = |&min: &f32| min - dmin * nearest(min * inverse, 0.0, largest);
             let cost_min: f32 = wanted.iter().map(rest).map(|it| it * it).sum();
@@ -257,7 +252,10 @@ impl Normal {
                 return (d, dmin);
             }
         }
+        // One after the other, where the two cannot be told apart.
         let d = if self.dd > 0.0 { (self.xd + present.1 * self.dm) / self.dd } else { present.0 };
-        (d.max(0.0), present.1)
+        let d = d.max(0.0);
+        let dmin = if self.mm > 0.0 { (self.xm + d * self.dm) / self.mm } else { present.1 };
+        (d, dmin.max(0.0))
     }
 }

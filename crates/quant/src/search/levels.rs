@@ -46,30 +46,27 @@ const CURVE: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38
 /// The borders between levels are multiples of one half, so steps of one half from -128 tell them apart.
 const STEPS: usize = 512;
 
-const CODES: [u8; STEPS] = {
-    let mut codes = [0; STEPS];
-    let mut code = 0;
-    let mut step = 0;
+/// The step at which the level after `code` is nearer: `(level + next) / 2` in halves, from -128.
+const fn border_above(code: u8) -> usize {
+    let sum = CURVE[code as usize] as i16 + CURVE[code as usize + 1] as i16;
+    (sum + 256).unsigned_abs() as usize
+}
+
+/// The code and the level of each step.
+const STEPPED: ([u8; STEPS], [f32; STEPS]) = {
+    let (mut codes, mut levels) = ([0; STEPS], [0.0; STEPS]);
+    let (mut step, mut code) = (0, 0_u8);
     while step < STEPS {
-        // The border above a level lies at (level + next) / 2, which is step (level + next) + 256.
-        while code + 1 < CURVE.len() && step as i32 >= CURVE[code] as i32 + CURVE[code + 1] as i32 + 256 {
+        while code < 15 && step == border_above(code) {
             code += 1;
         }
-        codes[step] = code as u8;
+        (codes[step], levels[step]) = (code, CURVE[code as usize] as f32);
         step += 1;
     }
-    codes
+    (codes, levels)
 };
-
-const LEVELS: [f32; STEPS] = {
-    let mut levels = [0.0; STEPS];
-    let mut step = 0;
-    while step < STEPS {
-        levels[step] = CURVE[CODES[step] as usize] as f32;
-        step += 1;
-    }
-    levels
-};
+static CODES: [u8; STEPS] = STEPPED.0;
+static LEVELS: [f32; STEPS] = STEPPED.1;
 
 impl Curve {
     #[inline(always)]

@@ -42,6 +42,13 @@ fn half_bytes(value: f32) -> [u8; 2] {
     f16::from_f32(value).to_le_bytes()
 }
 
+/// What the largest scale of a super-block may be laid on: from just beyond the end of the range of stored scales, where
+/// it is clipped, to about two thirds of it, whole numbers included.
+fn multiples(end: f32) -> impl Iterator<Item = f32> {
+    let step = end.signum() * end.abs().log2().round().exp2() / 128.0;
+    (0..48_u8).map(move |i| end + step * (2.0 - f32::from(i)))
+}
+
 /// The nearest integer of a range, which lies well inside ±2²².
 fn nearest(value: f32, lowest: f32, highest: f32) -> f32 {
     const SHIFT: f32 = 12_582_912.0; // 1.5 × 2²³: the sum has no room for a fraction
@@ -116,6 +123,8 @@ mod tests {
         assert_eq!(nearest(-1e30, -4.0, 3.0), -4.0);
         assert_eq!(stored(1e9), 65504.0);
         assert_eq!(stored(-1e9), -65504.0);
+        assert_eq!(multiples(-32.0).nth(2), Some(-32.0));
+        assert_eq!(multiples(15.0).nth(10), Some(14.0));
         assert_eq!(reciprocal(0.0), 0.0);
         assert_eq!(load::<2>(&[f32::NAN, f32::INFINITY]), [0.0, LARGEST]);
     }

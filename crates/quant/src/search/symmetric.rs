@@ -1,6 +1,6 @@
 //! Formats whose weight is `d · scale · level`: a binary16 per super-block, a signed integer per sub-block.
 
-use super::{LANES, SMALLEST, Shortlist, levels::Levels, nearest, reciprocal, stored};
+use super::{LANES, SMALLEST, Shortlist, levels::Levels, multiples, nearest, reciprocal, stored};
 
 /// Super-block scales that are tried with real quants.
 const TRIED: usize = 3;
@@ -100,10 +100,7 @@ fn promising<const S: usize>(free: &[(f32, Pass); S], range: (f32, f32)) -> Shor
     let mut list = Shortlist::new();
     let largest = free.iter().fold(0.0_f32, |peak, it| if it.0.abs() > peak.abs() { it.0 } else { peak });
     for end in [range.0, range.1] {
-        let n_steps = 48;
-        for step in 0..n_steps {
-            // From slightly beyond the end of the range, where the largest scale is clipped, down to 2/3 of it.
-            let multiple = end * (1.02 - 0.35 * step as f32 / n_steps as f32);
+        for multiple in multiples(end) {
             let d = stored(largest / multiple);
             let inverse = reciprocal(d);
             let cost = |&(scale, pass): &(f32, Pass)| {
