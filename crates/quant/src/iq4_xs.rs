@@ -45,7 +45,7 @@ pub(crate) const SPEC: Spec = Spec {
     wgsl: "format/iq4_xs.wgsl",
     decode: blocks::decode::<Block>,
     rounding: Rounding::Search,
-    encode: None,
+    encode: Some(crate::search::iq4_xs),
     tame: blocks::tame::<Block>,
     row_words: blocks::row_words::<Block>,
     pack_row: blocks::pack_row::<Block>,

@@ -8,11 +8,14 @@
 mod blocks;
 mod format;
 mod ggml;
+mod mix;
+mod search;
 mod spec;
 mod words;
 
 pub use format::UnknownFormat;
 pub use ggml::{GgmlType, MAX_GGML_TYPE};
+pub use mix::{Mix, ModelTraits, Role, UnknownMix};
 pub use spec::{Encode, Rounding, Spec};
 
 // The one list of formats: each entry names the variant and the file that holds its `SPEC`.

@@ -44,7 +44,7 @@ pub(crate) const SPEC: Spec = Spec {
     wgsl: "format/q3_k.wgsl",
     decode: blocks::decode::<Block>,
     rounding: Rounding::Search,
-    encode: None,
+    encode: Some(crate::search::q3_k),
     tame: blocks::tame::<Block>,
     row_words: blocks::row_words::<Block>,
     pack_row: blocks::pack_row::<Block>,

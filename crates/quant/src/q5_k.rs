@@ -46,7 +46,7 @@ pub(crate) const SPEC: Spec = Spec {
     wgsl: "format/q5_k.wgsl",
     decode: blocks::decode::<Block>,
     rounding: Rounding::Search,
-    encode: None,
+    encode: Some(crate::search::q5_k),
     tame: blocks::tame::<Block>,
     row_words: blocks::row_words::<Block>,
     pack_row: blocks::pack_row::<Block>,
