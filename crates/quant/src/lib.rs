@@ -9,6 +9,7 @@ mod blocks;
 mod format;
 mod ggml;
 mod mix;
+mod mlx;
 mod search;
 mod spec;
 mod words;
@@ -35,5 +36,17 @@ format::formats! {
     Q6K = q6_k,
     Iq4Nl = iq4_nl,
     Iq4Xs = iq4_xs,
-    Mxfp4 = mxfp4,
+    Mxfp4 = mxfp4;
+    // A family in one file: bits per weight, and weights per group.
+    mlx::Affine:
+    Mlx2G32 = 2 32,
+    Mlx2G64 = 2 64,
+    Mlx3G32 = 3 32,
+    Mlx3G64 = 3 64,
+    Mlx4G32 = 4 32,
+    Mlx4G64 = 4 64,
+    Mlx6G32 = 6 32,
+    Mlx6G64 = 6 64,
+    Mlx8G32 = 8 32,
+    Mlx8G64 = 8 64,
 }

@@ -21,7 +21,7 @@ pub enum Rounding {
 pub struct Spec {
     /// The GGUF spelling, for instance `"Q8_0"`; also the serialised form of a [`Format`](crate::Format).
     pub name: &'static str,
-    /// The ggml type id that GGUF stores for this format.
+    /// The ggml type id that GGUF stores for this format, or [`Spec::NOT_IN_GGUF`].
     pub gguf_type: u32,
     /// The id that `general.file_type` stores for a file whose matrices are mostly of this format.
     pub gguf_file_type: u32,
@@ -53,4 +53,9 @@ pub struct Spec {
     pub unpack_row: fn(&[u32], &mut [u8]),
     /// A device row to values, for the CPU twins of kernels.
     pub decode_row: fn(&[u32], &mut [f32]),
+}
+
+impl Spec {
+    /// In place of a ggml type id: GGUF has no such format.
+    pub const NOT_IN_GGUF: u32 = u32::MAX;
 }
