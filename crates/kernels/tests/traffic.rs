@@ -4,7 +4,8 @@ use ridgeline_compute::{Caps, Kernel};
 use ridgeline_kernels::{embed, kv_append, mat_mul, mat_vec, stride};
 use ridgeline_quant::Format;
 
-/// Bytes of 256 weights, by GGUF name: the sizes of the blocks of ggml, written out a second time on purpose.
+/// Bytes of 256 weights, by GGUF name: the sizes of the blocks of ggml, written out a second time on purpose, as is
+/// the rule for MLX's affine groups below.
 const BYTES_OF_256: [(&str, u64); 16] = [
     ("F32", 1024),
     ("F16", 512),
@@ -29,8 +30,15 @@ const COLS: u32 = 768;
 
 fn table(format: Format) -> u64 {
     let name = format.spec().name;
-    let row = BYTES_OF_256.iter().find(|row| row.0 == name);
-    row.unwrap_or_else(|| panic!("{name} is not in the table")).1 * u64::from(COLS / 256)
+    let row = BYTES_OF_256.iter().find(|row| row.0 == name).map(|row| row.1);
+    let bytes = row.or_else(|| affine(name)).unwrap_or_else(|| panic!("{name} is not in the table"));
+    bytes * u64::from(COLS / 256)
+}
+
+/// 256 quants of `MLX<bits>_G<group>`, and a scale and a bias in single precision per group.
+fn affine(name: &str) -> Option<u64> {
+    let (bits, group) = name.strip_prefix("MLX")?.split_once("_G")?;
+    Some(32 * bits.parse::<u64>().ok()? + 256 / group.parse::<u64>().ok()? * 8)
 }
 
 #[test]
