@@ -1,118 +1,178 @@
 //! Formats whose weight is `d · scale · quant - dmin · min`: two binary16 per super-block, two integers per sub-block.
+//!
+//! Everything is done for all `S` sub-blocks at once, lane by lane: `x[i][j]` is weight `i` of sub-block `j`.
 
-use super::{LANES, SMALLEST, Shortlist, multiples, nearest, reciprocal, stored};
+use super::{SMALLEST, Shortlist, multiples, nearest, reciprocal, stored};
 
 /// Values of `d` that are looked at more closely, and pairs of `d` and `dmin` that are tried with real quants.
 const CLOSER: usize = 4;
 const TRIED: usize = 2;
 /// Rounds with real quants for each pair, with least squares for `d` and `dmin` between them.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
+/// Times that each sub-block's best start is improved by least squares.
+const REFITS: usize = 2;
 
-/// What one way through a sub-block with one scale and minimum tells.
+/// What one way through the weights with one scale and one minimum per sub-block tells about each sub-block.
 #[derive(Clone, Copy)]
-struct Pass {
+struct Pass<const S: usize> {
     /// Squared error with the nearest quants.
-    error: f32,
+    error: [f32; S],
     /// Σ quant.
-    q: f32,
+    q: [f32; S],
     /// Σ quant².
-    qq: f32,
+    qq: [f32; S],
     /// Σ weight · quant.
-    xq: f32,
-}
-
-/// A sub-block fitted with a scale and a minimum that need not be multiples of anything; the minimum follows from
-/// the rest.
-#[derive(Clone, Copy)]
-struct Free {
-    scale: f32,
-    pass: Pass,
-    /// Σ weight.
-    sum: f32,
-}
-
-impl Free {
-    /// The best minimum for another scale and the same quants.
-    fn min_for<const N: usize>(&self, scale: f32) -> f32 {
-        (scale * self.pass.q - self.sum) / N as f32
-    }
+    xq: [f32; S],
 }
 
 #[inline(always)]
-fn pass<const HIGHEST: u8, const N: usize>(x: &[f32; N], scale: f32, min: f32) -> Pass {
+fn pass<const HIGHEST: u8, const N: usize, const S: usize>(
+    x: &[[f32; S]; N],
+    (scales, mins): (&[f32; S], &[f32; S]),
+) -> Pass<S> {
     let highest = f32::from(HIGHEST);
-    let inverse = reciprocal(scale);
-    let (mut error, mut q, mut qq, mut xq) = ([0.0; LANES], [0.0; LANES], [0.0; LANES], [0.0; LANES]);
-    for x in x.as_chunks::<LANES>().0 {
-        for i in 0..LANES {
-            let quant = nearest((x[i] + min) * inverse, 0.0, highest);
-            let rest = x[i] - (scale * quant - min);
-            error[i] += rest * rest;
-            q[i] += quant;
-            qq[i] += quant * quant;
-            xq[i] += x[i] * quant;
+    let inverses = scales.map(reciprocal);
+    let mut it = Pass { error: [0.0; S], q: [0.0; S], qq: [0.0; S], xq: [0.0; S] };
+    for x in x {
+        for j in 0..S {
+            let quant = nearest((x[j] + mins[j]) * inverses[j], 0.0, highest);
+            let rest = x[j] - (scales[j] * quant - mins[j]);
+            it.error[j] += rest * rest;
+            it.q[j] += quant;
+            it.qq[j] += quant * quant;
+            it.xq[j] += x[j] * quant;
         }
     }
-    let sum = |lanes: [f32; LANES]| lanes.iter().sum();
-    Pass { error: sum(error), q: sum(q), qq: sum(qq), xq: sum(xq) }
+    it
 }
 
-/// The scale and the minimum, neither negative, that are best for the quants of a pass.
-fn refit<const N: usize>(pass: Pass, sum: f32) -> (f32, f32) {
-    let n = N as f32;
-    let determinant = n * pass.qq - pass.q * pass.q;
-    if determinant > 0.0 {
-        let scale = (n * pass.xq - sum * pass.q) / determinant;
-        let min = (scale * pass.q - sum) / n;
-        if scale > 0.0 && min >= 0.0 {
-            return (scale, min);
+/// As the error of [`pass`].
+#[inline(always)]
+fn errors<const HIGHEST: u8, const N: usize, const S: usize>(
+    x: &[[f32; S]; N],
+    (scales, mins): (&[f32; S], &[f32; S]),
+) -> [f32; S] {
+    let highest = f32::from(HIGHEST);
+    let inverses = scales.map(reciprocal);
+    let mut error = [0.0; S];
+    for x in x {
+        for j in 0..S {
+            let quant = nearest((x[j] + mins[j]) * inverses[j], 0.0, highest);
+            let rest = x[j] - (scales[j] * quant - mins[j]);
+            error[j] += rest * rest;
         }
     }
-    // Without a minimum, or with nothing else.
-    let scale = if pass.qq > 0.0 { pass.xq / pass.qq } else { 0.0 };
-    if scale > 0.0 { (scale, 0.0) } else { (0.0, (-sum / n).max(0.0)) }
+    error
+}
+
+/// The best found so far in each lane: a scale, a minimum, the squared error.
+#[derive(Clone, Copy)]
+struct Best<const S: usize> {
+    scales: [f32; S],
+    mins: [f32; S],
+    error: [f32; S],
+}
+
+impl<const S: usize> Best<S> {
+    const NONE: Self = Self { scales: [0.0; S], mins: [0.0; S], error: [f32::INFINITY; S] };
+
+    /// Takes over each lane whose error is smaller.
+    #[inline(always)]
+    fn keep(&mut self, (scales, mins): (&[f32; S], &[f32; S]), error: &[f32; S]) {
+        for j in 0..S {
+            let better = error[j] < self.error[j];
+            self.scales[j] = if better { scales[j] } else { self.scales[j] };
+            self.mins[j] = if better { mins[j] } else { self.mins[j] };
+            self.error[j] = if better { error[j] } else { self.error[j] };
+        }
+    }
+}
+
+/// The sub-blocks fitted with scales and minima that need not be multiples of anything.
+struct Free<const N: usize, const S: usize> {
+    scales: [f32; S],
+    /// The sums with these scales; the best minimum for any scale follows from them.
+    pass: Pass<S>,
+    /// Σ weight.
+    sums: [f32; S],
+}
+
+impl<const N: usize, const S: usize> Free<N, S> {
+    /// The best minima for other scales and the same quants.
+    #[inline(always)]
+    fn mins_for(&self, scales: &[f32; S]) -> [f32; S] {
+        std::array::from_fn(|j| (scales[j] * self.pass.q[j] - self.sums[j]) / N as f32)
+    }
+}
+
+/// The scales and the minima, none negative, that are best for the quants of a pass.
+#[inline(always)]
+fn refit<const N: usize, const S: usize>(pass: &Pass<S>, sums: &[f32; S]) -> ([f32; S], [f32; S]) {
+    let n = N as f32;
+    let (mut scales, mut mins) = ([0.0; S], [0.0; S]);
+    for j in 0..S {
+        let determinant = n * pass.qq[j] - pass.q[j] * pass.q[j];
+        let both = (n * pass.xq[j] - sums[j] * pass.q[j]) / determinant;
+        let min = (both * pass.q[j] - sums[j]) / n;
+        let alone = pass.xq[j] / pass.qq[j];
+        // Without a minimum, or with nothing else.
+        let (scale, min) = if determinant > 0.0 && both > 0.0 && min >= 0.0 {
+            (both, min)
+        } else if pass.qq[j] > 0.0 && alone > 0.0 {
+            (alone, 0.0)
+        } else {
+            (0.0, (-sums[j] / n).max(0.0))
+        };
+        (scales[j], mins[j]) = (scale, min);
+    }
+    (scales, mins)
 }
 
 /// Where searches start: the number of steps that the range of the weights is divided into, and how many steps of
 /// it are cut off at the lower end.
+#[rustfmt::skip]
 const fn starts(highest: u8) -> &'static [(f32, f32)] {
     match highest {
         3 => &[
-            (3.0, 0.0),
-            (2.7, 0.0),
-            (2.4, 0.0),
-            (2.7, 0.15),
-            (2.4, 0.3),
-            (2.1, 0.3),
-            (2.0, 0.0),
-            (2.4, -0.2),
-            (3.4, 0.0),
+            (3.0, 0.0), (2.7, 0.0), (2.4, 0.0), (2.7, 0.15), (2.4, 0.3), (2.1, 0.3), (2.0, 0.0), (2.4, -0.2),
         ],
         15 => &[(15.0, 0.0), (14.6, 0.2), (14.3, 0.0), (14.0, 0.5), (13.6, 0.2), (13.0, 0.7), (15.5, 0.0)],
         _ => &[(31.0, 0.0), (30.6, 0.2), (30.2, 0.0), (30.0, 0.5), (29.4, 0.2), (31.5, -0.2)],
     }
 }
 
-fn free_fit<const HIGHEST: u8, const N: usize>(x: &[f32; N]) -> Free {
-    let sum: f32 = x.iter().sum();
-    let (lowest, highest) = x.iter().fold((0.0_f32, f32::NEG_INFINITY), |it, &x| (it.0.min(x), it.1.max(x)));
-    let span = highest - lowest;
-    let flat = (-sum / N as f32).max(0.0);
-    let mut best = Free { scale: 0.0, pass: pass::<HIGHEST, N>(x, 0.0, flat), sum };
-    if span < SMALLEST {
-        return best;
-    }
-    for &(steps, cut) in starts(HIGHEST) {
-        let (mut scale, mut min) = (span / steps, (-lowest - cut * span / steps).max(0.0));
-        for _ in 0..3 {
-            let pass = pass::<HIGHEST, N>(x, scale, min);
-            if pass.error < best.pass.error {
-                best = Free { scale, pass, sum };
-            }
-            (scale, min) = refit::<N>(pass, sum);
+#[inline(always)]
+fn free_fits<const HIGHEST: u8, const N: usize, const S: usize>(x: &[[f32; S]; N]) -> Free<N, S> {
+    let (mut sums, mut lowest, mut highest) = ([0.0; S], [0.0_f32; S], [f32::NEG_INFINITY; S]);
+    for x in x {
+        for j in 0..S {
+            sums[j] += x[j];
+            lowest[j] = if x[j] < lowest[j] { x[j] } else { lowest[j] };
+            highest[j] = if x[j] > highest[j] { x[j] } else { highest[j] };
         }
     }
-    best
+    let mut best = Best::<S>::NONE;
+    let flat: [f32; S] = sums.map(|it| (-it / N as f32).max(0.0));
+    let mut consider = |scales: &[f32; S], mins: &[f32; S]| {
+        best.keep((scales, mins), &errors::<HIGHEST, N, S>(x, (scales, mins)));
+        best
+    };
+    let mut so_far = consider(&[0.0; S], &flat);
+    for &(steps, cut) in starts(HIGHEST) {
+        let scales = std::array::from_fn(|j| {
+            let span = highest[j] - lowest[j];
+            if span < SMALLEST { 0.0 } else { span / steps }
+        });
+        let mins = std::array::from_fn(|j| (-lowest[j] - cut * scales[j]).max(0.0));
+        let (scales, mins) = refit::<N, S>(&pass::<HIGHEST, N, S>(x, (&scales, &mins)), &sums);
+        so_far = consider(&scales, &mins);
+    }
+    for _ in 0..REFITS {
+        let pass = pass::<HIGHEST, N, S>(x, (&so_far.scales, &so_far.mins));
+        let (scales, mins) = refit::<N, S>(&pass, &sums);
+        so_far = consider(&scales, &mins);
+    }
+    Free { scales: so_far.scales, pass: pass::<HIGHEST, N, S>(x, (&so_far.scales, &so_far.mins)), sums }
 }
 
 /// What is stored of a super-block besides its quants.
@@ -129,16 +189,17 @@ pub(super) struct Scales<const S: usize> {
 }
 
 /// Scales and minima, whole numbers up to `largest`, of `S` sub-blocks of `N` weights with quants up to `HIGHEST`.
+#[inline(always)]
 pub(super) fn search<const HIGHEST: u8, const N: usize, const S: usize>(
-    x: &[[f32; N]; S],
+    x: &[[f32; S]; N],
     largest: f32,
 ) -> Scales<S> {
-    let free = x.each_ref().map(free_fit::<HIGHEST, N>);
+    let free = free_fits::<HIGHEST, N, S>(x);
     let mut best = (f32::INFINITY, Scales { d: 0.0, dmin: 0.0, scales: [0.0; S], mins: [0.0; S] });
-    for (d, dmin) in promising::<N, S>(&free, largest).items() {
+    for (d, dmin) in promising(&free, largest).items() {
         let mut units = (d, dmin);
         for _ in 0..ROUNDS {
-            let (error, next, found) = round_scales::<HIGHEST, N, S>(x, &free, units, largest);
+            let (error, found, next) = round_scales::<HIGHEST, N, S>(x, &free, units, largest);
             if error >= best.0 {
                 break;
             }
@@ -154,74 +215,82 @@ pub(super) fn search<const HIGHEST: u8, const N: usize, const S: usize>(
 }
 
 /// The pairs of `d` and `dmin` under which rounding scales and minima costs least, by the curvature of the error.
-fn promising<const N: usize, const S: usize>(free: &[Free; S], largest: f32) -> Shortlist<(f32, f32), TRIED> {
+#[inline(always)]
+fn promising<const N: usize, const S: usize>(
+    free: &Free<N, S>,
+    largest: f32,
+) -> Shortlist<(f32, f32), TRIED> {
     let mut closer = Shortlist::<(f32, f32), CLOSER>::new();
-    let peak = free.iter().fold(0.0_f32, |peak, it| peak.max(it.scale));
+    let peak = free.scales.iter().fold(0.0_f32, |peak, &it| peak.max(it));
     for multiple in multiples(largest) {
         let d = stored(peak / multiple);
         let inverse = reciprocal(d);
-        let cost = |it: &Free| {
-            let rest = it.scale - d * nearest(it.scale * inverse, 0.0, largest);
+        let cost: [f32; S] = std::array::from_fn(|j| {
+            let rest = free.scales[j] - d * nearest(free.scales[j] * inverse, 0.0, largest);
             // What is left of the curvature when the minimum follows the scale.
-            let curvature = it.pass.qq - it.pass.q * it.pass.q / N as f32;
+            let curvature = free.pass.qq[j] - free.pass.q[j] * free.pass.q[j] / N as f32;
             curvature * rest * rest
-        };
-        let cost = free.iter().map(cost).sum();
+        });
+        let cost = cost.iter().sum();
         closer.offer(cost, (cost, d));
     }
     let mut list = Shortlist::new();
     for (cost, d) in closer.items() {
         let inverse = reciprocal(d);
-        let wanted = free.map(|it| it.min_for::<N>(d * nearest(it.scale * inverse, 0.0, largest)));
+        let wanted = free.mins_for(&free.scales.map(|it| d * nearest(it * inverse, 0.0, largest)));
         let peak = wanted.iter().fold(0.0_f32, |peak, &it| peak.max(it));
         for multiple in multiples(largest) {
             let dmin = stored(peak / multiple);
             let inverse = reciprocal(dmin);
-            let rest = |&min: &f32| min - dmin * nearest(min * inverse, 0.0, largest);
-            let cost_min: f32 = wanted.iter().map(rest).map(|it| it * it).sum();
-            list.offer(cost + N as f32 * cost_min, (d, dmin));
+            let mut cost_min = [0.0; S];
+            for j in 0..S {
+                let rest = wanted[j] - dmin * nearest(wanted[j] * inverse, 0.0, largest);
+                cost_min[j] = rest * rest;
+            }
+            list.offer(cost + N as f32 * cost_min.iter().sum::<f32>(), (d, dmin));
         }
     }
     list
 }
 
-/// The best of the integers next to each free scale and minimum: squared error, refitted units, and the integers.
+/// The best of the integers next to each free scale and minimum: squared error, the integers, refitted units.
+#[inline(always)]
 fn round_scales<const HIGHEST: u8, const N: usize, const S: usize>(
-    x: &[[f32; N]; S],
-    free: &[Free; S],
+    x: &[[f32; S]; N],
+    free: &Free<N, S>,
     (d, dmin): (f32, f32),
     largest: f32,
-) -> (f32, (f32, f32), Scales<S>) {
+) -> (f32, Scales<S>, (f32, f32)) {
     let (inverse, inverse_min) = (reciprocal(d), reciprocal(dmin));
-    let mut found = Scales { d, dmin, scales: [0.0; S], mins: [0.0; S] };
-    let mut error = 0.0;
-    let mut normal = Normal::default();
-    for (j, (x, free)) in x.iter().zip(free).enumerate() {
-        let middle = nearest(free.scale * inverse, 0.0, largest);
-        let mut best: Option<(Pass, f32, f32)> = None;
-        for scale in [middle, middle - 1.0, middle + 1.0] {
-            if scale < 0.0 || scale > largest {
-                continue;
-            }
-            let wanted = free.min_for::<N>(d * scale) * inverse_min;
-            let min = nearest(wanted, 0.0, largest);
-            // The second nearest integer as well.
-            for min in [min, if wanted > min { min + 1.0 } else { min - 1.0 }] {
-                if min < 0.0 || min > largest {
-                    continue;
-                }
-                let pass = pass::<HIGHEST, N>(x, d * scale, dmin * min);
-                if best.is_none_or(|it| pass.error < it.0.error) {
-                    best = Some((pass, scale, min));
-                }
-            }
+    let mut best = Best::<S>::NONE;
+    for step in [0.0, -1.0, 1.0] {
+        let scales: [f32; S] =
+            free.scales.map(|it| (nearest(it * inverse, 0.0, largest) + step).clamp(0.0, largest));
+        let real = scales.map(|it| d * it);
+        let wanted = free.mins_for(&real).map(|it| it * inverse_min);
+        let next = wanted.map(|it| nearest(it, 0.0, largest));
+        // The second nearest integer as well.
+        let second = std::array::from_fn(|j| {
+            (next[j] + if wanted[j] > next[j] { 1.0 } else { -1.0 }).clamp(0.0, largest)
+        });
+        for mins in [next, second] {
+            let error = errors::<HIGHEST, N, S>(x, (&real, &mins.map(|it| dmin * it)));
+            best.keep((&scales, &mins), &error);
         }
-        let (pass, scale, min) = best.expect("the middle is in range");
-        (found.scales[j], found.mins[j]) = (scale, min);
-        error += pass.error;
-        normal.add::<N>(pass, free.sum, scale, min);
     }
-    (error, normal.solve((d, dmin)), found)
+    let real = (&best.scales.map(|it| d * it), &best.mins.map(|it| dmin * it));
+    let pass = pass::<HIGHEST, N, S>(x, real);
+    let mut normal = Normal::default();
+    for j in 0..S {
+        let (scale, min) = (best.scales[j], best.mins[j]);
+        normal.dd += scale * scale * pass.qq[j];
+        normal.dm += scale * min * pass.q[j];
+        normal.mm += min * min * N as f32;
+        normal.xd += scale * pass.xq[j];
+        normal.xm -= min * free.sums[j];
+    }
+    let found = Scales { d, dmin, scales: best.scales, mins: best.mins };
+    (pass.error.iter().sum(), found, normal.solve((d, dmin)))
 }
 
 /// The normal equations of `Σ (x - d · scale · quant + dmin · min)²` for `d` and `dmin`.
@@ -235,14 +304,6 @@ struct Normal {
 }
 
 impl Normal {
-    fn add<const N: usize>(&mut self, pass: Pass, sum: f32, scale: f32, min: f32) {
-        self.dd += scale * scale * pass.qq;
-        self.dm += scale * min * pass.q;
-        self.mm += min * min * N as f32;
-        self.xd += scale * pass.xq;
-        self.xm -= min * sum;
-    }
-
     fn solve(&self, present: (f32, f32)) -> (f32, f32) {
         let determinant = self.dd * self.mm - self.dm * self.dm;
         if determinant > 1e-6 * self.dd * self.mm {

@@ -1,65 +1,99 @@
 //! Formats whose weight is `d · scale · level`: a binary16 per super-block, a signed integer per sub-block.
+//!
+//! Everything is done for all `S` sub-blocks at once, lane by lane: `x[i][j]` is weight `i` of sub-block `j`.
 
-use super::{LANES, SMALLEST, Shortlist, levels::Levels, multiples, nearest, reciprocal, stored};
+use super::{SMALLEST, Shortlist, levels::Levels, multiples, nearest, reciprocal, stored};
 
 /// Super-block scales that are tried with real quants.
-const TRIED: usize = 3;
-/// Rounds of least squares for the super-block scale.
-const ROUNDS: usize = 3;
+const TRIED: usize = 2;
+/// Rounds with real quants for each, with least squares for the super-block scale between them.
+const ROUNDS: usize = 2;
+/// Times that each sub-block's best start is improved by least squares.
+const REFITS: usize = 2;
 
-/// What one way through a sub-block with one scale tells.
-#[derive(Clone, Copy, Default)]
-struct Pass {
+/// What one way through the weights with one scale per sub-block tells about each sub-block.
+struct Pass<const S: usize> {
     /// Squared error with the nearest levels.
-    error: f32,
+    error: [f32; S],
     /// Σ weight · level.
-    xq: f32,
+    xq: [f32; S],
     /// Σ level².
-    qq: f32,
-}
-
-impl Pass {
-    /// The best scale for these levels.
-    fn refit(self) -> f32 {
-        if self.qq > 0.0 { self.xq / self.qq } else { 0.0 }
-    }
+    qq: [f32; S],
 }
 
 #[inline(always)]
-fn pass<L: Levels, const N: usize>(x: &[f32; N], scale: f32) -> Pass {
-    let inverse = reciprocal(scale);
-    let (mut error, mut xq, mut qq) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
-    for x in x.as_chunks::<LANES>().0 {
-        for i in 0..LANES {
-            let level = L::level(x[i] * inverse);
-            let rest = x[i] - scale * level;
-            error[i] += rest * rest;
-            xq[i] += x[i] * level;
-            qq[i] += level * level;
+fn pass<L: Levels, const N: usize, const S: usize>(x: &[[f32; S]; N], scales: &[f32; S]) -> Pass<S> {
+    let inverses = scales.map(reciprocal);
+    let (mut error, mut xq, mut qq) = ([0.0; S], [0.0; S], [0.0; S]);
+    for x in x {
+        for j in 0..S {
+            let level = L::level(x[j] * inverses[j]);
+            let rest = x[j] - scales[j] * level;
+            error[j] += rest * rest;
+            xq[j] += x[j] * level;
+            qq[j] += level * level;
         }
     }
-    let sum = |lanes: [f32; LANES]| lanes.iter().sum();
-    Pass { error: sum(error), xq: sum(xq), qq: sum(qq) }
+    Pass { error, xq, qq }
 }
 
-/// The best scale of a sub-block if any number could be stored, and the pass with it.
-fn free_scale<L: Levels, const N: usize>(x: &[f32; N]) -> (f32, Pass) {
-    let peak = x.iter().fold(0.0_f32, |peak, &it| if it.abs() > peak.abs() { it } else { peak });
-    let mut best = (0.0, pass::<L, N>(x, 0.0));
-    if peak.abs() < SMALLEST {
-        return best;
-    }
-    for start in L::STARTS {
-        let mut scale = peak / start;
-        for _ in 0..3 {
-            let pass = pass::<L, N>(x, scale);
-            if pass.error < best.1.error {
-                best = (scale, pass);
-            }
-            scale = pass.refit();
+/// As the error of [`pass`].
+#[inline(always)]
+fn errors<L: Levels, const N: usize, const S: usize>(x: &[[f32; S]; N], scales: &[f32; S]) -> [f32; S] {
+    let inverses = scales.map(reciprocal);
+    let mut error = [0.0; S];
+    for x in x {
+        for j in 0..S {
+            let rest = x[j] - scales[j] * L::level(x[j] * inverses[j]);
+            error[j] += rest * rest;
         }
     }
-    best
+    error
+}
+
+/// The best scales if any number could be stored, or any binary16 where `round` is [`stored`], and how much the error
+/// grows when they are missed (Σ level²).
+#[inline(always)]
+fn free_scales<L: Levels, const N: usize, const S: usize>(
+    x: &[[f32; S]; N],
+    round: impl Fn(f32) -> f32,
+) -> ([f32; S], [f32; S]) {
+    let mut peaks = [0.0_f32; S];
+    for x in x {
+        for j in 0..S {
+            peaks[j] = if x[j].abs() > peaks[j].abs() { x[j] } else { peaks[j] };
+        }
+    }
+    let peaks = peaks.map(|it| if it.abs() < SMALLEST { 0.0 } else { it });
+    let mut best = ([0.0; S], [f32::INFINITY; S]);
+    for &start in L::STARTS {
+        let scales = peaks.map(|it| round(it / start));
+        let error = errors::<L, N, S>(x, &scales);
+        keep(&mut best, &scales, &error);
+    }
+    let mut curvature = [0.0; S];
+    for _ in 0..REFITS {
+        let pass = pass::<L, N, S>(x, &best.0);
+        curvature = pass.qq;
+        let scales = std::array::from_fn(|j| round(ratio(pass.xq[j], pass.qq[j])));
+        let error = errors::<L, N, S>(x, &scales);
+        keep(&mut best, &scales, &error);
+    }
+    (best.0, curvature)
+}
+
+/// Takes over each lane whose error is smaller.
+#[inline(always)]
+fn keep<const S: usize>(best: &mut ([f32; S], [f32; S]), scales: &[f32; S], error: &[f32; S]) {
+    for j in 0..S {
+        let better = error[j] < best.1[j];
+        best.0[j] = if better { scales[j] } else { best.0[j] };
+        best.1[j] = if better { error[j] } else { best.1[j] };
+    }
+}
+
+fn ratio(numerator: f32, denominator: f32) -> f32 {
+    if denominator > 0.0 { numerator / denominator } else { 0.0 }
 }
 
 /// What is stored of a super-block besides its quants.
@@ -72,21 +106,23 @@ pub(super) struct Scales<const S: usize> {
 }
 
 /// Scales of `S` sub-blocks of `N` weights, sub-block scales being whole numbers of `range`.
+#[inline(always)]
 pub(super) fn search<L: Levels, const N: usize, const S: usize>(
-    x: &[[f32; N]; S],
+    x: &[[f32; S]; N],
     range: (f32, f32),
 ) -> Scales<S> {
-    let free = x.each_ref().map(|x| free_scale::<L, N>(x));
+    let (free, curvature) = free_scales::<L, N, S>(x, |it| it);
     let mut best = (f32::INFINITY, Scales { d: 0.0, scales: [0.0; S] });
-    for d in promising(&free, range).items() {
+    for d in promising(&free, &curvature, range).items() {
         let mut d = d;
         for _ in 0..ROUNDS {
-            let (error, refit, scales) = round_scales::<L, N, S>(x, &free, d, range);
-            if error < best.0 {
-                best = (error, Scales { d, scales });
+            let (error, scales, refit) = round_scales::<L, N, S>(x, &free, d, range);
+            if error >= best.0 {
+                break;
             }
+            best = (error, Scales { d, scales });
             let next = stored(refit);
-            if next == d || next == best.1.d {
+            if next == d {
                 break;
             }
             d = next;
@@ -95,67 +131,54 @@ pub(super) fn search<L: Levels, const N: usize, const S: usize>(
     best.1
 }
 
-/// The super-block scales under which rounding the free scales costs least, by the curvature Σ level² of the error.
-fn promising<const S: usize>(free: &[(f32, Pass); S], range: (f32, f32)) -> Shortlist<f32, TRIED> {
+/// The super-block scales under which rounding the free scales costs least.
+#[inline(always)]
+fn promising<const S: usize>(
+    free: &[f32; S],
+    curvature: &[f32; S],
+    range: (f32, f32),
+) -> Shortlist<f32, TRIED> {
     let mut list = Shortlist::new();
-    let largest = free.iter().fold(0.0_f32, |peak, it| if it.0.abs() > peak.abs() { it.0 } else { peak });
+    let largest = free.iter().fold(0.0_f32, |peak, &it| if it.abs() > peak.abs() { it } else { peak });
     for end in [range.0, range.1] {
         for multiple in multiples(end) {
             let d = stored(largest / multiple);
             let inverse = reciprocal(d);
-            let cost = |&(scale, pass): &(f32, Pass)| {
-                let rest = scale - d * nearest(scale * inverse, range.0, range.1);
-                pass.qq * rest * rest
-            };
-            list.offer(free.iter().map(cost).sum(), d);
+            let mut cost = [0.0; S];
+            for j in 0..S {
+                let rest = free[j] - d * nearest(free[j] * inverse, range.0, range.1);
+                cost[j] = curvature[j] * rest * rest;
+            }
+            list.offer(cost.iter().sum(), d);
         }
     }
     list
 }
 
-/// The best of the integers next to each free scale: squared error, the refitted `d`, the integers.
+/// The best of the integers next to each free scale: squared error, the integers, the refitted `d`.
+#[inline(always)]
 fn round_scales<L: Levels, const N: usize, const S: usize>(
-    x: &[[f32; N]; S],
-    free: &[(f32, Pass); S],
+    x: &[[f32; S]; N],
+    free: &[f32; S],
     d: f32,
     range: (f32, f32),
-) -> (f32, f32, [f32; S]) {
+) -> (f32, [f32; S], f32) {
     let inverse = reciprocal(d);
-    let mut scales = [0.0; S];
-    let (mut error, mut xq, mut qq) = (0.0, 0.0, 0.0);
-    for ((x, &(wanted, _)), out) in x.iter().zip(free).zip(&mut scales) {
-        let middle = nearest(wanted * inverse, range.0, range.1);
-        let mut best = (pass::<L, N>(x, d * middle), middle);
-        for scale in [middle - 1.0, middle + 1.0] {
-            if scale < range.0 || scale > range.1 {
-                continue;
-            }
-            let pass = pass::<L, N>(x, d * scale);
-            if pass.error < best.0.error {
-                best = (pass, scale);
-            }
-        }
-        let (pass, scale) = best;
-        *out = scale;
-        error += pass.error;
-        xq += scale * pass.xq;
-        qq += scale * scale * pass.qq;
+    let middle = free.map(|it| nearest(it * inverse, range.0, range.1));
+    let mut best = ([0.0; S], [f32::INFINITY; S]);
+    for step in [0.0, -1.0, 1.0] {
+        let scales = middle.map(|it| (it + step).clamp(range.0, range.1));
+        let error = errors::<L, N, S>(x, &scales.map(|it| d * it));
+        keep(&mut best, &scales, &error);
     }
-    (error, if qq > 0.0 { xq / qq } else { 0.0 }, scales)
+    let pass = pass::<L, N, S>(x, &best.0.map(|it| d * it));
+    let xq = best.0.iter().zip(pass.xq).map(|(scale, xq)| scale * xq).sum();
+    let qq = best.0.iter().zip(pass.qq).map(|(scale, qq)| scale * scale * qq).sum();
+    (pass.error.iter().sum(), best.0, ratio(xq, qq))
 }
 
-/// The best binary16 scale of a block that has no other.
-pub(super) fn single<L: Levels, const N: usize>(x: &[f32; N]) -> f32 {
-    let (free, _) = free_scale::<L, N>(x);
-    let middle = stored(free);
-    let mut best = (f32::INFINITY, 0.0);
-    let mut d = middle;
-    for _ in 0..ROUNDS {
-        let pass = pass::<L, N>(x, d);
-        if pass.error < best.0 {
-            best = (pass.error, d);
-        }
-        d = stored(pass.refit());
-    }
-    best.1
+/// The best binary16 scales of `S` blocks that have no others.
+#[inline(always)]
+pub(super) fn single<L: Levels, const N: usize, const S: usize>(x: &[[f32; S]; N]) -> [f32; S] {
+    free_scales::<L, N, S>(x, stored).0
 }
