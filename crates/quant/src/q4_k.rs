@@ -51,7 +51,7 @@ pub(crate) const SPEC: Spec = Spec {
     decode_row: blocks::decode_row::<Block>,
 };
 
-/// Scale and minimum of group `g`, which Q5_K packs in the same way.
+/// Scale and minimum of group `g`, which `Q5_K` packs in the same way.
 pub(crate) fn scale_and_min(scales: [u8; 12], g: usize) -> (u8, u8) {
     if g < 4 {
         (scales[g] & 63, scales[g + 4] & 63)
@@ -63,7 +63,7 @@ pub(crate) fn scale_and_min(scales: [u8; 12], g: usize) -> (u8, u8) {
 
 impl Layout for Block {
     const LEN: usize = 256;
-    const PLANES: &'static [std::ops::Range<usize>] = &[0..144];
+    const PLANES: &'static [std::ops::Range<usize>] = &[std::ops::Range { start: 0, end: size_of::<Self>() }];
 
     fn decode(&self, values: &mut [f32]) {
         let (d, dmin) = (blocks::half(self.d), blocks::half(self.dmin));

@@ -56,7 +56,7 @@ pub(crate) const SPEC: Spec = Spec {
 
 impl Layout for Block {
     const LEN: usize = 256;
-    const PLANES: &'static [std::ops::Range<usize>] = &[0..176];
+    const PLANES: &'static [std::ops::Range<usize>] = &[std::ops::Range { start: 0, end: size_of::<Self>() }];
 
     fn decode(&self, values: &mut [f32]) {
         let (d, dmin) = (blocks::half(self.d), blocks::half(self.dmin));
