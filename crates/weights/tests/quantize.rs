@@ -81,3 +81,26 @@ fn a_weight_that_is_not_finite_is_refused_with_its_place() {
         assert!(!folder.path().join("out").exists());
     }
 }
+
+/// llama.cpp opened these very files and generated text from them; `data/opened_by_llama_cpp.json` says how.
+#[test]
+fn files_are_those_that_llama_cpp_opened() {
+    let fixture: serde_json::Value =
+        serde_json::from_str(include_str!("data/opened_by_llama_cpp.json")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let source = Checkpoint::open(&tiny().with_file_name("target.gguf")).unwrap();
+    let files = fixture["files"].as_array().unwrap();
+    assert!(files.len() >= 18);
+    for file in files {
+        let mix: &Mix = file["type"].as_str().unwrap().parse().unwrap();
+        let path = folder.path().join("model.gguf");
+        quantize(&source, &path, mix, false, |_| {}).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        assert_eq!(bytes.len() as u64, file["bytes"].as_u64().unwrap(), "{mix}");
+        assert_eq!(format!("{hash:016x}"), file["fnv"].as_str().unwrap(), "{mix}");
+        assert_eq!(file["tokens"].as_array().unwrap().len(), 32, "{mix}: llama.cpp generated text");
+    }
+}
