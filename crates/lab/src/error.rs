@@ -46,6 +46,9 @@ pub enum Error {
         /// Tokens of a chunk.
         chunk: usize,
     },
+    /// A recipe that does not exist.
+    #[error(transparent)]
+    Recipe(#[from] ridgeline_quant::UnknownMix),
     /// Logits that are no numbers.
     #[error("the model's logits are no numbers: its weights, or the device, are broken")]
     NotNumbers,

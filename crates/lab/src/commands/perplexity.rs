@@ -52,7 +52,8 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let text = std::fs::read_to_string(&args.file).with_context(|| args.file.display().to_string())?;
     let mut device = install::open(globals)?;
     let loaded = models::load(&mut device, &args.model, args.format)?;
-    let reference = args.reference.as_deref().map(|name| models::load(&mut device, name, None)).transpose()?;
+    let reference =
+        args.reference.as_deref().map(|name| models::load(&mut device, name, None)).transpose()?;
     let text = Text::new(vocabulary_of(&loaded)?, &text, options.context, args.chunks)?;
     if let Some(reference) = &reference {
         same_tokens(&loaded, reference)?;
@@ -69,7 +70,11 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         }
     }
     let result = Finished { quality, options, text, loaded, reference };
-    if globals.json { output::json(&result.json()?)? } else { result.print()? }
+    if globals.json {
+        output::json(&result.json()?)?
+    } else {
+        result.print()?
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -89,7 +94,8 @@ fn same_tokens(model: &Loaded, reference: &Loaded) -> anyhow::Result<()> {
     match (0..n).find(|&id| differs(id)) {
         Some(id) => {
             let (own, other) = (&model.id.name, &reference.id.name);
-            let text = format!("token {id} of {own} is another text than that of {other}: they cannot be compared");
+            let text =
+                format!("token {id} of {own} is another text than that of {other}: they cannot be compared");
             Err(Usage(text).into())
         }
         None => Ok(()),
