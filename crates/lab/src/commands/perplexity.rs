@@ -71,9 +71,9 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     }
     let result = Finished { quality, options, text, loaded, reference };
     if globals.json {
-        output::json(&result.json()?)?
+        output::json(&result.json()?)?;
     } else {
-        result.print()?
+        result.print()?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -11,6 +11,9 @@ use ridgeline_roofline::Measured;
 
 type Rung<'a> = &'a Entry<'a, Point, Row>;
 
+/// What was found, and what of it has to lie where; `None` where a format is missing.
+type Test = Option<(String, Vec<Comparison>)>;
+
 /// The rung of a recipe whose weights went through no other.
 fn find<'a>(rungs: &[Rung<'a>], format: &str) -> Option<Rung<'a>> {
     rungs.iter().copied().find(|it| it.point.via == "none" && it.point.format.eq_ignore_ascii_case(format))
@@ -19,7 +22,7 @@ fn find<'a>(rungs: &[Rung<'a>], format: &str) -> Option<Rung<'a>> {
 /// Every claim, in the order of the study; none where its text is not among the published.
 pub(super) fn verdicts(rungs: &[Rung<'_>], context: &Context<'_>) -> Vec<Verdict> {
     let claim = |id: &str| context.published.claim(id).ok();
-    let decide = |id: &str, compare: fn(&[Rung<'_>], u64) -> Option<(String, Vec<Comparison>)>| {
+    let decide = |id: &str, compare: fn(&[Rung<'_>], u64) -> Test| {
         let claim: &Claim = claim(id)?;
         Some(match compare(rungs, context.seed) {
             Some((here, comparisons)) => Verdict::decide(claim, here, &comparisons),
@@ -52,7 +55,7 @@ fn percent(rung: Rung<'_>) -> Measured {
 
 /// AG-C1. "Near-lossless" is put as less than 0.5 %, "about 4 %" as 2 to 6, "collapses" as more than the 10 % that the
 /// study's own three-bit row exceeds and the 100 % that its two-bit row does.
-fn quality_ladder(rungs: &[Rung<'_>], _: u64) -> Option<(String, Vec<Comparison>)> {
+fn quality_ladder(rungs: &[Rung<'_>], _: u64) -> Test {
     let at = |format| find(rungs, format).map(percent);
     let [q8, q4, q3, q2] = [at("q8_0")?, at("q4_k_m")?, at("q3_k_m")?, at("q2_k")?];
     let here = [q8, q4, q3, q2].map(|it| format!("{:+.2}", it.value)).join(", ");
@@ -72,7 +75,7 @@ fn faster(fast: &[f64], slow: &[f64], seed: u64) -> Option<Measured> {
 
 /// AG-C2. The two changes against half precision share tokens, so that the error of their difference is at most what
 /// independent errors give, as long as formats err on the same tokens.
-fn best_point(rungs: &[Rung<'_>], seed: u64) -> Option<(String, Vec<Comparison>)> {
+fn best_point(rungs: &[Rung<'_>], seed: u64) -> Test {
     let (q6, q5) = (find(rungs, "q6_k")?, find(rungs, "q5_k_m")?);
     let speed = faster(&q6.row.step_seconds(), &q5.row.step_seconds(), seed)?;
     let (a, b) = (q5.row.against.delta_nll, q6.row.against.delta_nll);
@@ -92,7 +95,7 @@ fn best_point(rungs: &[Rung<'_>], seed: u64) -> Option<(String, Vec<Comparison>)
 }
 
 /// AG-C3.
-fn prompt_valley(rungs: &[Rung<'_>], seed: u64) -> Option<(String, Vec<Comparison>)> {
+fn prompt_valley(rungs: &[Rung<'_>], seed: u64) -> Test {
     let names = ["f16", "q2_k", "q3_k_m", "q4_k_m", "q5_k_m", "q6_k"];
     let found: Vec<Rung<'_>> = names.iter().map(|name| find(rungs, name)).collect::<Option<_>>()?;
     let ratio = |a: usize, b: usize| {

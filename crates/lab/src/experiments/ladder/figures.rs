@@ -88,7 +88,7 @@ fn front(rungs: &[Rung<'_>], x: impl Fn(Rung<'_>) -> f64, sign: f64, axis: Axis,
     let on_it = |it: &&Rung<'_>| !rungs.iter().any(|other| better(goods(other), goods(it)));
     let mut points: Vec<(f64, Measured)> = rungs.iter().filter(on_it).map(|it| at(it)).collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
-    lines.push(Line { label: "front".to_owned(), points, predicted: true });
+    lines.push(Line { label: "front".to_owned(), points, predicted: false });
     Lines {
         caption: format!("{what}: mean divergence from half precision; lower is closer."),
         x: axis,
