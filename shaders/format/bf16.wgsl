@@ -29,10 +29,10 @@ fn ${src}_join(v: vec2f) -> u32 {
     return ${src}_round(v.x) | (${src}_round(v.y) << 16u);
 }
 
-// Stores unit `unit` (8 values) of a row.
-fn ${src}_store(row: u32, unit: u32, a: vec4f, b: vec4f) {
-    ${src}[row + unit] = vec4u(
-        ${src}_join(a.xy), ${src}_join(a.zw), ${src}_join(b.xy), ${src}_join(b.zw),
-    );
+// Vec4 `word` of the row that holds the values from vec4 `first` on.
+fn ${src}_store(first: u32, cols: u32, word: u32) -> vec4u {
+    let a = ${store}[first + 2u * word];
+    let b = ${store}[first + 2u * word + 1u];
+    return vec4u(${src}_join(a.xy), ${src}_join(a.zw), ${src}_join(b.xy), ${src}_join(b.zw));
 }
 //# endif

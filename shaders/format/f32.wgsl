@@ -10,9 +10,8 @@ fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
 }
 //# if store is defined
 
-// Stores unit `unit` (8 values) of a row.
-fn ${src}_store(row: u32, unit: u32, a: vec4f, b: vec4f) {
-    ${src}[row + 2u * unit] = bitcast<vec4u>(a);
-    ${src}[row + 2u * unit + 1u] = bitcast<vec4u>(b);
+// Vec4 `word` of the row that holds the values from vec4 `first` on.
+fn ${src}_store(first: u32, cols: u32, word: u32) -> vec4u {
+    return bitcast<vec4u>(${store}[first + word]);
 }
 //# endif

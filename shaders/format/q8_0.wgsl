@@ -22,3 +22,43 @@ fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
     let q = ${src}[row + (i >> 2u)];
     return ${src}_scale(row, cols, i >> 3u) * vec4f(unpack4xI8(q[i & 3u]));
 }
+//# if store is defined
+
+// The scale of a block of the row that begins at vec4 `first` of the values: the value farthest from zero becomes 127
+// or -127. Zero beyond the row.
+fn ${src}_fit(first: u32, cols: u32, block: u32) -> f32 {
+    var far = vec4f();
+    for (var i = 8u * block; i < min(8u * block + 8u, cols >> 2u); i++) {
+        far = max(far, abs(${store}[first + i]));
+    }
+    return max(max(far.x, far.y), max(far.z, far.w)) / 127.0;
+}
+
+// Halves are rounded away from zero, as in C.
+fn ${src}_round(v: vec4f) -> vec4i {
+    return vec4i(sign(v) * floor(abs(v) + 0.5));
+}
+
+// Vec4 `word` of the stored row.
+fn ${src}_store(first: u32, cols: u32, word: u32) -> vec4u {
+    let quants = cols >> 4u;
+    if word < quants {
+        let d = ${src}_fit(first, cols, word >> 1u);
+        let inverse = select(1.0 / d, 0.0, d == 0.0);
+        let at = first + 4u * word;
+        return vec4u(
+            //# for i in range(4)
+            pack4xI8(${src}_round(${store}[at + ${i}u] * inverse)),
+            //# endfor
+        );
+    }
+    let block = 8u * (word - quants);
+    return vec4u(
+        //# for i in range(4)
+        pack2x16float(
+            vec2f(${src}_fit(first, cols, block + ${2 * i}u), ${src}_fit(first, cols, block + ${2 * i + 1}u)),
+        ),
+        //# endfor
+    );
+}
+//# endif

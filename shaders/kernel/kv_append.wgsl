@@ -1,20 +1,19 @@
 // Stores new key or value rows in the cache, in the cache's number format. The cache holds the positions of one
-// head together: row = head · capacity + position.
+// head together: row = head · capacity + position. One invocation per vec4 of a row, so that none writes a part of a
+// vec4 that another writes too: scales of several blocks share one.
 //# include reduce
-//# with src = "cache", store = true
+//# with src = "cache", store = "x"
 //# include cache_file
 //# endwith
 
 @compute @workgroup_size(LANES)
 fn main(ids: Ids) {
-    let units = params.head_dim / 8u;
     let i = global_index(ids);
-    if i >= params.n_tokens * params.n_heads * units {
+    let row = i / params.stride;
+    if row >= params.n_tokens * params.n_heads {
         return;
     }
-    let unit = i % units;
-    let head = (i / units) % params.n_heads;
-    let token = i / (units * params.n_heads);
-    let row = (head * params.capacity + params.position + token) * params.stride;
-    cache_store(row, unit, x[2u * i], x[2u * i + 1u]);
+    let at = (row % params.n_heads) * params.capacity + params.position + row / params.n_heads;
+    let word = i % params.stride;
+    cache[at * params.stride + word] = cache_store(row * (params.head_dim / 4u), params.head_dim, word);
 }

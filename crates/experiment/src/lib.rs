@@ -9,6 +9,7 @@ pub mod experiment;
 pub mod journal;
 pub mod matrix;
 pub mod published;
+pub mod quality;
 pub mod record;
 pub mod report;
 pub mod stats;

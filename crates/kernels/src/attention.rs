@@ -1,6 +1,6 @@
 //! Fused causal attention over the key/value cache, with online softmax.
 
-use crate::common::{Reduce, bytes4, cache_formats, device_bytes, format_bytes, random_rows, small, stride, with_format};
+use crate::common::{Reduce, bytes4, cache_formats, device_bytes, fits_cache, format_bytes, random_rows, small, stride, with_format};
 use crate::heads::Heads;
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
@@ -50,7 +50,7 @@ impl Kernel for Attention {
         }
         // A group of eight leaves room for one query, which is both ends.
         all.dedup();
-        all.retain(|k| k.workgroup_bytes() <= caps.max_workgroup_memory);
+        all.retain(|k| k.workgroup_bytes() <= caps.max_workgroup_memory && fits_cache(k.cache, k.head));
         all
     }
     fn defines(&self) -> Defines {

@@ -77,12 +77,16 @@ pub(crate) fn encode_row(format: Format, values: &[f32], words: &mut [u32]) {
     (spec.pack_row)(&bytes, &mut words[..(spec.row_words)(values.len())]);
 }
 
-/// Random device rows for twin tests.
+/// Random device rows for twin tests: any bits for quants, ordinary scales.
 pub(crate) fn random_rows(rng: &mut Sampler, format: Format, rows: u32, cols: u32) -> Vec<u32> {
+    let spec = format.spec();
     let stride = stride(format, cols as usize) as usize * 4;
+    let mut bytes = vec![0; cols as usize / spec.block_len * spec.block_bytes];
     let mut words = vec![0; rows as usize * stride];
     for row in words.chunks_exact_mut(stride) {
-        encode_row(format, &rng.floats(cols as usize), row);
+        bytes.chunks_mut(8).for_each(|b| b.copy_from_slice(&rng.bits().to_le_bytes()[..b.len()]));
+        (spec.tame)(&mut bytes);
+        (spec.pack_row)(&bytes, row);
     }
     words
 }
@@ -96,6 +100,17 @@ pub(crate) fn bytes4(n: u64) -> u64 {
 #[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>() as f32
+}
+
+/// Whether cache rows of `head` values can be stored in the format.
+pub(crate) fn fits_cache(format: Format, head: u32) -> bool {
+    format.spec().kv_block.is_some_and(|block| (head as usize).is_multiple_of(block))
+}
+
+/// A random width of cache rows.
+pub(crate) fn random_head(rng: &mut Sampler, format: Format) -> u32 {
+    let heads: Vec<u32> = [16, 32, 64, 80, 96].into_iter().filter(|&head| fits_cache(format, head)).collect();
+    rng.pick(&heads)
 }
 
 /// Formats that may hold keys and values.

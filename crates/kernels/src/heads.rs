@@ -1,6 +1,6 @@
 //! Which cache rows a query sees: the geometry that the attention kernels share.
 
-use crate::common::{decode_row, stride};
+use crate::common::{decode_row, random_head, stride};
 use ridgeline_compute::Sampler;
 use ridgeline_quant::Format;
 
@@ -52,7 +52,7 @@ impl Heads {
     pub(crate) fn sample(rng: &mut Sampler, format: Format) -> Self {
         let group = rng.range(1, 3);
         let (n_tokens, n_heads, position) = (rng.range(1, 5), group * rng.range(1, 3), rng.range(0, 40));
-        let head_dim = rng.pick(&[16, 32, 64, 80]);
+        let head_dim = random_head(rng, format);
         let capacity = position + n_tokens + rng.range(0, 3);
         let stride = stride(format, head_dim as usize);
         Self { n_tokens, n_heads, head_dim, group, capacity, position, stride }

@@ -1,6 +1,6 @@
 //! Storing new keys or values in the cache.
 
-use crate::common::{bytes4, cache_formats, device_bytes, elementwise, encode_row, format_bytes, stride, with_format};
+use crate::common::{bytes4, cache_formats, device_bytes, elementwise, encode_row, format_bytes, random_head, stride, with_format};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
 use ridgeline_quant::Format;
@@ -21,7 +21,7 @@ impl Kernel for KvAppend {
         with_format(elementwise(self.lanes), "cache_file", self.format)
     }
     fn groups(&self, p: &Params) -> u64 {
-        (rows(p) * u64::from(p.head_dim / 8)).div_ceil(u64::from(self.lanes))
+        (rows(p) * u64::from(p.stride)).div_ceil(u64::from(self.lanes))
     }
     fn flops(&self, _p: &Params) -> u64 {
         0
@@ -37,7 +37,7 @@ impl Kernel for KvAppend {
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
         let (n_tokens, n_heads, position) = (rng.range(1, 9), rng.range(1, 4), rng.range(0, 9));
-        let head_dim = rng.pick(&[16, 32, 64, 80]);
+        let head_dim = random_head(rng, self.format);
         let capacity = position + n_tokens + rng.range(0, 3);
         let stride = stride(self.format, head_dim as usize);
         let params = Params { n_tokens, n_heads, head_dim, capacity, position, stride };

@@ -42,7 +42,8 @@ impl Product {
     /// A random ragged product of up to `max_vecs` vectors, with W and x.
     pub(crate) fn sample(rng: &mut Sampler, format: Format, max_vecs: u32) -> (Self, Vec<Vec<u32>>) {
         let unit = small(format.spec().part.max(format.spec().block_len));
-        let n_cols = rng.range(1, 160 / unit + 1) * unit;
+        // At least up to three blocks, so that planes of several blocks are met in every format.
+        let n_cols = rng.range(1, (160 / unit).max(2) + 1) * unit;
         let (n_rows, n_vecs, row0) = (rng.range(1, 70), rng.range(1, max_vecs), rng.range(0, 3));
         let ld = row0 + n_rows + rng.range(0, 5);
         let product = Self { n_rows, n_cols, n_vecs, stride: stride(format, n_cols as usize), ld, row0 };

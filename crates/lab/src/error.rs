@@ -36,6 +36,25 @@ pub enum Error {
         /// The model.
         name: String,
     },
+    /// A text shorter than one chunk.
+    #[error(
+        "the text has {tokens} tokens, fewer than a chunk of {chunk}; give a longer text or a smaller -c"
+    )]
+    ShortText {
+        /// Tokens of the text.
+        tokens: usize,
+        /// Tokens of a chunk.
+        chunk: usize,
+    },
+    /// A recipe that does not exist.
+    #[error(transparent)]
+    Recipe(#[from] ridgeline_quant::UnknownMix),
+    /// Logits that are no numbers.
+    #[error("the model's logits are no numbers: its weights, or the device, are broken")]
+    NotNumbers,
+    /// Two models that do not speak of the same tokens.
+    #[error("the models have different vocabularies, so their predictions cannot be compared")]
+    Vocabularies,
 }
 
 impl From<Error> for RunError {

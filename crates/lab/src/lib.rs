@@ -14,6 +14,7 @@ pub mod output;
 pub mod pass;
 pub mod probe;
 pub mod provenance;
+pub mod quality;
 pub mod runner;
 pub mod vocabulary;
 

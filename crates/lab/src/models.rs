@@ -6,7 +6,7 @@
 use crate::{Device, vocabulary};
 use ridgeline_experiment::record::ModelId;
 use ridgeline_model::Model;
-use ridgeline_quant::{Format, UnknownFormat};
+use ridgeline_quant::{Format, Mix, UnknownFormat};
 use ridgeline_text::Tokenizer;
 use ridgeline_weights::{Checkpoint, Container, Shape};
 use std::fs::File;
@@ -262,18 +262,36 @@ fn differs(checkpoint: &Checkpoint, format: Format) -> bool {
 
 /// The checkpoint with its matrices in `format`: from the cache, or written there for the next time.
 fn converted(checkpoint: &Checkpoint, format: Format) -> Result<Checkpoint, Error> {
-    let folder = root().join("target").join("ridgeline-cache");
-    let folder = match fs::create_dir_all(&folder) {
-        Ok(()) => folder,
-        // An installed program may stand in a folder that is not its own.
-        Err(_) => std::env::temp_dir(),
-    };
     let stem = format!("{}-{}", &hash(checkpoint.path())?[..32], format.spec().name.to_lowercase());
-    let path = folder.join(format!("{stem}.gguf"));
+    let path = cache().join(format!("{stem}.gguf"));
     if !path.exists() {
         write(&path, |partial| ridgeline_weights::convert(checkpoint, partial, format))?;
     }
     Ok(Checkpoint::open(&path)?)
+}
+
+/// A GGUF file of the model by a recipe that mixes formats: from the cache, or written there for the next time.
+///
+/// # Errors
+/// As [`checkpoint`], and whatever keeps the file from being written.
+pub fn quantized(name: &str, mix: &'static Mix) -> Result<PathBuf, Error> {
+    let checkpoint = checkpoint(name, None)?;
+    let stem = format!("{}-mix-{}", &hash(checkpoint.path())?[..32], mix.name.to_lowercase());
+    let path = cache().join(format!("{stem}.gguf"));
+    if !path.exists() {
+        write(&path, |partial| ridgeline_weights::quantize(&checkpoint, partial, mix, false, |_| {}))?;
+    }
+    Ok(path)
+}
+
+/// The folder of converted models.
+fn cache() -> PathBuf {
+    let folder = root().join("target").join("ridgeline-cache");
+    match fs::create_dir_all(&folder) {
+        Ok(()) => folder,
+        // An installed program may stand in a folder that is not its own.
+        Err(_) => std::env::temp_dir(),
+    }
 }
 
 /// Writes a file beside its place and renames it, so that nobody ever opens half of it, and a file may be

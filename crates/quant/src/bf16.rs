@@ -11,6 +11,7 @@ use half::bf16;
 
 use crate::{
     Spec,
+    spec::Rounding,
     words::{half_word, pack_bytes, pad_words, unpack_bytes},
 };
 
@@ -27,7 +28,9 @@ pub(crate) const SPEC: Spec = Spec {
     kv_block: None,
     wgsl: "format/bf16.wgsl",
     decode,
+    rounding: Rounding::Nearest,
     encode: Some(encode),
+    tame,
     row_words,
     pack_row: pack_bytes,
     unpack_row: unpack_bytes,
@@ -47,6 +50,13 @@ fn encode(values: &[f32], bytes: &mut [u8]) {
     assert_eq!(blocks.len(), values.len(), "one BF16 block is one weight");
     for (block, &value) in blocks.iter_mut().zip(values) {
         *block = bf16::from_f32(value).to_le_bytes();
+    }
+}
+
+/// The bits become a fraction of 2¹⁵.
+fn tame(bytes: &mut [u8]) {
+    for block in bytemuck::cast_slice_mut::<u8, Block>(bytes) {
+        *block = bf16::from_f32(f32::from(i16::from_le_bytes(*block)) / 32_768.0).to_le_bytes();
     }
 }
 

@@ -7,6 +7,7 @@
 
 use crate::{
     Spec,
+    spec::Rounding,
     words::{pack_bytes, pad_words, unpack_bytes},
 };
 
@@ -23,7 +24,9 @@ pub(crate) const SPEC: Spec = Spec {
     kv_block: Some(8),
     wgsl: "format/f32.wgsl",
     decode,
+    rounding: Rounding::Nearest,
     encode: Some(encode),
+    tame,
     row_words,
     pack_row: pack_bytes,
     unpack_row: unpack_bytes,
@@ -43,6 +46,13 @@ fn encode(values: &[f32], bytes: &mut [u8]) {
     assert_eq!(blocks.len(), values.len(), "one F32 block is one weight");
     for (block, value) in blocks.iter_mut().zip(values) {
         *block = value.to_le_bytes();
+    }
+}
+
+/// The upper 16 bits become a fraction of 2¹⁵.
+fn tame(bytes: &mut [u8]) {
+    for block in bytemuck::cast_slice_mut::<u8, Block>(bytes) {
+        *block = (f32::from(i16::from_le_bytes([block[2], block[3]])) / 32_768.0).to_le_bytes();
     }
 }
 

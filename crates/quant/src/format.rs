@@ -1,8 +1,12 @@
 //! The list of formats, as an enum whose facts all live in [`Spec`](crate::Spec) rows.
 
-/// Writes [`Format`] and the module declarations from one `Variant = module` entry per format.
+/// Writes [`Format`] and the module declarations from one `Variant = module` entry per format, and one
+/// `Variant = bits group` entry per member of a family.
 macro_rules! formats {
-    ($($variant:ident = $module:ident),+ $(,)?) => {
+    (
+        $($variant:ident = $module:ident),+;
+        $family:ident::$affine:ident: $($member:ident = $bits:literal $group:literal),+ $(,)?
+    ) => {
         $(mod $module;)+
 
         /// A number format that weights can be stored in.
@@ -12,16 +16,23 @@ macro_rules! formats {
                 #[doc = concat!("See `", stringify!($module), ".rs` for the layout.")]
                 $variant,
             )+
+            $(
+                #[doc = concat!(
+                    "MLX's affine groups of ", $group, " weights, ", $bits, " bits each; see `mlx.rs`."
+                )]
+                $member,
+            )+
         }
 
         impl Format {
             /// Every format, in the order of the enum.
-            pub const ALL: &'static [Format] = &[$(Format::$variant),+];
+            pub const ALL: &'static [Format] = &[$(Format::$variant,)+ $(Format::$member),+];
 
             /// The facts about this format.
             pub const fn spec(self) -> &'static $crate::Spec {
                 match self {
                     $(Format::$variant => &$module::SPEC,)+
+                    $(Format::$member => &$family::$affine::<$bits, $group>::SPEC,)+
                 }
             }
         }
@@ -53,9 +64,14 @@ impl Format {
         n_rows * 4 * (self.spec().row_words)(n_cols) as u64
     }
 
+    /// Whether GGUF can hold this format.
+    pub const fn in_gguf(self) -> bool {
+        self.spec().gguf_type != crate::Spec::NOT_IN_GGUF
+    }
+
     /// The format that a ggml type id names, if this crate can read it.
     pub fn from_gguf(gguf_type: u32) -> Option<Self> {
-        Self::ALL.iter().copied().find(|it| it.spec().gguf_type == gguf_type)
+        Self::ALL.iter().copied().find(|it| it.in_gguf() && it.spec().gguf_type == gguf_type)
     }
 
     /// The format of that GGUF name, upper or lower case.
@@ -118,14 +134,17 @@ mod tests {
     fn every_format_agrees_with_the_ggml_table() {
         for &format in Format::ALL {
             let spec = format.spec();
+            assert_eq!(spec.name.to_lowercase().parse(), Ok(format));
+            assert_eq!(spec.wgsl, format!("format/{}.wgsl", spec.name.to_lowercase()));
+            if !format.in_gguf() {
+                continue;
+            }
             let row = GgmlType::from_id(spec.gguf_type).expect("a format must have a ggml type");
             assert_eq!(
                 (row.name, row.block_len, row.block_bytes),
                 (spec.name, spec.block_len, spec.block_bytes)
             );
             assert_eq!(Format::from_gguf(spec.gguf_type), Some(format));
-            assert_eq!(spec.name.to_lowercase().parse(), Ok(format));
-            assert_eq!(spec.wgsl, format!("format/{}.wgsl", spec.name.to_lowercase()));
         }
         assert_eq!(Format::from_gguf(4), None);
     }

@@ -3,6 +3,15 @@
 /// Values of whole blocks to file bytes.
 pub type Encode = fn(&[f32], &mut [u8]);
 
+/// How an encoder finds the bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rounding {
+    /// Each value is rounded by itself, to the bytes that ggml's reference quantiser makes.
+    Nearest,
+    /// Scales are searched for, so that two good encoders need not make the same bytes.
+    Search,
+}
+
 /// Everything the rest of the workspace may know about a number format.
 ///
 /// A *row* is one row of a weight matrix: `n_cols` weights, a whole number of blocks. Functions that take
@@ -12,7 +21,7 @@ pub type Encode = fn(&[f32], &mut [u8]);
 pub struct Spec {
     /// The GGUF spelling, for instance `"Q8_0"`; also the serialised form of a [`Format`](crate::Format).
     pub name: &'static str,
-    /// The ggml type id that GGUF stores for this format.
+    /// The ggml type id that GGUF stores for this format, or [`Spec::NOT_IN_GGUF`].
     pub gguf_type: u32,
     /// The id that `general.file_type` stores for a file whose matrices are mostly of this format.
     pub gguf_file_type: u32,
@@ -22,14 +31,19 @@ pub struct Spec {
     pub block_bytes: usize,
     /// Weights that one `unpack` of the WGSL twin yields; divides the weights of every row.
     pub part: usize,
-    /// Weights that one key/value-cache store unit holds; `None` if the format cannot hold a cache.
+    /// Values that the rows of a key/value cache must be a multiple of; `None` if the format cannot hold a cache.
     pub kv_block: Option<usize>,
     /// Path of the WGSL twin inside the shaders crate, for instance `"format/q8_0.wgsl"`.
     pub wgsl: &'static str,
     /// File bytes of whole blocks to values.
     pub decode: fn(&[u8], &mut [f32]),
-    /// Values to file bytes of whole blocks, as ggml's reference quantiser rounds them.
+    /// How `encode` finds the bytes.
+    pub rounding: Rounding,
+    /// Values to file bytes of whole blocks.
     pub encode: Option<Encode>,
+    /// Makes file bytes of whole blocks that were drawn at random stand for weights between about -2 and 2, by
+    /// changing nothing but scales: weights for tests and measurements that need no encoder.
+    pub tame: fn(&mut [u8]),
     /// Words (`u32`) of one packed device row of `n_cols` weights: a multiple of four, so that every row
     /// starts on a 16-byte boundary.
     pub row_words: fn(n_cols: usize) -> usize,
@@ -39,4 +53,9 @@ pub struct Spec {
     pub unpack_row: fn(&[u32], &mut [u8]),
     /// A device row to values, for the CPU twins of kernels.
     pub decode_row: fn(&[u32], &mut [f32]),
+}
+
+impl Spec {
+    /// In place of a ggml type id: GGUF has no such format.
+    pub const NOT_IN_GGUF: u32 = u32::MAX;
 }

@@ -4,7 +4,7 @@
 //! reference functions make of it.
 
 use proptest::prelude::*;
-use ridgeline_quant::Format;
+use ridgeline_quant::{Format, Rounding};
 use safetensors::SafeTensors;
 
 const GOLDEN: &[u8] = include_bytes!("data/golden.safetensors");
@@ -34,7 +34,9 @@ fn golden_bytes(format: Format) -> Vec<u8> {
 fn encoding_equals_ggml_byte_for_byte() {
     let (_, source) = floats("source");
     for &format in Format::ALL {
-        let Some(encode) = format.spec().encode else { continue };
+        let (Some(encode), Rounding::Nearest) = (format.spec().encode, format.spec().rounding) else {
+            continue;
+        };
         let golden = golden_bytes(format);
         assert_eq!(golden.len() as u64, format.bytes(source.len() as u64), "{format}");
         let mut bytes = vec![0xaa; golden.len()];
@@ -45,7 +47,7 @@ fn encoding_equals_ggml_byte_for_byte() {
 
 #[test]
 fn decoding_equals_ggml_bit_for_bit_in_both_layouts() {
-    for &format in Format::ALL {
+    for &format in Format::ALL.iter().filter(|it| it.in_gguf()) {
         let spec = format.spec();
         let name = if spec.name == "F32" { "source".to_owned() } else { format!("{}.dequant", spec.name) };
         let (shape, golden) = floats(&name);

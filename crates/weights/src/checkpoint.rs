@@ -28,6 +28,8 @@ pub enum Container {
 pub(crate) enum Place {
     /// Bytes `start..end` of the `map`-th mapped file.
     Mapped { map: usize, start: u64, end: u64 },
+    /// Put together from three tensors when asked for.
+    Affine(Box<hf::Affine>),
     /// Drawn at random when asked for.
     Random,
 }
@@ -36,7 +38,7 @@ impl Place {
     pub(crate) const fn start(&self) -> Option<u64> {
         match *self {
             Self::Mapped { start, .. } => Some(start),
-            Self::Random => None,
+            Self::Affine(_) | Self::Random => None,
         }
     }
 }
@@ -80,7 +82,7 @@ pub struct Tensor<'a> {
     pub shape: Vec<usize>,
     /// The number format of `bytes`.
     pub format: Format,
-    /// The weights, row by row; borrowed from the mapped file unless they were drawn at random.
+    /// The weights, row by row; borrowed from the mapped file unless they were drawn at random or put together.
     pub bytes: Cow<'a, [u8]>,
 }
 
@@ -236,12 +238,13 @@ impl Checkpoint {
             .get(name)
             .map(|&i| &self.entries[i])
             .ok_or_else(|| Error::MissingTensor { path: self.path.clone(), tensor: name.to_owned() })?;
-        let bytes = match entry.place {
-            Place::Mapped { map, start, end } => {
+        let bytes = match &entry.place {
+            &Place::Mapped { map, start, end } => {
                 let at =
                     |offset: u64| usize::try_from(offset).expect("an offset within a mapping fits in memory");
                 Cow::Borrowed(&self.maps[map].as_ref()[at(start)..at(end)])
             }
+            Place::Affine(affine) => Cow::Owned(affine.assemble(&self.maps)),
             Place::Random => {
                 let generator = self.generator.as_ref().expect("a random checkpoint has a generator");
                 Cow::Owned(generator.draw(&entry.name, &entry.shape))

@@ -5,12 +5,9 @@ use std::path::Path;
 use ridgeline_quant::Format;
 
 use crate::{
-    Checkpoint, Container, Error, Metadata, RopePairing, Tensor, TensorInfo, Value, convention, gguf::Writer,
-    hf,
+    Checkpoint, Container, Error, Metadata, RopePairing, Tensor, TensorInfo, Value, convention,
+    encode::write_tensor, gguf::Writer, hf,
 };
-
-/// Values that are re-encoded at once.
-const PIECE: usize = 1 << 16;
 
 /// Writes a checkpoint as GGUF with matrices in `format`. Vectors stay in single precision; a matrix whose rows
 /// are not whole blocks of `format` becomes half precision.
@@ -37,6 +34,30 @@ pub fn write_gguf(
     path: &Path,
     format_of: impl Fn(TensorInfo<'_>) -> Format,
 ) -> Result<(), Error> {
+    write(checkpoint, path, None, format_of, |_| {})
+}
+
+/// How far a conversion has come: told before each tensor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Progress<'a> {
+    /// The tensor that comes next.
+    pub tensor: &'a str,
+    /// The format it will have.
+    pub format: Format,
+    /// Tensors written.
+    pub done: usize,
+    /// Tensors in all.
+    pub total: usize,
+}
+
+/// As [`write_gguf`], with a `general.file_type` other than that of the most common format, and with news.
+pub(crate) fn write(
+    checkpoint: &Checkpoint,
+    path: &Path,
+    file_type: Option<u32>,
+    format_of: impl Fn(TensorInfo<'_>) -> Format,
+    mut progress: impl FnMut(Progress<'_>),
+) -> Result<(), Error> {
     let family = convention::family(checkpoint.path(), checkpoint.metadata())?;
     let permute = checkpoint.rope_pairing()? == RopePairing::HalfSplit
         && family.gguf_pairing == RopePairing::Interleaved;
@@ -50,9 +71,10 @@ pub fn write_gguf(
         check(path, &tensor, format)?;
         plan.push((tensor.name.to_owned(), tensor.shape.to_vec(), format));
     }
-    let metadata = metadata(checkpoint, &plan)?;
+    let metadata = metadata(checkpoint, &plan, file_type)?;
     let mut writer = Writer::create(path, &metadata, &plan)?;
-    for (name, _, format) in &plan {
+    for (done, (name, _, format)) in plan.iter().enumerate() {
+        progress(Progress { tensor: name, format: *format, done, total: plan.len() });
         match &factors {
             Some(factors) if name == convention::ROPE_FREQS => {
                 factors.iter().try_for_each(|it| writer.append(&it.to_le_bytes()))?;
@@ -62,7 +84,7 @@ pub fn write_gguf(
                 if let (true, Some(heads)) = (permute, family.rotary_heads(&metadata, name)?) {
                     interleave(checkpoint.path(), &mut tensor, heads)?;
                 }
-                write_tensor(&mut writer, &tensor, *format)?;
+                write_tensor(&mut writer, checkpoint.path(), &tensor, *format)?;
             }
         }
         writer.pad()?;
@@ -92,11 +114,18 @@ fn rope_factors(checkpoint: &Checkpoint) -> Result<Option<Vec<f32>>, Error> {
 }
 
 /// The metadata of the new file: what the source says, its vocabulary, and what describes the new encoding.
-fn metadata(checkpoint: &Checkpoint, plan: &[(String, Vec<usize>, Format)]) -> Result<Metadata, Error> {
+fn metadata(
+    checkpoint: &Checkpoint,
+    plan: &[(String, Vec<usize>, Format)],
+    file_type: Option<u32>,
+) -> Result<Metadata, Error> {
     let family = convention::family(checkpoint.path(), checkpoint.metadata())?;
     let mut metadata = checkpoint.metadata().clone();
-    // llama.cpp knows linear scaling by its parameters; other kinds are the tensor of divisors, or nothing.
-    if metadata.find::<&str>(&family.key("rope.scaling.type"))? != Some("linear") {
+    // llama.cpp knows linear scaling by its parameters; other kinds are the tensor of divisors, or nothing. What a
+    // GGUF file says is already in its words.
+    if checkpoint.container() != Container::Gguf
+        && metadata.find::<&str>(&family.key("rope.scaling.type"))? != Some("linear")
+    {
         let scaling = family.key("rope.scaling.");
         metadata.retain(|key| !key.starts_with(&scaling));
     }
@@ -106,7 +135,7 @@ fn metadata(checkpoint: &Checkpoint, plan: &[(String, Vec<usize>, Format)]) -> R
         plan.iter().filter(|it| it.2 == format).map(|(_, shape, _)| shape.iter().product::<usize>()).sum()
     };
     let main = Format::ALL.iter().copied().max_by_key(|&it| weights_in(it)).unwrap_or(Format::SINGLE);
-    metadata.set("general.file_type", Value::U32(main.spec().gguf_file_type));
+    metadata.set("general.file_type", Value::U32(file_type.unwrap_or(main.spec().gguf_file_type)));
     metadata.set("general.quantization_version", Value::U32(2));
     match checkpoint.tokenizer_json() {
         Some(tokenizer) => {
@@ -119,26 +148,6 @@ fn metadata(checkpoint: &Checkpoint, plan: &[(String, Vec<usize>, Format)]) -> R
         None => {}
     }
     Ok(metadata)
-}
-
-/// Re-encodes a tensor piece by piece, or copies it if it keeps its format.
-fn write_tensor(writer: &mut Writer, tensor: &Tensor<'_>, format: Format) -> Result<(), Error> {
-    if tensor.format == format {
-        return writer.append(&tensor.bytes);
-    }
-    let (from, to) = (tensor.format.spec(), format.spec());
-    let encode = to.encode.expect("the plan was checked to have encoders");
-    let piece = PIECE.next_multiple_of(from.block_len * to.block_len);
-    let mut values = vec![0.0; piece];
-    let mut bytes = vec![0; piece / to.block_len * to.block_bytes];
-    for chunk in tensor.bytes.chunks(piece / from.block_len * from.block_bytes) {
-        let n = chunk.len() / from.block_bytes * from.block_len;
-        let out = &mut bytes[..n / to.block_len * to.block_bytes];
-        (from.decode)(chunk, &mut values[..n]);
-        encode(&values[..n], out);
-        writer.append(out)?;
-    }
-    Ok(())
 }
 
 /// Reorders the rows of each head from halves (`i`, `i + w/2`) to neighbours (`2i`, `2i + 1`), w rows per head.

@@ -234,6 +234,18 @@ pub enum Error {
         /// The wanted format.
         format: &'static str,
     },
+    /// A weight that a block of numbers with a common scale cannot hold.
+    #[error("{}: tensor `{tensor}` has a weight that is not finite (number {index}), which {format} cannot hold", path.display())]
+    NotFinite {
+        /// The source.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// Which weight of the tensor, counted row by row from 0.
+        index: u64,
+        /// The wanted format.
+        format: &'static str,
+    },
     /// A model description in TOML that cannot be parsed or contradicts itself.
     #[error("model description: {source}")]
     ShapeToml {

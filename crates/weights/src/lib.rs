@@ -7,18 +7,21 @@
 mod checkpoint;
 mod convention;
 mod convert;
+mod encode;
 mod error;
 mod gguf;
 mod hf;
 mod map;
 mod metadata;
+mod quantize;
 mod random;
 mod rope;
 mod shape;
 
 pub use checkpoint::{Checkpoint, Container, Tensor, TensorInfo};
 pub use convention::RopePairing;
-pub use convert::{convert, write_gguf};
+pub use convert::{Progress, convert, write_gguf};
 pub use error::Error;
 pub use metadata::{Array, FromValue, Metadata, Value};
+pub use quantize::{formats, quantize};
 pub use shape::{RopeScaling, Shape};

@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn ragged_rows_fall_back_and_norms_are_one() {
-        for &format in Format::ALL {
+        for &format in Format::ALL.iter().filter(|it| it.spec().encode.is_some()) {
             let generator = Generator::new(Path::new("x"), format, 1).unwrap();
             assert_eq!(generator.format_for(&[3, 256]), format);
             assert_eq!(generator.format_for(&[3, 33]).bytes(33), generator.draw("w", &[1, 33]).len() as u64);

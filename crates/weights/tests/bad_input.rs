@@ -194,7 +194,7 @@ fn bad_tensors_are_refused_by_name() {
     assert!(matches!(one(&[1; 5], 0, 0), Error::TensorEntry { .. }));
     assert!(matches!(one(&[1 << 62, 4], 0, 0), Error::TensorEntry { .. }));
     for (kind, name) in
-        [(12, "Q4_K"), (40, "NVFP4"), (26, "I32"), (4, "type 4"), (u32::MAX, "type 4294967295")]
+        [(16, "IQ2_XXS"), (40, "NVFP4"), (26, "I32"), (4, "type 4"), (u32::MAX, "type 4294967295")]
     {
         let error = one(&[256], kind, 0);
         assert!(

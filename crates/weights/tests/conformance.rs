@@ -130,18 +130,24 @@ fn converting_gguf_to_gguf_keeps_everything() {
 fn every_format_can_be_written_and_read_back() {
     let out = tempfile::tempdir().unwrap();
     let (_, hf) = both("mistral");
-    for &format in Format::ALL {
+    for &format in Format::ALL.iter().filter(|it| it.spec().encode.is_some()) {
         let path = out.path().join("model.gguf");
         convert(&hf, &path, format).unwrap();
         let converted = Checkpoint::open(&path).unwrap();
         assert_eq!(converted.tensor("output_norm.weight").unwrap().format, Format::SINGLE);
         let (ours, source) =
             (converted.tensor("output.weight").unwrap(), hf.tensor("output.weight").unwrap());
-        assert_eq!(ours.format, format);
+        // Rows that do not fill the blocks of the format stay in half precision.
+        let spec = format.spec();
+        let fits = source.shape[1].is_multiple_of(spec.block_len);
+        assert_eq!(ours.format, if fits { format } else { Format::HALF });
         let (ours, source) = (ours.to_f32(), source.to_f32());
         let norm = |it: &mut dyn Iterator<Item = f32>| it.map(|it| f64::from(it * it)).sum::<f64>().sqrt();
         let distance = norm(&mut ours.iter().zip(&source).map(|(a, b)| a - b));
-        assert!(distance <= 0.01 * norm(&mut source.iter().copied()), "{format}: {distance}");
+        // Bytes enough for 8 bits a weight lose a hundredth, fewer bits twice as much for each.
+        let bits = 8.0 * spec.block_bytes as f64 / spec.block_len as f64;
+        let limit = 0.01 * 2.0_f64.powf((8.5 - bits).max(0.0));
+        assert!(distance <= limit * norm(&mut source.iter().copied()), "{format}: {distance}");
     }
 }
 

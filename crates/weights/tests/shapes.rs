@@ -81,7 +81,7 @@ rope_scaling = { kind = "linear", factor = 4.0 }
 #[test]
 fn a_random_checkpoint_writes_a_file_that_reads_back_equal() {
     let out = tempfile::tempdir().unwrap();
-    for &format in Format::ALL {
+    for &format in Format::ALL.iter().filter(|it| it.spec().encode.is_some()) {
         let random = Checkpoint::random(&Shape::from_toml(SMALL).unwrap(), format, 3).unwrap();
         assert_eq!(random.container(), Container::Random);
         let path = out.path().join("random.gguf");

@@ -5,8 +5,9 @@
 use std::path::{Path, PathBuf};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use ridgeline_quant::Format;
-use ridgeline_weights::{Checkpoint, Error, convert};
+use ridgeline_quant::{Format, Mix, Rounding};
+use ridgeline_weights::{Checkpoint, Error, formats, quantize};
+use serde_json::Value as Json;
 
 type Outcome = Result<(), Failed>;
 type Test = fn(&Path) -> Outcome;
@@ -16,7 +17,9 @@ fn main() {
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
     let missing = !folder.join("models").is_dir();
     let on_ci = std::env::var("CI").is_ok_and(|it| it == "true");
-    let tests: [(&str, Test); 4] = [
+    let tests: [(&str, Test); 6] = [
+        ("recipes_assign_what_llama_cpp_does", recipes_assign_what_llama_cpp_does),
+        ("metadata_are_carried_over", metadata_are_carried_over),
         ("converting_equals_llama_cpp", converting_equals_llama_cpp),
         ("formats_that_are_not_supported_are_named", formats_that_are_not_supported_are_named),
         ("vocabularies_open_without_a_model", vocabularies_open_without_a_model),
@@ -36,32 +39,36 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
 }
 
-/// Every tensor of the two, byte for byte.
+/// Every tensor of the two, byte for byte where there is one way to round.
 fn same_tensors(ours: &Checkpoint, theirs: &Checkpoint) -> Outcome {
     if ours.tensors().count() != theirs.tensors().count() {
         return Err("the two have different numbers of tensors".into());
     }
     for info in theirs.tensors() {
         let (ours, theirs) = (ours.expect(info.name, info.shape)?, theirs.tensor(info.name)?);
-        if ours.format != theirs.format || ours.bytes != theirs.bytes {
+        let searched = theirs.format.spec().rounding == Rounding::Search;
+        if ours.format != theirs.format || !searched && ours.bytes != theirs.bytes {
             return Err(format!("{} differs ({} and {})", info.name, ours.format, theirs.format).into());
         }
     }
     Ok(())
 }
 
+/// Every tensor has the type that llama.cpp gave it, and the bytes as well where there is only one way to round;
+/// the metadata are the same but for labels.
 fn converting_equals_llama_cpp(shared: &Path) -> Outcome {
     let out = tempfile::tempdir()?;
+    let mut compared = 0;
     for model in ["target", "draft"] {
         let source = Checkpoint::open(&shared.join("models").join(model))?;
-        for &format in Format::ALL {
-            let name = format!("{model}-{}.gguf", format.spec().name.to_lowercase());
+        for mix in Mix::ALL {
+            let name = format!("{model}-{}.gguf", mix.name.to_lowercase());
             let reference = shared.join("models").join(&name);
             if !reference.is_file() {
                 continue;
             }
             let path = out.path().join(&name);
-            convert(&source, &path, format)?;
+            quantize(&source, &path, mix, false, |_| {})?;
             let (ours, theirs) = (Checkpoint::open(&path)?, Checkpoint::open(&reference)?);
             same_tensors(&ours, &theirs)?;
             for (key, value) in theirs.metadata().iter() {
@@ -70,7 +77,53 @@ fn converting_equals_llama_cpp(shared: &Path) -> Outcome {
                     return Err(format!("{name}: metadata `{key}` differs").into());
                 }
             }
+            compared += 1;
         }
+    }
+    assert!(compared >= 8, "only {compared} files were compared");
+    Ok(())
+}
+
+/// The formats that llama.cpp's quantiser gave the target by every recipe, counted.
+fn recipes_assign_what_llama_cpp_does(shared: &Path) -> Outcome {
+    let golden: Json = serde_json::from_slice(&std::fs::read(shared.join("models/golden.json"))?)?;
+    let rows = golden["perplexity"].as_array().ok_or("golden.json has no perplexities")?;
+    let mut compared = 0;
+    for row in rows {
+        let (Some(model), Some(name)) = (row["model"].as_str(), row["format"].as_str()) else { continue };
+        let (Some(mix), Some(types)) = (Mix::from_name(name), row["tensor_types"].as_object()) else {
+            continue;
+        };
+        let source = Checkpoint::open(&shared.join("models").join(model))?;
+        let formats = formats(&source, mix, false)?;
+        let mut counts = std::collections::BTreeMap::new();
+        for format in formats.values() {
+            *counts.entry(format.spec().name.to_owned()).or_insert(0_u64) += 1;
+        }
+        let theirs = types.iter().map(|(name, n)| (name.clone(), n.as_u64().unwrap_or(0))).collect();
+        if counts != theirs {
+            return Err(format!("{model} {name}: {counts:?}, llama.cpp has {theirs:?}").into());
+        }
+        compared += 1;
+    }
+    assert!(compared >= 20, "only {compared} recipes were compared");
+    Ok(())
+}
+
+/// A GGUF file of half precision quantised: its metadata are kept word for word.
+fn metadata_are_carried_over(shared: &Path) -> Outcome {
+    let out = tempfile::tempdir()?;
+    let source = Checkpoint::open(&shared.join("models/target-f16.gguf"))?;
+    for mix in Mix::ALL {
+        let path = out.path().join(mix.name);
+        quantize(&source, &path, mix, true, |_| {})?;
+        let ours = Checkpoint::open(&path)?;
+        for (key, value) in source.metadata().iter() {
+            let kept = ours.metadata().value(key) == Some(value);
+            assert!(kept || key == "general.file_type", "{mix}: {key} changed");
+        }
+        assert_eq!(ours.metadata().u32("general.file_type")?, mix.gguf_file_type);
+        assert_eq!(ours.metadata().u32("general.quantization_version")?, 2);
     }
     Ok(())
 }

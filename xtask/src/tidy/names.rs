@@ -8,9 +8,11 @@ use super::source::{File, Workspace};
 const OWNER: &str = "quant";
 
 /// No crate but the owner names a block format in code or in a string. Plain floats (`F32`, `F16`, `BF16`) are
-/// machine types as much as formats and may be named.
+/// machine types as much as formats and may be named. A file `claims.rs` quotes what studies say about formats.
 pub(super) fn formats(workspace: &Workspace) -> Vec<Fault> {
-    let elsewhere = |file: &&File| file.crate_of_source().is_some_and(|folder| folder != OWNER);
+    let quotes = |file: &File| file.path.ends_with("/claims.rs");
+    let elsewhere =
+        |file: &&File| file.crate_of_source().is_some_and(|folder| folder != OWNER) && !quotes(file);
     let mut faults = Vec::new();
     for file in workspace.with_extension("rs").filter(elsewhere) {
         let code = rust::product_code(file, Keep::CodeAndStrings);
@@ -64,6 +66,7 @@ mod tests {
             ("crates/weights/src/lib.rs", text),
             ("crates/quant/src/lib.rs", text),
             ("crates/lab/tests/a.rs", text),
+            ("crates/lab/src/experiments/ladder/claims.rs", text),
         ];
         let faults = formats(&Workspace::of(&files));
         let found: Vec<_> = faults.iter().map(|fault| (fault.path.as_str(), fault.line)).collect();

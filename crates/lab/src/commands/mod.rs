@@ -36,6 +36,7 @@ commands! {
     run,
     speculate,
     logits,
+    perplexity,
     inspect,
     tokenize,
     synth,

@@ -1,10 +1,12 @@
-//! `ridgeline quantize`: any checkpoint to a GGUF file in another number format.
+//! `ridgeline quantize`: any checkpoint to a GGUF file in another number format, or in the mix of formats of a recipe.
 
 use crate::cli::Globals;
 use crate::{models, output};
-use ridgeline_quant::Format;
+use ridgeline_quant::Mix;
+use ridgeline_weights::Progress;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
 /// Convert a model to a GGUF file with its matrices in another number format
 #[derive(Debug, clap::Args)]
@@ -15,23 +17,37 @@ pub(crate) struct Args {
     /// File to write
     #[arg(value_name = "OUT.gguf")]
     out: PathBuf,
-    /// Number format of the matrices; vectors stay in single precision
+    /// Recipe that gives each matrix its number format, by llama.cpp's name; vectors stay in single precision
     #[arg(value_name = "TYPE")]
-    format: Format,
+    mix: &'static Mix,
+    /// One format for all matrices: the recipe without its exceptions
+    #[arg(long)]
+    pure: bool,
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let checkpoint = models::checkpoint(&args.input, None)?;
-    models::write(&args.out, |partial| ridgeline_weights::convert(&checkpoint, partial, args.format))?;
+    let started = Instant::now();
+    let news = |it: Progress<'_>| {
+        let width = it.total.to_string().len();
+        output::note(&format!("[{:>width$}/{}] {} {}", it.done + 1, it.total, it.tensor, it.format));
+    };
+    models::write(&args.out, |partial| {
+        ridgeline_weights::quantize(&checkpoint, partial, args.mix, args.pure, news)
+    })?;
+    let seconds = started.elapsed().as_secs_f64();
     let (before, after) = (checkpoint.file_bytes(), std::fs::metadata(&args.out)?.len());
+    let weights: u64 = checkpoint.tensors().map(|it| it.n_weights()).sum();
+    let bits = 8.0 * after as f64 / weights.max(1) as f64;
     if globals.json {
         output::json(&serde_json::json!({
-            "in": args.input, "out": args.out, "format": args.format.spec().name,
-            "bytes_in": before, "bytes_out": after,
+            "in": args.input, "out": args.out, "type": args.mix.name, "pure": args.pure, "bytes_in": before,
+            "bytes_out": after, "bits_per_weight": bits, "seconds": seconds,
         }))?;
     } else {
         let (before, after) = (output::bytes(before), output::bytes(after));
-        output::text(&format!("{}: {before} -> {after} ({})\n", args.out.display(), args.format))?;
+        let (out, mix) = (args.out.display(), args.mix);
+        output::text(&format!("{out}: {before} -> {after} ({mix}, {bits:.2} bits per weight, {seconds:.2} s)\n"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,7 +3,7 @@
 use crate::Lab;
 use crate::runner::Catalogue;
 
-ridgeline_experiment::experiments! { Lab: ceilings, kernels, bench, batch, speculation }
+ridgeline_experiment::experiments! { Lab: ceilings, kernels, bench, batch, speculation, ladder }
 
 /// What the `bench` command prints its rows with.
 pub(crate) use bench::{Row as Measured, described};

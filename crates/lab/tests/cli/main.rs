@@ -6,6 +6,7 @@
 mod files;
 mod golden;
 mod program;
+mod quality;
 mod text;
 mod usage;
 
@@ -18,7 +19,7 @@ fn main() {
     let required = std::env::var("CI").as_deref() == Ok("true");
     let no_adapter = ridgeline_gpu::adapters().is_empty() && !required;
     let no_originals = !program::originals().is_dir() && !required;
-    let groups: [(&str, &[Test], bool); 8] = [
+    let groups: [(&str, &[Test], bool); 11] = [
         ("usage", usage::TESTS, false),
         ("usage", usage::ON_DEBIAN_AS_ROOT, !usage::can_play_install()),
         ("files", files::TESTS, false),
@@ -27,6 +28,10 @@ fn main() {
         ("text", text::ON_A_DEVICE, no_adapter),
         ("golden", golden::TESTS, false),
         ("golden", golden::ON_A_DEVICE, no_adapter),
+        ("quality", quality::TESTS, false),
+        ("quality", quality::ON_ORIGINALS, no_adapter || no_originals),
+        // Only where everything is required, or with `--include-ignored`.
+        ("quality", quality::LONG, !required),
     ];
     let originals = ("golden", golden::ON_ORIGINALS, no_originals);
     let trial = |group: &str, (name, test): Test, ignored: bool| {

@@ -25,7 +25,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Writes the directory. `tensors` gives name, shape (outermost first) and format of each.
+    /// Writes the directory; refuses formats that GGUF does not have. `tensors` gives name, shape (outermost first) and format of each.
     pub(crate) fn create(
         path: &Path,
         metadata: &Metadata,
@@ -42,6 +42,10 @@ impl Writer {
         }
         let mut offset = 0_u64;
         for (name, shape, format) in tensors {
+            if !format.in_gguf() {
+                let problem = "GGUF has no such number format; convert it to another";
+                return Err(Error::TensorEntry { path: path.to_owned(), tensor: name.clone(), problem });
+            }
             string(&mut header, name);
             header.extend(u32::try_from(shape.len()).expect("a tensor has few dimensions").to_le_bytes());
             for &dimension in shape.iter().rev() {

@@ -1,9 +1,9 @@
 //! The header of one safetensors file, through the `safetensors` crate, with errors that name the tensor.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use ridgeline_quant::Format;
-use safetensors::{SafeTensorError, SafeTensors};
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde_json::Value as Json;
 
 use crate::{
@@ -11,15 +11,27 @@ use crate::{
     checkpoint::{Entry, Place},
 };
 
-/// The tensors of the `map`-th file under their own names, in file order.
-pub(super) fn read(path: &Path, bytes: &[u8], map: usize) -> Result<Vec<Entry>, Error> {
+/// The tensors of the `map`-th file under their own names, in file order. Where `words` is given, tensors of 32-bit
+/// words are allowed: they are listed there, and pass for single precision, which takes as much room.
+pub(super) fn read(
+    path: &Path,
+    bytes: &[u8],
+    map: usize,
+    mut words: Option<&mut BTreeSet<String>>,
+) -> Result<Vec<Entry>, Error> {
     let (header, metadata) = SafeTensors::read_metadata(bytes)
         .map_err(|source| blame(path, bytes).unwrap_or_else(|| unnamed(path, source)))?;
     let data = (8 + header) as u64;
     let mut entries = Vec::new();
     for name in metadata.offset_keys() {
         let Some(info) = metadata.info(&name) else { continue };
-        let format = supported(path, &name, &info.dtype.to_string())?;
+        let format = match &mut words {
+            Some(words) if info.dtype == Dtype::U32 => {
+                words.insert(name.clone());
+                Format::SINGLE
+            }
+            _ => supported(path, &name, &info.dtype.to_string())?,
+        };
         if info.shape.is_empty() || info.shape.contains(&0) {
             let problem = "it has no dimensions or an empty one";
             return Err(Error::TensorEntry { path: path.to_owned(), tensor: name, problem });

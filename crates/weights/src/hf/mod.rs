@@ -1,9 +1,11 @@
 //! Hugging Face folders: config.json, one or more safetensors files, tokenizer.json.
 
 mod header;
+mod mlx;
 mod shards;
 mod vocabulary;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
@@ -16,6 +18,7 @@ use crate::{
     map::Map,
 };
 
+pub(crate) use mlx::Affine;
 pub(crate) use vocabulary::vocabulary;
 
 /// Reads the directory of a folder, or of one safetensors file and the config.json beside it.
@@ -35,15 +38,21 @@ pub(crate) fn read(path: &Path) -> Result<Parts, Error> {
     let name = name.as_deref().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
     let metadata = family.metadata(&config_path, &name, &config)?;
 
+    let quantization = mlx::quantization(&config_path, &config)?;
     let mut maps = Vec::new();
     let mut entries = Vec::new();
+    let mut words = BTreeSet::new();
     for (i, file) in files.paths.iter().enumerate() {
         let map = Map::open(file)?;
-        let found = header::read(file, map.as_ref(), i)?;
+        let words = quantization.is_some().then_some(&mut words);
+        let found = header::read(file, map.as_ref(), i, words)?;
         gguf::check_disjoint(file, &found)?;
         files.check(file, &found)?;
         entries.extend(found);
         maps.push(map);
+    }
+    if let Some(quantization) = &quantization {
+        entries = mlx::join(path, quantization, entries, &words)?;
     }
     let tied = convention::lookup(&config, "tie_word_embeddings").and_then(Json::as_bool).unwrap_or(false);
     let entries = rename(path, family, tied, entries)?;

@@ -1,0 +1,193 @@
+//! How well a model predicts a text, and how far its distributions lie from another's on the same tokens.
+//!
+//! Everything here is fed position by position, so that no more logits are in memory than the caller computes at a
+//! time. Logarithms are natural: likelihoods and divergences are in nats.
+
+use crate::stats;
+use ridgeline_roofline::Measured;
+use serde::{Deserialize, Serialize};
+
+/// Standard errors on either side of an estimate that enclose 95 %.
+const Z: f64 = 1.959_963_984_540_054;
+
+/// The logarithm of the softmax of one row of logits, without a copy of the row.
+#[derive(Clone, Copy, Debug)]
+pub struct LogSoftmax<'a> {
+    logits: &'a [f32],
+    largest: f64,
+    /// ln Σ exp(logit − largest); kept apart from `largest`, beside which it would lose digits.
+    log_sum: f64,
+    top: usize,
+}
+
+impl<'a> LogSoftmax<'a> {
+    /// Of a row of logits; sums are in double precision around the largest logit, so that nothing overflows. `None`
+    /// of an empty row, or one with a logit that is no number.
+    #[must_use]
+    pub fn of(logits: &'a [f32]) -> Option<Self> {
+        if logits.iter().any(|it| it.is_nan()) {
+            return None;
+        }
+        let best = |best: usize, i: usize| if logits[i] > logits[best] { i } else { best };
+        let top = (0..logits.len()).reduce(best)?;
+        let largest = f64::from(logits[top]);
+        let sum: f64 = logits.iter().map(|&it| (f64::from(it) - largest).exp()).sum();
+        let log_sum = sum.ln();
+        (largest + log_sum).is_finite().then_some(Self { logits, largest, log_sum, top })
+    }
+
+    fn of_logit(&self, logit: f32) -> f64 {
+        f64::from(logit) - self.largest - self.log_sum
+    }
+
+    /// The likeliest token; the lowest of equally likely ones.
+    #[must_use]
+    pub const fn top(&self) -> usize {
+        self.top
+    }
+
+    /// ln p of a token; `None` beyond the row.
+    #[must_use]
+    pub fn log_p(&self, token: usize) -> Option<f64> {
+        self.logits.get(token).map(|&it| self.of_logit(it))
+    }
+
+    /// Σ p ln(p/q) from this distribution p to `q`; tokens that p never gives do not count. `None` where the rows
+    /// differ in length.
+    #[must_use]
+    pub fn divergence(&self, q: &LogSoftmax<'_>) -> Option<f64> {
+        if self.logits.len() != q.logits.len() {
+            return None;
+        }
+        let term = |(&a, &b): (&f32, &f32)| {
+            let (a, b) = (self.of_logit(a), q.of_logit(b));
+            if a == f64::NEG_INFINITY { 0.0 } else { a.exp() * (a - b) }
+        };
+        // The sum of a model with itself may be a rounding below zero, which no divergence is.
+        Some(self.logits.iter().zip(q.logits).map(term).sum::<f64>().max(0.0))
+    }
+}
+
+/// An estimate and its standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The estimate.
+    pub value: f64,
+    /// Its standard error.
+    pub se: f64,
+}
+
+impl Estimate {
+    /// The mean of values with its standard error, `sd / √n`; `None` below two values.
+    #[must_use]
+    pub fn mean(values: &[f64]) -> Option<Self> {
+        Some(Self { value: stats::mean(values)?, se: stats::sd(values)? / (values.len() as f64).sqrt() })
+    }
+
+    /// The exponential, with the error carried over as llama.cpp does: `exp(x) · se`.
+    #[must_use]
+    pub fn exp(self) -> Self {
+        let value = self.value.exp();
+        Self { value, se: value * self.se }
+    }
+
+    /// The 95 % interval of a normal estimate.
+    #[must_use]
+    pub fn interval(self) -> Measured {
+        let half = Z * self.se;
+        Measured { value: self.value, lo: self.value - half, hi: self.value + half }
+    }
+}
+
+/// Perplexity of a text.
+#[derive(Clone, Debug, Default)]
+pub struct Perplexity {
+    nll: Vec<f64>,
+}
+
+impl Perplexity {
+    /// Adds one scored token's negative log-likelihood.
+    pub fn push(&mut self, nll: f64) {
+        self.nll.push(nll);
+    }
+
+    /// The negative log-likelihoods so far, in the order of the text.
+    #[must_use]
+    pub fn nll(&self) -> &[f64] {
+        &self.nll
+    }
+
+    /// exp of the mean negative log-likelihood; `None` below two tokens.
+    #[must_use]
+    pub fn estimate(&self) -> Option<Estimate> {
+        Some(Estimate::mean(&self.nll)?.exp())
+    }
+}
+
+/// A model held against a reference on the same tokens.
+#[derive(Clone, Debug, Default)]
+pub struct Paired {
+    /// Negative log-likelihood minus the reference's.
+    delta: Vec<f64>,
+    divergence: Vec<f64>,
+    agreed: usize,
+}
+
+impl Paired {
+    /// Adds one position: what both say there, and what follows in the text. `false`, and nothing is added, where
+    /// `next` is beyond a row or the rows differ in length.
+    pub fn push(&mut self, model: &LogSoftmax<'_>, reference: &LogSoftmax<'_>, next: usize) -> bool {
+        let (Some(own), Some(other), Some(divergence)) =
+            (model.log_p(next), reference.log_p(next), reference.divergence(model))
+        else {
+            return false;
+        };
+        self.delta.push(other - own);
+        self.divergence.push(divergence);
+        self.agreed += usize::from(model.top() == reference.top());
+        true
+    }
+
+    /// What the positions say together; `None` below two, or where one is not finite.
+    #[must_use]
+    pub fn summary(&self) -> Option<PairedSummary> {
+        let delta_nll = Estimate::mean(&self.delta)?;
+        let n = self.delta.len() as f64;
+        let same = self.agreed as f64 / n;
+        let kl = |percent| stats::percentile(&self.divergence, percent);
+        Some(PairedSummary {
+            delta_nll,
+            ppl_ratio: delta_nll.exp(),
+            kl: Estimate::mean(&self.divergence)?,
+            kl_median: kl(50.0)?,
+            kl_p90: kl(90.0)?,
+            kl_p99: kl(99.0)?,
+            kl_p999: kl(99.9)?,
+            kl_max: kl(100.0)?,
+            same_top: Estimate { value: same, se: (same * (1.0 - same) / (n - 1.0)).sqrt() },
+        })
+    }
+}
+
+/// A model against its reference, over all scored tokens. Divergences are from the reference to the model, in nats.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PairedSummary {
+    /// Mean change of the negative log-likelihood, token by token; positive is worse than the reference.
+    pub delta_nll: Estimate,
+    /// Perplexity over the reference's: exp of that mean.
+    pub ppl_ratio: Estimate,
+    /// Mean divergence.
+    pub kl: Estimate,
+    /// Median divergence.
+    pub kl_median: f64,
+    /// Its 90th percentile.
+    pub kl_p90: f64,
+    /// Its 99th percentile.
+    pub kl_p99: f64,
+    /// Its 99.9th percentile.
+    pub kl_p999: f64,
+    /// Largest divergence.
+    pub kl_max: f64,
+    /// Share of positions where both find the same token the likeliest, 0 to 1.
+    pub same_top: Estimate,
+}

@@ -1,0 +1,81 @@
+//! What a kernel says it moves of a matrix or a cache is what the format table says those weights take, to the byte.
+
+use ridgeline_compute::{Caps, Kernel};
+use ridgeline_kernels::{embed, kv_append, mat_mul, mat_vec, stride};
+use ridgeline_quant::Format;
+
+/// Bytes of 256 weights, by GGUF name: the sizes of the blocks of ggml, written out a second time on purpose, as is
+/// the rule for MLX's affine groups below.
+const BYTES_OF_256: [(&str, u64); 16] = [
+    ("F32", 1024),
+    ("F16", 512),
+    ("BF16", 512),
+    ("Q8_0", 272),
+    ("Q4_0", 144),
+    ("Q4_1", 160),
+    ("Q5_0", 176),
+    ("Q5_1", 192),
+    ("Q2_K", 84),
+    ("Q3_K", 110),
+    ("Q4_K", 144),
+    ("Q5_K", 176),
+    ("Q6_K", 210),
+    ("IQ4_NL", 144),
+    ("IQ4_XS", 136),
+    ("MXFP4", 136),
+];
+
+const ROWS: u32 = 7;
+const COLS: u32 = 768;
+
+fn table(format: Format) -> u64 {
+    let name = format.spec().name;
+    let row = BYTES_OF_256.iter().find(|row| row.0 == name).map(|row| row.1);
+    let bytes = row.or_else(|| affine(name)).unwrap_or_else(|| panic!("{name} is not in the table"));
+    bytes * u64::from(COLS / 256)
+}
+
+/// 256 quants of `MLX<bits>_G<group>`, and a scale and a bias in single precision per group.
+fn affine(name: &str) -> Option<u64> {
+    let (bits, group) = name.strip_prefix("MLX")?.split_once("_G")?;
+    Some(32 * bits.parse::<u64>().ok()? + 256 / group.parse::<u64>().ok()? * 8)
+}
+
+#[test]
+fn products_and_gathers_move_exactly_the_bytes_of_the_format() {
+    let caps = Caps::everything();
+    for &format in Format::ALL {
+        let (n_rows, n_cols, ld, row0) = (ROWS, COLS, ROWS, 0);
+        let stride = stride(format, COLS as usize);
+        let rows = u64::from(ROWS) * table(format);
+        for k in mat_vec::MatVec::all(&caps).into_iter().filter(|k| k.format == format) {
+            let p = mat_vec::Params { n_rows, n_cols, n_vecs: 2, stride, ld, row0 };
+            assert_eq!(k.traffic(&p).weights, rows, "{k:?}");
+        }
+        for k in mat_mul::MatMul::all(&caps).into_iter().filter(|k| k.format == format) {
+            let p = mat_mul::Params { n_rows, n_cols, n_vecs: 40, stride, ld, row0 };
+            assert_eq!(k.traffic(&p).weights, rows, "{k:?}");
+        }
+        for k in embed::Embed::all(&caps).into_iter().filter(|k| k.format == format) {
+            let p = embed::Params { n_tokens: 3, n_rows, n_cols, stride, row0, scale: 1.0 };
+            assert_eq!(k.traffic(&p).table, 3 * table(format), "{k:?}");
+        }
+    }
+}
+
+#[test]
+fn a_store_writes_exactly_the_bytes_of_the_format() {
+    for k in kv_append::KvAppend::all(&Caps::everything()) {
+        let stride = stride(k.format, COLS as usize);
+        let p =
+            kv_append::Params { n_tokens: 5, n_heads: 2, head_dim: COLS, capacity: 9, position: 4, stride };
+        assert_eq!(k.traffic(&p).cache, 10 * table(k.format), "{k:?}");
+    }
+}
+
+#[test]
+fn device_rows_are_the_format_rounded_up_to_a_vec4() {
+    for &format in Format::ALL {
+        assert_eq!(u64::from(stride(format, COLS as usize)), table(format).div_ceil(16), "{format}");
+    }
+}

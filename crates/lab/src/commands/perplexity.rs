@@ -1,0 +1,172 @@
+//! `ridgeline perplexity`: how well a model predicts a text, alone or beside a reference.
+
+use super::flags::{SessionArgs, vocabulary_of};
+use crate::cli::{Globals, Usage};
+use crate::models::Loaded;
+use crate::quality::{Quality, SHORTEST, Text};
+use crate::{Device, install, models, output};
+use anyhow::Context;
+use ridgeline_experiment::quality::{Estimate, PairedSummary};
+use ridgeline_model::{Session, SessionOptions, Shared};
+use ridgeline_quant::Format;
+use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+/// Tokens per chunk where the command line does not say.
+const CHUNK: usize = 512;
+
+/// Measure how well a model predicts a text, as llama-perplexity does: in chunks of -c tokens [512], the second half
+/// of each scored
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// GGUF file, safetensors folder, or a name under models/
+    #[arg(short, long)]
+    model: String,
+    /// Convert the matrices to this number format first
+    #[arg(long, value_name = "TYPE")]
+    format: Option<Format>,
+    /// The text
+    #[arg(short, long)]
+    file: PathBuf,
+    /// Chunks to score [default: all that the text fills]
+    #[arg(long, value_name = "N")]
+    chunks: Option<usize>,
+    /// A model to compare with, token by token, such as the same one before it was quantised
+    #[arg(long, value_name = "MODEL")]
+    reference: Option<String>,
+    #[command(flatten)]
+    session: SessionArgs,
+}
+
+pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
+    let options = args.session.options(CHUNK, CHUNK)?;
+    if options.context < SHORTEST {
+        return Err(Usage(format!("-c must be at least {SHORTEST}")).into());
+    }
+    if args.chunks == Some(0) {
+        return Err(Usage("--chunks must be at least 1".to_owned()).into());
+    }
+    let text = std::fs::read_to_string(&args.file).with_context(|| args.file.display().to_string())?;
+    let mut device = install::open(globals)?;
+    let loaded = models::load(&mut device, &args.model, args.format)?;
+    let reference =
+        args.reference.as_deref().map(|name| models::load(&mut device, name, None)).transpose()?;
+    let text = Text::new(vocabulary_of(&loaded)?, &text, options.context, args.chunks)?;
+    if let Some(reference) = &reference {
+        same_tokens(&loaded, reference)?;
+    }
+
+    let device = Rc::new(RefCell::new(device));
+    let mut model = session(&loaded, &device, options)?;
+    let mut other = reference.as_ref().map(|it| session(it, &device, options)).transpose()?;
+    let mut quality = Quality::default();
+    for i in 0..text.chunks() {
+        quality.add(&text, i, &mut model, other.as_mut())?;
+        if !globals.json {
+            progress(i, &text, &quality);
+        }
+    }
+    let result = Finished { quality, options, text, loaded, reference };
+    if globals.json {
+        output::json(&result.json()?)?;
+    } else {
+        result.print()?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn session(
+    loaded: &Loaded,
+    device: &Shared<Device>,
+    options: SessionOptions,
+) -> anyhow::Result<Session<Device>> {
+    Ok(Session::new(loaded.model.clone(), device.clone(), options)?)
+}
+
+/// Refuses models whose tokens are not the same: their predictions are about different things.
+fn same_tokens(model: &Loaded, reference: &Loaded) -> anyhow::Result<()> {
+    let (own, other) = (vocabulary_of(model)?, vocabulary_of(reference)?);
+    let differs = |id| own.token_bytes(id).ok() != other.token_bytes(id).ok();
+    let n = u32::try_from(own.vocab_size().max(other.vocab_size()))?;
+    match (0..n).find(|&id| differs(id)) {
+        Some(id) => {
+            let (own, other) = (&model.id.name, &reference.id.name);
+            let text =
+                format!("token {id} of {own} is another text than that of {other}: they cannot be compared");
+            Err(Usage(text).into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// The running estimate after a chunk, on stderr.
+fn progress(i: usize, text: &Text, quality: &Quality) {
+    if let Some(ppl) = quality.perplexity.estimate() {
+        output::note(&format!("[{}/{}] {:.4}", i + 1, text.chunks(), ppl.value));
+    }
+}
+
+/// Everything that is reported.
+struct Finished {
+    quality: Quality,
+    options: SessionOptions,
+    text: Text,
+    loaded: Loaded,
+    reference: Option<Loaded>,
+}
+
+impl Finished {
+    fn json(&self) -> anyhow::Result<Value> {
+        let Self { quality, options, text, loaded, reference } = self;
+        let mut value = json!({
+            "model": serde_json::to_value(&loaded.id)?,
+            "ctx": options.context, "chunks": text.chunks(), "batch": options.batch,
+            "cache_type": options.cache.to_string(),
+            "scored": quality.perplexity.nll().len(),
+            "perplexity": serde_json::to_value(quality.perplexity.estimate())?,
+            "tokens_per_second": quality.tokens_per_second(),
+        });
+        if let Some(reference) = reference {
+            value["reference"] = json!({
+                "model": serde_json::to_value(&reference.id)?,
+                "perplexity": serde_json::to_value(quality.reference.estimate())?,
+            });
+            value["against_reference"] = serde_json::to_value(quality.against())?;
+        }
+        Ok(value)
+    }
+
+    fn print(&self) -> anyhow::Result<()> {
+        let Self { quality, options, text, loaded, reference } = self;
+        let mut rows = Vec::new();
+        let mut row = |name: String, value: String| rows.push(vec![name, value]);
+        row(format!("PPL {}", loaded.id.name), plus_minus(quality.perplexity.estimate(), 4));
+        if let (Some(reference), Some(paired)) = (reference, quality.against()) {
+            let PairedSummary { delta_nll, ppl_ratio, kl, kl_median, same_top, .. } = paired;
+            row(format!("PPL {}", reference.id.name), plus_minus(quality.reference.estimate(), 4));
+            row("PPL ratio".to_owned(), plus_minus(Some(ppl_ratio), 6));
+            row("mean change of -ln p, same tokens".to_owned(), plus_minus(Some(delta_nll), 6));
+            row("KL(reference, model), mean".to_owned(), plus_minus(Some(kl), 6));
+            row("KL median".to_owned(), format!("{kl_median:.6}"));
+            let tail = [("90 %", paired.kl_p90), ("99 %", paired.kl_p99), ("99.9 %", paired.kl_p999)];
+            for (name, value) in tail.into_iter().chain([("max", paired.kl_max)]) {
+                row(format!("KL {name}"), format!("{value:.6}"));
+            }
+            let percent = Estimate { value: 100.0 * same_top.value, se: 100.0 * same_top.se };
+            row("same likeliest token, %".to_owned(), plus_minus(Some(percent), 3));
+        }
+        row("tokens/s".to_owned(), format!("{:.1}", quality.tokens_per_second()));
+        output::text(&output::table(&[false, false], &rows))?;
+        let (n, chunks, ctx) = (quality.perplexity.nll().len(), text.chunks(), options.context);
+        output::note(&format!("{n} tokens scored: the last {} of {chunks} chunks of {ctx}", text.scored()));
+        Ok(())
+    }
+}
+
+/// An estimate and its standard error.
+fn plus_minus(estimate: Option<Estimate>, decimals: usize) -> String {
+    estimate.map_or_else(|| "–".to_owned(), |it| format!("{:.decimals$} ± {:.decimals$}", it.value, it.se))
+}

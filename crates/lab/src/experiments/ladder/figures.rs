@@ -1,0 +1,139 @@
+//! The ladder as a table, its fronts, and the line that the time of a step makes over the bytes of the weights.
+
+use super::{Point, Row};
+use ridgeline_experiment::experiment::{Context, Entry};
+use ridgeline_experiment::report::{Align, Axis, Line, Lines, Table, number};
+use ridgeline_experiment::stats;
+use ridgeline_roofline::Measured;
+
+/// A rung.
+type Rung<'a> = &'a Entry<'a, Point, Row>;
+
+/// Whether `a` is at least as good as `b` in size, closeness and speed, and better in one.
+fn dominates(a: Rung<'_>, b: Rung<'_>) -> bool {
+    let goods = |it: Rung<'_>| [-(it.row.weight_bytes as f64), -it.row.against.kl.value, it.row.rate()];
+    better(goods(a), goods(b))
+}
+
+/// Whether nothing of `a` is less and something is more than in `b`.
+fn better<const N: usize>(a: [f64; N], b: [f64; N]) -> bool {
+    let pairs = || a.into_iter().zip(b);
+    pairs().all(|(a, b)| a >= b) && pairs().any(|(a, b)| a > b)
+}
+
+/// Every rung, the largest first.
+pub(super) fn table(rungs: &[Rung<'_>], context: &Context<'_>) -> Table {
+    let numbers = [
+        "bits/weight",
+        "PPL ± SE",
+        "Δ −ln p ± SE",
+        "Δ PPL %",
+        "KL",
+        "KL 99 %",
+        "same top %",
+        "tokens/s",
+        "% of bandwidth",
+        "prompt tokens/s",
+        "front",
+    ];
+    let columns = [("format", Align::Left), ("weights", Align::Right)];
+    let columns = columns.into_iter().chain(numbers.map(|title| (title, Align::Right)));
+    let mut table = Table::new("Every format against half precision, on the same tokens.", columns);
+    let mut sorted = rungs.to_vec();
+    sorted.sort_by_key(|it| std::cmp::Reverse(it.row.weight_bytes));
+    for rung in &sorted {
+        let Row { weight_bytes, params, ppl, against, generate, .. } = &rung.row;
+        let fraction = context.machine.map(|it| generate.prediction(it).mbu(generate.median_s()));
+        let front = !rungs.iter().any(|other| dominates(other, rung));
+        table.push([
+            rung.point.label(),
+            number::bytes(*weight_bytes),
+            format!("{:.2}", 8.0 * *weight_bytes as f64 / *params as f64),
+            format!("{:.3} ± {:.2}", ppl.value, ppl.se),
+            format!("{:+.5} ± {:.5}", against.delta_nll.value, against.delta_nll.se),
+            format!("{:+.2}", 100.0 * (against.ppl_ratio.value - 1.0)),
+            format!("{:.5}", against.kl.value),
+            format!("{:.5}", against.kl_p99),
+            format!("{:.1}", 100.0 * against.same_top.value),
+            number::digits(rung.row.rate(), 4),
+            fraction.map_or_else(|| "–".to_owned(), number::percent),
+            number::digits(rung.row.prompt_rate(), 4),
+            if front { "●" } else { "" }.to_owned(),
+        ]);
+    }
+    table
+}
+
+/// Divergence against size and against rate, a point for each format and a line through those that are on the front.
+pub(super) fn fronts(rungs: &[Rung<'_>]) -> Vec<Lines> {
+    let size = |it: Rung<'_>| it.row.weight_bytes as f64;
+    let rate = |it: Rung<'_>| it.row.rate();
+    let axis = |title: &str, unit: &str, log| Axis { title: title.to_owned(), unit: unit.to_owned(), log };
+    let drawn: Vec<_> = rungs.iter().copied().filter(|it| it.row.against.kl.value > 0.0).collect();
+    if drawn.len() < 2 {
+        return Vec::new();
+    }
+    vec![
+        front(&drawn, size, -1.0, axis("weights", "B", true), "Quality against size"),
+        front(&drawn, rate, 1.0, axis("generated tokens/s", "", false), "Quality against speed"),
+    ]
+}
+
+/// One of the two; `sign` is 1 where more of x is better.
+fn front(rungs: &[Rung<'_>], x: impl Fn(Rung<'_>) -> f64, sign: f64, axis: Axis, what: &str) -> Lines {
+    let goods = |it: Rung<'_>| [sign * x(it), -it.row.against.kl.value];
+    let at = |it: Rung<'_>| (x(it), it.row.against.kl.interval());
+    let line = |it: &Rung<'_>| Line { label: it.point.label(), points: vec![at(it)], predicted: false };
+    let mut lines: Vec<Line> = rungs.iter().map(line).collect();
+    let on_it = |it: &&Rung<'_>| !rungs.iter().any(|other| better(goods(other), goods(it)));
+    let mut points: Vec<(f64, Measured)> = rungs.iter().filter(on_it).map(|it| at(it)).collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    lines.push(Line { label: "front".to_owned(), points, predicted: false });
+    Lines {
+        caption: format!("{what}: mean divergence from half precision; lower is closer."),
+        x: axis,
+        y: Axis { title: "KL".to_owned(), unit: "nat".to_owned(), log: true },
+        lines,
+    }
+}
+
+/// The line T = T₀ + bytes / bandwidth through the steps, in words and drawn; `None` below three formats.
+pub(super) fn line(rungs: &[Rung<'_>]) -> Option<(String, Lines)> {
+    let mut sorted = rungs.to_vec();
+    sorted.sort_by_key(|it| it.row.weight_bytes);
+    let points: Vec<(f64, Measured)> = sorted
+        .iter()
+        .filter_map(|it| Some((it.row.weight_bytes as f64, stats::median_interval(&it.row.step_seconds())?)))
+        .collect();
+    let (x, y): (Vec<f64>, Vec<f64>) = points.iter().map(|it| (it.0, it.1.value)).unzip();
+    let fit = stats::least_squares(&x, &y)?;
+    let slope =
+        Measured { value: fit.slope, lo: fit.slope - 2.0 * fit.se_slope, hi: fit.slope + 2.0 * fit.se_slope };
+    let bandwidth = if slope.lo > 0.0 {
+        let range = number::si_range(1.0 / slope.hi, 1.0 / slope.lo, "B/s");
+        format!("the slope is a bandwidth of {} ({range})", number::si(1.0 / slope.value, "B/s"))
+    } else {
+        "the slope is not distinguishable from zero, so that bytes do not explain the time here".to_owned()
+    };
+    let largest = x.iter().copied().fold(0.0, f64::max);
+    let text = format!(
+        "Time of a generated token over the bytes of the weights, T = T₀ + bytes / bandwidth by least squares over {} \
+         formats: T₀ = {} ± {} (standard error), which is {} of a step of the largest; {bandwidth}; R² = {:.3}.",
+        fit.n,
+        number::si(fit.intercept, "s"),
+        number::si(fit.se_intercept, "s"),
+        number::percent(fit.intercept / fit.at(largest)),
+        fit.r2
+    );
+    let ends = [0.0, largest].map(|x| (x, Measured::exact(fit.at(x))));
+    let lines = vec![
+        Line { label: "measured".to_owned(), points, predicted: false },
+        Line { label: "T₀ + bytes / bandwidth".to_owned(), points: ends.to_vec(), predicted: true },
+    ];
+    let axis = |title: &str, unit: &str| Axis { title: title.to_owned(), unit: unit.to_owned(), log: false };
+    let caption = "Time of one generated token by format.".to_owned();
+    Some((
+        text,
+        Lines { caption, x: axis("bytes of the weights", "B"), y: axis("time per token", "s"), lines },
+    ))
+}

@@ -1,0 +1,194 @@
+//! Whole models in every number format, weights and cache: the device against the CPU twins, which decode the same
+//! bytes with the reference functions, and greedy continuations against an independent engine where there are some.
+//!
+//! The random models need an adapter; the trained ones also lie outside the repository, where `RIDGELINE_SHARED` says.
+//! What is missing makes its trials ignored, and failed where `CI=true`.
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use ridgeline_compute::{Caps, Cpu, Executor};
+use ridgeline_gpu::{Choice, Gpu, Options};
+use ridgeline_model::{Error, Model, Session, SessionOptions};
+use ridgeline_quant::Format;
+use ridgeline_speculative::{LanguageModel, Rows, Token};
+use ridgeline_weights::{Checkpoint, Shape};
+use serde_json::Value;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+const TOKENS: [Token; 11] = [1, 30, 7, 299, 0, 15, 200, 150, 3, 3, 77];
+
+/// ‖device − twin‖ / ‖twin‖ of the logits: sums of f32 in another order.
+const TOLERANCE: f64 = 1e-4;
+/// The same with a quantised cache, where a value near the middle between two levels may be rounded either way.
+const CACHE_TOLERANCE: f64 = 5e-3;
+
+/// Two layers whose rows fill the largest blocks.
+const SHAPE: &str = r#"
+name = "two-layers"
+architecture = "llama"
+licence = "none"
+layers = 2
+hidden = 256
+heads = 4
+kv_heads = 2
+head_width = 64
+ffn = 512
+vocab = 300
+tied_head = true
+context = 64
+norm_epsilon = 1e-5
+rope_base = 10000.0
+"#;
+
+fn main() {
+    let args = Arguments::from_args();
+    let required = std::env::var("CI").is_ok_and(|v| v == "true");
+    let adapter = !ridgeline_gpu::adapters().is_empty();
+    let shared = std::env::var_os("RIDGELINE_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from)
+        .join("models");
+    let files = shared.is_dir();
+    let mut trials = vec![Trial::test("heads_that_no_block_fits_are_refused", refused)];
+    for &format in Format::ALL {
+        // Formats that are only read have no random checkpoints.
+        if format.spec().encode.is_some() {
+            let trial = Trial::test(format!("weights_{format}"), move || weights(format));
+            trials.push(trial.with_ignored_flag(!adapter && !required));
+        }
+        if format.spec().kv_block.is_some() {
+            let trial = Trial::test(format!("cache_{format}"), move || cache(format));
+            trials.push(trial.with_ignored_flag(!adapter && !required));
+        }
+    }
+    for name in ["target-q8_0", "target-q6_k", "target-q4_k_m", "target-q2_k", "target-iq4_xs"] {
+        let path = shared.join(format!("{name}.gguf"));
+        let trial = Trial::test(format!("trained_{name}"), move || trained(&path));
+        trials.push(trial.with_ignored_flag((!adapter || !files) && !required));
+    }
+    for name in ["target-f16", "target-q8_0", "draft-f16", "draft-q8_0"] {
+        let (folder, name) = (shared.clone(), format!("{name}.gguf"));
+        let trial = Trial::test(format!("greedy_{name}"), move || greedy(&folder, &name));
+        trials.push(trial.with_ignored_flag((!adapter || !files) && !required));
+    }
+    libtest_mimic::run(&args, trials).exit();
+}
+
+fn gpu() -> Result<Gpu, Failed> {
+    let linker = Arc::new(ridgeline_kernels::linker()?);
+    Ok(Gpu::open(&Choice::Best, linker, Options::default())?)
+}
+
+fn session<E: Executor>(
+    checkpoint: &Checkpoint,
+    mut executor: E,
+    cache: Format,
+) -> Result<Session<E>, Failed> {
+    let model = Arc::new(Model::load(checkpoint, &mut executor)?);
+    let options = SessionOptions { context: 128, batch: 128, cache, ..SessionOptions::default() };
+    Ok(Session::new(model, Rc::new(RefCell::new(executor)), options)?)
+}
+
+/// A prompt in one piece, then two tokens one at a time: products with many vectors and with one.
+fn logits<E: Executor>(checkpoint: &Checkpoint, executor: E, cache: Format) -> Result<Vec<f32>, Failed> {
+    let mut session = session(checkpoint, executor, cache)?;
+    let (prompt, rest) = TOKENS.split_at(TOKENS.len() - 2);
+    let mut logits = session.extend(prompt, Rows::All)?.data;
+    for &token in rest {
+        logits.extend(session.extend(&[token], Rows::Last)?.data);
+    }
+    Ok(logits)
+}
+
+fn distance(ours: &[f32], theirs: &[f32]) -> f64 {
+    let square = |v: f32| f64::from(v) * f64::from(v);
+    let difference: f64 = ours.iter().zip(theirs).map(|(a, b)| square(a - b)).sum();
+    (difference / theirs.iter().copied().map(square).sum::<f64>()).sqrt()
+}
+
+fn agree(checkpoint: &Checkpoint, cache: Format, tolerance: f64) -> Result<(), Failed> {
+    let twin = Cpu::new(Caps { subgroup: Some((8, 8)), ..Caps::webgpu() });
+    let (here, twin) = (logits(checkpoint, gpu()?, cache)?, logits(checkpoint, twin, cache)?);
+    let distance = distance(&here, &twin);
+    if here.len() == twin.len() && distance <= tolerance {
+        Ok(())
+    } else {
+        Err(format!("relative distance of the logits is {distance:.2e}").into())
+    }
+}
+
+fn weights(format: Format) -> Result<(), Failed> {
+    let checkpoint = Checkpoint::random(&Shape::from_toml(SHAPE)?, format, 5)?;
+    let embedding = checkpoint.tensor("token_embd.weight")?;
+    assert_eq!(embedding.format, format, "the shape's rows fill blocks");
+    agree(&checkpoint, Format::SINGLE, TOLERANCE)
+}
+
+/// Device and twin agree, and the cache costs no more accuracy than its bits explain.
+fn cache(format: Format) -> Result<(), Failed> {
+    let checkpoint = Checkpoint::random(&Shape::from_toml(SHAPE)?, Format::SINGLE, 6)?;
+    let quantised = format.spec().block_len > 1;
+    agree(&checkpoint, format, if quantised { CACHE_TOLERANCE } else { TOLERANCE })?;
+    let exact = logits(&checkpoint, gpu()?, Format::SINGLE)?;
+    let loss = distance(&logits(&checkpoint, gpu()?, format)?, &exact);
+    // Half a step of 2^-bits of the largest value of each block, and room for what attention makes of it.
+    let bits = 8.0 * format.spec().block_bytes as f64 / format.spec().block_len as f64;
+    let most = if quantised { 4.0 * (2.0 - bits).exp2() } else { 1e-3 };
+    if loss <= most { Ok(()) } else { Err(format!("the cache costs {loss:.2e}, at most {most:.2e}").into()) }
+}
+
+fn trained(path: &Path) -> Result<(), Failed> {
+    agree(&Checkpoint::open(path)?, Format::SINGLE, TOLERANCE)
+}
+
+/// A head of 16 values cannot be cut into blocks of 32, and the error says which formats would do.
+fn refused() -> Result<(), Failed> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/llama");
+    let checkpoint = Checkpoint::open(&folder.join("model.gguf"))?;
+    let mut cpu = Cpu::new(Caps::webgpu());
+    let model = Arc::new(Model::load(&checkpoint, &mut cpu)?);
+    let shared = Rc::new(RefCell::new(cpu));
+    let caches = Format::ALL.iter().filter(|it| it.spec().kv_block.is_some_and(|block| block > 16));
+    let mut tried = 0;
+    for &cache in caches {
+        let options = SessionOptions { cache, ..SessionOptions::default() };
+        let name = cache.spec().name;
+        match Session::new(model.clone(), shared.clone(), options) {
+            Err(Error::CacheFormat { format, supported })
+                if format == name && supported.contains("F16") && !supported.contains(name) => {}
+            other => return Err(format!("{name}: {:?}", other.map(|_| "a session")).into()),
+        }
+        tried += 1;
+    }
+    assert!(tried >= 2, "{tried} formats have larger blocks");
+    Ok(())
+}
+
+/// The continuation of every golden prompt, as far as the independent engine's two best logits were apart.
+fn greedy(folder: &Path, name: &str) -> Result<(), Failed> {
+    let golden: Value = serde_json::from_slice(&std::fs::read(folder.join("golden.json"))?)?;
+    let ids = |entry: &Value, key: &str| -> Vec<Token> {
+        let list = entry[key].as_array().into_iter().flatten();
+        list.filter_map(|id| Token::try_from(id.as_u64()?).ok()).collect()
+    };
+    let checkpoint = Checkpoint::open(&folder.join(name))?;
+    let mut session = session(&checkpoint, gpu()?, Format::SINGLE)?;
+    let mut tried = 0;
+    for entry in golden["greedy"].as_array().into_iter().flatten().filter(|it| it["model"] == name) {
+        let (prompt, expected) = (ids(entry, "prompt_tokens"), ids(entry, "tokens"));
+        assert!(entry["min_top2_gap"].as_f64().is_some_and(|gap| gap > 1e-3), "a doubtful golden text");
+        session.truncate(0);
+        let mut token = session.extend_greedy(&prompt, Rows::Last)?;
+        let mut picks = Vec::new();
+        while picks.len() < expected.len() {
+            picks.extend_from_slice(&token);
+            token = session.extend_greedy(&token, Rows::Last)?;
+        }
+        if picks != expected {
+            return Err(format!("{}: {picks:?}, golden {expected:?}", entry["kind"]).into());
+        }
+        tried += 1;
+    }
+    if tried == 4 { Ok(()) } else { Err(format!("{tried} golden texts of {name}").into()) }
+}

@@ -1,0 +1,75 @@
+//! `IQ4_XS`: superblocks of 256 four-bit indices into the table of `iq4_nl.rs` in 8 groups of 32 with six-bit
+//! scales of which the superblock holds the binary16 unit; weight `i` of group `g` is
+//! `d · (scale[g] − 32) · table[q[i]]`.
+//!
+//! ```text
+//! file    | d f16 | scales_h 2 bytes | scales_l 4 bytes | qs 128 bytes | ...     136 bytes per superblock
+//! device  | qs of all superblocks, 32 words each | d, scales_h and scales_l, 2 words each | zeros
+//! ```
+//!
+//! Nibble `g` of `scales_l` holds the low four bits of scale `g`, bits 2g and 2g + 1 of `scales_h` the high two.
+//! Byte `16g + j` of `qs` holds weight `32g + j` in its low half and weight `32g + j + 16` in its high half.
+//! Reference: `dequantize_row_iq4_xs` in <https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-quants.c>.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::{
+    Spec,
+    blocks::{self, Layout, Nibbles},
+    iq4_nl::TABLE,
+    spec::Rounding,
+};
+
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Block {
+    /// The unit of the scales, binary16.
+    d: [u8; 2],
+    /// The high two bits of the scales.
+    scales_h: [u8; 2],
+    /// The low four bits of the scales.
+    scales_l: [u8; 4],
+    /// The indices.
+    qs: [Nibbles; 8],
+}
+const _: () = assert!(size_of::<Block>() == 136);
+
+pub(crate) const SPEC: Spec = Spec {
+    name: "IQ4_XS",
+    gguf_type: 23,
+    gguf_file_type: 30,
+    block_len: Block::LEN,
+    block_bytes: size_of::<Block>(),
+    part: 32,
+    kv_block: None,
+    wgsl: "format/iq4_xs.wgsl",
+    decode: blocks::decode::<Block>,
+    rounding: Rounding::Search,
+    encode: Some(crate::search::iq4_xs),
+    tame: blocks::tame::<Block>,
+    row_words: blocks::row_words::<Block>,
+    pack_row: blocks::pack_row::<Block>,
+    unpack_row: blocks::unpack_row::<Block>,
+    decode_row: blocks::decode_row::<Block>,
+};
+
+impl Layout for Block {
+    const LEN: usize = 256;
+    const PLANES: &'static [std::ops::Range<usize>] = &[8..136, 0..8];
+
+    fn decode(&self, values: &mut [f32]) {
+        let d = blocks::half(self.d);
+        for (g, (values, qs)) in values.chunks_exact_mut(32).zip(&self.qs).enumerate() {
+            let low = (self.scales_l[g / 2] >> (g % 2 * 4)) & 15;
+            let high = (self.scales_h[g / 4] >> (g % 4 * 2)) & 3;
+            let scale = d * (f32::from(low | (high << 4)) - 32.0);
+            for (value, q) in values.iter_mut().zip(blocks::nibbles(qs)) {
+                *value = scale * f32::from(TABLE[usize::from(q)]);
+            }
+        }
+    }
+
+    fn tame(&mut self) {
+        self.d = blocks::tame_half(self.d, 1.0 / 4064.0);
+    }
+}

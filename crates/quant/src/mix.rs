@@ -1,0 +1,354 @@
+//! Recipes that give each tensor of a model its own format, under the names that users know from llama.cpp.
+//!
+//! A name such as `Q4_K_M` is a base format and exceptions for the tensors that suffer most from few bits: the
+//! output head, the values and output projections of attention, the down projections. The rules are those of
+//! `llama_tensor_get_type_impl` and `tensor_type_fallback` as of ggml 0.25.3,
+//! <https://github.com/ggml-org/llama.cpp/blob/master/src/llama-quant.cpp>, without importance matrices.
+
+use std::{fmt, str::FromStr};
+
+use crate::Format;
+
+/// What a matrix does in a model, as far as recipes tell matrices apart.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Role {
+    /// The output head, or the token embedding where it is the head too.
+    Head,
+    /// The values of attention, or queries, keys and values in one.
+    Value,
+    /// The keys of attention.
+    Key,
+    /// The output projection of attention.
+    AttentionOutput,
+    /// The down projection of a feed-forward network.
+    Down,
+    /// Everything else, an embedding that is not the head included.
+    Other,
+}
+
+/// What recipes ask about a model.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ModelTraits {
+    /// Layers.
+    pub n_layers: usize,
+    /// Layers with a tensor of [`Role::Value`].
+    pub n_values: usize,
+    /// Experts of a layer; 0 or 1 for a dense model.
+    pub n_experts: usize,
+    /// Query heads that share a head of keys and values.
+    pub heads_per_kv: usize,
+}
+
+/// A recipe: see the module.
+#[derive(Debug)]
+pub struct Mix {
+    /// The name that users ask for.
+    pub name: &'static str,
+    /// The id that `general.file_type` stores.
+    pub gguf_file_type: u32,
+    /// The format of every matrix that no rule speaks of.
+    pub base: Format,
+    value: Rule,
+    down: Rule,
+    attention_output: Rule,
+    /// Whether attention's output projection gets five bits where a layer has eight experts.
+    spare_experts: bool,
+}
+
+/// Which format a tensor of layer `i` of `n` gets in place of the base.
+#[derive(Clone, Copy, Debug)]
+enum Rule {
+    Base,
+    Always(Format),
+    /// The first so many, then all others.
+    First(usize, Format, Format),
+    /// The first `n / .0`, then all others.
+    FirstPart(usize, Format, Format),
+    /// The first and last eighth, and every third between them.
+    MoreBits(Format),
+    /// Where at least four query heads share a value head, else.
+    Shared(Format, Format),
+}
+
+impl Rule {
+    fn format(self, base: Format, i: usize, n: usize, heads_per_kv: usize) -> Format {
+        match self {
+            Self::Base => base,
+            Self::Always(it) => it,
+            Self::First(count, it, rest) => {
+                if i < count {
+                    it
+                } else {
+                    rest
+                }
+            }
+            Self::FirstPart(part, it, rest) => {
+                if i < n / part {
+                    it
+                } else {
+                    rest
+                }
+            }
+            Self::MoreBits(it) => {
+                if more_bits(i, n) {
+                    it
+                } else {
+                    base
+                }
+            }
+            Self::Shared(it, rest) => {
+                if heads_per_kv >= 4 {
+                    it
+                } else {
+                    rest
+                }
+            }
+        }
+    }
+}
+
+fn more_bits(i: usize, n: usize) -> bool {
+    i < n / 8 || i >= 7 * n / 8 || (i - n / 8) % 3 == 2
+}
+
+const fn plain(base: Format) -> Mix {
+    let spec = base.spec();
+    Mix {
+        name: spec.name,
+        gguf_file_type: spec.gguf_file_type,
+        base,
+        value: Rule::Base,
+        down: Rule::Base,
+        attention_output: Rule::Base,
+        spare_experts: false,
+    }
+}
+
+const fn named(name: &'static str, gguf_file_type: u32, base: Format) -> Mix {
+    Mix { name, gguf_file_type, ..plain(base) }
+}
+
+use Format::{BF16, F16, F32, Iq4Nl, Iq4Xs, Mxfp4, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
+
+const MIXES: &[Mix] = &[
+    plain(F32),
+    plain(F16),
+    plain(BF16),
+    plain(Q4_0),
+    plain(Q4_1),
+    plain(Q5_0),
+    plain(Q5_1),
+    plain(Q8_0),
+    plain(Mxfp4),
+    plain(Q6K),
+    Mix {
+        value: Rule::Shared(Q4K, Q3K),
+        down: Rule::Always(Q3K),
+        attention_output: Rule::Always(Q3K),
+        spare_experts: true,
+        ..named("Q2_K", 10, Q2K)
+    },
+    Mix { spare_experts: true, ..named("Q3_K_S", 11, Q3K) },
+    Mix {
+        value: Rule::First(2, Q5K, Q4K),
+        down: Rule::FirstPart(16, Q5K, Q4K),
+        attention_output: Rule::Always(Q4K),
+        spare_experts: true,
+        ..named("Q3_K_M", 12, Q3K)
+    },
+    Mix {
+        value: Rule::Always(Q5K),
+        down: Rule::Always(Q5K),
+        attention_output: Rule::Always(Q5K),
+        ..named("Q3_K_L", 13, Q3K)
+    },
+    Mix {
+        value: Rule::First(4, Q5K, Q4K),
+        down: Rule::FirstPart(8, Q5K, Q4K),
+        spare_experts: true,
+        ..named("Q4_K_S", 14, Q4K)
+    },
+    Mix {
+        value: Rule::MoreBits(Q6K),
+        down: Rule::MoreBits(Q6K),
+        spare_experts: true,
+        ..named("Q4_K_M", 15, Q4K)
+    },
+    named("Q5_K_S", 16, Q5K),
+    Mix { value: Rule::MoreBits(Q6K), down: Rule::MoreBits(Q6K), ..named("Q5_K_M", 17, Q5K) },
+    Mix {
+        value: Rule::Shared(Q5K, Iq4Nl),
+        down: Rule::FirstPart(8, Q5K, Iq4Nl),
+        spare_experts: true,
+        ..named("IQ4_NL", 25, Iq4Nl)
+    },
+    Mix {
+        value: Rule::Shared(Q5K, Iq4Xs),
+        down: Rule::FirstPart(8, Q5K, Iq4Xs),
+        spare_experts: true,
+        ..named("IQ4_XS", 30, Iq4Xs)
+    },
+];
+
+/// Names that stand for another, as in llama.cpp.
+const ALIASES: &[(&str, &str)] = &[("Q3_K", "Q3_K_M"), ("Q4_K", "Q4_K_M"), ("Q5_K", "Q5_K_M")];
+
+impl Mix {
+    /// Every recipe.
+    pub const ALL: &'static [Self] = MIXES;
+
+    /// The recipe of that name or alias, upper or lower case.
+    pub fn from_name(name: &str) -> Option<&'static Self> {
+        let is = |it: &str| it.eq_ignore_ascii_case(name);
+        let name = ALIASES.iter().find(|it| is(it.0)).map_or(name, |it| it.1);
+        Self::ALL.iter().find(|it| it.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The format of a matrix with rows of `n_cols` weights: the `i`-th of its role in the model, counted in layer
+    /// order, or the layer where a layer has several experts.
+    pub fn format_for(&self, role: Role, i: usize, n_cols: usize, model: &ModelTraits) -> Format {
+        fitting(self.wanted(role, i, n_cols, model), n_cols)
+    }
+
+    fn wanted(&self, role: Role, i: usize, n_cols: usize, model: &ModelTraits) -> Format {
+        let base = self.base;
+        if base.spec().block_len == 1 {
+            return base;
+        }
+        let eight_experts = model.n_experts == 8;
+        match role {
+            Role::Head if base == Q8_0 || !n_cols.is_multiple_of(base.spec().block_len) => Q8_0,
+            Role::Head => Q6K,
+            Role::Value | Role::Key if eight_experts => Q8_0,
+            Role::Value => {
+                let format = self.value.format(base, i, model.n_values, model.heads_per_kv);
+                // Models of 70 billion weights: their value matrices are an eighth of their query matrices.
+                let deep = model.n_layers == 80 && model.heads_per_kv > 1;
+                if deep && [Q3K, Q4K].contains(&format) { Q5K } else { format }
+            }
+            Role::AttentionOutput if eight_experts => {
+                if self.spare_experts {
+                    Q5K
+                } else {
+                    base
+                }
+            }
+            Role::AttentionOutput => {
+                self.attention_output.format(base, i, model.n_layers, model.heads_per_kv)
+            }
+            Role::Down => self.down.format(base, i, model.n_layers, model.heads_per_kv),
+            Role::Key | Role::Other => base,
+        }
+    }
+
+    /// The base format of a matrix with rows of `n_cols` weights, or what replaces it where they do not fill its
+    /// blocks: the recipe without its exceptions.
+    pub fn pure_format(&self, n_cols: usize) -> Format {
+        fitting(self.base, n_cols)
+    }
+}
+
+/// The format, or the one of smaller blocks that takes its place where rows of `n_cols` weights do not fill its own.
+fn fitting(format: Format, n_cols: usize) -> Format {
+    let fits = |it: Format| n_cols.is_multiple_of(it.spec().block_len);
+    if fits(format) {
+        return format;
+    }
+    let smaller = match format {
+        Q2K | Q3K => Q4_0,
+        Q4K => Q5_0,
+        Q5K => Q5_1,
+        Q6K => Q8_0,
+        Iq4Xs => Iq4Nl,
+        other => other,
+    };
+    if fits(smaller) { smaller } else { Format::HALF }
+}
+
+impl fmt::Display for Mix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name)
+    }
+}
+
+/// The error of parsing a recipe from its name: no recipe has this name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnknownMix(String);
+
+impl fmt::Display for UnknownMix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown quantisation `{}`; known are", self.0)?;
+        Mix::ALL.iter().try_for_each(|it| write!(f, " {it}"))
+    }
+}
+
+impl std::error::Error for UnknownMix {}
+
+impl FromStr for &'static Mix {
+    type Err = UnknownMix;
+
+    fn from_str(name: &str) -> Result<Self, UnknownMix> {
+        Mix::from_name(name).ok_or_else(|| UnknownMix(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MODEL: ModelTraits = ModelTraits { n_layers: 32, n_values: 32, n_experts: 0, heads_per_kv: 4 };
+
+    fn mix(name: &str) -> &'static Mix {
+        Mix::from_name(name).unwrap()
+    }
+
+    #[test]
+    fn names_are_known_in_any_case_and_unique() {
+        for it in Mix::ALL {
+            assert_eq!(Mix::from_name(&it.name.to_lowercase()).unwrap().gguf_file_type, it.gguf_file_type);
+            assert_eq!(Mix::ALL.iter().filter(|other| other.gguf_file_type == it.gguf_file_type).count(), 1);
+        }
+        assert_eq!(mix("q4_k").name, "Q4_K_M");
+        let error = "Q9_X".parse::<&Mix>().unwrap_err().to_string();
+        assert!(error.contains("Q9_X") && error.contains("Q5_K_S"), "{error}");
+    }
+
+    #[test]
+    fn more_bits_go_to_both_ends_and_every_third() {
+        let layers: Vec<_> = (0..32).filter(|&i| more_bits(i, 32)).collect();
+        assert_eq!(layers, [0, 1, 2, 3, 6, 9, 12, 15, 18, 21, 24, 27, 28, 29, 30, 31]);
+    }
+
+    #[test]
+    fn value_and_down_rules() {
+        let format = |name: &str, role, i| mix(name).format_for(role, i, 4096, &MODEL);
+        assert_eq!(format("Q2_K", Role::Value, 0), Q4K);
+        assert_eq!(format("Q2_K", Role::Down, 9), Q3K);
+        assert_eq!(format("Q3_K_M", Role::Value, 1), Q5K);
+        assert_eq!(format("Q3_K_M", Role::Value, 2), Q4K);
+        assert_eq!(format("Q3_K_M", Role::Down, 1), Q5K);
+        assert_eq!(format("Q3_K_M", Role::Down, 2), Q4K);
+        assert_eq!(format("Q4_K_S", Role::Down, 3), Q5K);
+        assert_eq!(format("Q4_K_S", Role::Down, 4), Q4K);
+        assert_eq!(format("Q4_K_M", Role::Head, 0), Q6K);
+        assert_eq!(format("Q8_0", Role::Head, 0), Q8_0);
+        assert_eq!(format("F16", Role::Head, 0), F16);
+        let few = ModelTraits { heads_per_kv: 2, ..MODEL };
+        assert_eq!(mix("Q2_K").format_for(Role::Value, 0, 4096, &few), Q3K);
+        let deep = ModelTraits { n_layers: 80, n_values: 80, heads_per_kv: 8, ..MODEL };
+        assert_eq!(mix("Q4_K_S").format_for(Role::Value, 40, 8192, &deep), Q5K);
+        let experts = ModelTraits { n_experts: 8, ..MODEL };
+        assert_eq!(mix("Q4_K_M").format_for(Role::Key, 5, 4096, &experts), Q8_0);
+        assert_eq!(mix("Q5_K_M").format_for(Role::AttentionOutput, 5, 4096, &experts), Q5K);
+    }
+
+    #[test]
+    fn rows_that_do_not_fill_blocks_fall_back() {
+        let format = |name: &str, n_cols| mix(name).format_for(Role::Other, 0, n_cols, &MODEL);
+        let names = ["Q2_K", "Q3_K_S", "Q4_K_S", "Q5_K_S", "Q6_K", "IQ4_XS", "Q8_0"];
+        assert_eq!(names.map(|it| format(it, 288)), [Q4_0, Q4_0, Q5_0, Q5_1, Q8_0, Iq4Nl, Q8_0]);
+        assert_eq!(names.map(|it| format(it, 40)), [F16; 7]);
+        assert_eq!(mix("Q4_K_M").format_for(Role::Head, 0, 288, &MODEL), Q8_0);
+        assert_eq!(mix("Q4_K_M").pure_format(288), Q5_0);
+    }
+}

@@ -1,0 +1,127 @@
+//! `MXFP4`: blocks of 32 four-bit floats (sign, two exponent bits, one mantissa bit) with one power of two as
+//! scale; weight `i` is `2^(e − 127) · float[q[i]]`.
+//!
+//! ```text
+//! file    | e (1 byte) | qs 16 bytes | e | qs | ...     17 bytes per block
+//! device  | qs of all blocks, 4 words each | e of all blocks, 4 per word | zeros
+//! ```
+//!
+//! Byte `j` of `qs` holds weight `j` in its low half and weight `j + 16` in its high half. The table holds twice
+//! the floats, so that they are integers, and the scale is half as large.
+//! Format: OCP Microscaling 1.0, <https://www.opencompute.org/documents/ocp-microscaling-formats-mx-v1-0-spec-final-pdf>.
+//! Reference: `quantize_row_mxfp4_ref` in <https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-quants.c>.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::{
+    Spec,
+    blocks::{self, Layout, Nearest, Nibbles},
+    spec::Rounding,
+};
+
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Block {
+    /// The biased exponent of the scale.
+    e: u8,
+    /// The floats.
+    qs: Nibbles,
+}
+const _: () = assert!(size_of::<Block>() == 17);
+
+pub(crate) const SPEC: Spec = Spec {
+    name: "MXFP4",
+    gguf_type: 39,
+    gguf_file_type: 38,
+    block_len: Block::LEN,
+    block_bytes: size_of::<Block>(),
+    part: 32,
+    kv_block: None,
+    wgsl: "format/mxfp4.wgsl",
+    decode: blocks::decode::<Block>,
+    rounding: Rounding::Nearest,
+    encode: Some(blocks::encode::<Block>),
+    tame: blocks::tame::<Block>,
+    row_words: blocks::row_words::<Block>,
+    pack_row: blocks::pack_row::<Block>,
+    unpack_row: blocks::unpack_row::<Block>,
+    decode_row: blocks::decode_row::<Block>,
+};
+
+/// Twice what the indices stand for.
+const TABLE: [f32; 16] =
+    [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 0.0, -1.0, -2.0, -3.0, -4.0, -6.0, -8.0, -12.0];
+
+/// 2^(e − 128), exactly: the two smallest are subnormal. All of `e` is a number, 255 included, as in ggml.
+fn half_scale(e: u8) -> f32 {
+    f32::from_bits(match e {
+        0 | 1 => 0x0020_0000 << e,
+        _ => u32::from(e - 1) << 23,
+    })
+}
+
+/// The exponent that brings the largest size into the range of the table, whose largest float is 6 = 1.5 · 2².
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a saturating cast is what is wanted")]
+fn exponent(largest: f32) -> u8 {
+    if largest > 0.0 { (largest.log2().floor() + 125.0) as u8 } else { 0 }
+}
+
+/// The index whose value is nearest, the first of them where two are equally near.
+fn nearest(value: f32, scale: f32) -> u8 {
+    let mut best = (0, f32::INFINITY);
+    for (i, entry) in (0..16).zip(TABLE) {
+        let error = (entry * scale - value).abs();
+        if error < best.1 {
+            best = (i, error);
+        }
+    }
+    best.0
+}
+
+impl Layout for Block {
+    const LEN: usize = 32;
+    const PLANES: &'static [std::ops::Range<usize>] = &[1..17, 0..1];
+
+    fn decode(&self, values: &mut [f32]) {
+        let scale = half_scale(self.e);
+        for (value, q) in values.iter_mut().zip(blocks::nibbles(&self.qs)) {
+            *value = TABLE[usize::from(q)] * scale;
+        }
+    }
+
+    fn tame(&mut self) {
+        self.e = 117 + self.e % 8;
+    }
+}
+
+impl Nearest for Block {
+    fn encode(values: &[f32]) -> Self {
+        let e = exponent(blocks::farthest(values).abs());
+        let scale = half_scale(e);
+        Self { e, qs: blocks::to_nibbles(std::array::from_fn(|i| nearest(values[i], scale))) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scales_are_exact_powers_of_two_at_both_ends() {
+        assert_eq!(half_scale(128), 1.0);
+        assert_eq!(half_scale(2), f32::MIN_POSITIVE);
+        assert_eq!((half_scale(1), half_scale(0)), (f32::MIN_POSITIVE / 2.0, f32::MIN_POSITIVE / 4.0));
+        assert_eq!(half_scale(255), 2.0_f32.powi(127));
+        assert!((1..=255).all(|e| half_scale(e) == 2.0 * half_scale(e - 1)));
+    }
+
+    #[test]
+    fn representable_values_come_back() {
+        let values: [f32; 32] = std::array::from_fn(|i| TABLE[i % 16] / 8.0);
+        let block = Block::encode(&values);
+        let mut again = [f32::NAN; 32];
+        block.decode(&mut again);
+        assert_eq!(again, values);
+        assert_eq!(Block::encode(&[0.0; 32]).qs, [0; 16]);
+    }
+}

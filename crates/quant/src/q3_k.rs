@@ -1,0 +1,79 @@
+//! `Q3_K`: superblocks of 256 three-bit numbers in 16 groups of 16 with six-bit scales of which the superblock
+//! holds the binary16 unit; weight `i` of group `g` is `d · (scale[g] − 32) · (q[i] − 4)`.
+//!
+//! ```text
+//! file    | hmask 32 bytes | qs 64 bytes | scales 12 bytes | d f16 | ...     110 bytes per superblock
+//! device  | hmask of all superblocks, 8 words each | qs, 16 words each | scales, 3 words each | d, 2 per word | zeros
+//! ```
+//!
+//! Weight `128h + 32j + l` (l < 32) has its low two bits in bits 2j and 2j + 1 of byte `32h + l` of `qs`, its high
+//! bit in bit `4h + j` of `hmask[l]`. The low four bits of scale `g` are half `g / 8` of byte `g % 8` of
+//! `scales`, its high two bits are bits `2(g / 4)` and up of byte `8 + g % 4`.
+//! Reference: `dequantize_row_q3_K` in <https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-quants.c>.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::{
+    Spec,
+    blocks::{self, Layout},
+    spec::Rounding,
+};
+
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Block {
+    /// The high bits of the quants.
+    hmask: [u8; 32],
+    /// The low two bits of the quants.
+    qs: [u8; 64],
+    /// The scales of the groups, six bits each.
+    scales: [u8; 12],
+    /// The unit of the scales, binary16.
+    d: [u8; 2],
+}
+const _: () = assert!(size_of::<Block>() == 110);
+
+pub(crate) const SPEC: Spec = Spec {
+    name: "Q3_K",
+    gguf_type: 11,
+    gguf_file_type: 11,
+    block_len: Block::LEN,
+    block_bytes: size_of::<Block>(),
+    part: 32,
+    kv_block: None,
+    wgsl: "format/q3_k.wgsl",
+    decode: blocks::decode::<Block>,
+    rounding: Rounding::Search,
+    encode: Some(crate::search::q3_k),
+    tame: blocks::tame::<Block>,
+    row_words: blocks::row_words::<Block>,
+    pack_row: blocks::pack_row::<Block>,
+    unpack_row: blocks::unpack_row::<Block>,
+    decode_row: blocks::decode_row::<Block>,
+};
+
+/// Scale `g` of a superblock, from -32 to 31.
+fn scale(scales: [u8; 12], g: usize) -> i8 {
+    let low = (scales[g % 8] >> (g / 8 * 4)) & 15;
+    let high = (scales[8 + g % 4] >> (g / 4 * 2)) & 3;
+    (low | (high << 4)).cast_signed() - 32
+}
+
+impl Layout for Block {
+    const LEN: usize = 256;
+    const PLANES: &'static [std::ops::Range<usize>] = &[0..32, 32..96, 96..108, 108..110];
+
+    fn decode(&self, values: &mut [f32]) {
+        let d = blocks::half(self.d);
+        for (i, value) in values.iter_mut().enumerate() {
+            let low = (self.qs[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2)) & 3;
+            let high = (self.hmask[i % 32] >> (i / 32)) & 1;
+            let q = f32::from(low | (high << 2)) - 4.0;
+            *value = d * f32::from(scale(self.scales, i / 16)) * q;
+        }
+    }
+
+    fn tame(&mut self) {
+        self.d = blocks::tame_half(self.d, 1.0 / 128.0);
+    }
+}

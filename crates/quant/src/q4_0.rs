@@ -1,0 +1,91 @@
+//! `Q4_0`: blocks of 32 four-bit numbers with one binary16 scale; weight `i` is `d · (q[i] − 8)`.
+//!
+//! ```text
+//! file    | d f16 (2 bytes) | qs 16 bytes | d | qs | ...     18 bytes per block
+//! device  | qs of all blocks, 4 words each | d of all blocks, 2 per word | zeros
+//! ```
+//!
+//! Byte `j` of `qs` holds weight `j` in its low half and weight `j + 16` in its high half. The device row makes
+//! the quants of a block one 16-byte load.
+//! Reference: `quantize_row_q4_0_ref` in <https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-quants.c>.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::{
+    Spec,
+    blocks::{self, Layout, Nearest, Nibbles},
+    spec::Rounding,
+};
+
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Block {
+    /// The scale, binary16.
+    d: [u8; 2],
+    /// The quants, biased by 8.
+    qs: Nibbles,
+}
+const _: () = assert!(size_of::<Block>() == 18);
+
+pub(crate) const SPEC: Spec = Spec {
+    name: "Q4_0",
+    gguf_type: 2,
+    gguf_file_type: 2,
+    block_len: Block::LEN,
+    block_bytes: size_of::<Block>(),
+    part: 32,
+    kv_block: Some(32),
+    wgsl: "format/q4_0.wgsl",
+    decode: blocks::decode::<Block>,
+    rounding: Rounding::Nearest,
+    encode: Some(blocks::encode::<Block>),
+    tame: blocks::tame::<Block>,
+    row_words: blocks::row_words::<Block>,
+    pack_row: blocks::pack_row::<Block>,
+    unpack_row: blocks::unpack_row::<Block>,
+    decode_row: blocks::decode_row::<Block>,
+};
+
+impl Layout for Block {
+    const LEN: usize = 32;
+    const PLANES: &'static [std::ops::Range<usize>] = &[2..18, 0..2];
+
+    fn decode(&self, values: &mut [f32]) {
+        let d = blocks::half(self.d);
+        for (value, q) in values.iter_mut().zip(blocks::nibbles(&self.qs)) {
+            *value = d * (f32::from(q) - 8.0);
+        }
+    }
+
+    fn tame(&mut self) {
+        self.d = blocks::tame_half(self.d, 0.125);
+    }
+}
+
+impl Nearest for Block {
+    fn encode(values: &[f32]) -> Self {
+        // The value farthest from zero becomes -8, the one quant without a counterpart of the other sign.
+        let d = blocks::farthest(values) / -8.0;
+        // Dividing by the unrounded scale, as the reference does: the stored scale is rounded afterwards.
+        let inverse = blocks::inverse(d);
+        let quants = std::array::from_fn(|i| blocks::level(values[i] * inverse, 8.5, 15));
+        Self { d: blocks::to_half(d), qs: blocks::to_nibbles(quants) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_farthest_value_takes_the_quant_minus_eight() {
+        let mut values = [0.0; 32];
+        (values[3], values[20]) = (-4.0, 3.5);
+        let block = Block::encode(&values);
+        assert_eq!(blocks::half(block.d), 0.5);
+        assert_eq!((block.qs[3], block.qs[4]), (0x80, 0xf8));
+        let mut again = [f32::NAN; 32];
+        block.decode(&mut again);
+        assert_eq!(again, values);
+    }
+}

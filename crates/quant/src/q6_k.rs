@@ -1,0 +1,72 @@
+//! `Q6_K`: superblocks of 256 six-bit numbers in 16 groups of 16 with signed byte scales of which the superblock
+//! holds the binary16 unit; weight `i` of group `g` is `d · scale[g] · (q[i] − 32)`.
+//!
+//! ```text
+//! file    | ql 128 bytes | qh 64 bytes | scales 16 bytes | d f16 | ...     210 bytes per superblock
+//! device  | ql of all superblocks, 32 words each | qh, 16 words each | scales, 4 words each | d, 2 per word | zeros
+//! ```
+//!
+//! Weight `128h + 32j + l` (l < 32) has its low four bits in half `j / 2` of byte `64h + 32(j % 2) + l` of `ql`,
+//! its high two bits in bits 2j and 2j + 1 of byte `32h + l` of `qh`.
+//! Reference: `dequantize_row_q6_K` in <https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-quants.c>.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::{
+    Spec,
+    blocks::{self, Layout},
+    spec::Rounding,
+};
+
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Block {
+    /// The low four bits of the quants.
+    ql: [u8; 128],
+    /// The high two bits of the quants.
+    qh: [u8; 64],
+    /// The scales of the groups.
+    scales: [i8; 16],
+    /// The unit of the scales, binary16.
+    d: [u8; 2],
+}
+const _: () = assert!(size_of::<Block>() == 210);
+
+pub(crate) const SPEC: Spec = Spec {
+    name: "Q6_K",
+    gguf_type: 14,
+    gguf_file_type: 18,
+    block_len: Block::LEN,
+    block_bytes: size_of::<Block>(),
+    part: 32,
+    kv_block: None,
+    wgsl: "format/q6_k.wgsl",
+    decode: blocks::decode::<Block>,
+    rounding: Rounding::Search,
+    encode: Some(crate::search::q6_k),
+    tame: blocks::tame::<Block>,
+    row_words: blocks::row_words::<Block>,
+    pack_row: blocks::pack_row::<Block>,
+    unpack_row: blocks::unpack_row::<Block>,
+    decode_row: blocks::decode_row::<Block>,
+};
+
+impl Layout for Block {
+    const LEN: usize = 256;
+    const PLANES: &'static [std::ops::Range<usize>] = &[0..128, 128..192, 192..208, 208..210];
+
+    fn decode(&self, values: &mut [f32]) {
+        let d = blocks::half(self.d);
+        for (i, value) in values.iter_mut().enumerate() {
+            let (h, j, l) = (i / 128, i % 128 / 32, i % 32);
+            let low = (self.ql[64 * h + 32 * (j % 2) + l] >> (j / 2 * 4)) & 15;
+            let high = (self.qh[32 * h + l] >> (2 * j)) & 3;
+            let q = f32::from(low | (high << 4)) - 32.0;
+            *value = d * f32::from(self.scales[i / 16]) * q;
+        }
+    }
+
+    fn tame(&mut self) {
+        self.d = blocks::tame_half(self.d, 1.0 / 4096.0);
+    }
+}

@@ -1,0 +1,175 @@
+//! MLX's quantised matrices: three tensors (`weight` in 32-bit words, `scales`, `biases`) that are one matrix in one
+//! of the affine formats.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+};
+
+use ridgeline_quant::Format;
+use serde_json::Value as Json;
+
+use crate::{
+    Error,
+    checkpoint::{Entry, Place},
+    convention::lookup,
+    map::Map,
+};
+
+/// What config.json says about quantised matrices.
+#[derive(Debug)]
+pub(super) struct Quantization<'a> {
+    json: &'a Json,
+    bits: usize,
+    group: usize,
+}
+
+/// A matrix whose bytes are put together from three places when asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Affine {
+    weight: Span,
+    scales: Span,
+    biases: Span,
+    /// What scales and biases are stored as.
+    stored: Format,
+    /// Bytes of the quants of a group.
+    quants: usize,
+}
+
+/// Bytes of one mapped file.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    map: usize,
+    start: u64,
+    end: u64,
+}
+
+impl Span {
+    fn of(entry: &Entry) -> Option<Self> {
+        match entry.place {
+            Place::Mapped { map, start, end } => Some(Self { map, start, end }),
+            Place::Affine(_) | Place::Random => None,
+        }
+    }
+
+    fn bytes(self, maps: &[Map]) -> &[u8] {
+        let at = |offset: u64| usize::try_from(offset).expect("an offset within a mapping fits in memory");
+        &maps[self.map].as_ref()[at(self.start)..at(self.end)]
+    }
+}
+
+impl Affine {
+    /// The blocks of the affine format, as `ridgeline-quant` lays them out.
+    pub(crate) fn assemble(&self, maps: &[Map]) -> Vec<u8> {
+        let step = self.stored.spec().block_bytes;
+        let [scales, biases] = [self.scales, self.biases].map(|it| it.bytes(maps).chunks_exact(step));
+        let quants = self.weight.bytes(maps).chunks_exact(self.quants);
+        let mut blocks = Vec::with_capacity(quants.len() * (self.quants + 8));
+        let mut single = [0.0];
+        for ((quants, scale), bias) in quants.zip(scales).zip(biases) {
+            blocks.extend_from_slice(quants);
+            for field in [scale, bias] {
+                (self.stored.spec().decode)(field, &mut single);
+                blocks.extend(single[0].to_le_bytes());
+            }
+        }
+        blocks
+    }
+}
+
+/// Reads the `quantization` table of config.json; `None` where there is none.
+///
+/// # Errors
+/// [`Error::MissingKey`], [`Error::UnsupportedFormat`] for a mode other than affine.
+pub(super) fn quantization<'a>(path: &Path, config: &'a Json) -> Result<Option<Quantization<'a>>, Error> {
+    let Some(json) = lookup(config, "quantization") else { return Ok(None) };
+    if let Some(mode) = json.get("mode").and_then(Json::as_str).filter(|it| *it != "affine") {
+        let (tensor, format) = ("*".to_owned(), format!("MLX {mode}"));
+        return Err(Error::UnsupportedFormat { path: path.to_owned(), tensor, format });
+    }
+    let number = |key: &str| {
+        let missing = || Error::MissingKey { path: path.to_owned(), key: format!("quantization.{key}") };
+        json.get(key).and_then(size).ok_or_else(missing)
+    };
+    Ok(Some(Quantization { json, bits: number("bits")?, group: number("group_size")? }))
+}
+
+fn size(json: &Json) -> Option<usize> {
+    usize::try_from(json.as_u64()?).ok()
+}
+
+impl Quantization<'_> {
+    /// Bits and group of one matrix, which may differ from those of the others.
+    fn of(&self, base: &str) -> (usize, usize) {
+        let own = |key: &str| self.json.get(base)?.get(key).and_then(size);
+        (own("bits").unwrap_or(self.bits), own("group_size").unwrap_or(self.group))
+    }
+}
+
+/// Puts the three tensors of each quantised matrix together; `words` names the tensors of 32-bit words among
+/// `entries`, which their reader took for single precision.
+///
+/// # Errors
+/// [`Error::TensorEntry`] for parts that are missing or do not fit, [`Error::UnsupportedFormat`].
+pub(super) fn join(
+    path: &Path,
+    quantization: &Quantization<'_>,
+    entries: Vec<Entry>,
+    words: &BTreeSet<String>,
+) -> Result<Vec<Entry>, Error> {
+    let index: HashMap<&str, &Entry> = entries.iter().map(|it| (it.name.as_str(), it)).collect();
+    let mut joined = HashMap::new();
+    let mut parts = BTreeSet::new();
+    for name in words {
+        let refuse = |problem| Error::TensorEntry { path: path.to_owned(), tensor: name.clone(), problem };
+        let base = name.strip_suffix(".weight").ok_or_else(|| refuse("it holds words and is no weight"))?;
+        let [scales, biases] = [format!("{base}.scales"), format!("{base}.biases")];
+        let part = |name: &str| {
+            index.get(name).copied().ok_or_else(|| refuse("it is quantised, and has no scales or biases"))
+        };
+        let (bits, group) = quantization.of(base);
+        let format = format!("MLX{bits}_G{group}");
+        let format = Format::from_name(&format).ok_or_else(|| Error::UnsupportedFormat {
+            path: path.to_owned(),
+            tensor: name.clone(),
+            format,
+        })?;
+        let entry = matrix(part(name)?, part(&scales)?, part(&biases)?, (bits, group), format)
+            .ok_or_else(|| refuse("its shape, scales and biases do not fit its bits and group"))?;
+        parts.extend([scales, biases]);
+        joined.insert(name.clone(), entry);
+    }
+    let kept = entries.into_iter().filter(|it| !parts.contains(&it.name));
+    Ok(kept.map(|it| joined.remove(&it.name).unwrap_or(it)).collect())
+}
+
+/// One matrix of three tensors, or `None` where they do not fit together.
+fn matrix(
+    weight: &Entry,
+    scales: &Entry,
+    biases: &Entry,
+    (bits, group): (usize, usize),
+    format: Format,
+) -> Option<Entry> {
+    let [rows, words] = weight.shape[..] else { return None };
+    let cols = words.checked_mul(32)? / bits;
+    let fits =
+        words * 32 == cols * bits && scales.shape == [rows, cols / group] && cols.is_multiple_of(group);
+    let stored = scales.format;
+    if !fits || scales.shape != biases.shape || stored != biases.format || stored.spec().block_len != 1 {
+        return None;
+    }
+    let affine = Affine {
+        weight: Span::of(weight)?,
+        scales: Span::of(scales)?,
+        biases: Span::of(biases)?,
+        stored,
+        quants: bits * group / 8,
+    };
+    Some(Entry {
+        name: weight.name.clone(),
+        shape: vec![rows, cols],
+        format,
+        place: Place::Affine(Box::new(affine)),
+    })
+}

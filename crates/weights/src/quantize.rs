@@ -1,0 +1,93 @@
+//! A checkpoint with each matrix in the format that a named recipe picks for it, as llama.cpp would.
+
+use std::{collections::HashMap, path::Path};
+
+use ridgeline_quant::{Format, Mix, ModelTraits, Role};
+
+use crate::{Checkpoint, Error, Progress, convention, convert::write};
+
+/// Parts of names whose tensors are too small, or too delicate, to be quantised.
+const KEPT: &[&str] = &["_norm.weight", "ffn_gate_inp.weight"];
+
+/// Writes a checkpoint as GGUF by a recipe; `pure` leaves out the recipe's exceptions. Tensors that are not
+/// quantised are written in single precision. `progress` is called before each tensor.
+///
+/// # Errors
+/// As [`write_gguf`](crate::write_gguf), and [`Error::NotFinite`] for a weight that no block can hold.
+pub fn quantize(
+    checkpoint: &Checkpoint,
+    path: &Path,
+    mix: &Mix,
+    pure: bool,
+    progress: impl FnMut(Progress<'_>),
+) -> Result<(), Error> {
+    let formats = formats(checkpoint, mix, pure)?;
+    write(checkpoint, path, Some(mix.gguf_file_type), |it| formats[it.name], progress)
+}
+
+/// The format of every tensor of a checkpoint, by its name, when quantised by a recipe.
+///
+/// # Errors
+/// [`Error::MissingKey`] or [`Error::KeyType`] where the metadata lack what recipes ask about a model.
+pub fn formats<'a>(
+    checkpoint: &'a Checkpoint,
+    mix: &Mix,
+    pure: bool,
+) -> Result<HashMap<&'a str, Format>, Error> {
+    let tied = checkpoint.tied_head();
+    let mut matrices: Vec<_> = checkpoint
+        .tensors()
+        .filter(|it| it.shape.len() > 1 && it.name.ends_with("weight"))
+        .filter(|it| !KEPT.iter().any(|kept| it.name.contains(kept)))
+        .map(|it| (layer(it.name).unwrap_or(0), it))
+        .collect();
+    // Files need not list their layers in order, and recipes count in order.
+    matrices.sort_by_key(|it| it.0);
+    let n_values = matrices.iter().filter(|it| role(it.1.name, tied) == Role::Value).count();
+    let model = traits(checkpoint, n_values)?;
+    let mut formats: HashMap<_, _> = checkpoint.tensors().map(|it| (it.name, Format::SINGLE)).collect();
+    let mut counts = HashMap::new();
+    for (layer, tensor) in matrices {
+        let role = role(tensor.name, tied);
+        let count = counts.entry(role).or_insert(0);
+        let i = if role == Role::Down && model.n_experts > 1 { layer } else { *count };
+        *count += 1;
+        let n_cols = tensor.shape.last().copied().unwrap_or_default();
+        let format = if pure { mix.pure_format(n_cols) } else { mix.format_for(role, i, n_cols, &model) };
+        formats.insert(tensor.name, format);
+    }
+    Ok(formats)
+}
+
+fn role(name: &str, tied: bool) -> Role {
+    let role = [
+        ("attn_qkv.weight", Role::Value),
+        ("attn_kv_b.weight", Role::Value),
+        ("attn_v.weight", Role::Value),
+        ("attn_k.weight", Role::Key),
+        ("attn_output.weight", Role::AttentionOutput),
+        ("ffn_down", Role::Down),
+    ];
+    if name == convention::OUTPUT || tied && name == convention::EMBEDDING {
+        return Role::Head;
+    }
+    role.iter().find(|it| name.contains(it.0)).map_or(Role::Other, |it| it.1)
+}
+
+/// The layer that a tensor belongs to, if to one.
+fn layer(name: &str) -> Option<usize> {
+    name.strip_prefix("blk.")?.split('.').next()?.parse().ok()
+}
+
+fn traits(checkpoint: &Checkpoint, n_values: usize) -> Result<ModelTraits, Error> {
+    let metadata = checkpoint.metadata();
+    let family = convention::family(checkpoint.path(), metadata)?;
+    let heads = metadata.u32(&family.key("attention.head_count"))?;
+    let kv_heads = metadata.find::<u32>(&family.key("attention.head_count_kv"))?.unwrap_or(heads);
+    Ok(ModelTraits {
+        n_layers: metadata.u32(&family.key("block_count"))? as usize,
+        n_values,
+        n_experts: metadata.find::<u32>(&family.key("expert_count"))?.unwrap_or(0) as usize,
+        heads_per_kv: heads.checked_div(kv_heads).unwrap_or(0) as usize,
+    })
+}

@@ -1,0 +1,106 @@
+//! Recipes on the model that comes with the repository: every file opens, is as small as its formats say, and
+//! decodes to nearly what it was; weights that no block can hold are refused by name.
+
+use std::path::{Path, PathBuf};
+
+use ridgeline_quant::Mix;
+use ridgeline_weights::{Checkpoint, Error, Progress, formats, quantize, write_gguf};
+
+fn tiny() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/tiny/draft.gguf")
+}
+
+fn squared_error(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum()
+}
+
+#[test]
+fn every_recipe_makes_a_file_that_opens_and_means_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Checkpoint::open(&tiny()).unwrap();
+    for mix in Mix::ALL {
+        let path = folder.path().join(mix.name);
+        let mut told = 0;
+        quantize(&source, &path, mix, false, |it: Progress<'_>| {
+            assert_eq!(it.done, told);
+            told += 1;
+        })
+        .unwrap();
+        let ours = Checkpoint::open(&path).unwrap();
+        assert_eq!(told, ours.tensors().count());
+        let wanted = formats(&source, mix, false).unwrap();
+        for info in ours.tensors() {
+            assert_eq!(info.format, wanted[info.name], "{mix}: {}", info.name);
+            let before = source.tensor(info.name).unwrap().to_f32();
+            let after = ours.tensor(info.name).unwrap().to_f32();
+            let lost = squared_error(&before, &after) / squared_error(&before, &vec![0.0; before.len()]);
+            // Even two bits with a scale and a minimum keep nine tenths of the power.
+            assert!(lost < 0.1, "{mix}: {} lost {lost}", info.name);
+        }
+    }
+}
+
+#[test]
+fn a_pure_recipe_has_one_format_for_all_matrices() {
+    let source = Checkpoint::open(&tiny()).unwrap();
+    for mix in Mix::ALL {
+        for (name, format) in formats(&source, mix, true).unwrap() {
+            let shape = source.tensor(name).unwrap().shape;
+            let wanted =
+                if shape.len() > 1 { mix.pure_format(shape[1]) } else { ridgeline_quant::Format::SINGLE };
+            assert_eq!(format, wanted, "{mix}: {name}");
+        }
+    }
+}
+
+#[test]
+fn a_weight_that_is_not_finite_is_refused_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("broken.gguf");
+    write_gguf(&Checkpoint::open(&tiny()).unwrap(), &path, |_| ridgeline_quant::Format::SINGLE).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let source = Checkpoint::open(&path).unwrap();
+    let tensors: Vec<_> = source.tensors().collect();
+    let last = tensors.iter().rposition(|it| it.shape.len() == 2).unwrap();
+    let (name, n) = (tensors[last].name.to_owned(), tensors[last].n_weights());
+    // Tensors start aligned, and a matrix of whole blocks ends so.
+    let behind: u64 = tensors[last + 1..].iter().map(|it| it.bytes.next_multiple_of(32)).sum();
+    let end = bytes.len() - usize::try_from(behind).unwrap();
+    drop(source);
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        bytes[end - 4..end].copy_from_slice(&bad.to_le_bytes());
+        std::fs::write(&path, &bytes).unwrap();
+        let source = Checkpoint::open(&path).unwrap();
+        for mix in Mix::ALL.iter().filter(|it| it.base.spec().block_len > 1) {
+            let error = quantize(&source, &folder.path().join("out"), mix, false, |_| {}).unwrap_err();
+            assert!(
+                matches!(&error, Error::NotFinite { tensor, index, .. } if *tensor == name && *index == n - 1),
+                "{mix}: {error}"
+            );
+        }
+        assert!(!folder.path().join("out").exists());
+    }
+}
+
+/// llama.cpp opened these very files and generated text from them; `data/opened_by_llama_cpp.json` says how.
+#[test]
+fn files_are_those_that_llama_cpp_opened() {
+    let fixture: serde_json::Value =
+        serde_json::from_str(include_str!("data/opened_by_llama_cpp.json")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let source = Checkpoint::open(&tiny().with_file_name("target.gguf")).unwrap();
+    let files = fixture["files"].as_array().unwrap();
+    assert!(files.len() >= 18);
+    for file in files {
+        let mix: &Mix = file["type"].as_str().unwrap().parse().unwrap();
+        let path = folder.path().join("model.gguf");
+        quantize(&source, &path, mix, false, |_| {}).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        assert_eq!(bytes.len() as u64, file["bytes"].as_u64().unwrap(), "{mix}");
+        assert_eq!(format!("{hash:016x}"), file["fnv"].as_str().unwrap(), "{mix}");
+        assert_eq!(file["tokens"].as_array().unwrap().len(), 32, "{mix}: llama.cpp generated text");
+    }
+}

@@ -1,0 +1,41 @@
+// Q2_K rows in three planes: two-bit quants, four vec4 per superblock of 256; scales and minima of 16 groups, one vec4;
+// their f16 units, one word. `row` is the row's first vec4; a part is 32 values, two groups, and shares its two vec4
+// of quants with the three other parts of its 128 values.
+//# include "shared/plane.wgsl"
+
+// Scales of the two groups, then their minima.
+fn ${src}_scales(row: u32, cols: u32, part: u32) -> vec4f {
+    let blocks = cols >> 8u;
+    let block = part >> 3u;
+    let word = ${src}_plane_word(row, 16u * blocks + (part >> 1u));
+    let s = vec4u(word >> (16u * (part & 1u))) >> vec4u(0u, 8u, 4u, 12u);
+    let units = unpack2x16float(${src}_plane_word(row, 20u * blocks + block));
+    return units.xxyy * vec4f(s & vec4u(15u));
+}
+
+fn ${src}_quad(quants: u32, scale: f32, least: f32) -> vec4f {
+    return scale * vec4f(unpack4xU8(quants & 0x03030303u)) - least;
+}
+
+fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
+    let at = row + 2u * (part >> 2u);
+    let shift = vec4u(2u * (part & 3u));
+    let a = ${src}[at] >> shift;
+    let b = ${src}[at + 1u] >> shift;
+    let s = ${src}_scales(row, cols, part);
+    return array<vec4f, 8>(
+        ${src}_quad(a.x, s.x, s.z), ${src}_quad(a.y, s.x, s.z),
+        ${src}_quad(a.z, s.x, s.z), ${src}_quad(a.w, s.x, s.z),
+        ${src}_quad(b.x, s.y, s.w), ${src}_quad(b.y, s.y, s.w),
+        ${src}_quad(b.z, s.y, s.w), ${src}_quad(b.w, s.y, s.w),
+    );
+}
+
+// Values 4i to 4i + 3.
+fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
+    let part = i >> 3u;
+    let q = ${src}_plane_word(row, 8u * (part >> 2u) + (i & 7u)) >> (2u * (part & 3u));
+    let s = ${src}_scales(row, cols, part);
+    let group = select(s.xz, s.yw, (i & 4u) == 4u);
+    return ${src}_quad(q, group.x, group.y);
+}

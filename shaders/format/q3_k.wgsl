@@ -1,0 +1,51 @@
+// Q3_K rows in four planes: high bits, two vec4 per superblock of 256; low two bits, four vec4; six-bit scales of 16
+// groups, three words; their f16 unit. `row` is the row's first vec4; a part is 32 values, two groups. Part r of a
+// superblock has bit r of every byte of high bits.
+//# include "shared/plane.wgsl"
+
+// Scales of the two groups.
+fn ${src}_scales(row: u32, cols: u32, part: u32) -> vec2f {
+    let blocks = cols >> 8u;
+    let block = part >> 3u;
+    let r = part & 7u;
+    let first = 24u * blocks + 3u * block;
+    let half = 16u * (r & 1u);
+    let low = ${src}_plane_word(row, first + ((r >> 1u) & 1u)) >> (4u * (r >> 2u) + half);
+    let high = ${src}_plane_word(row, first + 2u) >> (2u * (r >> 1u) + half);
+    let bytes = vec2u(0u, 8u);
+    let s = ((vec2u(low) >> bytes) & vec2u(15u)) | (((vec2u(high) >> bytes) & vec2u(3u)) << vec2u(4u));
+    return ${src}_plane_half(row, 54u * blocks + block) * (vec2f(s) - 32.0);
+}
+
+fn ${src}_quad(low: u32, high: u32, scale: f32) -> vec4f {
+    let q = (low & 0x03030303u) | ((high & 0x01010101u) << 2u);
+    return scale * (vec4f(unpack4xU8(q)) - 4.0);
+}
+
+fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
+    let at = row + 2u * (cols >> 8u) + 2u * (part >> 2u);
+    let shift = vec4u(2u * (part & 3u));
+    let a = ${src}[at] >> shift;
+    let b = ${src}[at + 1u] >> shift;
+    let mask = row + 2u * (part >> 3u);
+    let bit = vec4u(part & 7u);
+    let c = ${src}[mask] >> bit;
+    let d = ${src}[mask + 1u] >> bit;
+    let s = ${src}_scales(row, cols, part);
+    return array<vec4f, 8>(
+        ${src}_quad(a.x, c.x, s.x), ${src}_quad(a.y, c.y, s.x),
+        ${src}_quad(a.z, c.z, s.x), ${src}_quad(a.w, c.w, s.x),
+        ${src}_quad(b.x, d.x, s.y), ${src}_quad(b.y, d.y, s.y),
+        ${src}_quad(b.z, d.z, s.y), ${src}_quad(b.w, d.w, s.y),
+    );
+}
+
+// Values 4i to 4i + 3.
+fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
+    let part = i >> 3u;
+    let word = i & 7u;
+    let low = ${src}_plane_word(row, 8u * ((cols >> 8u) + (part >> 2u)) + word) >> (2u * (part & 3u));
+    let high = ${src}_plane_word(row, 8u * (part >> 3u) + word) >> (part & 7u);
+    let s = ${src}_scales(row, cols, part);
+    return ${src}_quad(low, high, select(s.x, s.y, word >= 4u));
+}

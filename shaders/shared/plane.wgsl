@@ -1,0 +1,11 @@
+// Fields of rows that are split into planes. `row` is the row's first vec4; `i` counts from there, in words or in
+// halves of words.
+fn ${src}_plane_word(row: u32, i: u32) -> u32 {
+    let words = ${src}[row + (i >> 2u)];
+    return words[i & 3u];
+}
+
+fn ${src}_plane_half(row: u32, i: u32) -> f32 {
+    let pair = unpack2x16float(${src}_plane_word(row, i >> 1u));
+    return select(pair.x, pair.y, (i & 1u) == 1u);
+}
