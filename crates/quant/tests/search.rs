@@ -8,6 +8,8 @@ use safetensors::SafeTensors;
 const GOLDEN: &[u8] = include_bytes!("data/golden.safetensors");
 /// Columns of the golden source.
 const N_COLS: usize = 1024;
+/// Random weights of each kind.
+const N_RANDOM: usize = 64 * 1024;
 
 fn searched() -> impl Iterator<Item = Format> {
     let searched = Format::ALL.iter().copied().filter(|it| it.spec().rounding == Rounding::Search);
@@ -69,6 +71,12 @@ impl Uniform {
         ((mixed >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
     }
 
+    /// As many weights as `N_RANDOM`, with a deviation of a fiftieth.
+    #[expect(clippy::cast_possible_truncation, reason = "rounding to single precision is meant")]
+    fn weights(&mut self, draw: impl Fn(&mut Self) -> f64) -> Vec<f32> {
+        (0..N_RANDOM).map(|_| (0.02 * draw(self)) as f32).collect()
+    }
+
     fn normal(&mut self) -> f64 {
         (-2.0 * self.next().ln()).sqrt() * (std::f64::consts::TAU * self.next()).cos()
     }
@@ -111,11 +119,8 @@ fn encoding_the_reference_again_is_as_good_as_the_reference() {
 #[expect(clippy::cast_possible_truncation, reason = "test weights are f32")]
 fn random_rows_are_better_than_plain_rounding() {
     let mut random = Uniform(7);
-    let n = 64 * 1024;
-    let normal: Vec<f32> = (0..n).map(|_| (0.02 * random.normal()) as f32).collect();
-    let heavy =
-        |degrees| (0..n).map(|_| (0.02 * Uniform::student(&mut random, degrees)) as f32).collect::<Vec<_>>();
-    let [two, three] = [2, 3].map(heavy);
+    let normal = random.weights(Uniform::normal);
+    let [two, three] = [2, 3].map(|degrees| random.weights(|it| it.student(degrees)));
     for (kind, values) in [("normal", normal), ("t, 2", two), ("t, 3", three)] {
         for format in searched() {
             let ours = squared_error(&values, &round_trip(format, &values));

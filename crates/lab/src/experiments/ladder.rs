@@ -50,6 +50,9 @@ pub(crate) struct Row {
     pub generate: Pass,
     /// Reading a prompt of 128.
     pub prompt: Pass,
+    /// Where the weights went through another recipe: generating with them and with the model's own in turns,
+    /// nanoseconds of each.
+    pub turns: Vec<[u64; 2]>,
 }
 
 /// Tokens of a chunk, as in the study.
@@ -114,6 +117,7 @@ impl Experiment<Lab> for Study {
             Ok(pass)
         };
         let (generate, prompt) = (time(GENERATE)?, time(PROMPT)?);
+        let turns = if point.via == "none" { Vec::new() } else { take_turns(lab, &loaded, point, budget)? };
         let few = || Error::ShortText { tokens: 0, chunk: CHUNK };
         let LoadReport { params, format_bytes, .. } = loaded.model.report();
         let row = Row {
@@ -124,6 +128,7 @@ impl Experiment<Lab> for Study {
             scored: quality.perplexity.nll().len(),
             generate,
             prompt,
+            turns,
         };
         let samples_ns = row.generate.samples_ns.clone();
         Ok(Measurement { row, samples_ns, check: None, model: Some(loaded.id.clone()) })
@@ -149,7 +154,7 @@ impl Experiment<Lab> for Study {
             if let Some((text, lines)) = figures::line(&plain) {
                 section = section.with(Block::Text(text)).with(Block::Lines(lines));
             }
-            if let Some(text) = claims::two_sets(&own, context) {
+            if let Some(text) = claims::two_sets(&own) {
                 section = section.with(Block::Text(text));
             }
             section.with(Block::Verdicts(claims::verdicts(&own, context)))
@@ -161,6 +166,30 @@ impl Experiment<Lab> for Study {
 /// The path of a model's file by a recipe.
 fn file(model: &str, recipe: &str) -> Result<String, Error> {
     Ok(models::quantized(model, recipe.parse().map_err(Error::from)?)?.to_string_lossy().into_owned())
+}
+
+/// Generates with these weights and with the model's own in the same format, in turns, so that whatever disturbs the
+/// machine disturbs both.
+fn take_turns(
+    lab: &mut Lab,
+    loaded: &Rc<Loaded>,
+    point: &Point,
+    budget: &Budget,
+) -> Result<Vec<[u64; 2]>, Error> {
+    let own = lab.load(&file(&point.model, &point.format)?, None)?;
+    let bench = |it: &Rc<Loaded>| Bench::new(lab, it, 0, GENERATE.generate, SessionOptions::default());
+    let mut both = [bench(loaded)?, bench(&own)?];
+    let once = Budget { warmup: 0, min_reps: 1, max_reps: 1, budget_s: 0.0 };
+    let mut turns = Vec::new();
+    for turn in 0..budget.max_reps {
+        let mut pair = [0; 2];
+        // Who goes first changes, too.
+        for i in [turn as usize % 2, 1 - turn as usize % 2] {
+            pair[i] = both[i].test(GENERATE, &once)?.samples_ns.iter().sum();
+        }
+        turns.push(pair);
+    }
+    Ok(turns)
 }
 
 /// Predicts the text with the model and its reference.

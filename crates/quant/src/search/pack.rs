@@ -3,7 +3,8 @@
 use super::{
     SUPER, affine, byte, half_bytes,
     levels::{Curve, Levels, Whole},
-    load, nearest, reciprocal, symmetric,
+    load, nearest, reciprocal,
+    symmetric::{self, Importance},
 };
 
 /// Cuts values and bytes into blocks and encodes each.
@@ -104,7 +105,7 @@ pub(crate) fn q2_k(values: &[f32], bytes: &mut [u8]) {
 pub(crate) fn q3_k(values: &[f32], bytes: &mut [u8]) {
     blocks(values, bytes, |x| {
         let x = split::<16, 16>(x);
-        let found = symmetric::search::<Whole<4>, 16, 16>(&x, (-32.0, 31.0));
+        let found = symmetric::search::<Whole<4>, 16, 16>(&x, (-32.0, 31.0), Importance::Large);
         let codes = symmetric_codes::<Whole<4>, 16, 16>(&x, &found);
         let mut block = [0; 110];
         for (l, out) in block[..32].iter_mut().enumerate() {
@@ -160,7 +161,7 @@ pub(crate) fn q5_k(values: &[f32], bytes: &mut [u8]) {
 pub(crate) fn q6_k(values: &[f32], bytes: &mut [u8]) {
     blocks(values, bytes, |x| {
         let x = split::<16, 16>(x);
-        let found = symmetric::search::<Whole<32>, 16, 16>(&x, (-128.0, 127.0));
+        let found = symmetric::search::<Whole<32>, 16, 16>(&x, (-128.0, 127.0), Importance::Equal);
         let codes = symmetric_codes::<Whole<32>, 16, 16>(&x, &found);
         let mut block = [0; 210];
         four_bits(&codes, 64, &mut block[..128]);
@@ -191,7 +192,7 @@ pub(crate) fn iq4_nl(values: &[f32], bytes: &mut [u8]) {
 pub(crate) fn iq4_xs(values: &[f32], bytes: &mut [u8]) {
     blocks(values, bytes, |x| {
         let x = split::<32, 8>(x);
-        let found = symmetric::search::<Curve, 32, 8>(&x, (-32.0, 31.0));
+        let found = symmetric::search::<Curve, 32, 8>(&x, (-32.0, 31.0), Importance::Equal);
         let scales = found.scales.map(|it| byte(it + 32.0));
         let upper = (0..8).fold(0, |it, j| it | u16::from(scales[j] >> 4) << (2 * j));
         let mut block = [0; 136];

@@ -13,7 +13,7 @@ const REFITS: usize = 2;
 
 /// What one way through the weights with one scale per sub-block tells about each sub-block.
 struct Pass<const S: usize> {
-    /// Squared error with the nearest levels.
+    /// Squared error with the nearest levels, by importance, as all the sums.
     error: [f32; S],
     /// Σ weight · level.
     xq: [f32; S],
@@ -21,17 +21,42 @@ struct Pass<const S: usize> {
     qq: [f32; S],
 }
 
+/// How much the squared error of each weight counts in a search.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Importance {
+    /// All count the same.
+    Equal,
+    /// Large ones count up to five times as much as small ones. With few levels the least error clips the largest
+    /// weights, which the outputs of a layer depend on most: with equal importance the perplexity of three-bit models
+    /// is a hundredth worse, although the error is smaller.
+    Large,
+}
+
+impl Importance {
+    fn of<const N: usize, const S: usize>(self, x: &[[f32; S]; N]) -> [[f32; S]; N] {
+        let power: f32 = x.iter().flatten().map(|it| it * it).sum();
+        if self == Self::Equal || power == 0.0 {
+            return [[1.0; S]; N];
+        }
+        let inverse = 2.0 * (N * S) as f32 / power;
+        x.map(|x| x.map(|it| 1.0 + (it * it * inverse).min(4.0)))
+    }
+}
+
+/// Weights and their importance.
+type Weighted<'a, const N: usize, const S: usize> = (&'a [[f32; S]; N], &'a [[f32; S]; N]);
+
 #[inline(always)]
-fn pass<L: Levels, const N: usize, const S: usize>(x: &[[f32; S]; N], scales: &[f32; S]) -> Pass<S> {
+fn pass<L: Levels, const N: usize, const S: usize>((x, w): Weighted<'_, N, S>, scales: &[f32; S]) -> Pass<S> {
     let inverses = scales.map(reciprocal);
     let (mut error, mut xq, mut qq) = ([0.0; S], [0.0; S], [0.0; S]);
-    for x in x {
+    for (x, w) in x.iter().zip(w) {
         for j in 0..S {
             let level = L::level(x[j] * inverses[j]);
             let rest = x[j] - scales[j] * level;
-            error[j] += rest * rest;
-            xq[j] += x[j] * level;
-            qq[j] += level * level;
+            error[j] += w[j] * rest * rest;
+            xq[j] += w[j] * x[j] * level;
+            qq[j] += w[j] * level * level;
         }
     }
     Pass { error, xq, qq }
@@ -39,13 +64,16 @@ fn pass<L: Levels, const N: usize, const S: usize>(x: &[[f32; S]; N], scales: &[
 
 /// As the error of [`pass`].
 #[inline(always)]
-fn errors<L: Levels, const N: usize, const S: usize>(x: &[[f32; S]; N], scales: &[f32; S]) -> [f32; S] {
+fn errors<L: Levels, const N: usize, const S: usize>(
+    (x, w): Weighted<'_, N, S>,
+    scales: &[f32; S],
+) -> [f32; S] {
     let inverses = scales.map(reciprocal);
     let mut error = [0.0; S];
-    for x in x {
+    for (x, w) in x.iter().zip(w) {
         for j in 0..S {
             let rest = x[j] - scales[j] * L::level(x[j] * inverses[j]);
-            error[j] += rest * rest;
+            error[j] += w[j] * rest * rest;
         }
     }
     error
@@ -55,7 +83,7 @@ fn errors<L: Levels, const N: usize, const S: usize>(x: &[[f32; S]; N], scales: 
 /// grows when they are missed (Σ level²).
 #[inline(always)]
 fn free_scales<L: Levels, const N: usize, const S: usize>(
-    x: &[[f32; S]; N],
+    (x, w): Weighted<'_, N, S>,
     round: impl Fn(f32) -> f32,
 ) -> ([f32; S], [f32; S]) {
     let mut peaks = [0.0_f32; S];
@@ -68,15 +96,15 @@ fn free_scales<L: Levels, const N: usize, const S: usize>(
     let mut best = ([0.0; S], [f32::INFINITY; S]);
     for &start in L::STARTS {
         let scales = peaks.map(|it| round(it / start));
-        let error = errors::<L, N, S>(x, &scales);
+        let error = errors::<L, N, S>((x, w), &scales);
         keep(&mut best, &scales, &error);
     }
     let mut curvature = [0.0; S];
     for _ in 0..REFITS {
-        let pass = pass::<L, N, S>(x, &best.0);
+        let pass = pass::<L, N, S>((x, w), &best.0);
         curvature = pass.qq;
         let scales = std::array::from_fn(|j| round(ratio(pass.xq[j], pass.qq[j])));
-        let error = errors::<L, N, S>(x, &scales);
+        let error = errors::<L, N, S>((x, w), &scales);
         keep(&mut best, &scales, &error);
     }
     (best.0, curvature)
@@ -110,7 +138,10 @@ pub(super) struct Scales<const S: usize> {
 pub(super) fn search<L: Levels, const N: usize, const S: usize>(
     x: &[[f32; S]; N],
     range: (f32, f32),
+    importance: Importance,
 ) -> Scales<S> {
+    let w = importance.of(x);
+    let x = (x, &w);
     let (free, curvature) = free_scales::<L, N, S>(x, |it| it);
     let mut best = (f32::INFINITY, Scales { d: 0.0, scales: [0.0; S] });
     for d in promising(&free, &curvature, range).items() {
@@ -158,7 +189,7 @@ fn promising<const S: usize>(
 /// The best of the integers next to each free scale: squared error, the integers, the refitted `d`.
 #[inline(always)]
 fn round_scales<L: Levels, const N: usize, const S: usize>(
-    x: &[[f32; S]; N],
+    x: Weighted<'_, N, S>,
     free: &[f32; S],
     d: f32,
     range: (f32, f32),
@@ -180,5 +211,6 @@ fn round_scales<L: Levels, const N: usize, const S: usize>(
 /// The best binary16 scales of `S` blocks that have no others.
 #[inline(always)]
 pub(super) fn single<L: Levels, const N: usize, const S: usize>(x: &[[f32; S]; N]) -> [f32; S] {
-    free_scales::<L, N, S>(x, stored).0
+    let w = Importance::Equal.of(x);
+    free_scales::<L, N, S>((x, &w), stored).0
 }

@@ -6,7 +6,7 @@ use ridgeline_experiment::published::Claim;
 use ridgeline_experiment::quality::Estimate;
 use ridgeline_experiment::report::number;
 use ridgeline_experiment::stats;
-use ridgeline_experiment::verdict::{Comparison, Verdict};
+use ridgeline_experiment::verdict::{Comparison, Outcome, Verdict};
 use ridgeline_roofline::Measured;
 
 type Rung<'a> = &'a Entry<'a, Point, Row>;
@@ -31,7 +31,7 @@ pub(super) fn verdicts(rungs: &[Rung<'_>], context: &Context<'_>) -> Vec<Verdict
     };
     let cannot = |id: &str, why: String| Some(Verdict::cannot(claim(id)?, why));
     let machines = "one machine is not enough: run the matrix on several, and compare their journals";
-    let weights = two_sets(rungs, context).unwrap_or_default();
+    let weights = two_sets(rungs).unwrap_or_default();
     let no_qat =
         format!("no weights here were trained for their quantisation. {weights}").trim_end().to_owned();
     [
@@ -109,17 +109,31 @@ fn prompt_valley(rungs: &[Rung<'_>], seed: u64) -> Test {
     Some((found.iter().map(rate).collect::<Vec<_>>().join(", "), comparisons))
 }
 
+/// Rates that differ by no more count as equal.
+const EQUAL: f64 = 0.05;
+
 /// AG-3 as it can be tested: one format and kernel, two sets of weights. Rate and quality, in words.
-pub(super) fn two_sets(rungs: &[Rung<'_>], context: &Context<'_>) -> Option<String> {
+pub(super) fn two_sets(rungs: &[Rung<'_>]) -> Option<String> {
     let other = rungs.iter().copied().find(|it| it.point.via != "none")?;
     let plain = find(rungs, &other.point.format)?;
-    let rate = faster(&other.row.step_seconds(), &plain.row.step_seconds(), context.seed)?;
+    // One ratio per turn: what disturbs a turn disturbs both of its halves.
+    let ratios: Vec<f64> = other.row.turns.iter().map(|&[it, own]| own as f64 / it as f64).collect();
+    let rate = stats::median_interval(&ratios)?;
     let [own, changed] = [plain, other].map(percent);
+    let equal = Comparison::within("rate", rate, 1.0 - EQUAL, 1.0 + EQUAL).outcome();
+    let found = match equal {
+        Outcome::Holds => {
+            "the rates are equal within 5 %, as kernels have it whose work does not depend on values"
+        }
+        Outcome::DoesNotHold => "the rates differ by more than 5 %, which such kernels do not explain",
+        Outcome::Undecided | Outcome::CannotBeTested => {
+            "this run was too disturbed to say whether they are equal"
+        }
+    };
     Some(format!(
         "Two sets of weights in one format (AG-3): {} holds what the recipe before it left of the weights, {} the \
-         weights themselves; kernels and bytes are the same. The rate of the first over the second is {:.3} [{:.3}, \
-         {:.3}]; perplexity changes by {:+.2} % [{:+.2}, {:+.2}] and {:+.2} % [{:+.2}, {:+.2}]. How weights were \
-         trained or rounded is a matter of quality; the kernels do the same work on any values.",
+         weights themselves; kernels and bytes are the same. Taking turns, the rate of the first over the second is \
+         {:.3} [{:.3}, {:.3}]: {found}. Perplexity changes by {:+.2} % [{:+.2}, {:+.2}] and {:+.2} % [{:+.2}, {:+.2}].",
         other.point.label(),
         plain.point.label(),
         rate.value,
