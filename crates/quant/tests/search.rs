@@ -116,7 +116,6 @@ fn encoding_the_reference_again_is_as_good_as_the_reference() {
 }
 
 #[test]
-#[expect(clippy::cast_possible_truncation, reason = "test weights are f32")]
 fn random_rows_are_better_than_plain_rounding() {
     let mut random = Uniform(7);
     let normal = random.weights(Uniform::normal);
