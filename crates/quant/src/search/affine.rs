@@ -2,7 +2,7 @@
 //!
 //! Everything is done for all `S` sub-blocks at once, lane by lane: `x[i][j]` is weight `i` of sub-block `j`.
 
-use super::{SMALLEST, Shortlist, multiples, nearest, reciprocal, stored};
+use super::{Importance, SMALLEST, Shortlist, Weighted, multiples, nearest, reciprocal, stored};
 
 /// Values of `d` that are looked at more closely, and pairs of `d` and `dmin` that are tried with real quants.
 const CLOSER: usize = 4;
@@ -15,7 +15,7 @@ const REFITS: usize = 2;
 /// What one way through the weights with one scale and one minimum per sub-block tells about each sub-block.
 #[derive(Clone, Copy)]
 struct Pass<const S: usize> {
-    /// Squared error with the nearest quants.
+    /// Squared error with the nearest quants, by importance, as all the sums.
     error: [f32; S],
     /// Σ quant.
     q: [f32; S],
@@ -27,20 +27,20 @@ struct Pass<const S: usize> {
 
 #[inline(always)]
 fn pass<const HIGHEST: u8, const N: usize, const S: usize>(
-    x: &[[f32; S]; N],
+    (x, w): Weighted<'_, N, S>,
     (scales, mins): (&[f32; S], &[f32; S]),
 ) -> Pass<S> {
     let highest = f32::from(HIGHEST);
     let inverses = scales.map(reciprocal);
     let mut it = Pass { error: [0.0; S], q: [0.0; S], qq: [0.0; S], xq: [0.0; S] };
-    for x in x {
+    for (x, w) in x.iter().zip(w) {
         for j in 0..S {
             let quant = nearest((x[j] + mins[j]) * inverses[j], 0.0, highest);
             let rest = x[j] - (scales[j] * quant - mins[j]);
-            it.error[j] += rest * rest;
-            it.q[j] += quant;
-            it.qq[j] += quant * quant;
-            it.xq[j] += x[j] * quant;
+            it.error[j] += w[j] * rest * rest;
+            it.q[j] += w[j] * quant;
+            it.qq[j] += w[j] * quant * quant;
+            it.xq[j] += w[j] * x[j] * quant;
         }
     }
     it
@@ -49,17 +49,17 @@ fn pass<const HIGHEST: u8, const N: usize, const S: usize>(
 /// As the error of [`pass`].
 #[inline(always)]
 fn errors<const HIGHEST: u8, const N: usize, const S: usize>(
-    x: &[[f32; S]; N],
+    (x, w): Weighted<'_, N, S>,
     (scales, mins): (&[f32; S], &[f32; S]),
 ) -> [f32; S] {
     let highest = f32::from(HIGHEST);
     let inverses = scales.map(reciprocal);
     let mut error = [0.0; S];
-    for x in x {
+    for (x, w) in x.iter().zip(w) {
         for j in 0..S {
             let quant = nearest((x[j] + mins[j]) * inverses[j], 0.0, highest);
             let rest = x[j] - (scales[j] * quant - mins[j]);
-            error[j] += rest * rest;
+            error[j] += w[j] * rest * rest;
         }
     }
     error
@@ -89,31 +89,32 @@ impl<const S: usize> Best<S> {
 }
 
 /// The sub-blocks fitted with scales and minima that need not be multiples of anything.
-struct Free<const N: usize, const S: usize> {
+struct Free<const S: usize> {
     scales: [f32; S],
     /// The sums with these scales; the best minimum for any scale follows from them.
     pass: Pass<S>,
     /// Σ weight.
     sums: [f32; S],
+    /// Σ 1, by importance too.
+    n: [f32; S],
 }
 
-impl<const N: usize, const S: usize> Free<N, S> {
+impl<const S: usize> Free<S> {
     /// The best minima for other scales and the same quants.
     #[inline(always)]
     fn mins_for(&self, scales: &[f32; S]) -> [f32; S] {
-        std::array::from_fn(|j| (scales[j] * self.pass.q[j] - self.sums[j]) / N as f32)
+        std::array::from_fn(|j| (scales[j] * self.pass.q[j] - self.sums[j]) / self.n[j])
     }
 }
 
 /// The scales and the minima, none negative, that are best for the quants of a pass.
 #[inline(always)]
-fn refit<const N: usize, const S: usize>(pass: &Pass<S>, sums: &[f32; S]) -> ([f32; S], [f32; S]) {
-    let n = N as f32;
+fn refit<const S: usize>(pass: &Pass<S>, sums: &[f32; S], n: &[f32; S]) -> ([f32; S], [f32; S]) {
     let (mut scales, mut mins) = ([0.0; S], [0.0; S]);
     for j in 0..S {
-        let determinant = n * pass.qq[j] - pass.q[j] * pass.q[j];
-        let both = (n * pass.xq[j] - sums[j] * pass.q[j]) / determinant;
-        let min = (both * pass.q[j] - sums[j]) / n;
+        let determinant = n[j] * pass.qq[j] - pass.q[j] * pass.q[j];
+        let both = (n[j] * pass.xq[j] - sums[j] * pass.q[j]) / determinant;
+        let min = (both * pass.q[j] - sums[j]) / n[j];
         let alone = pass.xq[j] / pass.qq[j];
         // Without a minimum, or with nothing else.
         let (scale, min) = if determinant > 0.0 && both > 0.0 && min >= 0.0 {
@@ -121,7 +122,7 @@ fn refit<const N: usize, const S: usize>(pass: &Pass<S>, sums: &[f32; S]) -> ([f
         } else if pass.qq[j] > 0.0 && alone > 0.0 {
             (alone, 0.0)
         } else {
-            (0.0, (-sums[j] / n).max(0.0))
+            (0.0, (-sums[j] / n[j]).max(0.0))
         };
         (scales[j], mins[j]) = (scale, min);
     }
@@ -142,19 +143,21 @@ const fn starts(highest: u8) -> &'static [(f32, f32)] {
 }
 
 #[inline(always)]
-fn free_fits<const HIGHEST: u8, const N: usize, const S: usize>(x: &[[f32; S]; N]) -> Free<N, S> {
+fn free_fits<const HIGHEST: u8, const N: usize, const S: usize>((x, w): Weighted<'_, N, S>) -> Free<S> {
     let (mut sums, mut lowest, mut highest) = ([0.0; S], [0.0_f32; S], [f32::NEG_INFINITY; S]);
-    for x in x {
+    let mut n = [0.0; S];
+    for (x, w) in x.iter().zip(w) {
         for j in 0..S {
-            sums[j] += x[j];
+            n[j] += w[j];
+            sums[j] += w[j] * x[j];
             lowest[j] = if x[j] < lowest[j] { x[j] } else { lowest[j] };
             highest[j] = if x[j] > highest[j] { x[j] } else { highest[j] };
         }
     }
     let mut best = Best::<S>::NONE;
-    let flat: [f32; S] = sums.map(|it| (-it / N as f32).max(0.0));
+    let flat: [f32; S] = std::array::from_fn(|j| (-sums[j] / n[j]).max(0.0));
     let mut consider = |scales: &[f32; S], mins: &[f32; S]| {
-        best.keep((scales, mins), &errors::<HIGHEST, N, S>(x, (scales, mins)));
+        best.keep((scales, mins), &errors::<HIGHEST, N, S>((x, w), (scales, mins)));
         best
     };
     let mut so_far = consider(&[0.0; S], &flat);
@@ -164,15 +167,20 @@ fn free_fits<const HIGHEST: u8, const N: usize, const S: usize>(x: &[[f32; S]; N
             if span < SMALLEST { 0.0 } else { span / steps }
         });
         let mins = std::array::from_fn(|j| (-lowest[j] - cut * scales[j]).max(0.0));
-        let (scales, mins) = refit::<N, S>(&pass::<HIGHEST, N, S>(x, (&scales, &mins)), &sums);
+        let (scales, mins) = refit(&pass::<HIGHEST, N, S>((x, w), (&scales, &mins)), &sums, &n);
         so_far = consider(&scales, &mins);
     }
     for _ in 0..REFITS {
-        let pass = pass::<HIGHEST, N, S>(x, (&so_far.scales, &so_far.mins));
-        let (scales, mins) = refit::<N, S>(&pass, &sums);
+        let pass = pass::<HIGHEST, N, S>((x, w), (&so_far.scales, &so_far.mins));
+        let (scales, mins) = refit(&pass, &sums, &n);
         so_far = consider(&scales, &mins);
     }
-    Free { scales: so_far.scales, pass: pass::<HIGHEST, N, S>(x, (&so_far.scales, &so_far.mins)), sums }
+    Free {
+        scales: so_far.scales,
+        pass: pass::<HIGHEST, N, S>((x, w), (&so_far.scales, &so_far.mins)),
+        sums,
+        n,
+    }
 }
 
 /// What is stored of a super-block besides its quants.
@@ -193,7 +201,10 @@ pub(super) struct Scales<const S: usize> {
 pub(super) fn search<const HIGHEST: u8, const N: usize, const S: usize>(
     x: &[[f32; S]; N],
     largest: f32,
+    importance: Importance,
 ) -> Scales<S> {
+    let w = importance.of(x);
+    let x = (x, &w);
     let free = free_fits::<HIGHEST, N, S>(x);
     let mut best = (f32::INFINITY, Scales { d: 0.0, dmin: 0.0, scales: [0.0; S], mins: [0.0; S] });
     for (d, dmin) in promising(&free, largest).items() {
@@ -216,10 +227,7 @@ pub(super) fn search<const HIGHEST: u8, const N: usize, const S: usize>(
 
 /// The pairs of `d` and `dmin` under which rounding scales and minima costs least, by the curvature of the error.
 #[inline(always)]
-fn promising<const N: usize, const S: usize>(
-    free: &Free<N, S>,
-    largest: f32,
-) -> Shortlist<(f32, f32), TRIED> {
+fn promising<const S: usize>(free: &Free<S>, largest: f32) -> Shortlist<(f32, f32), TRIED> {
     let mut closer = Shortlist::<(f32, f32), CLOSER>::new();
     let peak = free.scales.iter().fold(0.0_f32, |peak, &it| peak.max(it));
     for multiple in multiples(largest) {
@@ -228,7 +236,7 @@ fn promising<const N: usize, const S: usize>(
         let cost: [f32; S] = std::array::from_fn(|j| {
             let rest = free.scales[j] - d * nearest(free.scales[j] * inverse, 0.0, largest);
             // What is left of the curvature when the minimum follows the scale.
-            let curvature = free.pass.qq[j] - free.pass.q[j] * free.pass.q[j] / N as f32;
+            let curvature = free.pass.qq[j] - free.pass.q[j] * free.pass.q[j] / free.n[j];
             curvature * rest * rest
         });
         let cost = cost.iter().sum();
@@ -245,9 +253,9 @@ fn promising<const N: usize, const S: usize>(
             let mut cost_min = [0.0; S];
             for j in 0..S {
                 let rest = wanted[j] - dmin * nearest(wanted[j] * inverse, 0.0, largest);
-                cost_min[j] = rest * rest;
+                cost_min[j] = free.n[j] * rest * rest;
             }
-            list.offer(cost + N as f32 * cost_min.iter().sum::<f32>(), (d, dmin));
+            list.offer(cost + cost_min.iter().sum::<f32>(), (d, dmin));
         }
     }
     list
@@ -256,8 +264,8 @@ fn promising<const N: usize, const S: usize>(
 /// The best of the integers next to each free scale and minimum: squared error, the integers, refitted units.
 #[inline(always)]
 fn round_scales<const HIGHEST: u8, const N: usize, const S: usize>(
-    x: &[[f32; S]; N],
-    free: &Free<N, S>,
+    x: Weighted<'_, N, S>,
+    free: &Free<S>,
     (d, dmin): (f32, f32),
     largest: f32,
 ) -> (f32, Scales<S>, (f32, f32)) {
@@ -285,7 +293,7 @@ fn round_scales<const HIGHEST: u8, const N: usize, const S: usize>(
         let (scale, min) = (best.scales[j], best.mins[j]);
         normal.dd += scale * scale * pass.qq[j];
         normal.dm += scale * min * pass.q[j];
-        normal.mm += min * min * N as f32;
+        normal.mm += min * min * free.n[j];
         normal.xd += scale * pass.xq[j];
         normal.xm -= min * free.sums[j];
     }

@@ -24,6 +24,31 @@ const LARGEST: f32 = 1e15;
 /// Scales below this count as zero: the smallest binary16 times one is far above, and the reciprocal stays finite.
 const SMALLEST: f32 = 1e-30;
 
+/// How much the squared error of each weight counts in a search.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Importance {
+    /// All count the same.
+    Equal,
+    /// Large ones count up to five times as much as small ones. With few levels the least error clips the largest
+    /// weights, which the outputs of a layer depend on most: with equal importance the perplexity of three-bit models
+    /// is a hundredth worse, although the error is smaller.
+    Large,
+}
+
+impl Importance {
+    fn of<const N: usize, const S: usize>(self, x: &[[f32; S]; N]) -> [[f32; S]; N] {
+        let power: f32 = x.iter().flatten().map(|it| it * it).sum();
+        if self == Self::Equal || power == 0.0 {
+            return [[1.0; S]; N];
+        }
+        let inverse = 2.0 * (N * S) as f32 / power;
+        x.map(|x| x.map(|it| 1.0 + (it * it * inverse).min(4.0)))
+    }
+}
+
+/// Weights and their importance.
+type Weighted<'a, const N: usize, const S: usize> = (&'a [[f32; S]; N], &'a [[f32; S]; N]);
+
 /// One over a scale; zero for no scale, so that every quant becomes zero.
 fn reciprocal(scale: f32) -> f32 {
     if scale.abs() < SMALLEST { 0.0 } else { 1.0 / scale }

@@ -1,10 +1,9 @@
 //! Blocks put together from what the searches found, field by field as GGUF stores them.
 
 use super::{
-    SUPER, affine, byte, half_bytes,
+    Importance, SUPER, affine, byte, half_bytes,
     levels::{Curve, Levels, Whole},
-    load, nearest, reciprocal,
-    symmetric::{self, Importance},
+    load, nearest, reciprocal, symmetric,
 };
 
 /// Cuts values and bytes into blocks and encodes each.
@@ -89,7 +88,7 @@ fn six_bit_pairs(scales: [u8; 8], mins: [u8; 8]) -> [u8; 12] {
 pub(crate) fn q2_k(values: &[f32], bytes: &mut [u8]) {
     blocks(values, bytes, |x| {
         let x = split::<16, 16>(x);
-        let found = affine::search::<3, 16, 16>(&x, 15.0);
+        let found = affine::search::<3, 16, 16>(&x, 15.0, Importance::Large);
         let mut block = [0; 84];
         for (j, out) in block[..16].iter_mut().enumerate() {
             *out = byte(found.scales[j]) | byte(found.mins[j]) << 4;
@@ -129,7 +128,7 @@ pub(crate) fn q3_k(values: &[f32], bytes: &mut [u8]) {
 pub(crate) fn q4_k(values: &[f32], bytes: &mut [u8]) {
     blocks(values, bytes, |x| {
         let x = split::<32, 8>(x);
-        let found = affine::search::<15, 32, 8>(&x, 63.0);
+        let found = affine::search::<15, 32, 8>(&x, 63.0, Importance::Equal);
         let mut block = [0; 144];
         block[..2].copy_from_slice(&half_bytes(found.d));
         block[2..4].copy_from_slice(&half_bytes(found.dmin));
@@ -143,7 +142,7 @@ pub(crate) fn q4_k(values: &[f32], bytes: &mut [u8]) {
 pub(crate) fn q5_k(values: &[f32], bytes: &mut [u8]) {
     blocks(values, bytes, |x| {
         let x = split::<32, 8>(x);
-        let found = affine::search::<31, 32, 8>(&x, 63.0);
+        let found = affine::search::<31, 32, 8>(&x, 63.0, Importance::Equal);
         let codes = affine_codes::<31, 32, 8>(&x, &found);
         let mut block = [0; 176];
         block[..2].copy_from_slice(&half_bytes(found.d));

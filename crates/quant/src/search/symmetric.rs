@@ -2,7 +2,9 @@
 //!
 //! Everything is done for all `S` sub-blocks at once, lane by lane: `x[i][j]` is weight `i` of sub-block `j`.
 
-use super::{SMALLEST, Shortlist, levels::Levels, multiples, nearest, reciprocal, stored};
+use super::{
+    Importance, SMALLEST, Shortlist, Weighted, levels::Levels, multiples, nearest, reciprocal, stored,
+};
 
 /// Super-block scales that are tried with real quants.
 const TRIED: usize = 2;
@@ -20,31 +22,6 @@ struct Pass<const S: usize> {
     /// Σ level².
     qq: [f32; S],
 }
-
-/// How much the squared error of each weight counts in a search.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Importance {
-    /// All count the same.
-    Equal,
-    /// Large ones count up to five times as much as small ones. With few levels the least error clips the largest
-    /// weights, which the outputs of a layer depend on most: with equal importance the perplexity of three-bit models
-    /// is a hundredth worse, although the error is smaller.
-    Large,
-}
-
-impl Importance {
-    fn of<const N: usize, const S: usize>(self, x: &[[f32; S]; N]) -> [[f32; S]; N] {
-        let power: f32 = x.iter().flatten().map(|it| it * it).sum();
-        if self == Self::Equal || power == 0.0 {
-            return [[1.0; S]; N];
-        }
-        let inverse = 2.0 * (N * S) as f32 / power;
-        x.map(|x| x.map(|it| 1.0 + (it * it * inverse).min(4.0)))
-    }
-}
-
-/// Weights and their importance.
-type Weighted<'a, const N: usize, const S: usize> = (&'a [[f32; S]; N], &'a [[f32; S]; N]);
 
 #[inline(always)]
 fn pass<L: Levels, const N: usize, const S: usize>((x, w): Weighted<'_, N, S>, scales: &[f32; S]) -> Pass<S> {
