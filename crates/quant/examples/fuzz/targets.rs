@@ -1,0 +1,187 @@
+//! What must hold for any bytes and any values of a format; shared by the example `fuzz` and the test `fuzz`.
+//!
+//! One number is one input, so that a failure is told and repeated by that number alone.
+
+use std::panic::catch_unwind;
+
+use rand_xoshiro::{
+    Xoshiro256PlusPlus,
+    rand_core::{Rng, SeedableRng},
+};
+use ridgeline_quant::{Encode, Format, Rounding, Spec};
+
+/// Binary16 patterns that scales are not expected to have: zeros, subnormals, the largest, infinities, NaNs, one.
+const HALVES: [u16; 11] = [0, 0x8000, 1, 0x8001, 0x03ff, 0x7bff, 0x7c00, 0xfc00, 0x7c01, 0x7e00, 0x3c00];
+
+/// The same for binary32.
+const SINGLES: [u32; 9] =
+    [0, 1 << 31, 1, 0x007f_ffff, 0x7f7f_ffff, 0x7f80_0000, 0xff80_0000, 0x7f80_0001, 0x7fc0_0000];
+
+/// The largest exponent of values that every format can hold: binary16 ends below 2¹⁶, and a block of both signs
+/// spans twice its largest value.
+const LARGEST_EXPONENT: u32 = 127 + 13;
+
+/// Tries the input that a seed stands for: a row of bytes through decoder and device layout, and now and then a row
+/// of values through the encoder. Gives what is wrong.
+pub(crate) fn check(format: Format, seed: u64) -> Result<(), String> {
+    let tried = catch_unwind(|| {
+        let spec = format.spec();
+        let mut draw = Draw(Xoshiro256PlusPlus::seed_from_u64(seed));
+        let n_blocks = 1 + draw.below(if spec.block_len == 1 { 64 } else { 512 / spec.block_len });
+        // A search takes a thousand times as long as a decoder.
+        let one_in = if spec.rounding == Rounding::Search { 64 } else { 4 };
+        let encode = spec.encode.filter(|_| draw.below(one_in) == 0);
+        let bytes = match encode {
+            Some(encode) => encoded(spec, encode, n_blocks, &mut draw)?,
+            None => bytes(spec, n_blocks, &mut draw)?,
+        };
+        layouts_agree(spec, &bytes)
+    });
+    tried.unwrap_or_else(|panic| Err(message(panic.as_ref())))
+}
+
+/// The words of a panic.
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    format!("panicked: {}", text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("without words"))
+}
+
+/// The random numbers of one input.
+struct Draw(Xoshiro256PlusPlus);
+
+impl Draw {
+    fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.0.next_u64() % n as u64).expect("it is less than n")
+    }
+
+    fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len())]
+    }
+
+    fn bytes(&mut self, n: usize) -> Vec<u8> {
+        let mut bytes = vec![0; n];
+        self.0.fill_bytes(&mut bytes);
+        bytes
+    }
+}
+
+/// File bytes of one of the kinds that decoders have to bear.
+fn bytes(spec: &Spec, n_blocks: usize, draw: &mut Draw) -> Result<Vec<u8>, String> {
+    let mut bytes = draw.bytes(n_blocks * spec.block_bytes);
+    match draw.below(8) {
+        0..3 => {}
+        3 => bytes.fill(draw.one_of(&[0, 0xff, 0x80, 0x7f])),
+        4 => {
+            (spec.tame)(&mut bytes);
+            let weights = decoded(spec, &bytes);
+            if let Some(weight) = weights.iter().find(|it| !it.is_finite() || it.abs() > 4.0) {
+                return Err(format!("tamed bytes stand for {weight}"));
+            }
+        }
+        _ => bytes.chunks_exact_mut(spec.block_bytes).for_each(|block| plant(block, draw)),
+    }
+    Ok(bytes)
+}
+
+/// Puts special numbers where scales are: at either end of a block, and anywhere else.
+fn plant(block: &mut [u8], draw: &mut Draw) {
+    for _ in 0..2 {
+        let n = block.len();
+        let half = draw.one_of(&HALVES).to_le_bytes();
+        let single = draw.one_of(&SINGLES).to_le_bytes();
+        let number = if draw.below(2) == 0 { &half[..] } else { &single[..] };
+        let anywhere = draw.below(n);
+        let at =
+            draw.one_of(&[0, 2, n.saturating_sub(2), n.saturating_sub(4), n.saturating_sub(8), anywhere]);
+        for (byte, new) in block.iter_mut().skip(at).zip(number) {
+            *byte = *new;
+        }
+    }
+}
+
+/// Random finite values, encoded; half of the time damaged.
+fn encoded(spec: &Spec, encode: Encode, n_blocks: usize, draw: &mut Draw) -> Result<Vec<u8>, String> {
+    let (values, within) = values(n_blocks * spec.block_len, draw);
+    let (mut bytes, mut again) =
+        (vec![0; n_blocks * spec.block_bytes], vec![0xff; n_blocks * spec.block_bytes]);
+    encode(&values, &mut bytes);
+    if draw.below(8) == 0 {
+        encode(&values, &mut again);
+        if bytes != again {
+            return Err("the encoded bytes depend on what the buffer held".to_owned());
+        }
+    }
+    let back = decoded(spec, &bytes);
+    if let (true, Some(i)) = (within, back.iter().position(|it| !it.is_finite())) {
+        return Err(format!("value {i}, {}, comes back as {}", values[i], back[i]));
+    }
+    if draw.below(2) == 0 {
+        for _ in 0..=draw.below(4) {
+            let at = draw.below(bytes.len());
+            bytes[at] ^= 1 << draw.below(8);
+        }
+    }
+    Ok(bytes)
+}
+
+/// `n` finite values, and whether every format can hold them.
+fn values(n: usize, draw: &mut Draw) -> (Vec<f32>, bool) {
+    let kind = draw.below(8);
+    let highest = if kind == 0 { 254 } else { LARGEST_EXPONENT };
+    let common = u32::try_from(draw.below(highest as usize + 1)).expect("an exponent is small");
+    let constant = draw.below(3);
+    let mut values = Vec::with_capacity(n);
+    for _ in 0..n {
+        let [low, high] = [draw.0.next_u32(), draw.0.next_u32()];
+        let exponent = match kind {
+            // Of every size, of one size, and small ones among which a few are large.
+            0 | 1 => high % (highest + 1),
+            2..5 => common,
+            5 => common.saturating_sub(high % 8),
+            6 if high % 32 == 0 => LARGEST_EXPONENT,
+            6 => common.min(120),
+            _ => 0,
+        };
+        values.push(f32::from_bits((low & 0x807f_ffff) | (exponent << 23)));
+    }
+    if kind == 4 {
+        let value = [0.0, -0.0, values[0]][constant];
+        values.fill(value);
+    }
+    (values, kind != 0)
+}
+
+fn decoded(spec: &Spec, bytes: &[u8]) -> Vec<f32> {
+    let mut values = vec![f32::MAX; bytes.len() / spec.block_bytes * spec.block_len];
+    (spec.decode)(bytes, &mut values);
+    values
+}
+
+/// The file layout and the device layout hold the same bytes and stand for the same weights.
+fn layouts_agree(spec: &Spec, bytes: &[u8]) -> Result<(), String> {
+    let values = decoded(spec, bytes);
+    let n_words = (spec.row_words)(values.len());
+    if !n_words.is_multiple_of(4) {
+        return Err(format!("a device row of {n_words} words is not whole units of 16 bytes"));
+    }
+    let (mut words, mut again) = (vec![u32::MAX; n_words], vec![0; n_words]);
+    (spec.pack_row)(bytes, &mut words);
+    (spec.pack_row)(bytes, &mut again);
+    if words != again {
+        return Err("the device row depends on what the buffer held".to_owned());
+    }
+    let mut back = vec![0xaa; bytes.len()];
+    (spec.unpack_row)(&words, &mut back);
+    if back != bytes {
+        return Err(format!("the device row does not lead back to {bytes:02x?}"));
+    }
+    let mut row = vec![f32::MAX; values.len()];
+    (spec.decode_row)(&words, &mut row);
+    let same = |a: f32, b: f32| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+    match values.iter().zip(&row).position(|(&a, &b)| !same(a, b)) {
+        Some(i) => {
+            Err(format!("weight {i} is {} in the file, {} in the row of {bytes:02x?}", values[i], row[i]))
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,159 @@
+//! What must hold for any small GGUF file, whole or damaged; shared by the example `fuzz` and the test `fuzz`.
+//!
+//! A file is put together by hand, so that the reader is held against something that is neither reader nor writer.
+//! One number is one input, so that a failure is told and repeated by that number alone.
+
+use std::{
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+use ridgeline_quant::Format;
+use ridgeline_weights::{Checkpoint, Value, write_gguf};
+
+use crate::draw::{Draw, Model};
+
+/// What can be tried.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Target {
+    /// Files read, written and read again: every key and byte must come back.
+    RoundTrip,
+    /// Files with bits turned, bytes replaced or the end missing: an answer or an error, but no panic.
+    Damaged,
+}
+
+impl Target {
+    pub(crate) const ALL: [Self; 2] = [Self::RoundTrip, Self::Damaged];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::RoundTrip => "round-trip",
+            Self::Damaged => "damaged",
+        }
+    }
+}
+
+/// The files of one run, in a folder that should be in memory.
+pub(crate) struct Files {
+    by_hand: PathBuf,
+    written: PathBuf,
+}
+
+impl Files {
+    pub(crate) fn within(folder: &Path) -> Self {
+        Self { by_hand: folder.join("by_hand.gguf"), written: folder.join("written.gguf") }
+    }
+}
+
+/// Tries the input that a seed stands for. Gives what is wrong, or whether the file could be opened.
+pub(crate) fn check(target: Target, files: &Files, seed: u64) -> Result<bool, String> {
+    let tried = catch_unwind(AssertUnwindSafe(|| {
+        let mut draw = Draw::new(seed);
+        let model = Model::draw(&mut draw);
+        let mut bytes = model.bytes();
+        match target {
+            Target::RoundTrip => {
+                save(&files.by_hand, &bytes)?;
+                round_trip(&model, files).map(|()| true)
+            }
+            Target::Damaged => {
+                damage(&mut bytes, &mut draw);
+                save(&files.by_hand, &bytes)?;
+                read_whatever_it_is(&files.by_hand)
+            }
+        }
+    }));
+    tried.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        Err(format!(
+            "panicked: {}",
+            text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
+        ))
+    })
+}
+
+fn save(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    // Under a new inode, so that no mapping of an earlier input sees the file shrink.
+    let removed = if path.exists() { fs::remove_file(path) } else { Ok(()) };
+    removed.and_then(|()| fs::write(path, bytes)).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn damage(bytes: &mut Vec<u8>, draw: &mut Draw) {
+    for _ in 0..=draw.below(3) {
+        let at = draw.below(bytes.len());
+        match draw.below(6) {
+            0 => bytes.truncate(at.max(1)),
+            1 => bytes[at] = draw.one_of(&[0, 0xff, 0x7f, 0x80]),
+            2 => {
+                let number = draw.one_of(&[0, u64::MAX, 1 << 63, 1 << 32, u64::MAX - 31]).to_le_bytes();
+                bytes.iter_mut().skip(at).zip(number).for_each(|(byte, new)| *byte = new);
+            }
+            // The counts and the first key are what a whole file hangs on.
+            3 => {
+                let at = draw.below(bytes.len().min(64));
+                bytes[at] ^= 1 << draw.below(8);
+            }
+            _ => bytes[at] ^= 1 << draw.below(8),
+        }
+    }
+}
+
+/// Everything that can be asked of a checkpoint; an error is as good as an answer.
+fn read_whatever_it_is(path: &Path) -> Result<bool, String> {
+    let checkpoint = match Checkpoint::open(path) {
+        Ok(it) => it,
+        Err(error) if error.to_string().contains("panicked") => return Err(error.to_string()),
+        Err(_) => return Ok(false),
+    };
+    for info in checkpoint.tensors() {
+        let tensor = checkpoint.tensor(info.name).map_err(|error| error.to_string())?;
+        if tensor.bytes.len() as u64 != info.bytes || tensor.to_f32().len() as u64 != info.n_weights() {
+            return Err(format!(
+                "tensor `{}` has {} bytes, not {}",
+                info.name,
+                tensor.bytes.len(),
+                info.bytes
+            ));
+        }
+    }
+    // Answers that depend on what keys say; an error of theirs is typed, and thus right.
+    let _ = (checkpoint.rope_pairing(), checkpoint.rope_freq_factors());
+    Ok(true)
+}
+
+fn round_trip(model: &Model, files: &Files) -> Result<(), String> {
+    let open = |path: &Path| Checkpoint::open(path).map_err(|error| format!("cannot be read: {error}"));
+    let read = open(&files.by_hand)?;
+    model.compare(&read, |_| false).map_err(|problem| format!("made by hand: {problem}"))?;
+    let format_of = |name: &str| {
+        let tensor = read.tensors().find(|it| it.name == name);
+        tensor.map(|it| it.format).expect("the writer asks about tensors of the file")
+    };
+    write_gguf(&read, &files.written, |tensor| format_of(tensor.name))
+        .map_err(|error| format!("cannot be written: {error}"))?;
+    let again = open(&files.written)?;
+    model.compare(&again, described_anew).map_err(|problem| format!("written: {problem}"))?;
+    describes_itself(&again)
+}
+
+/// Keys that say how a file is encoded, which a writer states itself.
+fn described_anew(key: &str) -> bool {
+    ["general.alignment", "general.file_type", "general.quantization_version"].contains(&key)
+}
+
+/// The file type is that of a format which no other has more weights of.
+fn describes_itself(checkpoint: &Checkpoint) -> Result<(), String> {
+    let weights_in = |format: Format| -> u64 {
+        checkpoint.tensors().filter(|it| it.format == format).map(|it| it.n_weights()).sum()
+    };
+    let most = Format::ALL.iter().map(|&it| weights_in(it)).max().unwrap_or(0);
+    let stated = checkpoint.metadata().value("general.file_type");
+    let fits =
+        |&&it: &&Format| stated == Some(&Value::U32(it.spec().gguf_file_type)) && weights_in(it) == most;
+    match Format::ALL.iter().find(fits) {
+        Some(_) if !checkpoint.metadata().has("general.alignment") => Ok(()),
+        Some(_) => Err("written: the source's alignment is stated".to_owned()),
+        None => Err(format!("written: the file type is {stated:?}")),
+    }
+}
