@@ -137,7 +137,9 @@ fn verdicts(models: &BTreeMap<String, Curve<'_>>, context: &Context<'_>) -> Vec<
     let decide = |(name, curve): (&String, &Curve<'_>)| {
         let here = |r: Measured| format!("{name}: T(4)/T(1) = {:.2} [{:.2}, {:.2}]", r.value, r.lo, r.hi);
         let verdict = match ratio(curve, 4, context.seed) {
-            Some(r) => Verdict::decide(claim, here(r), &[Comparison::below("T(4)/T(1)", r, FREE).of(samples(curve))]),
+            Some(r) => {
+                Verdict::decide(claim, here(r), &[Comparison::below("T(4)/T(1)", r, FREE).of(samples(curve))])
+            }
             None => Verdict::cannot(claim, format!("{name}: no times for 1 and 4 tokens")),
         };
         verdict.recomputed(recomputed(context.published, context.machine, curve))
