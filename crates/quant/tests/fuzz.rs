@@ -1,6 +1,6 @@
-//! The fuzz targets of `examples/fuzz` on the first few inputs of each, so that every run of the tests covers them.
+//! The fuzz targets of `examples/fuzz_formats` on the first few inputs of each, so that every run of the tests covers them.
 
-#[path = "../examples/fuzz/targets.rs"]
+#[path = "../examples/fuzz_formats/targets.rs"]
 mod targets;
 
 use ridgeline_quant::Format;

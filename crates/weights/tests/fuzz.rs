@@ -1,8 +1,8 @@
-//! The fuzz targets of `examples/fuzz` on the first few inputs of each, so that every run of the tests covers them.
+//! The fuzz targets of `examples/fuzz_gguf` on the first few inputs of each, so that every run of the tests covers them.
 
-#[path = "../examples/fuzz/draw.rs"]
+#[path = "../examples/fuzz_gguf/draw.rs"]
 mod draw;
-#[path = "../examples/fuzz/targets.rs"]
+#[path = "../examples/fuzz_gguf/targets.rs"]
 mod targets;
 
 use targets::{Files, Target};

@@ -1,6 +1,6 @@
 //! Throws random bytes and values at every number format: one target per format, a million inputs each.
 //!
-//! `cargo run --release -p ridgeline-quant --example fuzz -- [--inputs N] [--target NAME] [--seed S]`. Input `i` of a
+//! `cargo run --release -p ridgeline-quant --example fuzz_formats -- [--inputs N] [--target NAME] [--seed S]`. Input `i` of a
 //! run is the seed plus `i`; a failure names its seed, and `--inputs 1 --seed` with it repeats it.
 
 mod targets;

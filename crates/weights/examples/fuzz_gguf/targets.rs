@@ -1,4 +1,4 @@
-//! What must hold for any small GGUF file, whole or damaged; shared by the example `fuzz` and the test `fuzz`.
+//! What must hold for any small GGUF file, whole or damaged; shared by the example `fuzz_gguf` and the test `fuzz`.
 //!
 //! A file is put together by hand, so that the reader is held against something that is neither reader nor writer.
 //! One number is one input, so that a failure is told and repeated by that number alone.

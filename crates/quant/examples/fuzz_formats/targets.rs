@@ -1,4 +1,4 @@
-//! What must hold for any bytes and any values of a format; shared by the example `fuzz` and the test `fuzz`.
+//! What must hold for any bytes and any values of a format; shared by the example `fuzz_formats` and the test `fuzz`.
 //!
 //! One number is one input, so that a failure is told and repeated by that number alone.
 
