@@ -104,8 +104,7 @@ fn printed(published: &Published) -> Option<Line> {
     let table = published.table("GAP-T10b").ok()?;
     let one = table.row_number("batch", 1.0)?.number("time_ms")?;
     let point = |row: &Row| Some((row.number("batch")?, Measured::exact(row.number("time_ms")? / one)));
-    let label =
-        format!("published: Mistral-7B 4-bit, {}", table.device.as_deref().unwrap_or("the study's device"));
+    let label = format!("published: {}", table.device.as_deref().unwrap_or("the study's device"));
     Some(Line { label, points: table.rows.iter().filter_map(point).collect(), predicted: true })
 }
 
