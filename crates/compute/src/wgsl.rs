@@ -31,7 +31,7 @@ impl SlotType for array<vec4<u32>> {
     type Elem = u32;
 }
 
-/// How a slot is accessed; implemented by [`read`], [`write`] and [`update`].
+/// How a slot is accessed; implemented by the structs [`read`], [`struct@write`] and [`update`].
 pub trait AccessType {
     /// The access as a value.
     const ACCESS: Access;
