@@ -2,8 +2,8 @@
 //# include reduce
 
 @compute @workgroup_size(LANES)
-fn main(ids: Ids) {
-    let i = global_index(ids);
+fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let i = global_index(ids, at_group, groups);
     if i >= params.n / 4u {
         return;
     }

@@ -19,9 +19,9 @@ var<workgroup> folded: array<vec4f, LANES>;
 var<workgroup> totals: array<f32, LANES>;
 
 @compute @workgroup_size(LANES)
-fn main(ids: Ids) {
+fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let kv_heads = params.n_heads / GROUP;
-    let group = group_index(ids);
+    let group = group_index(at_group, groups);
     let kv_head = group % kv_heads;
     let token0 = (group / kv_heads) * TOKENS;
     if token0 >= params.n_tokens {

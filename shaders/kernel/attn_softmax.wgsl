@@ -3,8 +3,8 @@
 var<workgroup> maxima: array<f32, LANES>;
 
 @compute @workgroup_size(LANES)
-fn main(ids: Ids) {
-    let row = group_index(ids);
+fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let row = group_index(at_group, groups);
     if row >= params.n_rows {
         return;
     }

@@ -5,9 +5,9 @@
 //# endwith
 
 @compute @workgroup_size(LANES)
-fn main(ids: Ids) {
+fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let quads = params.head_dim / 4u;
-    let i = global_index(ids);
+    let i = global_index(ids, at_group, groups);
     if i >= params.n_tokens * params.n_heads * quads {
         return;
     }

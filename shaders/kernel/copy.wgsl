@@ -2,13 +2,13 @@
 //# include reduce
 
 @compute @workgroup_size(LANES)
-fn main(ids: Ids) {
+fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let shares = (params.n / 4u + LANES * ITEMS - 1u) / (LANES * ITEMS);
-    if group_index(ids) >= shares * params.rounds {
+    if group_index(at_group, groups) >= shares * params.rounds {
         return;
     }
     // Every round writes the same words.
-    let first = (group_index(ids) % shares) * (LANES * ITEMS) + ids.local;
+    let first = (group_index(at_group, groups) % shares) * (LANES * ITEMS) + ids.local;
     //# for i in range(ITEMS)
     if first + ${i}u * LANES < params.n / 4u {
         to[first + ${i}u * LANES] = from_words[first + ${i}u * LANES];

@@ -2,8 +2,8 @@
 //# include reduce
 
 @compute @workgroup_size(LANES)
-fn main(ids: Ids) {
-    if ids.local == 0u && group_index(ids) == 0u {
+fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    if ids.local == 0u && group_index(at_group, groups) == 0u {
         to[0] = params.value;
     }
 }

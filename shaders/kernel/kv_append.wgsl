@@ -7,8 +7,8 @@
 //# endwith
 
 @compute @workgroup_size(LANES)
-fn main(ids: Ids) {
-    let i = global_index(ids);
+fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let i = global_index(ids, at_group, groups);
     let row = i / params.stride;
     if row >= params.n_tokens * params.n_heads {
         return;

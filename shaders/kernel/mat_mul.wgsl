@@ -11,8 +11,8 @@ var<workgroup> xs: array<vec4<Tile>, TILE * QUADS>;
 var<workgroup> ws: array<vec4<Tile>, TILE * QUADS>;
 
 @compute @workgroup_size(LANES)
-fn main(ids: Ids) {
-    let group = group_index(ids);
+fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let group = group_index(at_group, groups);
     let tiles = (params.n_rows + TILE - 1u) / TILE;
     let vec0 = (group / tiles) * TILE;
     let row_first = (group % tiles) * TILE;

@@ -6,10 +6,10 @@
 //# endwith
 
 @compute @workgroup_size(LANES)
-fn main(ids: Ids) {
+fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let parts = params.n_cols / PART;
     let row_groups = (params.n_rows + BLOCKS * ROWS - 1u) / (BLOCKS * ROWS);
-    let group = group_index(ids);
+    let group = group_index(at_group, groups);
     let col0 = (group / row_groups) * COLS;
     // The folded grid may hold a few workgroups too many.
     if col0 >= params.n_vecs {

@@ -2,14 +2,14 @@
 //# include reduce
 
 @compute @workgroup_size(LANES)
-fn main(ids: Ids) {
+fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let quads = params.n / 4u;
     let shares = (quads + LANES * ITEMS - 1u) / (LANES * ITEMS);
     // The folded grid may hold a few workgroups too many; every round writes the same sums.
-    if group_index(ids) >= shares * params.rounds {
+    if group_index(at_group, groups) >= shares * params.rounds {
         return;
     }
-    let group = group_index(ids) % shares;
+    let group = group_index(at_group, groups) % shares;
     let first = group * (LANES * ITEMS) + ids.local;
     var sum = vec4f();
     //# for i in range(ITEMS)
