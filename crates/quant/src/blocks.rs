@@ -131,7 +131,20 @@ pub(crate) fn fifth_bits(quants: [u8; 32]) -> [u8; 4] {
 
 /// The value farthest from zero, the first of them where several are equally far.
 pub(crate) fn farthest(values: &[f32]) -> f32 {
-    values.iter().fold(0.0_f32, |far, &value| if value.abs() > far.abs() { value } else { far })
+    let size = largest_size(values);
+    if size > 0.0 { values.iter().copied().find(|it| it.abs() == size).unwrap_or(size) } else { 0.0 }
+}
+
+/// How far from zero the farthest value is.
+pub(crate) fn largest_size(values: &[f32]) -> f32 {
+    const LANES: usize = 8; // so that no comparison waits for the one before
+    let mut lanes = [0.0_f32; LANES];
+    for values in values.chunks(LANES) {
+        for (lane, value) in lanes.iter_mut().zip(values) {
+            *lane = if value.abs() > *lane { value.abs() } else { *lane };
+        }
+    }
+    lanes.into_iter().fold(0.0, f32::max)
 }
 
 /// The least and the greatest value.

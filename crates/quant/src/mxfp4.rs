@@ -66,16 +66,15 @@ fn exponent(largest: f32) -> u8 {
     if largest > 0.0 { (largest.log2().floor() + 125.0) as u8 } else { 0 }
 }
 
-/// The index whose value is nearest, the first of them where two are equally near.
+/// Halfway between neighbours of the table's first half; sums and products with a power of two are exact.
+const BORDERS: [f32; 7] = [0.5, 1.5, 2.5, 3.5, 5.0, 7.0, 10.0];
+
+/// The index whose value is nearest, the smaller of two that are equally near. Nothing is stored as minus zero.
 fn nearest(value: f32, scale: f32) -> u8 {
-    let mut best = (0, f32::INFINITY);
-    for (i, entry) in (0..16).zip(TABLE) {
-        let error = (entry * scale - value).abs();
-        if error < best.1 {
-            best = (i, error);
-        }
-    }
-    best.0
+    let size = value.abs();
+    let index = BORDERS.iter().fold(0, |index, border| index + u8::from(size > border * scale));
+    let sign = u8::from(value < 0.0 && index > 0);
+    index | sign << 3
 }
 
 impl Layout for Block {
@@ -96,7 +95,7 @@ impl Layout for Block {
 
 impl Nearest for Block {
     fn encode(values: &[f32]) -> Self {
-        let e = exponent(blocks::farthest(values).abs());
+        let e = exponent(blocks::largest_size(values));
         let scale = half_scale(e);
         Self { e, qs: blocks::to_nibbles(std::array::from_fn(|i| nearest(values[i], scale))) }
     }
@@ -113,6 +112,20 @@ mod tests {
         assert_eq!((half_scale(1), half_scale(0)), (f32::MIN_POSITIVE / 2.0, f32::MIN_POSITIVE / 4.0));
         assert_eq!(half_scale(255), 2.0_f32.powi(127));
         assert!((1..=255).all(|e| half_scale(e) == 2.0 * half_scale(e - 1)));
+    }
+
+    #[test]
+    fn no_other_index_is_nearer() {
+        for e in [0, 1, 2, 127, 250] {
+            let scale = half_scale(e);
+            for i in -448..=448_i16 {
+                let value = f32::from(i) / 32.0 * scale;
+                let error = |index: usize| (TABLE[index] * scale - value).abs();
+                let first = (0..16).fold(0, |best, index| if error(index) < error(best) { index } else { best });
+                assert_eq!(usize::from(nearest(value, scale)), first, "{value} in units of {scale}");
+            }
+        }
+        assert_eq!((nearest(-0.5, 1.0), nearest(f32::NAN, 1.0)), (0, 0));
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl Layout for Block {
 
 impl Nearest for Block {
     fn encode(values: &[f32]) -> Self {
-        let d = blocks::farthest(values).abs() / 127.0;
+        let d = blocks::largest_size(values) / 127.0;
         // Dividing by the unrounded scale, as the reference does: the stored scale is rounded afterwards.
         let inverse = blocks::inverse(d);
         Self { d: blocks::to_half(d), qs: std::array::from_fn(|i| round_to_i8(values[i] * inverse)) }

@@ -115,16 +115,40 @@ fn encoding_the_reference_again_is_as_good_as_the_reference() {
     }
 }
 
-#[test]
-fn random_rows_are_better_than_plain_rounding() {
+/// Weights of the kinds that an encoder has to be good at in total, by name.
+fn kinds() -> [(&'static str, Vec<f32>); 4] {
     let mut random = Uniform(7);
     let normal = random.weights(Uniform::normal);
     let [two, three] = [2, 3].map(|degrees| random.weights(|it| it.student(degrees)));
-    for (kind, values) in [("normal", normal), ("t, 2", two), ("t, 3", three)] {
+    let mut constant = random.weights(Uniform::normal);
+    constant.chunks_mut(N_COLS).for_each(|row| row.fill(row[0]));
+    [("normal", normal), ("t, 2", two), ("t, 3", three), ("constant", constant)]
+}
+
+#[test]
+fn random_rows_are_better_than_plain_rounding() {
+    for (kind, values) in &kinds()[..3] {
+        for format in searched() {
+            let ours = squared_error(values, &round_trip(format, values));
+            let plain = squared_error(values, &plain_rounding(format, values));
+            assert!(ours < plain, "{format}, {kind}: {ours} >= {plain}");
+        }
+    }
+}
+
+/// The fixture has the squared errors of ggml's quantiser on these very weights, and their power.
+#[test]
+fn no_kind_of_weights_has_a_larger_error_than_the_reference() {
+    let fixture: serde_json::Value =
+        serde_json::from_str(include_str!("data/reference_errors.json")).unwrap();
+    for (kind, values) in kinds() {
+        let reference = &fixture["squared_errors"][kind];
+        let power = squared_error(&values, &vec![0.0; values.len()]);
+        assert!((power / reference["power"].as_f64().unwrap() - 1.0).abs() < 1e-9, "{kind}: other weights");
         for format in searched() {
             let ours = squared_error(&values, &round_trip(format, &values));
-            let plain = squared_error(&values, &plain_rounding(format, &values));
-            assert!(ours < plain, "{format}, {kind}: {ours} >= {plain}");
+            let reference = reference[format.spec().name].as_f64().unwrap();
+            assert!(ours <= reference, "{format}, {kind}: {ours} > {reference}");
         }
     }
 }

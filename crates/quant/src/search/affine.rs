@@ -2,7 +2,9 @@
 //!
 //! Everything is done for all `S` sub-blocks at once, lane by lane: `x[i][j]` is weight `i` of sub-block `j`.
 
-use super::{Importance, SMALLEST, Shortlist, Weighted, multiples, nearest, reciprocal, stored};
+use super::{
+    Importance, SMALLEST, Shortlist, Weighted, candidates, nearest, reciprocal, rounding_costs, stored,
+};
 
 /// Values of `d` that are looked at more closely, and pairs of `d` and `dmin` that are tried with real quants.
 const CLOSER: usize = 4;
@@ -230,33 +232,19 @@ pub(super) fn search<const HIGHEST: u8, const N: usize, const S: usize>(
 fn promising<const S: usize>(free: &Free<S>, largest: f32) -> Shortlist<(f32, f32), TRIED> {
     let mut closer = Shortlist::<(f32, f32), CLOSER>::new();
     let peak = free.scales.iter().fold(0.0_f32, |peak, &it| peak.max(it));
-    for multiple in multiples(largest) {
-        let d = stored(peak / multiple);
-        let inverse = reciprocal(d);
-        let cost: [f32; S] = std::array::from_fn(|j| {
-            let rest = free.scales[j] - d * nearest(free.scales[j] * inverse, 0.0, largest);
-            // What is left of the curvature when the minimum follows the scale.
-            let curvature = free.pass.qq[j] - free.pass.q[j] * free.pass.q[j] / free.n[j];
-            curvature * rest * rest
-        });
-        let cost = cost.iter().sum();
-        closer.offer(cost, (cost, d));
-    }
+    // What is left of the curvature when the minimum follows the scale.
+    let curvature = std::array::from_fn(|j| free.pass.qq[j] - free.pass.q[j] * free.pass.q[j] / free.n[j]);
+    let units = candidates(peak, largest);
+    let costs = rounding_costs((&free.scales, &curvature), &units, (0.0, largest));
+    units.iter().zip(costs).for_each(|(&d, cost)| closer.offer(cost, (cost, d)));
     let mut list = Shortlist::new();
     for (cost, d) in closer.items() {
         let inverse = reciprocal(d);
         let wanted = free.mins_for(&free.scales.map(|it| d * nearest(it * inverse, 0.0, largest)));
         let peak = wanted.iter().fold(0.0_f32, |peak, &it| peak.max(it));
-        for multiple in multiples(largest) {
-            let dmin = stored(peak / multiple);
-            let inverse = reciprocal(dmin);
-            let mut cost_min = [0.0; S];
-            for j in 0..S {
-                let rest = wanted[j] - dmin * nearest(wanted[j] * inverse, 0.0, largest);
-                cost_min[j] = free.n[j] * rest * rest;
-            }
-            list.offer(cost + cost_min.iter().sum::<f32>(), (d, dmin));
-        }
+        let units = candidates(peak, largest);
+        let costs = rounding_costs((&wanted, &free.n), &units, (0.0, largest));
+        units.iter().zip(costs).for_each(|(&dmin, cost_min)| list.offer(cost + cost_min, (d, dmin)));
     }
     list
 }

@@ -37,8 +37,17 @@ enum Importance {
 
 impl Importance {
     fn of<const N: usize, const S: usize>(self, x: &[[f32; S]; N]) -> [[f32; S]; N] {
-        let power: f32 = x.iter().flatten().map(|it| it * it).sum();
-        if self == Self::Equal || power == 0.0 {
+        if self == Self::Equal {
+            return [[1.0; S]; N];
+        }
+        let mut power = [0.0; S];
+        for x in x {
+            for j in 0..S {
+                power[j] += x[j] * x[j];
+            }
+        }
+        let power: f32 = power.iter().sum();
+        if power == 0.0 {
             return [[1.0; S]; N];
         }
         let inverse = 2.0 * (N * S) as f32 / power;
@@ -72,11 +81,32 @@ fn half_bytes(value: f32) -> [u8; 2] {
     f16::from_f32(value).to_le_bytes()
 }
 
-/// What the largest scale of a super-block may be laid on: from just beyond the end of the range of stored scales, where
-/// it is clipped, to about two thirds of it, whole numbers included.
-fn multiples(end: f32) -> impl Iterator<Item = f32> {
+/// Super-block scales that are judged together, one per lane.
+const CANDIDATES: usize = 48;
+
+/// Super-block scales under which the largest of the numbers to be rounded is laid on a number from just beyond the end
+/// of the range of what is stored, where it is clipped, to about two thirds of it, whole numbers included.
+fn candidates(largest: f32, end: f32) -> [f32; CANDIDATES] {
     let step = end.signum() * end.abs().log2().round().exp2() / 128.0;
-    (0..48_u8).map(move |i| end + step * (2.0 - f32::from(i)))
+    std::array::from_fn(|i| stored(largest / (end + step * (2.0 - i as f32))))
+}
+
+/// What it costs under each of the units to round each of the wanted numbers to a multiple within a range.
+#[inline(always)]
+fn rounding_costs<const S: usize>(
+    (wanted, weights): (&[f32; S], &[f32; S]),
+    units: &[f32; CANDIDATES],
+    (lowest, highest): (f32, f32),
+) -> [f32; CANDIDATES] {
+    let inverses = units.map(reciprocal);
+    let mut costs = [0.0; CANDIDATES];
+    for (wanted, weight) in wanted.iter().zip(weights) {
+        for c in 0..CANDIDATES {
+            let rest = wanted - units[c] * nearest(wanted * inverses[c], lowest, highest);
+            costs[c] += weight * rest * rest;
+        }
+    }
+    costs
 }
 
 /// The nearest integer of a range, which lies well inside ±2²².
@@ -116,7 +146,15 @@ impl<T: Copy + PartialEq, const K: usize> Shortlist<T, K> {
         Self { entries: [None; K] }
     }
 
+    #[inline(always)]
     fn offer(&mut self, cost: f32, item: T) {
+        if self.entries[K - 1].is_some_and(|worst| worst.0 <= cost) {
+            return;
+        }
+        self.insert(cost, item);
+    }
+
+    fn insert(&mut self, cost: f32, item: T) {
         if self.entries.iter().flatten().any(|it| it.1 == item) {
             return;
         }
@@ -158,8 +196,8 @@ mod tests {
             let half = f16::from_f32(value.clamp(-65504.0, 65504.0)).to_f32();
             assert!(value.is_nan() || stored(value) == half, "{value}");
         }
-        assert_eq!(multiples(-32.0).nth(2), Some(-32.0));
-        assert_eq!(multiples(15.0).nth(10), Some(14.0));
+        assert_eq!(candidates(-64.0, -32.0)[2], 2.0);
+        assert_eq!(candidates(28.0, 15.0)[10], 2.0);
         assert_eq!(reciprocal(0.0), 0.0);
         assert_eq!(load::<2>(&[f32::NAN, f32::INFINITY]), [0.0, LARGEST]);
     }

@@ -3,7 +3,8 @@
 //! Everything is done for all `S` sub-blocks at once, lane by lane: `x[i][j]` is weight `i` of sub-block `j`.
 
 use super::{
-    Importance, SMALLEST, Shortlist, Weighted, levels::Levels, multiples, nearest, reciprocal, stored,
+    Importance, SMALLEST, Shortlist, Weighted, candidates, levels::Levels, nearest, reciprocal,
+    rounding_costs, stored,
 };
 
 /// Super-block scales that are tried with real quants.
@@ -13,33 +14,39 @@ const ROUNDS: usize = 2;
 /// Times that each sub-block's best start is improved by least squares.
 const REFITS: usize = 2;
 
-/// What one way through the weights with one scale per sub-block tells about each sub-block.
+/// What the nearest levels under one scale per sub-block tell about each sub-block; all sums are by importance.
+#[derive(Clone, Copy)]
 struct Pass<const S: usize> {
-    /// Squared error with the nearest levels, by importance, as all the sums.
-    error: [f32; S],
     /// Σ weight · level.
     xq: [f32; S],
     /// Σ level².
     qq: [f32; S],
 }
 
+impl<const S: usize> Pass<S> {
+    /// The best scales for these levels.
+    #[inline(always)]
+    fn scales(&self) -> [f32; S] {
+        std::array::from_fn(|j| ratio(self.xq[j], self.qq[j]))
+    }
+}
+
 #[inline(always)]
 fn pass<L: Levels, const N: usize, const S: usize>((x, w): Weighted<'_, N, S>, scales: &[f32; S]) -> Pass<S> {
     let inverses = scales.map(reciprocal);
-    let (mut error, mut xq, mut qq) = ([0.0; S], [0.0; S], [0.0; S]);
+    let (mut xq, mut qq) = ([0.0; S], [0.0; S]);
     for (x, w) in x.iter().zip(w) {
         for j in 0..S {
             let level = L::level(x[j] * inverses[j]);
-            let rest = x[j] - scales[j] * level;
-            error[j] += w[j] * rest * rest;
-            xq[j] += w[j] * x[j] * level;
-            qq[j] += w[j] * level * level;
+            let weighted = w[j] * level;
+            xq[j] += weighted * x[j];
+            qq[j] += weighted * level;
         }
     }
-    Pass { error, xq, qq }
+    Pass { xq, qq }
 }
 
-/// As the error of [`pass`].
+/// Squared error of each sub-block with the nearest levels under one scale each, by importance.
 #[inline(always)]
 fn errors<L: Levels, const N: usize, const S: usize>(
     (x, w): Weighted<'_, N, S>,
@@ -56,35 +63,44 @@ fn errors<L: Levels, const N: usize, const S: usize>(
     error
 }
 
-/// The best scales if any number could be stored, or any binary16 where `round` is [`stored`], and how much the error
-/// grows when they are missed (Σ level²).
+/// The weight farthest from zero of each sub-block; zero where no scale could be told from zero.
 #[inline(always)]
-fn free_scales<L: Levels, const N: usize, const S: usize>(
-    (x, w): Weighted<'_, N, S>,
-    round: impl Fn(f32) -> f32,
-) -> ([f32; S], [f32; S]) {
+fn peaks<const N: usize, const S: usize>(x: &[[f32; S]; N]) -> [f32; S] {
     let mut peaks = [0.0_f32; S];
     for x in x {
         for j in 0..S {
             peaks[j] = if x[j].abs() > peaks[j].abs() { x[j] } else { peaks[j] };
         }
     }
-    let peaks = peaks.map(|it| if it.abs() < SMALLEST { 0.0 } else { it });
-    let mut best = ([0.0; S], [f32::INFINITY; S]);
+    peaks.map(|it| if it.abs() < SMALLEST { 0.0 } else { it })
+}
+
+/// The best scales if any number could be stored, and how much the error grows when they are missed (Σ level²).
+#[inline(always)]
+fn free_scales<L: Levels, const N: usize, const S: usize>((x, w): Weighted<'_, N, S>) -> Pass<S> {
+    let peaks = peaks(x);
+    let mut best = Pass { xq: [0.0; S], qq: [0.0; S] };
+    let mut gains = [0.0; S];
+    let mut consider = |scales: &[f32; S]| {
+        let pass = pass::<L, N, S>((x, w), scales);
+        // What the best scale for these levels takes off the error.
+        let found: [f32; S] = std::array::from_fn(|j| pass.xq[j] * ratio(pass.xq[j], pass.qq[j]));
+        for j in 0..S {
+            let better = found[j] > gains[j];
+            gains[j] = if better { found[j] } else { gains[j] };
+            best.xq[j] = if better { pass.xq[j] } else { best.xq[j] };
+            best.qq[j] = if better { pass.qq[j] } else { best.qq[j] };
+        }
+        best.scales()
+    };
+    let mut scales = [0.0; S];
     for &start in L::STARTS {
-        let scales = peaks.map(|it| round(it / start));
-        let error = errors::<L, N, S>((x, w), &scales);
-        keep(&mut best, &scales, &error);
+        scales = consider(&peaks.map(|it| it / start));
     }
-    let mut curvature = [0.0; S];
     for _ in 0..REFITS {
-        let pass = pass::<L, N, S>((x, w), &best.0);
-        curvature = pass.qq;
-        let scales = std::array::from_fn(|j| round(ratio(pass.xq[j], pass.qq[j])));
-        let error = errors::<L, N, S>((x, w), &scales);
-        keep(&mut best, &scales, &error);
+        scales = consider(&scales);
     }
-    (best.0, curvature)
+    best
 }
 
 /// Takes over each lane whose error is smaller.
@@ -119,9 +135,10 @@ pub(super) fn search<L: Levels, const N: usize, const S: usize>(
 ) -> Scales<S> {
     let w = importance.of(x);
     let x = (x, &w);
-    let (free, curvature) = free_scales::<L, N, S>(x, |it| it);
+    let fit = free_scales::<L, N, S>(x);
+    let free = fit.scales();
     let mut best = (f32::INFINITY, Scales { d: 0.0, scales: [0.0; S] });
-    for d in promising(&free, &curvature, range).items() {
+    for d in promising(&free, &fit.qq, range).items() {
         let mut d = d;
         for _ in 0..ROUNDS {
             let (error, scales, refit) = round_scales::<L, N, S>(x, &free, d, range);
@@ -149,16 +166,9 @@ fn promising<const S: usize>(
     let mut list = Shortlist::new();
     let largest = free.iter().fold(0.0_f32, |peak, &it| if it.abs() > peak.abs() { it } else { peak });
     for end in [range.0, range.1] {
-        for multiple in multiples(end) {
-            let d = stored(largest / multiple);
-            let inverse = reciprocal(d);
-            let mut cost = [0.0; S];
-            for j in 0..S {
-                let rest = free[j] - d * nearest(free[j] * inverse, range.0, range.1);
-                cost[j] = curvature[j] * rest * rest;
-            }
-            list.offer(cost.iter().sum(), d);
-        }
+        let units = candidates(largest, end);
+        let costs = rounding_costs((free, curvature), &units, range);
+        units.iter().zip(costs).for_each(|(&d, cost)| list.offer(cost, d));
     }
     list
 }
@@ -172,22 +182,36 @@ fn round_scales<L: Levels, const N: usize, const S: usize>(
     range: (f32, f32),
 ) -> (f32, [f32; S], f32) {
     let inverse = reciprocal(d);
-    let middle = free.map(|it| nearest(it * inverse, range.0, range.1));
     let mut best = ([0.0; S], [f32::INFINITY; S]);
-    for step in [0.0, -1.0, 1.0] {
-        let scales = middle.map(|it| (it + step).clamp(range.0, range.1));
+    let wanted = free.map(|it| it * inverse);
+    let next = wanted.map(|it| nearest(it, range.0, range.1));
+    // The second nearest integer as well.
+    let second = std::array::from_fn(|j| {
+        (next[j] + if wanted[j] > next[j] { 1.0 } else { -1.0 }).clamp(range.0, range.1)
+    });
+    for scales in [next, second] {
         let error = errors::<L, N, S>(x, &scales.map(|it| d * it));
         keep(&mut best, &scales, &error);
     }
     let pass = pass::<L, N, S>(x, &best.0.map(|it| d * it));
     let xq = best.0.iter().zip(pass.xq).map(|(scale, xq)| scale * xq).sum();
     let qq = best.0.iter().zip(pass.qq).map(|(scale, qq)| scale * scale * qq).sum();
-    (pass.error.iter().sum(), best.0, ratio(xq, qq))
+    (best.1.iter().sum(), best.0, ratio(xq, qq))
 }
 
 /// The best binary16 scales of `S` blocks that have no others.
 #[inline(always)]
 pub(super) fn single<L: Levels, const N: usize, const S: usize>(x: &[[f32; S]; N]) -> [f32; S] {
     let w = Importance::Equal.of(x);
-    free_scales::<L, N, S>((x, &w), stored).0
+    let x = (x, &w);
+    let mut best = ([0.0; S], [f32::INFINITY; S]);
+    let mut consider = |scales: &[f32; S]| {
+        let scales = scales.map(stored);
+        keep(&mut best, &scales, &errors::<L, N, S>(x, &scales));
+    };
+    consider(&free_scales::<L, N, S>(x).scales());
+    // Where a block is nearly constant, what counts is how well a binary16 happens to hold one of these.
+    let peaks = peaks(x.0);
+    L::STARTS.iter().for_each(|start| consider(&peaks.map(|it| it / start)));
+    best.0
 }
