@@ -1,9 +1,4 @@
-//! BF16: the upper half of an IEEE 754 binary32 ("bfloat16"), little-endian. A block is one weight.
-//!
-//! ```text
-//! file    | w0 (2 bytes) | w1 | w2 | w3 | ...
-//! device  | w0 low half, w1 high half (1 word) | w2, w3 | ... | zero words up to a multiple of 4
-//! ```
+//! BF16: the upper half of an IEEE 754 binary32 ("bfloat16"), little-endian. A block is one weight, laid out as `halves.rs` draws it.
 //!
 //! Encoding rounds to nearest, ties to even, as ggml does.
 
@@ -11,12 +6,10 @@ use half::bf16;
 
 use crate::{
     Spec,
+    halves::{self, Block, Half},
     spec::Rounding,
-    words::{half_word, pack_bytes, pad_words, unpack_bytes},
+    words::{pack_bytes, unpack_bytes},
 };
-
-type Block = [u8; 2];
-const _: () = assert!(size_of::<Block>() == 2);
 
 pub(crate) const SPEC: Spec = Spec {
     name: "BF16",
@@ -27,45 +20,22 @@ pub(crate) const SPEC: Spec = Spec {
     part: 8,
     kv_block: None,
     wgsl: "format/bf16.wgsl",
-    decode,
+    decode: halves::decode::<bf16>,
     rounding: Rounding::Nearest,
-    encode: Some(encode),
-    tame,
-    row_words,
+    encode: Some(halves::encode::<bf16>),
+    tame: halves::tame::<bf16>,
+    row_words: halves::row_words,
     pack_row: pack_bytes,
     unpack_row: unpack_bytes,
-    decode_row,
+    decode_row: halves::decode_row::<bf16>,
 };
 
-fn decode(bytes: &[u8], values: &mut [f32]) {
-    let blocks: &[Block] = bytemuck::cast_slice(bytes);
-    assert_eq!(blocks.len(), values.len(), "one BF16 block is one weight");
-    for (value, &block) in values.iter_mut().zip(blocks) {
-        *value = bf16::from_le_bytes(block).to_f32();
+impl Half for bf16 {
+    fn widen(bits: u16) -> f32 {
+        Self::from_bits(bits).to_f32()
     }
-}
 
-fn encode(values: &[f32], bytes: &mut [u8]) {
-    let blocks: &mut [Block] = bytemuck::cast_slice_mut(bytes);
-    assert_eq!(blocks.len(), values.len(), "one BF16 block is one weight");
-    for (block, &value) in blocks.iter_mut().zip(values) {
-        *block = bf16::from_f32(value).to_le_bytes();
-    }
-}
-
-/// The bits become a fraction of 2¹⁵.
-fn tame(bytes: &mut [u8]) {
-    for block in bytemuck::cast_slice_mut::<u8, Block>(bytes) {
-        *block = bf16::from_f32(f32::from(i16::from_le_bytes(*block)) / 32_768.0).to_le_bytes();
-    }
-}
-
-fn row_words(n_cols: usize) -> usize {
-    pad_words(n_cols.div_ceil(2))
-}
-
-fn decode_row(words: &[u32], values: &mut [f32]) {
-    for (i, value) in values.iter_mut().enumerate() {
-        *value = bf16::from_bits(half_word(words, i)).to_f32();
+    fn narrow(value: f32) -> u16 {
+        Self::from_f32(value).to_bits()
     }
 }

@@ -8,6 +8,7 @@
 mod blocks;
 mod format;
 mod ggml;
+mod halves;
 mod mix;
 mod mlx;
 mod search;

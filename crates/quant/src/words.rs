@@ -1,4 +1,4 @@
-//! Device words and the two helpers that every format's packing uses.
+//! Device words: how rows are padded to them, and bytes in file order put into them and taken out.
 
 /// Rounds a row up to whole 16-byte units, in words.
 pub(crate) const fn pad_words(words: usize) -> usize {
@@ -25,10 +25,4 @@ pub(crate) fn unpack_bytes(words: &[u32], bytes: &mut [u8]) {
     for (chunk, word) in bytes.chunks_mut(4).zip(words) {
         chunk.copy_from_slice(&word.to_le_bytes()[..chunk.len()]);
     }
-}
-
-/// The `i`-th 16-bit half of a sequence of words, low halves first.
-pub(crate) fn half_word(words: &[u32], i: usize) -> u16 {
-    let [a, b, c, d] = words[i / 2].to_le_bytes();
-    u16::from_le_bytes(if i.is_multiple_of(2) { [a, b] } else { [c, d] })
 }
