@@ -1,14 +1,14 @@
 //! What a user may write after `-m`: a GGUF file, a safetensors folder, or a name under `models/`.
 //!
 //! Names are what lies in that folder and nowhere else: `models/<name>.toml` is a published shape that gets random
-//! weights, `models/<folder>/<stem>.gguf` is the model `<folder>-<stem>`. A number format may follow a colon.
+//! weights, `models/<folder>/<stem>.gguf` is the model `<folder>-<stem>`. A number format, or a mix of them, may follow a colon.
 
 use crate::{Device, vocabulary};
 use ridgeline_experiment::record::ModelId;
 use ridgeline_model::Model;
-use ridgeline_quant::{Format, Mix, UnknownFormat};
+use ridgeline_quant::{Format, Mix};
 use ridgeline_text::Tokenizer;
-use ridgeline_weights::{Checkpoint, Container, Shape};
+use ridgeline_weights::{Checkpoint, Container, Recipe, Shape, UnknownRecipe};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,13 +40,13 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
-    /// The part behind the colon is no number format.
+    /// The part behind the colon is neither a number format nor a mix.
     #[error("{name}: {source}")]
     Format {
         /// What was asked for.
         name: String,
-        /// The formats there are.
-        source: UnknownFormat,
+        /// The formats and mixes there are.
+        source: UnknownRecipe,
     },
     /// Two formats at once.
     #[error("{name:?} already names a format; leave out one of it and {other}")]
@@ -144,13 +144,23 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
-/// Where a name leads, and the format behind its colon.
-fn resolve(name: &str, format: Option<Format>) -> Result<(PathBuf, Option<Format>), Error> {
+/// What a name means.
+#[derive(Debug)]
+struct Resolved<'a> {
+    /// The name without the part behind the colon.
+    base: &'a str,
+    /// The file or folder.
+    path: PathBuf,
+    /// What its matrices are to be, where the name or the caller says so.
+    recipe: Option<Recipe>,
+}
+
+fn resolve(name: &str, format: Option<Format>) -> Result<Resolved<'_>, Error> {
     if let Some(path) = find(name) {
-        return Ok((path, format));
+        return Ok(Resolved { base: name, path, recipe: format.map(Recipe::from) });
     }
-    let Some((path, suffix)) = name.rsplit_once(':').and_then(|(base, suffix)| Some((find(base)?, suffix)))
-    else {
+    let parts = name.rsplit_once(':').and_then(|(base, suffix)| Some((base, find(base)?, suffix)));
+    let Some((base, path, suffix)) = parts else {
         let folder = root().join("models");
         let looks_like_a_path = name.contains(['/', '\\']) || Path::new(name).extension().is_some();
         if looks_like_a_path {
@@ -159,10 +169,11 @@ fn resolve(name: &str, format: Option<Format>) -> Result<(PathBuf, Option<Format
         let names = named(&folder).into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
         return Err(Error::Unknown { name: name.to_owned(), folder, names });
     };
-    let suffix: Format = suffix.parse().map_err(|source| Error::Format { name: name.to_owned(), source })?;
+    let recipe: Recipe = suffix.parse().map_err(|source| Error::Format { name: name.to_owned(), source })?;
+    let is = |other: Format| matches!(recipe, Recipe::Uniform(it) if it == other);
     match format {
-        Some(other) if other != suffix => Err(Error::TwoFormats { name: name.to_owned(), other }),
-        _ => Ok((path, Some(suffix))),
+        Some(other) if !is(other) => Err(Error::TwoFormats { name: name.to_owned(), other }),
+        _ => Ok(Resolved { base, path, recipe: Some(recipe) }),
     }
 }
 
@@ -177,22 +188,40 @@ fn find(name: &str) -> Option<PathBuf> {
 /// # Errors
 /// A name that nothing has.
 pub fn path(name: &str) -> Result<PathBuf, Error> {
-    resolve(name, None).map(|(path, _)| path)
+    resolve(name, None).map(|it| it.path)
 }
 
-/// Opens a model without hashing it. With a format other than its own, a file is converted once, into a cache.
+/// Opens a model without hashing it. With other formats than its own, a file is converted once, into a cache.
 ///
 /// # Errors
 /// An unknown name or format, or a broken file.
 pub fn checkpoint(name: &str, format: Option<Format>) -> Result<Checkpoint, Error> {
-    let (path, format) = resolve(name, format)?;
-    if path.extension().is_some_and(|it| it == "toml") {
-        return random(&path, format.unwrap_or(Format::HALF), SEED);
+    resolve(name, format)?.checkpoint()
+}
+
+impl Resolved<'_> {
+    fn checkpoint(&self) -> Result<Checkpoint, Error> {
+        let Self { path, recipe, .. } = self;
+        if path.extension().is_some_and(|it| it == "toml") {
+            return random(path, recipe.unwrap_or(Format::HALF.into()), SEED);
+        }
+        let checkpoint = Checkpoint::open(path)?;
+        match *recipe {
+            Some(recipe) if differs(&checkpoint, recipe)? => {
+                Ok(Checkpoint::open(&converted(&checkpoint, recipe)?)?)
+            }
+            _ => Ok(checkpoint),
+        }
     }
-    let checkpoint = Checkpoint::open(&path)?;
-    match format {
-        Some(format) if differs(&checkpoint, format) => converted(&checkpoint, format),
-        _ => Ok(checkpoint),
+
+    /// The name for records: however the model was asked for, the same formats have the same name.
+    fn shown(&self) -> String {
+        let base =
+            Path::new(self.base).file_name().map_or_else(|| self.base.into(), |it| it.to_string_lossy());
+        match self.recipe {
+            Some(recipe) => format!("{base}:{}", recipe.name().to_lowercase()),
+            None => base.into_owned(),
+        }
     }
 }
 
@@ -200,9 +229,9 @@ pub fn checkpoint(name: &str, format: Option<Format>) -> Result<Checkpoint, Erro
 ///
 /// # Errors
 /// A description that cannot be read, or a format that cannot be encoded.
-pub fn random(path: &Path, format: Format, seed: u64) -> Result<Checkpoint, Error> {
+pub fn random(path: &Path, recipe: Recipe, seed: u64) -> Result<Checkpoint, Error> {
     let text = fs::read_to_string(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
-    Ok(Checkpoint::random(&Shape::from_toml(&text)?, format, seed)?)
+    Ok(Checkpoint::random(&Shape::from_toml(&text)?, recipe, seed)?)
 }
 
 /// Opens a model and identifies it by name, hash and size.
@@ -210,19 +239,14 @@ pub fn random(path: &Path, format: Format, seed: u64) -> Result<Checkpoint, Erro
 /// # Errors
 /// As [`checkpoint`].
 pub fn open(name: &str, format: Option<Format>) -> Result<Opened, Error> {
-    let (_, wanted) = resolve(name, format)?;
-    let checkpoint = checkpoint(name, format)?;
+    let resolved = resolve(name, format)?;
+    let checkpoint = resolved.checkpoint()?;
     let hash = match checkpoint.container() {
         Container::Random => None,
         Container::Gguf | Container::Safetensors => Some(hash(checkpoint.path())?),
     };
-    let mut shown =
-        Path::new(name).file_name().map_or_else(|| name.into(), |it| it.to_string_lossy()).into_owned();
-    if let Some(wanted) = wanted.filter(|_| !name.contains(':')) {
-        shown = format!("{shown}:{}", wanted.spec().name.to_lowercase());
-    }
     let bytes = checkpoint.file_bytes();
-    Ok(Opened { checkpoint, id: ModelId { name: shown, hash, bytes } })
+    Ok(Opened { checkpoint, id: ModelId { name: resolved.shown(), hash, bytes } })
 }
 
 /// Opens a model and loads it onto a device.
@@ -252,22 +276,24 @@ fn hash(path: &Path) -> Result<String, Error> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-/// Whether a matrix that could be in `format` is in another.
-fn differs(checkpoint: &Checkpoint, format: Format) -> bool {
-    let fits = |columns: &usize| columns.is_multiple_of(format.spec().block_len);
-    checkpoint
-        .tensors()
-        .any(|it| it.shape.len() > 1 && it.format != format && it.shape.last().is_some_and(fits))
+/// Whether a matrix is in another format than the recipe has for it.
+fn differs(checkpoint: &Checkpoint, recipe: Recipe) -> Result<bool, Error> {
+    let formats = recipe.formats(checkpoint)?;
+    Ok(checkpoint.tensors().any(|it| it.shape.len() > 1 && it.format != formats[it.name]))
 }
 
-/// The checkpoint with its matrices in `format`: from the cache, or written there for the next time.
-fn converted(checkpoint: &Checkpoint, format: Format) -> Result<Checkpoint, Error> {
-    let stem = format!("{}-{}", &hash(checkpoint.path())?[..32], format.spec().name.to_lowercase());
-    let path = cache().join(format!("{stem}.gguf"));
+/// A GGUF file of the checkpoint by a recipe: from the cache, or written there for the next time. What a file is
+/// called follows from all that its bytes follow from, so that none is served that this program would not write.
+fn converted(checkpoint: &Checkpoint, recipe: Recipe) -> Result<PathBuf, Error> {
+    let name = recipe.name().to_lowercase();
+    let print = ridgeline_weights::fingerprint(checkpoint, Path::new(&name), recipe)?;
+    let mut key = blake3::Hasher::new();
+    key.update(hash(checkpoint.path())?.as_bytes()).update(&print);
+    let path = cache().join(format!("{}-{name}.gguf", &key.finalize().to_hex()[..32]));
     if !path.exists() {
-        write(&path, |partial| ridgeline_weights::convert(checkpoint, partial, format))?;
+        write(&path, |partial| ridgeline_weights::convert(checkpoint, partial, recipe))?;
     }
-    Ok(Checkpoint::open(&path)?)
+    Ok(path)
 }
 
 /// A GGUF file of the model by a recipe that mixes formats: from the cache, or written there for the next time.
@@ -275,13 +301,7 @@ fn converted(checkpoint: &Checkpoint, format: Format) -> Result<Checkpoint, Erro
 /// # Errors
 /// As [`checkpoint`], and whatever keeps the file from being written.
 pub fn quantized(name: &str, mix: &'static Mix) -> Result<PathBuf, Error> {
-    let checkpoint = checkpoint(name, None)?;
-    let stem = format!("{}-mix-{}", &hash(checkpoint.path())?[..32], mix.name.to_lowercase());
-    let path = cache().join(format!("{stem}.gguf"));
-    if !path.exists() {
-        write(&path, |partial| ridgeline_weights::quantize(&checkpoint, partial, mix, false, |_| {}))?;
-    }
-    Ok(path)
+    converted(&checkpoint(name, None)?, mix.into())
 }
 
 /// The folder of converted models.
@@ -317,7 +337,7 @@ pub fn write(
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, named, resolve};
+    use super::{Error, Recipe, named, resolve};
     use ridgeline_quant::Format;
     use std::fs;
 
@@ -339,13 +359,25 @@ mod tests {
         let file = folder.path().join("m.gguf");
         fs::write(&file, "").expect("a file");
         let name = file.to_str().expect("UTF-8");
-        let with = |suffix: &str, format| resolve(&format!("{name}{suffix}"), format).map(|it| it.1);
-        assert_eq!(with("", None).expect("the file"), None);
-        assert_eq!(with(":f16", None).expect("the file"), Some(Format::F16));
-        assert_eq!(with("", Some(Format::F32)).expect("the file"), Some(Format::F32));
+        let with = |suffix: &str, format| {
+            let name = format!("{name}{suffix}");
+            resolve(&name, format).map(|it| (it.recipe, it.shown()))
+        };
+        let recipe = |suffix, format| with(suffix, format).expect("the file").0;
+        let is = |recipe, format| matches!(recipe, Some(Recipe::Uniform(it)) if it == format);
+        assert!(recipe("", None).is_none());
+        assert!(is(recipe(":f16", None), Format::F16));
+        assert!(is(recipe(":F16", Some(Format::F16)), Format::F16));
+        assert!(is(recipe("", Some(Format::F32)), Format::F32));
+        assert!(is(recipe(":q2_k", None), Format::Q2K), "a format wins over a mix of its name");
+        assert!(matches!(recipe(":q4_k_m", None), Some(Recipe::Mixed(it)) if it.name == "Q4_K_M"));
         assert!(matches!(with(":q99", None), Err(Error::Format { .. })));
         assert!(matches!(with(":f16", Some(Format::F32)), Err(Error::TwoFormats { .. })));
+        assert!(matches!(with(":q4_k_m", Some(Format::Q4K)), Err(Error::TwoFormats { .. })));
         assert!(matches!(with(".not", None), Err(Error::NoFile { .. })));
+        let shown = |suffix, format| with(suffix, format).expect("the file").1;
+        assert_eq!([shown("", None), shown(":Q4_K_M", None)], ["m.gguf", "m.gguf:q4_k_m"]);
+        assert_eq!(shown(":f16", None), shown("", Some(Format::F16)));
         let unknown = resolve("nobody", None).expect_err("no such name");
         assert!(matches!(unknown, Error::Unknown { .. }) && unknown.is_usage());
     }

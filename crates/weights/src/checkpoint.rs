@@ -10,7 +10,7 @@ use std::{
 
 use ridgeline_quant::Format;
 
-use crate::{Error, Metadata, RopePairing, Shape, convention, gguf, hf, map::Map, random, rope};
+use crate::{Error, Metadata, Recipe, RopePairing, Shape, convention, gguf, hf, map::Map, random, rope};
 
 /// What kind of file a checkpoint came from.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -138,25 +138,29 @@ impl Checkpoint {
     }
 
     /// A checkpoint of a published shape with weights drawn at random, for measurements that do not depend on
-    /// their values: matrices are roughly normal with deviation 0.02, in `format` (or half precision where rows
-    /// do not fill its blocks), norms are one, in single precision. The same seed gives the same bytes on
-    /// every machine. Tensors are drawn when asked for.
+    /// their values: matrices are roughly normal with deviation 0.02, each drawn in the format that the recipe
+    /// has for it; norms are one, in single precision. The same seed gives the same bytes on every machine.
+    /// Tensors are drawn when asked for.
     ///
     /// # Errors
-    /// [`Error::UnknownFamily`] if the shape's architecture is unknown, [`Error::NoEncoder`] if the format
+    /// [`Error::UnknownFamily`] if the shape's architecture is unknown, [`Error::NoEncoder`] if a format
     /// cannot be encoded.
-    pub fn random(shape: &Shape, format: Format, seed: u64) -> Result<Self, Error> {
-        let path = PathBuf::from(format!("random:{}:{format}:{seed}", shape.name));
+    pub fn random(shape: &Shape, recipe: impl Into<Recipe>, seed: u64) -> Result<Self, Error> {
+        let recipe = recipe.into();
+        let path = PathBuf::from(format!("random:{}:{recipe}:{seed}", shape.name));
         let (metadata, tensors) = convention::synthesise(&path, shape)?;
-        let generator = random::Generator::new(&path, format, seed)?;
-        let entry = |(name, shape): (String, Vec<usize>)| {
-            let format = generator.format_for(&shape);
-            Entry { name, shape, format, place: Place::Random }
-        };
+        let entry = |(name, shape)| Entry { name, shape, format: Format::SINGLE, place: Place::Random };
         let entries = tensors.into_iter().map(entry).collect();
         let parts = Parts { metadata, entries, maps: Vec::new(), tokenizer_json: None };
         let mut it = Self::from_parts(&path, Container::Random, parts)?;
-        it.generator = Some(generator);
+        // A recipe asks about the whole model, so that formats can be told when all tensors are there.
+        let formats = recipe.formats(&it)?;
+        let formats: Vec<_> = it.entries.iter().map(|entry| formats[entry.name.as_str()]).collect();
+        for (entry, format) in it.entries.iter_mut().zip(formats) {
+            entry.format = format;
+        }
+        let matrices = it.entries.iter().filter(|entry| entry.shape.len() > 1).map(|entry| entry.format);
+        it.generator = Some(random::Generator::new(&path, matrices, seed)?);
         Ok(it)
     }
 
@@ -247,7 +251,7 @@ impl Checkpoint {
             Place::Affine(affine) => Cow::Owned(affine.assemble(&self.maps)),
             Place::Random => {
                 let generator = self.generator.as_ref().expect("a random checkpoint has a generator");
-                Cow::Owned(generator.draw(&entry.name, &entry.shape))
+                Cow::Owned(generator.draw(&entry.name, &entry.shape, entry.format))
             }
         };
         Ok(Tensor { name: &entry.name, shape: entry.shape.clone(), format: entry.format, bytes })

@@ -5,21 +5,43 @@ use std::path::Path;
 use ridgeline_quant::Format;
 
 use crate::{
-    Checkpoint, Container, Error, Metadata, RopePairing, Tensor, TensorInfo, Value, convention,
-    encode::write_tensor, gguf::Writer, hf,
+    Checkpoint, Container, Error, Metadata, Recipe, RopePairing, Tensor, TensorInfo, Value, convention,
+    encode::{sample, write_tensor},
+    gguf::{Writer, header},
+    hf,
 };
 
-/// Writes a checkpoint as GGUF with matrices in `format`. Vectors stay in single precision; a matrix whose rows
-/// are not whole blocks of `format` becomes half precision.
+/// Writes a checkpoint as GGUF with matrices as a recipe says. Vectors stay in single precision.
 ///
 /// # Errors
-/// As [`write_gguf`].
-pub fn convert(checkpoint: &Checkpoint, path: &Path, format: Format) -> Result<(), Error> {
-    write_gguf(checkpoint, path, |tensor| match tensor.shape {
-        [_, .., n_cols] if n_cols.is_multiple_of(format.spec().block_len) => format,
-        [_, .., _] => Format::HALF,
-        _ => Format::SINGLE,
-    })
+/// As [`write_gguf`] and [`Recipe::formats`].
+pub fn convert(checkpoint: &Checkpoint, path: &Path, recipe: impl Into<Recipe>) -> Result<(), Error> {
+    let recipe = recipe.into();
+    let formats = recipe.formats(checkpoint)?;
+    write(checkpoint, path, recipe.file_type(), |it| formats[it.name], |_| {})
+}
+
+/// What the bytes that [`convert`] writes follow from, beside the weights: the file's header, and what the encoders
+/// that are needed make of a sample. A program that would write another file has another fingerprint, so that kept
+/// files can be told from those that are out of date. `path` is that of the file in errors.
+///
+/// # Errors
+/// As [`convert`], but for what comes of writing.
+pub fn fingerprint(
+    checkpoint: &Checkpoint,
+    path: &Path,
+    recipe: impl Into<Recipe>,
+) -> Result<Vec<u8>, Error> {
+    let recipe = recipe.into();
+    let formats = recipe.formats(checkpoint)?;
+    let plan = Plan::of(checkpoint, path, recipe.file_type(), |it| formats[it.name])?;
+    let mut bytes = header(path, &plan.metadata, &plan.tensors)?;
+    for format in Format::ALL {
+        if plan.tensors.iter().any(|it| it.2 == *format) {
+            bytes.extend(sample(format.spec()));
+        }
+    }
+    Ok(bytes)
 }
 
 /// Writes a checkpoint as GGUF, each tensor in the format that `format_of` picks for it. Tensors that keep their
@@ -61,20 +83,10 @@ pub(crate) fn write(
     let family = convention::family(checkpoint.path(), checkpoint.metadata())?;
     let permute = checkpoint.rope_pairing()? == RopePairing::HalfSplit
         && family.gguf_pairing == RopePairing::Interleaved;
-    let factors = rope_factors(checkpoint)?;
-    let mut plan: Vec<(String, Vec<usize>, Format)> = Vec::new();
-    if let Some(factors) = &factors {
-        plan.push((convention::ROPE_FREQS.to_owned(), vec![factors.len()], Format::SINGLE));
-    }
-    for tensor in checkpoint.tensors() {
-        let format = format_of(tensor);
-        check(path, &tensor, format)?;
-        plan.push((tensor.name.to_owned(), tensor.shape.to_vec(), format));
-    }
-    let metadata = metadata(checkpoint, &plan, file_type)?;
-    let mut writer = Writer::create(path, &metadata, &plan)?;
-    for (done, (name, _, format)) in plan.iter().enumerate() {
-        progress(Progress { tensor: name, format: *format, done, total: plan.len() });
+    let Plan { factors, tensors, metadata } = Plan::of(checkpoint, path, file_type, format_of)?;
+    let mut writer = Writer::create(path, &header(path, &metadata, &tensors)?)?;
+    for (done, (name, _, format)) in tensors.iter().enumerate() {
+        progress(Progress { tensor: name, format: *format, done, total: tensors.len() });
         match &factors {
             Some(factors) if name == convention::ROPE_FREQS => {
                 factors.iter().try_for_each(|it| writer.append(&it.to_le_bytes()))?;
@@ -90,6 +102,37 @@ pub(crate) fn write(
         writer.pad()?;
     }
     writer.finish()
+}
+
+/// Everything about a file that is known before a weight is read.
+struct Plan {
+    /// The frequency divisors that become a tensor of their own.
+    factors: Option<Vec<f32>>,
+    /// Name, shape (outermost first) and format, in file order.
+    tensors: Vec<(String, Vec<usize>, Format)>,
+    metadata: Metadata,
+}
+
+impl Plan {
+    fn of(
+        checkpoint: &Checkpoint,
+        path: &Path,
+        file_type: Option<u32>,
+        format_of: impl Fn(TensorInfo<'_>) -> Format,
+    ) -> Result<Self, Error> {
+        let factors = rope_factors(checkpoint)?;
+        let mut tensors = Vec::new();
+        if let Some(factors) = &factors {
+            tensors.push((convention::ROPE_FREQS.to_owned(), vec![factors.len()], Format::SINGLE));
+        }
+        for tensor in checkpoint.tensors() {
+            let format = format_of(tensor);
+            check(path, &tensor, format)?;
+            tensors.push((tensor.name.to_owned(), tensor.shape.to_vec(), format));
+        }
+        let metadata = metadata(checkpoint, &tensors, file_type)?;
+        Ok(Self { factors, tensors, metadata })
+    }
 }
 
 fn check(path: &Path, tensor: &TensorInfo<'_>, format: Format) -> Result<(), Error> {
@@ -134,7 +177,8 @@ fn metadata(
     let weights_in = |format: Format| -> usize {
         plan.iter().filter(|it| it.2 == format).map(|(_, shape, _)| shape.iter().product::<usize>()).sum()
     };
-    let main = Format::ALL.iter().copied().max_by_key(|&it| weights_in(it)).unwrap_or(Format::SINGLE);
+    let there = Format::ALL.iter().copied().filter(|&it| weights_in(it) > 0);
+    let main = there.max_by_key(|&it| weights_in(it)).unwrap_or(Format::SINGLE);
     metadata.set("general.file_type", Value::U32(file_type.unwrap_or(main.spec().gguf_file_type)));
     metadata.set("general.quantization_version", Value::U32(2));
     match checkpoint.tokenizer_json() {
@@ -167,4 +211,82 @@ fn interleave(path: &Path, tensor: &mut Tensor<'_>, heads: usize) -> Result<(), 
     }
     tensor.bytes = reordered.into();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quantize;
+    use ridgeline_quant::Mix;
+
+    /// A file of these tensors, which are all zero, that says it is a model.
+    fn file(path: &Path, tensors: &[(&str, &[usize])]) -> Checkpoint {
+        let mut metadata = Metadata::new(path, Vec::new());
+        metadata.set("general.architecture", Value::Str("llama".to_owned()));
+        for key in [
+            "block_count",
+            "context_length",
+            "embedding_length",
+            "feed_forward_length",
+            "attention.head_count",
+        ] {
+            metadata.set(format!("llama.{key}"), Value::U32(1));
+        }
+        metadata.set("llama.attention.layer_norm_rms_epsilon", Value::F32(1e-5));
+        let tensor = |it: &(&str, &[usize])| (it.0.to_owned(), it.1.to_vec(), Format::SINGLE);
+        let tensors: Vec<_> = tensors.iter().map(tensor).collect();
+        let mut writer = Writer::create(path, &header(path, &metadata, &tensors).unwrap()).unwrap();
+        for (_, shape, _) in &tensors {
+            writer.append(&vec![0; 4 * shape.iter().product::<usize>()]).unwrap();
+            writer.pad().unwrap();
+        }
+        writer.finish().unwrap();
+        Checkpoint::open(path).unwrap()
+    }
+
+    #[test]
+    fn a_file_without_matrices_has_a_type_that_exists() {
+        let folder = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|it| folder.path().join(it));
+        let norm: (&str, &[usize]) = ("output_norm.weight", &[32]);
+        for tensors in [&[][..], &[norm]] {
+            let source = file(&from, tensors);
+            let file_type = || Checkpoint::open(&to).unwrap().metadata().u32("general.file_type").unwrap();
+            for &format in Format::ALL {
+                convert(&source, &to, format).unwrap();
+                assert_eq!(file_type(), Format::SINGLE.spec().gguf_file_type, "{format}");
+            }
+            for mix in Mix::ALL {
+                quantize(&source, &to, mix, false, |_| {}).unwrap();
+                assert_eq!(file_type(), mix.gguf_file_type, "{mix}");
+            }
+            assert_eq!(Checkpoint::open(&to).unwrap().tensors().count(), tensors.len());
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_is_of_the_source_the_recipe_and_the_encoders() {
+        let folder = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|it| folder.path().join(it));
+        let matrices: [(&str, &[usize]); 2] =
+            [("blk.0.ffn_up.weight", &[4, 256]), ("output.weight", &[4, 256])];
+        let source = file(&from, &matrices);
+        let recipes = || {
+            let formats = Format::ALL.iter().filter(|it| it.in_gguf()).copied().map(Recipe::from);
+            formats.chain(Mix::ALL.iter().filter(|it| it.name.contains("_K_")).map(Recipe::from))
+        };
+        let prints: Vec<_> = recipes().map(|it| fingerprint(&source, &to, it).unwrap()).collect();
+        for (i, (print, recipe)) in prints.iter().zip(recipes()).enumerate() {
+            assert!(!prints[..i].contains(print), "{recipe}: another has it");
+            assert_eq!(*print, fingerprint(&source, &to, recipe).unwrap(), "{recipe}: twice");
+            convert(&source, &to, recipe).unwrap();
+            assert!(std::fs::read(&to).unwrap().starts_with(&print[..64]), "{recipe}: the file's own header");
+            for format in recipe.formats(&source).unwrap().values() {
+                let encoder = sample(format.spec());
+                assert!(print.windows(encoder.len()).any(|it| it == encoder), "{recipe}: {format}");
+            }
+        }
+        let other = file(&from, &matrices[..1]);
+        assert_ne!(prints[0], fingerprint(&other, &to, Format::SINGLE).unwrap());
+    }
 }

@@ -2,9 +2,10 @@
 
 use std::{num::NonZero, path::Path, thread};
 
+use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
 use ridgeline_quant::{Format, Spec};
 
-use crate::{Error, Tensor, gguf::Writer};
+use crate::{Error, Tensor, gguf::Writer, random::normal};
 
 /// Values that one thread re-encodes at once.
 const PIECE: usize = 1 << 16;
@@ -81,5 +82,56 @@ impl Worker {
             encode(values, &mut self.bytes[..n / to.block_len * to.block_bytes]);
         }
         (n, bad)
+    }
+}
+
+/// Values of the sample that share a magnitude, a multiple of every block length, and how many magnitudes there are.
+const SPAN: usize = 256;
+const SPANS: i32 = 32;
+
+/// What a format's encoder makes of values that are the same on every machine: normal ones of every magnitude that a
+/// half-precision scale has, none at all, and one throughout. Nothing for a format without an encoder.
+pub(crate) fn sample(spec: &Spec) -> Vec<u8> {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(0);
+    let magnitude = |span: i32| 2.0_f32.powi(span - SPANS + 10);
+    let mut values: Vec<f32> =
+        (0..SPANS).flat_map(|span| [magnitude(span); SPAN]).map(|it| it * normal(&mut rng)).collect();
+    values.extend([0.0; SPAN]);
+    values.extend([-0.75; SPAN]);
+    let mut bytes = vec![0; values.len() / spec.block_len * spec.block_bytes];
+    match spec.encode {
+        Some(encode) => encode(&values, &mut bytes),
+        None => bytes.clear(),
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The encoder of half precision, but for the last bit of one small weight in 256.
+    fn nearly(values: &[f32], bytes: &mut [u8]) {
+        Format::HALF.spec().encode.unwrap()(values, bytes);
+        for (i, value) in values.iter().enumerate().filter(|it| it.0 % 256 == 7) {
+            bytes[2 * i] ^= u8::from(value.abs() < 1e-3);
+        }
+    }
+
+    #[test]
+    fn a_sample_tells_encoders_apart() {
+        for format in Format::ALL.iter().filter(|it| it.spec().encode.is_some()) {
+            let spec = format.spec();
+            let bytes = sample(spec);
+            let mut values = vec![0.0; SPAN * 34];
+            (spec.decode)(&bytes, &mut values);
+            assert!(values.iter().all(|it| it.is_finite()), "{format}");
+            assert!(values[SPAN * 32..SPAN * 33].iter().all(|&it| it == 0.0), "{format}: nothing stays so");
+            assert!(values[SPAN * 33..].iter().all(|it| (it / -0.75 - 1.0).abs() < 0.2), "{format}");
+        }
+        let half = Format::HALF.spec();
+        let changed = Spec { encode: Some(nearly), ..*half };
+        assert_ne!(sample(half), sample(&changed));
+        assert!(sample(&Spec { encode: None, ..*half }).is_empty());
     }
 }

@@ -15,13 +15,15 @@ mod map;
 mod metadata;
 mod quantize;
 mod random;
+mod recipe;
 mod rope;
 mod shape;
 
 pub use checkpoint::{Checkpoint, Container, Tensor, TensorInfo};
 pub use convention::RopePairing;
-pub use convert::{Progress, convert, write_gguf};
+pub use convert::{Progress, convert, fingerprint, write_gguf};
 pub use error::Error;
 pub use metadata::{Array, FromValue, Metadata, Value};
 pub use quantize::{formats, quantize};
+pub use recipe::{Recipe, UnknownRecipe};
 pub use shape::{RopeScaling, Shape};

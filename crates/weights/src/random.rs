@@ -1,6 +1,6 @@
 //! Weights drawn at random, fast: a table of encoded normal values is drawn once, and tensors are tiled from it.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 use rand_xoshiro::{
     Xoshiro256PlusPlus,
@@ -20,18 +20,25 @@ const DEVIATION: f32 = 0.02;
 /// Draws the tensors of a random checkpoint.
 #[derive(Debug)]
 pub(crate) struct Generator {
-    matrix: Format,
     seed: u64,
-    /// `TABLE` values encoded in the wanted format, and in the one that ragged rows fall back to.
-    tables: Vec<(Format, Vec<u8>)>,
+    /// The same `TABLE` values in every format that matrices have.
+    tables: HashMap<Format, Vec<u8>>,
 }
 
 impl Generator {
-    pub(crate) fn new(path: &Path, matrix: Format, seed: u64) -> Result<Self, Error> {
+    /// Draws matrices in these formats.
+    pub(crate) fn new(
+        path: &Path,
+        matrices: impl IntoIterator<Item = Format>,
+        seed: u64,
+    ) -> Result<Self, Error> {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let values: Vec<f32> = (0..TABLE).map(|_| normal(&mut rng) * DEVIATION).collect();
-        let mut tables = Vec::new();
-        for format in [matrix, Format::HALF] {
+        let mut tables = HashMap::new();
+        for format in matrices {
+            if tables.contains_key(&format) {
+                continue;
+            }
             let encode = format.spec().encode.ok_or_else(|| Error::NoEncoder {
                 path: path.to_owned(),
                 tensor: "*".to_owned(),
@@ -40,34 +47,23 @@ impl Generator {
             let spec = format.spec();
             let mut bytes = vec![0; TABLE / spec.block_len * spec.block_bytes];
             encode(&values, &mut bytes);
-            tables.push((format, bytes));
+            tables.insert(format, bytes);
         }
-        Ok(Self { matrix, seed, tables })
+        Ok(Self { seed, tables })
     }
 
-    /// Vectors are kept in single precision; a matrix whose rows do not fill blocks falls back to half.
-    pub(crate) fn format_for(&self, shape: &[usize]) -> Format {
-        match shape {
-            [_, .., n_cols] if n_cols.is_multiple_of(self.matrix.spec().block_len) => self.matrix,
-            [_, .., _] => Format::HALF,
-            _ => Format::SINGLE,
-        }
-    }
-
-    /// The bytes of one tensor. They depend on the seed and the name only.
-    pub(crate) fn draw(&self, name: &str, shape: &[usize]) -> Vec<u8> {
-        let format = self.format_for(shape);
+    /// The bytes of one tensor. They depend on the seed, the name and the format only.
+    pub(crate) fn draw(&self, name: &str, shape: &[usize], format: Format) -> Vec<u8> {
         let n: usize = shape.iter().product();
         let spec = format.spec();
         let mut bytes = vec![0; n / spec.block_len * spec.block_bytes];
         if shape.len() < 2 {
             // Vectors of the families here are the weights of norms.
-            let encode = spec.encode.expect("single precision has an encoder");
+            let encode = spec.encode.expect("vectors are in single precision, which has an encoder");
             encode(&vec![1.0; n], &mut bytes);
             return bytes;
         }
-        let (_, table) =
-            self.tables.iter().find(|(it, _)| *it == format).expect("a matrix has one of two formats");
+        let table = self.tables.get(&format).expect("the formats of matrices were announced");
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(self.seed ^ hash(name));
         let blocks = |values: usize| values / spec.block_len;
         for run in bytes.chunks_mut(blocks(RUN) * spec.block_bytes) {
@@ -81,7 +77,7 @@ impl Generator {
 }
 
 /// Nearly normal with deviation one: the sum of four uniform 16-bit numbers, exact on every machine.
-fn normal(rng: &mut impl Rng) -> f32 {
+pub(crate) fn normal(rng: &mut impl Rng) -> f32 {
     let bits = rng.next_u64();
     let sum: u64 = (0..4).map(|i| bits >> (16 * i) & 0xffff).sum();
     let sum = u32::try_from(sum).expect("four 16-bit numbers sum to less than 32 bits");
@@ -101,10 +97,11 @@ mod tests {
 
     #[test]
     fn values_are_roughly_normal_and_repeatable() {
-        let generator = Generator::new(Path::new("x"), Format::SINGLE, 7).unwrap();
-        let bytes = generator.draw("w", &[64, 1024]);
-        assert_eq!(bytes, generator.draw("w", &[64, 1024]));
-        assert_ne!(bytes, generator.draw("v", &[64, 1024]));
+        let generator = Generator::new(Path::new("x"), [Format::SINGLE], 7).unwrap();
+        let draw = |name| generator.draw(name, &[64, 1024], Format::SINGLE);
+        let bytes = draw("w");
+        assert_eq!(bytes, draw("w"));
+        assert_ne!(bytes, draw("v"));
         let mut values = vec![0.0; 64 * 1024];
         (Format::SINGLE.spec().decode)(&bytes, &mut values);
         let n = values.len() as f64;
@@ -115,12 +112,19 @@ mod tests {
     }
 
     #[test]
-    fn ragged_rows_fall_back_and_norms_are_one() {
-        for &format in Format::ALL.iter().filter(|it| it.spec().encode.is_some()) {
-            let generator = Generator::new(Path::new("x"), format, 1).unwrap();
-            assert_eq!(generator.format_for(&[3, 256]), format);
-            assert_eq!(generator.format_for(&[3, 33]).bytes(33), generator.draw("w", &[1, 33]).len() as u64);
-            assert_eq!(generator.draw("n", &[2]), [1.0_f32.to_le_bytes(), 1.0_f32.to_le_bytes()].concat());
+    fn each_format_has_the_same_values_and_norms_are_one() {
+        let formats = || Format::ALL.iter().copied().filter(|it| it.spec().encode.is_some());
+        let all = Generator::new(Path::new("x"), formats(), 1).unwrap();
+        for format in formats() {
+            let alone = Generator::new(Path::new("x"), [format, format], 1).unwrap();
+            let bytes = all.draw("w", &[2, 256], format);
+            assert_eq!(bytes.len() as u64, format.bytes(512));
+            assert_eq!(bytes, alone.draw("w", &[2, 256], format), "{format}: whatever else is drawn");
         }
+        let ones = [1.0_f32.to_le_bytes(), 1.0_f32.to_le_bytes()].concat();
+        assert_eq!(all.draw("n", &[2], Format::SINGLE), ones);
+        let none = Format::ALL.iter().copied().find(|it| it.spec().encode.is_none()).unwrap();
+        let error = Generator::new(Path::new("x"), [none], 1).unwrap_err();
+        assert!(matches!(error, Error::NoEncoder { format, .. } if format == none.spec().name));
     }
 }

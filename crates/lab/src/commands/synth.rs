@@ -2,7 +2,7 @@
 
 use crate::cli::{Globals, Usage};
 use crate::{models, output};
-use ridgeline_quant::Format;
+use ridgeline_weights::{Recipe, convert};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,9 +11,9 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     /// A shape: a name under models/, or a TOML file like those there
     shape: String,
-    /// Number format of the matrices
+    /// Number format of the matrices, or a mix of them, by llama.cpp's name
     #[arg(value_name = "TYPE")]
-    format: Format,
+    recipe: Recipe,
     /// File to write
     out: PathBuf,
     /// Seed of the weights
@@ -26,16 +26,16 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     if path.extension().is_none_or(|it| it != "toml") {
         return Err(Usage(format!("{} is a model and not a shape; see `quantize`", args.shape)).into());
     }
-    let checkpoint = models::random(&path, args.format, args.seed)?;
-    models::write(&args.out, |partial| ridgeline_weights::write_gguf(&checkpoint, partial, |it| it.format))?;
+    let checkpoint = models::random(&path, args.recipe, args.seed)?;
+    models::write(&args.out, |partial| convert(&checkpoint, partial, args.recipe))?;
     let bytes = std::fs::metadata(&args.out)?.len();
     if globals.json {
-        let format = args.format.spec().name;
+        let format = args.recipe.name();
         output::json(&serde_json::json!({
             "out": args.out, "shape": args.shape, "format": format, "seed": args.seed, "bytes": bytes,
         }))?;
     } else {
-        output::text(&format!("{}: {} ({})\n", args.out.display(), output::bytes(bytes), args.format))?;
+        output::text(&format!("{}: {} ({})\n", args.out.display(), output::bytes(bytes), args.recipe))?;
     }
     Ok(ExitCode::SUCCESS)
 }

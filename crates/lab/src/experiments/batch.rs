@@ -10,7 +10,6 @@ use ridgeline_experiment::report::{Align, Axis, Block, Line, Lines, Section, Tab
 use ridgeline_experiment::stats;
 use ridgeline_experiment::verdict::{Comparison, Verdict};
 use ridgeline_model::SessionOptions;
-use ridgeline_quant::Format;
 use ridgeline_roofline::{Machine, Measured, Precision};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -21,7 +20,7 @@ use std::collections::BTreeMap;
 pub(crate) struct Point {
     /// Name of the model.
     pub model: String,
-    /// Number format of its matrices.
+    /// Number format of its matrices, or a mix.
     pub format: String,
     /// Tokens in one pass.
     pub tokens: usize,
@@ -42,8 +41,7 @@ impl Experiment<Lab> for Study {
         if !lab.measures() {
             return Err(RunError::skip("the CPU twins are an oracle; their speed means nothing"));
         }
-        let format: Format = point.format.parse().map_err(crate::Error::from)?;
-        let loaded = lab.load(&point.model, Some(format))?;
+        let loaded = lab.load(&format!("{}:{}", point.model, point.format), None)?;
         // One pass, whatever the vocabulary: a recording that gives all its rows.
         let options = SessionOptions { logit_rows: point.tokens, ..SessionOptions::default() };
         let mut bench = Bench::new(lab, &loaded, point.depth, point.tokens, options)?;

@@ -12,7 +12,7 @@ use std::path::Path;
 use crate::{Error, Value, checkpoint::Entry, map::Map};
 
 pub(crate) use scan::check_disjoint;
-pub(crate) use write::Writer;
+pub(crate) use write::{Writer, header};
 
 /// The first four bytes of every GGUF file.
 pub(crate) const MAGIC: [u8; 4] = *b"GGUF";

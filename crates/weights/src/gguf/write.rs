@@ -16,7 +16,7 @@ const VERSION: u32 = 3;
 const ALIGNMENT: usize = 32;
 
 /// Writes one GGUF file: [`Writer::create`], then every tensor's bytes in the announced order through
-/// [`Writer::tensor`], then [`Writer::finish`].
+/// [`Writer::append`] and [`Writer::pad`], then [`Writer::finish`].
 pub(crate) struct Writer {
     path: PathBuf,
     partial: PathBuf,
@@ -25,43 +25,14 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Writes the directory; refuses formats that GGUF does not have. `tensors` gives name, shape (outermost first) and format of each.
-    pub(crate) fn create(
-        path: &Path,
-        metadata: &Metadata,
-        tensors: &[(String, Vec<usize>, Format)],
-    ) -> Result<Self, Error> {
-        let mut header = Vec::new();
-        header.extend(MAGIC);
-        header.extend(VERSION.to_le_bytes());
-        header.extend((tensors.len() as u64).to_le_bytes());
-        header.extend((metadata.iter().count() as u64).to_le_bytes());
-        for (key, value) in metadata.iter() {
-            string(&mut header, key);
-            metadata_value(&mut header, value);
-        }
-        let mut offset = 0_u64;
-        for (name, shape, format) in tensors {
-            if !format.in_gguf() {
-                let problem = "GGUF has no such number format; convert it to another";
-                return Err(Error::TensorEntry { path: path.to_owned(), tensor: name.clone(), problem });
-            }
-            string(&mut header, name);
-            header.extend(u32::try_from(shape.len()).expect("a tensor has few dimensions").to_le_bytes());
-            for &dimension in shape.iter().rev() {
-                header.extend((dimension as u64).to_le_bytes());
-            }
-            header.extend(format.spec().gguf_type.to_le_bytes());
-            header.extend(offset.to_le_bytes());
-            let n: u64 = shape.iter().map(|&it| it as u64).product();
-            offset += format.bytes(n).next_multiple_of(ALIGNMENT as u64);
-        }
+    /// Begins a file with its [`header`].
+    pub(crate) fn create(path: &Path, header: &[u8]) -> Result<Self, Error> {
         let mut partial = path.as_os_str().to_owned();
         partial.push(".partial");
         let partial = PathBuf::from(partial);
         let file = File::create(&partial).map_err(|source| Error::Io { path: partial.clone(), source })?;
         let mut writer = Self { path: path.to_owned(), partial, out: BufWriter::new(file), written: 0 };
-        writer.append(&header)?;
+        writer.append(header)?;
         writer.pad()?;
         Ok(writer)
     }
@@ -90,6 +61,41 @@ impl Writer {
         });
         rename.map_err(|source| Error::Io { path, source })
     }
+}
+
+/// The metadata and the directory; refuses formats that GGUF does not have. `tensors` gives name, shape (outermost
+/// first) and format of each; `path` is the file's in errors.
+pub(crate) fn header(
+    path: &Path,
+    metadata: &Metadata,
+    tensors: &[(String, Vec<usize>, Format)],
+) -> Result<Vec<u8>, Error> {
+    let mut header = Vec::new();
+    header.extend(MAGIC);
+    header.extend(VERSION.to_le_bytes());
+    header.extend((tensors.len() as u64).to_le_bytes());
+    header.extend((metadata.iter().count() as u64).to_le_bytes());
+    for (key, value) in metadata.iter() {
+        string(&mut header, key);
+        metadata_value(&mut header, value);
+    }
+    let mut offset = 0_u64;
+    for (name, shape, format) in tensors {
+        if !format.in_gguf() {
+            let problem = "GGUF has no such number format; convert it to another";
+            return Err(Error::TensorEntry { path: path.to_owned(), tensor: name.clone(), problem });
+        }
+        string(&mut header, name);
+        header.extend(u32::try_from(shape.len()).expect("a tensor has few dimensions").to_le_bytes());
+        for &dimension in shape.iter().rev() {
+            header.extend((dimension as u64).to_le_bytes());
+        }
+        header.extend(format.spec().gguf_type.to_le_bytes());
+        header.extend(offset.to_le_bytes());
+        let n: u64 = shape.iter().map(|&it| it as u64).product();
+        offset += format.bytes(n).next_multiple_of(ALIGNMENT as u64);
+    }
+    Ok(header)
 }
 
 fn string(out: &mut Vec<u8>, text: &str) {

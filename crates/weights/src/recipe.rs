@@ -1,0 +1,125 @@
+//! What a user may ask a model's matrices to be: all in one number format, or each in the one that a mix picks.
+
+use std::{collections::HashMap, fmt, str::FromStr};
+
+use ridgeline_quant::{Format, Mix};
+
+use crate::{Checkpoint, Error, quantize};
+
+/// How the matrices of a model are encoded.
+#[derive(Clone, Copy, Debug)]
+pub enum Recipe {
+    /// All in one format, or in half precision where their rows are not whole blocks of it.
+    Uniform(Format),
+    /// Each in the format that a mix picks for it.
+    Mixed(&'static Mix),
+}
+
+impl Recipe {
+    /// The name of the format or the mix.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Uniform(format) => format.spec().name,
+            Self::Mixed(mix) => mix.name,
+        }
+    }
+
+    /// The format of every tensor of a checkpoint, by its name. Vectors are in single precision.
+    ///
+    /// # Errors
+    /// As [`formats`](crate::formats).
+    pub fn formats(self, checkpoint: &Checkpoint) -> Result<HashMap<&str, Format>, Error> {
+        match self {
+            Self::Uniform(format) => {
+                Ok(checkpoint.tensors().map(|it| (it.name, uniform(format, it.shape))).collect())
+            }
+            Self::Mixed(mix) => quantize::formats(checkpoint, mix, false),
+        }
+    }
+
+    /// What `general.file_type` says of it; `None` is the id of the format that most weights have.
+    pub(crate) const fn file_type(self) -> Option<u32> {
+        match self {
+            Self::Uniform(_) => None,
+            Self::Mixed(mix) => Some(mix.gguf_file_type),
+        }
+    }
+}
+
+fn uniform(format: Format, shape: &[usize]) -> Format {
+    match shape {
+        [_, .., n_cols] if n_cols.is_multiple_of(format.spec().block_len) => format,
+        [_, .., _] => Format::HALF,
+        _ => Format::SINGLE,
+    }
+}
+
+impl From<Format> for Recipe {
+    fn from(format: Format) -> Self {
+        Self::Uniform(format)
+    }
+}
+
+impl From<&'static Mix> for Recipe {
+    fn from(mix: &'static Mix) -> Self {
+        Self::Mixed(mix)
+    }
+}
+
+impl fmt::Display for Recipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The error of parsing a [`Recipe`] from its name: neither a format nor a mix has this name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnknownRecipe(String);
+
+impl fmt::Display for UnknownRecipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown number format `{}`; known are", self.0)?;
+        Format::ALL.iter().try_for_each(|it| write!(f, " {it}"))?;
+        write!(f, ", and the mixes")?;
+        let mixes = Mix::ALL.iter().filter(|it| Format::from_name(it.name).is_none());
+        mixes.into_iter().try_for_each(|it| write!(f, " {it}"))
+    }
+}
+
+impl std::error::Error for UnknownRecipe {}
+
+/// A format wins over a mix of its name.
+impl FromStr for Recipe {
+    type Err = UnknownRecipe;
+
+    fn from_str(name: &str) -> Result<Self, UnknownRecipe> {
+        let format = Format::from_name(name).map(Self::Uniform);
+        let recipe = format.or_else(|| Mix::from_name(name).map(Self::Mixed));
+        recipe.ok_or_else(|| UnknownRecipe(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_wins_over_a_mix_of_its_name() {
+        let parse = |name: &str| name.parse::<Recipe>();
+        for &format in Format::ALL {
+            let parsed = parse(&format.spec().name.to_lowercase()).unwrap();
+            assert!(matches!(parsed, Recipe::Uniform(it) if it == format), "{format}: {parsed:?}");
+        }
+        for mix in Mix::ALL {
+            let parsed = parse(&mix.name.to_lowercase()).unwrap();
+            assert_eq!(parsed.name(), mix.name);
+            assert_eq!(matches!(parsed, Recipe::Mixed(_)), Format::from_name(mix.name).is_none(), "{mix}");
+        }
+        let error = parse("q9_x").unwrap_err().to_string();
+        for part in ["`q9_x`", " F16 ", " Q2_K ", "mixes Q3_K_S", " Q5_K_M"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+        assert_eq!(error.matches(" Q2_K").count(), 1, "named once: {error}");
+    }
+}
