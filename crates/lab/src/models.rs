@@ -291,7 +291,7 @@ fn converted(checkpoint: &Checkpoint, recipe: Recipe) -> Result<PathBuf, Error> 
     key.update(hash(checkpoint.path())?.as_bytes()).update(&print);
     let path = cache().join(format!("{}-{name}.gguf", &key.finalize().to_hex()[..32]));
     if !path.exists() {
-        write(&path, |partial| ridgeline_weights::convert(checkpoint, partial, recipe))?;
+        ridgeline_weights::convert(checkpoint, &path, recipe)?;
     }
     Ok(path)
 }
@@ -312,27 +312,6 @@ fn cache() -> PathBuf {
         // An installed program may stand in a folder that is not its own.
         Err(_) => std::env::temp_dir(),
     }
-}
-
-/// Writes a file beside its place and renames it, so that nobody ever opens half of it, and a file may be
-/// overwritten that is being read.
-///
-/// # Errors
-/// Those of `write_to`, or a place that cannot be written.
-pub fn write(
-    path: &Path,
-    write_to: impl FnOnce(&Path) -> Result<(), ridgeline_weights::Error>,
-) -> Result<(), Error> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(format!(".{}.partial", std::process::id()));
-    let partial = PathBuf::from(partial);
-    let written = write_to(&partial).map_err(Error::from).and_then(|()| {
-        fs::rename(&partial, path).map_err(|source| Error::Io { path: path.to_owned(), source })
-    });
-    if written.is_err() {
-        let _ = fs::remove_file(&partial);
-    }
-    written
 }
 
 #[cfg(test)]

@@ -32,9 +32,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         let width = it.total.to_string().len();
         output::note(&format!("[{:>width$}/{}] {} {}", it.done + 1, it.total, it.tensor, it.format));
     };
-    models::write(&args.out, |partial| {
-        ridgeline_weights::quantize(&checkpoint, partial, args.mix, args.pure, news)
-    })?;
+    ridgeline_weights::quantize(&checkpoint, &args.out, args.mix, args.pure, news)?;
     let seconds = started.elapsed().as_secs_f64();
     let (before, after) = (checkpoint.file_bytes(), std::fs::metadata(&args.out)?.len());
     let weights: u64 = checkpoint.tensors().map(|it| it.n_weights()).sum();

@@ -27,7 +27,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         return Err(Usage(format!("{} is a model and not a shape; see `quantize`", args.shape)).into());
     }
     let checkpoint = models::random(&path, args.recipe, args.seed)?;
-    models::write(&args.out, |partial| convert(&checkpoint, partial, args.recipe))?;
+    convert(&checkpoint, &args.out, args.recipe)?;
     let bytes = std::fs::metadata(&args.out)?.len();
     if globals.json {
         let format = args.recipe.name();

@@ -1,6 +1,7 @@
 //! Commands that read and write files: tokenize, inspect, synth, quantize, shaders, logits.
 
 use crate::Test;
+use crate::formats::logits;
 use crate::program::{ids, on_cpu, repository, ridgeline, with_stdin};
 use std::fs;
 use std::path::Path;
@@ -50,17 +51,6 @@ pub(crate) fn synthesise(out: &str, format: &str, seed: &str) {
 
 fn text_of(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
-}
-
-/// Shape and values of the one tensor of a logits file.
-fn logits(path: &Path) -> (Vec<usize>, Vec<f32>) {
-    let bytes = fs::read(path).expect("it was written");
-    let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
-    assert_eq!(file.names(), ["logits"]);
-    let view = file.tensor("logits").expect("named so");
-    assert_eq!(view.dtype(), safetensors::Dtype::F32);
-    let values = view.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-    (view.shape().to_vec(), values)
 }
 
 fn tokens_of_stdin_and_of_a_file() {

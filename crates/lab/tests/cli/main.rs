@@ -4,9 +4,12 @@
 //! So are tests on the original weights, which do not ship with the repository (`RIDGELINE_SHARED`).
 
 mod files;
+mod formats;
 mod golden;
+mod memory;
 mod program;
 mod quality;
+mod quantize;
 mod text;
 mod usage;
 
@@ -19,11 +22,14 @@ fn main() {
     let required = std::env::var("CI").as_deref() == Ok("true");
     let no_adapter = ridgeline_gpu::adapters().is_empty() && !required;
     let no_originals = !program::originals().is_dir() && !required;
-    let groups: [(&str, &[Test], bool); 11] = [
+    let groups: [(&str, &[Test], bool); 14] = [
         ("usage", usage::TESTS, false),
         ("usage", usage::ON_DEBIAN_AS_ROOT, !usage::can_play_install()),
         ("files", files::TESTS, false),
         ("files", files::ON_A_DEVICE, no_adapter),
+        ("quantize", quantize::TESTS, false),
+        ("memory", memory::TESTS, false),
+        ("memory", memory::ON_A_DEVICE, no_adapter),
         ("text", text::TESTS, false),
         ("text", text::ON_A_DEVICE, no_adapter),
         ("golden", golden::TESTS, false),
@@ -34,16 +40,24 @@ fn main() {
         ("quality", quality::LONG, !required),
     ];
     let originals = ("golden", golden::ON_ORIGINALS, no_originals);
-    let trial = |group: &str, (name, test): Test, ignored: bool| {
-        let run = move || {
-            test();
-            Ok(())
-        };
-        Trial::test(format!("{group}::{name}"), run).with_ignored_flag(ignored)
+    let lists = groups.iter().chain([&originals]);
+    let mut trials: Vec<_> = lists
+        .flat_map(|&(group, tests, ignored)| {
+            tests.iter().map(move |&(name, test)| trial(group, name, test, ignored))
+        })
+        .collect();
+    let formats = |trials: Vec<formats::Trial>, ignored| {
+        trials.into_iter().map(move |(name, test)| trial("formats", &name, test, ignored))
     };
-    let trials = groups
-        .iter()
-        .chain([&originals])
-        .flat_map(|&(group, tests, ignored)| tests.iter().map(move |&test| trial(group, test, ignored)));
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+    trials.extend(formats(formats::on_a_device(), no_adapter));
+    trials.extend(formats(formats::on_originals(), no_adapter || no_originals));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn trial(group: &str, name: &str, test: impl FnOnce() + Send + 'static, ignored: bool) -> Trial {
+    let run = move || {
+        test();
+        Ok(())
+    };
+    Trial::test(format!("{group}::{name}"), run).with_ignored_flag(ignored)
 }

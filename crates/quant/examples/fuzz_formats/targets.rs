@@ -2,7 +2,7 @@
 //!
 //! One number is one input, so that a failure is told and repeated by that number alone.
 
-use std::panic::catch_unwind;
+use std::{ops::Range, panic::catch_unwind};
 
 use rand_xoshiro::{
     Xoshiro256PlusPlus,
@@ -21,8 +21,15 @@ const SINGLES: [u32; 9] =
 /// spans twice its largest value.
 const LARGEST_EXPONENT: u32 = 127 + 13;
 
-/// Tries the input that a seed stands for: a row of bytes through decoder and device layout, and now and then a row
-/// of values through the encoder. Gives what is wrong.
+/// Sizes of the largest value of a block for which no scale of a binary16 is subnormal or infinite.
+const HELD_WELL: Range<f32> = 0.25..8192.0;
+
+/// Random blocks in which a bit must have been without effect before it is said to have none: where a scale or a quant
+/// is zero it rightly has none.
+const CHANCES: usize = 64;
+
+/// Tries the input that a seed stands for: a row of bytes through decoder and device layout, now and then a row of
+/// values through the encoder, and whether a bit counts. Gives what is wrong.
 pub(crate) fn check(format: Format, seed: u64) -> Result<(), String> {
     let tried = catch_unwind(|| {
         let spec = format.spec();
@@ -35,7 +42,8 @@ pub(crate) fn check(format: Format, seed: u64) -> Result<(), String> {
             Some(encode) => encoded(spec, encode, n_blocks, &mut draw)?,
             None => bytes(spec, n_blocks, &mut draw)?,
         };
-        layouts_agree(spec, &bytes)
+        layouts_agree(spec, &bytes)?;
+        if draw.below(8) == 0 { bit_counts(spec, n_blocks, &mut draw) } else { Ok(()) }
     });
     tried.unwrap_or_else(|panic| Err(message(panic.as_ref())))
 }
@@ -112,9 +120,11 @@ fn encoded(spec: &Spec, encode: Encode, n_blocks: usize, draw: &mut Draw) -> Res
         }
     }
     let back = decoded(spec, &bytes);
-    if let (true, Some(i)) = (within, back.iter().position(|it| !it.is_finite())) {
+    let finite = within || spec.rounding == Rounding::Search;
+    if let (true, Some(i)) = (finite, back.iter().position(|it| !it.is_finite())) {
         return Err(format!("value {i}, {}, comes back as {}", values[i], back[i]));
     }
+    near(spec, &values, &back)?;
     if draw.below(2) == 0 {
         for _ in 0..=draw.below(4) {
             let at = draw.below(bytes.len());
@@ -149,6 +159,52 @@ fn values(n: usize, draw: &mut Draw) -> (Vec<f32>, bool) {
         values.fill(value);
     }
     (values, kind != 0)
+}
+
+/// No value comes back further from what it was than two steps of the coarsest quantiser of as many bits; of values of
+/// one size and both signs, a block is not shifted by a step as a whole.
+fn near(spec: &Spec, values: &[f32], back: &[f32]) -> Result<(), String> {
+    let bits = (8 * spec.block_bytes / spec.block_len).min(8);
+    let levels = f32::from(1_u16 << (bits - 1));
+    for (values, back) in values.chunks(spec.block_len).zip(back.chunks(spec.block_len)) {
+        let peak = values.iter().fold(0.0_f32, |peak, it| peak.max(it.abs()));
+        if !HELD_WELL.contains(&peak) {
+            continue;
+        }
+        let steps = values.iter().zip(back).map(|(value, back)| (value - back) * levels / peak);
+        if let Some(i) = steps.clone().position(|it| it.abs() > 2.0) {
+            return Err(format!("{} comes back as {} from a block up to {peak}", values[i], back[i]));
+        }
+        let mean = steps.sum::<f32>() / spec.block_len as f32;
+        let spread =
+            values.iter().all(|it| it.abs() >= peak / 2.0) && values.iter().any(|it| it * values[0] < 0.0);
+        if spread && mean.abs() > 0.9 {
+            return Err(format!("{values:?} come back shifted as {back:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// A bit of a block changes a weight of that block, and of no other.
+fn bit_counts(spec: &Spec, n_blocks: usize, draw: &mut Draw) -> Result<(), String> {
+    let bit = draw.below(8 * spec.block_bytes);
+    for _ in 0..CHANCES {
+        let mut bytes = draw.bytes(n_blocks * spec.block_bytes);
+        (spec.tame)(&mut bytes);
+        let block = draw.below(n_blocks);
+        let before = decoded(spec, &bytes);
+        bytes[block * spec.block_bytes + bit / 8] ^= 1 << (bit % 8);
+        let after = decoded(spec, &bytes);
+        let changed = |&i: &usize| before[i].to_bits() != after[i].to_bits();
+        let own = block * spec.block_len..(block + 1) * spec.block_len;
+        if let Some(i) = (0..before.len()).filter(changed).find(|i| !own.contains(i)) {
+            return Err(format!("bit {bit} of block {block} changes weight {i}"));
+        }
+        if own.clone().any(|i| changed(&i)) {
+            return Ok(());
+        }
+    }
+    Err(format!("bit {bit} of a block changes no weight"))
 }
 
 fn decoded(spec: &Spec, bytes: &[u8]) -> Vec<f32> {

@@ -16,22 +16,39 @@ const VERSION: u32 = 3;
 const ALIGNMENT: usize = 32;
 
 /// Writes one GGUF file: [`Writer::create`], then every tensor's bytes in the announced order through
-/// [`Writer::append`] and [`Writer::pad`], then [`Writer::finish`].
+/// [`Writer::append`] and [`Writer::pad`], then [`Writer::finish`]. Dropped before that, it leaves nothing behind.
 pub(crate) struct Writer {
     path: PathBuf,
-    partial: PathBuf,
     out: BufWriter<File>,
     written: u64,
+    partial: Partial,
+}
+
+/// The file under its name of the meantime, which is the process's own; goes with the value unless it was renamed.
+struct Partial(PathBuf);
+
+impl Partial {
+    fn of(path: &Path) -> Self {
+        let mut partial = path.as_os_str().to_owned();
+        partial.push(format!(".{}.partial", std::process::id()));
+        Self(partial.into())
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // Nothing is there after `finish`, and nobody is left to tell otherwise.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 impl Writer {
     /// Begins a file with its [`header`].
     pub(crate) fn create(path: &Path, header: &[u8]) -> Result<Self, Error> {
-        let mut partial = path.as_os_str().to_owned();
-        partial.push(".partial");
-        let partial = PathBuf::from(partial);
-        let file = File::create(&partial).map_err(|source| Error::Io { path: partial.clone(), source })?;
-        let mut writer = Self { path: path.to_owned(), partial, out: BufWriter::new(file), written: 0 };
+        let partial = Partial::of(path);
+        let file =
+            File::create(&partial.0).map_err(|source| Error::Io { path: partial.0.clone(), source })?;
+        let mut writer = Self { path: path.to_owned(), out: BufWriter::new(file), written: 0, partial };
         writer.append(header)?;
         writer.pad()?;
         Ok(writer)
@@ -40,7 +57,7 @@ impl Writer {
     /// Appends a piece of the current tensor.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.written += bytes.len() as u64;
-        self.out.write_all(bytes).map_err(|source| Error::Io { path: self.partial.clone(), source })
+        self.out.write_all(bytes).map_err(|source| Error::Io { path: self.partial.0.clone(), source })
     }
 
     /// Ends the current tensor: the next one starts aligned.
@@ -57,7 +74,7 @@ impl Writer {
         let rename = out.into_inner().map_err(std::io::IntoInnerError::into_error).and_then(|file| {
             file.sync_all()?;
             drop(file);
-            std::fs::rename(&partial, &path)
+            std::fs::rename(&partial.0, &path)
         });
         rename.map_err(|source| Error::Io { path, source })
     }
