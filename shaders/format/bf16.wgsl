@@ -31,8 +31,8 @@ fn ${src}_join(v: vec2f) -> u32 {
 
 // Vec4 `word` of the row that holds the values from vec4 `first` on.
 fn ${src}_store(first: u32, cols: u32, word: u32) -> vec4u {
-    let a = ${store}[first + 2u * word];
-    let b = ${store}[first + 2u * word + 1u];
+    let a = ${store}(first + 2u * word);
+    let b = ${store}(first + 2u * word + 1u);
     return vec4u(${src}_join(a.xy), ${src}_join(a.zw), ${src}_join(b.xy), ${src}_join(b.zw));
 }
 //# endif

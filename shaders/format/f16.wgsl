@@ -17,8 +17,8 @@ fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
 
 // Vec4 `word` of the row that holds the values from vec4 `first` on.
 fn ${src}_store(first: u32, cols: u32, word: u32) -> vec4u {
-    let a = ${store}[first + 2u * word];
-    let b = ${store}[first + 2u * word + 1u];
+    let a = ${store}(first + 2u * word);
+    let b = ${store}(first + 2u * word + 1u);
     return vec4u(pack2x16float(a.xy), pack2x16float(a.zw), pack2x16float(b.xy), pack2x16float(b.zw));
 }
 //# endif

@@ -12,6 +12,6 @@ fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
 
 // Vec4 `word` of the row that holds the values from vec4 `first` on.
 fn ${src}_store(first: u32, cols: u32, word: u32) -> vec4u {
-    return bitcast<vec4u>(${store}[first + word]);
+    return bitcast<vec4u>(${store}(first + word));
 }
 //# endif

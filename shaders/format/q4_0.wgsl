@@ -16,7 +16,7 @@ fn ${src}_quad(quants: u32, scale: vec2f) -> vec4f {
 fn ${src}_fit(first: u32, cols: u32, block: u32) -> f32 {
     var far = 0.0;
     for (var i = 8u * block; i < min(8u * block + 8u, cols >> 2u); i++) {
-        let v = ${store}[first + i];
+        let v = ${store}(first + i);
         //# for c in "xyzw"
         far = select(far, v.${c}, abs(v.${c}) > abs(far));
         //# endfor
@@ -38,8 +38,8 @@ fn ${src}_store(first: u32, cols: u32, word: u32) -> vec4u {
         return vec4u(
             //# for i in range(4)
             pack4xU8(
-                ${src}_round(${store}[at + ${i}u], inverse)
-                    | (${src}_round(${store}[at + ${i + 4}u], inverse) << vec4u(4u)),
+                ${src}_round(${store}(at + ${i}u), inverse)
+                    | (${src}_round(${store}(at + ${i + 4}u), inverse) << vec4u(4u)),
             ),
             //# endfor
         );

@@ -1,8 +1,7 @@
 // Q8_0 rows in two planes: signed bytes, four per word in the order of the weights, then one f16 scale per block
 // of 32. `row` is the row's first vec4; a part is 16 values, half a block.
 fn ${src}_scale(row: u32, cols: u32, block: u32) -> f32 {
-    let words = ${src}[row + (cols >> 4u) + (block >> 3u)];
-    let pair = unpack2x16float(words[(block >> 1u) & 3u]);
+    let pair = unpack2x16float(${src}[row + (cols >> 4u) + (block >> 3u)][(block >> 1u) & 3u]);
     return select(pair.x, pair.y, (block & 1u) == 1u);
 }
 
@@ -29,7 +28,7 @@ fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
 fn ${src}_fit(first: u32, cols: u32, block: u32) -> f32 {
     var far = vec4f();
     for (var i = 8u * block; i < min(8u * block + 8u, cols >> 2u); i++) {
-        far = max(far, abs(${store}[first + i]));
+        far = max(far, abs(${store}(first + i)));
     }
     return max(max(far.x, far.y), max(far.z, far.w)) / 127.0;
 }
@@ -48,7 +47,7 @@ fn ${src}_store(first: u32, cols: u32, word: u32) -> vec4u {
         let at = first + 4u * word;
         return vec4u(
             //# for i in range(4)
-            pack4xI8(${src}_round(${store}[at + ${i}u] * inverse)),
+            pack4xI8(${src}_round(${store}(at + ${i}u) * inverse)),
             //# endfor
         );
     }

@@ -1,12 +1,13 @@
 // Fused attention with online softmax (Milakov & Gimelshein 2018; Dao et al. 2022). A workgroup serves TOKENS
 // queries of GROUP heads that share one key/value head, so each key and value is read once for ROWS query rows.
 // Scores: one position per invocation. Values: one vec4 of the head per invocation, positions split SPLITS ways.
+// Where the positions are cut into spans, each workgroup leaves its sum before the division, its maximum and its total.
 //# include reduce
 //# with src = "keys"
-//# include cache_file
+//# include keys_file
 //# endwith
 //# with src = "values"
-//# include cache_file
+//# include values_file
 //# endwith
 const QUADS: u32 = HEAD / 4u;
 const SPLITS: u32 = LANES / QUADS;
@@ -23,7 +24,10 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     let kv_heads = params.n_heads / GROUP;
     let group = group_index(at_group, groups);
     let kv_head = group % kv_heads;
-    let token0 = (group / kv_heads) * TOKENS;
+    let context = params.position + params.n_tokens;
+    let splits = (context + params.span - 1u) / params.span;
+    let part_of = (group / kv_heads) % splits;
+    let token0 = (group / kv_heads / splits) * TOKENS;
     if token0 >= params.n_tokens {
         return;
     }
@@ -32,7 +36,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         let r = i / QUADS;
         let token = min(token0 + r / GROUP, params.n_tokens - 1u);
         let head = kv_head * GROUP + r % GROUP;
-        query[i] = params.scale * q[(token * params.n_heads + head) * QUADS + i % QUADS];
+        query[i] = params.scale * q[token * (params.ld / 4u) + head * QUADS + i % QUADS];
     }
     workgroupBarrier();
     //# for r in range(ROWS)
@@ -41,13 +45,13 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     var acc${r} = vec4f();
     let last${r} = params.position + min(token0 + ${r}u / GROUP, params.n_tokens - 1u);
     //# endfor
-    let end = last${ROWS - 1} + 1u;
+    let end = min(last${ROWS - 1} + 1u, (part_of + 1u) * params.span);
     let base = kv_head * params.capacity;
     let quad = ids.local % QUADS;
     let split = ids.local / QUADS;
-    for (var start = 0u; start < end; start += LANES) {
+    for (var start = part_of * params.span; start < end; start += LANES) {
         let at = start + ids.local;
-        let row = (base + min(at, end - 1u)) * params.stride;
+        let row = (base + min(at, end - 1u)) * params.key_stride;
         //# for r in range(ROWS)
         var s${r} = 0.0;
         //# endfor
@@ -61,7 +65,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
             //# endfor
         }
         //# for r in range(ROWS)
-        s${r} = select(MASKED, s${r}, at <= last${r});
+        s${r} = select(MASKED, s${r}, at <= last${r} && at < end);
         let part${r} = part_max(s${r});
         //# endfor
         if leads_part(ids) {
@@ -79,7 +83,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
             //# endfor
         }
         //# for r in range(ROWS)
-        weight[${r}u * LANES + ids.local] = select(0.0, exp(s${r} - new${r}), at <= last${r});
+        weight[${r}u * LANES + ids.local] = select(0.0, exp(s${r} - new${r}), at <= last${r} && at < end);
         let fade${r} = exp(top${r} - new${r});
         acc${r} *= fade${r};
         total${r} *= fade${r};
@@ -89,7 +93,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         if split < SPLITS {
             let n = min(LANES, end - start);
             for (var i = split; i < n; i += SPLITS) {
-                let v = values_vec4((base + start + i) * params.stride, HEAD, quad);
+                let v = values_vec4((base + start + i) * params.value_stride, HEAD, quad);
                 //# for r in range(ROWS)
                 acc${r} += weight[${r}u * LANES + i] * v;
                 total${r} += weight[${r}u * LANES + i];
@@ -109,8 +113,16 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
             sum += folded[i * QUADS + ids.local];
             total += totals[i * QUADS + ids.local];
         }
-        let head = kv_head * GROUP + ${r}u % GROUP;
-        out[((token0 + ${r}u / GROUP) * params.n_heads + head) * QUADS + ids.local] = sum / total;
+        let row = (token0 + ${r}u / GROUP) * params.n_heads + kv_head * GROUP + ${r}u % GROUP;
+        if splits == 1u {
+            out[row * QUADS + ids.local] = sum / total;
+        } else {
+            let at = (part_of * params.n_tokens * params.n_heads + row) * (QUADS + 1u);
+            out[at + ids.local] = sum;
+            if ids.local == 0u {
+                out[at + QUADS] = vec4f(top${r}, total, 0.0, 0.0);
+            }
+        }
     }
     //# endfor
 }

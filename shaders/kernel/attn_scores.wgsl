@@ -20,10 +20,12 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     }
     let kv_head = (query % params.n_heads) / params.group;
     let row = (kv_head * params.capacity + at) * params.stride;
+    let head = query % params.n_heads;
+    let query0 = ((query / params.n_heads) * params.ld + head * params.head_dim) / 4u;
     var sum = 0.0;
     for (var p = 0u; p < params.head_dim / PART; p++) {
         let k = keys_unpack(row, params.head_dim, p);
-        let first = query * (params.head_dim / 4u) + p * (PART / 4u);
+        let first = query0 + p * (PART / 4u);
         //# for i in range(PART // 4)
         sum += dot(k[${i}], q[first + ${i}u]);
         //# endfor

@@ -2,9 +2,16 @@
 // head together: row = head · capacity + position. One invocation per vec4 of a row, so that none writes a part of a
 // vec4 that another writes too: scales of several blocks share one.
 //# include reduce
-//# with src = "cache", store = "x"
+//# with src = "cache", store = "value"
 //# include cache_file
 //# endwith
+
+// Vec4 `i` of the new rows, as if they were contiguous.
+fn value(i: u32) -> vec4f {
+    let quads = params.head_dim / 4u;
+    let row = i / quads;
+    return x[((row / params.n_heads) * params.ld + params.first) / 4u + (row % params.n_heads) * quads + i % quads];
+}
 
 @compute @workgroup_size(LANES)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {

@@ -1,6 +1,7 @@
 // y = x·Wᵀ for many vectors. A workgroup makes a 32 × 32 tile of y from tiles of x and of decoded W in workgroup
 // memory, DEPTH columns at a time; an invocation makes 4 × 4 of it. Accumulation is in f32 whatever the tiles hold.
 //# include reduce
+//# include "shared/epilogue.wgsl"
 //# with src = "weights"
 //# include weights_file
 //# endwith
@@ -58,7 +59,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     //# for i in range(4)
     //# for j in range(4)
     if vec0 + ty * 4u + ${i}u < params.n_vecs && row_first + tx * 4u + ${j}u < params.n_rows {
-        y[(vec0 + ty * 4u + ${i}u) * params.ld + params.row0 + row_first + tx * 4u + ${j}u] = acc${i}_${j};
+        put((vec0 + ty * 4u + ${i}u) * params.ld + params.row0 + row_first + tx * 4u + ${j}u, acc${i}_${j});
     }
     //# endfor
     //# endfor

@@ -1,14 +1,28 @@
 // y = W·x for one to a few vectors. A team owns ROWS rows of W and COLS vectors: every weight is decoded once
-// for all COLS. Accumulators are named scalars, because indexed private arrays spill.
+// for all COLS. Accumulators are named scalars, because indexed private arrays spill. What becomes of the sums is a
+// parameter and not a variant: it costs one uniform branch per team.
 //# include reduce
+//# include "shared/epilogue.wgsl"
 //# with src = "weights"
 //# include weights_file
 //# endwith
 
+// Four multiply-adds: `dot` would round each product, and take twice the instructions where nothing fuses them.
+fn dot_add(a: vec4f, b: vec4f, sum: f32) -> f32 {
+    return fma(a.x, b.x, fma(a.y, b.y, fma(a.z, b.z, fma(a.w, b.w, sum))));
+}
+
 @compute @workgroup_size(LANES)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let parts = params.n_cols / PART;
-    let row_groups = (params.n_rows + BLOCKS * ROWS - 1u) / (BLOCKS * ROWS);
+    //# if ROWS % 2 == 0
+    // Half of a team's rows are gates, the other half what they gate, `n_rows` rows further down.
+    let gated = params.epilogue == GATE;
+    let outputs = select(ROWS, ROWS / 2u, gated);
+    //# else
+    let outputs = ROWS;
+    //# endif
+    let row_groups = (params.n_rows + BLOCKS * outputs - 1u) / (BLOCKS * outputs);
     let group = group_index(at_group, groups);
     let col0 = (group / row_groups) * COLS;
     // The folded grid may hold a few workgroups too many.
@@ -19,9 +33,14 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     let x${c} = min(col0 + ${c}u, params.n_vecs - 1u) * (params.n_cols / 4u);
     //# endfor
     for (var block = team(ids); block < BLOCKS; block += teams(ids)) {
-        let first = ((group % row_groups) * BLOCKS + block) * ROWS;
+        let first = ((group % row_groups) * BLOCKS + block) * outputs;
         //# for r in range(ROWS)
+        //# if ROWS % 2 == 0
+        let output${r} = min(first + select(${r}u, ${r % (ROWS // 2)}u, gated), params.n_rows - 1u);
+        let row${r} = (output${r} + select(0u, ${r // (ROWS // 2)}u * params.n_rows, gated)) * params.stride;
+        //# else
         let row${r} = min(first + ${r}u, params.n_rows - 1u) * params.stride;
+        //# endif
         //# for c in range(COLS)
         var acc${r}_${c} = 0.0;
         //# endfor
@@ -37,7 +56,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
             let w${r} = weights_unpack(row${r}, params.n_cols, p);
             //# for c in range(COLS)
             //# for i in range(PART // 4)
-            acc${r}_${c} += dot(w${r}[${i}], v${c}_${i});
+            acc${r}_${c} = dot_add(w${r}[${i}], v${c}_${i}, acc${r}_${c});
             //# endfor
             //# endfor
             //# endfor
@@ -48,12 +67,31 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         //# endfor
         //# endfor
         if team_lane(ids) == 0u {
-            //# for r in range(ROWS)
             //# for c in range(COLS)
-            if first + ${r}u < params.n_rows && col0 + ${c}u < params.n_vecs {
-                y[(col0 + ${c}u) * params.ld + params.row0 + first + ${r}u] = sum${r}_${c};
+            let at${c} = (col0 + ${c}u) * params.ld + params.row0 + first;
+            if col0 + ${c}u < params.n_vecs {
+                //# if ROWS % 2 == 0
+                if gated {
+                    //# for r in range(ROWS // 2)
+                    if first + ${r}u < params.n_rows {
+                        y[at${c} + ${r}u] = silu(sum${r}_${c}) * sum${r + ROWS // 2}_${c};
+                    }
+                    //# endfor
+                } else {
+                    //# for r in range(ROWS)
+                    if first + ${r}u < params.n_rows {
+                        put(at${c} + ${r}u, sum${r}_${c});
+                    }
+                    //# endfor
+                }
+                //# else
+                //# for r in range(ROWS)
+                if first + ${r}u < params.n_rows {
+                    put(at${c} + ${r}u, sum${r}_${c});
+                }
+                //# endfor
+                //# endif
             }
-            //# endfor
             //# endfor
         }
     }

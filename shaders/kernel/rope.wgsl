@@ -14,7 +14,8 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     let at = 2u * ((params.position + head / params.n_heads) * pairs + pair);
     let c = table[at];
     let s = table[at + 1u];
-    let first = head * params.head_dim + pair * PAIR_STEP;
+    let token = head / params.n_heads;
+    let first = token * params.ld + params.first + (head % params.n_heads) * params.head_dim + pair * PAIR_STEP;
     let second = first + select(pairs, 1u, PAIR_STEP == 2u);
     let a = x[first];
     let b = x[second];

@@ -1,12 +1,15 @@
-// SwiGLU (Shazeer 2020): out = silu(gate) · up, four values per invocation.
+// SwiGLU (Shazeer 2020): out = silu(gate) · up, four values per invocation. Rows of `both` hold the gate, then the
+// other half.
 //# include reduce
 
 @compute @workgroup_size(LANES)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let i = global_index(ids, at_group, groups);
-    if i >= params.n / 4u {
+    let quads = params.n_cols / 4u;
+    if i >= params.n_rows * quads {
         return;
     }
-    let g = gate[i];
-    out[i] = g / (vec4f(1.0) + exp(-g)) * up[i];
+    let at = (i / quads) * 2u * quads + i % quads;
+    let g = both[at];
+    out[i] = g / (vec4f(1.0) + exp(-g)) * both[at + quads];
 }

@@ -99,4 +99,15 @@ impl Slice {
         assert!(bytes <= self.bytes, "head of {bytes} bytes from a slice of {}", self.bytes);
         Self { bytes, ..self }
     }
+
+    /// `bytes` bytes from `offset` of this slice on.
+    ///
+    /// # Panics
+    /// When the range leaves the slice or the offset is not a multiple of 256: a bug of the caller.
+    #[must_use]
+    pub fn part(self, offset: u64, bytes: u64) -> Self {
+        assert!(offset.is_multiple_of(256), "offset {offset} is not 256-aligned");
+        assert!(offset + bytes <= self.bytes, "part {offset}+{bytes} of a slice of {}", self.bytes);
+        Self { offset: self.offset + offset, bytes, ..self }
+    }
 }

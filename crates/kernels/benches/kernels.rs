@@ -54,7 +54,8 @@ fn mat_vecs(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
         for (n_rows, n_cols) in SHAPES {
             let kernel = MatVec::new(format, gpu.borrow().caps(), 4, 1);
             let stride = stride(format, n_cols as usize);
-            let params = mat_vec::Params { n_rows, n_cols, n_vecs: 1, stride, ld: n_rows, row0: 0 };
+            let params =
+                mat_vec::Params { n_rows, n_cols, n_vecs: 1, stride, ld: n_rows, row0: 0, epilogue: 0 };
             let id = BenchmarkId::new(format!("{format}"), format!("{n_rows}x{n_cols}"));
             bench(criterion, gpu, ("matvec", id), (kernel, params));
         }
@@ -66,7 +67,8 @@ fn mat_muls(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
         for (n_rows, n_cols) in SHAPES {
             let kernel = MatMul { format, tile: Tile::F32, depth: 32 };
             let stride = stride(format, n_cols as usize);
-            let params = mat_mul::Params { n_rows, n_cols, n_vecs: 32, stride, ld: n_rows, row0: 0 };
+            let params =
+                mat_mul::Params { n_rows, n_cols, n_vecs: 32, stride, ld: n_rows, row0: 0, epilogue: 0 };
             let id = BenchmarkId::new(format!("{format}"), format!("{n_rows}x{n_cols}x32"));
             bench(criterion, gpu, ("matmul", id), (kernel, params));
         }
@@ -76,9 +78,19 @@ fn mat_muls(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
 fn attentions(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
     let (cache, head, group, n_heads) = (Format::HALF, 64, 3, 9);
     for (n_tokens, position) in [(1, 64), (1, 1024), (32, 256)] {
-        let kernel: Attention = attention_for(cache, head, group, n_tokens, gpu.borrow().caps());
-        let (capacity, stride) = (position + n_tokens, stride(cache, head as usize));
-        let params = attention::Params { n_tokens, n_heads, capacity, position, stride, scale: 0.125 };
+        let kernel: Attention = attention_for([cache; 2], head, group, n_tokens, gpu.borrow().caps());
+        let (context, stride) = (position + n_tokens, stride(cache, head as usize));
+        let params = attention::Params {
+            n_tokens,
+            n_heads,
+            capacity: context,
+            position,
+            key_stride: stride,
+            value_stride: stride,
+            ld: n_heads * head,
+            span: context,
+            scale: 0.125,
+        };
         let id = BenchmarkId::new("fused", format!("{n_tokens} after {position}"));
         bench(criterion, gpu, ("attention", id), (kernel, params));
     }

@@ -5,7 +5,7 @@
 
 use ridgeline_compute::{Executor, Recording, Role};
 use ridgeline_gpu::{Choice, Gpu, Options};
-use ridgeline_kernels::{ProductChoice, mat_mul, mat_vec, product_for, stride};
+use ridgeline_kernels::{Epilogue, ProductChoice, mat_mul, mat_vec, product_for, stride};
 use ridgeline_quant::Format;
 use std::error::Error;
 use std::sync::Arc;
@@ -26,14 +26,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             let mut recording = Recording::new();
             for _ in 0..launches {
                 let (weights, x, y) = (weights.all(), x.all(), y.all());
-                let (ld, row0) = (n_rows, 0);
+                let (ld, row0, epilogue) = (n_rows, 0, Epilogue::Store as u32);
                 match product_for(format, n_vecs, gpu.caps()) {
                     ProductChoice::Vec(kernel) => {
-                        let params = mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld, row0 };
+                        let params = mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };
                         recording.run(kernel, params, mat_vec::Args { weights, x, y });
                     }
                     ProductChoice::Mul(kernel) => {
-                        let params = mat_mul::Params { n_rows, n_cols, n_vecs, stride, ld, row0 };
+                        let params = mat_mul::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };
                         recording.run(kernel, params, mat_mul::Args { weights, x, y });
                     }
                 }

@@ -8,10 +8,17 @@ use ridgeline_quant::Format;
 
 kernel! {
     /// out\[t, h\] = softmax(scale · q\[t, h\] · Kᵀ) · V over positions 0 to `position` + t, where query heads
-    /// h share key/value head h / `group`. q and out are \[n_tokens, n_heads, head\]; cache rows are \[kv heads, capacity\]
-    /// rows of `head` values. A workgroup serves `tokens` queries of one key/value head.
-    pub struct Attention("attention") { cache: Format, reduce: Reduce, lanes: u32, head: u32, group: u32, tokens: u32 }
-    params { n_tokens: u32, n_heads: u32, capacity: u32, position: u32, stride: u32, scale: f32 }
+    /// h share key/value head h / `group`. Rows of q are `ld` floats apart and hold \[n_heads, head\]; cache rows are
+    /// \[kv heads, capacity\] rows of `head` values. A workgroup serves `tokens` queries of one key/value head and `span`
+    /// positions. Where that is all of them, out is \[n_tokens, n_heads, head\]; otherwise it holds the parts that
+    /// [`AttnFold`](crate::attn_fold::AttnFold) adds up (flash-decoding, Dao et al. 2023).
+    pub struct Attention("attention") {
+        keys: Format, values: Format, reduce: Reduce, lanes: u32, head: u32, group: u32, tokens: u32,
+    }
+    params {
+        n_tokens: u32, n_heads: u32, capacity: u32, position: u32, key_stride: u32, value_stride: u32, ld: u32,
+        span: u32, scale: f32,
+    }
     slots {
         q: read array<vec4<f32>>, keys: read array<vec4<u32>>, values: read array<vec4<u32>>,
         out: write array<vec4<f32>>,
@@ -27,8 +34,24 @@ impl Attention {
     }
 
     const fn heads(self, p: &Params) -> Heads {
-        let (n_tokens, n_heads, capacity, position) = (p.n_tokens, p.n_heads, p.capacity, p.position);
-        Heads { n_tokens, n_heads, head_dim: self.head, group: self.group, capacity, position, stride: p.stride }
+        let &Params { n_tokens, n_heads, capacity, position, .. } = p;
+        Heads { n_tokens, n_heads, head_dim: self.head, group: self.group, capacity, position, stride: 0 }
+    }
+
+    fn out_bytes(self, p: &Params) -> u64 {
+        let rows = u64::from(p.n_tokens) * u64::from(p.n_heads);
+        bytes4(match p.splits() {
+            1 => rows * u64::from(self.head),
+            splits => u64::from(splits) * rows * u64::from(self.head + 4),
+        })
+    }
+}
+
+impl Params {
+    /// Number of parts that the positions are cut into.
+    #[must_use]
+    pub const fn splits(&self) -> u32 {
+        (self.position + self.n_tokens).div_ceil(self.span)
     }
 }
 
@@ -39,70 +62,95 @@ const SHAPES: [(u32, u32); 11] =
 impl Kernel for Attention {
     fn all(caps: &Caps) -> Vec<Self> {
         let mut all = Vec::new();
-        for cache in cache_formats() {
+        for keys in cache_formats() {
             for &reduce in Reduce::all(caps) {
                 for (head, group) in SHAPES {
                     for tokens in [1, (8 / group).max(1)] {
-                        all.push(Self { cache, reduce, lanes: 64, head, group, tokens });
+                        all.push(Self { keys, values: keys, reduce, lanes: 64, head, group, tokens });
                     }
+                }
+                for values in cache_formats().filter(|values| *values != keys) {
+                    all.push(Self { keys, values, reduce, lanes: 64, head: 64, group: 4, tokens: 1 });
                 }
             }
         }
         // A group of eight leaves room for one query, which is both ends.
         all.dedup();
-        all.retain(|k| k.workgroup_bytes() <= caps.max_workgroup_memory && fits_cache(k.cache, k.head));
+        all.retain(|k| k.workgroup_bytes() <= caps.max_workgroup_memory && [k.keys, k.values].iter().all(|f| fits_cache(*f, k.head)));
         all
     }
     fn defines(&self) -> Defines {
-        let d = with_format(self.reduce.define(Defines::new(self.lanes)), "cache_file", self.cache);
+        let d = with_format(self.reduce.define(Defines::new(self.lanes)), "keys_file", self.keys);
+        let d = d.value("values_file", self.values.spec().wgsl);
         let d = d.u32("HEAD", self.head).u32("GROUP", self.group).u32("TOKENS", self.tokens);
         d.u32("ROWS", self.group * self.tokens)
     }
     fn groups(&self, p: &Params) -> u64 {
-        u64::from(p.n_heads / self.group) * u64::from(p.n_tokens.div_ceil(self.tokens))
+        let queries = u64::from(p.n_heads / self.group) * u64::from(p.n_tokens.div_ceil(self.tokens));
+        queries * u64::from(p.splits())
     }
     fn flops(&self, p: &Params) -> u64 {
         self.heads(p).flops()
     }
     fn traffic(&self, p: &Params) -> Bytes {
         let heads = self.heads(p);
-        let cache = format_bytes(self.cache, heads.rows_read(), self.head);
-        Bytes { q: bytes4(heads.query_values()), keys: cache, values: cache, out: bytes4(heads.query_values()) }
+        let [keys, values] = [self.keys, self.values].map(|f| format_bytes(f, heads.rows_read(), self.head));
+        Bytes { q: bytes4(heads.query_values()), keys, values, out: self.out_bytes(p) }
     }
     fn extent(&self, p: &Params) -> Bytes {
         let heads = self.heads(p);
-        let cache = device_bytes(heads.rows_held(), p.stride);
-        Bytes { q: bytes4(heads.query_values()), keys: cache, values: cache, out: bytes4(heads.query_values()) }
+        let [keys, values] = [p.key_stride, p.value_stride].map(|s| device_bytes(heads.rows_held(), s));
+        let q = u64::from(p.n_tokens - 1) * u64::from(p.ld) + u64::from(p.n_heads * self.head);
+        Bytes { q: bytes4(q), keys, values, out: self.out_bytes(p) }
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
         let n_heads = self.group * rng.range(1, 3);
         let (n_tokens, position) = (rng.range(1, 9), rng.pick(&[0, 1, 62, 63, 64, 65, 150]));
         let capacity = position + n_tokens + rng.range(0, 3);
-        let stride = stride(self.cache, self.head as usize);
-        let params = Params { n_tokens, n_heads, capacity, position, stride, scale: 0.7 };
-        let heads = self.heads(&params);
-        let rows = small(heads.rows_held());
-        let keys = random_rows(rng, self.cache, rows, self.head);
-        let values = random_rows(rng, self.cache, rows, self.head);
-        let q = rng.words(small(heads.query_values()) as usize);
-        Sample { params, slots: vec![q, keys, values, vec![]] }
+        let [key_stride, value_stride] = [self.keys, self.values].map(|f| stride(f, self.head as usize));
+        let ld = n_heads * self.head + 4 * rng.range(0, 3);
+        let span = rng.pick(&[1000, 64, 50]);
+        let params =
+            Params { n_tokens, n_heads, capacity, position, key_stride, value_stride, ld, span, scale: 0.7 };
+        let rows = small(self.heads(&params).rows_held());
+        let keys = random_rows(rng, self.keys, rows, self.head);
+        let values = random_rows(rng, self.values, rows, self.head);
+        Sample { params, slots: vec![rng.words((n_tokens * ld) as usize), keys, values, vec![]] }
     }
     #[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
     fn reference(&self, p: &Params, host: Host<'_>) {
-        let heads = self.heads(p);
-        let width = self.head as usize;
-        for (query, (q, out)) in host.q.chunks_exact(width).zip(host.out.chunks_exact_mut(width)).enumerate() {
-            let keys = heads.rows(query, self.cache, host.keys);
+        let (width, splits) = (self.head as usize, p.splits() as usize);
+        let keys = Heads { stride: p.key_stride, ..self.heads(p) };
+        let values = Heads { stride: p.value_stride, ..self.heads(p) };
+        let rows = host.q.chunks(p.ld as usize).flat_map(|row| row.chunks_exact(width).take(p.n_heads as usize));
+        let queries = (p.n_tokens * p.n_heads) as usize;
+        for (query, q) in rows.take(queries).enumerate() {
+            let keys = keys.rows(query, self.keys, host.keys);
+            let values = values.rows(query, self.values, host.values);
             let scores = keys.iter().map(|k| f64::from(p.scale) * f64::from(crate::common::dot(q, k)));
             let scores: Vec<f64> = scores.collect();
-            let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let weights: Vec<f64> = scores.iter().map(|s| (s - top).exp()).collect();
-            let total: f64 = weights.iter().sum();
-            let values = heads.rows(query, self.cache, host.values);
-            for (i, out) in out.iter_mut().enumerate() {
-                let sum: f64 = weights.iter().zip(&values).map(|(w, v)| w * f64::from(v[i])).sum();
-                *out = (sum / total) as f32;
+            for split in 0..splits {
+                let span = p.span as usize;
+                let seen = split * span..scores.len().min((split + 1) * span).max(split * span);
+                let (scores, values) = (scores.get(seen.clone()), values.get(seen));
+                let (scores, values) = (scores.unwrap_or(&[]), values.unwrap_or(&[]));
+                let top = scores.iter().copied().fold(NOTHING_SEEN, f64::max);
+                let weights: Vec<f64> = scores.iter().map(|s| (s - top).exp()).collect();
+                let total: f64 = weights.iter().sum();
+                let sum = |i| weights.iter().zip(values).map(|(w, v)| w * f64::from(v[i])).sum::<f64>();
+                if splits == 1 {
+                    let out = &mut host.out[query * width..][..width];
+                    out.iter_mut().enumerate().for_each(|(i, out)| *out = (sum(i) / total) as f32);
+                } else {
+                    let out = &mut host.out[(split * queries + query) * (width + 4)..][..width + 4];
+                    let (out, tail) = out.split_at_mut(width);
+                    out.iter_mut().enumerate().for_each(|(i, out)| *out = sum(i) as f32);
+                    tail.copy_from_slice(&[top as f32, total as f32, 0.0, 0.0]);
+                }
             }
         }
     }
 }
+
+/// The maximum of a part in which a query sees no position.
+const NOTHING_SEEN: f64 = -3.0e38;

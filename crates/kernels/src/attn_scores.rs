@@ -8,9 +8,9 @@ use ridgeline_quant::Format;
 
 kernel! {
     /// scores\[t, h, p\] = scale · q\[t, h\] · k\[h / group, p\] for p up to `position` + t, −3e38 beyond; rows of
-    /// scores are `position` + `n_tokens` long.
+    /// scores are `position` + `n_tokens` long, rows of q `ld` floats.
     pub struct AttnScores("attn_scores") { cache: Format, lanes: u32 }
-    params { n_tokens: u32, n_heads: u32, head_dim: u32, group: u32, capacity: u32, position: u32, stride: u32, scale: f32 }
+    params { n_tokens: u32, n_heads: u32, head_dim: u32, group: u32, capacity: u32, position: u32, stride: u32, ld: u32, scale: f32 }
     slots { q: read array<vec4<f32>>, keys: read array<vec4<u32>>, scores: write array<f32> }
 }
 
@@ -36,18 +36,22 @@ impl Kernel for AttnScores {
     }
     fn extent(&self, p: &Params) -> Bytes {
         let keys = device_bytes(heads(p).rows_held(), p.stride);
-        Bytes { q: bytes4(heads(p).query_values()), keys, scores: bytes4(score_values(p)) }
+        let q = u64::from(p.n_tokens - 1) * u64::from(p.ld) + u64::from(p.n_heads * p.head_dim);
+        Bytes { q: bytes4(q), keys, scores: bytes4(score_values(p)) }
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
         let Heads { n_tokens, n_heads, head_dim, group, capacity, position, stride } = Heads::sample(rng, self.cache);
-        let params = Params { n_tokens, n_heads, head_dim, group, capacity, position, stride, scale: 0.3 };
-        let q = rng.words(small(heads(&params).query_values()) as usize);
+        let ld = n_heads * head_dim + 4 * rng.range(0, 3);
+        let params = Params { n_tokens, n_heads, head_dim, group, capacity, position, stride, ld, scale: 0.3 };
+        let q = rng.words((n_tokens * ld) as usize);
         let keys = random_rows(rng, self.cache, small(heads(&params).rows_held()), head_dim);
         Sample { params, slots: vec![q, keys, vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
         let context = (p.position + p.n_tokens) as usize;
-        let queries = host.q.chunks_exact(p.head_dim as usize).zip(host.scores.chunks_exact_mut(context));
+        let (width, heads_of) = (p.head_dim as usize, p.n_heads as usize);
+        let rows = host.q.chunks(p.ld as usize).flat_map(|row| row.chunks_exact(width).take(heads_of));
+        let queries = rows.zip(host.scores.chunks_exact_mut(context));
         for (query, (q, scores)) in queries.enumerate() {
             scores.fill(MASKED);
             for (score, k) in scores.iter_mut().zip(heads(p).rows(query, self.cache, host.keys)) {

@@ -41,13 +41,31 @@ pub fn norm_for(caps: &Caps) -> RmsNorm {
     RmsNorm { reduce: Reduce::all(caps)[0], lanes: caps.max_invocations.min(256) }
 }
 
-/// Attention of `n_tokens` queries: as many queries per workgroup as keep eight query rows, so that the
-/// accumulators stay in registers, and as fit the workgroup memory.
+/// Attention of `n_tokens` queries over keys and values in `cache` formats: as many queries per workgroup as keep eight
+/// query rows, so that the accumulators stay in registers, and as fit the workgroup memory.
 #[must_use]
-pub fn attention_for(cache: Format, head: u32, group: u32, n_tokens: u32, caps: &Caps) -> Attention {
+pub fn attention_for(cache: [Format; 2], head: u32, group: u32, n_tokens: u32, caps: &Caps) -> Attention {
+    let ([keys, values], reduce) = (cache, Reduce::all(caps)[0]);
     let lanes = if head > 256 { head / 4 } else { 64 };
     let most = (8 / group).clamp(1, n_tokens.max(1));
-    let variant = |tokens| Attention { cache, reduce: Reduce::all(caps)[0], lanes, head, group, tokens };
+    let variant = |tokens| Attention { keys, values, reduce, lanes, head, group, tokens };
     let fits = |tokens: &u32| variant(*tokens).workgroup_bytes() <= caps.max_workgroup_memory;
     variant((1..=most).rev().find(fits).unwrap_or(1))
+}
+
+/// Most parts that the positions of one attention are cut into.
+pub const MAX_SPLITS: u32 = 32;
+
+/// Positions that one workgroup of attention covers, where the queries by themselves make `groups` workgroups: cut only
+/// so far that a device with many cores has work for them, and never under 256 positions, below which adding up the
+/// parts costs more than it saves.
+#[must_use]
+pub fn span_for(context: u32, groups: u64, caps: &Caps) -> u32 {
+    // A GPU of the larger kind runs a few hundred workgroups of this kernel at a time; two threads do not.
+    let wanted: u64 = if caps.software { 2 } else { 256 };
+    let splits = u32::try_from(wanted / groups.max(1)).unwrap_or(MAX_SPLITS).clamp(1, MAX_SPLITS);
+    if splits == 1 {
+        return context.max(1);
+    }
+    context.div_ceil(splits).max(256).next_multiple_of(64)
 }

@@ -6,10 +6,10 @@ use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// cache row (head · capacity + position + t) = x\[t, head\] for x \[n_tokens, n_heads, head_dim\]; `stride` counts vec4
-    /// words per cache row. The cache is only written, and only in those rows.
+    /// cache row (head · capacity + position + t) = the `head_dim` values from x\[t · ld + first + head · head_dim\] on; `ld`
+    /// and `first` are multiples of 4, `stride` counts vec4 words per cache row. Only those rows are written.
     pub struct KvAppend("kv_append") { format: Format, lanes: u32 }
-    params { n_tokens: u32, n_heads: u32, head_dim: u32, capacity: u32, position: u32, stride: u32 }
+    params { n_tokens: u32, n_heads: u32, head_dim: u32, capacity: u32, position: u32, stride: u32, ld: u32, first: u32 }
     slots { x: read array<vec4<f32>>, cache: write array<vec4<u32>> }
 }
 
@@ -31,7 +31,8 @@ impl Kernel for KvAppend {
         Bytes { x, cache: format_bytes(self.format, rows(p), p.head_dim) }
     }
     fn extent(&self, p: &Params) -> Bytes {
-        let x = bytes4(rows(p) * u64::from(p.head_dim));
+        let row = u64::from(p.first) + u64::from(p.n_heads) * u64::from(p.head_dim);
+        let x = bytes4(u64::from(p.n_tokens - 1) * u64::from(p.ld) + row);
         let last = u64::from(p.n_heads - 1) * u64::from(p.capacity) + u64::from(p.position + p.n_tokens);
         Bytes { x, cache: device_bytes(last, p.stride) }
     }
@@ -40,15 +41,19 @@ impl Kernel for KvAppend {
         let head_dim = random_head(rng, self.format);
         let capacity = position + n_tokens + rng.range(0, 3);
         let stride = stride(self.format, head_dim as usize);
-        let params = Params { n_tokens, n_heads, head_dim, capacity, position, stride };
-        Sample { params, slots: vec![rng.words((n_tokens * n_heads * head_dim) as usize), vec![]] }
+        let first = 4 * rng.range(0, 3);
+        let ld = first + n_heads * head_dim + 4 * rng.range(0, 3);
+        let params = Params { n_tokens, n_heads, head_dim, capacity, position, stride, ld, first };
+        Sample { params, slots: vec![rng.words((n_tokens * ld) as usize), vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
         let words = p.stride as usize * 4;
-        for (i, x) in host.x.chunks_exact(p.head_dim as usize).enumerate() {
-            let (token, head) = (i / p.n_heads as usize, i % p.n_heads as usize);
-            let row = head * p.capacity as usize + p.position as usize + token;
-            encode_row(self.format, x, &mut host.cache[row * words..][..words]);
+        for (token, row) in host.x.chunks(p.ld as usize).enumerate() {
+            let heads = row[p.first as usize..].chunks_exact(p.head_dim as usize);
+            for (head, x) in heads.take(p.n_heads as usize).enumerate() {
+                let row = head * p.capacity as usize + p.position as usize + token;
+                encode_row(self.format, x, &mut host.cache[row * words..][..words]);
+            }
         }
     }
 }

@@ -10,8 +10,9 @@ mod common;
 mod heads;
 mod product;
 
-pub use choose::{ProductChoice, SMALL_BATCH, attention_for, norm_for, product_for};
+pub use choose::{MAX_SPLITS, ProductChoice, SMALL_BATCH, attention_for, norm_for, product_for, span_for};
 pub use common::{Reduce, stride};
+pub use product::Epilogue;
 
 use ridgeline_compute::{AnyKernel, Caps, Error, Kernel, Linker};
 
@@ -34,6 +35,7 @@ kernels! {
     add::Add,
     argmax::Argmax,
     attention::Attention,
+    attn_fold::AttnFold,
     attn_scores::AttnScores,
     attn_softmax::AttnSoftmax,
     attn_values::AttnValues,
@@ -45,6 +47,7 @@ kernels! {
     mat_vec::MatVec,
     rms_norm::RmsNorm,
     rope::Rope,
+    rope_append::RopeAppend,
     stream_read::StreamRead,
     swi_glu::SwiGlu,
     triad::Triad,

@@ -1,7 +1,7 @@
 //! y = x·Wᵀ for many vectors, in tiles.
 
 use crate::common::{elementwise, with_format};
-use crate::product::Product;
+use crate::product::{Epilogue, Product};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
 use ridgeline_quant::Format;
@@ -16,11 +16,11 @@ pub enum Tile {
 }
 
 kernel! {
-    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\] in 32 × 32 tiles, `depth` columns at a time. `stride` counts vec4
-    /// words per row of W, `ld` floats per row of y.
+    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\] in 32 × 32 tiles, `depth` columns at a time; `epilogue` ([`Epilogue`])
+    /// stores or adds. `stride` counts vec4 words per row of W, `ld` floats per row of y.
     pub struct MatMul("mat_mul") { format: Format, tile: Tile, depth: u32 }
-    params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32 }
-    slots { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: write array<f32> }
+    params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32 }
+    slots { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
 }
 
 /// Edge of the output tile, and invocations per workgroup; the WGSL's index arithmetic rests on both.
@@ -63,7 +63,7 @@ impl Kernel for MatMul {
         Bytes { weights, x, y }
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
-        let (product, slots) = Product::sample(rng, self.format, 70);
+        let (product, slots) = Product::sample(rng, self.format, 70, &[Epilogue::Store, Epilogue::Add]);
         Sample { params: bytemuck::cast(product), slots }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {

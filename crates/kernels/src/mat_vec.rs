@@ -1,17 +1,18 @@
 //! y = W·x for one to a few vectors.
 
 use crate::common::{Reduce, with_format};
-use crate::product::Product;
+use crate::product::{Epilogue, Product};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\]. A team makes `rows` rows for `cols` vectors at a time, and a
-    /// workgroup makes `blocks` such blocks. `stride` counts vec4 words per row of W, `ld` floats per row of y.
+    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\], or what `epilogue` ([`Epilogue`]) makes of it; one that gates needs an
+    /// even number of rows. A team makes `rows` rows of W for `cols` vectors at a time, and a workgroup makes `blocks`
+    /// such blocks. `stride` counts vec4 words per row of W, `ld` floats per row of y.
     pub struct MatVec("mat_vec") { format: Format, reduce: Reduce, lanes: u32, blocks: u32, rows: u32, cols: u32 }
-    params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32 }
-    slots { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: write array<f32> }
+    params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32 }
+    slots { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
 }
 
 impl MatVec {
@@ -45,7 +46,8 @@ impl Kernel for MatVec {
         d.u32("BLOCKS", self.blocks).u32("ROWS", self.rows).u32("COLS", self.cols)
     }
     fn groups(&self, p: &Params) -> u64 {
-        u64::from(p.n_rows.div_ceil(self.blocks * self.rows)) * u64::from(p.n_vecs.div_ceil(self.cols))
+        let outputs = if p.epilogue == Epilogue::Gate as u32 { self.rows / 2 } else { self.rows };
+        u64::from(p.n_rows.div_ceil(self.blocks * outputs)) * u64::from(p.n_vecs.div_ceil(self.cols))
     }
     fn flops(&self, p: &Params) -> u64 {
         product(p).flops()
@@ -59,7 +61,9 @@ impl Kernel for MatVec {
         Bytes { weights, x, y }
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
-        let (product, slots) = Product::sample(rng, self.format, 2 * self.cols + 1);
+        let epilogues = [Epilogue::Store, Epilogue::Add, Epilogue::Gate];
+        let epilogues = &epilogues[..if self.rows.is_multiple_of(2) { 3 } else { 2 }];
+        let (product, slots) = Product::sample(rng, self.format, 2 * self.cols + 1, epilogues);
         Sample { params: bytemuck::cast(product), slots }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {

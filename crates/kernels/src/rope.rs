@@ -13,11 +13,35 @@ pub enum Pairing {
     HalfSplit,
 }
 
+impl Pairing {
+    /// How far apart the pairs begin.
+    pub(crate) const fn step(self) -> u32 {
+        match self {
+            Self::Interleaved => 2,
+            Self::HalfSplit => 1,
+        }
+    }
+}
+
+/// Turns the pairs of one head by `turns`: cosine and sine of each.
+pub(crate) fn turn(pairing: Pairing, x: &mut [f32], turns: &[f32]) {
+    let half = turns.len() / 2;
+    for (pair, turn) in turns.chunks_exact(2).enumerate() {
+        let (i, j) = match pairing {
+            Pairing::Interleaved => (2 * pair, 2 * pair + 1),
+            Pairing::HalfSplit => (pair, pair + half),
+        };
+        let (a, b) = (x[i], x[j]);
+        x[i] = a * turn[0] - b * turn[1];
+        x[j] = b * turn[0] + a * turn[1];
+    }
+}
+
 kernel! {
-    /// Rotates the first `rotary` values of every head of x \[n_tokens, n_heads, head_dim\] in place; token t stands at
-    /// `position` + t. `table` \[positions, rotary/2, 2\] holds cosine and sine.
+    /// Rotates the first `rotary` values of `n_heads` heads in place; token t stands at `position` + t, and its heads
+    /// begin at x\[t · ld + first\]. `table` \[positions, rotary/2, 2\] holds cosine and sine.
     pub struct Rope("rope") { pairing: Pairing, lanes: u32 }
-    params { n_tokens: u32, n_heads: u32, head_dim: u32, rotary: u32, position: u32 }
+    params { n_tokens: u32, n_heads: u32, head_dim: u32, rotary: u32, position: u32, ld: u32, first: u32 }
     slots { x: update array<f32>, table: read array<f32> }
 }
 
@@ -26,8 +50,7 @@ impl Kernel for Rope {
         [Pairing::Interleaved, Pairing::HalfSplit].map(|pairing| Self { pairing, lanes: 64 }).to_vec()
     }
     fn defines(&self) -> Defines {
-        let step = if self.pairing == Pairing::Interleaved { 2 } else { 1 };
-        elementwise(self.lanes).u32("PAIR_STEP", step)
+        elementwise(self.lanes).u32("PAIR_STEP", self.pairing.step())
     }
     fn groups(&self, p: &Params) -> u64 {
         pairs(p).div_ceil(u64::from(self.lanes))
@@ -39,30 +62,26 @@ impl Kernel for Rope {
         Bytes { x: 2 * bytes4(2 * pairs(p)), table: bytes4(u64::from(p.n_tokens) * u64::from(p.rotary)) }
     }
     fn extent(&self, p: &Params) -> Bytes {
-        let x = u64::from(p.n_tokens) * u64::from(p.n_heads) * u64::from(p.head_dim);
+        let heads = u64::from(p.first) + u64::from(p.n_heads) * u64::from(p.head_dim);
+        let x = u64::from(p.n_tokens - 1) * u64::from(p.ld) + heads;
         Bytes { x: bytes4(x), table: bytes4(u64::from(p.position + p.n_tokens) * u64::from(p.rotary)) }
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
         let (n_tokens, n_heads, position) = (rng.range(1, 5), rng.range(1, 5), rng.range(0, 7));
         let head_dim = rng.pick(&[16, 32, 64, 80]);
         let rotary = if rng.range(0, 1) == 0 { head_dim } else { head_dim / 2 };
-        let x = rng.words((n_tokens * n_heads * head_dim) as usize);
+        let first = rng.range(0, 9);
+        let ld = first + n_heads * head_dim + rng.range(0, 9);
+        let x = rng.words((n_tokens * ld) as usize);
         let table = rng.words(((position + n_tokens) * rotary) as usize);
-        Sample { params: Params { n_tokens, n_heads, head_dim, rotary, position }, slots: vec![x, table] }
+        Sample { params: Params { n_tokens, n_heads, head_dim, rotary, position, ld, first }, slots: vec![x, table] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
-        let (heads, half) = (p.n_heads as usize, p.rotary as usize / 2);
-        for (head, x) in host.x.chunks_exact_mut(p.head_dim as usize).enumerate() {
-            let position = p.position as usize + head / heads;
-            for (pair, turn) in host.table.chunks_exact(2).skip(position * half).take(half).enumerate() {
-                let (i, j) = match self.pairing {
-                    Pairing::Interleaved => (2 * pair, 2 * pair + 1),
-                    Pairing::HalfSplit => (pair, pair + half),
-                };
-                let (a, b) = (x[i], x[j]);
-                x[i] = a * turn[0] - b * turn[1];
-                x[j] = b * turn[0] + a * turn[1];
-            }
+        let half = p.rotary as usize / 2;
+        for (token, row) in host.x.chunks_mut(p.ld as usize).enumerate() {
+            let turns = &host.table[2 * (p.position as usize + token) * half..][..2 * half];
+            let heads = row[p.first as usize..].chunks_exact_mut(p.head_dim as usize);
+            heads.take(p.n_heads as usize).for_each(|head| turn(self.pairing, head, turns));
         }
     }
 }

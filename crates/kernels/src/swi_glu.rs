@@ -5,10 +5,11 @@ use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
 
 kernel! {
-    /// out\[i\] = gate\[i\] / (1 + exp(−gate\[i\])) · up\[i\] for `n` values, a multiple of 4.
+    /// out\[r, c\] = g / (1 + exp(−g)) · both\[r, n_cols + c\] with g = both\[r, c\], for `n_cols` a multiple of 4: rows of
+    /// `both` hold the gate, then the other half.
     pub struct SwiGlu("swi_glu") { lanes: u32 }
-    params { n: u32 }
-    slots { gate: read array<vec4<f32>>, up: read array<vec4<f32>>, out: write array<vec4<f32>> }
+    params { n_rows: u32, n_cols: u32 }
+    slots { both: read array<vec4<f32>>, out: write array<vec4<f32>> }
 }
 
 impl Kernel for SwiGlu {
@@ -19,28 +20,39 @@ impl Kernel for SwiGlu {
         elementwise(self.lanes)
     }
     fn groups(&self, p: &Params) -> u64 {
-        u64::from(p.n / 4).div_ceil(u64::from(self.lanes))
+        (values(p) / 4).div_ceil(u64::from(self.lanes))
     }
     fn flops(&self, p: &Params) -> u64 {
-        5 * u64::from(p.n)
+        crate::product::GATE_FLOPS * values(p)
     }
     fn traffic(&self, p: &Params) -> Bytes {
-        let n = bytes4(u64::from(p.n));
-        Bytes { gate: n, up: n, out: n }
+        Bytes { both: bytes4(2 * values(p)), out: bytes4(values(p)) }
     }
     fn extent(&self, p: &Params) -> Bytes {
         self.traffic(p)
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
-        let n = 4 * rng.range(1, 200);
-        let gate = rng.floats(n as usize).into_iter().map(|v| (30.0 * v).to_bits()).collect();
-        Sample { params: Params { n }, slots: vec![gate, rng.words(n as usize), vec![]] }
+        let (n_rows, n_cols) = (rng.range(1, 5), 4 * rng.range(1, 60));
+        let both = rng.floats((2 * n_rows * n_cols) as usize).into_iter().map(|v| (30.0 * v).to_bits()).collect();
+        Sample { params: Params { n_rows, n_cols }, slots: vec![both, vec![]] }
     }
-    #[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
-    fn reference(&self, _p: &Params, host: Host<'_>) {
-        for ((out, &gate), &up) in host.out.iter_mut().zip(host.gate).zip(host.up) {
-            let g = f64::from(gate);
-            *out = (g / (1.0 + (-g).exp()) * f64::from(up)) as f32;
+    fn reference(&self, p: &Params, host: Host<'_>) {
+        let cols = p.n_cols as usize;
+        for (both, out) in host.both.chunks_exact(2 * cols).zip(host.out.chunks_exact_mut(cols)) {
+            let (gates, ups) = both.split_at(cols);
+            for ((out, &gate), &up) in out.iter_mut().zip(gates).zip(ups) {
+                *out = gated(f64::from(gate), f64::from(up));
+            }
         }
     }
+}
+
+/// silu(gate) · up, rounded once.
+#[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
+pub(crate) fn gated(gate: f64, up: f64) -> f32 {
+    (gate / (1.0 + (-gate).exp()) * up) as f32
+}
+
+fn values(p: &Params) -> u64 {
+    u64::from(p.n_rows) * u64::from(p.n_cols)
 }

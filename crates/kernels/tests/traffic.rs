@@ -49,11 +49,11 @@ fn products_and_gathers_move_exactly_the_bytes_of_the_format() {
         let stride = stride(format, COLS as usize);
         let rows = u64::from(ROWS) * table(format);
         for k in mat_vec::MatVec::all(&caps).into_iter().filter(|k| k.format == format) {
-            let p = mat_vec::Params { n_rows, n_cols, n_vecs: 2, stride, ld, row0 };
+            let p = mat_vec::Params { n_rows, n_cols, n_vecs: 2, stride, ld, row0, epilogue: 0 };
             assert_eq!(k.traffic(&p).weights, rows, "{k:?}");
         }
         for k in mat_mul::MatMul::all(&caps).into_iter().filter(|k| k.format == format) {
-            let p = mat_mul::Params { n_rows, n_cols, n_vecs: 40, stride, ld, row0 };
+            let p = mat_mul::Params { n_rows, n_cols, n_vecs: 40, stride, ld, row0, epilogue: 0 };
             assert_eq!(k.traffic(&p).weights, rows, "{k:?}");
         }
         for k in embed::Embed::all(&caps).into_iter().filter(|k| k.format == format) {
@@ -67,8 +67,16 @@ fn products_and_gathers_move_exactly_the_bytes_of_the_format() {
 fn a_store_writes_exactly_the_bytes_of_the_format() {
     for k in kv_append::KvAppend::all(&Caps::everything()) {
         let stride = stride(k.format, COLS as usize);
-        let p =
-            kv_append::Params { n_tokens: 5, n_heads: 2, head_dim: COLS, capacity: 9, position: 4, stride };
+        let p = kv_append::Params {
+            n_tokens: 5,
+            n_heads: 2,
+            head_dim: COLS,
+            capacity: 9,
+            position: 4,
+            stride,
+            ld: 2 * COLS,
+            first: 0,
+        };
         assert_eq!(k.traffic(&p).cache, 10 * table(k.format), "{k:?}");
     }
 }

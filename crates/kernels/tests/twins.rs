@@ -7,6 +7,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_compute::{Access, AnyKernel, Caps, Cpu, Executor, Recording, Role, Sampler, Slice};
 use ridgeline_gpu::{Checks, Choice, Gpu, Options};
 use ridgeline_kernels::kv_append::{self, KvAppend};
+use ridgeline_kernels::rope_append::{self, RopeAppend};
+use ridgeline_quant::Format;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -61,10 +63,12 @@ fn compare(gpu: &mut Gpu, kernel: &AnyKernel, seed: u64) -> Result<(), Failed> {
     }
     let here = run(gpu, kernel, &params, &slots)?;
     let twin = run(&mut Cpu::new(gpu.caps().clone()), kernel, &params, &slots)?;
-    if let Some(append) = kernel.downcast::<KvAppend>() {
-        return stored_alike(append, bytemuck::pod_read_unaligned(&params), [&here[1], &twin[1]], seed);
-    }
-    for ((info, here), twin) in kernel.slots().iter().zip(here).zip(twin) {
+    let stores = stores(kernel, &params);
+    for (slot, ((info, here), twin)) in kernel.slots().iter().zip(here).zip(twin).enumerate() {
+        if let Some(store) = stores.iter().find(|store| store.slot == slot) {
+            store.alike([&here, &twin]).map_err(|e| format!("{}, seed {seed}: {e}", kernel.label()))?;
+            continue;
+        }
         let floats = info.wgsl.contains("f32");
         let at = |i: usize| format!("{}, seed {seed}, slot {}[{i}]", kernel.label(), info.name);
         let scale = twin.iter().map(|&w| f32::from_bits(w).abs()).filter(|v| *v < 1e30).fold(0.0, f32::max);
@@ -81,43 +85,75 @@ fn compare(gpu: &mut Gpu, kernel: &AnyKernel, seed: u64) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A quantising store may round differently where a quotient is not exact: rows agree up to one step of their block's
-/// scale, in all but few values, and what was not stored has the same bits.
-fn stored_alike(
-    k: &KvAppend,
-    p: kv_append::Params,
-    [here, twin]: [&[u32]; 2],
-    seed: u64,
-) -> Result<(), Failed> {
-    let spec = k.format.spec();
-    let width = p.head_dim as usize;
-    let decode = |row: &[u32]| {
-        let mut values = vec![f32::NAN; width];
-        (spec.decode_row)(row, &mut values);
-        values
+/// A slot in which a kernel stores rows of `width` values in a number format.
+struct Store {
+    slot: usize,
+    format: Format,
+    width: usize,
+    /// Words per row.
+    stride: usize,
+}
+
+fn stores(kernel: &AnyKernel, params: &[u8]) -> Vec<Store> {
+    let store = |slot, format, width: u32, stride: u32| Store {
+        slot,
+        format,
+        width: width as usize,
+        stride: 4 * stride as usize,
     };
-    let (mut values, mut different) = (0, 0);
-    for (i, (here, twin)) in
-        here.chunks(4 * p.stride as usize).zip(twin.chunks(4 * p.stride as usize)).enumerate()
-    {
-        if here == twin {
-            values += width;
-            continue;
-        }
-        let (here, twin) = (decode(here), decode(twin));
-        for (a, b) in here.chunks(spec.block_len).zip(twin.chunks(spec.block_len)) {
-            let step = b.iter().fold(0.0_f32, |most, v| most.max(v.abs())) / 7.0;
-            values += a.len();
-            different += a.iter().zip(b).filter(|(a, b)| a != b).count();
-            if !a.iter().zip(b).all(|(a, b)| (a - b).abs() <= step) {
-                return Err(format!("{k:?}, seed {seed}, row {i}: device {a:?}, twin {b:?}").into());
+    if let Some(k) = kernel.downcast::<KvAppend>() {
+        let p: kv_append::Params = bytemuck::pod_read_unaligned(params);
+        return vec![store(1, k.format, p.head_dim, p.stride)];
+    }
+    if let Some(k) = kernel.downcast::<RopeAppend>() {
+        let p: rope_append::Params = bytemuck::pod_read_unaligned(params);
+        let keys = store(3, k.keys, p.head_dim, p.key_stride);
+        return vec![keys, store(4, k.values, p.head_dim, p.value_stride)];
+    }
+    Vec::new()
+}
+
+impl Store {
+    /// A quantising store may round differently where a quotient is not exact: rows agree up to one step of their
+    /// block's scale, in all but few values, and what was not stored has the same bits. What the kernel computed before
+    /// it stored may differ in its last bits.
+    fn alike(&self, [here, twin]: [&[u32]; 2]) -> Result<(), String> {
+        let spec = self.format.spec();
+        let decode = |row: &[u32]| {
+            let mut values = vec![f32::NAN; self.width];
+            (spec.decode_row)(row, &mut values);
+            values
+        };
+        let (mut values, mut different) = (0, 0);
+        for (i, (here, twin)) in here.chunks(self.stride).zip(twin.chunks(self.stride)).enumerate() {
+            values += self.width;
+            if here == twin {
+                continue;
+            }
+            let (here, twin) = (decode(here), decode(twin));
+            for (a, b) in here.chunks(spec.block_len).zip(twin.chunks(spec.block_len)) {
+                let largest = b.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
+                let step = if spec.block_len > 1 { largest / 7.0 } else { largest * self.last_bit() };
+                different += a.iter().zip(b).filter(|(a, b)| a != b).count();
+                if !a.iter().zip(b).all(|(a, b)| (a - b).abs() <= step) {
+                    return Err(format!("row {i}: device {a:?}, twin {b:?}"));
+                }
             }
         }
+        if 20 * different > values && spec.block_len > 1 {
+            return Err(format!("{different} of {values} stored values differ"));
+        }
+        Ok(())
     }
-    if 20 * different > values && spec.block_len > 1 {
-        return Err(format!("{k:?}, seed {seed}: {different} of {values} stored values differ").into());
+
+    /// Relative size of twice the last bit of a format without blocks.
+    fn last_bit(&self) -> f32 {
+        match self.format {
+            Format::F32 => 1e-6,
+            Format::F16 => 2e-3,
+            _ => 2e-2,
+        }
     }
-    Ok(())
 }
 
 /// Runs one launch and returns the contents of every slot.

@@ -5,15 +5,16 @@ use ridgeline_compute::{Buffer, Executor, Role};
 use ridgeline_quant::Format;
 
 /// Keys and values of one sequence. Row (head · capacity + position) of a buffer holds `head_dim` values in the
-/// device layout of `format`.
+/// device layout of its number format.
 #[derive(Debug)]
 pub struct KvCache {
     layers: Vec<(Buffer, Buffer)>,
-    /// Number format of keys and values.
-    pub format: Format,
+    /// Number formats of keys and of values.
+    pub formats: [Format; 2],
     /// Positions it can hold.
     pub capacity: usize,
-    pub(crate) stride: u32,
+    /// Vec4 words of a row of keys and of values.
+    pub(crate) strides: [u32; 2],
 }
 
 impl KvCache {
@@ -24,28 +25,26 @@ impl KvCache {
     pub fn new(
         executor: &mut dyn Executor,
         config: &Config,
-        format: Format,
+        formats: [Format; 2],
         capacity: usize,
     ) -> Result<Self, Error> {
-        let unit = format.spec().kv_block.filter(|unit| config.head_dim.is_multiple_of(*unit));
-        if unit.is_none() {
-            let fits = |f: &&Format| f.spec().kv_block.is_some_and(|u| config.head_dim.is_multiple_of(u));
-            let names: Vec<_> = Format::ALL.iter().filter(fits).map(|f| f.spec().name).collect();
-            return Err(Error::CacheFormat { format: format.spec().name, supported: names.join(", ") });
-        }
-        let stride = ridgeline_kernels::stride(format, config.head_dim);
-        let row = config.kv_heads as u64 * u64::from(stride) * 16;
-        let bytes = row.saturating_mul(capacity as u64);
+        let strides = [row_stride(config, formats[0])?, row_stride(config, formats[1])?];
         let limit = executor.caps().max_binding;
-        if bytes > limit {
+        let bytes = strides.map(|stride| {
+            let row = config.kv_heads as u64 * u64::from(stride) * 16;
+            row.saturating_mul(capacity as u64)
+        });
+        let most = bytes[0].max(bytes[1]);
+        if most > limit {
             let label = format!("key/value cache of {capacity} positions");
-            let what = "one layer's keys in one binding; use a smaller context (-c)";
-            return Err(ridgeline_compute::Error::Limit { label, bytes, limit, what }.into());
+            let what = "one layer's keys or values in one binding; use a smaller context (-c)";
+            return Err(ridgeline_compute::Error::Limit { label, bytes: most, limit, what }.into());
         }
-        let mut alloc = |what: &str, l: usize| executor.alloc(bytes, Role::Kv, &format!("blk.{l}.{what}"));
-        let layer = |l| Ok((alloc("keys", l)?, alloc("values", l)?));
+        let mut alloc =
+            |what: &str, bytes: u64, l: usize| executor.alloc(bytes, Role::Kv, &format!("blk.{l}.{what}"));
+        let layer = |l| Ok((alloc("keys", bytes[0], l)?, alloc("values", bytes[1], l)?));
         let layers = (0..config.layers).map(layer).collect::<Result<_, ridgeline_compute::Error>>()?;
-        Ok(Self { layers, format, capacity, stride })
+        Ok(Self { layers, formats, capacity, strides })
     }
 
     pub(crate) fn keys(&self, layer: usize) -> &Buffer {
@@ -61,4 +60,14 @@ impl KvCache {
     pub fn bytes(&self) -> u64 {
         self.layers.iter().map(|(k, v)| k.bytes() + v.bytes()).sum()
     }
+}
+
+/// Vec4 words of a row of one head; an error where the format cannot hold one.
+fn row_stride(config: &Config, format: Format) -> Result<u32, Error> {
+    let fits = |f: &&Format| f.spec().kv_block.is_some_and(|unit| config.head_dim.is_multiple_of(unit));
+    if fits(&&format) {
+        return Ok(ridgeline_kernels::stride(format, config.head_dim));
+    }
+    let names: Vec<_> = Format::ALL.iter().filter(fits).map(|f| f.spec().name).collect();
+    Err(Error::CacheFormat { format: format.spec().name, supported: names.join(", ") })
 }

@@ -1,10 +1,16 @@
 //! From checkpoint to device: packs rows into the device layout of their format, one staging chunk at a time.
 
-use crate::matrix::{Matrix, Piece, Vector};
+use crate::matrix::{Matrix, Piece, Stack, Vector};
 use crate::{Config, Error};
-use ridgeline_compute::{Executor, Role};
+use ridgeline_compute::{Executor, Role, Slice};
+use ridgeline_quant::Format;
 use ridgeline_weights::Checkpoint;
+use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::Range;
+
+/// Offsets of bindings that every device accepts.
+const OFFSET_ALIGNMENT: u64 = 256;
 
 /// Upper bound of the staging chunk: the only copy of weights that loading holds besides the mapped file.
 const STAGING_BYTES: usize = 16 << 20;
@@ -67,8 +73,97 @@ impl<'a> Loader<'a> {
     /// # Errors
     /// A missing tensor, another shape, columns that are no multiple of the format's part, a device too small.
     pub fn matrix(&mut self, name: &str, rows: usize, cols: usize) -> Result<Matrix, Error> {
+        let source = self.source(name, rows, cols)?;
+        let limit = self.binding_limit();
+        // Whole multiples of 16 rows keep every staging write 256-aligned.
+        let most = usize::try_from(limit / source.row_bytes()).unwrap_or(usize::MAX) / 16 * 16;
+        if most == 0 {
+            let (label, bytes) = (name.to_owned(), 16 * source.row_bytes());
+            let what = "16 rows in one binding";
+            return Err(ridgeline_compute::Error::Limit { label, bytes, limit, what }.into());
+        }
+        let mut pieces = Vec::new();
+        for row0 in (0..rows).step_by(most) {
+            let n = most.min(rows - row0);
+            let buffer = self.executor.alloc(n as u64 * source.row_bytes(), Role::Weights, name)?;
+            let slice = buffer.all();
+            self.upload(slice, &source, row0..row0 + n)?;
+            pieces.push(Piece { buffer, slice, row0: index(row0), rows: index(n) });
+        }
+        Ok(source.matrix(pieces))
+    }
+
+    /// Loads matrices of `cols` columns that multiply the same vectors: names and rows, from the top down.
+    ///
+    /// # Errors
+    /// As [`Self::matrix`].
+    pub fn stack(&mut self, tensors: &[(&str, usize)], cols: usize) -> Result<Stack, Error> {
+        let mut stack = Stack { merged: Vec::new(), parts: Vec::new(), rows: 0 };
+        let mut rest = tensors;
+        while let Some(&(name, _)) = rest.first() {
+            let format = self.checkpoint.format(name);
+            let alike = rest.iter().take_while(|(name, _)| self.checkpoint.format(name) == format).count();
+            let (run, others) = rest.split_at(alike);
+            rest = others;
+            let first = stack.rows;
+            let whole = match format {
+                Some(format) if self.fits_together(run, format, cols) => {
+                    Some(self.together(run, format, cols)?)
+                }
+                _ => None,
+            };
+            let parts = match &whole {
+                Some(whole) => split(whole, run),
+                None => {
+                    run.iter().map(|(name, rows)| self.matrix(name, *rows, cols)).collect::<Result<_, _>>()?
+                }
+            };
+            for part in parts {
+                stack.parts.push((stack.rows, part.clone()));
+                if whole.is_none() {
+                    stack.merged.push((stack.rows, part.clone()));
+                }
+                stack.rows += part.rows;
+            }
+            stack.merged.extend(whole.map(|whole| (first, whole)));
+        }
+        Ok(stack)
+    }
+
+    /// Whether one binding holds these tensors, and each begins at an offset that can be bound.
+    fn fits_together(&self, run: &[(&str, usize)], format: Format, cols: usize) -> bool {
+        let row_bytes = (format.spec().row_words)(cols) as u64 * 4;
+        let (total, aligned) = run.iter().fold((0, true), |(offset, aligned), (_, rows)| {
+            (offset + *rows as u64 * row_bytes, aligned && offset.is_multiple_of(OFFSET_ALIGNMENT))
+        });
+        run.len() > 1 && total <= self.binding_limit() && aligned
+    }
+
+    /// Loads tensors of one format into one buffer.
+    fn together(&mut self, run: &[(&str, usize)], format: Format, cols: usize) -> Result<Matrix, Error> {
+        let row_bytes = (format.spec().row_words)(cols) as u64 * 4;
+        let total_rows: usize = run.iter().map(|(_, rows)| rows).sum();
+        let label: Vec<&str> = run.iter().map(|(name, _)| *name).collect();
+        let buffer = self.executor.alloc(total_rows as u64 * row_bytes, Role::Weights, &label.join(" + "))?;
+        let mut offset = 0;
+        for &(name, rows) in run {
+            let source = self.source(name, rows, cols)?;
+            let slice = buffer.slice(offset, rows as u64 * row_bytes);
+            self.upload(slice, &source, 0..rows)?;
+            offset += slice.bytes;
+        }
+        let stride = index((format.spec().row_words)(cols) / 4);
+        let pieces = vec![Piece { slice: buffer.all(), buffer, row0: 0, rows: index(total_rows) }];
+        Ok(Matrix { pieces, format, rows: index(total_rows), cols: index(cols), stride })
+    }
+
+    fn binding_limit(&self) -> u64 {
+        self.executor.caps().max_binding.min(self.executor.caps().max_buffer)
+    }
+
+    /// Finds a matrix in the checkpoint and counts it as used.
+    fn source(&mut self, name: &str, rows: usize, cols: usize) -> Result<Source<'a>, Error> {
         let tensor = self.checkpoint.expect(name, &[rows, cols])?;
-        self.used.insert(name.to_owned());
         let (format, spec) = (tensor.format, tensor.format.spec());
         if !cols.is_multiple_of(spec.part.max(spec.block_len)) {
             let (path, value) =
@@ -76,51 +171,25 @@ impl<'a> Loader<'a> {
             let rule = "it must be a multiple of the number format's block";
             return Err(Error::Dimension { path, what: "number of columns", value, rule });
         }
-        let row_words = (spec.row_words)(cols);
-        let row_bytes = row_words as u64 * 4;
-        let limit = self.executor.caps().max_binding.min(self.executor.caps().max_buffer);
-        // Whole multiples of 16 rows keep every staging write 256-aligned.
-        let most = usize::try_from(limit / row_bytes).unwrap_or(usize::MAX) / 16 * 16;
-        if most == 0 {
-            let (label, bytes) = (name.to_owned(), 16 * row_bytes);
-            return Err(ridgeline_compute::Error::Limit {
-                label,
-                bytes,
-                limit,
-                what: "16 rows in one binding",
-            }
-            .into());
-        }
-        let file_row = tensor.bytes.len() / rows;
-        let mut pieces = Vec::new();
-        for row0 in (0..rows).step_by(most) {
-            let n = most.min(rows - row0);
-            let buffer = self.executor.alloc(n as u64 * row_bytes, Role::Weights, name)?;
-            let bytes = &tensor.bytes[row0 * file_row..][..n * file_row];
-            self.upload(&buffer, bytes, file_row, row_words, spec.pack_row)?;
-            pieces.push(Piece { buffer, row0: index(row0), rows: index(n) });
-        }
-        self.count(rows as u64 * cols as u64, tensor.bytes.len() as u64, rows as u64 * row_bytes);
-        Ok(Matrix { pieces, format, rows: index(rows), cols: index(cols), stride: index(row_words / 4) })
+        let source = Source { format, rows, cols, bytes: tensor.bytes };
+        self.used.insert(name.to_owned());
+        self.count(rows as u64 * cols as u64, source.bytes.len() as u64, rows as u64 * source.row_bytes());
+        Ok(source)
     }
 
-    fn upload(
-        &mut self,
-        buffer: &ridgeline_compute::Buffer,
-        bytes: &[u8],
-        file_row: usize,
-        row_words: usize,
-        pack: fn(&[u8], &mut [u32]),
-    ) -> Result<(), Error> {
-        let rows = (STAGING_BYTES / (row_words * 4) / 16 * 16).max(16);
-        for (i, chunk) in bytes.chunks(rows * file_row).enumerate() {
+    /// Packs `rows` of a matrix into a slice of the device's memory.
+    fn upload(&mut self, to: Slice, source: &Source<'_>, rows: Range<usize>) -> Result<(), Error> {
+        let (row_words, file_row) = (source.row_words(), source.bytes.len() / source.rows);
+        let bytes = &source.bytes[rows.start * file_row..rows.end * file_row];
+        let step = (STAGING_BYTES / (row_words * 4) / 16 * 16).max(16);
+        for (i, chunk) in bytes.chunks(step * file_row).enumerate() {
             self.staging.clear();
             self.staging.resize(chunk.len() / file_row * row_words, 0);
             for (from, to) in chunk.chunks_exact(file_row).zip(self.staging.chunks_exact_mut(row_words)) {
-                pack(from, to);
+                (source.format.spec().pack_row)(from, to);
             }
             let data: &[u8] = bytemuck::cast_slice(&self.staging);
-            let at = buffer.slice((i * rows * row_words * 4) as u64, data.len() as u64);
+            let at = to.part((i * step * row_words * 4) as u64, data.len() as u64);
             self.executor.write(at, data)?;
         }
         Ok(())
@@ -159,6 +228,45 @@ impl<'a> Loader<'a> {
             if untied { Some(self.matrix("output.weight", config.vocab, config.hidden)?) } else { None };
         Ok((embed, norm, head))
     }
+}
+
+/// A matrix in the checkpoint.
+struct Source<'a> {
+    format: Format,
+    rows: usize,
+    cols: usize,
+    bytes: Cow<'a, [u8]>,
+}
+
+impl Source<'_> {
+    /// Words of a device row.
+    fn row_words(&self) -> usize {
+        (self.format.spec().row_words)(self.cols)
+    }
+
+    /// Bytes of a device row.
+    fn row_bytes(&self) -> u64 {
+        self.row_words() as u64 * 4
+    }
+
+    /// The matrix on the device.
+    fn matrix(&self, pieces: Vec<Piece>) -> Matrix {
+        let (rows, cols, stride) = (index(self.rows), index(self.cols), index(self.row_words() / 4));
+        Matrix { pieces, format: self.format, rows, cols, stride }
+    }
+}
+
+/// The tensors that lie in one buffer, each by itself.
+fn split(whole: &Matrix, run: &[(&str, usize)]) -> Vec<Matrix> {
+    let buffer = &whole.pieces[0].buffer;
+    let mut offset = 0;
+    let mut part = |&(_, rows): &(&str, usize)| {
+        let slice = buffer.slice(offset, rows as u64 * u64::from(whole.stride) * 16);
+        offset += slice.bytes;
+        let pieces = vec![Piece { buffer: buffer.clone(), slice, row0: 0, rows: index(rows) }];
+        Matrix { pieces, rows: index(rows), ..whole.clone() }
+    };
+    run.iter().map(&mut part).collect()
 }
 
 impl Loader<'_> {

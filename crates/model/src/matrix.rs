@@ -3,10 +3,13 @@
 use ridgeline_compute::{Buffer, Slice};
 use ridgeline_quant::Format;
 
-/// A consecutive run of a matrix's rows in one buffer.
+/// A consecutive run of a matrix's rows in one binding.
 #[derive(Clone, Debug)]
 pub(crate) struct Piece {
+    /// Keeps the memory.
     pub(crate) buffer: Buffer,
+    /// Where in it the rows lie.
+    pub(crate) slice: Slice,
     pub(crate) row0: u32,
     pub(crate) rows: u32,
 }
@@ -32,6 +35,18 @@ impl Matrix {
     pub fn format_bytes(&self) -> u64 {
         u64::from(self.rows) * self.format.bytes(u64::from(self.cols))
     }
+}
+
+/// Matrices that multiply the same vectors, one below the other: queries, keys and values, or a gate and what it
+/// gates. Neighbours of one number format lie in one buffer, so that one launch serves them.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    /// As few matrices as possible, each with the row of the stack that it begins with.
+    pub(crate) merged: Vec<(u32, Matrix)>,
+    /// The matrices that were stacked, each by itself.
+    pub(crate) parts: Vec<(u32, Matrix)>,
+    /// Rows of all of them.
+    pub rows: u32,
 }
 
 /// A weight vector in f32: a norm's gain.

@@ -2,11 +2,11 @@
 //! and whether a component is replaced by the identity.
 
 use crate::cache::KvCache;
-use crate::matrix::{Matrix, Vector};
+use crate::matrix::{Matrix, Stack, Vector};
 use crate::scratch::{Scratch, Spot};
-use crate::{Config, Model};
+use crate::{AttentionPath, Config, Fusion, Model, Switches};
 use ridgeline_compute::{Caps, Recording, Region, Slice};
-use ridgeline_kernels::{self as kernels, ProductChoice};
+use ridgeline_kernels::{self as kernels, Epilogue, MAX_SPLITS, ProductChoice, SMALL_BATCH};
 
 /// An activation: `width` values per token, somewhere in the scratch buffers.
 #[derive(Clone, Copy, Debug)]
@@ -14,23 +14,6 @@ pub struct Act {
     pub(crate) slice: Slice,
     /// Values per token.
     pub width: u32,
-}
-
-/// How attention is computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum AttentionPath {
-    /// One kernel with online softmax.
-    #[default]
-    Fused,
-    /// Scores, softmax and values in three kernels.
-    Unfused,
-}
-
-/// What experiments vary about a forward pass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Switches {
-    /// How attention is computed.
-    pub attention: AttentionPath,
 }
 
 /// Records operations on `tokens` tokens that start at `position`.
@@ -77,7 +60,7 @@ impl Ops<'_> {
                 scale: self.config.embed_scale,
             };
             let tokens = self.scratch.buffer(Spot::Tokens).all();
-            let args = kernels::embed::Args { table: piece.buffer.all(), tokens, y: y.slice };
+            let args = kernels::embed::Args { table: piece.slice, tokens, y: y.slice };
             self.recording.run(kernels::embed::Embed { format: table.format, lanes: 64 }, params, args);
         }
         y
@@ -99,68 +82,149 @@ impl Ops<'_> {
         y
     }
 
-    /// x·Wᵀ for every token, into `to`.
-    pub fn project(&mut self, matrix: &Matrix, x: Act, to: Spot) -> Act {
-        self.project_rows(matrix, x, to, self.tokens)
-    }
-
-    /// x·Wᵀ for the first `rows` rows of x, into `to`.
-    pub(crate) fn project_rows(&mut self, matrix: &Matrix, x: Act, to: Spot, rows: u32) -> Act {
-        let y = self.act(to, matrix.rows);
-        let (n_cols, stride, ld) = (matrix.cols, matrix.stride, matrix.rows);
+    /// x·Wᵀ for the first `rows` rows of x: what `epilogue` makes of it goes into `to`, from column `first` on.
+    fn product(&mut self, matrix: &Matrix, x: Act, rows: u32, (to, first, epilogue): (Act, u32, Epilogue)) {
+        let (n_cols, stride, ld) = (matrix.cols, matrix.stride, to.width);
+        let halves = if epilogue == Epilogue::Gate { 2 } else { 1 };
+        let epilogue = epilogue as u32;
         for piece in &matrix.pieces {
-            let (n_rows, row0, n_vecs) = (piece.rows, piece.row0, rows);
-            let weights = piece.buffer.all();
+            let (n_rows, row0, n_vecs) = (piece.rows / halves, first + piece.row0, rows);
+            let (weights, x, y) = (piece.slice, x.slice, to.slice);
             match kernels::product_for(matrix.format, rows, self.caps) {
                 ProductChoice::Vec(kernel) => {
-                    let params = kernels::mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld, row0 };
-                    let args = kernels::mat_vec::Args { weights, x: x.slice, y: y.slice };
-                    self.recording.run(kernel, params, args);
+                    let params =
+                        kernels::mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };
+                    self.recording.run(kernel, params, kernels::mat_vec::Args { weights, x, y });
                 }
                 ProductChoice::Mul(kernel) => {
-                    let params = kernels::mat_mul::Params { n_rows, n_cols, n_vecs, stride, ld, row0 };
-                    let args = kernels::mat_mul::Args { weights, x: x.slice, y: y.slice };
-                    self.recording.run(kernel, params, args);
+                    let params =
+                        kernels::mat_mul::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };
+                    self.recording.run(kernel, params, kernels::mat_mul::Args { weights, x, y });
                 }
             }
         }
-        y
     }
 
-    /// Rotates queries or keys in place by their positions.
-    pub fn rope(&mut self, x: Act) -> Act {
-        let head_dim = narrow(self.config.head_dim);
-        let params = kernels::rope::Params {
+    /// x·Wᵀ of several matrices side by side, for every token.
+    fn side_by_side(&mut self, matrices: &[(u32, Matrix)], x: Act, to: Act) {
+        for (row0, matrix) in matrices {
+            self.product(matrix, x, self.tokens, (to, *row0, Epilogue::Store));
+        }
+    }
+
+    /// Queries, keys and values of every token, side by side.
+    pub fn project_stack(&mut self, qkv: &Stack, x: Act) -> Act {
+        let to = self.act(Spot::Projected, qkv.rows);
+        let merged = self.switches.fusions.has(Fusion::Qkv);
+        self.side_by_side(if merged { &qkv.merged } else { &qkv.parts }, x, to);
+        to
+    }
+
+    /// Adds x·Wᵀ to the residual stream.
+    pub fn project_onto_residual(&mut self, matrix: &Matrix, x: Act) {
+        let residual = self.residual();
+        if self.switches.fusions.has(Fusion::Residual) {
+            self.product(matrix, x, self.tokens, (residual, 0, Epilogue::Add));
+            return;
+        }
+        let branch = self.act(Spot::Branch, matrix.rows);
+        self.product(matrix, x, self.tokens, (branch, 0, Epilogue::Store));
+        let params = kernels::add::Params { n: self.tokens * residual.width };
+        let args = kernels::add::Args { x: residual.slice, delta: branch.slice };
+        self.recording.run(kernels::add::Add { lanes: 64 }, params, args);
+    }
+
+    /// SwiGLU of the two halves of the feed-forward block.
+    pub fn gated(&mut self, gate_up: &Stack, x: Act) -> Act {
+        let width = gate_up.rows / 2;
+        let out = self.act(Spot::Inner, width);
+        let fused = self.switches.fusions.has(Fusion::GateUp);
+        if let [(_, both)] = &*gate_up.merged
+            && fused
+            && both.pieces.len() == 1
+            && matches!(kernels::product_for(both.format, self.tokens, self.caps), ProductChoice::Vec(_))
+        {
+            self.product(both, x, self.tokens, (out, 0, Epilogue::Gate));
+            return out;
+        }
+        let both = self.act(Spot::Both, gate_up.rows);
+        self.side_by_side(if fused { &gate_up.merged } else { &gate_up.parts }, x, both);
+        let args = kernels::swi_glu::Args { both: both.slice, out: out.slice };
+        let params = kernels::swi_glu::Params { n_rows: self.tokens, n_cols: width };
+        self.recording.run(kernels::swi_glu::SwiGlu { lanes: 64 }, params, args);
+        out
+    }
+
+    /// Rotates queries and keys by their positions and stores keys and values in the cache of `layer`; gives the
+    /// queries.
+    pub fn turn_and_remember(&mut self, layer: usize, qkv: Act) -> Act {
+        let (heads, kv_heads) = (narrow(self.config.heads), narrow(self.config.kv_heads));
+        let [keys, values] = [self.cache.keys(layer).all(), self.cache.values(layer).all()];
+        if !self.switches.fusions.has(Fusion::RopeAppend) {
+            self.rope(qkv, heads, 0);
+            self.rope(qkv, kv_heads, narrow(self.config.q_width()));
+            let first = narrow(self.config.q_width());
+            self.append(qkv, first, (keys, 0));
+            self.append(qkv, first + narrow(self.config.kv_width()), (values, 1));
+            return qkv;
+        }
+        let q = self.act(Spot::Query, narrow(self.config.q_width()));
+        let ([keys_format, values_format], [key_stride, value_stride]) =
+            (self.cache.formats, self.cache.strides);
+        let params = kernels::rope_append::Params {
             n_tokens: self.tokens,
-            n_heads: x.width / head_dim,
-            head_dim,
+            n_heads: heads,
+            kv_heads,
+            head_dim: narrow(self.config.head_dim),
             rotary: narrow(self.config.rope.rotary),
             position: self.position,
+            capacity: narrow(self.cache.capacity),
+            ld: qkv.width,
+            key_stride,
+            value_stride,
+        };
+        let pairing = self.config.rope.pairing;
+        let kernel =
+            kernels::rope_append::RopeAppend { keys: keys_format, values: values_format, pairing, lanes: 64 };
+        let args = kernels::rope_append::Args { qkv: qkv.slice, table: self.table, q: q.slice, keys, values };
+        self.recording.run(kernel, params, args);
+        q
+    }
+
+    /// Rotates `n_heads` heads in place, from column `first` on.
+    fn rope(&mut self, x: Act, n_heads: u32, first: u32) {
+        let params = kernels::rope::Params {
+            n_tokens: self.tokens,
+            n_heads,
+            head_dim: narrow(self.config.head_dim),
+            rotary: narrow(self.config.rope.rotary),
+            position: self.position,
+            ld: x.width,
+            first,
         };
         let kernel = kernels::rope::Rope { pairing: self.config.rope.pairing, lanes: 64 };
         self.recording.run(kernel, params, kernels::rope::Args { x: x.slice, table: self.table });
-        x
     }
 
-    /// Stores the tokens' keys and values in the cache of `layer`.
-    pub fn remember(&mut self, layer: usize, k: Act, v: Act) {
+    /// Stores keys (0) or values (1), from column `first` on, in the cache.
+    fn append(&mut self, x: Act, first: u32, (cache, which): (Slice, usize)) {
         let params = kernels::kv_append::Params {
             n_tokens: self.tokens,
             n_heads: narrow(self.config.kv_heads),
             head_dim: narrow(self.config.head_dim),
             capacity: narrow(self.cache.capacity),
             position: self.position,
-            stride: self.cache.stride,
+            stride: self.cache.strides[which],
+            ld: x.width,
+            first,
         };
-        let kernel = kernels::kv_append::KvAppend { format: self.cache.format, lanes: 64 };
-        for (x, cache) in [(k, self.cache.keys(layer)), (v, self.cache.values(layer))] {
-            self.recording.run(kernel, params, kernels::kv_append::Args { x: x.slice, cache: cache.all() });
-        }
+        let kernel = kernels::kv_append::KvAppend { format: self.cache.formats[which], lanes: 64 };
+        self.recording.run(kernel, params, kernels::kv_append::Args { x: x.slice, cache });
     }
 
-    /// Causal attention of the queries over the cache of `layer`.
+    /// Causal attention of the queries over the cache of `layer`; `q` holds them first in each row.
     pub fn attend(&mut self, layer: usize, q: Act) -> Act {
-        let out = self.act(Spot::Mixed, q.width);
+        let out = self.act(Spot::Mixed, narrow(self.config.q_width()));
         let (keys, values) = (self.cache.keys(layer).all(), self.cache.values(layer).all());
         match self.switches.attention {
             AttentionPath::Fused => self.attend_fused(q, [keys, values], out),
@@ -170,28 +234,43 @@ impl Ops<'_> {
     }
 
     fn attend_fused(&mut self, q: Act, [keys, values]: [Slice; 2], out: Act) {
+        let (head, group) = (narrow(self.config.head_dim), narrow(self.config.group()));
+        let kernel = kernels::attention_for(self.cache.formats, head, group, self.tokens, self.caps);
+        let (context, n_heads) = (self.position + self.tokens, narrow(self.config.heads));
+        let groups = u64::from(n_heads / group) * u64::from(self.tokens.div_ceil(kernel.tokens));
+        // The scratch buffer holds the parts of so many tokens and splits.
+        let span = match self.switches.span {
+            _ if self.tokens > SMALL_BATCH => context,
+            Some(span) => span.max(context.div_ceil(MAX_SPLITS)).min(context),
+            None => kernels::span_for(context, groups, self.caps),
+        };
+        let [key_stride, value_stride] = self.cache.strides;
         let params = kernels::attention::Params {
             n_tokens: self.tokens,
-            n_heads: narrow(self.config.heads),
+            n_heads,
             capacity: narrow(self.cache.capacity),
             position: self.position,
-            stride: self.cache.stride,
+            key_stride,
+            value_stride,
+            ld: q.width,
+            span,
             scale: self.attention_scale(),
         };
-        let (head, group) = (narrow(self.config.head_dim), narrow(self.config.group()));
-        let kernel = kernels::attention_for(self.cache.format, head, group, self.tokens, self.caps);
-        self.recording.run(
-            kernel,
-            params,
-            kernels::attention::Args { q: q.slice, keys, values, out: out.slice },
-        );
+        let splits = params.splits();
+        let to = if splits == 1 { out.slice } else { self.scratch.buffer(Spot::Parts).all() };
+        self.recording.run(kernel, params, kernels::attention::Args { q: q.slice, keys, values, out: to });
+        if splits > 1 {
+            let params = kernels::attn_fold::Params { n_rows: self.tokens * n_heads, head_dim: head, splits };
+            let args = kernels::attn_fold::Args { parts: to, out: out.slice };
+            self.recording.run(kernels::attn_fold::AttnFold { lanes: 64 }, params, args);
+        }
     }
 
     fn attend_unfused(&mut self, q: Act, [keys, values]: [Slice; 2], out: Act) {
         let (n_tokens, n_heads, position) = (self.tokens, narrow(self.config.heads), self.position);
         let (head_dim, group) = (narrow(self.config.head_dim), narrow(self.config.group()));
-        let (capacity, stride) = (narrow(self.cache.capacity), self.cache.stride);
-        let (cache, lanes) = (self.cache.format, 64);
+        let (capacity, [stride, value_stride]) = (narrow(self.cache.capacity), self.cache.strides);
+        let ([cache, value_cache], lanes) = (self.cache.formats, 64);
         let scores = self.scratch.buffer(Spot::Scores).all();
         let scale = self.attention_scale();
         let params = kernels::attn_scores::Params {
@@ -202,6 +281,7 @@ impl Ops<'_> {
             capacity,
             position,
             stride,
+            ld: q.width,
             scale,
         };
         let args = kernels::attn_scores::Args { q: q.slice, keys, scores };
@@ -211,10 +291,11 @@ impl Ops<'_> {
         let reduce = kernels::Reduce::all(self.caps)[0];
         let kernel = kernels::attn_softmax::AttnSoftmax { reduce, lanes };
         self.recording.run(kernel, params, kernels::attn_softmax::Args { scores });
+        let stride = value_stride;
         let params =
             kernels::attn_values::Params { n_tokens, n_heads, head_dim, group, capacity, position, stride };
         let args = kernels::attn_values::Args { weights: scores, values, out: out.slice };
-        self.recording.run(kernels::attn_values::AttnValues { cache, lanes }, params, args);
+        self.recording.run(kernels::attn_values::AttnValues { cache: value_cache, lanes }, params, args);
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the kernels take f32")]
@@ -222,27 +303,13 @@ impl Ops<'_> {
         (1.0 / (self.config.head_dim as f64).sqrt()) as f32
     }
 
-    /// SwiGLU of the two halves of the feed-forward block.
-    pub fn swi_glu(&mut self, gate: Act, up: Act) -> Act {
-        let out = self.act(Spot::Inner, gate.width);
-        let args = kernels::swi_glu::Args { gate: gate.slice, up: up.slice, out: out.slice };
-        let params = kernels::swi_glu::Params { n: self.tokens * gate.width };
-        self.recording.run(kernels::swi_glu::SwiGlu { lanes: 64 }, params, args);
-        out
-    }
-
-    /// x += delta.
-    pub fn add(&mut self, x: Act, delta: Act) -> Act {
-        let params = kernels::add::Params { n: self.tokens * x.width };
-        let args = kernels::add::Args { x: x.slice, delta: delta.slice };
-        self.recording.run(kernels::add::Add { lanes: 64 }, params, args);
-        x
-    }
-
     /// Final norm and head for `rows` tokens from `row0` on: logits (rows, vocab).
     pub(crate) fn head(&mut self, model: &Model, row0: u32, rows: u32) -> Act {
         let normed = self.rms_norm_rows(self.residual(), &model.norm, row0, rows);
-        self.project_rows(model.head.as_ref().unwrap_or(&model.embed), normed, Spot::Logits, rows)
+        let matrix = model.head.as_ref().unwrap_or(&model.embed);
+        let logits = self.act(Spot::Logits, matrix.rows);
+        self.product(matrix, normed, rows, (logits, 0, Epilogue::Store));
+        logits
     }
 
     /// Greedy choice of each of `rows` rows of logits.

@@ -3,6 +3,7 @@
 
 use crate::{Config, Error};
 use ridgeline_compute::{Buffer, Executor, Role};
+use ridgeline_kernels::{MAX_SPLITS, SMALL_BATCH};
 
 /// Where an operation leaves its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,20 +12,18 @@ pub enum Spot {
     Residual,
     /// Normalised rows, `(tokens, hidden)`.
     Normed,
-    /// Queries, `(tokens, heads, head_dim)`.
+    /// Queries, keys and values as projected, `(tokens, heads + 2 · kv_heads, head_dim)`.
+    Projected,
+    /// Rotated queries, `(tokens, heads, head_dim)`.
     Query,
-    /// Keys, `(tokens, kv_heads, head_dim)`.
-    Key,
-    /// Values, `(tokens, kv_heads, head_dim)`.
-    Value,
+    /// Parts of attention over spans of positions, `(splits, tokens, heads, head_dim + 4)`.
+    Parts,
     /// Attention's output, `(tokens, heads, head_dim)`.
     Mixed,
-    /// The output of a block, `(tokens, hidden)`.
+    /// The output of a block before it is added to the residual stream, `(tokens, hidden)`.
     Branch,
-    /// The gate of the feed-forward block, `(tokens, ffn)`.
-    Gate,
-    /// Its other half, `(tokens, ffn)`.
-    Up,
+    /// The gate of the feed-forward block and what it gates, `(tokens, 2, ffn)`.
+    Both,
     /// Their product, `(tokens, ffn)`.
     Inner,
     /// Scores of the unfused attention, `(tokens, heads, context)`.
@@ -37,7 +36,21 @@ pub enum Spot {
     Tokens,
 }
 
-const SPOTS: usize = 14;
+const ALL: [Spot; 13] = [
+    Spot::Residual,
+    Spot::Normed,
+    Spot::Projected,
+    Spot::Query,
+    Spot::Parts,
+    Spot::Mixed,
+    Spot::Branch,
+    Spot::Both,
+    Spot::Inner,
+    Spot::Scores,
+    Spot::Logits,
+    Spot::Picks,
+    Spot::Tokens,
+];
 
 /// One buffer per [`Spot`].
 #[derive(Debug)]
@@ -49,9 +62,10 @@ pub(crate) struct Scratch {
     pub(crate) rows: usize,
 }
 
-/// Bytes of the buffers that a pass over `tokens` tokens with `rows` rows of logits touches, fused attention.
+/// Bytes of the buffers that a pass over `tokens` tokens with `rows` rows of logits touches where nothing is fused but
+/// attention, which is the most that any pass does.
 pub(crate) fn touched(config: &Config, tokens: usize, rows: usize) -> u64 {
-    let per_token = 3 * config.hidden + 2 * config.q_width() + 2 * config.kv_width() + 3 * config.ffn + 1;
+    let per_token = 3 * config.hidden + 3 * config.q_width() + 2 * config.kv_width() + 3 * config.ffn + 1;
     4 * (tokens * per_token + rows * (config.vocab + 1)) as u64
 }
 
@@ -68,34 +82,21 @@ impl Scratch {
         scores: usize,
     ) -> Result<Self, Error> {
         let rows = (LOGITS_BYTES / (4 * config.vocab)).max(least).clamp(1, tokens);
+        let parts = MAX_SPLITS as usize * tokens.min(SMALL_BATCH as usize);
         let floats = |spot| match spot {
             Spot::Residual | Spot::Normed | Spot::Branch => tokens * config.hidden,
+            Spot::Projected => tokens * (config.q_width() + 2 * config.kv_width()),
             Spot::Query | Spot::Mixed => tokens * config.q_width(),
-            Spot::Key | Spot::Value => tokens * config.kv_width(),
-            Spot::Gate | Spot::Up | Spot::Inner => tokens * config.ffn,
+            Spot::Parts => parts * config.heads * (config.head_dim + 4),
+            Spot::Both => tokens * 2 * config.ffn,
+            Spot::Inner => tokens * config.ffn,
             Spot::Scores => (tokens * config.heads * scores).max(1),
             Spot::Logits => rows * config.vocab,
             Spot::Picks => rows,
             Spot::Tokens => tokens,
         };
-        let all = [
-            Spot::Residual,
-            Spot::Normed,
-            Spot::Query,
-            Spot::Key,
-            Spot::Value,
-            Spot::Mixed,
-            Spot::Branch,
-            Spot::Gate,
-            Spot::Up,
-            Spot::Inner,
-            Spot::Scores,
-            Spot::Logits,
-            Spot::Picks,
-            Spot::Tokens,
-        ];
-        let mut buffers = Vec::with_capacity(SPOTS);
-        for (i, spot) in all.into_iter().enumerate() {
+        let mut buffers = Vec::with_capacity(ALL.len());
+        for (i, spot) in ALL.into_iter().enumerate() {
             debug_assert_eq!(spot as usize, i, "the buffers lie in the order of the enum");
             buffers.push(executor.alloc(4 * floats(spot) as u64, Role::Activation, &format!("{spot:?}"))?);
         }

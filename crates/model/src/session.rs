@@ -24,15 +24,21 @@ pub struct SessionOptions {
     pub batch: usize,
     /// Rows of logits that one recording can give at least; more are given where they stay under 32 MiB.
     pub logit_rows: usize,
-    /// Number format of the key/value cache.
-    pub cache: Format,
+    /// Number formats of the keys and of the values in the cache.
+    pub cache: [Format; 2],
     /// What experiments vary.
     pub switches: Switches,
 }
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self { context: 2048, batch: 512, logit_rows: 1, cache: Format::F16, switches: Switches::default() }
+        Self {
+            context: 2048,
+            batch: 512,
+            logit_rows: 1,
+            cache: [Format::F16; 2],
+            switches: Switches::default(),
+        }
     }
 }
 
@@ -282,7 +288,7 @@ fn check_window(config: &Config, context: usize) -> Result<(), Error> {
 }
 
 /// Refuses a shape whose attention kernel needs more workgroup memory than there is.
-fn check_attention(config: &Config, cache: Format, batch: usize, caps: &Caps) -> Result<(), Error> {
+fn check_attention(config: &Config, cache: [Format; 2], batch: usize, caps: &Caps) -> Result<(), Error> {
     let kernel = attention_for(cache, narrow(config.head_dim), narrow(config.group()), narrow(batch), caps);
     let (bytes, limit) = (kernel.workgroup_bytes(), caps.max_workgroup_memory);
     if bytes <= limit {

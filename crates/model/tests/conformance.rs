@@ -7,7 +7,7 @@
 use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_compute::{Caps, Cpu, Executor};
 use ridgeline_gpu::{Choice, Gpu, Options};
-use ridgeline_model::{AttentionPath, Model, Session, SessionOptions, Switches};
+use ridgeline_model::{AttentionPath, Fusions, Model, Session, SessionOptions, Switches};
 use ridgeline_quant::Format;
 use ridgeline_speculative::{LanguageModel, Rows};
 use ridgeline_weights::Checkpoint;
@@ -42,20 +42,25 @@ fn main() {
     libtest_mimic::run(&args, trials).exit();
 }
 
-/// The forward pass must give the same in one piece, in ragged chunks, and through the unfused attention.
-fn variations() -> [(&'static str, SessionOptions); 3] {
+/// The forward pass must give the same in one piece, in ragged chunks, through the unfused attention, with nothing else
+/// merged either, and with the positions of attention cut into short spans.
+fn variations() -> [(&'static str, SessionOptions); 5] {
     let whole = SessionOptions {
         context: 64,
         batch: 64,
         logit_rows: 1,
-        cache: Format::F32,
+        cache: [Format::F32; 2],
         switches: Switches::default(),
     };
-    let unfused = Switches { attention: AttentionPath::Unfused };
+    let unfused = Switches { attention: AttentionPath::Unfused, ..Switches::default() };
+    let apart = Switches { fusions: Fusions::NONE, ..Switches::default() };
+    let spans = Switches { span: Some(8), ..Switches::default() };
     [
         ("whole", whole),
         ("chunked", SessionOptions { batch: 7, ..whole }),
         ("unfused", SessionOptions { switches: unfused, ..whole }),
+        ("apart", SessionOptions { switches: apart, ..whole }),
+        ("spans", SessionOptions { batch: 7, switches: spans, ..whole }),
     ]
 }
 

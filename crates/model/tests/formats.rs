@@ -58,9 +58,15 @@ fn main() {
             trials.push(trial.with_ignored_flag(!adapter && !required));
         }
         if format.spec().kv_block.is_some() {
-            let trial = Trial::test(format!("cache_{format}"), move || cache(format));
+            let trial = Trial::test(format!("cache_{format}"), move || cache([format; 2]));
             trials.push(trial.with_ignored_flag(!adapter && !required));
         }
+    }
+    for [keys, values] in
+        [[Format::Q8_0, Format::Q4_0], [Format::F32, Format::F16], [Format::F16, Format::Q8_0]]
+    {
+        let trial = Trial::test(format!("cache_{keys}_{values}"), move || cache([keys, values]));
+        trials.push(trial.with_ignored_flag(!adapter && !required));
     }
     for name in ["target-q8_0", "target-q6_k", "target-q4_k_m", "target-q2_k", "target-iq4_xs"] {
         let path = shared.join(format!("{name}.gguf"));
@@ -83,7 +89,7 @@ fn gpu() -> Result<Gpu, Failed> {
 fn session<E: Executor>(
     checkpoint: &Checkpoint,
     mut executor: E,
-    cache: Format,
+    cache: [Format; 2],
 ) -> Result<Session<E>, Failed> {
     let model = Arc::new(Model::load(checkpoint, &mut executor)?);
     let options = SessionOptions { context: 128, batch: 128, cache, ..SessionOptions::default() };
@@ -91,7 +97,7 @@ fn session<E: Executor>(
 }
 
 /// A prompt in one piece, then two tokens one at a time: products with many vectors and with one.
-fn logits<E: Executor>(checkpoint: &Checkpoint, executor: E, cache: Format) -> Result<Vec<f32>, Failed> {
+fn logits<E: Executor>(checkpoint: &Checkpoint, executor: E, cache: [Format; 2]) -> Result<Vec<f32>, Failed> {
     let mut session = session(checkpoint, executor, cache)?;
     let (prompt, rest) = TOKENS.split_at(TOKENS.len() - 2);
     let mut logits = session.extend(prompt, Rows::All)?.data;
@@ -107,7 +113,7 @@ fn distance(ours: &[f32], theirs: &[f32]) -> f64 {
     (difference / theirs.iter().copied().map(square).sum::<f64>()).sqrt()
 }
 
-fn agree(checkpoint: &Checkpoint, cache: Format, tolerance: f64) -> Result<(), Failed> {
+fn agree(checkpoint: &Checkpoint, cache: [Format; 2], tolerance: f64) -> Result<(), Failed> {
     let twin = Cpu::new(Caps { subgroup: Some((8, 8)), ..Caps::webgpu() });
     let (here, twin) = (logits(checkpoint, gpu()?, cache)?, logits(checkpoint, twin, cache)?);
     let distance = distance(&here, &twin);
@@ -122,16 +128,18 @@ fn weights(format: Format) -> Result<(), Failed> {
     let checkpoint = Checkpoint::random(&Shape::from_toml(SHAPE)?, format, 5)?;
     let embedding = checkpoint.tensor("token_embd.weight")?;
     assert_eq!(embedding.format, format, "the shape's rows fill blocks");
-    agree(&checkpoint, Format::SINGLE, TOLERANCE)
+    agree(&checkpoint, [Format::SINGLE; 2], TOLERANCE)
 }
 
 /// Device and twin agree, and the cache costs no more accuracy than its bits explain.
-fn cache(format: Format) -> Result<(), Failed> {
+fn cache(formats: [Format; 2]) -> Result<(), Failed> {
     let checkpoint = Checkpoint::random(&Shape::from_toml(SHAPE)?, Format::SINGLE, 6)?;
+    let coarser = |f: &Format| f.spec().block_bytes as f64 / f.spec().block_len as f64;
+    let format = if coarser(&formats[0]) < coarser(&formats[1]) { formats[0] } else { formats[1] };
     let quantised = format.spec().block_len > 1;
-    agree(&checkpoint, format, if quantised { CACHE_TOLERANCE } else { TOLERANCE })?;
-    let exact = logits(&checkpoint, gpu()?, Format::SINGLE)?;
-    let loss = distance(&logits(&checkpoint, gpu()?, format)?, &exact);
+    agree(&checkpoint, formats, if quantised { CACHE_TOLERANCE } else { TOLERANCE })?;
+    let exact = logits(&checkpoint, gpu()?, [Format::SINGLE; 2])?;
+    let loss = distance(&logits(&checkpoint, gpu()?, formats)?, &exact);
     // Half a step of 2^-bits of the largest value of each block, and room for what attention makes of it.
     let bits = 8.0 * format.spec().block_bytes as f64 / format.spec().block_len as f64;
     let most = if quantised { 4.0 * (2.0 - bits).exp2() } else { 1e-3 };
@@ -139,7 +147,7 @@ fn cache(format: Format) -> Result<(), Failed> {
 }
 
 fn trained(path: &Path) -> Result<(), Failed> {
-    agree(&Checkpoint::open(path)?, Format::SINGLE, TOLERANCE)
+    agree(&Checkpoint::open(path)?, [Format::SINGLE; 2], TOLERANCE)
 }
 
 /// A head of 16 values cannot be cut into blocks of 32, and the error says which formats would do.
@@ -152,7 +160,7 @@ fn refused() -> Result<(), Failed> {
     let caches = Format::ALL.iter().filter(|it| it.spec().kv_block.is_some_and(|block| block > 16));
     let mut tried = 0;
     for &cache in caches {
-        let options = SessionOptions { cache, ..SessionOptions::default() };
+        let options = SessionOptions { cache: [Format::HALF, cache], ..SessionOptions::default() };
         let name = cache.spec().name;
         match Session::new(model.clone(), shared.clone(), options) {
             Err(Error::CacheFormat { format, supported })
@@ -173,7 +181,7 @@ fn greedy(folder: &Path, name: &str) -> Result<(), Failed> {
         list.filter_map(|id| Token::try_from(id.as_u64()?).ok()).collect()
     };
     let checkpoint = Checkpoint::open(&folder.join(name))?;
-    let mut session = session(&checkpoint, gpu()?, Format::SINGLE)?;
+    let mut session = session(&checkpoint, gpu()?, [Format::SINGLE; 2])?;
     let mut tried = 0;
     for entry in golden["greedy"].as_array().into_iter().flatten().filter(|it| it["model"] == name) {
         let (prompt, expected) = (ids(entry, "prompt_tokens"), ids(entry, "tokens"));

@@ -109,7 +109,7 @@ fn a_format_that_cannot_hold_keys_is_refused() {
     let model = Arc::new(Model::load(&checkpoint, &mut cpu).expect("it loads"));
     let cannot = Format::ALL.iter().copied().find(|f| f.spec().kv_block.is_none());
     if let Some(cache) = cannot {
-        let options = SessionOptions { cache, ..SessionOptions::default() };
+        let options = SessionOptions { cache: [cache; 2], ..SessionOptions::default() };
         let result = Session::new(model, Rc::new(RefCell::new(cpu)), options).map(|_| ());
         assert!(matches!(result, Err(Error::CacheFormat { .. })), "{result:?}");
     }

@@ -227,6 +227,11 @@ impl Checkpoint {
         self.index.contains_key(name)
     }
 
+    /// The number format of a tensor, where there is one of that name.
+    pub fn format(&self, name: &str) -> Option<Format> {
+        self.index.get(name).map(|&i| self.entries[i].format)
+    }
+
     /// Whether the output head is the token embedding, that is, whether there is no `output.weight`.
     pub fn tied_head(&self) -> bool {
         !self.has(convention::OUTPUT)

@@ -40,9 +40,12 @@ pub(crate) struct Args {
     /// Most tokens per pass
     #[arg(short, long, visible_alias = "ubatch-size", default_value_t = 512)]
     batch_size: usize,
-    /// Number format of keys and values (-ctk)
-    #[arg(long, value_name = "TYPE")]
-    cache_type_k: Option<Format>,
+    /// Number formats of the keys in the cache (-ctk); several with commas
+    #[arg(long, value_name = "TYPE", value_delimiter = ',', default_value = Format::HALF.spec().name)]
+    cache_type_k: Vec<Format>,
+    /// Number formats of the values (-ctv)
+    #[arg(long, value_name = "TYPE", value_delimiter = ',', default_value = Format::HALF.spec().name)]
+    cache_type_v: Vec<Format>,
     /// Whether attention is one fused kernel (-fa)
     #[arg(long = "fa", alias = "flash-attn", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=1))]
     flash_attn: u8,
@@ -70,28 +73,35 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let mut lab = Lab::new(device, None, args.seed);
     let ceilings = if args.no_probe || !lab.measures() { None } else { Some(ceilings(&lab)?) };
     let (mut rows, mut code) = (Vec::new(), ExitCode::SUCCESS);
-    for name in &args.model {
-        for &depth in &depths {
-            for &test in &tests {
-                output::note(&format!("{name}: pp{} tg{} at depth {depth}", test.prompt, test.generate));
-                let measured = args.measure(&mut lab, name, test, depth, ceilings.as_ref());
-                let mut row = match measured {
-                    Err(error) if error.is::<BeatsFloor>() => {
-                        // An impossible time costs its own row and not the others.
-                        output::note(&format!("failed: {error}"));
-                        code = ExitCode::from(FAILED);
-                        continue;
-                    }
-                    other => other?,
-                };
-                row.build_commit = build.git_rev.clone().unwrap_or_else(|| "unknown".to_owned());
-                row.cpu_info.clone_from(&cpu);
-                rows.push(row);
+    for case in args.cases(&tests, &depths) {
+        let Case { name, depth, test, cache: [k, v] } = case;
+        let cached = if (k, v) == (Format::HALF, Format::HALF) { String::new() } else { format!(", cache {k} {v}") };
+        output::note(&format!("{name}: pp{} tg{} at depth {depth}{cached}", test.prompt, test.generate));
+        let measured = args.measure(&mut lab, &case, ceilings.as_ref());
+        let mut row = match measured {
+            Err(error) if error.is::<BeatsFloor>() => {
+                // An impossible time costs its own row and not the others.
+                output::note(&format!("failed: {error}"));
+                code = ExitCode::from(FAILED);
+                continue;
             }
-        }
+            other => other?,
+        };
+        row.build_commit = build.git_rev.clone().unwrap_or_else(|| "unknown".to_owned());
+        row.cpu_info.clone_from(&cpu);
+        rows.push(row);
     }
     output::text(&export(&rows, output)?).context("standard output")?;
     Ok(code)
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+struct Case<'a> {
+    name: &'a str,
+    depth: usize,
+    test: Test,
+    cache: [Format; 2],
 }
 
 fn ceilings(lab: &Lab) -> anyhow::Result<Machine> {
@@ -124,20 +134,28 @@ impl Args {
         }
     }
 
-    fn measure(
-        &self,
-        lab: &mut Lab,
-        name: &str,
-        test: Test,
-        depth: usize,
-        ceilings: Option<&Machine>,
-    ) -> anyhow::Result<BenchRow> {
+    /// Every combination, models outermost.
+    fn cases<'a>(&'a self, tests: &[Test], depths: &[usize]) -> Vec<Case<'a>> {
+        let mut cases = Vec::new();
+        for name in &self.model {
+            for &k in &self.cache_type_k {
+                for &v in &self.cache_type_v {
+                    for &depth in depths {
+                        cases.extend(tests.iter().map(|&test| Case { name, depth, test, cache: [k, v] }));
+                    }
+                }
+            }
+        }
+        cases
+    }
+
+    fn measure(&self, lab: &mut Lab, case: &Case<'_>, ceilings: Option<&Machine>) -> anyhow::Result<BenchRow> {
+        let &Case { name, depth, test, cache } = case;
         let loaded = lab.load(name, None)?;
         let attention = if self.flash_attn == 1 { AttentionPath::Fused } else { AttentionPath::Unfused };
-        let cache = self.cache_type_k.unwrap_or(Format::HALF);
         let batch = self.batch_size.max(1);
-        let options =
-            SessionOptions { batch, cache, switches: Switches { attention }, ..SessionOptions::default() };
+        let switches = Switches { attention, ..Switches::default() };
+        let options = SessionOptions { batch, cache, switches, ..SessionOptions::default() };
         let (n, warmup) = (self.repetitions, u32::from(!self.no_warmup));
         let budget = Budget { warmup, min_reps: n, max_reps: n, budget_s: f64::INFINITY };
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
@@ -145,7 +163,7 @@ impl Args {
             Bench::new(lab, &loaded, depth, test.prompt + test.generate, options)?.test(test, &budget)?;
         pass.check(ceilings)?;
         let (backend, adapter) = lab.names();
-        let row = Measured { pass, test, backend, adapter, cache: cache.spec().name.to_owned(), batch };
+        let row = Measured { pass, test, backend, adapter, cache: cache.map(|it| it.spec().name.to_owned()), batch };
         let format = loaded.model.format().spec().name;
         let mut bench = described(&loaded.id.name, format, &row, ceilings);
         bench.flash_attn = self.flash_attn == 1;

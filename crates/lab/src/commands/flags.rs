@@ -21,12 +21,12 @@ pub(crate) struct SessionArgs {
     /// Most tokens per pass; a longer prompt is cut
     #[arg(short, long, default_value_t = 512)]
     batch_size: usize,
-    /// Number format of the keys: f16 or f32 [default: f16]
-    #[arg(long, alias = "cache-type", value_name = "TYPE")]
-    cache_type_k: Option<Format>,
-    /// Number format of the values; the same as that of the keys
-    #[arg(long, value_name = "TYPE")]
-    cache_type_v: Option<Format>,
+    /// Number format of the keys in the cache: f16, f32, bf16, q8_0 or q4_0
+    #[arg(long, value_name = "TYPE", default_value_t = Format::HALF)]
+    cache_type_k: Format,
+    /// Number format of the values
+    #[arg(long, value_name = "TYPE", default_value_t = Format::HALF)]
+    cache_type_v: Format,
 }
 
 impl SessionArgs {
@@ -35,14 +35,6 @@ impl SessionArgs {
     /// # Errors
     /// Settings that contradict each other.
     pub(crate) fn options(&self, needed: usize, trained: usize) -> Result<SessionOptions, Usage> {
-        let cache = match (self.cache_type_k, self.cache_type_v) {
-            (Some(k), Some(v)) if k != v => {
-                return Err(Usage(format!(
-                    "keys in {k} and values in {v}: only one format for both is supported"
-                )));
-            }
-            (k, v) => k.or(v).unwrap_or(Format::HALF),
-        };
         if self.batch_size == 0 {
             return Err(Usage("-b must be at least 1".to_owned()));
         }
@@ -55,6 +47,7 @@ impl SessionArgs {
                 "warning: text may end up beyond the {trained} positions the model was trained for"
             ));
         }
+        let cache = [self.cache_type_k, self.cache_type_v];
         Ok(SessionOptions { context, batch: self.batch_size, cache, ..SessionOptions::default() })
     }
 }
@@ -196,25 +189,13 @@ mod tests {
 
     #[test]
     fn a_session_is_as_large_as_it_must_be_or_as_it_is_told_to_be() {
-        let args = |ctx_size| SessionArgs { ctx_size, batch_size: 8, cache_type_k: None, cache_type_v: None };
-        let context =
-            |ctx_size, needed| args(ctx_size).options(needed, 256).expect("no contradiction").context;
+        let f16 = Format::F16;
+        let args = |ctx_size| SessionArgs { ctx_size, batch_size: 8, cache_type_k: f16, cache_type_v: f16 };
+        let context = |ctx_size, needed| {
+            args(ctx_size).options(needed, 256).expect("a batch that is not empty").context
+        };
         assert_eq!([context(None, 40), context(None, 300), context(Some(7), 40)], [40, 300, 7]);
         assert_eq!(context(Some(0), 40), 256, "0 is what the model was trained for");
-    }
-
-    #[test]
-    fn keys_and_values_have_one_format() {
-        let args = |cache_type_k, cache_type_v| SessionArgs {
-            ctx_size: None,
-            batch_size: 8,
-            cache_type_k,
-            cache_type_v,
-        };
-        let cache = |k, v| args(k, v).options(1, 1).map(|it| it.cache).ok();
-        let (half, single) = (Some(Format::F16), Some(Format::F32));
-        assert_eq!([cache(None, None), cache(single, None), cache(None, single)], [half, single, single]);
-        assert_eq!([cache(single, single), cache(half, single)], [single, None]);
-        assert!(SessionArgs { batch_size: 0, ..args(None, None) }.options(1, 1).is_err());
+        assert!(SessionArgs { batch_size: 0, ..args(None) }.options(1, 1).is_err());
     }
 }

@@ -28,9 +28,12 @@ pub(crate) struct Args {
     /// Convert the matrices to this number format first
     #[arg(long, value_name = "TYPE")]
     format: Option<Format>,
-    /// Number format of the key/value cache: f16 or f32
-    #[arg(long, alias = "cache-type-k", value_name = "TYPE", default_value_t = Format::SINGLE)]
-    cache_type: Format,
+    /// Number format of the keys in the cache
+    #[arg(long, value_name = "TYPE", default_value_t = Format::SINGLE)]
+    cache_type_k: Format,
+    /// Number format of the values
+    #[arg(long, value_name = "TYPE", default_value_t = Format::SINGLE)]
+    cache_type_v: Format,
     /// Most tokens per pass
     #[arg(short, long, default_value_t = 512)]
     batch_size: usize,
@@ -45,7 +48,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let options = SessionOptions {
         context: args.tokens.len(),
         batch: args.batch_size,
-        cache: args.cache_type,
+        cache: [args.cache_type_k, args.cache_type_v],
         ..SessionOptions::default()
     };
     let mut session = Session::new(loaded.model, Rc::new(RefCell::new(device)), options)?;

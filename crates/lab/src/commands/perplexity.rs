@@ -124,7 +124,7 @@ impl Finished {
         let mut value = json!({
             "model": serde_json::to_value(&loaded.id)?,
             "ctx": options.context, "chunks": text.chunks(), "batch": options.batch,
-            "cache_type": options.cache.to_string(),
+            "type_k": options.cache[0].to_string(), "type_v": options.cache[1].to_string(),
             "scored": quality.perplexity.nll().len(),
             "perplexity": serde_json::to_value(quality.perplexity.estimate())?,
             "tokens_per_second": quality.tokens_per_second(),

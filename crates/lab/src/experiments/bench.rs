@@ -37,8 +37,8 @@ pub(crate) struct Row {
     pub backend: String,
     /// The device.
     pub adapter: String,
-    /// Number format of the key/value cache.
-    pub cache: String,
+    /// Number formats of keys and values in the cache.
+    pub cache: [String; 2],
     /// Most tokens per recording.
     pub batch: usize,
 }
@@ -64,7 +64,7 @@ impl Experiment<Lab> for Study {
         let pass = bench.test(test, budget)?;
         pass.check(lab.machine.as_ref())?;
         let (backend, adapter) = lab.names();
-        let (cache, batch) = (options.cache.spec().name.to_owned(), options.batch);
+        let (cache, batch) = (options.cache.map(|it| it.spec().name.to_owned()), options.batch);
         let samples_ns = pass.samples_ns.clone();
         let row = Row { pass, test, backend, adapter, cache, batch };
         Ok(Measurement { row, samples_ns, check: None, model: Some(loaded.id.clone()) })
@@ -112,8 +112,8 @@ pub(crate) fn described(model: &str, format: &str, row: &Row, machine: Option<&M
         model_n_params: row.pass.params,
         n_batch: row.batch as u64,
         n_ubatch: row.batch as u64,
-        type_k: row.cache.clone(),
-        type_v: row.cache.clone(),
+        type_k: row.cache[0].clone(),
+        type_v: row.cache[1].clone(),
         flash_attn: true,
         n_prompt: row.test.prompt as u64,
         n_gen: row.test.generate as u64,

@@ -8,11 +8,14 @@ use ridgeline_compute::{Buffer, Caps, Executor, Kernel, Recording, Role};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_kernels::mat_mul::{self, MatMul, Tile};
 use ridgeline_kernels::mat_vec::{self, MatVec};
-use ridgeline_kernels::{Reduce, stride};
+use ridgeline_kernels::{Epilogue, Reduce, stride};
 use ridgeline_quant::Format;
 use ridgeline_roofline::Measured;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
+
+/// What products do with their sums here.
+const STORE: u32 = Epilogue::Store as u32;
 
 /// Rows, columns and vectors of the products tried, by rising work: the shapes of small models, then squares that
 /// fill large devices.
@@ -170,7 +173,7 @@ fn works(
     let plain = |format: Format| format.spec().block_len == 1;
     for kernel in MatMul::all(caps).into_iter().filter(|k| k.tile == tile && plain(k.format)) {
         let stride = stride(kernel.format, n_cols as usize);
-        let params = mat_mul::Params { n_rows, n_cols, n_vecs, stride, ld: n_rows, row0: 0 };
+        let params = mat_mul::Params { n_rows, n_cols, n_vecs, stride, ld: n_rows, row0: 0, epilogue: STORE };
         let mut recording = Recording::new();
         recording.run(kernel, params, mat_mul::Args { weights, x, y });
         works.push((format!("{kernel:?} at {n_rows}×{n_cols}·{n_vecs}"), recording));
@@ -181,7 +184,8 @@ fn works(
     for kernel in MatVec::all(caps).into_iter().filter(few) {
         let stride = stride(kernel.format, n_cols as usize);
         for n_vecs in [FEW, n_vecs.min(128)] {
-            let params = mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld: n_rows, row0: 0 };
+            let params =
+                mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld: n_rows, row0: 0, epilogue: STORE };
             let mut recording = Recording::new();
             recording.run(kernel, params, mat_vec::Args { weights, x, y });
             works.push((format!("{kernel:?} at {n_rows}×{n_cols}·{n_vecs}"), recording));
@@ -260,7 +264,8 @@ fn split(timer: &mut Timer<'_>, format: Format) -> Result<(Recording, Vec<Buffer
         let n_rows = n_rows.min(SIDE - row0);
         let weights = device.alloc(u64::from(n_rows) * row, Role::Weights, "weights")?;
         fill(device, &weights)?;
-        let params = mat_vec::Params { n_rows, n_cols: SIDE, n_vecs: 1, stride, ld: SIDE, row0 };
+        let params =
+            mat_vec::Params { n_rows, n_cols: SIDE, n_vecs: 1, stride, ld: SIDE, row0, epilogue: STORE };
         recording.run(kernel, params, mat_vec::Args { weights: weights.all(), x: x.all(), y: y.all() });
         buffers.push(weights);
     }

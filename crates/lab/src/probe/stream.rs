@@ -11,14 +11,17 @@ use crate::Device;
 use ridgeline_compute::{Buffer, Executor, Kernel, Recording, Role, Sampler, Slice};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_gpu::{Passes, Policy};
-use ridgeline_kernels::Reduce;
 use ridgeline_kernels::copy::{self, Copy as CopyWords};
 use ridgeline_kernels::mat_vec::{self, MatVec};
 use ridgeline_kernels::stream_read::{self, StreamRead};
 use ridgeline_kernels::triad::{self, Triad};
+use ridgeline_kernels::{Epilogue, Reduce};
 use ridgeline_quant::Format;
 use ridgeline_roofline::{Curve, Sample};
 use serde::{Deserialize, Serialize};
+
+/// What products do with their sums here.
+const STORE: u32 = Epilogue::Store as u32;
 
 /// The smallest working set, bytes: less than any first-level cache.
 const SMALLEST: u64 = 16 << 10;
@@ -248,7 +251,15 @@ impl Sets {
                     }
                     let (n_cols, n_rows) = (PRODUCT_COLUMNS, n / PRODUCT_COLUMNS);
                     let stride = n_cols / 4;
-                    let params = mat_vec::Params { n_rows, n_cols, n_vecs: 1, stride, ld: n_rows, row0: 0 };
+                    let params = mat_vec::Params {
+                        n_rows,
+                        n_cols,
+                        n_vecs: 1,
+                        stride,
+                        ld: n_rows,
+                        row0: 0,
+                        epilogue: STORE,
+                    };
                     let args = mat_vec::Args { weights: part[0], x: self.x.all(), y: self.sums.all() };
                     recording.run(k, params, args);
                 }

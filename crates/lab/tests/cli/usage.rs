@@ -59,7 +59,6 @@ fn settings_out_of_range_are_usage_errors() {
     run(&["--min-p", "2"]).fails(2, &["min_p", "between 0 and 1"]);
     run(&["--repeat-penalty", "0"]).fails(2, &["repetition_penalty"]);
     run(&["-b", "0"]).fails(2, &["-b must be at least 1"]);
-    run(&["-ctk", "f16", "-ctv", "f32"]).fails(2, &["only one format"]);
     on_cpu(&["run", "-m", "tiny-target"]).fails(2, &["nothing to continue"]);
     on_cpu(&["run", "-m", "tiny-target:f16", "--format", "f32", "-p", "x"])
         .fails(2, &["already names a format"]);

@@ -39,12 +39,9 @@ impl Architecture for Llama {
 impl Decoder for Layers {
     fn layer(&self, ops: &mut Ops<'_>, index: usize) {
         let layer = &self.0[index];
-        let x = ops.residual();
-        let normed = ops.rms_norm(x, &layer.attn_norm);
-        let mixed = layer.attention.forward(ops, normed, index);
-        let x = ops.add(x, mixed);
-        let normed = ops.rms_norm(x, &layer.ffn_norm);
-        let made = layer.mlp.forward(ops, normed);
-        ops.add(x, made);
+        let normed = ops.rms_norm(ops.residual(), &layer.attn_norm);
+        layer.attention.forward(ops, normed, index);
+        let normed = ops.rms_norm(ops.residual(), &layer.ffn_norm);
+        layer.mlp.forward(ops, normed);
     }
 }

@@ -1,14 +1,12 @@
 //! Grouped-query attention with rotary positions (Ainslie et al. 2023; Su et al. 2021).
 
-use crate::{Act, Config, Error, Loader, Matrix, Ops, Spot};
+use crate::{Act, Config, Error, Loader, Matrix, Ops, Stack};
 
 /// Projections of one attention block.
 #[derive(Debug)]
 pub struct Attention {
-    q: Matrix, // (heads * head_dim, hidden)
-    k: Matrix, // (kv_heads * head_dim, hidden)
-    v: Matrix, // (kv_heads * head_dim, hidden)
-    o: Matrix, // (hidden, heads * head_dim)
+    qkv: Stack, // ((heads + 2 * kv_heads) * head_dim, hidden)
+    o: Matrix,  // (hidden, heads * head_dim)
 }
 
 impl Attention {
@@ -17,25 +15,20 @@ impl Attention {
     /// # Errors
     /// A missing tensor, another shape, a device too small.
     pub fn load(loader: &mut Loader<'_>, prefix: &str, config: &Config) -> Result<Self, Error> {
-        let mut matrix = |name, rows, cols| loader.matrix(&format!("{prefix}.{name}.weight"), rows, cols);
+        let [q, k, v, o] = ["q", "k", "v", "output"].map(|name| format!("{prefix}.attn_{name}.weight"));
+        let rows = [(&*q, config.q_width()), (&*k, config.kv_width()), (&*v, config.kv_width())];
         Ok(Self {
-            q: matrix("attn_q", config.q_width(), config.hidden)?,
-            k: matrix("attn_k", config.kv_width(), config.hidden)?,
-            v: matrix("attn_v", config.kv_width(), config.hidden)?,
-            o: matrix("attn_output", config.hidden, config.q_width())?,
+            qkv: loader.stack(&rows, config.hidden)?,
+            o: loader.matrix(&o, config.hidden, config.q_width())?,
         })
     }
 
-    /// Records the block for layer `layer`: x (tokens, hidden) to (tokens, hidden).
-    pub fn forward(&self, ops: &mut Ops<'_>, x: Act, layer: usize) -> Act {
+    /// Records the block for layer `layer`: what it makes of x (tokens, hidden) is added to the residual stream.
+    pub fn forward(&self, ops: &mut Ops<'_>, x: Act, layer: usize) {
         ops.part("attention");
-        let q = ops.project(&self.q, x, Spot::Query);
-        let k = ops.project(&self.k, x, Spot::Key);
-        let v = ops.project(&self.v, x, Spot::Value);
-        let q = ops.rope(q);
-        let k = ops.rope(k);
-        ops.remember(layer, k, v);
+        let qkv = ops.project_stack(&self.qkv, x);
+        let q = ops.turn_and_remember(layer, qkv);
         let mixed = ops.attend(layer, q);
-        ops.project(&self.o, mixed, Spot::Branch)
+        ops.project_onto_residual(&self.o, mixed);
     }
 }

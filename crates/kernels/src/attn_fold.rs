@@ -1,0 +1,68 @@
+//! Second half of attention over spans of positions (flash-decoding, Dao et al. 2023).
+
+use crate::common::{bytes4, elementwise};
+use ridgeline_compute::wgsl::{array, vec4};
+use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+
+kernel! {
+    /// out\[r\] = Σ_s e^(top_s − top) · sum_s / Σ_s e^(top_s − top) · total_s, where part s of row r is
+    /// \[head_dim sums, top_s, total_s, 0, 0\] and parts are \[splits, n_rows\]; `top` is the largest of the tops.
+    pub struct AttnFold("attn_fold") { lanes: u32 }
+    params { n_rows: u32, head_dim: u32, splits: u32 }
+    slots { parts: read array<vec4<f32>>, out: write array<vec4<f32>> }
+}
+
+impl Kernel for AttnFold {
+    fn all(_caps: &Caps) -> Vec<Self> {
+        vec![Self { lanes: 64 }]
+    }
+    fn defines(&self) -> Defines {
+        elementwise(self.lanes)
+    }
+    fn groups(&self, p: &Params) -> u64 {
+        (values(p) / 4).div_ceil(u64::from(self.lanes))
+    }
+    fn flops(&self, p: &Params) -> u64 {
+        u64::from(p.splits) * (2 * values(p) + 5 * u64::from(p.n_rows))
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        let parts = u64::from(p.splits) * u64::from(p.n_rows) * u64::from(p.head_dim + 4);
+        Bytes { parts: bytes4(parts), out: bytes4(values(p)) }
+    }
+    fn extent(&self, p: &Params) -> Bytes {
+        self.traffic(p)
+    }
+    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        let params = Params { n_rows: rng.range(1, 9), head_dim: 8 * rng.range(1, 10), splits: rng.range(2, 6) };
+        let mut parts = rng.floats(crate::common::small(self.traffic(&params).parts / 4) as usize);
+        for (i, part) in parts.chunks_exact_mut(params.head_dim as usize + 4).enumerate() {
+            // Later parts may have seen nothing, the first always has.
+            let seen = i < params.n_rows as usize || rng.range(0, 3) > 0;
+            let tail = if seen { [10.0 * rng.float(), 1.0 + rng.float().abs()] } else { [-3.0e38, 0.0] };
+            part[params.head_dim as usize..][..2].copy_from_slice(&tail);
+            if !seen {
+                part[..params.head_dim as usize].fill(0.0);
+            }
+        }
+        Sample { params, slots: vec![parts.into_iter().map(f32::to_bits).collect(), vec![]] }
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
+    fn reference(&self, p: &Params, host: Host<'_>) {
+        let (width, rows) = (p.head_dim as usize, p.n_rows as usize);
+        for (row, out) in host.out.chunks_exact_mut(width).enumerate() {
+            let parts = host.parts.chunks_exact(width + 4).skip(row).step_by(rows);
+            let parts: Vec<&[f32]> = parts.take(p.splits as usize).collect();
+            let top = parts.iter().map(|part| part[width]).fold(f32::MIN, f32::max);
+            let fade = |part: &[f32]| (f64::from(part[width]) - f64::from(top)).exp();
+            let total: f64 = parts.iter().map(|part| fade(part) * f64::from(part[width + 1])).sum();
+            for (i, out) in out.iter_mut().enumerate() {
+                let sum: f64 = parts.iter().map(|part| fade(part) * f64::from(part[i])).sum();
+                *out = (sum / total) as f32;
+            }
+        }
+    }
+}
+
+fn values(p: &Params) -> u64 {
+    u64::from(p.n_rows) * u64::from(p.head_dim)
+}

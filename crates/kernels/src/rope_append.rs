@@ -1,0 +1,109 @@
+//! Rotary position embedding and storing in the cache, in one launch.
+
+use crate::common::{bytes4, cache_formats, device_bytes, elementwise, encode_row, format_bytes, random_head, stride, with_format};
+use crate::rope::{Pairing, turn};
+use ridgeline_compute::wgsl::{array, vec4};
+use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_quant::Format;
+
+kernel! {
+    /// From rows of qkv \[n_tokens, ld\], which hold \[n_heads + 2 · kv_heads, head_dim\]: q \[n_tokens, n_heads, head_dim\]
+    /// becomes the rotated queries; cache rows (head · capacity + position + t) of `keys` become the rotated keys,
+    /// those of `values` the values. Rotation is that of [`Rope`](crate::rope::Rope), strides count vec4 words per row.
+    pub struct RopeAppend("rope_append") { keys: Format, values: Format, pairing: Pairing, lanes: u32 }
+    params {
+        n_tokens: u32, n_heads: u32, kv_heads: u32, head_dim: u32, rotary: u32, position: u32, capacity: u32, ld: u32,
+        key_stride: u32, value_stride: u32,
+    }
+    slots {
+        qkv: read array<f32>, table: read array<f32>, q: write array<vec4<f32>>, keys: write array<vec4<u32>>,
+        values: write array<vec4<u32>>,
+    }
+}
+
+impl Kernel for RopeAppend {
+    fn all(_caps: &Caps) -> Vec<Self> {
+        let pairs = cache_formats().flat_map(|keys| cache_formats().map(move |values| (keys, values)));
+        let pairings = [Pairing::Interleaved, Pairing::HalfSplit];
+        pairs.flat_map(|(keys, values)| pairings.map(|pairing| Self { keys, values, pairing, lanes: 64 })).collect()
+    }
+    fn defines(&self) -> Defines {
+        let d = with_format(elementwise(self.lanes), "keys_file", self.keys);
+        d.value("values_file", self.values.spec().wgsl).u32("PAIR_STEP", self.pairing.step())
+    }
+    fn groups(&self, p: &Params) -> u64 {
+        let queries = u64::from(p.n_tokens) * u64::from(p.n_heads) * u64::from(p.head_dim / 4);
+        let words = queries + new_rows(p) * (u64::from(p.key_stride) + u64::from(p.value_stride));
+        words.div_ceil(u64::from(self.lanes))
+    }
+    fn flops(&self, p: &Params) -> u64 {
+        3 * u64::from(p.n_tokens) * u64::from(p.n_heads + p.kv_heads) * u64::from(p.rotary)
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        let heads = u64::from(p.n_heads + 2 * p.kv_heads);
+        Bytes {
+            qkv: bytes4(u64::from(p.n_tokens) * heads * u64::from(p.head_dim)),
+            table: bytes4(u64::from(p.n_tokens) * u64::from(p.rotary)),
+            q: query_bytes(p),
+            keys: format_bytes(self.keys, new_rows(p), p.head_dim),
+            values: format_bytes(self.values, new_rows(p), p.head_dim),
+        }
+    }
+    fn extent(&self, p: &Params) -> Bytes {
+        let heads = u64::from(p.n_heads + 2 * p.kv_heads);
+        let last = u64::from(p.kv_heads - 1) * u64::from(p.capacity) + u64::from(p.position + p.n_tokens);
+        Bytes {
+            qkv: bytes4(u64::from(p.n_tokens - 1) * u64::from(p.ld) + heads * u64::from(p.head_dim)),
+            table: bytes4(u64::from(p.position + p.n_tokens) * u64::from(p.rotary)),
+            q: query_bytes(p),
+            keys: device_bytes(last, p.key_stride),
+            values: device_bytes(last, p.value_stride),
+        }
+    }
+    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        let wider = if self.keys.spec().kv_block >= self.values.spec().kv_block { self.keys } else { self.values };
+        let head_dim = random_head(rng, wider);
+        let (n_tokens, kv_heads, position) = (rng.range(1, 7), rng.range(1, 3), rng.range(0, 9));
+        let n_heads = kv_heads * rng.range(1, 3);
+        let rotary = if rng.range(0, 1) == 0 { head_dim } else { head_dim / 2 };
+        let capacity = position + n_tokens + rng.range(0, 3);
+        let ld = (n_heads + 2 * kv_heads) * head_dim + rng.range(0, 5);
+        let [key_stride, value_stride] = [self.keys, self.values].map(|f| stride(f, head_dim as usize));
+        let params =
+            Params { n_tokens, n_heads, kv_heads, head_dim, rotary, position, capacity, ld, key_stride, value_stride };
+        let table = rng.words(((position + n_tokens) * rotary) as usize);
+        Sample { params, slots: vec![rng.words((n_tokens * ld) as usize), table, vec![], vec![], vec![]] }
+    }
+    fn reference(&self, p: &Params, host: Host<'_>) {
+        let (width, half) = (p.head_dim as usize, p.rotary as usize / 2);
+        let [n_heads, kv_heads] = [p.n_heads, p.kv_heads].map(|n| n as usize);
+        for (token, row) in host.qkv.chunks(p.ld as usize).enumerate() {
+            let position = p.position as usize + token;
+            let turns = &host.table[2 * position * half..][..2 * half];
+            for (head, x) in row.chunks_exact(width).take(n_heads + 2 * kv_heads).enumerate() {
+                let mut x = x.to_vec();
+                if head < n_heads + kv_heads {
+                    turn(self.pairing, &mut x, turns);
+                }
+                let at = |head: usize, stride: u32| (head * p.capacity as usize + position) * 4 * stride as usize;
+                if head < n_heads {
+                    host.q[(token * n_heads + head) * width..][..width].copy_from_slice(&x);
+                } else if head < n_heads + kv_heads {
+                    let first = at(head - n_heads, p.key_stride);
+                    encode_row(self.keys, &x, &mut host.keys[first..][..4 * p.key_stride as usize]);
+                } else {
+                    let first = at(head - n_heads - kv_heads, p.value_stride);
+                    encode_row(self.values, &x, &mut host.values[first..][..4 * p.value_stride as usize]);
+                }
+            }
+        }
+    }
+}
+
+fn new_rows(p: &Params) -> u64 {
+    u64::from(p.n_tokens) * u64::from(p.kv_heads)
+}
+
+fn query_bytes(p: &Params) -> u64 {
+    bytes4(u64::from(p.n_tokens) * u64::from(p.n_heads) * u64::from(p.head_dim))
+}

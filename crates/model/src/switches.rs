@@ -1,0 +1,91 @@
+//! What experiments vary about a forward pass. None of it changes results beyond rounding.
+
+/// How attention is computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AttentionPath {
+    /// One kernel with online softmax.
+    #[default]
+    Fused,
+    /// Scores, softmax and values in three kernels.
+    Unfused,
+}
+
+/// Launches that can be merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fusion {
+    /// One product for queries, keys and values.
+    Qkv,
+    /// Rotation and storing in the cache.
+    RopeAppend,
+    /// Adding a projection to the residual stream while storing it.
+    Residual,
+    /// The two halves of the feed-forward block and their product.
+    GateUp,
+}
+
+impl Fusion {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Qkv, Self::RopeAppend, Self::Residual, Self::GateUp];
+
+    /// The name that commands and reports use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Qkv => "qkv",
+            Self::RopeAppend => "rope-append",
+            Self::Residual => "residual",
+            Self::GateUp => "gate-up",
+        }
+    }
+}
+
+/// A set of fusions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fusions(u8);
+
+impl Fusions {
+    /// None.
+    pub const NONE: Self = Self(0);
+
+    /// Every one.
+    #[must_use]
+    pub fn all() -> Self {
+        Fusion::ALL.into_iter().fold(Self::NONE, Self::with)
+    }
+
+    /// This one too.
+    #[must_use]
+    pub const fn with(self, fusion: Fusion) -> Self {
+        Self(self.0 | 1 << fusion as u8)
+    }
+
+    /// All but this one.
+    #[must_use]
+    pub const fn without(self, fusion: Fusion) -> Self {
+        Self(self.0 & !(1 << fusion as u8))
+    }
+
+    /// Whether it is in the set.
+    #[must_use]
+    pub const fn has(self, fusion: Fusion) -> bool {
+        self.0 & 1 << fusion as u8 != 0
+    }
+}
+
+impl Default for Fusions {
+    fn default() -> Self {
+        Self::all()
+    }
+}
+
+/// What experiments vary about a forward pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Switches {
+    /// How attention is computed.
+    pub attention: AttentionPath,
+    /// Positions that one workgroup of the fused attention covers while few tokens are appended; chosen by position and
+    /// device where it is not given. Shorter spans give more cores work.
+    pub span: Option<u32>,
+    /// Which launches are merged.
+    pub fusions: Fusions,
+}

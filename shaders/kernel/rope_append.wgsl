@@ -1,0 +1,92 @@
+// Between the projection and attention, in one launch: queries are rotated into a buffer of their own, keys are
+// rotated and values go as they are into the cache, in the cache's number formats. Rows of qkv hold all query heads,
+// then all key heads, then all value heads. One invocation per vec4 of a query or of a cache row.
+//# include reduce
+//# with src = "keys", store = "new_key"
+//# include keys_file
+//# endwith
+//# with src = "values", store = "new_value"
+//# include values_file
+//# endwith
+
+// Value `c` of the head that starts at `base`, turned by the position of its token; what lies beyond the rotated
+// part of a head stays.
+fn turned(base: u32, position: u32, c: u32) -> f32 {
+    let pairs = params.rotary / 2u;
+    if c >= params.rotary {
+        return qkv[base + c];
+    }
+    //# if PAIR_STEP == 2
+    let pair = c / 2u;
+    let partner = c ^ 1u;
+    let second = (c & 1u) == 1u;
+    //# else
+    let second = c >= pairs;
+    let pair = select(c, c - pairs, second);
+    let partner = select(c + pairs, c - pairs, second);
+    //# endif
+    let at = 2u * (position * pairs + pair);
+    let s = table[at + 1u];
+    return qkv[base + c] * table[at] + qkv[base + partner] * select(-s, s, second);
+}
+
+fn turned_quad(base: u32, token: u32, quad: u32) -> vec4f {
+    let position = params.position + token;
+    let c = 4u * quad;
+    return vec4f(
+        turned(base, position, c),
+        turned(base, position, c + 1u),
+        turned(base, position, c + 2u),
+        turned(base, position, c + 3u),
+    );
+}
+
+// Vec4 `i` of the new keys, as if [n_tokens, kv_heads, head_dim] were contiguous.
+fn new_key(i: u32) -> vec4f {
+    let quads = params.head_dim / 4u;
+    let row = i / quads;
+    let token = row / params.kv_heads;
+    let base = token * params.ld + (params.n_heads + row % params.kv_heads) * params.head_dim;
+    return turned_quad(base, token, i % quads);
+}
+
+// The same of the new values.
+fn new_value(i: u32) -> vec4f {
+    let quads = params.head_dim / 4u;
+    let row = i / quads;
+    let token = row / params.kv_heads;
+    let head = params.n_heads + params.kv_heads + row % params.kv_heads;
+    let at = token * params.ld + head * params.head_dim + 4u * (i % quads);
+    return vec4f(qkv[at], qkv[at + 1u], qkv[at + 2u], qkv[at + 3u]);
+}
+
+// Where row `row` of the new keys or values goes, in rows.
+fn place(row: u32) -> u32 {
+    return (row % params.kv_heads) * params.capacity + params.position + row / params.kv_heads;
+}
+
+@compute @workgroup_size(LANES)
+fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let quads = params.head_dim / 4u;
+    let queries = params.n_tokens * params.n_heads * quads;
+    let rows = params.n_tokens * params.kv_heads;
+    var i = global_index(ids, at_group, groups);
+    if i < queries {
+        let row = i / quads;
+        let token = row / params.n_heads;
+        let base = token * params.ld + (row % params.n_heads) * params.head_dim;
+        q[i] = turned_quad(base, token, i % quads);
+        return;
+    }
+    i -= queries;
+    if i < rows * params.key_stride {
+        let row = i / params.key_stride;
+        keys[place(row) * params.key_stride + i % params.key_stride] = keys_store(row * quads, params.head_dim, i % params.key_stride);
+        return;
+    }
+    i -= rows * params.key_stride;
+    if i < rows * params.value_stride {
+        let row = i / params.value_stride;
+        values[place(row) * params.value_stride + i % params.value_stride] = values_store(row * quads, params.head_dim, i % params.value_stride);
+    }
+}

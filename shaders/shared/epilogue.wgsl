@@ -1,0 +1,16 @@
+// What becomes of the sums of a matrix product.
+const STORE: u32 = 0u;
+const ADD: u32 = 1u;
+const GATE: u32 = 2u;
+
+fn put(at: u32, sum: f32) {
+    if params.epilogue == ADD {
+        y[at] += sum;
+    } else {
+        y[at] = sum;
+    }
+}
+
+fn silu(v: f32) -> f32 {
+    return v / (1.0 + exp(-v));
+}
