@@ -14,7 +14,7 @@ fn ${src}_scales(row: u32, cols: u32, part: u32) -> vec4f {
 }
 
 fn ${src}_quad(quants: u32, scale: f32, least: f32) -> vec4f {
-    return scale * vec4f(unpack4xU8(quants & 0x03030303u)) - least;
+    return scale * vec4f(unpack4xI8(quants & 0x03030303u)) - least;
 }
 
 fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {

@@ -19,7 +19,7 @@ fn ${src}_scales(row: u32, cols: u32, part: u32) -> vec2f {
 
 fn ${src}_quad(low: u32, high: u32, scale: f32) -> vec4f {
     let q = (low & 0x03030303u) | ((high & 0x01010101u) << 2u);
-    return scale * (vec4f(unpack4xU8(q)) - 4.0);
+    return scale * (vec4f(unpack4xI8(q)) - 4.0);
 }
 
 fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {

@@ -5,7 +5,7 @@ fn ${src}_scale(row: u32, cols: u32, block: u32) -> vec2f {
 }
 
 fn ${src}_quad(quants: u32, scale: vec2f) -> vec4f {
-    return scale.x * vec4f(unpack4xU8(quants)) + scale.y;
+    return scale.x * vec4f(unpack4xI8(quants)) + scale.y;
 }
 //# include "shared/plane.wgsl"
 //# include "shared/nibbles.wgsl"

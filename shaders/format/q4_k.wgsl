@@ -3,7 +3,7 @@
 //# include "shared/six_bits.wgsl"
 
 fn ${src}_quad(quants: u32, s: vec2f) -> vec4f {
-    return s.x * vec4f(unpack4xU8(quants & 0x0f0f0f0fu)) - s.y;
+    return s.x * vec4f(unpack4xI8(quants & 0x0f0f0f0fu)) - s.y;
 }
 
 fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {

@@ -9,7 +9,7 @@ fn ${src}_fifth(row: u32, cols: u32, block: u32) -> u32 {
 }
 
 fn ${src}_quad(quants: u32, scale: vec2f) -> vec4f {
-    return scale.x * vec4f(unpack4xU8(quants)) + scale.y;
+    return scale.x * vec4f(unpack4xI8(quants)) + scale.y;
 }
 //# include "shared/plane.wgsl"
 //# with five = true

@@ -5,7 +5,7 @@
 
 fn ${src}_quad(low: u32, high: u32, s: vec2f) -> vec4f {
     let q = (low & 0x0f0f0f0fu) | ((high & 0x01010101u) << 4u);
-    return s.x * vec4f(unpack4xU8(q)) - s.y;
+    return s.x * vec4f(unpack4xI8(q)) - s.y;
 }
 
 fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {

@@ -13,7 +13,7 @@ fn ${src}_scales(row: u32, cols: u32, part: u32) -> vec2f {
 
 fn ${src}_quad(low: u32, high: u32, scale: f32) -> vec4f {
     let q = (low & 0x0f0f0f0fu) | ((high & 0x03030303u) << 4u);
-    return scale * (vec4f(unpack4xU8(q)) - 32.0);
+    return scale * (vec4f(unpack4xI8(q)) - 32.0);
 }
 
 fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {

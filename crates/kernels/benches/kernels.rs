@@ -10,7 +10,7 @@ use ridgeline_kernels::attention::{self, Attention};
 use ridgeline_kernels::mat_mul::{self, MatMul, Tile};
 use ridgeline_kernels::mat_vec::{self, MatVec};
 use ridgeline_kernels::rms_norm;
-use ridgeline_kernels::{attention_for, norm_for, stride};
+use ridgeline_kernels::{ProductChoice, attention_for, norm_for, product_for, stride};
 use ridgeline_quant::Format;
 use std::cell::RefCell;
 use std::io::Write;
@@ -52,13 +52,21 @@ const SHAPES: [(u32, u32); 3] = [(576, 576), (1536, 576), (3072, 768)];
 fn mat_vecs(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
     for &format in Format::ALL {
         for (n_rows, n_cols) in SHAPES {
-            let kernel = MatVec::new(format, gpu.borrow().caps(), 4, 1);
+            let kernel = vec_of(product_for(format, 1, gpu.borrow().caps()));
             let stride = stride(format, n_cols as usize);
             let params =
                 mat_vec::Params { n_rows, n_cols, n_vecs: 1, stride, ld: n_rows, row0: 0, epilogue: 0 };
             let id = BenchmarkId::new(format!("{format}"), format!("{n_rows}x{n_cols}"));
             bench(criterion, gpu, ("matvec", id), (kernel, params));
         }
+    }
+}
+
+/// The product of one vector, which no device computes in tiles.
+fn vec_of(choice: ProductChoice) -> MatVec {
+    match choice {
+        ProductChoice::Vec(kernel) => kernel,
+        ProductChoice::Mul(kernel) => unreachable!("{kernel:?} for one vector"),
     }
 }
 

@@ -21,17 +21,26 @@ pub enum ProductChoice {
 pub const SMALL_BATCH: u32 = 16;
 
 /// The product of a weight matrix with `n_vecs` vectors. Software adapters run barriers as coroutines and have no
-/// faster memory to put a tile in, so they stay with the tile-free product at any size.
+/// faster memory to put a tile in, so they stay with the tile-free product at any size; each of their loads costs as
+/// much as several multiply-adds, so that their blocks are larger than a GPU's registers would bear.
 #[must_use]
 pub fn product_for(format: Format, n_vecs: u32, caps: &Caps) -> ProductChoice {
     let (rows, cols) = match n_vecs {
+        _ if caps.subgroup.is_none() => match n_vecs {
+            0 | 1 => (4, 1),
+            2..=4 => (4, 4),
+            _ => (2, 8),
+        },
+        n if caps.software => (8, [1, 1, 2, 4, 4].get(n as usize).copied().unwrap_or(8)),
         0 | 1 => (4, 1),
-        2 => (4, 2),
-        3 | 4 => (4, 4),
-        _ if caps.software => (4, 4),
-        _ if n_vecs <= SMALL_BATCH => (2, 8),
-        _ => return ProductChoice::Mul(MatMul { format, tile: Tile::F32, depth: 32 }),
+        2..=4 => (4, n_vecs),
+        5 | 6 => (2, n_vecs),
+        7 | 8 => (2, 8),
+        _ => (2, 16),
     };
+    if n_vecs > SMALL_BATCH && !caps.software {
+        return ProductChoice::Mul(MatMul { format, tile: Tile::F32, depth: 32 });
+    }
     ProductChoice::Vec(MatVec::new(format, caps, rows, cols))
 }
 

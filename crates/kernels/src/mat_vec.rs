@@ -32,14 +32,40 @@ impl MatVec {
     }
 }
 
+/// Rows and columns of a team's block where teams are subgroups. Rows are even where sums may be gated.
+const SHAPES: [(u32, u32); 14] = [
+    (1, 1),
+    (2, 1),
+    (4, 1),
+    (8, 1),
+    (4, 2),
+    (8, 2),
+    (4, 3),
+    (4, 4),
+    (8, 4),
+    (2, 5),
+    (2, 6),
+    (2, 8),
+    (8, 8),
+    (2, 16),
+];
+/// The same where the team is the workgroup.
+const WORKGROUP_SHAPES: [(u32, u32); 4] = [(2, 1), (4, 1), (4, 4), (2, 8)];
+
 impl Kernel for MatVec {
     fn all(caps: &Caps) -> Vec<Self> {
-        let shapes = [(1, 1), (2, 1), (4, 1), (4, 2), (4, 4), (2, 8)];
-        let reductions = Reduce::all(caps).iter();
         let without = Caps { subgroup: None, ..caps.clone() };
-        let of = |reduce: &Reduce| if *reduce == Reduce::Subgroup { caps } else { &without };
-        let variants = reductions.flat_map(|r| Format::ALL.iter().map(move |&f| (of(r), f)));
-        variants.flat_map(|(c, f)| shapes.map(|(rows, cols)| Self::new(f, c, rows, cols))).collect()
+        let of = |reduce: &Reduce| match reduce {
+            Reduce::Subgroup => (caps, &SHAPES[..]),
+            Reduce::Workgroup => (&without, &WORKGROUP_SHAPES[..]),
+        };
+        let mut all = Vec::new();
+        for (caps, shapes) in Reduce::all(caps).iter().map(of) {
+            for &format in Format::ALL {
+                all.extend(shapes.iter().map(|&(rows, cols)| Self::new(format, caps, rows, cols)));
+            }
+        }
+        all
     }
     fn defines(&self) -> Defines {
         let d = with_format(self.reduce.define(Defines::new(self.lanes)), "weights_file", self.format);

@@ -21,7 +21,7 @@ pub(crate) struct SessionArgs {
     /// Most tokens per pass; a longer prompt is cut
     #[arg(short, long, default_value_t = 512)]
     batch_size: usize,
-    /// Number format of the keys in the cache: f16, f32, bf16, q8_0 or q4_0
+    /// Number format of the keys in the cache; of one that cannot hold them, the error names those that can
     #[arg(long, value_name = "TYPE", default_value_t = Format::HALF)]
     cache_type_k: Format,
     /// Number format of the values
