@@ -1,6 +1,6 @@
 // Q2_K rows in three planes: two-bit quants, four vec4 per superblock of 256; scales and minima of 16 groups, one vec4;
-// their f16 units, one word. `row` is the row's first vec4; a part is 32 values, two groups, and shares its two vec4
-// of quants with the three other parts of its 128 values.
+// their f16 units, one word. `row` is the row's first vec4; a part is 16 values of each of two neighbouring groups of 32,
+// which share one vec4 of quants with the two other groups of their 128 values.
 //# include "shared/plane.wgsl"
 
 // Scales of the two groups, then their minima.
@@ -18,16 +18,18 @@ fn ${src}_quad(quants: u32, scale: f32, least: f32) -> vec4f {
 }
 
 fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    let at = row + 2u * (part >> 2u);
-    let shift = vec4u(2u * (part & 3u));
-    let a = ${src}[at] >> shift;
-    let b = ${src}[at + 1u] >> shift;
-    let s = ${src}_scales(row, cols, part);
+    let blocks = cols >> 8u;
+    let pair = (part >> 1u) & 1u;
+    let q = ${src}[row + 2u * (part >> 2u) + (part & 1u)] >> vec4u(4u * pair);
+    let p = q >> vec4u(2u);
+    let bytes = ${src}_plane_word(row, 16u * blocks + (part >> 1u)) >> (8u * (part & 1u));
+    let s = vec4f(vec4u(bytes, bytes >> 16u, bytes >> 4u, bytes >> 20u) & vec4u(15u))
+        * unpack2x16float(${src}_plane_word(row, 20u * blocks + (part >> 3u))).xxyy;
     return array<vec4f, 8>(
-        ${src}_quad(a.x, s.x, s.z), ${src}_quad(a.y, s.x, s.z),
-        ${src}_quad(a.z, s.x, s.z), ${src}_quad(a.w, s.x, s.z),
-        ${src}_quad(b.x, s.y, s.w), ${src}_quad(b.y, s.y, s.w),
-        ${src}_quad(b.z, s.y, s.w), ${src}_quad(b.w, s.y, s.w),
+        ${src}_quad(q.x, s.x, s.z), ${src}_quad(q.y, s.x, s.z),
+        ${src}_quad(q.z, s.x, s.z), ${src}_quad(q.w, s.x, s.z),
+        ${src}_quad(p.x, s.y, s.w), ${src}_quad(p.y, s.y, s.w),
+        ${src}_quad(p.z, s.y, s.w), ${src}_quad(p.w, s.y, s.w),
     );
 }
 

@@ -1,6 +1,6 @@
 // Q3_K rows in four planes: high bits, two vec4 per superblock of 256; low two bits, four vec4; six-bit scales of 16
-// groups, three words; their f16 unit. `row` is the row's first vec4; a part is 32 values, two groups. Part r of a
-// superblock has bit r of every byte of high bits.
+// groups, three words; their f16 unit. `row` is the row's first vec4; a part is 16 values of each of two neighbouring
+// groups of 32. Group g of a superblock has bit g of every byte of high bits.
 //# include "shared/plane.wgsl"
 
 // Scales of the two groups.
@@ -23,20 +23,25 @@ fn ${src}_quad(low: u32, high: u32, scale: f32) -> vec4f {
 }
 
 fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    let at = row + 2u * (cols >> 8u) + 2u * (part >> 2u);
-    let shift = vec4u(2u * (part & 3u));
-    let a = ${src}[at] >> shift;
-    let b = ${src}[at + 1u] >> shift;
-    let mask = row + 2u * (part >> 3u);
-    let bit = vec4u(part & 7u);
-    let c = ${src}[mask] >> bit;
-    let d = ${src}[mask + 1u] >> bit;
-    let s = ${src}_scales(row, cols, part);
+    let blocks = cols >> 8u;
+    let block = part >> 3u;
+    let pair = (part >> 1u) & 1u;
+    let half = part & 1u;
+    let q = ${src}[row + 2u * blocks + 2u * (part >> 2u) + half] >> vec4u(4u * pair);
+    let p = q >> vec4u(2u);
+    let h = ${src}[row + 2u * block + half] >> vec4u((part & 4u) + 2u * pair);
+    let i = h >> vec4u(1u);
+    let first = 24u * blocks + 3u * block;
+    let shift = 8u * half + (part & 4u);
+    let low = ${src}_plane_word(row, first + pair) >> shift;
+    let high = ${src}_plane_word(row, first + 2u) >> (shift + 2u * pair);
+    let six = (vec2u(low, low >> 16u) & vec2u(15u)) | ((vec2u(high, high >> 16u) & vec2u(3u)) << vec2u(4u));
+    let s = ${src}_plane_half(row, 54u * blocks + block) * (vec2f(six) - 32.0);
     return array<vec4f, 8>(
-        ${src}_quad(a.x, c.x, s.x), ${src}_quad(a.y, c.y, s.x),
-        ${src}_quad(a.z, c.z, s.x), ${src}_quad(a.w, c.w, s.x),
-        ${src}_quad(b.x, d.x, s.y), ${src}_quad(b.y, d.y, s.y),
-        ${src}_quad(b.z, d.z, s.y), ${src}_quad(b.w, d.w, s.y),
+        ${src}_quad(q.x, h.x, s.x), ${src}_quad(q.y, h.y, s.x),
+        ${src}_quad(q.z, h.z, s.x), ${src}_quad(q.w, h.w, s.x),
+        ${src}_quad(p.x, i.x, s.y), ${src}_quad(p.y, i.y, s.y),
+        ${src}_quad(p.z, i.z, s.y), ${src}_quad(p.w, i.w, s.y),
     );
 }
 

@@ -1,5 +1,5 @@
 // Q4_K rows as in the file: nine vec4 per superblock of 256, a header and eight of nibbles. `row` is the row's first
-// vec4; a part is one group of 32, which shares its two vec4 with the neighbouring group in the other half-bytes.
+// vec4; a part is the low and the high half-bytes of one vec4, 16 values of each of two neighbouring groups.
 //# include "shared/six_bits.wgsl"
 
 fn ${src}_quad(quants: u32, s: vec2f) -> vec4f {
@@ -8,15 +8,12 @@ fn ${src}_quad(quants: u32, s: vec2f) -> vec4f {
 
 fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
     let block = row + 9u * (part >> 3u);
-    let group = part & 7u;
-    let at = block + 1u + 2u * (group >> 1u);
-    let shift = vec4u(4u * (group & 1u));
-    let a = ${src}[at] >> shift;
-    let b = ${src}[at + 1u] >> shift;
-    let s = ${src}_scale_and_min(${src}[block], group);
+    let q = ${src}[block + 1u + (part & 7u)];
+    let p = q >> vec4u(4u);
+    let s = ${src}_scales_and_mins(${src}[block], (part >> 1u) & 3u);
     return array<vec4f, 8>(
-        ${src}_quad(a.x, s), ${src}_quad(a.y, s), ${src}_quad(a.z, s), ${src}_quad(a.w, s),
-        ${src}_quad(b.x, s), ${src}_quad(b.y, s), ${src}_quad(b.z, s), ${src}_quad(b.w, s),
+        ${src}_quad(q.x, s.xz), ${src}_quad(q.y, s.xz), ${src}_quad(q.z, s.xz), ${src}_quad(q.w, s.xz),
+        ${src}_quad(p.x, s.yw), ${src}_quad(p.y, s.yw), ${src}_quad(p.z, s.yw), ${src}_quad(p.w, s.yw),
     );
 }
 

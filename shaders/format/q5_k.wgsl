@@ -1,6 +1,6 @@
 // Q5_K rows as in the file: eleven vec4 per superblock of 256, a header, two of fifth bits and eight of nibbles. `row`
-// is the row's first vec4; a part is one group of 32, which has bit g of every byte of fifth bits and shares its two
-// vec4 of nibbles with the neighbouring group.
+// is the row's first vec4; a part is the low and the high half-bytes of one vec4, 16 values of each of two neighbouring
+// groups. Group g has bit g of every byte of fifth bits.
 //# include "shared/six_bits.wgsl"
 
 fn ${src}_quad(low: u32, high: u32, s: vec2f) -> vec4f {
@@ -10,17 +10,17 @@ fn ${src}_quad(low: u32, high: u32, s: vec2f) -> vec4f {
 
 fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
     let block = row + 11u * (part >> 3u);
-    let group = part & 7u;
-    let at = block + 3u + 2u * (group >> 1u);
-    let shift = vec4u(4u * (group & 1u));
-    let a = ${src}[at] >> shift;
-    let b = ${src}[at + 1u] >> shift;
-    let c = ${src}[block + 1u] >> vec4u(group);
-    let d = ${src}[block + 2u] >> vec4u(group);
-    let s = ${src}_scale_and_min(${src}[block], group);
+    let pair = (part >> 1u) & 3u;
+    let q = ${src}[block + 3u + (part & 7u)];
+    let p = q >> vec4u(4u);
+    let h = ${src}[block + 1u + (part & 1u)] >> vec4u(2u * pair);
+    let i = h >> vec4u(1u);
+    let s = ${src}_scales_and_mins(${src}[block], pair);
     return array<vec4f, 8>(
-        ${src}_quad(a.x, c.x, s), ${src}_quad(a.y, c.y, s), ${src}_quad(a.z, c.z, s), ${src}_quad(a.w, c.w, s),
-        ${src}_quad(b.x, d.x, s), ${src}_quad(b.y, d.y, s), ${src}_quad(b.z, d.z, s), ${src}_quad(b.w, d.w, s),
+        ${src}_quad(q.x, h.x, s.xz), ${src}_quad(q.y, h.y, s.xz),
+        ${src}_quad(q.z, h.z, s.xz), ${src}_quad(q.w, h.w, s.xz),
+        ${src}_quad(p.x, i.x, s.yw), ${src}_quad(p.y, i.y, s.yw),
+        ${src}_quad(p.z, i.z, s.yw), ${src}_quad(p.w, i.w, s.yw),
     );
 }
 

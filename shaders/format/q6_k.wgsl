@@ -1,6 +1,6 @@
 // Q6_K rows in four planes: low four bits, eight vec4 per superblock of 256; high two bits, four vec4; signed byte
-// scales of 16 groups, one vec4; their f16 unit. `row` is the row's first vec4; a part is 32 values, two groups. Part
-// 4h + j of a superblock has half j / 2 of its bytes of low bits, and bits 2j and 2j + 1 of its bytes of high bits.
+// scales of 16 groups, one vec4; their f16 unit. `row` is the row's first vec4; a part is the low and the high half-bytes
+// of one vec4, 16 values each that lie 64 apart.
 //# include "shared/plane.wgsl"
 
 // Scales of the two groups.
@@ -17,20 +17,20 @@ fn ${src}_quad(low: u32, high: u32, scale: f32) -> vec4f {
 }
 
 fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    let j = part & 3u;
-    let at = row + 4u * (part >> 2u) + 2u * (j & 1u);
-    let shift = vec4u(4u * (j >> 1u));
-    let a = ${src}[at] >> shift;
-    let b = ${src}[at + 1u] >> shift;
-    let upper = row + 8u * (cols >> 8u) + 2u * (part >> 2u);
-    let c = ${src}[upper] >> vec4u(2u * j);
-    let d = ${src}[upper + 1u] >> vec4u(2u * j);
-    let s = ${src}_scales(row, cols, part);
+    let blocks = cols >> 8u;
+    let group = part & 3u;
+    let q = ${src}[row + part];
+    let p = q >> vec4u(4u);
+    let h = ${src}[row + 8u * blocks + 2u * (part >> 2u) + (group & 1u)] >> vec4u(group & 2u);
+    let i = h >> vec4u(4u);
+    let scales = 48u * blocks + 2u * (part >> 2u);
+    let bytes = vec2u(${src}_plane_word(row, scales), ${src}_plane_word(row, scales + 1u)) << vec2u(24u - 8u * group);
+    let s = ${src}_plane_half(row, 104u * blocks + (part >> 3u)) * vec2f(bitcast<vec2i>(bytes) >> vec2u(24u));
     return array<vec4f, 8>(
-        ${src}_quad(a.x, c.x, s.x), ${src}_quad(a.y, c.y, s.x),
-        ${src}_quad(a.z, c.z, s.x), ${src}_quad(a.w, c.w, s.x),
-        ${src}_quad(b.x, d.x, s.y), ${src}_quad(b.y, d.y, s.y),
-        ${src}_quad(b.z, d.z, s.y), ${src}_quad(b.w, d.w, s.y),
+        ${src}_quad(q.x, h.x, s.x), ${src}_quad(q.y, h.y, s.x),
+        ${src}_quad(q.z, h.z, s.x), ${src}_quad(q.w, h.w, s.x),
+        ${src}_quad(p.x, i.x, s.y), ${src}_quad(p.y, i.y, s.y),
+        ${src}_quad(p.z, i.z, s.y), ${src}_quad(p.w, i.w, s.y),
     );
 }
 

@@ -2,12 +2,12 @@
 // memory, DEPTH columns at a time; an invocation makes 4 × 4 of it. Accumulation is in f32 whatever the tiles hold.
 //# include reduce
 //# include "shared/epilogue.wgsl"
+//# include "shared/runs.wgsl"
 //# with src = "weights"
 //# include weights_file
 //# endwith
 const TILE: u32 = 32u;
 const QUADS: u32 = DEPTH / 4u;
-const SPAN: u32 = PART / 4u;
 var<workgroup> xs: array<vec4<Tile>, TILE * QUADS>;
 var<workgroup> ws: array<vec4<Tile>, TILE * QUADS>;
 
@@ -32,7 +32,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         for (var i = ids.local; i < TILE * QUADS; i += LANES) {
             let at = k + i % QUADS;
             let vector = min(vec0 + i / QUADS, params.n_vecs - 1u);
-            xs[i] = vec4<Tile>(select(vec4f(), x[vector * quads + min(at, quads - 1u)], at < quads));
+            xs[i] = vec4<Tile>(select(vec4f(), x[vector * quads + column(min(at, quads - 1u))], at < quads));
         }
         for (var i = ids.local; i < TILE * QUADS / SPAN; i += LANES) {
             let at = k + (i % (QUADS / SPAN)) * SPAN;

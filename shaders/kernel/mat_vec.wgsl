@@ -3,6 +3,7 @@
 // parameter and not a variant: it costs one uniform branch per team.
 //# include reduce
 //# include "shared/epilogue.wgsl"
+//# include "shared/runs.wgsl"
 //# with src = "weights"
 //# include weights_file
 //# endwith
@@ -46,10 +47,10 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         //# endfor
         //# endfor
         for (var p = team_lane(ids); p < parts; p += team_lanes(ids)) {
-            let at = p * (PART / 4u);
+            let at = column(p * SPAN);
             //# for c in range(COLS)
             //# for i in range(PART // 4)
-            let v${c}_${i} = x[x${c} + at + ${i}u];
+            let v${c}_${i} = x[x${c} + at + ${RUNS * i // (PART // 4) * (STEP // 4) + i % (PART // 4 // RUNS)}u];
             //# endfor
             //# endfor
             //# for r in range(ROWS)

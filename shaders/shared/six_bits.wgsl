@@ -1,10 +1,16 @@
-// Scale and minimum of one of the eight groups of a superblock whose header is one vec4: two f16 units, then six bits
-// per scale and minimum. Groups 0 to 3 have theirs in the low six bits of words y and z; groups 4 to 7 have four bits
-// of each in word w and the upper two above those of y and z.
+// Scales of two neighbouring groups of the eight of a superblock, then their minima. The superblock's header is one vec4:
+// two f16 units, then six bits per scale and minimum. Groups 0 to 3 have theirs in the low six bits of words y and z;
+// groups 4 to 7 have four bits of each in word w and the upper two above those of y and z.
+fn ${src}_scales_and_mins(header: vec4u, pair: u32) -> vec4f {
+    let words = header.yzw >> vec3u((pair & 1u) << 4u);
+    let bytes = vec4u(words.x, words.x >> 8u, words.y, words.y >> 8u);
+    let nibbles = vec4u(words.z, words.z >> 8u, words.z >> 4u, words.z >> 12u) & vec4u(15u);
+    let second = nibbles | ((bytes >> vec4u(2u)) & vec4u(48u));
+    return unpack2x16float(header.x).xxyy * vec4f(select(bytes & vec4u(63u), second, pair >= 2u));
+}
+
+// Scale and minimum of one group.
 fn ${src}_scale_and_min(header: vec4u, group: u32) -> vec2f {
-    let words = header.yzw >> vec3u((group & 3u) << 3u);
-    let first = words.xy & vec2u(63u);
-    let upper = ((words.xy >> vec2u(6u)) & vec2u(3u)) << vec2u(4u);
-    let second = vec2u(words.z & 15u, (words.z >> 4u) & 15u) | upper;
-    return unpack2x16float(header.x) * vec2f(select(first, second, group >= 4u));
+    let s = ${src}_scales_and_mins(header, group >> 1u);
+    return select(s.xz, s.yw, (group & 1u) == 1u);
 }

@@ -34,10 +34,15 @@ pub(crate) fn elementwise(lanes: u32) -> Defines {
     Defines::new(lanes).value("reduce", "reduce/none.wgsl")
 }
 
-/// Adds a number format's include under `key` and its part size as `PART`.
+/// Adds a number format's include under `key`, and its part's size, runs and their distance as `PART`,
+/// `RUNS` and `STEP`.
 pub(crate) fn with_format(defines: Defines, key: &str, format: Format) -> Defines {
     let spec = format.spec();
-    defines.value(key, spec.wgsl).u32("PART", small(spec.part))
+    defines
+        .value(key, spec.wgsl)
+        .u32("PART", small(spec.part))
+        .u32("RUNS", small(spec.runs))
+        .u32("STEP", small(spec.run_step))
 }
 
 /// A size that the kernel's parameter block holds as `u32`.

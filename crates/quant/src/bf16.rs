@@ -18,6 +18,8 @@ pub(crate) const SPEC: Spec = Spec {
     block_len: 1,
     block_bytes: size_of::<Block>(),
     part: 8,
+    runs: 1,
+    run_step: 8,
     kv_block: None,
     wgsl: "format/bf16.wgsl",
     decode: halves::decode::<bf16>,

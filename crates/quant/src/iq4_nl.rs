@@ -34,6 +34,8 @@ pub(crate) const SPEC: Spec = Spec {
     block_len: Block::LEN,
     block_bytes: size_of::<Block>(),
     part: 32,
+    runs: 1,
+    run_step: 32,
     kv_block: None,
     wgsl: "format/iq4_nl.wgsl",
     decode: blocks::decode::<Block>,

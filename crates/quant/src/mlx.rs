@@ -50,6 +50,8 @@ impl<const BITS: usize, const GROUP: usize> Affine<BITS, GROUP> {
         block_len: GROUP,
         block_bytes: Self::BLOCK,
         part: 32,
+        runs: 1,
+        run_step: 32,
         kv_block: None,
         wgsl: Self::NAMES[1],
         decode: Self::decode,

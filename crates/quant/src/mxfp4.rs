@@ -36,6 +36,8 @@ pub(crate) const SPEC: Spec = Spec {
     block_len: Block::LEN,
     block_bytes: size_of::<Block>(),
     part: 32,
+    runs: 1,
+    run_step: 32,
     kv_block: None,
     wgsl: "format/mxfp4.wgsl",
     decode: blocks::decode::<Block>,

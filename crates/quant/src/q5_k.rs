@@ -42,6 +42,8 @@ pub(crate) const SPEC: Spec = Spec {
     block_len: Block::LEN,
     block_bytes: size_of::<Block>(),
     part: 32,
+    runs: 2,
+    run_step: 32,
     kv_block: None,
     wgsl: "format/q5_k.wgsl",
     decode: blocks::decode::<Block>,

@@ -39,6 +39,8 @@ pub(crate) const SPEC: Spec = Spec {
     block_len: Block::LEN,
     block_bytes: size_of::<Block>(),
     part: 32,
+    runs: 2,
+    run_step: 64,
     kv_block: None,
     wgsl: "format/q6_k.wgsl",
     decode: blocks::decode::<Block>,

@@ -34,6 +34,8 @@ pub(crate) const SPEC: Spec = Spec {
     block_len: Block::LEN,
     block_bytes: size_of::<Block>(),
     part: 16,
+    runs: 1,
+    run_step: 16,
     kv_block: Some(32),
     wgsl: "format/q8_0.wgsl",
     decode: blocks::decode::<Block>,

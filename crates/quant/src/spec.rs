@@ -31,6 +31,11 @@ pub struct Spec {
     pub block_bytes: usize,
     /// Weights that one `unpack` of the WGSL twin yields; divides the weights of every row.
     pub part: usize,
+    /// Runs of consecutive weights that a part consists of. More than one where a word of the file holds bits of weights
+    /// that lie apart.
+    pub runs: usize,
+    /// Weights from the beginning of a run to the beginning of the part's next; between them lie those of other parts.
+    pub run_step: usize,
     /// Values that the rows of a key/value cache must be a multiple of; `None` if the format cannot hold a cache.
     pub kv_block: Option<usize>,
     /// Path of the WGSL twin inside the shaders crate, for instance `"format/q8_0.wgsl"`.
