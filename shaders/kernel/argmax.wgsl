@@ -35,6 +35,6 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         workgroupBarrier();
     }
     if ids.local == 0u {
-        picks[row] = where_best[0];
+        picks[params.pick0 + row] = where_best[0];
     }
 }

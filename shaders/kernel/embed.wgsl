@@ -1,4 +1,4 @@
-// Embedding gather: row tokens[t] of the table becomes row t of the output. Rows outside this piece of the table
+// Embedding gather: row tokens[token0 + t] of the table becomes row t of the output. Rows outside this piece of the table
 // (row0 to row0 + n_rows) are another launch's.
 //# include reduce
 //# with src = "table"
@@ -12,7 +12,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     if i >= params.n_tokens * quads {
         return;
     }
-    let row = tokens[i / quads] - params.row0;
+    let row = tokens[params.token0 + i / quads] - params.row0;
     if row < params.n_rows {
         y[i] = params.scale * table_vec4(row * params.stride, params.n_cols, i % quads);
     }

@@ -6,10 +6,10 @@ use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// y\[t, c\] = scale · table\[tokens\[t\] − row0, c\] for the tokens whose row lies in this piece of the table,
+    /// y\[t, c\] = scale · table\[tokens\[token0 + t\] − row0, c\] for the tokens whose row lies in this piece of the table,
     /// rows `row0` to `row0 + n_rows`; the other rows of y stay as they are.
     pub struct Embed("embed") { format: Format, lanes: u32 }
-    params { n_tokens: u32, n_rows: u32, n_cols: u32, stride: u32, row0: u32, scale: f32 }
+    params { n_tokens: u32, n_rows: u32, n_cols: u32, stride: u32, row0: u32, token0: u32, scale: f32 }
     slots { table: read array<vec4<u32>>, tokens: read array<u32>, y: write array<vec4<f32>> }
 }
 
@@ -37,20 +37,22 @@ impl Kernel for Embed {
     fn extent(&self, p: &Params) -> Bytes {
         let n = u64::from(p.n_tokens);
         let table = device_bytes(u64::from(p.n_rows), p.stride);
-        Bytes { table, tokens: bytes4(n), y: bytes4(n * u64::from(p.n_cols)) }
+        Bytes { table, tokens: bytes4(u64::from(p.token0) + n), y: bytes4(n * u64::from(p.n_cols)) }
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
         let unit = small(self.format.spec().part.max(self.format.spec().block_len));
         let n_cols = rng.range(1, 6) * unit;
         let (n_tokens, n_rows, row0) = (rng.range(1, 9), rng.range(1, 40), rng.range(0, 5));
+        let token0 = rng.range(0, 4);
         let stride = stride(self.format, n_cols as usize);
-        let tokens = (0..n_tokens).map(|_| rng.range(0, row0 + n_rows + 3)).collect();
+        let tokens = (0..token0 + n_tokens).map(|_| rng.range(0, row0 + n_rows + 3)).collect();
         let table = random_rows(rng, self.format, n_rows, n_cols);
-        let params = Params { n_tokens, n_rows, n_cols, stride, row0, scale: 1.5 };
+        let params = Params { n_tokens, n_rows, n_cols, stride, row0, token0, scale: 1.5 };
         Sample { params, slots: vec![table, tokens, vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
-        for (&token, y) in host.tokens.iter().zip(host.y.chunks_exact_mut(p.n_cols as usize)) {
+        let tokens = &host.tokens[p.token0 as usize..];
+        for (&token, y) in tokens.iter().zip(host.y.chunks_exact_mut(p.n_cols as usize)) {
             let row = token.wrapping_sub(p.row0);
             if row < p.n_rows {
                 decode_row(self.format, host.table, row, p.stride, y);

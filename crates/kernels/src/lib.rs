@@ -9,10 +9,12 @@ mod choose;
 mod common;
 mod heads;
 mod product;
+mod tuning;
 
 pub use choose::{MAX_SPLITS, ProductChoice, SMALL_BATCH, attention_for, norm_for, product_for, span_for};
 pub use common::{Reduce, stride};
 pub use product::Epilogue;
+pub use tuning::{Class, Tuning};
 
 use ridgeline_compute::{AnyKernel, Caps, Error, Kernel, Linker};
 
@@ -53,10 +55,13 @@ kernels! {
     triad::Triad,
 }
 
+/// The WGSL that ships with this version: names and text.
+pub const SHADERS: &[(&str, &str)] = ridgeline_shaders::FILES;
+
 /// The linker over the WGSL that ships with this version.
 ///
 /// # Errors
 /// [`Error::Shader`] where a shipped file is not a valid template; a test makes sure that none is.
 pub fn linker() -> Result<Linker, Error> {
-    Linker::new(ridgeline_shaders::FILES)
+    Linker::new(SHADERS)
 }

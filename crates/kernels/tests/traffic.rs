@@ -57,7 +57,7 @@ fn products_and_gathers_move_exactly_the_bytes_of_the_format() {
             assert_eq!(k.traffic(&p).weights, rows, "{k:?}");
         }
         for k in embed::Embed::all(&caps).into_iter().filter(|k| k.format == format) {
-            let p = embed::Params { n_tokens: 3, n_rows, n_cols, stride, row0, scale: 1.0 };
+            let p = embed::Params { n_tokens: 3, n_rows, n_cols, stride, row0, token0: 0, scale: 1.0 };
             assert_eq!(k.traffic(&p).table, 3 * table(format), "{k:?}");
         }
     }

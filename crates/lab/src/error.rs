@@ -15,6 +15,9 @@ pub enum Error {
     /// The device failed.
     #[error(transparent)]
     Device(#[from] ridgeline_compute::Error),
+    /// A measurement of ceilings or launches failed.
+    #[error(transparent)]
+    Probe(#[from] crate::probe::Error),
     /// Speculation or sampling failed.
     #[error(transparent)]
     Speculation(#[from] ridgeline_speculative::Error),
@@ -45,6 +48,12 @@ pub enum Error {
         tokens: usize,
         /// Tokens of a chunk.
         chunk: usize,
+    },
+    /// Another engine that was to be measured beside ours.
+    #[error("the other engine cannot be asked: {reason}")]
+    Peer {
+        /// What happened.
+        reason: String,
     },
     /// A recipe that does not exist.
     #[error(transparent)]

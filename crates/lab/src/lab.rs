@@ -1,6 +1,7 @@
 //! What experiments share while they run: the device, its measured ceilings, loaded models, the seed.
 
 use crate::models::{self, Loaded};
+use crate::probe::{self, Quantity};
 use crate::{Device, Error};
 use ridgeline_compute::Executor;
 use ridgeline_model::{Session, SessionOptions, Shared};
@@ -51,6 +52,19 @@ impl Lab {
     /// A cache format that does not fit, or a device too small.
     pub fn session(&self, loaded: &Loaded, options: SessionOptions) -> Result<Session<Device>, Error> {
         Ok(Session::new(loaded.model.clone(), self.device.clone(), options)?)
+    }
+
+    /// Measures the ceilings that predictions need, in a hurry.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub fn ceilings(&self) -> Result<Machine, Error> {
+        let mut pieces = Vec::new();
+        for quantity in Quantity::ALL.into_iter().filter(|&it| it != Quantity::Matvec) {
+            pieces.push(probe::measure(&mut self.device.borrow_mut(), quantity, &probe::budget(true))?.piece);
+        }
+        let (_, adapter) = self.names();
+        Ok(probe::machine(&adapter, &pieces).ok_or(probe::Error::NoBlocks)?)
     }
 
     /// Name of the device's graphics interface and adapter, for tables.

@@ -12,10 +12,15 @@ pub mod measure;
 pub mod models;
 pub mod output;
 pub mod pass;
+mod peer;
 pub mod probe;
+mod profile;
 pub mod provenance;
 pub mod quality;
 pub mod runner;
+mod targets;
+mod trace;
+mod tune;
 pub mod vocabulary;
 
 pub use device::Device;

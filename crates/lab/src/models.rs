@@ -256,7 +256,7 @@ pub fn open(name: &str, format: Option<Format>) -> Result<Opened, Error> {
 pub fn load(device: &mut Device, name: &str, format: Option<Format>) -> Result<Loaded, Error> {
     let Opened { checkpoint, id } = open(name, format)?;
     let tokenizer = vocabulary::tokenizer(&checkpoint)?;
-    let model = Arc::new(Model::load(&checkpoint, device)?);
+    let model = Arc::new(Model::load(&checkpoint, device)?.tuned(crate::tune::stored(device)));
     Ok(Loaded { model, tokenizer, id })
 }
 
@@ -305,7 +305,7 @@ pub fn quantized(name: &str, mix: &'static Mix) -> Result<PathBuf, Error> {
 }
 
 /// The folder of converted models.
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     let folder = root().join("target").join("ridgeline-cache");
     match fs::create_dir_all(&folder) {
         Ok(()) => folder,

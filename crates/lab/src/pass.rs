@@ -3,7 +3,7 @@
 use crate::lab::Lab;
 use crate::measure::{nanoseconds, repeat};
 use crate::models::Loaded;
-use crate::{Device, Error};
+use crate::{Device, Error, profile};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use ridgeline_experiment::matrix::Budget;
@@ -55,6 +55,9 @@ pub struct Pass {
     pub params: u64,
     /// Bytes of its weights in their number format.
     pub weight_bytes: u64,
+    /// Seconds of the launches of a token in the middle of a generation, timed one by one; none for prompts.
+    #[serde(default)]
+    pub launches_s: Option<f64>,
 }
 
 impl Pass {
@@ -74,12 +77,8 @@ impl Pass {
     /// Where the time of the median repetition went, shared equally by its `steps` steps.
     #[must_use]
     pub fn waterfall(&self, machine: &Machine, steps: u64) -> Waterfall {
-        let Cost { weights, kv_read, kv_write, act_read, act_write, flops, launches } = self.cost;
-        let [weights, kv_read, kv_write, act_read, act_write, flops, launches] =
-            [weights, kv_read, kv_write, act_read, act_write, flops, launches].map(|n| n / steps.max(1));
-        let step = Cost { weights, kv_read, kv_write, act_read, act_write, flops, launches };
-        let regime = self.regime.submissions(self.regime.submissions / steps.max(1));
-        Waterfall::of(&step, machine, self.median_s() / steps.max(1) as f64, regime)
+        let step = Waterfall::of(&self.cost, machine, self.median_s(), self.regime).shared_by(steps);
+        self.launches_s.map_or(step, |seconds| step.with_kernels(seconds))
     }
 
     /// Holds the fastest repetition against the floor.
@@ -146,6 +145,17 @@ impl Bench {
         self.time(Test { prompt: n, generate: 0 }, budget, Rows::All)
     }
 
+    /// Seconds of the launches of the token in the middle of a generation of `n`, each timed by itself.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn launches_s(&mut self, n: usize, budget: &Budget) -> Result<f64, Error> {
+        self.session.assume(self.depth + n / 2)?;
+        let pass = self.session.record(&self.tokens[..1], Rows::Last)?.clone();
+        let device = self.session.executor().clone();
+        profile::launches_s(&mut device.borrow_mut(), &pass, budget)
+    }
+
     fn time(&mut self, test: Test, budget: &Budget, want: Rows) -> Result<Pass, Error> {
         // One repetition that is only counted doubles as the first warm-up.
         let mut cost = Cost::ZERO;
@@ -166,7 +176,17 @@ impl Bench {
         let host_ns_per_recording = (encode_ns + submit_ns) as f64 / f64::from(recordings.max(1));
         let (params, weight_bytes) = (self.report.params, self.report.format_bytes);
         let regime = Regime::new(set).scratch(scratch).submissions(submissions);
-        Ok(Pass { samples_ns, cost, regime, recordings, host_ns_per_recording, params, weight_bytes })
+        let launches_s = None;
+        Ok(Pass {
+            samples_ns,
+            cost,
+            regime,
+            recordings,
+            host_ns_per_recording,
+            params,
+            weight_bytes,
+            launches_s,
+        })
     }
 
     /// One repetition from the depth on; `before` sees every piece that is about to run.
@@ -183,10 +203,13 @@ impl Bench {
             let picks = self.session.extend_greedy(piece, want)?;
             token = picks.last().copied().unwrap_or(token);
         }
-        for _ in 0..test.generate {
+        let first = self.session.len();
+        for position in first..first + test.generate {
+            self.session.assume(position)?;
             before(&mut self.session, &[token], Rows::Last)?;
-            token = self.session.extend_greedy(&[token], Rows::Last)?[0];
         }
+        self.session.truncate(first);
+        self.session.continue_greedy(token, test.generate)?;
         Ok(nanoseconds(start))
     }
 }

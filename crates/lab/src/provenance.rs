@@ -48,6 +48,16 @@ pub fn build() -> Build {
     }
 }
 
+/// The same on a device; its version says when kernels were tuned for it.
+#[must_use]
+pub fn build_for(device: &mut Device) -> Build {
+    let mut build = build();
+    if let Some(digest) = crate::tune::digest(&crate::tune::stored(device)) {
+        build.version = format!("{}+tuned.{digest}", build.version);
+    }
+    build
+}
+
 /// Hash of a cell on a machine with a build: what decides whether a cell has been measured already.
 ///
 /// The same cell on another device, driver or revision is another measurement.

@@ -4,6 +4,8 @@ use crate::arch::{self, Decoder};
 use crate::matrix::{Matrix, Vector};
 use crate::{Config, Error, LoadReport, Loader};
 use ridgeline_compute::Executor;
+use ridgeline_kernels::Tuning;
+use ridgeline_quant::Format;
 use ridgeline_weights::Checkpoint;
 
 /// Configuration and weights.
@@ -15,7 +17,9 @@ pub struct Model {
     pub(crate) norm: Vector,
     pub(crate) head: Option<Matrix>,
     pub(crate) decoder: Box<dyn Decoder>,
+    pub(crate) tuning: Tuning,
     report: LoadReport,
+    format: Format,
 }
 
 impl Model {
@@ -30,13 +34,21 @@ impl Model {
         let (embed, norm, head) = loader.ends(&config)?;
         let decoder = family.load(&mut loader, &config)?;
         let report = loader.finish(&config)?;
-        Ok(Self { config, embed, norm, head, decoder, report })
+        let format = checkpoint.main_format().unwrap_or(embed.format);
+        let tuning = Tuning::default();
+        Ok(Self { config, embed, norm, head, decoder, tuning, report, format })
     }
 
-    /// Number format of the head, which stands for the model's in tables.
+    /// The same with the products that were found to be the fastest on its device.
     #[must_use]
-    pub fn format(&self) -> ridgeline_quant::Format {
-        self.head.as_ref().unwrap_or(&self.embed).format
+    pub fn tuned(self, tuning: Tuning) -> Self {
+        Self { tuning, ..self }
+    }
+
+    /// The format that most weights have, which stands for the model's in tables.
+    #[must_use]
+    pub const fn format(&self) -> Format {
+        self.format
     }
 
     /// Parameters and bytes.

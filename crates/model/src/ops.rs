@@ -6,7 +6,7 @@ use crate::matrix::{Matrix, Stack, Vector};
 use crate::scratch::{Scratch, Spot};
 use crate::{AttentionPath, Config, Fusion, Model, Switches};
 use ridgeline_compute::{Caps, Recording, Region, Slice};
-use ridgeline_kernels::{self as kernels, Epilogue, MAX_SPLITS, ProductChoice, SMALL_BATCH};
+use ridgeline_kernels::{self as kernels, Epilogue, MAX_SPLITS, ProductChoice, SMALL_BATCH, Tuning};
 
 /// An activation: `width` values per token, somewhere in the scratch buffers.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,10 @@ pub struct Ops<'a> {
     pub(crate) cache: &'a KvCache,
     pub(crate) table: Slice,
     pub(crate) caps: &'a Caps,
+    pub(crate) tuning: &'a Tuning,
     pub(crate) switches: Switches,
+    /// Where the ids of the tokens begin in their buffer.
+    pub(crate) first: u32,
     pub(crate) tokens: u32,
     pub(crate) position: u32,
     pub(crate) layer: Option<u32>,
@@ -57,6 +60,7 @@ impl Ops<'_> {
                 n_cols: table.cols,
                 stride: table.stride,
                 row0: piece.row0,
+                token0: self.first,
                 scale: self.config.embed_scale,
             };
             let tokens = self.scratch.buffer(Spot::Tokens).all();
@@ -90,7 +94,7 @@ impl Ops<'_> {
         for piece in &matrix.pieces {
             let (n_rows, row0, n_vecs) = (piece.rows / halves, first + piece.row0, rows);
             let (weights, x, y) = (piece.slice, x.slice, to.slice);
-            match kernels::product_for(matrix.format, rows, self.caps) {
+            match self.tuning.product_for(matrix.format, rows, matrix.rows, self.caps) {
                 ProductChoice::Vec(kernel) => {
                     let params =
                         kernels::mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };
@@ -134,6 +138,12 @@ impl Ops<'_> {
         self.recording.run(kernels::add::Add { lanes: 64 }, params, args);
     }
 
+    /// Whether the kernel that serves a matrix can gate.
+    fn is_tile_free(&self, matrix: &Matrix) -> bool {
+        let choice = self.tuning.product_for(matrix.format, self.tokens, matrix.rows, self.caps);
+        matches!(choice, ProductChoice::Vec(_))
+    }
+
     /// SwiGLU of the two halves of the feed-forward block.
     pub fn gated(&mut self, gate_up: &Stack, x: Act) -> Act {
         let width = gate_up.rows / 2;
@@ -142,7 +152,7 @@ impl Ops<'_> {
         if let [(_, both)] = &*gate_up.merged
             && fused
             && both.pieces.len() == 1
-            && matches!(kernels::product_for(both.format, self.tokens, self.caps), ProductChoice::Vec(_))
+            && self.is_tile_free(both)
         {
             self.product(both, x, self.tokens, (out, 0, Epilogue::Gate));
             return out;
@@ -312,10 +322,10 @@ impl Ops<'_> {
         logits
     }
 
-    /// Greedy choice of each of `rows` rows of logits.
-    pub(crate) fn argmax(&mut self, logits: Act, rows: u32) -> Slice {
-        let picks = self.scratch.buffer(Spot::Picks).slice(0, 4 * u64::from(rows));
-        let params = kernels::argmax::Params { n_rows: rows, n_cols: logits.width };
+    /// Greedy choice of each of `rows` rows of logits, to the ids of a buffer from `pick0` on.
+    pub(crate) fn argmax(&mut self, logits: Act, rows: u32, (to, pick0): (Spot, u32)) -> Slice {
+        let picks = self.scratch.buffer(to).slice(0, 4 * u64::from(pick0 + rows));
+        let params = kernels::argmax::Params { n_rows: rows, n_cols: logits.width, pick0 };
         let lanes = self.caps.max_invocations.min(256);
         self.recording.run(
             kernels::argmax::Argmax { lanes },

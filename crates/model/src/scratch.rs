@@ -1,6 +1,7 @@
 //! Activation buffers: small, separate, allocated once per session, so that independent launches never touch the
 //! same written buffer and nothing is allocated per token.
 
+use crate::session::MAX_AHEAD;
 use crate::{Config, Error};
 use ridgeline_compute::{Buffer, Executor, Role};
 use ridgeline_kernels::{MAX_SPLITS, SMALL_BATCH};
@@ -32,7 +33,7 @@ pub enum Spot {
     Logits,
     /// Greedy choices, `(rows)`.
     Picks,
-    /// Token ids, `(tokens)`.
+    /// Token ids, `(tokens)`, or one and the choices that follow it.
     Tokens,
 }
 
@@ -93,7 +94,7 @@ impl Scratch {
             Spot::Scores => (tokens * config.heads * scores).max(1),
             Spot::Logits => rows * config.vocab,
             Spot::Picks => rows,
-            Spot::Tokens => tokens,
+            Spot::Tokens => tokens.max(MAX_AHEAD + 1),
         };
         let mut buffers = Vec::with_capacity(ALL.len());
         for (i, spot) in ALL.into_iter().enumerate() {

@@ -54,13 +54,34 @@ pub struct Session<E: Executor> {
     recording: Recording,
     len: usize,
     times: RunTimes,
+    /// Time of one token of the last generation, nanoseconds.
+    token_ns: Option<u64>,
 }
 
-/// What a recording returns to the host.
+/// Most tokens that are generated without the host in between.
+pub(crate) const MAX_AHEAD: usize = 16;
+
+/// For how long, at most, the host is left without a word: text should still flow, and a device that runs one piece of
+/// work for seconds is taken for hung by some systems.
+const AHEAD_NS: u64 = 50_000_000;
+
+/// What becomes of a pass's last rows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Give {
+    /// The host gets logits.
     Logits,
+    /// The host gets greedy choices.
     Picks,
+    /// The greedy choice is the next token.
+    Next,
+}
+
+/// The tokens of a pass: where their ids begin, how many they are, and the position of the first.
+#[derive(Clone, Copy)]
+struct Place {
+    first: usize,
+    n: usize,
+    position: usize,
 }
 
 impl<E: Executor> Session<E> {
@@ -97,6 +118,7 @@ impl<E: Executor> Session<E> {
             recording,
             len: 0,
             times,
+            token_ns: None,
         })
     }
 
@@ -178,10 +200,29 @@ impl<E: Executor> Session<E> {
     }
 
     fn build(&mut self, tokens: &[Token], want: Rows, give: Give) {
-        let executor = self.executor.borrow();
+        self.begin(tokens);
+        let place = Place { first: 0, n: tokens.len(), position: self.len };
+        self.pass(place, want.count(tokens.len()), give);
+    }
+
+    /// Records `n` passes, of which each appends the greedy choice of the one before; reads back the token and the
+    /// choices.
+    fn build_ahead(&mut self, token: Token, n: usize) {
+        self.begin(&[token]);
+        for first in 0..n {
+            self.pass(Place { first, n: 1, position: self.len + first }, 1, Give::Next);
+        }
+        self.recording.read_back(self.scratch.buffer(Spot::Tokens).all().head(4 * (n as u64 + 1)));
+    }
+
+    fn begin(&mut self, tokens: &[Token]) {
         self.recording.clear();
         self.recording.upload(self.scratch.buffer(Spot::Tokens).all(), bytemuck::cast_slice(tokens));
-        let n = narrow(tokens.len());
+    }
+
+    /// Records one pass.
+    fn pass(&mut self, Place { first, n, position }: Place, rows: usize, give: Give) {
+        let executor = self.executor.borrow();
         let mut ops = Ops {
             recording: &mut self.recording,
             config: &self.model.config,
@@ -189,9 +230,11 @@ impl<E: Executor> Session<E> {
             cache: &self.cache,
             table: self.table.all(),
             caps: executor.caps(),
+            tuning: &self.model.tuning,
             switches: self.switches,
-            tokens: n,
-            position: narrow(self.len),
+            first: narrow(first),
+            tokens: narrow(n),
+            position: narrow(position),
             layer: None,
         };
         ops.part("embed");
@@ -202,14 +245,19 @@ impl<E: Executor> Session<E> {
         }
         ops.layer = None;
         ops.part("head");
-        let rows = narrow(want.count(tokens.len()));
         if rows > 0 {
-            let logits = ops.head(&self.model, n - rows, rows);
+            let logits = ops.head(&self.model, narrow(n - rows), narrow(rows));
             let back = match give {
-                Give::Picks => ops.argmax(logits, rows),
-                Give::Logits => logits.slice.head(4 * u64::from(rows) * u64::from(logits.width)),
+                Give::Picks => Some(ops.argmax(logits, narrow(rows), (Spot::Picks, 0))),
+                Give::Logits => Some(logits.slice.head(4 * rows as u64 * u64::from(logits.width))),
+                Give::Next => {
+                    ops.argmax(logits, 1, (Spot::Tokens, narrow(first + 1)));
+                    None
+                }
             };
-            self.recording.read_back(back);
+            if let Some(back) = back {
+                self.recording.read_back(back);
+            }
         }
         self.recording.enter(Region::default());
     }
@@ -267,6 +315,30 @@ impl<E: Executor> LanguageModel for Session<E> {
     fn extend_greedy(&mut self, tokens: &[Token], want: Rows) -> Result<Vec<Token>, Error> {
         let mut picks = Vec::with_capacity(want.count(tokens.len()));
         self.advance(tokens, want, Give::Picks, |bytes| picks.extend(words(bytes)))?;
+        Ok(picks)
+    }
+
+    fn ahead(&self) -> usize {
+        let fits = |ns: u64| usize::try_from(AHEAD_NS / ns.max(1)).unwrap_or(MAX_AHEAD);
+        self.token_ns.map_or(1, fits).clamp(1, MAX_AHEAD)
+    }
+
+    fn continue_greedy(&mut self, token: Token, n: usize) -> Result<Vec<Token>, Error> {
+        if self.len + n > self.cache.capacity {
+            return Err(Error::ContextFull { wanted: self.len + n, capacity: self.cache.capacity });
+        }
+        self.check(&[token][..n.min(1)])?;
+        let mut picks: Vec<Token> = Vec::with_capacity(n);
+        while picks.len() < n {
+            let ahead = self.ahead().min(n - picks.len());
+            let token = picks.last().copied().unwrap_or(token);
+            self.build_ahead(token, ahead);
+            let Outcome { timing, reads } = self.executor.borrow_mut().run(&self.recording)?;
+            self.times.add(&timing);
+            self.token_ns = Some(timing.total_ns() / ahead as u64);
+            self.len += ahead;
+            picks.extend(reads.iter().flat_map(|bytes| words(bytes).skip(1)));
+        }
         Ok(picks)
     }
 }

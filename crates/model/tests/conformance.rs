@@ -7,7 +7,7 @@
 use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_compute::{Caps, Cpu, Executor};
 use ridgeline_gpu::{Choice, Gpu, Options};
-use ridgeline_model::{AttentionPath, Fusions, Model, Session, SessionOptions, Switches};
+use ridgeline_model::{AttentionPath, Error, Fusions, Model, Session, SessionOptions, Switches};
 use ridgeline_quant::Format;
 use ridgeline_speculative::{LanguageModel, Rows};
 use ridgeline_weights::Checkpoint;
@@ -113,7 +113,27 @@ fn check<E: Executor>(
         picks.extend_from_slice(&token);
         token = session.extend_greedy(&token, Rows::Last)?;
     }
-    if picks == greedy { Ok(()) } else { Err(format!("greedy {picks:?}, golden {greedy:?}").into()) }
+    if picks != greedy {
+        return Err(format!("greedy {picks:?}, golden {greedy:?}").into());
+    }
+    // And with several tokens to a submission, after one that tells how long a token takes.
+    session.truncate(0);
+    let mut picks = session.extend_greedy(&ids, Rows::Last)?;
+    let len = greedy.len();
+    session.take_times();
+    picks.extend(session.continue_greedy(picks[0], len - 1)?);
+    if picks != greedy || session.len() != ids.len() + len - 1 {
+        return Err(format!("greedy {picks:?} without the host in between, golden {greedy:?}").into());
+    }
+    if session.take_times().recordings as usize >= len - 1 {
+        return Err("no two tokens shared a submission".into());
+    }
+    // Not past the end of the cache, and with nothing appended then.
+    let room = session.capacity() - session.len();
+    match session.continue_greedy(picks[0], room + 1) {
+        Err(Error::ContextFull { .. }) => Ok(()),
+        other => Err(format!("beyond the last position: {other:?}").into()),
+    }
 }
 
 fn words(file: &SafeTensors<'_>, name: &str) -> Result<Vec<u32>, Failed> {

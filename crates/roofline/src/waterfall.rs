@@ -19,6 +19,8 @@ pub enum Part {
     Compute,
     /// Launching kernels.
     Launches,
+    /// What kernels take beyond all of the above, where they were timed one by one.
+    Kernels,
     /// Submitting, and waiting for the submission.
     Host,
     /// Measured time minus everything above; negative where parts overlapped.
@@ -27,8 +29,16 @@ pub enum Part {
 
 impl Part {
     /// All parts in stacking order.
-    pub const ALL: [Self; 7] =
-        [Self::Weights, Self::Kv, Self::Activations, Self::Compute, Self::Launches, Self::Host, Self::Rest];
+    pub const ALL: [Self; 8] = [
+        Self::Weights,
+        Self::Kv,
+        Self::Activations,
+        Self::Compute,
+        Self::Launches,
+        Self::Kernels,
+        Self::Host,
+        Self::Rest,
+    ];
 
     /// The words printed in legends.
     #[must_use]
@@ -39,6 +49,7 @@ impl Part {
             Self::Activations => "activations",
             Self::Compute => "arithmetic not hidden",
             Self::Launches => "launches",
+            Self::Kernels => "kernels beyond their roofs",
             Self::Host => "submission and host",
             Self::Rest => "rest",
         }
@@ -58,6 +69,9 @@ pub struct Waterfall {
     pub compute_ns: i64,
     /// Launches.
     pub launches_ns: i64,
+    /// Kernels beyond their roofs.
+    #[serde(default)]
+    pub kernels_ns: i64,
     /// Submission, synchronisation and host.
     pub host_ns: i64,
     /// What is left; signed.
@@ -75,11 +89,46 @@ impl Waterfall {
             activations_ns: nanoseconds(p.activations_s),
             compute_ns: nanoseconds((p.compute_s - p.memory_s).max(0.0)),
             launches_ns: nanoseconds(p.launch_s),
+            kernels_ns: 0,
             host_ns: nanoseconds(p.host_s),
             rest_ns: 0,
         };
         parts.rest_ns = nanoseconds(measured_s) - parts.total_ns();
         parts
+    }
+
+    /// The same where the launches, timed one by one, take `kernels_s` together: what of it bytes, arithmetic and
+    /// launching do not account for is how far the kernels stay behind their roofs, and no longer unexplained.
+    #[must_use]
+    pub fn with_kernels(self, kernels_s: f64) -> Self {
+        let accounted =
+            self.weights_ns + self.kv_ns + self.activations_ns + self.compute_ns + self.launches_ns;
+        let beyond = (nanoseconds(kernels_s) - accounted).max(0);
+        Self { kernels_ns: self.kernels_ns + beyond, rest_ns: self.rest_ns - beyond, ..self }
+    }
+
+    /// Share of the time that is explained: all of it but the rest, whichever sign that has.
+    #[must_use]
+    pub fn explained(&self) -> f64 {
+        1.0 - self.rest_ns.unsigned_abs() as f64 / self.total_ns().max(1) as f64
+    }
+
+    /// The share of one of `steps` equal steps.
+    #[must_use]
+    pub fn shared_by(self, steps: u64) -> Self {
+        let steps = i64::try_from(steps.max(1)).unwrap_or(i64::MAX);
+        let mut one = Self {
+            weights_ns: self.weights_ns / steps,
+            kv_ns: self.kv_ns / steps,
+            activations_ns: self.activations_ns / steps,
+            compute_ns: self.compute_ns / steps,
+            launches_ns: self.launches_ns / steps,
+            kernels_ns: self.kernels_ns / steps,
+            host_ns: self.host_ns / steps,
+            rest_ns: 0,
+        };
+        one.rest_ns = self.total_ns() / steps - one.total_ns();
+        one
     }
 
     /// The sum of all parts: the measured time in nanoseconds.
@@ -90,13 +139,14 @@ impl Waterfall {
 
     /// Every part with its nanoseconds, in stacking order.
     #[must_use]
-    pub const fn parts(&self) -> [(Part, i64); 7] {
+    pub const fn parts(&self) -> [(Part, i64); 8] {
         [
             (Part::Weights, self.weights_ns),
             (Part::Kv, self.kv_ns),
             (Part::Activations, self.activations_ns),
             (Part::Compute, self.compute_ns),
             (Part::Launches, self.launches_ns),
+            (Part::Kernels, self.kernels_ns),
             (Part::Host, self.host_ns),
             (Part::Rest, self.rest_ns),
         ]

@@ -146,6 +146,23 @@ fn waterfall_sums_exactly_and_signs_its_rest() {
 }
 
 #[test]
+fn a_waterfall_tells_slow_kernels_from_what_nobody_knows() {
+    let m = machine();
+    let cost = Cost { weights: 100_000_000, launches: 10, ..Cost::ZERO };
+    let whole = Waterfall::of(&cost, &m, 4e-3, Regime::new(1 << 30).submissions(1));
+    let (weights, launches, host) = (whole.weights_ns, whole.launches_ns, whole.host_ns);
+    assert_eq!((weights, launches, host), (1_000_000, 50_000, 90_000));
+    let split = whole.with_kernels(3.05e-3);
+    assert_eq!((split.kernels_ns, split.total_ns()), (2_000_000, 4_000_000));
+    assert_eq!(split.rest_ns, 860_000);
+    assert!((split.explained() - 0.785).abs() < 1e-9, "{}", split.explained());
+    assert_eq!(whole.with_kernels(1e-3), whole, "faster than their roofs: nothing to tell");
+    let step = split.shared_by(3);
+    assert_eq!((step.total_ns(), step.kernels_ns), (1_333_333, 666_666));
+    assert_eq!(step.rest_ns, 1_333_333 - 333_333 - 16_666 - 30_000 - 666_666);
+}
+
+#[test]
 fn ridge_and_crossover_match_the_printed_constants() {
     let m3 = Machine::flat("Apple M3 Ultra", 819e9, 30e12).expect("positive numbers");
     let ridge = m3.ridge(1 << 32, Precision::Fastest);

@@ -46,13 +46,45 @@ pub fn generate<M: LanguageModel>(
     let mut evaluated = 0;
     model.truncate(0);
     while !output.is_finished() {
+        if evaluated > 0 && sampler.is_argmax() {
+            evaluated += continue_greedy(model, &mut output, evaluated)?;
+            continue;
+        }
         let new = &output.context[evaluated..];
         require_room(model, evaluated, new.len())?;
         let rows = evaluate(model, new, Rows::Last, sampler.is_argmax(), Error::Target)?;
         evaluated = output.context.len();
         output.push(rows.dist(0, sampler, &output.context)?.sample(&mut rng));
     }
+    // What came after a stop token is forgotten.
+    model.truncate(output.context.len());
     Ok(output.into_generation())
+}
+
+/// Evaluates the newest token, the only one that is not among the `evaluated`, and as many choices after it as the model
+/// likes to make in one go. Gives the number of tokens appended to the cache.
+fn continue_greedy<M: LanguageModel>(
+    model: &mut M,
+    output: &mut Output<'_>,
+    evaluated: usize,
+) -> Result<usize, Error> {
+    require_room(model, evaluated, 1)?;
+    let n = model.ahead().clamp(1, output.remaining().min(model.capacity() - evaluated));
+    let vocab = model.vocab();
+    let token = output.context[evaluated];
+    let picks = model.continue_greedy(token, n).map_err(|e| Error::Target(Box::new(e)))?;
+    if picks.len() != n {
+        return Err(Error::RowCount { expected: n, got: picks.len() });
+    }
+    for pick in picks {
+        if pick as usize >= vocab {
+            return Err(Error::TokenOutOfVocab { token: pick, vocab });
+        }
+        if !output.is_finished() {
+            output.push(pick);
+        }
+    }
+    Ok(n)
 }
 
 /// Output as it grows: where it stands, whether it is finished and why.

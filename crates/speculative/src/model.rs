@@ -90,6 +90,28 @@ pub trait LanguageModel {
         let logits = self.extend(tokens, want)?;
         Ok((0..logits.rows()).map(|i| argmax(logits.row(i))).collect())
     }
+
+    /// How many tokens [`continue_greedy`](Self::continue_greedy) had best be asked for at a time, by somebody who wants
+    /// to see them as they come.
+    fn ahead(&self) -> usize {
+        1
+    }
+
+    /// Appends `token` and then the most probable next token again and again, `n` tokens in all; returns the choice
+    /// after each, of which the last is not appended. The same as `n` calls of [`extend_greedy`](Self::extend_greedy)
+    /// with one token; a device model overrides this so that the device does not wait for the host in between.
+    ///
+    /// # Errors
+    /// As [`extend`](Self::extend).
+    fn continue_greedy(&mut self, token: Token, n: usize) -> Result<Vec<Token>, Self::Error> {
+        let mut picks = Vec::with_capacity(n);
+        let mut token = token;
+        for _ in 0..n {
+            token = self.extend_greedy(&[token], Rows::Last)?[0];
+            picks.push(token);
+        }
+        Ok(picks)
+    }
 }
 
 impl<M: LanguageModel + ?Sized> LanguageModel for &mut M {
@@ -117,6 +139,14 @@ impl<M: LanguageModel + ?Sized> LanguageModel for &mut M {
 
     fn extend_greedy(&mut self, tokens: &[Token], want: Rows) -> Result<Vec<Token>, Self::Error> {
         (**self).extend_greedy(tokens, want)
+    }
+
+    fn ahead(&self) -> usize {
+        (**self).ahead()
+    }
+
+    fn continue_greedy(&mut self, token: Token, n: usize) -> Result<Vec<Token>, Self::Error> {
+        (**self).continue_greedy(token, n)
     }
 }
 

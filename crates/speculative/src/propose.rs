@@ -73,10 +73,34 @@ impl<M: LanguageModel> ModelProposer<M> {
     /// Evaluates what `sequence` has beyond the cache, for its last row.
     fn catch_up(&mut self, sequence: &[Token], want: Rows) -> Result<Evaluated, Error> {
         let new = &sequence[self.cached.len()..];
-        let picks_suffice = self.sampler.is_argmax() && self.options.p_min <= 0.0;
-        let evaluated = evaluate(&mut self.model, new, want, picks_suffice, Error::DraftModel)?;
+        let picks = self.picks_suffice();
+        let evaluated = evaluate(&mut self.model, new, want, picks, Error::DraftModel)?;
         self.cached.extend_from_slice(new);
         Ok(evaluated)
+    }
+
+    /// Whether nothing but the likeliest tokens is asked for, however likely they are.
+    fn picks_suffice(&self) -> bool {
+        self.sampler.is_argmax() && self.options.p_min <= 0.0
+    }
+
+    /// The `max` likeliest tokens, one after the other, without a look at any before the last.
+    fn propose_greedy(&mut self, context: &[Token], max: usize) -> Result<Draft, Error> {
+        let Evaluated::Picks(mut tokens) = self.catch_up(context, Rows::Last)? else {
+            return Ok(Draft::default());
+        };
+        let wrap = |error: M::Error| Error::DraftModel(Box::new(error));
+        let more = self.model.continue_greedy(tokens[0], max - 1).map_err(wrap)?;
+        if more.len() != max - 1 {
+            return Err(Error::RowCount { expected: max - 1, got: more.len() });
+        }
+        tokens.extend(more);
+        let vocab = self.model.vocab();
+        if let Some(&token) = tokens.iter().find(|&&token| token as usize >= vocab) {
+            return Err(Error::TokenOutOfVocab { token, vocab });
+        }
+        self.cached.extend_from_slice(&tokens[..max - 1]);
+        Ok(Draft::chain(tokens, None))
     }
 
     /// The next draft token and the distribution it was drawn from, or `None` to stop drafting. Whether to stop is
@@ -133,6 +157,9 @@ impl<M: LanguageModel> Proposer for ModelProposer<M> {
             self.cached.iter().zip(context).take_while(|(a, b)| a == b).count().min(context.len() - 1);
         self.cached.truncate(shared);
         self.model.truncate(shared);
+        if self.picks_suffice() {
+            return self.propose_greedy(context, max);
+        }
         let mut sequence = context.to_vec();
         let mut probs = Vec::new();
         while probs.len() < max {

@@ -232,6 +232,14 @@ impl Checkpoint {
         self.index.get(name).map(|&i| self.entries[i].format)
     }
 
+    /// The number format that most weights have; none without weights.
+    pub fn main_format(&self) -> Option<Format> {
+        let weights = |format: Format| -> u64 {
+            self.tensors().filter(|it| it.format == format).map(|it| it.n_weights()).sum()
+        };
+        Format::ALL.iter().copied().filter(|&it| weights(it) > 0).max_by_key(|&it| weights(it))
+    }
+
     /// Whether the output head is the token embedding, that is, whether there is no `output.weight`.
     pub fn tied_head(&self) -> bool {
         !self.has(convention::OUTPUT)

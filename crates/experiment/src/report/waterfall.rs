@@ -39,13 +39,14 @@ pub(crate) fn svg(figure: &Waterfalls) -> String {
 /// The same as numbers.
 pub(crate) fn table(figure: &Waterfalls) -> Table {
     let titles: Vec<String> = Part::ALL.iter().map(|p| p.label().to_owned()).collect();
-    let mut columns = vec![("step", Align::Left), ("measured", Align::Right)];
+    let mut columns = vec![("step", Align::Left), ("measured", Align::Right), ("explained", Align::Right)];
     columns.extend(titles.iter().map(|t| (t.as_str(), Align::Right)));
     let mut table = Table::new("", columns);
     for bar in &figure.bars {
         let time = |ns: i64| number::si(ns as f64 * 1e-9, "s");
         let parts = bar.parts.parts().map(|(_, ns)| time(ns));
-        table.push([bar.label.clone(), time(bar.parts.total_ns())].into_iter().chain(parts));
+        let whole = [bar.label.clone(), time(bar.parts.total_ns()), number::percent(bar.parts.explained())];
+        table.push(whole.into_iter().chain(parts));
     }
     table
 }

@@ -107,7 +107,7 @@ fn bench(machine: &Machine) -> (Vec<Dot>, Vec<Bar>, Table) {
                     if tokens == 1 && depth != 256 {
                         bars.push(Bar {
                             label: label.clone(),
-                            parts: Waterfall::of(&c, machine, time, regime),
+                            parts: Waterfall::of(&c, machine, time, regime).with_kernels(0.9 * time),
                         });
                     }
                     dots.push(Dot {

@@ -4,15 +4,17 @@ use crate::cli::{FAILED, Globals, Usage};
 use crate::experiments::{Measured, described};
 use crate::lab::Lab;
 use crate::pass::{Bench, Test};
-use crate::probe::{self, Quantity};
-use crate::{install, output, provenance};
+use crate::profile::profile;
+use crate::{install, output, provenance, trace};
 use anyhow::Context;
 use ridgeline_experiment::bench_table::{BenchRow, Output, export};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::record::utc;
+use ridgeline_experiment::report::{markdown, number};
 use ridgeline_model::{AttentionPath, SessionOptions, Switches};
 use ridgeline_quant::Format;
 use ridgeline_roofline::{BeatsFloor, Machine};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -58,6 +60,12 @@ pub(crate) struct Args {
     /// Do not measure the device's ceilings first; leaves out % of bandwidth, % of roof and bound
     #[arg(long)]
     no_probe: bool,
+    /// Time each launch of a pass by itself, and print what it takes of the pass and of its roof
+    #[arg(long)]
+    profile: bool,
+    /// Write the launches as a Chrome trace, which Perfetto opens
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
     /// Seed of the random tokens
     #[arg(short, long, default_value_t = 0)]
     seed: u64,
@@ -65,13 +73,21 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let output = if globals.json { Output::Json } else { format_of(&args.output)? };
+    if args.profile && output != Output::Md {
+        return Err(Usage("--profile prints tables: use it with -o md, or --trace with others".to_owned()).into());
+    }
     let tests = args.tests()?;
     let depths = numbers(&args.n_depth)?;
     let mut device = install::open(globals)?;
     let build = provenance::build();
     let cpu = provenance::machine_id(&mut device).cpu;
     let mut lab = Lab::new(device, None, args.seed);
-    let ceilings = if args.no_probe || !lab.measures() { None } else { Some(ceilings(&lab)?) };
+    let ceilings = if args.no_probe || !lab.measures() {
+        None
+    } else {
+        output::note("measuring this device's ceilings first (--no-probe skips it)");
+        Some(lab.ceilings()?)
+    };
     let (mut rows, mut code) = (Vec::new(), ExitCode::SUCCESS);
     for case in args.cases(&tests, &depths) {
         let Case { name, depth, test, cache: [k, v] } = case;
@@ -92,6 +108,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         rows.push(row);
     }
     output::text(&export(&rows, output)?).context("standard output")?;
+    args.profiles(&mut lab, &tests, &depths, ceilings.as_ref())?;
     Ok(code)
 }
 
@@ -102,16 +119,6 @@ struct Case<'a> {
     depth: usize,
     test: Test,
     cache: [Format; 2],
-}
-
-fn ceilings(lab: &Lab) -> anyhow::Result<Machine> {
-    output::note("measuring this device's ceilings first (--no-probe skips it)");
-    let mut pieces = Vec::new();
-    for quantity in Quantity::ALL.into_iter().filter(|&q| q != Quantity::Matvec) {
-        pieces.push(probe::measure(&mut lab.device.borrow_mut(), quantity, &probe::budget(true))?.piece);
-    }
-    let (_, adapter) = lab.names();
-    probe::machine(&adapter, &pieces).context("the probe left out a ceiling")
 }
 
 impl Args {
@@ -149,13 +156,59 @@ impl Args {
         cases
     }
 
+    fn options(&self, cache: [Format; 2]) -> SessionOptions {
+        let attention = if self.flash_attn == 1 { AttentionPath::Fused } else { AttentionPath::Unfused };
+        let switches = Switches { attention, ..Switches::default() };
+        SessionOptions { batch: self.batch_size.max(1), cache, switches, ..SessionOptions::default() }
+    }
+
+    /// Profiles the passes that the tests are made of: a prompt's first, and one token's.
+    fn profiles(
+        &self,
+        lab: &mut Lab,
+        tests: &[Test],
+        depths: &[usize],
+        machine: Option<&Machine>,
+    ) -> anyhow::Result<()> {
+        if !self.profile && self.trace.is_none() {
+            return Ok(());
+        }
+        anyhow::ensure!(lab.measures(), "the CPU twins have no clock; profile a device that wgpu drives");
+        let mut passes: Vec<usize> = tests.iter().map(|test| test.prompt.min(self.batch_size.max(1))).collect();
+        passes.extend(tests.iter().map(|test| usize::from(test.generate > 0)));
+        passes.sort_unstable();
+        passes.dedup();
+        let passes: Vec<Test> =
+            passes.into_iter().filter(|&n| n > 0).map(|prompt| Test { prompt, generate: 0 }).collect();
+        let mut events = Vec::new();
+        for case in self.cases(&passes, depths) {
+            let Case { name, depth, test: Test { prompt: tokens, .. }, cache } = case;
+            let loaded = lab.load(name, None)?;
+            output::note(&format!("{name}: each launch of {tokens} tokens at depth {depth}"));
+            let profile = profile(lab, &loaded, (depth, tokens), self.options(cache), &LAUNCHES)?;
+            let title = format!("{name}, {tokens} tokens after {depth}");
+            if self.profile {
+                let total = number::si(profile.row.total_s(), "s");
+                let caption = format!("{title}: {} launches, {total} in all.", profile.of.len());
+                output::text(&format!("\n{}", markdown::table(&profile.row.table(caption, machine))))?;
+            }
+            if self.trace.is_some() {
+                let times = trace::step_ns(lab, &profile)?;
+                events.extend(trace::events(&title, events.len(), &profile, &times));
+            }
+        }
+        if let Some(path) = &self.trace {
+            let file = serde_json::json!({ "displayTimeUnit": "ns", "traceEvents": events });
+            std::fs::write(path, serde_json::to_vec(&file)?).with_context(|| path.display().to_string())?;
+        }
+        Ok(())
+    }
+
     fn measure(&self, lab: &mut Lab, case: &Case<'_>, ceilings: Option<&Machine>) -> anyhow::Result<BenchRow> {
         let &Case { name, depth, test, cache } = case;
         let loaded = lab.load(name, None)?;
-        let attention = if self.flash_attn == 1 { AttentionPath::Fused } else { AttentionPath::Unfused };
-        let batch = self.batch_size.max(1);
-        let switches = Switches { attention, ..Switches::default() };
-        let options = SessionOptions { batch, cache, switches, ..SessionOptions::default() };
+        let options = self.options(cache);
+        let batch = options.batch;
         let (n, warmup) = (self.repetitions, u32::from(!self.no_warmup));
         let budget = Budget { warmup, min_reps: n, max_reps: n, budget_s: f64::INFINITY };
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
@@ -172,6 +225,9 @@ impl Args {
         Ok(bench)
     }
 }
+
+/// Repetitions of each launch of a profile.
+const LAUNCHES: Budget = Budget { warmup: 0, min_reps: 5, max_reps: 20, budget_s: 3.0 };
 
 fn format_of(text: &str) -> Result<Output, Usage> {
     match text {

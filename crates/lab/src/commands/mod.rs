@@ -43,6 +43,8 @@ commands! {
     quantize,
     shaders,
     doctor,
+    tune,
+    targets,
     bench_all,
     run_cells,
     report,

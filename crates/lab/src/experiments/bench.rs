@@ -61,8 +61,11 @@ impl Experiment<Lab> for Study {
         let loaded = lab.load(&point.model, Some(format))?;
         let options = SessionOptions::default();
         let mut bench = Bench::new(lab, &loaded, point.depth, test.prompt + test.generate, options)?;
-        let pass = bench.test(test, budget)?;
+        let mut pass = bench.test(test, budget)?;
         pass.check(lab.machine.as_ref())?;
+        if test.prompt == 0 {
+            pass.launches_s = Some(bench.launches_s(test.generate, &LAUNCHES)?);
+        }
         let (backend, adapter) = lab.names();
         let (cache, batch) = (options.cache.map(|it| it.spec().name.to_owned()), options.batch);
         let samples_ns = pass.samples_ns.clone();
@@ -84,6 +87,9 @@ impl Experiment<Lab> for Study {
         vec![section]
     }
 }
+
+/// Repetitions of each launch, where launches have to be timed one by one.
+const LAUNCHES: Budget = Budget { warmup: 0, min_reps: 3, max_reps: 10, budget_s: 2.0 };
 
 /// The row of llama-bench's table.
 #[must_use]
@@ -139,7 +145,8 @@ fn waterfalls(entries: &[Entry<'_, Point, Row>], machine: &Machine) -> Waterfall
     };
     let caption =
         "Where the time of one decode step goes: bytes at the measured bandwidth of their working set, \
-                   launches and submissions at their measured cost, and what none of it explains."
+                   launches and submissions at their measured cost, what the kernels take beyond that when they \
+                   are timed one by one, and what none of it explains."
             .to_owned();
     Waterfalls { caption, bars: decode.map(bar).collect() }
 }

@@ -15,8 +15,8 @@ mod stream;
 pub use agreement::{Agreement, NOISE_FLOOR, UNREST, agreement, compared, quantities, unrest};
 pub use blocks::{Blocks, blocks, ceiling, typical};
 pub use overheads::{OverheadSeries, overheads};
-pub(crate) use product::STUDIED_BITS;
 pub use product::{MatVecRate, MatVecs, Peaks, Rate, mat_vecs, peaks};
+pub(crate) use product::{STUDIED_BITS, product_s};
 pub use slope::{Clock, Timer, Unit};
 pub use stream::{Stream, StreamCurve, curve};
 

@@ -4,14 +4,16 @@
 use super::blocks::{Blocks, blocks, ceiling, typical};
 use super::stream::fill;
 use super::{Clock, Error, Timer, Unit};
+use crate::Device;
 use ridgeline_compute::{Buffer, Caps, Executor, Kernel, Recording, Role};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_kernels::mat_mul::{self, MatMul, Tile};
 use ridgeline_kernels::mat_vec::{self, MatVec};
-use ridgeline_kernels::{Epilogue, Reduce, stride};
+use ridgeline_kernels::{Epilogue, ProductChoice, Reduce, product_for, stride};
 use ridgeline_quant::Format;
 use ridgeline_roofline::Measured;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::time::Instant;
 
 /// What products do with their sums here.
@@ -37,6 +39,9 @@ const FEW: u32 = 16;
 
 /// A product is left out if one run of it would take longer than this, seconds.
 const LONGEST_S: f64 = 0.15;
+
+/// A variant that reaches less than this share of the fastest's rate at one shape is not tried at others.
+const KEPT_UP: f64 = 0.6;
 
 /// Candidates that are measured in blocks, the fastest of the calibration.
 const FINALISTS: usize = 3;
@@ -127,10 +132,12 @@ fn peak(finalists: &[Finalist], seconds: &[Vec<f64>]) -> Option<Rate> {
     Some(Rate { rate: ceiling(&blocks)?, variant, blocks })
 }
 
-/// The fastest products of a precision, by one quick run of every variant at every shape that is not too long.
+/// The fastest products of a precision, by one quick run at every shape that is not too long: of every variant at the
+/// first shape, and of those that kept up at the shapes after it.
 fn finalists(timer: &mut Timer<'_>, caps: &Caps, tile: Tile, budget_s: f64) -> Result<Vec<Finalist>, Error> {
     let start = Instant::now();
     let mut tried: Vec<Finalist> = Vec::new();
+    let mut out: HashSet<String> = HashSet::new();
     for (rows, cols, vecs) in SHAPES {
         let best = tried.first().map_or(1e9, |f| f.flops_per_s);
         let flops = 2.0 * f64::from(rows) * f64::from(cols) * f64::from(vecs);
@@ -138,11 +145,23 @@ fn finalists(timer: &mut Timer<'_>, caps: &Caps, tile: Tile, budget_s: f64) -> R
             break;
         }
         let buffers = operands(timer, (rows, cols, vecs))?;
-        for (label, work) in works(&buffers, caps, tile, (rows, cols, vecs)) {
+        let mut here = Vec::new();
+        for (kernel, size, work) in works(&buffers, caps, tile, (rows, cols, vecs)) {
+            if out.contains(&kernel) {
+                continue;
+            }
             let unit = timer.unit(&work)?.keeping(&buffers);
             let flops_per_s = unit.flops() / unit.estimate_s;
+            let label = format!("{kernel} at {size}");
+            here.push((kernel, flops_per_s));
             tried.push(Finalist { unit, label, flops_per_s });
         }
+        let best = |only: Option<&str>| {
+            let rates = here.iter().filter(|it| only.is_none_or(|kernel| it.0 == kernel)).map(|it| it.1);
+            rates.fold(0.0, f64::max)
+        };
+        let behind = here.iter().filter(|it| best(Some(&it.0)) < KEPT_UP * best(None));
+        out.extend(behind.map(|it| it.0.clone()));
         tried.sort_by(|a, b| b.flops_per_s.total_cmp(&a.flops_per_s));
         tried.truncate(FINALISTS);
     }
@@ -160,13 +179,13 @@ fn operands(timer: &mut Timer<'_>, (rows, cols, vecs): (u32, u32, u32)) -> Resul
     Ok([alloc(rows, cols, "weights")?, alloc(vecs, cols, "x")?, alloc(vecs, rows, "y")?])
 }
 
-/// Every product variant of a precision at one shape, whatever the weights are stored in.
+/// Every product variant of a precision at one shape, whatever the weights are stored in: kernel, size, launch.
 fn works(
     [weights, x, y]: &[Buffer; 3],
     caps: &Caps,
     tile: Tile,
     (n_rows, n_cols, n_vecs): (u32, u32, u32),
-) -> Vec<(String, Recording)> {
+) -> Vec<(String, String, Recording)> {
     let (weights, x, y) = (weights.all(), x.all(), y.all());
     let mut works = Vec::new();
     // Blocks have to be decoded on top: plain floats reach the peak, and more candidates leave shapes untried.
@@ -176,7 +195,7 @@ fn works(
         let params = mat_mul::Params { n_rows, n_cols, n_vecs, stride, ld: n_rows, row0: 0, epilogue: STORE };
         let mut recording = Recording::new();
         recording.run(kernel, params, mat_mul::Args { weights, x, y });
-        works.push((format!("{kernel:?} at {n_rows}×{n_cols}·{n_vecs}"), recording));
+        works.push((format!("{kernel:?}"), format!("{n_rows}×{n_cols}·{n_vecs}"), recording));
     }
     // Without tiles, products are 32-bit ones.
     let few =
@@ -188,7 +207,7 @@ fn works(
                 mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld: n_rows, row0: 0, epilogue: STORE };
             let mut recording = Recording::new();
             recording.run(kernel, params, mat_vec::Args { weights, x, y });
-            works.push((format!("{kernel:?} at {n_rows}×{n_cols}·{n_vecs}"), recording));
+            works.push((format!("{kernel:?}"), format!("{n_rows}×{n_cols}·{n_vecs}"), recording));
         }
     }
     works
@@ -220,7 +239,7 @@ pub fn mat_vecs(timer: &mut Timer<'_>, budget: &Budget) -> Result<(MatVecs, Vec<
     let formats = studied();
     let (mut units, mut works) = (Vec::new(), Vec::new());
     for &format in &formats {
-        let (work, buffers) = split(timer, format)?;
+        let (work, buffers) = split(timer, format, [SIDE, SIDE])?;
         units.push(timer.unit(&work)?.keeping(&buffers));
         works.push(work);
     }
@@ -245,27 +264,51 @@ pub fn mat_vecs(timer: &mut Timer<'_>, budget: &Budget) -> Result<(MatVecs, Vec<
     Ok((MatVecs { products }, block_ns))
 }
 
-/// One product of the study's matrix, in as few launches as bindings allow.
-fn split(timer: &mut Timer<'_>, format: Format) -> Result<(Recording, Vec<Buffer>), Error> {
-    let stride = stride(format, SIDE as usize);
+/// Seconds of the product of a matrix of `[rows, cols]` with a vector, and the bytes of the matrix.
+///
+/// # Errors
+/// What the device says.
+pub(crate) fn product_s(
+    device: &mut Device,
+    format: Format,
+    shape: [u32; 2],
+) -> Result<(Measured, u64), Error> {
+    const ROUND: Budget = Budget { warmup: 0, min_reps: 10, max_reps: 20, budget_s: 1.0 };
+    let mut timer = Timer::new(device)?;
+    let (work, buffers) = split(&mut timer, format, shape)?;
+    let unit = timer.unit(&work)?.keeping(&buffers);
+    let measured = blocks(&mut timer, &[unit], Clock::Device, &ROUND)?;
+    Ok((typical(&measured.seconds[0]).ok_or(Error::NoBlocks)?, work.cost().weights))
+}
+
+/// One product of a matrix of `[rows, cols]` with a vector, in as few launches as bindings allow.
+fn split(
+    timer: &mut Timer<'_>,
+    format: Format,
+    [rows, cols]: [u32; 2],
+) -> Result<(Recording, Vec<Buffer>), Error> {
+    let stride = stride(format, cols as usize);
     let caps = timer.device.caps().clone();
     let row = u64::from(stride) * 16;
     let most = caps.max_binding.min(caps.max_buffer) / row;
-    let parts = u64::from(SIDE).div_ceil(most.max(1));
-    let n_rows = SIDE.div_ceil(u32::try_from(parts).unwrap_or(SIDE));
+    let parts = u64::from(rows).div_ceil(most.max(1));
+    let most_rows = rows.div_ceil(u32::try_from(parts).unwrap_or(rows));
     let device = &mut *timer.device;
-    let x = device.alloc(4 * u64::from(SIDE), Role::Activation, "x")?;
-    let y = device.alloc(4 * u64::from(SIDE), Role::Activation, "y")?;
+    let x = device.alloc(4 * u64::from(cols), Role::Activation, "x")?;
+    let y = device.alloc(4 * u64::from(rows), Role::Activation, "y")?;
     fill(device, &x)?;
     let mut buffers = vec![x.clone(), y.clone()];
-    let kernel = MatVec::new(format, &caps, 4, 1);
+    let kernel = match product_for(format, 1, &caps) {
+        ProductChoice::Vec(kernel) => kernel,
+        ProductChoice::Mul(_) => MatVec::new(format, &caps, 4, 1),
+    };
     let mut recording = Recording::new();
-    for row0 in (0..SIDE).step_by(n_rows as usize) {
-        let n_rows = n_rows.min(SIDE - row0);
+    for row0 in (0..rows).step_by(most_rows as usize) {
+        let n_rows = most_rows.min(rows - row0);
         let weights = device.alloc(u64::from(n_rows) * row, Role::Weights, "weights")?;
         fill(device, &weights)?;
         let params =
-            mat_vec::Params { n_rows, n_cols: SIDE, n_vecs: 1, stride, ld: SIDE, row0, epilogue: STORE };
+            mat_vec::Params { n_rows, n_cols: cols, n_vecs: 1, stride, ld: rows, row0, epilogue: STORE };
         recording.run(kernel, params, mat_vec::Args { weights: weights.all(), x: x.all(), y: y.all() });
         buffers.push(weights);
     }

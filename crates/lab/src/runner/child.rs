@@ -31,7 +31,8 @@ pub fn serve(studies: &[Box<dyn DynExperiment<Lab>>]) -> io::Result<ExitCode> {
         }
     };
     let mut device = device;
-    let hello = Hello { machine: provenance::machine_id(&mut device), build: provenance::build() };
+    let hello =
+        Hello { machine: provenance::machine_id(&mut device), build: provenance::build_for(&mut device) };
     let mut lab = Lab::new(device, job.ceilings.clone(), job.seed);
     say(&Reply::Hello(Box::new(hello.clone())))?;
     for cell in &job.cells {

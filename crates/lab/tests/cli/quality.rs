@@ -3,6 +3,7 @@
 use crate::Test;
 use crate::program::{on_cpu, originals, repository, ridgeline};
 use serde_json::Value;
+use std::path::Path;
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_model_beside_a_reference", a_model_beside_a_reference),
@@ -23,32 +24,65 @@ pub(crate) const LONG: &[Test] = &[
     ("q2_k_agrees", || agrees("target-q2_k.gguf", "Q2_K")),
     ("iq4_xs_agrees", || agrees("target-iq4_xs.gguf", "IQ4_XS")),
     ("mlx_8_bit_agrees", || agrees("target-mlx-8bit", "target-mlx-8bit")),
+    ("own_q6_k_is_no_worse", || no_worse("Q6_K")),
+    ("own_q5_k_m_is_no_worse", || no_worse("Q5_K_M")),
+    ("own_q5_k_s_is_no_worse", || no_worse("Q5_K_S")),
+    ("own_q4_k_m_is_no_worse", || no_worse("Q4_K_M")),
+    ("own_q4_k_s_is_no_worse", || no_worse("Q4_K_S")),
+    ("own_q3_k_l_is_no_worse", || no_worse("Q3_K_L")),
+    ("own_q3_k_m_is_no_worse", || no_worse("Q3_K_M")),
+    ("own_q3_k_s_is_no_worse", || no_worse("Q3_K_S")),
+    ("own_q2_k_is_no_worse", || no_worse("Q2_K")),
+    ("own_iq4_nl_is_no_worse", || no_worse("IQ4_NL")),
+    ("own_iq4_xs_is_no_worse", || no_worse("IQ4_XS")),
 ];
 
 fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
 }
 
+/// What the other engine makes of the trained target in a format or a folder.
+fn golden(name: &str) -> Value {
+    let file = std::fs::read(originals().join("golden.json")).expect("golden values");
+    let file: Value = serde_json::from_slice(&file).expect("JSON");
+    let rows = file["perplexity"].as_array().expect("rows");
+    let named = |row: &&Value| row["format"] == name || row["folder"] == name;
+    rows.iter().find(|row| row["model"] == "target" && named(row)).expect("a row").clone()
+}
+
 /// 40 chunks of 512 tokens of the test split of `WikiText`-2, keys and values in single precision.
-fn agrees(file: &str, golden_name: &str) {
-    let golden = std::fs::read(originals().join("golden.json")).expect("golden values");
-    let golden: Value = serde_json::from_slice(&golden).expect("JSON");
-    let rows = golden["perplexity"].as_array().expect("rows");
-    let named = |row: &&Value| row["format"] == golden_name || row["folder"] == golden_name;
-    let golden = rows.iter().find(|row| row["model"] == "target" && named(row)).expect("a row");
-    let model = originals().join(file);
+fn score(model: &Path, golden: &Value) -> Value {
     let text = originals().join("../text/wikitext-2-test.txt");
     let (model, text) = (model.to_str().expect("UTF-8"), text.to_str().expect("UTF-8"));
     let chunks = golden["chunks"].to_string();
-    let got =
-        ridgeline(&["perplexity", "-m", model, "-f", text, "--chunks", &chunks, "-ctk", "f32", "--json"]);
-    let got = got.json();
+    let arguments =
+        ["perplexity", "-m", model, "-f", text, "--chunks", &chunks, "-ctk", "f32", "-ctv", "f32"];
+    let got = ridgeline(&[&arguments[..], &["--json"]].concat()).json();
     assert_eq!((&got["ctx"], &got["chunks"]), (&golden["ctx"], &golden["chunks"]));
     assert_eq!(got["scored"], 40 * 255);
+    got
+}
+
+/// The same file in both engines.
+fn agrees(file: &str, name: &str) {
+    let golden = golden(name);
+    let got = score(&originals().join(file), &golden);
     for (ours, theirs) in [("value", "ppl"), ("se", "se")] {
         let (ours, theirs) = (number(&got["perplexity"][ours]), number(&golden[theirs]));
         assert!((ours / theirs - 1.0).abs() < 2e-4, "{file}: {ours}, the other engine has {theirs}");
     }
+}
+
+/// A file that our own quantiser makes of the original weights, beside one of the other's.
+fn no_worse(mix: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("own.gguf");
+    let source = originals().join("target");
+    let [source, out] = [&source, &file].map(|it| it.to_str().expect("UTF-8"));
+    ridgeline(&["quantize", source, out, mix]).ok();
+    let golden = golden(mix);
+    let (ours, theirs) = (number(&score(&file, &golden)["perplexity"]["value"]), number(&golden["ppl"]));
+    assert!(ours <= 1.005 * theirs, "{mix}: {ours}, the other's file gives {theirs}");
 }
 
 /// The shipped text, half precision against eight bits.

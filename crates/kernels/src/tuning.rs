@@ -1,0 +1,74 @@
+//! Which product serves which shapes on one device, where somebody measured it.
+
+use crate::choose::{ProductChoice, product_for};
+use crate::mat_mul::MatMul;
+use crate::mat_vec::MatVec;
+use ridgeline_compute::{Caps, Kernel};
+use ridgeline_quant::Format;
+use std::collections::BTreeMap;
+
+/// Products that one choice serves.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Class {
+    /// Number format of the matrix.
+    pub format: Format,
+    /// Vectors: 1 to 8, 16 for up to 16, 64 for more.
+    pub vectors: u32,
+    /// Whether the matrix has so many rows that teams never run out of them, as a head has.
+    pub tall: bool,
+}
+
+impl Class {
+    /// Rows from which a matrix is tall.
+    pub const TALL: u32 = 8192;
+
+    /// The class of a product.
+    #[must_use]
+    pub const fn of(format: Format, n_vecs: u32, n_rows: u32) -> Self {
+        let vectors = match n_vecs {
+            0 | 1 => 1,
+            2..=8 => n_vecs,
+            9..=16 => 16,
+            _ => 64,
+        };
+        Self { format, vectors, tall: n_rows >= Self::TALL }
+    }
+
+    /// What may serve it: variants whose teams make at most twice as many vectors as there are, and an even number of rows,
+    /// as gated sums need them.
+    #[must_use]
+    pub fn candidates(self, caps: &Caps) -> Vec<ProductChoice> {
+        let fits = |kernel: &MatVec| {
+            kernel.format == self.format && kernel.rows.is_multiple_of(2) && kernel.cols <= 2 * self.vectors
+        };
+        let vec = MatVec::all(caps).into_iter().filter(fits).map(ProductChoice::Vec);
+        let mul =
+            MatMul::all(caps).into_iter().filter(|kernel| kernel.format == self.format && self.vectors > 4);
+        vec.chain(mul.map(ProductChoice::Mul)).collect()
+    }
+}
+
+/// Choices by class; classes without one are served as on any device of the kind.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Tuning {
+    choices: BTreeMap<Class, ProductChoice>,
+}
+
+impl Tuning {
+    /// Makes a choice for a class.
+    pub fn choose(&mut self, class: Class, choice: ProductChoice) {
+        self.choices.insert(class, choice);
+    }
+
+    /// The choices made.
+    pub fn choices(&self) -> impl Iterator<Item = (Class, ProductChoice)> {
+        self.choices.iter().map(|(class, choice)| (*class, *choice))
+    }
+
+    /// The product of a matrix of `n_rows` rows with `n_vecs` vectors.
+    #[must_use]
+    pub fn product_for(&self, format: Format, n_vecs: u32, n_rows: u32, caps: &Caps) -> ProductChoice {
+        let tuned = self.choices.get(&Class::of(format, n_vecs, n_rows));
+        tuned.copied().unwrap_or_else(|| product_for(format, n_vecs, caps))
+    }
+}

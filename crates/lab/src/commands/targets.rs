@@ -1,0 +1,104 @@
+//! `ridgeline targets`: what this program's own engine ought to reach here, and what it does.
+
+use crate::cli::{Globals, Usage};
+use crate::lab::Lab;
+use crate::targets::{self, Finding, Plan};
+use crate::{install, output};
+use ridgeline_compute::Executor;
+use ridgeline_experiment::report::number;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Hold this program's own engine against the targets set for it: ratios within one run on this device
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Which: peer, verify, ceilings, depth, load, products; several with commas [default: all]
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Models that are verified and held against the ceilings, in place of those of matrix/targets.toml
+    #[arg(short, long, value_delimiter = ',')]
+    model: Vec<String>,
+    /// Model that is decoded at a depth of 8192, in place of the one there
+    #[arg(long)]
+    deep: Option<String>,
+    /// Model that is loaded, in place of the one there
+    #[arg(long)]
+    load: Option<String>,
+    /// Python interpreter with llama-cpp-python, for the comparison with llama.cpp on the processor
+    #[arg(long, value_name = "PYTHON")]
+    peer: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Peer,
+    Verify,
+    Ceilings,
+    Depth,
+    Load,
+    Products,
+}
+
+const ALL: [Part; 6] = [Part::Peer, Part::Verify, Part::Ceilings, Part::Depth, Part::Load, Part::Products];
+
+pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
+    let device = install::open(globals)?;
+    let software = device.caps().software;
+    let mut lab = Lab::new(device, None, 0);
+    if !lab.measures() {
+        return Err(Usage("the CPU twins are an oracle; name a device that wgpu drives".to_owned()).into());
+    }
+    let mut plan = Plan::shipped();
+    if !args.model.is_empty() {
+        plan.models.clone_from(&args.model);
+    }
+    plan.deep = args.deep.unwrap_or(plan.deep);
+    plan.load = args.load.unwrap_or(plan.load);
+    let parts = if args.only.is_empty() { ALL.to_vec() } else { args.only.clone() };
+    output::note("measuring this device's ceilings first");
+    let machine = lab.ceilings()?;
+    let mut findings = Vec::new();
+    for part in parts {
+        output::note(&format!("{part:?}"));
+        match part {
+            Part::Peer => findings.extend(targets::beside_peer(&mut lab, &plan.peer, software, args.peer.as_deref())?),
+            Part::Verify => {
+                for model in &plan.models {
+                    findings.extend(targets::verification(&mut lab, model, software)?);
+                }
+            }
+            Part::Ceilings => {
+                for model in &plan.models {
+                    findings.extend(targets::against_ceilings(&mut lab, model, &machine, software)?);
+                }
+            }
+            Part::Depth => findings.push(targets::depth(&mut lab, &plan.deep, &machine)?),
+            Part::Load => findings.push(targets::load(&mut lab, &plan.load, &machine)?),
+            Part::Products => findings.extend(targets::products(&lab, &machine, software)?),
+        }
+    }
+    let (_, adapter) = lab.names();
+    if globals.json {
+        output::json(&serde_json::json!({ "adapter": adapter, "targets": findings }))?;
+    } else {
+        output::text(&format!("{adapter}\n\n{}", table(&findings)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(findings: &[Finding]) -> String {
+    let mut rows =
+        vec![["what", "target", "here", "95 % interval", "verdict", "from"].map(str::to_owned).to_vec()];
+    for it in findings {
+        let digits = |n: f64| number::digits(n, 3);
+        rows.push(vec![
+            it.what.clone(),
+            it.target.to_string(),
+            digits(it.here.value),
+            format!("{} – {}", digits(it.here.lo), digits(it.here.hi)),
+            it.verdict().to_owned(),
+            it.detail.clone(),
+        ]);
+    }
+    output::table(&[false, false, true, true, false, false], &rows)
+}

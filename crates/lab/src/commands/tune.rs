@@ -1,0 +1,84 @@
+//! `ridgeline tune`: the fastest products for a model's shapes on this device, kept and used from then on.
+
+use crate::cli::Globals;
+use crate::lab::Lab;
+use crate::tune::{Finding, keep, path, tune};
+use crate::{install, output};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Find the fastest matrix products for a model on this device; later commands use them
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// GGUF file, safetensors folder, or a name under models/; several with commas or by repetition
+    #[arg(short, long, value_delimiter = ',', default_value = "tiny-target")]
+    model: Vec<String>,
+    /// Forget what was found for this device
+    #[arg(long)]
+    reset: bool,
+}
+
+pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
+    let mut device = install::open(globals)?;
+    anyhow::ensure!(device.gpu().is_some(), "the CPU twins have no variants to choose from");
+    let path = path(&mut device);
+    if args.reset {
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => return Ok(ExitCode::SUCCESS),
+        }
+    }
+    let started = Instant::now();
+    let mut lab = Lab::new(device, None, 0);
+    let mut rows = vec![["format", "vectors", "rows", "default", "fastest", "gain"].map(str::to_owned).to_vec()];
+    let mut all = Vec::new();
+    for name in &args.model {
+        let loaded = lab.load(name, None)?;
+        let found = tune(&lab, &loaded, &mut |it| {
+            output::note(&format!("{name}: {} with {} vectors", it.class.format, it.class.vectors));
+        })?;
+        rows.extend(found.iter().map(row));
+        all.extend(found);
+    }
+    let kept = keep(&mut lab.device.borrow_mut(), &all)?;
+    if globals.json {
+        let of = |it: &Finding| {
+            let better = it.better.as_ref();
+            serde_json::json!({
+                "format": it.class.format, "vectors": it.class.vectors, "tall": it.class.tall,
+                "default": format!("{:?}", it.default), "default_s": it.default_s.value,
+                "fastest": better.map(|it| format!("{:?}", it.0)), "fastest_s": better.map(|it| it.1.value),
+            })
+        };
+        output::json(&all.iter().map(of).collect::<Vec<_>>())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let table = output::table(&[false, true, false, false, false, true], &rows);
+    let seconds = started.elapsed().as_secs_f64();
+    output::text(&format!("{table}{kept} choices in {} ({seconds:.0} s)\n", path.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(it: &Finding) -> Vec<String> {
+    let (fastest, gain) = match &it.better {
+        Some((choice, seconds)) => (shape(choice), format!("{:.2}x", it.default_s.value / seconds.value)),
+        None => ("the default".to_owned(), String::new()),
+    };
+    let rows = if it.class.tall { "many" } else { "few" };
+    vec![
+        it.class.format.to_string(),
+        it.class.vectors.to_string(),
+        rows.to_owned(),
+        shape(&it.default),
+        fastest,
+        gain,
+    ]
+}
+
+/// A product's variant in a word.
+fn shape(choice: &ridgeline_kernels::ProductChoice) -> String {
+    match choice {
+        ridgeline_kernels::ProductChoice::Vec(it) => format!("{} x {}", it.rows, it.cols),
+        ridgeline_kernels::ProductChoice::Mul(it) => format!("tiles of {:?}", it.tile),
+    }
+}

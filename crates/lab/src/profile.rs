@@ -1,0 +1,264 @@
+//! The launches of one forward pass, each repeated on its own over the buffers that the pass gives it and timed by slope:
+//! where a pass spends its time, on every backend, timestamps or not.
+
+use crate::lab::Lab;
+use crate::models::Loaded;
+use crate::probe::{self, Clock, Timer, Unit, blocks, typical};
+use crate::{Device, Error};
+use ridgeline_compute::{Executor, Recording};
+use ridgeline_experiment::matrix::Budget;
+use ridgeline_experiment::record::Check;
+use ridgeline_experiment::report::{Align, Table, number};
+use ridgeline_experiment::stats;
+use ridgeline_gpu::Policy;
+use ridgeline_model::SessionOptions;
+use ridgeline_roofline::{Cost, Machine, Measured, Prediction, Regime, check_floor};
+use ridgeline_speculative::Rows;
+use serde::{Deserialize, Serialize};
+
+/// A pass and what its launches took.
+#[derive(Clone, Debug)]
+pub(crate) struct Profile {
+    /// What the model records.
+    pub pass: Recording,
+    /// Its distinct launches.
+    pub row: Row,
+    /// Which of them each step is.
+    pub of: Vec<usize>,
+    /// Wall time of every block of measurements, nanoseconds.
+    pub block_ns: Vec<u64>,
+}
+
+/// One distinct launch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Launch {
+    /// Name of the kernel.
+    pub kernel: String,
+    /// Its variant.
+    pub variant: String,
+    /// The part of the model.
+    pub part: String,
+    /// How often the pass launches it.
+    pub count: u64,
+    /// Workgroups per dimension.
+    pub grid: [u32; 3],
+    /// What one launch costs.
+    pub cost: Cost,
+    /// Seconds of one launch.
+    pub seconds: Measured,
+    /// The seconds of each block.
+    pub blocks: Vec<f64>,
+}
+
+/// The launches of a pass.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Row {
+    /// In the order of their first appearance.
+    pub launches: Vec<Launch>,
+}
+
+/// Times every distinct launch of a pass over `tokens` tokens after `depth` others.
+pub(crate) fn profile(
+    lab: &Lab,
+    loaded: &Loaded,
+    (depth, tokens): (usize, usize),
+    options: SessionOptions,
+    budget: &Budget,
+) -> Result<Profile, Error> {
+    let options = SessionOptions { context: depth + tokens, batch: tokens, ..options };
+    let mut session = lab.session(loaded, options)?;
+    session.assume(depth)?;
+    // Distinct tokens, so that the embedding rows counted are the rows read.
+    let ids: Vec<u32> = (0..).take(tokens).collect();
+    let pass = session.record(&ids, Rows::Last)?.clone();
+    let mut device = lab.device.borrow_mut();
+    // One whole pass fills the buffers that the launches read.
+    device.run(&pass)?;
+    Ok(time(&mut Timer::new(&mut device)?, pass, budget)?)
+}
+
+/// Repetitions of a whole pass of which each step's median counts.
+const REPETITIONS: usize = 9;
+
+/// Nanoseconds of each step of a pass by the device's own clock, where it has one and what it says can be true.
+pub(crate) fn stamped(device: &mut Device, pass: &Recording) -> Result<Option<Vec<f64>>, Error> {
+    let Some(before) = device.gpu().map(|gpu| gpu.policy()) else { return Ok(None) };
+    let set = |device: &mut Device, profile| {
+        if let Some(gpu) = device.gpu() {
+            gpu.set_policy(Policy { profile, ..before });
+        }
+    };
+    set(device, true);
+    let runs: Result<Vec<_>, _> =
+        (0..REPETITIONS).map(|_| device.run(pass).map(|outcome| outcome.timing.step_ns)).collect();
+    set(device, before.profile);
+    let runs: Vec<Vec<u64>> = runs?.into_iter().flatten().collect();
+    let median = |step: usize| {
+        let times: Vec<f64> = runs.iter().map(|times| times[step] as f64).collect();
+        stats::median(&times)
+    };
+    Ok((0..pass.steps().len()).map(median).collect())
+}
+
+/// Seconds of all launches of a pass, each timed by itself: by timestamps, or by slope where there are none.
+pub(crate) fn launches_s(device: &mut Device, pass: &Recording, budget: &Budget) -> Result<f64, Error> {
+    if let Some(ns) = stamped(device, pass)? {
+        return Ok(ns.iter().sum::<f64>() / 1e9);
+    }
+    Ok(time(&mut Timer::new(device)?, pass.clone(), budget)?.row.total_s())
+}
+
+fn time(timer: &mut Timer<'_>, pass: Recording, budget: &Budget) -> Result<Profile, probe::Error> {
+    let mut launches: Vec<Launch> = Vec::new();
+    let mut units: Vec<Unit> = Vec::new();
+    let mut seen: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut of = Vec::new();
+    for step in pass.steps() {
+        let (kernel, params) = (pass.kernel(step), pass.params(step));
+        let key = (kernel.label(), params.to_vec());
+        if let Some(i) = seen.iter().position(|s| *s == key) {
+            launches[i].count += 1;
+            of.push(i);
+            continue;
+        }
+        let mut work = Recording::new();
+        work.enter(step.region);
+        work.run_erased(kernel, params, pass.slices(step));
+        units.push(timer.unit(&work)?);
+        of.push(launches.len());
+        launches.push(Launch {
+            kernel: kernel.name().to_owned(),
+            variant: kernel.label(),
+            part: step.region.part.to_owned(),
+            count: 1,
+            grid: step.grid,
+            cost: pass.step_cost(step),
+            seconds: Measured::exact(0.0),
+            blocks: Vec::new(),
+        });
+        seen.push(key);
+    }
+    let measured = blocks(timer, &units, Clock::Device, budget)?;
+    for (launch, seconds) in launches.iter_mut().zip(measured.seconds) {
+        launch.seconds = typical(&seconds).ok_or(probe::Error::NoBlocks)?;
+        launch.blocks = seconds;
+    }
+    Ok(Profile { pass, row: Row { launches }, of, block_ns: measured.block_ns })
+}
+
+impl Launch {
+    /// What one launch should take: it is alone with its own bytes, and the slope has no submission in it.
+    pub(crate) fn prediction(&self, machine: &Machine) -> Prediction {
+        machine.predict(&self.cost, Regime::new(self.cost.bytes()).submissions(0))
+    }
+
+    /// Achieved rate of something there is `n` of.
+    pub(crate) fn rate(&self, n: u64) -> Measured {
+        let n = n as f64;
+        let Measured { value, lo, hi } = self.seconds;
+        Measured { value: n / value, lo: n / hi, hi: n / lo.max(f64::MIN_POSITIVE) }
+    }
+
+    /// Name, part and shape of the grid.
+    pub(crate) fn label(&self) -> String {
+        let [x, y, z] = self.grid;
+        format!("{} ({}, {} groups)", self.kernel, self.part, u64::from(x) * u64::from(y) * u64::from(z))
+    }
+}
+
+impl Row {
+    /// Seconds of all launches of the pass, each at its own pace.
+    pub(crate) fn total_s(&self) -> f64 {
+        self.launches.iter().map(|l| l.count as f64 * l.seconds.value).sum()
+    }
+
+    pub(crate) fn share(&self, launch: &Launch) -> f64 {
+        launch.count as f64 * launch.seconds.value / self.total_s()
+    }
+
+    /// Whether no launch beats its floor, the fastest block counted.
+    pub(crate) fn check(&self, machine: &Machine) -> Check {
+        let mut beaten = Vec::new();
+        for launch in &self.launches {
+            let fastest = launch.blocks.iter().copied().fold(f64::INFINITY, f64::min);
+            if let Err(error) = check_floor(fastest, launch.prediction(machine).floor_s) {
+                beaten.push(format!("{}: {error}", launch.variant));
+            }
+        }
+        let detail = if beaten.is_empty() {
+            format!("{} launches at or above their floors", self.launches.len())
+        } else {
+            beaten.join("; ")
+        };
+        Check { kind: "floor".to_owned(), ok: beaten.is_empty(), detail }
+    }
+
+    /// One line per launch. `caption` says what the pass is.
+    pub(crate) fn table(&self, caption: String, machine: Option<&Machine>) -> Table {
+        let columns = [
+            ("launch", Align::Left),
+            ("times", Align::Right),
+            ("each", Align::Right),
+            ("interval", Align::Right),
+            ("of the pass", Align::Right),
+            ("bandwidth", Align::Right),
+            ("arithmetic", Align::Right),
+            ("of its roof", Align::Right),
+            ("bound", Align::Left),
+        ];
+        let mut table = Table::new(caption, columns);
+        for launch in &self.launches {
+            let prediction = machine.map(|m| launch.prediction(m));
+            let seconds = launch.seconds;
+            table.push([
+                launch.label(),
+                launch.count.to_string(),
+                number::si(seconds.value, "s"),
+                number::si_range(seconds.lo, seconds.hi, "s"),
+                number::percent(self.share(launch)),
+                number::si(launch.rate(launch.cost.bytes()).value, "B/s"),
+                number::si(launch.rate(launch.cost.flops).value, "FLOP/s"),
+                prediction.map_or(String::new(), |p| number::percent(p.roof_fraction(seconds.value))),
+                prediction.map_or(String::new(), |p| p.bound.to_string()),
+            ]);
+        }
+        table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Launch, Row};
+    use ridgeline_roofline::{Cost, Machine, Measured};
+
+    fn launch(seconds: f64) -> Launch {
+        Launch {
+            kernel: "k".to_owned(),
+            variant: "K { lanes: 64 }".to_owned(),
+            part: "mlp".to_owned(),
+            count: 3,
+            grid: [4, 2, 1],
+            cost: Cost { weights: 1000, flops: 10, launches: 1, ..Cost::ZERO },
+            seconds: Measured::exact(seconds),
+            blocks: vec![seconds, 1.1 * seconds],
+        }
+    }
+
+    #[test]
+    fn a_launch_that_beats_its_floor_fails_the_row() {
+        // A thousand bytes at a kilobyte per second are a second, with 2 % to spare.
+        let machine = Machine::flat("m", 1e3, 1e6).expect("positive");
+        let slow = Row { launches: vec![launch(0.99)] }.check(&machine);
+        assert!(slow.ok, "{}", slow.detail);
+        let fast = Row { launches: vec![launch(2.0), launch(0.9)] }.check(&machine);
+        assert!(!fast.ok && fast.detail.contains("K { lanes: 64 }"), "{}", fast.detail);
+    }
+
+    #[test]
+    fn shares_count_every_launch() {
+        let row = Row { launches: vec![launch(1.0), launch(3.0)] };
+        assert!((row.share(&row.launches[1]) - 0.75).abs() < 1e-12);
+        assert_eq!(row.launches[0].label(), "k (mlp, 8 groups)");
+        assert!((row.launches[0].rate(1000).value - 1000.0).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,329 @@
+//! Finding the fastest product for the shapes of a model on one device, and keeping what was found.
+//!
+//! Candidates are timed beside the default, turn by turn, so that drift of the machine hits both; one is chosen only
+//! where its interval ends before the default's begins, and only if a second round says the same.
+
+use crate::models::Loaded;
+use crate::probe::{Clock, Timer, Unit, blocks, typical};
+use crate::{Device, Error, Lab, models, provenance};
+use ridgeline_compute::{AnyKernel, Caps, Executor, Recording, Slice};
+use ridgeline_experiment::matrix::Budget;
+use ridgeline_kernels::mat_mul::{self, MatMul};
+use ridgeline_kernels::mat_vec::{self, MatVec};
+use ridgeline_kernels::{Class, Epilogue, ProductChoice, Tuning, product_for};
+use ridgeline_model::SessionOptions;
+use ridgeline_quant::Format;
+use ridgeline_roofline::Measured;
+use ridgeline_speculative::Rows;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+/// Tokens of the passes whose products are tried: generation, verification of drafts, prompts.
+const TOKENS: [usize; 6] = [1, 2, 4, 8, 16, 64];
+
+/// Longest launch in seconds; of a larger matrix as many rows are used as take so long.
+const LONGEST_S: f64 = 4e-3;
+
+/// Candidates that are timed with care: the fastest at first sight.
+const FINALISTS: usize = 3;
+
+/// A candidate within this factor of the fastest at first sight is worth a closer look.
+const CLOSE: f64 = 1.25;
+
+const ROUND: Budget = Budget { warmup: 0, min_reps: 7, max_reps: 15, budget_s: 0.6 };
+
+/// What was found for one class.
+#[derive(Clone, Debug)]
+pub(crate) struct Finding {
+    pub class: Class,
+    pub default: ProductChoice,
+    pub default_s: Measured,
+    /// The choice and its time, where one is better than the default.
+    pub better: Option<(ProductChoice, Measured)>,
+}
+
+/// A product of a forward pass.
+#[derive(Clone, Debug)]
+struct Launch {
+    params: mat_vec::Params,
+    slices: Vec<Slice>,
+}
+
+impl Launch {
+    fn of(pass: &Recording, step: &ridgeline_compute::Step) -> Option<(Class, Self)> {
+        let kernel = pass.kernel(step);
+        let format = match (kernel.downcast::<MatVec>(), kernel.downcast::<MatMul>()) {
+            (Some(vec), _) => vec.format,
+            (_, Some(mul)) => mul.format,
+            _ => return None,
+        };
+        // The blocks of parameters of both kernels are the same, field by field.
+        let params: mat_vec::Params = bytemuck::pod_read_unaligned(pass.params(step));
+        let halves = if params.epilogue == Epilogue::Gate as u32 { 2 } else { 1 };
+        let class = Class::of(format, params.n_vecs, halves * params.n_rows);
+        Some((class, Self { params, slices: pass.slices(step).to_vec() }))
+    }
+
+    /// What tells a large launch from a small one.
+    fn size(&self) -> u64 {
+        u64::from(self.params.n_rows) * u64::from(self.params.n_cols)
+    }
+
+    /// The launch by a kernel, of sums that are stored: that is what every candidate can do.
+    fn recorded(&self, choice: ProductChoice) -> Recording {
+        let params = mat_vec::Params { epilogue: Epilogue::Store as u32, ..self.params };
+        let mut recording = Recording::new();
+        recording.run_erased(&erased(choice), bytemuck::bytes_of(&params), &self.slices);
+        recording
+    }
+
+    /// The same with so few rows that it takes at most `longest` seconds, if all of them take `seconds`.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count")]
+    fn shortened(mut self, seconds: f64) -> Self {
+        if seconds > LONGEST_S {
+            let rows = (f64::from(self.params.n_rows) * LONGEST_S / seconds) as u32;
+            self.params.n_rows = rows.next_multiple_of(64).min(self.params.n_rows);
+        }
+        self
+    }
+}
+
+fn erased(choice: ProductChoice) -> AnyKernel {
+    match choice {
+        ProductChoice::Vec(kernel) => AnyKernel::new(kernel),
+        ProductChoice::Mul(kernel) => AnyKernel::new(kernel),
+    }
+}
+
+/// Tries the products of a model's passes; `tell` hears of each finding.
+pub(crate) fn tune(
+    lab: &Lab,
+    loaded: &Loaded,
+    tell: &mut dyn FnMut(&Finding),
+) -> Result<Vec<Finding>, Error> {
+    let largest = TOKENS[TOKENS.len() - 1];
+    let options =
+        SessionOptions { context: largest, batch: largest, logit_rows: 16, ..SessionOptions::default() };
+    let mut session = lab.session(loaded, options)?;
+    let mut launches: BTreeMap<Class, Launch> = BTreeMap::new();
+    for n in TOKENS {
+        let tokens: Vec<u32> = (0..).take(n).collect();
+        let pass = session.record(&tokens, if n <= 16 { Rows::All } else { Rows::Last })?.clone();
+        // The buffers that the launches read hold numbers from now on.
+        lab.device.borrow_mut().run(&pass)?;
+        for (class, launch) in pass.steps().iter().filter_map(|step| Launch::of(&pass, step)) {
+            let known = launches.get(&class).map_or(0, Launch::size);
+            if launch.size() > known {
+                launches.insert(class, launch);
+            }
+        }
+    }
+    let mut device = lab.device.borrow_mut();
+    let caps = device.caps().clone();
+    let mut timer = Timer::new(&mut device)?;
+    let mut findings = Vec::new();
+    for (class, launch) in launches {
+        let finding = try_class(&mut timer, &caps, class, launch)?;
+        tell(&finding);
+        findings.push(finding);
+    }
+    Ok(findings)
+}
+
+fn try_class(timer: &mut Timer<'_>, caps: &Caps, class: Class, launch: Launch) -> Result<Finding, Error> {
+    let default = product_for(class.format, launch.params.n_vecs, caps);
+    let alone = first_sight(timer, &launch.recorded(default))?;
+    let launch = launch.shortened(alone);
+    let mut seen = Vec::new();
+    for choice in class.candidates(caps).into_iter().filter(|choice| *choice != default) {
+        seen.push((first_sight(timer, &launch.recorded(choice))?, choice));
+    }
+    seen.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let fastest = seen.first().map_or(f64::INFINITY, |it| it.0);
+    let mut entrants = vec![default];
+    entrants.extend(seen.iter().take(FINALISTS).filter(|it| it.0 <= CLOSE * fastest).map(|it| it.1));
+    let times = round(timer, &launch, &entrants)?;
+    let default_s = times[0];
+    let mut better = None;
+    if let Some(i) = winner(&times) {
+        // A second opinion, because the best of several is partly the luckiest.
+        let again = round(timer, &launch, &[default, entrants[i]])?;
+        better = winner(&again).map(|_| (entrants[i], again[1]));
+    }
+    Ok(Finding { class, default, default_s, better })
+}
+
+/// The fastest of all but the first, where it is surely faster than the first.
+fn winner(times: &[Measured]) -> Option<usize> {
+    let (default, others) = times.split_first()?;
+    let (i, best) = others.iter().enumerate().min_by(|a, b| a.1.value.total_cmp(&b.1.value))?;
+    (best.hi < default.lo).then_some(i + 1)
+}
+
+/// The quicker of two runs after one that warms up, without the cost of submitting.
+fn first_sight(timer: &mut Timer<'_>, work: &Recording) -> Result<f64, Error> {
+    timer.run(work, Clock::Device)?;
+    let first = timer.run(work, Clock::Device)?;
+    Ok(first.min(timer.run(work, Clock::Device)?) - timer.empty_s)
+}
+
+/// Times of one launch by each kernel, turn by turn.
+fn round(timer: &mut Timer<'_>, launch: &Launch, choices: &[ProductChoice]) -> Result<Vec<Measured>, Error> {
+    let units: Result<Vec<Unit>, _> =
+        choices.iter().map(|choice| timer.unit(&launch.recorded(*choice))).collect();
+    let blocks = blocks(timer, &units?, Clock::Device, &ROUND)?;
+    let times = blocks.seconds.iter().map(|seconds| typical(seconds).ok_or(crate::probe::Error::NoBlocks));
+    Ok(times.collect::<Result<_, _>>()?)
+}
+
+/// A choice as it is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    format: Format,
+    vectors: u32,
+    tall: bool,
+    variant: String,
+    /// Time of the default over time of the choice.
+    gain: f64,
+}
+
+/// The file of a device.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    product: Vec<Kept>,
+}
+
+/// Where the choices for a device are kept. Another driver is another device, and other shaders make times worthless.
+pub(crate) fn path(device: &mut Device) -> PathBuf {
+    let machine = provenance::machine_id(device);
+    let mut key = blake3::Hasher::new();
+    for text in [&machine.adapter, &machine.driver, &machine.backend] {
+        key.update(text.as_bytes()).update(&[0]);
+    }
+    for (name, text) in ridgeline_kernels::SHADERS {
+        key.update(name.as_bytes()).update(&[0]).update(text.as_bytes()).update(&[0]);
+    }
+    models::cache().join(format!("tuning-{}.toml", &key.finalize().to_hex()[..16]))
+}
+
+/// Keeps findings beside those of other classes; gives the number of choices kept.
+pub(crate) fn keep(device: &mut Device, findings: &[Finding]) -> Result<usize, Error> {
+    let path = path(device);
+    let mut file = read(&path).unwrap_or_default();
+    for Finding { class, default_s, better, .. } in findings {
+        let Class { format, vectors, tall } = *class;
+        file.product.retain(|it| (it.format, it.vectors, it.tall) != (format, vectors, tall));
+        if let Some((choice, seconds)) = better {
+            let (variant, gain) = (erased(*choice).label(), default_s.value / seconds.value);
+            file.product.push(Kept { format, vectors, tall, variant, gain });
+        }
+    }
+    let text = toml::to_string(&file).expect("plain numbers and names");
+    let partial = path.with_extension("partial");
+    let written = fs::write(&partial, text).and_then(|()| fs::rename(&partial, &path));
+    written.map_err(|source| models::Error::Io { path, source })?;
+    Ok(file.product.len())
+}
+
+fn read(path: &std::path::Path) -> Option<File> {
+    let text = fs::read_to_string(path).ok()?;
+    match toml::from_str(&text) {
+        Ok(file) => Some(file),
+        Err(error) => {
+            tracing::warn!(
+                "{}: {error}; the defaults are used; `ridgeline tune` writes it anew",
+                path.display()
+            );
+            None
+        }
+    }
+}
+
+/// What was found for a device, as far as this program still has it; nothing where nobody tuned.
+pub(crate) fn stored(device: &mut Device) -> Tuning {
+    let mut tuning = Tuning::default();
+    if device.gpu().is_none() {
+        return tuning;
+    }
+    let file = read(&path(device)).unwrap_or_default();
+    for Kept { format, vectors, tall, variant, .. } in file.product {
+        let class = Class { format, vectors, tall };
+        let candidates = class.candidates(device.caps());
+        if let Some(choice) = candidates.into_iter().find(|it| erased(*it).label() == variant) {
+            tuning.choose(class, choice);
+        }
+    }
+    tuning
+}
+
+/// What tells measurements with these choices from measurements without; nothing where there are none.
+pub(crate) fn digest(tuning: &Tuning) -> Option<String> {
+    let mut key = blake3::Hasher::new();
+    for (class, choice) in tuning.choices() {
+        key.update(format!("{class:?} {choice:?}\n").as_bytes());
+    }
+    (tuning.choices().count() > 0).then(|| key.finalize().to_hex()[..8].to_owned())
+}
+
+const _: () = assert!(size_of::<mat_vec::Params>() == size_of::<mat_mul::Params>());
+
+#[cfg(test)]
+mod tests {
+    use super::{Kept, erased, winner};
+    use ridgeline_compute::Caps;
+    use ridgeline_kernels::{Class, product_for};
+    use ridgeline_quant::Format;
+    use ridgeline_roofline::Measured;
+
+    fn around(value: f64, by: f64) -> Measured {
+        Measured { value, lo: value - by, hi: value + by }
+    }
+
+    #[test]
+    fn only_what_is_surely_faster_wins() {
+        let default = around(10.0, 0.5);
+        assert_eq!(winner(&[default, around(9.0, 0.4), around(8.0, 0.4)]), Some(2));
+        assert_eq!(winner(&[default, around(9.0, 0.6)]), None, "the intervals overlap");
+        assert_eq!(winner(&[default, around(12.0, 0.1)]), None);
+        assert_eq!((winner(&[default]), winner(&[])), (None, None));
+    }
+
+    #[test]
+    fn every_default_is_a_candidate_and_labels_tell_them_apart() {
+        let bare = Caps::webgpu();
+        let subgroups = Caps { subgroup: Some((32, 32)), ..Caps::webgpu() };
+        for caps in [bare, subgroups] {
+            for &format in Format::ALL {
+                for n in [1, 2, 3, 4, 5, 6, 8, 16, 64] {
+                    let candidates = Class::of(format, n, 100).candidates(&caps);
+                    let default = product_for(format, n, &caps);
+                    assert!(candidates.contains(&default), "{format} {n}: {default:?}");
+                    let mut labels: Vec<_> = candidates.iter().map(|it| erased(*it).label()).collect();
+                    labels.sort();
+                    labels.dedup();
+                    assert_eq!(labels.len(), candidates.len());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_kept_choice_is_plain_toml() {
+        let kept = Kept {
+            format: Format::HALF,
+            vectors: 4,
+            tall: true,
+            variant: "MatVec { … }".to_owned(),
+            gain: 1.25,
+        };
+        let file = super::File { product: vec![kept] };
+        let text = toml::to_string(&file).expect("text");
+        assert_eq!(toml::from_str::<super::File>(&text), Ok(file));
+        assert!(toml::from_str::<super::File>("[[product]]\nformat = \"Q99\"\n").is_err());
+    }
+}
