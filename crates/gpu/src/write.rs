@@ -1,16 +1,23 @@
-//! Host data on its way to the device, in staging chunks of bounded size.
+//! Host data on its way to the device, in staging of bounded size.
 
 use crate::faults::Watched;
 use ridgeline_compute::{Error, Slice};
+use std::collections::VecDeque;
 
 /// Most bytes of staging that are alive at a time. wgpu allocates staging per write and frees it when the submission
 /// that copies it is done, so that without a bound a model would be in memory twice.
-const CHUNK: u64 = 16 << 20;
+const STAGING: u64 = 16 << 20;
+
+/// Bytes that are submitted together: while the device copies some, the host fills others.
+const PIECE: u64 = 4 << 20;
 
 /// Counts the staging that is alive.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
-    alive: u64,
+    /// Bytes written since the last submission.
+    open: u64,
+    /// Submissions that copy staging, oldest first, and how much.
+    copying: VecDeque<(wgpu::SubmissionIndex, u64)>,
 }
 
 impl Writer {
@@ -28,23 +35,42 @@ impl Writer {
             return Err(Error::Limit { label, bytes, limit: at.bytes, what: "the slice written to" });
         }
         let mut offset = at.offset;
-        for chunk in data.chunks(usize::try_from(CHUNK).unwrap_or(usize::MAX)) {
-            let bytes = chunk.len() as u64;
-            if self.alive + bytes > CHUNK {
-                self.flush(device, queue)?;
-            }
+        for piece in data.chunks(usize::try_from(PIECE).unwrap_or(usize::MAX)) {
+            let bytes = piece.len() as u64;
+            self.make_room(device, queue, bytes)?;
             let staging =
                 wgpu::BufferSize::new(bytes).and_then(|n| queue.write_buffer_with(buffer, offset, n));
             let Some(mut staging) = staging else {
                 device.check_now()?;
                 return Err(Error::Device { reason: format!("a write of {bytes} bytes was refused") });
             };
-            staging.copy_from_slice(chunk);
+            staging.copy_from_slice(piece);
             drop(staging);
-            self.alive += bytes;
+            self.open += bytes;
             offset += bytes;
         }
         device.check()
+    }
+
+    /// Submits what makes a piece, and waits for the oldest pieces until `bytes` more fit.
+    fn make_room(&mut self, device: &Watched, queue: &wgpu::Queue, bytes: u64) -> Result<(), Error> {
+        let alive = |this: &Self| this.open + this.copying.iter().map(|it| it.1).sum::<u64>();
+        if self.open + bytes > PIECE || alive(self) + bytes > STAGING {
+            self.submit(queue);
+        }
+        while alive(self) + bytes > STAGING
+            && let Some((submission, _)) = self.copying.pop_front()
+        {
+            device.wait(submission)?;
+        }
+        Ok(())
+    }
+
+    fn submit(&mut self, queue: &wgpu::Queue) {
+        if self.open > 0 {
+            self.copying.push_back((queue.submit([]), self.open));
+            self.open = 0;
+        }
     }
 
     /// Waits until the device holds everything written.
@@ -54,8 +80,9 @@ impl Writer {
         device.wait(submission)
     }
 
-    /// Somebody submitted: what was staged is on its way.
+    /// Somebody submitted, and waits for it: what was staged is on its way.
     pub(crate) fn submitted(&mut self) {
-        self.alive = 0;
+        self.open = 0;
+        self.copying.clear();
     }
 }

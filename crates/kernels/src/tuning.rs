@@ -1,7 +1,7 @@
 //! Which product serves which shapes on one device, where somebody measured it.
 
 use crate::choose::{ProductChoice, product_for};
-use crate::mat_mul::MatMul;
+use crate::mat_mul::{MatMul, Tile};
 use crate::mat_vec::MatVec;
 use ridgeline_compute::{Caps, Kernel};
 use ridgeline_quant::Format;
@@ -34,7 +34,7 @@ impl Class {
         Self { format, vectors, tall: n_rows >= Self::TALL }
     }
 
-    /// What may serve it: variants whose teams make at most twice as many vectors as there are, and an even number of rows,
+    /// What may serve it, with the same results up to the order of sums: variants whose teams make at most twice as many vectors as there are, and an even number of rows,
     /// as gated sums need them.
     #[must_use]
     pub fn candidates(self, caps: &Caps) -> Vec<ProductChoice> {
@@ -42,9 +42,9 @@ impl Class {
             kernel.format == self.format && kernel.rows.is_multiple_of(2) && kernel.cols <= 2 * self.vectors
         };
         let vec = MatVec::all(caps).into_iter().filter(fits).map(ProductChoice::Vec);
-        let mul =
-            MatMul::all(caps).into_iter().filter(|kernel| kernel.format == self.format && self.vectors > 4);
-        vec.chain(mul.map(ProductChoice::Mul)).collect()
+        let tiled =
+            |kernel: &MatMul| kernel.format == self.format && kernel.tile == Tile::F32 && self.vectors > 4;
+        vec.chain(MatMul::all(caps).into_iter().filter(tiled).map(ProductChoice::Mul)).collect()
     }
 }
 

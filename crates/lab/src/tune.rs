@@ -134,22 +134,30 @@ pub(crate) fn tune(
 
 fn try_class(timer: &mut Timer<'_>, caps: &Caps, class: Class, launch: Launch) -> Result<Finding, Error> {
     let default = product_for(class.format, launch.params.n_vecs, caps);
-    let alone = first_sight(timer, &launch.recorded(default))?;
+    let alone = timer.unit(&launch.recorded(default))?.estimate_s;
     let launch = launch.shortened(alone);
     let mut seen = Vec::new();
     for choice in class.candidates(caps).into_iter().filter(|choice| *choice != default) {
-        seen.push((first_sight(timer, &launch.recorded(choice))?, choice));
+        match timer.unit(&launch.recorded(choice)) {
+            Ok(unit) => seen.push((unit.estimate_s, choice)),
+            // What a driver refuses to compile is no candidate, and no reason to stop.
+            Err(crate::probe::Error::Run(ridgeline_compute::Error::Shader { kernel, reason })) => {
+                tracing::warn!("{kernel}: {reason}");
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
     seen.sort_by(|a, b| a.0.total_cmp(&b.0));
     let fastest = seen.first().map_or(f64::INFINITY, |it| it.0);
     let mut entrants = vec![default];
     entrants.extend(seen.iter().take(FINALISTS).filter(|it| it.0 <= CLOSE * fastest).map(|it| it.1));
     let times = round(timer, &launch, &entrants)?;
-    let default_s = times[0];
+    let mut default_s = times[0];
     let mut better = None;
     if let Some(i) = winner(&times) {
         // A second opinion, because the best of several is partly the luckiest.
         let again = round(timer, &launch, &[default, entrants[i]])?;
+        default_s = again[0];
         better = winner(&again).map(|_| (entrants[i], again[1]));
     }
     Ok(Finding { class, default, default_s, better })
@@ -160,13 +168,6 @@ fn winner(times: &[Measured]) -> Option<usize> {
     let (default, others) = times.split_first()?;
     let (i, best) = others.iter().enumerate().min_by(|a, b| a.1.value.total_cmp(&b.1.value))?;
     (best.hi < default.lo).then_some(i + 1)
-}
-
-/// The quicker of two runs after one that warms up, without the cost of submitting.
-fn first_sight(timer: &mut Timer<'_>, work: &Recording) -> Result<f64, Error> {
-    timer.run(work, Clock::Device)?;
-    let first = timer.run(work, Clock::Device)?;
-    Ok(first.min(timer.run(work, Clock::Device)?) - timer.empty_s)
 }
 
 /// Times of one launch by each kernel, turn by turn.
@@ -188,6 +189,12 @@ struct Kept {
     variant: String,
     /// Time of the default over time of the choice.
     gain: f64,
+}
+
+impl Kept {
+    fn serves(&self, class: Class) -> bool {
+        (self.format, self.vectors, self.tall) == (class.format, class.vectors, class.tall)
+    }
 }
 
 /// The file of a device.
@@ -215,13 +222,17 @@ pub(crate) fn path(device: &mut Device) -> PathBuf {
 pub(crate) fn keep(device: &mut Device, findings: &[Finding]) -> Result<usize, Error> {
     let path = path(device);
     let mut file = read(&path).unwrap_or_default();
+    // What an earlier session found for these classes is out of date; of several models of this one the most gains.
+    file.product.retain(|it| !findings.iter().any(|found| it.serves(found.class)));
     for Finding { class, default_s, better, .. } in findings {
         let Class { format, vectors, tall } = *class;
-        file.product.retain(|it| (it.format, it.vectors, it.tall) != (format, vectors, tall));
-        if let Some((choice, seconds)) = better {
-            let (variant, gain) = (erased(*choice).label(), default_s.value / seconds.value);
-            file.product.push(Kept { format, vectors, tall, variant, gain });
+        let Some((choice, seconds)) = better else { continue };
+        let (variant, gain) = (erased(*choice).label(), default_s.value / seconds.value);
+        if file.product.iter().any(|it| it.serves(*class) && it.gain >= gain) {
+            continue;
         }
+        file.product.retain(|it| !it.serves(*class));
+        file.product.push(Kept { format, vectors, tall, variant, gain });
     }
     let text = toml::to_string(&file).expect("plain numbers and names");
     let partial = path.with_extension("partial");

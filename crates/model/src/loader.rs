@@ -8,6 +8,7 @@ use ridgeline_weights::Checkpoint;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
+use std::thread;
 
 /// Offsets of bindings that every device accepts.
 const OFFSET_ALIGNMENT: u64 = 256;
@@ -133,10 +134,15 @@ impl<'a> Loader<'a> {
     /// Whether one binding holds these tensors, and each begins at an offset that can be bound.
     fn fits_together(&self, run: &[(&str, usize)], format: Format, cols: usize) -> bool {
         let row_bytes = (format.spec().row_words)(cols) as u64 * 4;
-        let (total, aligned) = run.iter().fold((0, true), |(offset, aligned), (_, rows)| {
-            (offset + *rows as u64 * row_bytes, aligned && offset.is_multiple_of(OFFSET_ALIGNMENT))
+        let (total, aligned) = run.iter().fold((0_u64, true), |(offset, aligned), (_, rows)| {
+            let bytes = row_bytes.saturating_mul(*rows as u64);
+            (offset.saturating_add(bytes), aligned && offset.is_multiple_of(OFFSET_ALIGNMENT))
         });
-        run.len() > 1 && total <= self.binding_limit() && aligned
+        // What does not have its shape is loaded, and refused, by itself.
+        let shaped = |&(name, rows): &(&str, usize)| {
+            self.checkpoint.tensors().any(|it| it.name == name && it.shape == [rows, cols])
+        };
+        run.len() > 1 && run.iter().all(shaped) && total <= self.binding_limit() && aligned
     }
 
     /// Loads tensors of one format into one buffer.
@@ -185,9 +191,7 @@ impl<'a> Loader<'a> {
         for (i, chunk) in bytes.chunks(step * file_row).enumerate() {
             self.staging.clear();
             self.staging.resize(chunk.len() / file_row * row_words, 0);
-            for (from, to) in chunk.chunks_exact(file_row).zip(self.staging.chunks_exact_mut(row_words)) {
-                (source.format.spec().pack_row)(from, to);
-            }
+            pack(source.format, (chunk, file_row), (&mut self.staging, row_words));
             let data: &[u8] = bytemuck::cast_slice(&self.staging);
             let at = to.part((i * step * row_words * 4) as u64, data.len() as u64);
             self.executor.write(at, data)?;
@@ -254,6 +258,30 @@ impl Source<'_> {
         let (rows, cols, stride) = (index(self.rows), index(self.cols), index(self.row_words() / 4));
         Matrix { pieces, format: self.format, rows, cols, stride }
     }
+}
+
+/// Packs rows of a file into rows of the device, on as many threads as the machine runs at once; lengths of the rows come
+/// with them.
+fn pack(format: Format, (from, file_row): (&[u8], usize), (to, row_words): (&mut [u32], usize)) {
+    /// Below so many bytes starting threads costs more than they save.
+    const SMALL: usize = 1 << 20;
+    let serial = |from: &[u8], to: &mut [u32]| {
+        for (from, to) in from.chunks_exact(file_row).zip(to.chunks_exact_mut(row_words)) {
+            (format.spec().pack_row)(from, to);
+        }
+    };
+    let threads = if from.len() < SMALL { 1 } else { thread::available_parallelism().map_or(1, usize::from) };
+    let rows = (from.len() / file_row).div_ceil(threads).max(1);
+    thread::scope(|scope| {
+        let pieces = from.chunks(rows * file_row).zip(to.chunks_mut(rows * row_words));
+        for (i, (from, to)) in pieces.enumerate() {
+            if i + 1 == threads {
+                serial(from, to);
+            } else {
+                scope.spawn(move || serial(from, to));
+            }
+        }
+    });
 }
 
 /// The tensors that lie in one buffer, each by itself.

@@ -94,7 +94,7 @@ impl Ops<'_> {
         for piece in &matrix.pieces {
             let (n_rows, row0, n_vecs) = (piece.rows / halves, first + piece.row0, rows);
             let (weights, x, y) = (piece.slice, x.slice, to.slice);
-            match self.tuning.product_for(matrix.format, rows, matrix.rows, self.caps) {
+            match self.tuning.product_for(matrix.format, rows, piece.rows, self.caps) {
                 ProductChoice::Vec(kernel) => {
                     let params =
                         kernels::mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };

@@ -63,10 +63,10 @@ pub(crate) struct Scratch {
     pub(crate) rows: usize,
 }
 
-/// Bytes of the buffers that a pass over `tokens` tokens with `rows` rows of logits touches where nothing is fused but
-/// attention, which is the most that any pass does.
+/// Bytes of the buffers that any pass over `tokens` tokens with `rows` rows of logits touches at least: bandwidth is looked
+/// up by it, and is the higher, the fewer there are.
 pub(crate) fn touched(config: &Config, tokens: usize, rows: usize) -> u64 {
-    let per_token = 3 * config.hidden + 3 * config.q_width() + 2 * config.kv_width() + 3 * config.ffn + 1;
+    let per_token = 2 * config.hidden + 2 * config.q_width() + 2 * config.kv_width() + config.ffn + 1;
     4 * (tokens * per_token + rows * (config.vocab + 1)) as u64
 }
 

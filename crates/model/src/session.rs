@@ -168,7 +168,8 @@ impl<E: Executor> Session<E> {
     /// Where the time went since the last call of this.
     pub const fn take_times(&mut self) -> RunTimes {
         let times = self.times;
-        self.times = RunTimes { recordings: 0, submissions: 0, encode_ns: 0, submit_ns: 0, wait_ns: 0 };
+        self.times =
+            RunTimes { recordings: 0, tokens: 0, submissions: 0, encode_ns: 0, submit_ns: 0, wait_ns: 0 };
         times
     }
 
@@ -279,7 +280,7 @@ impl<E: Executor> Session<E> {
             let rows = if want == Rows::Last && !last { Rows::None } else { want };
             self.build(chunk, rows, give);
             let Outcome { timing, reads } = self.executor.borrow_mut().run(&self.recording)?;
-            self.times.add(&timing);
+            self.times.add(&timing, chunk.len() as u64);
             self.len += chunk.len();
             reads.iter().for_each(|bytes| take(bytes));
         }
@@ -334,7 +335,7 @@ impl<E: Executor> LanguageModel for Session<E> {
             let token = picks.last().copied().unwrap_or(token);
             self.build_ahead(token, ahead);
             let Outcome { timing, reads } = self.executor.borrow_mut().run(&self.recording)?;
-            self.times.add(&timing);
+            self.times.add(&timing, ahead as u64);
             self.token_ns = Some(timing.total_ns() / ahead as u64);
             self.len += ahead;
             picks.extend(reads.iter().flat_map(|bytes| words(bytes).skip(1)));

@@ -7,6 +7,8 @@ use ridgeline_compute::Timing;
 pub struct RunTimes {
     /// Recordings run.
     pub recordings: u32,
+    /// Tokens appended.
+    pub tokens: u64,
     /// Submissions made.
     pub submissions: u32,
     /// Host time in uploads and encoding, in nanoseconds.
@@ -18,8 +20,10 @@ pub struct RunTimes {
 }
 
 impl RunTimes {
-    pub(crate) const fn add(&mut self, timing: &Timing) {
+    /// Adds a recording of `tokens` tokens.
+    pub(crate) const fn add(&mut self, timing: &Timing, tokens: u64) {
         self.recordings += 1;
+        self.tokens += tokens;
         self.submissions += timing.submissions;
         self.encode_ns += timing.encode_ns;
         self.submit_ns += timing.submit_ns;

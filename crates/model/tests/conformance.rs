@@ -7,7 +7,7 @@
 use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_compute::{Caps, Cpu, Executor};
 use ridgeline_gpu::{Choice, Gpu, Options};
-use ridgeline_model::{AttentionPath, Error, Fusions, Model, Session, SessionOptions, Switches};
+use ridgeline_model::{AttentionPath, Error, Fusion, Fusions, Model, Session, SessionOptions, Switches};
 use ridgeline_quant::Format;
 use ridgeline_speculative::{LanguageModel, Rows};
 use ridgeline_weights::Checkpoint;
@@ -71,6 +71,10 @@ fn on_cpu(family: &str, file: &str) -> Result<(), Failed> {
     for (_, options) in variations() {
         check(family, file, Cpu::new(caps.clone()), options)?;
     }
+    for fusion in Fusion::ALL {
+        let switches = Switches { fusions: Fusions::all().without(fusion), ..Switches::default() };
+        check(family, file, Cpu::new(caps.clone()), SessionOptions { switches, ..variations()[0].1 })?;
+    }
     check(family, file, Cpu::new(narrow), SessionOptions { context: 52, ..variations()[0].1 })
 }
 
@@ -125,8 +129,10 @@ fn check<E: Executor>(
     if picks != greedy || session.len() != ids.len() + len - 1 {
         return Err(format!("greedy {picks:?} without the host in between, golden {greedy:?}").into());
     }
-    if session.take_times().recordings as usize >= len - 1 {
-        return Err("no two tokens shared a submission".into());
+    // The twins take no time, so that as many share a recording as may.
+    let times = session.take_times();
+    if times.wait_ns == 0 && times.recordings as usize > 1 + len.div_ceil(16) {
+        return Err(format!("{} recordings for {len} tokens", times.recordings).into());
     }
     // Not past the end of the cache, and with nothing appended then.
     let room = session.capacity() - session.len();

@@ -157,6 +157,45 @@ fn a_stop_token_inside_a_draft_ends_the_output() {
 }
 
 #[test]
+fn several_tokens_at_a_time_are_the_same_tokens() {
+    let toy = |ahead| {
+        let mut toy = Toy::new(11, 0.0, 9, 64);
+        toy.ahead = ahead;
+        toy
+    };
+    let greedy = Sampler::greedy();
+    let whole = plain(toy(1), &greedy, &[0], 20, &[]).expect("room enough");
+    let stop = whole.tokens[7];
+    let stopped = plain(toy(1), &greedy, &[0], 20, &[stop]).expect("room enough");
+    for ahead in 2..24 {
+        assert_eq!(plain(toy(ahead), &greedy, &[0], 20, &[]).expect("room enough"), whole, "{ahead}");
+        // Nothing is left of what was made beyond a stop token, or beyond where the caller broke off.
+        let mut model = toy(ahead);
+        let run = generate(&mut model, &greedy, &[0], 20, &[stop], &mut |_| ControlFlow::Continue(()));
+        assert_eq!(run.expect("room enough"), stopped, "{ahead}");
+        assert!(model.len() <= 1 + stopped.tokens.len(), "{ahead}: {} in the cache", model.len());
+        let mut n = 0;
+        let run = generate(&mut model, &greedy, &[0], 20, &[], &mut |_| {
+            n += 1;
+            if n == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        let cut = Generation { tokens: whole.tokens[..5].to_vec(), finish: Finish::Cancelled };
+        assert_eq!((run.expect("room enough"), n), (cut, 5), "{ahead}");
+        assert!(model.len() <= 6, "{ahead}: {} in the cache", model.len());
+        // A cache that ends inside a batch gives what fits.
+        let mut seen = vec![];
+        let mut short = Toy::new(11, 0.0, 9, 10);
+        short.ahead = ahead;
+        let run = generate(&mut short, &greedy, &[0], 20, &[], &mut |t| {
+            seen.push(t);
+            ControlFlow::Continue(())
+        });
+        assert!(matches!(run, Err(Error::CapacityExhausted { .. })), "{ahead}: {run:?}");
+        assert_eq!(seen, whole.tokens[..10], "{ahead}");
+    }
+}
+
+#[test]
 fn the_caller_may_break_off() {
     let target = Toy::new(3, 0.0, 8, 64);
     let mut seen = vec![];

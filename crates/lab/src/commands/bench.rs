@@ -11,7 +11,7 @@ use ridgeline_experiment::bench_table::{BenchRow, Output, export};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::record::utc;
 use ridgeline_experiment::report::{markdown, number};
-use ridgeline_model::{AttentionPath, SessionOptions, Switches};
+use ridgeline_model::{AttentionPath, Fusion, Fusions, SessionOptions, Switches};
 use ridgeline_quant::Format;
 use ridgeline_roofline::{BeatsFloor, Machine};
 use std::path::PathBuf;
@@ -51,6 +51,9 @@ pub(crate) struct Args {
     /// Whether attention is one fused kernel (-fa)
     #[arg(long = "fa", alias = "flash-attn", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=1))]
     flash_attn: u8,
+    /// Launches that are not merged: qkv, rope-append, residual, gate-up; several with commas
+    #[arg(long, value_name = "FUSION", value_delimiter = ',', value_parser = fusion)]
+    without: Vec<Fusion>,
     /// Output: md, csv, json, jsonl or sql
     #[arg(short, long, default_value = "md")]
     output: String,
@@ -158,7 +161,8 @@ impl Args {
 
     fn options(&self, cache: [Format; 2]) -> SessionOptions {
         let attention = if self.flash_attn == 1 { AttentionPath::Fused } else { AttentionPath::Unfused };
-        let switches = Switches { attention, ..Switches::default() };
+        let fusions = self.without.iter().fold(Fusions::all(), |all, &it| all.without(it));
+        let switches = Switches { attention, fusions, ..Switches::default() };
         SessionOptions { batch: self.batch_size.max(1), cache, switches, ..SessionOptions::default() }
     }
 
@@ -184,13 +188,15 @@ impl Args {
         for case in self.cases(&passes, depths) {
             let Case { name, depth, test: Test { prompt: tokens, .. }, cache } = case;
             let loaded = lab.load(name, None)?;
-            output::note(&format!("{name}: each launch of {tokens} tokens at depth {depth}"));
+            let test = if tokens == 1 { "tg1".to_owned() } else { format!("pp{tokens}") };
+            let title = if depth == 0 { format!("{name} {test}") } else { format!("{name} {test} @ d{depth}") };
+            output::note(&format!("each launch of {title}"));
             let profile = profile(lab, &loaded, (depth, tokens), self.options(cache), &LAUNCHES)?;
-            let title = format!("{name}, {tokens} tokens after {depth}");
             if self.profile {
                 let total = number::si(profile.row.total_s(), "s");
-                let caption = format!("{title}: {} launches, {total} in all.", profile.of.len());
-                output::text(&format!("\n{}", markdown::table(&profile.row.table(caption, machine))))?;
+                let caption = format!("{title}: {} launches, {total} in all", profile.of.len());
+                let table = markdown::table(&profile.row.table(String::new(), machine));
+                output::text(&format!("\n{caption}\n\n{table}"))?;
             }
             if self.trace.is_some() {
                 let times = trace::step_ns(lab, &profile)?;
@@ -228,6 +234,12 @@ impl Args {
 
 /// Repetitions of each launch of a profile.
 const LAUNCHES: Budget = Budget { warmup: 0, min_reps: 5, max_reps: 20, budget_s: 3.0 };
+
+fn fusion(text: &str) -> Result<Fusion, String> {
+    let known = Fusion::ALL.map(Fusion::name);
+    let found = Fusion::ALL.into_iter().find(|it| it.name() == text);
+    found.ok_or_else(|| format!("known are {}", known.join(", ")))
+}
 
 fn format_of(text: &str) -> Result<Output, Usage> {
     match text {

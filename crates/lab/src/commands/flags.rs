@@ -174,7 +174,8 @@ pub(crate) fn warm_up(
     for &tokens in passes {
         let tokens = vec![0; tokens.min(options.batch).min(options.context)];
         let want = if tokens.len() <= ROWS { Rows::All } else { Rows::Last };
-        session.truncate(0);
+        // Deep in the context attention takes kernels that it does not need at its beginning.
+        session.assume(if tokens.len() <= ROWS { options.context - tokens.len() } else { 0 })?;
         session.extend_greedy(&tokens, want)?;
     }
     session.truncate(0);

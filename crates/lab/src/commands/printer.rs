@@ -17,7 +17,6 @@ pub(crate) struct Printer<'t> {
     live: bool,
     start: Instant,
     first: Option<Instant>,
-    last: Option<Instant>,
     error: Option<anyhow::Error>,
 }
 
@@ -25,22 +24,12 @@ impl<'t> Printer<'t> {
     /// Starts the clock.
     pub(crate) fn start(tokenizer: &'t Tokenizer, live: bool) -> Self {
         let stream = tokenizer.stream(Specials::Hidden);
-        Self {
-            stream,
-            text: String::new(),
-            live,
-            start: Instant::now(),
-            first: None,
-            last: None,
-            error: None,
-        }
+        Self { stream, text: String::new(), live, start: Instant::now(), first: None, error: None }
     }
 
     /// Takes a token; breaks off where its text cannot be had or nobody reads it.
     pub(crate) fn push(&mut self, token: Token) -> ControlFlow<()> {
-        let now = Instant::now();
-        self.first.get_or_insert(now);
-        self.last = Some(now);
+        self.first.get_or_insert_with(Instant::now);
         let shown = self.stream.push(token).map_err(anyhow::Error::from).and_then(|text| {
             self.text += &text;
             if self.live { Ok(output::text(&text)?) } else { Ok(()) }
@@ -54,11 +43,12 @@ impl<'t> Printer<'t> {
         }
     }
 
-    /// The whole text, and the times from [`Printer::start`] to the first and the last token.
+    /// The whole text, and the times from [`Printer::start`] to the first token and to now, when the generation has ended.
     ///
     /// # Errors
     /// Why [`Printer::push`] broke off.
     pub(crate) fn finish(mut self) -> anyhow::Result<Printed> {
+        let end = self.first.map(|_| Instant::now());
         if let Some(error) = self.error {
             return Err(error);
         }
@@ -69,7 +59,7 @@ impl<'t> Printer<'t> {
         }
         let since =
             |moment: Option<Instant>| moment.map_or(Duration::ZERO, |it| it.duration_since(self.start));
-        Ok(Printed { text: self.text, first: since(self.first), last: since(self.last) })
+        Ok(Printed { text: self.text, first: since(self.first), end: since(end) })
     }
 }
 
@@ -78,8 +68,8 @@ pub(crate) struct Printed {
     pub(crate) text: String,
     /// From the start to the first token.
     pub(crate) first: Duration,
-    /// From the start to the last token.
-    pub(crate) last: Duration,
+    /// From the start to the end of the generation; zero where no token came.
+    pub(crate) end: Duration,
 }
 
 /// Where the time of a generation went. A rate is missing where nothing was done.
@@ -93,13 +83,14 @@ pub(crate) struct Timings {
     pub(crate) prompt_ns: u64,
     /// From the prompt's text to the first token: `tokenize_ns` + `prompt_ns`.
     pub(crate) ttft_ns: u64,
-    /// From the first token to the last.
+    /// From the first token to the end.
     pub(crate) predicted_ns: u64,
     /// Prompt tokens per second of `prompt_ns`.
     pub(crate) prompt_per_second: Option<f64>,
-    /// Tokens after the first per second of `predicted_ns`.
+    /// Tokens evaluated in that time per second of it: those that were printed, but for the last, and with a stop token
+    /// those that nobody saw.
     pub(crate) predicted_per_second: Option<f64>,
-    /// Mean time of a token after the first.
+    /// Mean time of one of them.
     pub(crate) tpot_ns: Option<f64>,
     /// Host time in uploads and encoding.
     pub(crate) encode_ns: u64,
@@ -112,10 +103,10 @@ pub(crate) struct Timings {
 }
 
 impl Timings {
-    /// The times of a text of `predicted` tokens after a prompt of `prompt`.
-    pub(crate) fn of(printed: &Printed, prompt: usize, predicted: usize) -> Self {
-        let rest = printed.last.saturating_sub(printed.first);
-        let later = predicted.saturating_sub(1);
+    /// The times of a text for which `evaluated` tokens were evaluated, `prompt` of them the prompt's.
+    pub(crate) fn of(printed: &Printed, prompt: usize, evaluated: u64) -> Self {
+        let rest = printed.end.saturating_sub(printed.first);
+        let later = evaluated.saturating_sub(prompt as u64);
         let seconds = rest.as_secs_f64();
         let measured = later > 0 && seconds > 0.0;
         let first = printed.first.as_secs_f64();
@@ -123,7 +114,7 @@ impl Timings {
             prompt_ns: nanos(printed.first),
             ttft_ns: nanos(printed.first),
             predicted_ns: nanos(rest),
-            prompt_per_second: (predicted > 0 && first > 0.0).then(|| prompt as f64 / first),
+            prompt_per_second: (first > 0.0).then(|| prompt as f64 / first),
             predicted_per_second: measured.then(|| later as f64 / seconds),
             tpot_ns: measured.then(|| 1e9 * seconds / later as f64),
             ..Self::default()
@@ -180,12 +171,12 @@ mod tests {
     #[test]
     fn rates_leave_the_first_token_to_the_prompt() {
         let ms = Duration::from_millis;
-        let printed = Printed { text: String::new(), first: ms(50), last: ms(150) };
-        let times = Timings::of(&printed, 10, 5).after(ms(7), ms(1));
+        let printed = Printed { text: String::new(), first: ms(50), end: ms(150) };
+        let times = Timings::of(&printed, 10, 14).after(ms(7), ms(1));
         assert_eq!((times.load_ns, times.ttft_ns, times.prompt_ns), (7_000_000, 51_000_000, 50_000_000));
         assert_eq!((times.predicted_ns, times.prompt_per_second), (100_000_000, Some(200.0)));
         assert_eq!((times.predicted_per_second, times.tpot_ns), (Some(40.0), Some(25e6)));
-        let one = Timings::of(&Printed { last: ms(50), ..printed }, 10, 1);
+        let one = Timings::of(&Printed { end: ms(50), ..printed }, 10, 10);
         assert_eq!((one.predicted_per_second, one.tpot_ns), (None, None), "one token has no rate");
     }
 }

@@ -51,7 +51,8 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let output = generate(&mut session, &sampler, &prompt, n, &stop, &mut |token| printer.push(token))?;
     let printed = printer.finish()?;
     let count = output.tokens.len();
-    let times = Timings::of(&printed, prompt.len(), count).after(load, tokenize).with(session.take_times());
+    let spent = session.take_times();
+    let times = Timings::of(&printed, prompt.len(), spent.tokens).after(load, tokenize).with(spent);
     if globals.json {
         output::json(&serde_json::json!({
             "text": printed.text, "tokens": output.tokens, "prompt_tokens": prompt,

@@ -122,8 +122,9 @@ impl Job<'_> {
         let n = self.args.prompt.n_predict;
         let output =
             generate(session, &self.sampler, &self.prompt, n, &self.stop, &mut |token| printer.push(token))?;
-        let times = Timings::of(&printer.finish()?, self.prompt.len(), output.tokens.len());
-        Ok(Baseline { tokens: output.tokens, times: times.with(session.take_times()) })
+        let spent = session.take_times();
+        let times = Timings::of(&printer.finish()?, self.prompt.len(), spent.tokens);
+        Ok(Baseline { tokens: output.tokens, times: times.with(spent) })
     }
 }
 

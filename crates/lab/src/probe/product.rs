@@ -40,7 +40,7 @@ const FEW: u32 = 16;
 /// A product is left out if one run of it would take longer than this, seconds.
 const LONGEST_S: f64 = 0.15;
 
-/// A variant that reaches less than this share of the fastest's rate at one shape is not tried at others.
+/// A variant that reaches less than this share of the rate of its kernel's fastest at one shape is not tried at others.
 const KEPT_UP: f64 = 0.6;
 
 /// Candidates that are measured in blocks, the fastest of the calibration.
@@ -156,12 +156,15 @@ fn finalists(timer: &mut Timer<'_>, caps: &Caps, tile: Tile, budget_s: f64) -> R
             here.push((kernel, flops_per_s));
             tried.push(Finalist { unit, label, flops_per_s });
         }
-        let best = |only: Option<&str>| {
-            let rates = here.iter().filter(|it| only.is_none_or(|kernel| it.0 == kernel)).map(|it| it.1);
-            rates.fold(0.0, f64::max)
-        };
-        let behind = here.iter().filter(|it| best(Some(&it.0)) < KEPT_UP * best(None));
-        out.extend(behind.map(|it| it.0.clone()));
+        // Small shapes suit some kernels and large ones others, so that a variant competes with its own kernel's.
+        let kind = |kernel: &str| kernel.split(' ').next().unwrap_or_default().to_owned();
+        let best =
+            |of: &dyn Fn(&str) -> bool| here.iter().filter(|it| of(&it.0)).map(|it| it.1).fold(0.0, f64::max);
+        for (kernel, _) in &here {
+            if best(&|it| it == kernel) < KEPT_UP * best(&|it| kind(it) == kind(kernel)) {
+                out.insert(kernel.clone());
+            }
+        }
         tried.sort_by(|a, b| b.flops_per_s.total_cmp(&a.flops_per_s));
         tried.truncate(FINALISTS);
     }

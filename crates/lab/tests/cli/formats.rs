@@ -62,7 +62,7 @@ fn trained(model: &str, format: Format) {
     weights_in(&inspected, format);
     let run = ridgeline(&["run", "-m", model, "-p", "It was", "-n", "4", "--temp", "0", "--json"]).json();
     assert_eq!(run["tokens"].as_array().map(Vec::len), Some(4), "{run}");
-    timed(ridgeline(&BENCH.map(|it| if it == "M" { model } else { it })), &inspected);
+    timed(ridgeline(&BENCH.map(|it| if it == "M" { model } else { it })), &inspected, format);
 
     let spec = format.spec();
     let bits = 8.0 * spec.block_bytes as f64 / spec.block_len as f64;
@@ -84,7 +84,7 @@ fn weights_in(inspected: &Value, format: Format) {
 }
 
 /// Both tests of `bench` took time, over the weights that the model has.
-fn timed(bench: Done, inspected: &Value) {
+fn timed(bench: Done, inspected: &Value, format: Format) {
     let rows = bench.json();
     let rows = rows.as_array().expect("rows");
     let tests = rows.iter().map(|row| (row["n_prompt"].as_u64(), row["n_gen"].as_u64()));
@@ -93,6 +93,8 @@ fn timed(bench: Done, inspected: &Value) {
         assert!(number(&row["avg_ts"]).is_finite() && number(&row["avg_ts"]) > 0.0, "{row}");
         assert_eq!(row["model_size"], inspected["tensor_bytes"], "{row}");
         assert_eq!(row["model_n_params"], inspected["parameters"], "{row}");
+        let shown = row["model_type"].as_str().expect("text").rsplit(' ').next();
+        assert_eq!(shown, Some(format.spec().name), "the format that most weights have");
     }
 }
 
@@ -128,7 +130,7 @@ fn random(recipe: &str, tensor: &str, format: Format) {
     let found = tensors.iter().find(|it| it["name"] == tensor).expect("every model has it");
     assert_eq!(found["format"], format.spec().name, "{recipe}");
     assert_eq!(inspected["model"]["name"], model.as_str());
-    timed(there(&BENCH.map(|it| if it == "M" { &model } else { it })), &inspected);
+    timed(there(&BENCH.map(|it| if it == "M" { &model } else { it })), &inspected, format);
 
     let out = root.path().join("logits");
     there(&["logits", "-m", &model, "--tokens", "1,500,7", "-o", out.to_str().expect("UTF-8")]).ok();

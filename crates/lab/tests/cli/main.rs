@@ -10,6 +10,7 @@ mod memory;
 mod program;
 mod quality;
 mod quantize;
+mod speed;
 mod text;
 mod usage;
 
@@ -22,7 +23,7 @@ fn main() {
     let required = std::env::var("CI").as_deref() == Ok("true");
     let no_adapter = ridgeline_gpu::adapters().is_empty() && !required;
     let no_originals = !program::originals().is_dir() && !required;
-    let groups: [(&str, &[Test], bool); 14] = [
+    let groups: [(&str, &[Test], bool); 17] = [
         ("usage", usage::TESTS, false),
         ("usage", usage::ON_DEBIAN_AS_ROOT, !usage::can_play_install()),
         ("files", files::TESTS, false),
@@ -30,6 +31,8 @@ fn main() {
         ("quantize", quantize::TESTS, false),
         ("memory", memory::TESTS, false),
         ("memory", memory::ON_A_DEVICE, no_adapter),
+        ("speed", speed::TESTS, false),
+        ("speed", speed::ON_A_DEVICE, no_adapter),
         ("text", text::TESTS, false),
         ("text", text::ON_A_DEVICE, no_adapter),
         ("golden", golden::TESTS, false),
@@ -38,6 +41,7 @@ fn main() {
         ("quality", quality::ON_ORIGINALS, no_adapter || no_originals),
         // Only where everything is required, or with `--include-ignored`.
         ("quality", quality::LONG, !required),
+        ("quality", quality::ON_DEMAND, true),
     ];
     let originals = ("golden", golden::ON_ORIGINALS, no_originals);
     let lists = groups.iter().chain([&originals]);

@@ -11,6 +11,8 @@ pub(crate) struct Toy {
     seed: u64,
     noise: f32,
     cache: Vec<Token>,
+    /// Tokens that it likes to be asked for at a time.
+    pub(crate) ahead: usize,
 }
 
 /// The toy's only failure.
@@ -31,7 +33,7 @@ fn hashed(words: [u64; 4]) -> f32 {
 impl Toy {
     /// A toy with logits of `seed`, disturbed by `noise` times other logits.
     pub(crate) fn new(seed: u64, noise: f32, vocab: usize, capacity: usize) -> Self {
-        Self { vocab, capacity, seed, noise, cache: Vec::new() }
+        Self { vocab, capacity, seed, noise, cache: Vec::new(), ahead: 1 }
     }
 
     /// Logits after `sequence`.
@@ -80,5 +82,9 @@ impl LanguageModel for Toy {
 
     fn truncate(&mut self, len: usize) {
         self.cache.truncate(len);
+    }
+
+    fn ahead(&self) -> usize {
+        self.ahead
     }
 }

@@ -1,0 +1,203 @@
+//! Commands about this program's own speed: profiles, tuning, targets.
+
+use crate::Test;
+use crate::program::{Done, command, finish, on_cpu, repository, ridgeline};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub(crate) const ON_A_DEVICE: &[Test] = &[
+    ("a_profile_accounts_for_every_launch", a_profile_accounts_for_every_launch),
+    ("what_is_not_merged_is_launched_apart", what_is_not_merged_is_launched_apart),
+    ("what_tune_finds_is_kept_and_used", what_tune_finds_is_kept_and_used),
+    ("verification_is_told_beside_its_targets", verification_is_told_beside_its_targets),
+];
+
+pub(crate) const TESTS: &[Test] = &[("what_needs_a_clock_says_so", what_needs_a_clock_says_so)];
+
+fn what_needs_a_clock_says_so() {
+    let bench = |more: &[&str]| {
+        on_cpu(&[&["bench", "-m", "tiny-draft", "-p", "4", "-n", "0", "-r", "1"], more].concat())
+    };
+    bench(&["--profile", "-o", "json"]).fails(2, &["--profile prints tables"]);
+    assert!(bench(&["--profile"]).stderr.contains("no clock"));
+    on_cpu(&["tune"]).fails(1, &["CPU twins"]);
+    on_cpu(&["targets"]).fails(2, &["CPU twins"]);
+}
+
+fn text_of(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+/// The launches of a trace by process.
+fn launches(trace: &Value) -> Vec<(&str, Vec<&Value>)> {
+    let events = trace["traceEvents"].as_array().expect("events");
+    let names = events.iter().filter(|it| it["ph"] == "M");
+    let of = |process: &'_ Value| {
+        let own = events.iter().filter(|it| it["ph"] == "X" && it["pid"] == process["pid"]);
+        own.collect::<Vec<_>>()
+    };
+    names.map(|it| (it["args"]["name"].as_str().expect("a name"), of(it))).collect()
+}
+
+fn trace_of(model: &str, root: Option<&Path>) -> (String, Value) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("trace.json");
+    let arguments = [
+        "bench",
+        "-m",
+        model,
+        "-p",
+        "8",
+        "-n",
+        "2",
+        "-r",
+        "1",
+        "--no-probe",
+        "--profile",
+        "--trace",
+        text_of(&file),
+    ];
+    let mut command = command(&arguments);
+    if let Some(root) = root {
+        command.env("RIDGELINE_ROOT", root);
+    }
+    let text = finish(command.arg("--no-install")).ok();
+    (text, serde_json::from_slice(&fs::read(&file).expect("a trace")).expect("JSON"))
+}
+
+fn a_profile_accounts_for_every_launch() {
+    let (text, trace) = trace_of("tiny-target", None);
+    let processes = launches(&trace);
+    let titles: Vec<_> = processes.iter().map(|it| it.0).collect();
+    assert_eq!(titles, ["tiny-target tg1", "tiny-target pp8"]);
+    for (title, events) in processes {
+        // Four layers of at most nine launches, embedding, norm, head, choice.
+        assert!(events.len() > 4 * 7 && events.len() <= 4 * 9 + 4, "{title}: {} launches", events.len());
+        assert!(text.contains(&format!("{title}: {} launches", events.len())), "{text}");
+        let mut end = 0.0;
+        for event in &events {
+            assert!(number(&event["ts"]) >= end - 1e-6 && number(&event["dur"]) >= 0.0, "{event}");
+            end = number(&event["ts"]) + number(&event["dur"]);
+            let args = &event["args"];
+            assert!(["timestamps", "slope"].contains(&args["clock"].as_str().expect("a clock")), "{args}");
+        }
+        let bytes = |name: &str| -> f64 {
+            events.iter().filter(|it| it["name"] == name).map(|it| number(&it["args"]["bytes"])).sum()
+        };
+        // The products read every weight once, but the norms' gains.
+        let inspected = ridgeline(&["inspect", "tiny-target", "--json"]).json();
+        let weights = number(&inspected["tensor_bytes"]);
+        let moved = bytes("mat_vec") / weights;
+        assert!((0.98..1.25).contains(&moved), "{title}: {moved} times the weights, activations included");
+        assert!(end > 0.0);
+    }
+    let table: Vec<_> = text.lines().filter(|line| line.contains("mat\\_vec (head")).collect();
+    assert_eq!(table.len(), 2, "{text}");
+}
+
+/// A folder that the program takes for its own, with one model.
+fn root() -> (tempfile::TempDir, String) {
+    let root = tempfile::tempdir().expect("a folder");
+    fs::create_dir(root.path().join("models")).expect("a folder");
+    let model = repository("models/tiny/draft.gguf");
+    (root, text_of(&model).to_owned())
+}
+
+fn what_is_not_merged_is_launched_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("trace.json");
+    let count = |without: &[&str]| {
+        let arguments = [
+            "bench",
+            "-m",
+            "tiny-target",
+            "-p",
+            "0",
+            "-n",
+            "1",
+            "-r",
+            "1",
+            "--no-probe",
+            "--trace",
+            text_of(&file),
+        ];
+        ridgeline(&[&arguments[..], without].concat()).ok();
+        let trace: Value = serde_json::from_slice(&fs::read(&file).expect("a trace")).expect("JSON");
+        launches(&trace)[0].1.len()
+    };
+    let merged = count(&[]);
+    for (fusion, more) in [("qkv", 2), ("rope-append", 3), ("residual", 2), ("gate-up", 2)] {
+        assert_eq!(count(&["--without", fusion]), merged + 4 * more, "{fusion}");
+    }
+    assert_eq!(count(&["--without", "qkv,rope-append,residual,gate-up"]), merged + 4 * 9);
+    ridgeline(&["bench", "--without", "everything"]).fails(2, &["everything", "known are qkv"]);
+}
+
+fn what_tune_finds_is_kept_and_used() {
+    let (root, model) = root();
+    let run = |arguments: &[&str]| -> Done {
+        finish(command(arguments).env("RIDGELINE_ROOT", root.path()).arg("--no-install"))
+    };
+    let text = |root: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(root.join("target/ridgeline-cache")).into_iter().flatten().flatten();
+        entries.map(|it| it.path()).filter(|it| text_of(it).contains("tuning-")).collect()
+    };
+    let found = run(&["tune", "-m", &model, "--json"]).json();
+    let found = found.as_array().expect("findings");
+    for vectors in [1, 2, 4, 8, 16, 64] {
+        assert!(found.iter().any(|it| it["vectors"] == vectors), "{vectors}");
+    }
+    for it in found.iter().filter(|it| !it["fastest"].is_null()) {
+        assert!(number(&it["fastest_s"]) < number(&it["default_s"]), "{it}");
+        assert_ne!(it["fastest"], it["default"], "{it}");
+    }
+    let [file] = &text(root.path())[..] else { panic!("one file for the device") };
+
+    // A choice of our own shows in the next pass, and nothing else changes.
+    let words = ["run", "-m", &model, "-p", "It was", "-n", "8", "--temp", "0", "--json"];
+    run(&["tune", "--reset"]).ok();
+    assert!(!file.exists());
+    let before = run(&words).json();
+    let (_, plain) = trace_of(&model, Some(root.path()));
+    let variant = |trace: &Value| -> String {
+        let (_, events) = launches(trace).swap_remove(0);
+        let head = events.iter().find(|it| it["cat"] == "head" && it["name"] == "mat_vec").expect("a head");
+        head["args"]["variant"].as_str().expect("a variant").to_owned()
+    };
+    let default = variant(&plain);
+    let ours = default.replace("rows: 8", "rows: 4");
+    let other = if ours == default { default.replace("rows: 4", "rows: 2") } else { ours };
+    let kept = |it: &str| {
+        format!("[[product]]\nformat = \"F16\"\nvectors = 1\ntall = false\nvariant = \"{it}\"\ngain = 1.0\n")
+    };
+    fs::write(file, kept(&other)).expect("a file");
+    assert_eq!(variant(&trace_of(&model, Some(root.path())).1), other);
+    assert_eq!(run(&words).json()["tokens"], before["tokens"]);
+
+    // What this program does not have, or cannot read, is as if nobody had tuned.
+    fs::write(file, kept("MatVec { none: such }")).expect("a file");
+    assert_eq!(variant(&trace_of(&model, Some(root.path())).1), default);
+    fs::write(file, "no file of ours").expect("a file");
+    assert_eq!(run(&words).json()["tokens"], before["tokens"]);
+}
+
+fn verification_is_told_beside_its_targets() {
+    let told = ridgeline(&["targets", "--only", "verify", "-m", "tiny-draft", "--json"]).json();
+    let targets = told["targets"].as_array().expect("findings");
+    assert_eq!(targets.len(), 15, "two to sixteen rows");
+    for it in targets {
+        let here = &it["here"];
+        assert!(
+            number(&here["lo"]) <= number(&here["value"]) && number(&here["value"]) <= number(&here["hi"]),
+            "{it}"
+        );
+        assert!(number(&here["value"]) > 0.2, "{it}");
+    }
+    let text = ridgeline(&["targets", "--only", "peer", "--peer", "/no/such/python"]);
+    text.fails(1, &["the other engine cannot be asked", "/no/such/python"]);
+}
