@@ -19,14 +19,16 @@ use std::time::Instant;
 /// What products do with their sums here.
 const STORE: u32 = Epilogue::Store as u32;
 
-/// Rows, columns and vectors of the products tried, by rising work: the shapes of small models, then squares that
-/// fill large devices.
-const SHAPES: [(u32, u32, u32); 10] = [
+/// Rows, columns and vectors of the products tried, by rising work: the shapes of small models, wide ones among them as
+/// long sums waste least, then squares that fill large devices.
+const SHAPES: [(u32, u32, u32); 12] = [
     (768, 256, 128),
     (256, 768, 128),
     (576, 576, 128),
     (768, 768, 128),
     (1536, 576, 128),
+    (576, 1536, 128),
+    (768, 2048, 128),
     (1024, 1024, 128),
     (1024, 1024, 512),
     (2048, 2048, 512),
