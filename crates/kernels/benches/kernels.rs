@@ -49,9 +49,14 @@ fn skip(reason: &str) {
 /// Widths that the models under `models/` have: the small one's square and its feed-forward, a wider one's.
 const SHAPES: [(u32, u32); 3] = [(576, 576), (1536, 576), (3072, 768)];
 
+/// Those that a format can have: rows that do not fill its blocks are never stored in it.
+fn shapes(format: Format) -> impl Iterator<Item = (u32, u32)> {
+    SHAPES.into_iter().filter(move |shape| (shape.1 as usize).is_multiple_of(format.spec().block_len))
+}
+
 fn mat_vecs(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
     for &format in Format::ALL {
-        for (n_rows, n_cols) in SHAPES {
+        for (n_rows, n_cols) in shapes(format) {
             let kernel = vec_of(product_for(format, 1, gpu.borrow().caps()));
             let stride = stride(format, n_cols as usize);
             let params =
@@ -72,7 +77,7 @@ fn vec_of(choice: ProductChoice) -> MatVec {
 
 fn mat_muls(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
     for &format in Format::ALL {
-        for (n_rows, n_cols) in SHAPES {
+        for (n_rows, n_cols) in shapes(format) {
             let kernel = MatMul { format, tile: Tile::F32, depth: 32 };
             let stride = stride(format, n_cols as usize);
             let params =
