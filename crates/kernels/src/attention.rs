@@ -134,7 +134,7 @@ impl Kernel for Attention {
                 let seen = split * span..scores.len().min((split + 1) * span).max(split * span);
                 let (scores, values) = (scores.get(seen.clone()), values.get(seen));
                 let (scores, values) = (scores.unwrap_or(&[]), values.unwrap_or(&[]));
-                let top = scores.iter().copied().fold(NOTHING_SEEN, f64::max);
+                let top = scores.iter().copied().fold(f64::from(crate::heads::MASKED), f64::max);
                 let weights: Vec<f64> = scores.iter().map(|s| (s - top).exp()).collect();
                 let total: f64 = weights.iter().sum();
                 let sum = |i| weights.iter().zip(values).map(|(w, v)| w * f64::from(v[i])).sum::<f64>();
@@ -151,6 +151,3 @@ impl Kernel for Attention {
         }
     }
 }
-
-/// The maximum of a part in which a query sees no position.
-const NOTHING_SEEN: f64 = -3.0e38;

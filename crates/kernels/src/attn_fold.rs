@@ -38,7 +38,7 @@ impl Kernel for AttnFold {
         for (i, part) in parts.chunks_exact_mut(params.head_dim as usize + 4).enumerate() {
             // Later parts may have seen nothing, the first always has.
             let seen = i < params.n_rows as usize || rng.range(0, 3) > 0;
-            let tail = if seen { [10.0 * rng.float(), 1.0 + rng.float().abs()] } else { [-3.0e38, 0.0] };
+            let tail = if seen { [10.0 * rng.float(), 1.0 + rng.float().abs()] } else { [crate::heads::MASKED, 0.0] };
             part[params.head_dim as usize..][..2].copy_from_slice(&tail);
             if !seen {
                 part[..params.head_dim as usize].fill(0.0);

@@ -14,9 +14,6 @@ kernel! {
     slots { q: read array<vec4<f32>>, keys: read array<vec4<u32>>, scores: write array<f32> }
 }
 
-/// The score of a position that the query must not see.
-const MASKED: f32 = -3.0e38;
-
 impl Kernel for AttnScores {
     fn all(_caps: &Caps) -> Vec<Self> {
         cache_formats().map(|cache| Self { cache, lanes: 64 }).collect()
@@ -53,7 +50,7 @@ impl Kernel for AttnScores {
         let rows = host.q.chunks(p.ld as usize).flat_map(|row| row.chunks_exact(width).take(heads_of));
         let queries = rows.zip(host.scores.chunks_exact_mut(context));
         for (query, (q, scores)) in queries.enumerate() {
-            scores.fill(MASKED);
+            scores.fill(crate::heads::MASKED);
             for (score, k) in scores.iter_mut().zip(heads(p).rows(query, self.cache, host.keys)) {
                 *score = p.scale * dot(q, &k);
             }

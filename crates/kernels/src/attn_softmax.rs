@@ -34,7 +34,7 @@ impl Kernel for AttnSoftmax {
         let (n_rows, n_cols) = (rng.range(1, 9), rng.range(1, 300));
         let mut scores = rng.words((n_rows * n_cols) as usize);
         // The first column stays visible, as position 0 does.
-        scores.iter_mut().filter(|_| rng.range(0, 3) == 0).for_each(|s| *s = (-3.0e38_f32).to_bits());
+        scores.iter_mut().filter(|_| rng.range(0, 3) == 0).for_each(|s| *s = crate::heads::MASKED.to_bits());
         for row in scores.chunks_exact_mut(n_cols as usize) {
             row[0] = rng.float().to_bits();
         }

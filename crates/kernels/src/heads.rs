@@ -4,6 +4,10 @@ use crate::common::{decode_row, random_head, stride};
 use ridgeline_compute::Sampler;
 use ridgeline_quant::Format;
 
+/// The score of a position that a query must not see, and the maximum where it sees none; the WGSL of attention has the
+/// same.
+pub(crate) const MASKED: f32 = -3.0e38;
+
 /// Queries `[n_tokens, n_heads, head_dim]` against a cache of `[n_heads / group, capacity]` rows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heads {

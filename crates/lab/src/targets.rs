@@ -109,8 +109,7 @@ impl Plan {
     }
 }
 
-/// Speed beside llama.cpp: its Vulkan backend's figures, and with `python` its processor
-/// backend in turns with ours.
+/// Speed beside llama.cpp: its Vulkan backend's figures, and with `python` its processor backend in turns with ours.
 pub(crate) fn beside_peer(
     lab: &mut Lab,
     models: &[PeerModel],
@@ -128,20 +127,8 @@ pub(crate) fn beside_peer(
         let mut bench = Bench::new(lab, &loaded, 0, 64, SessionOptions::default())?;
         let file = python.map(|_| file_of(model)).transpose()?;
         let open = |(python, file): (&Path, &tempfile::NamedTempFile)| Peer::open(python, file.path());
-        let mut peer = python.zip(file.as_ref()).map(open).transpose()?;
-        let [mut pp, mut tg, mut peer_pp, mut peer_tg] = [const { Vec::new() }; 4];
-        for turn in 0..=REPETITIONS {
-            let ours = [PROMPT, GENERATION].map(|test| bench.test(test, &ONCE));
-            let theirs = peer.as_mut().map(Peer::rates).transpose()?;
-            // The first turn warms both up.
-            if turn > 0 {
-                let [prompt, generation] = ours;
-                pp.push(64.0 / prompt?.median_s());
-                tg.push(16.0 / generation?.median_s());
-                peer_pp.extend(theirs.map(|it| it.pp64));
-                peer_tg.extend(theirs.map(|it| it.tg16));
-            }
-        }
+        let peer = python.zip(file.as_ref()).map(open).transpose()?;
+        let [pp, tg, peer_pp, peer_tg] = turns(&mut bench, peer)?;
         let sides = [("pp64", pp, peer_pp, *pp64, 0.10), ("tg16", tg, peer_tg, *tg16, 0.25)];
         for (test, ours, theirs, vulkan, share) in sides {
             let Some(rate) = stats::median_interval(&ours) else { continue };
@@ -163,6 +150,24 @@ pub(crate) fn beside_peer(
         }
     }
     Ok(findings)
+}
+
+/// Tokens per second of reading and of generating, ours and then the other engine's, in turns.
+fn turns(bench: &mut Bench, mut peer: Option<Peer>) -> Result<[Vec<f64>; 4], Error> {
+    let [mut pp, mut tg, mut peer_pp, mut peer_tg] = [const { Vec::new() }; 4];
+    for turn in 0..=REPETITIONS {
+        let prompt = bench.test(PROMPT, &ONCE)?;
+        let generation = bench.test(GENERATION, &ONCE)?;
+        let theirs = peer.as_mut().map(Peer::rates).transpose()?;
+        // The first turn warms both up.
+        if turn > 0 {
+            pp.push(64.0 / prompt.median_s());
+            tg.push(16.0 / generation.median_s());
+            peer_pp.extend(theirs.map(|it| it.pp64));
+            peer_tg.extend(theirs.map(|it| it.tg16));
+        }
+    }
+    Ok([pp, tg, peer_pp, peer_tg])
 }
 
 fn scaled(m: Measured, by: f64) -> Measured {

@@ -5,9 +5,10 @@
 
 use crate::models::Loaded;
 use crate::probe::{Clock, Timer, Unit, blocks, typical};
-use crate::{Device, Error, Lab, models, provenance};
+use crate::{Device, Error, Lab, models};
 use ridgeline_compute::{AnyKernel, Caps, Executor, Recording, Slice};
 use ridgeline_experiment::matrix::Budget;
+use ridgeline_gpu::Gpu;
 use ridgeline_kernels::mat_mul::{self, MatMul};
 use ridgeline_kernels::mat_vec::{self, MatVec};
 use ridgeline_kernels::{Class, Epilogue, ProductChoice, Tuning, product_for};
@@ -206,10 +207,10 @@ struct File {
 }
 
 /// Where the choices for a device are kept. Another driver is another device, and other shaders make times worthless.
-pub(crate) fn path(device: &mut Device) -> PathBuf {
-    let machine = provenance::machine_id(device);
+pub(crate) fn path(gpu: &Gpu) -> PathBuf {
     let mut key = blake3::Hasher::new();
-    for text in [&machine.adapter, &machine.driver, &machine.backend] {
+    let info = gpu.info();
+    for text in [&info.name, &info.driver, &info.driver_info, &info.backend] {
         key.update(text.as_bytes()).update(&[0]);
     }
     for (name, text) in ridgeline_kernels::SHADERS {
@@ -219,8 +220,8 @@ pub(crate) fn path(device: &mut Device) -> PathBuf {
 }
 
 /// Keeps findings beside those of other classes; gives the number of choices kept.
-pub(crate) fn keep(device: &mut Device, findings: &[Finding]) -> Result<usize, Error> {
-    let path = path(device);
+pub(crate) fn keep(gpu: &Gpu, findings: &[Finding]) -> Result<usize, Error> {
+    let path = path(gpu);
     let mut file = read(&path).unwrap_or_default();
     // What an earlier session found for these classes is out of date; of several models of this one the most gains.
     file.product.retain(|it| !findings.iter().any(|found| it.serves(found.class)));
@@ -258,13 +259,11 @@ fn read(path: &std::path::Path) -> Option<File> {
 /// What was found for a device, as far as this program still has it; nothing where nobody tuned.
 pub(crate) fn stored(device: &mut Device) -> Tuning {
     let mut tuning = Tuning::default();
-    if device.gpu().is_none() {
-        return tuning;
-    }
-    let file = read(&path(device)).unwrap_or_default();
+    let Some(gpu) = device.gpu() else { return tuning };
+    let file = read(&path(gpu)).unwrap_or_default();
     for Kept { format, vectors, tall, variant, .. } in file.product {
         let class = Class { format, vectors, tall };
-        let candidates = class.candidates(device.caps());
+        let candidates = class.candidates(gpu.caps());
         if let Some(choice) = candidates.into_iter().find(|it| erased(*it).label() == variant) {
             tuning.choose(class, choice);
         }

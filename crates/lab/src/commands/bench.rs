@@ -14,6 +14,8 @@ use ridgeline_experiment::report::{markdown, number};
 use ridgeline_model::{AttentionPath, Fusion, Fusions, SessionOptions, Switches};
 use ridgeline_quant::Format;
 use ridgeline_roofline::{BeatsFloor, Machine};
+use std::fs::File;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -79,6 +81,8 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     if args.profile && output != Output::Md {
         return Err(Usage("--profile prints tables: use it with -o md, or --trace with others".to_owned()).into());
     }
+    let create = |path: &PathBuf| File::create(path).with_context(|| path.display().to_string());
+    let sink = args.trace.as_ref().map(create).transpose()?;
     let tests = args.tests()?;
     let depths = numbers(&args.n_depth)?;
     let mut device = install::open(globals)?;
@@ -111,7 +115,9 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         rows.push(row);
     }
     output::text(&export(&rows, output)?).context("standard output")?;
-    args.profiles(&mut lab, &tests, &depths, ceilings.as_ref())?;
+    if args.profile || sink.is_some() {
+        args.profiles(&mut lab, (&tests, &depths), ceilings.as_ref(), sink)?;
+    }
     Ok(code)
 }
 
@@ -170,13 +176,10 @@ impl Args {
     fn profiles(
         &self,
         lab: &mut Lab,
-        tests: &[Test],
-        depths: &[usize],
+        (tests, depths): (&[Test], &[usize]),
         machine: Option<&Machine>,
+        sink: Option<File>,
     ) -> anyhow::Result<()> {
-        if !self.profile && self.trace.is_none() {
-            return Ok(());
-        }
         anyhow::ensure!(lab.measures(), "the CPU twins have no clock; profile a device that wgpu drives");
         let mut passes: Vec<usize> = tests.iter().map(|test| test.prompt.min(self.batch_size.max(1))).collect();
         passes.extend(tests.iter().map(|test| usize::from(test.generate > 0)));
@@ -198,14 +201,14 @@ impl Args {
                 let table = markdown::table(&profile.row.table(String::new(), machine));
                 output::text(&format!("\n{caption}\n\n{table}"))?;
             }
-            if self.trace.is_some() {
+            if sink.is_some() {
                 let times = trace::step_ns(lab, &profile)?;
                 events.extend(trace::events(&title, events.len(), &profile, &times));
             }
         }
-        if let Some(path) = &self.trace {
-            let file = serde_json::json!({ "displayTimeUnit": "ns", "traceEvents": events });
-            std::fs::write(path, serde_json::to_vec(&file)?).with_context(|| path.display().to_string())?;
+        if let Some(mut file) = sink {
+            let whole = serde_json::json!({ "displayTimeUnit": "ns", "traceEvents": events });
+            file.write_all(&serde_json::to_vec(&whole)?).context("writing the trace")?;
         }
         Ok(())
     }

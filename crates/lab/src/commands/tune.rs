@@ -4,6 +4,7 @@ use crate::cli::Globals;
 use crate::lab::Lab;
 use crate::tune::{Finding, keep, path, tune};
 use crate::{install, output};
+use anyhow::Context;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -20,8 +21,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let mut device = install::open(globals)?;
-    anyhow::ensure!(device.gpu().is_some(), "the CPU twins have no variants to choose from");
-    let path = path(&mut device);
+    let gpu = device.gpu().context("the CPU twins have no variants to choose from")?;
+    let path = path(gpu);
     if args.reset {
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
@@ -40,7 +41,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         rows.extend(found.iter().map(row));
         all.extend(found);
     }
-    let kept = keep(&mut lab.device.borrow_mut(), &all)?;
+    let kept = lab.device.borrow_mut().gpu().map_or(Ok(0), |gpu| keep(gpu, &all))?;
     if globals.json {
         let of = |it: &Finding| {
             let better = it.better.as_ref();
