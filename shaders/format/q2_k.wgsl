@@ -1,6 +1,6 @@
 // Q2_K rows in three planes: two-bit quants, four vec4 per superblock of 256; scales and minima of 16 groups, one vec4;
 // their f16 units, one word. `row` is the row's first vec4; a part is 16 values of each of two neighbouring groups of 32,
-// which share one vec4 of quants with the two other groups of their 128 values.
+// which share one vec4 of quants with the two other groups of their 128 values. A head is a superblock's scales.
 //# include "shared/plane.wgsl"
 
 // Scales of the two groups, then their minima.
@@ -17,20 +17,31 @@ fn ${src}_quad(quants: u32, scale: f32, least: f32) -> vec4f {
     return scale * vec4f(unpack4xI8(quants & 0x03030303u)) - least;
 }
 
-fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
+struct ${src}_Head { bytes: vec4u, units: u32 }
+
+fn ${src}_head(row: u32, cols: u32, group: u32) -> ${src}_Head {
     let blocks = cols >> 8u;
+    return ${src}_Head(${src}[row + 4u * blocks + group], ${src}_plane_word(row, 20u * blocks + group));
+}
+
+fn ${src}_part(head: ${src}_Head, row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
     let pair = (part >> 1u) & 1u;
     let q = ${src}[row + 2u * (part >> 2u) + (part & 1u)] >> vec4u(4u * pair);
     let p = q >> vec4u(2u);
-    let bytes = ${src}_plane_word(row, 16u * blocks + (part >> 1u)) >> (8u * (part & 1u));
+    let words = select(head.bytes.xy, head.bytes.zw, (part & 4u) == 4u);
+    let bytes = select(words.x, words.y, pair == 1u) >> (8u * (part & 1u));
     let s = vec4f(vec4u(bytes, bytes >> 16u, bytes >> 4u, bytes >> 20u) & vec4u(15u))
-        * unpack2x16float(${src}_plane_word(row, 20u * blocks + (part >> 3u))).xxyy;
+        * unpack2x16float(head.units).xxyy;
     return array<vec4f, 8>(
         ${src}_quad(q.x, s.x, s.z), ${src}_quad(q.y, s.x, s.z),
         ${src}_quad(q.z, s.x, s.z), ${src}_quad(q.w, s.x, s.z),
         ${src}_quad(p.x, s.y, s.w), ${src}_quad(p.y, s.y, s.w),
         ${src}_quad(p.z, s.y, s.w), ${src}_quad(p.w, s.y, s.w),
     );
+}
+
+fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
+    return ${src}_part(${src}_head(row, cols, part >> 3u), row, cols, part);
 }
 
 // Values 4i to 4i + 3.

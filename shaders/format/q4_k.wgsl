@@ -1,20 +1,28 @@
 // Q4_K rows as in the file: nine vec4 per superblock of 256, a header and eight of nibbles. `row` is the row's first
-// vec4; a part is the low and the high half-bytes of one vec4, 16 values of each of two neighbouring groups.
+// vec4; a part is the low and the high half-bytes of one vec4, 16 values of each of two neighbouring groups. A head is the header.
 //# include "shared/six_bits.wgsl"
 
 fn ${src}_quad(quants: u32, s: vec2f) -> vec4f {
     return s.x * vec4f(unpack4xI8(quants & 0x0f0f0f0fu)) - s.y;
 }
 
-fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
+fn ${src}_head(row: u32, cols: u32, group: u32) -> vec4u {
+    return ${src}[row + 9u * group];
+}
+
+fn ${src}_part(head: vec4u, row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
     let block = row + 9u * (part >> 3u);
     let q = ${src}[block + 1u + (part & 7u)];
     let p = q >> vec4u(4u);
-    let s = ${src}_scales_and_mins(${src}[block], (part >> 1u) & 3u);
+    let s = ${src}_scales_and_mins(head, (part >> 1u) & 3u);
     return array<vec4f, 8>(
         ${src}_quad(q.x, s.xz), ${src}_quad(q.y, s.xz), ${src}_quad(q.z, s.xz), ${src}_quad(q.w, s.xz),
         ${src}_quad(p.x, s.yw), ${src}_quad(p.y, s.yw), ${src}_quad(p.z, s.yw), ${src}_quad(p.w, s.yw),
     );
+}
+
+fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
+    return ${src}_part(${src}_head(row, cols, part >> 3u), row, cols, part);
 }
 
 // Values 4i to 4i + 3.

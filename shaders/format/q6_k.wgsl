@@ -1,6 +1,6 @@
 // Q6_K rows in four planes: low four bits, eight vec4 per superblock of 256; high two bits, four vec4; signed byte
 // scales of 16 groups, one vec4; their f16 unit. `row` is the row's first vec4; a part is the low and the high half-bytes
-// of one vec4, 16 values each that lie 64 apart.
+// of one vec4, 16 values each that lie 64 apart. A head is a superblock's scales.
 //# include "shared/plane.wgsl"
 
 // Scales of the two groups.
@@ -16,22 +16,32 @@ fn ${src}_quad(low: u32, high: u32, scale: f32) -> vec4f {
     return scale * (vec4f(unpack4xI8(q)) - 32.0);
 }
 
-fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
+struct ${src}_Head { scales: vec4u, unit: f32 }
+
+fn ${src}_head(row: u32, cols: u32, group: u32) -> ${src}_Head {
+    let blocks = cols >> 8u;
+    return ${src}_Head(${src}[row + 12u * blocks + group], ${src}_plane_half(row, 104u * blocks + group));
+}
+
+fn ${src}_part(head: ${src}_Head, row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
     let blocks = cols >> 8u;
     let group = part & 3u;
     let q = ${src}[row + part];
     let p = q >> vec4u(4u);
     let h = ${src}[row + 8u * blocks + 2u * (part >> 2u) + (group & 1u)] >> vec4u(group & 2u);
     let i = h >> vec4u(4u);
-    let scales = 48u * blocks + 2u * (part >> 2u);
-    let bytes = vec2u(${src}_plane_word(row, scales), ${src}_plane_word(row, scales + 1u)) << vec2u(24u - 8u * group);
-    let s = ${src}_plane_half(row, 104u * blocks + (part >> 3u)) * vec2f(bitcast<vec2i>(bytes) >> vec2u(24u));
+    let bytes = select(head.scales.xy, head.scales.zw, (part & 4u) == 4u) << vec2u(24u - 8u * group);
+    let s = head.unit * vec2f(bitcast<vec2i>(bytes) >> vec2u(24u));
     return array<vec4f, 8>(
         ${src}_quad(q.x, h.x, s.x), ${src}_quad(q.y, h.y, s.x),
         ${src}_quad(q.z, h.z, s.x), ${src}_quad(q.w, h.w, s.x),
         ${src}_quad(p.x, i.x, s.y), ${src}_quad(p.y, i.y, s.y),
         ${src}_quad(p.z, i.z, s.y), ${src}_quad(p.w, i.w, s.y),
     );
+}
+
+fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
+    return ${src}_part(${src}_head(row, cols, part >> 3u), row, cols, part);
 }
 
 // Values 4i to 4i + 3.

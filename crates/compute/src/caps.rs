@@ -46,6 +46,6 @@ impl Caps {
     /// Everything any variant asks for, within WebGPU's default sizes: what tests enumerate variants with.
     #[must_use]
     pub const fn everything() -> Self {
-        Self { subgroup: Some((4, 128)), f16: true, ..Self::webgpu() }
+        Self { subgroup: Some((8, 128)), f16: true, ..Self::webgpu() }
     }
 }

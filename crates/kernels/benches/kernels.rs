@@ -8,7 +8,7 @@ use ridgeline_compute::{Buffer, Executor, Kernel, Recording, Role, Sampler, Slic
 use ridgeline_gpu::{Choice, Gpu, Options};
 use ridgeline_kernels::attention::{self, Attention};
 use ridgeline_kernels::mat_mul::{self, MatMul, Tile};
-use ridgeline_kernels::mat_vec::{self, MatVec};
+use ridgeline_kernels::mat_vec;
 use ridgeline_kernels::rms_norm;
 use ridgeline_kernels::{ProductChoice, attention_for, norm_for, product_for, stride};
 use ridgeline_quant::Format;
@@ -57,21 +57,18 @@ fn shapes(format: Format) -> impl Iterator<Item = (u32, u32)> {
 fn mat_vecs(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
     for &format in Format::ALL {
         for (n_rows, n_cols) in shapes(format) {
-            let kernel = vec_of(product_for(format, 1, gpu.borrow().caps()));
+            let kernel = product_for(format, 1, gpu.borrow().caps());
             let stride = stride(format, n_cols as usize);
             let params =
                 mat_vec::Params { n_rows, n_cols, n_vecs: 1, stride, ld: n_rows, row0: 0, epilogue: 0 };
             let id = BenchmarkId::new(format!("{format}"), format!("{n_rows}x{n_cols}"));
-            bench(criterion, gpu, ("matvec", id), (kernel, params));
+            let names = ("matvec", id);
+            match kernel {
+                ProductChoice::Vec(kernel) => bench(criterion, gpu, names, (kernel, params)),
+                ProductChoice::Row(kernel) => bench(criterion, gpu, names, (kernel, bytemuck::cast(params))),
+                ProductChoice::Mul(kernel) => bench(criterion, gpu, names, (kernel, bytemuck::cast(params))),
+            }
         }
-    }
-}
-
-/// The product of one vector, which no device computes in tiles.
-fn vec_of(choice: ProductChoice) -> MatVec {
-    match choice {
-        ProductChoice::Vec(kernel) => kernel,
-        ProductChoice::Mul(kernel) => unreachable!("{kernel:?} for one vector"),
     }
 }
 

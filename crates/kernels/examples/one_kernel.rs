@@ -5,7 +5,7 @@
 
 use ridgeline_compute::{Executor, Recording, Role};
 use ridgeline_gpu::{Choice, Gpu, Options};
-use ridgeline_kernels::{Epilogue, ProductChoice, mat_mul, mat_vec, product_for, stride};
+use ridgeline_kernels::{Epilogue, mat_vec, product_for, stride};
 use ridgeline_quant::Format;
 use std::error::Error;
 use std::sync::Arc;
@@ -27,16 +27,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             for _ in 0..launches {
                 let (weights, x, y) = (weights.all(), x.all(), y.all());
                 let (ld, row0, epilogue) = (n_rows, 0, Epilogue::Store as u32);
-                match product_for(format, n_vecs, gpu.caps()) {
-                    ProductChoice::Vec(kernel) => {
-                        let params = mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };
-                        recording.run(kernel, params, mat_vec::Args { weights, x, y });
-                    }
-                    ProductChoice::Mul(kernel) => {
-                        let params = mat_mul::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };
-                        recording.run(kernel, params, mat_mul::Args { weights, x, y });
-                    }
-                }
+                let params = mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };
+                let choice = product_for(format, n_vecs, gpu.caps());
+                choice.record(&mut recording, params, mat_vec::Args { weights, x, y });
             }
             let mut best = u64::MAX;
             for _ in 0..7 {

@@ -2,10 +2,11 @@
 
 use crate::attention::Attention;
 use crate::common::Reduce;
-use crate::mat_mul::{MatMul, Tile};
-use crate::mat_vec::MatVec;
+use crate::mat_mul::{self, MatMul, Tile};
+use crate::mat_row::{self, MatRow};
+use crate::mat_vec::{self, MatVec};
 use crate::rms_norm::RmsNorm;
-use ridgeline_compute::Caps;
+use ridgeline_compute::{AnyKernel, Caps, Recording};
 use ridgeline_quant::Format;
 
 /// The kernel that computes a matrix product.
@@ -13,18 +14,77 @@ use ridgeline_quant::Format;
 pub enum ProductChoice {
     /// A few vectors at a time, no tiles.
     Vec(MatVec),
+    /// The same where lanes own rows.
+    Row(MatRow),
     /// Tiles in workgroup memory.
     Mul(MatMul),
+}
+
+impl ProductChoice {
+    /// The choice that a launch was recorded with, if it is a product.
+    #[must_use]
+    pub fn of(kernel: &AnyKernel) -> Option<Self> {
+        let vec = kernel.downcast().copied().map(Self::Vec);
+        let row = || kernel.downcast().copied().map(Self::Row);
+        let mul = || kernel.downcast().copied().map(Self::Mul);
+        vec.or_else(row).or_else(mul)
+    }
+
+    /// What the matrix is stored in.
+    #[must_use]
+    pub const fn format(self) -> Format {
+        match self {
+            Self::Vec(kernel) => kernel.format,
+            Self::Row(kernel) => kernel.format,
+            Self::Mul(kernel) => kernel.format,
+        }
+    }
+
+    /// Whether the sums may be gated.
+    #[must_use]
+    pub const fn gates(self) -> bool {
+        !matches!(self, Self::Mul(_))
+    }
+
+    /// Records the product; all of them take the same parameters.
+    pub fn record(self, recording: &mut Recording, params: mat_vec::Params, args: mat_vec::Args) {
+        let mat_vec::Args { weights, x, y } = args;
+        match self {
+            Self::Vec(kernel) => recording.run(kernel, params, args),
+            Self::Row(kernel) => {
+                recording.run(kernel, bytemuck::cast(params), mat_row::Args { weights, x, y });
+            }
+            Self::Mul(kernel) => {
+                recording.run(kernel, bytemuck::cast(params), mat_mul::Args { weights, x, y });
+            }
+        }
+    }
+}
+
+impl From<ProductChoice> for AnyKernel {
+    fn from(choice: ProductChoice) -> Self {
+        match choice {
+            ProductChoice::Vec(kernel) => Self::new(kernel),
+            ProductChoice::Row(kernel) => Self::new(kernel),
+            ProductChoice::Mul(kernel) => Self::new(kernel),
+        }
+    }
 }
 
 /// Most vectors that the tile-free product is used for.
 pub const SMALL_BATCH: u32 = 16;
 
 /// The product of a weight matrix with `n_vecs` vectors. Software adapters run barriers as coroutines and have no
-/// faster memory to put a tile in, so they stay with the tile-free product at any size; each of their loads costs as
-/// much as several multiply-adds, so that their blocks are larger than a GPU's registers would bear.
+/// faster memory to put a tile in, so they stay without tiles at any size; each of their loads costs as much as several
+/// multiply-adds wherever it leads, so that lanes own rows there, or, where subgroups are too small for that, blocks are
+/// larger than a GPU's registers would bear.
 #[must_use]
 pub fn product_for(format: Format, n_vecs: u32, caps: &Caps) -> ProductChoice {
+    if caps.software
+        && let Some(kernel) = MatRow::for_vectors(format, caps, n_vecs)
+    {
+        return ProductChoice::Row(kernel);
+    }
     let (rows, cols) = match n_vecs {
         _ if caps.subgroup.is_none() => match n_vecs {
             0 | 1 => (4, 1),

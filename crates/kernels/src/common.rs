@@ -34,8 +34,8 @@ pub(crate) fn elementwise(lanes: u32) -> Defines {
     Defines::new(lanes).value("reduce", "reduce/none.wgsl")
 }
 
-/// Adds a number format's include under `key`, and its part's size, runs and their distance as `PART`,
-/// `RUNS` and `STEP`.
+/// Adds a number format's include under `key`, its part's size, runs and their distance as `PART`, `RUNS` and `STEP`,
+/// and the parts of a head as `HEAD_PARTS`.
 pub(crate) fn with_format(defines: Defines, key: &str, format: Format) -> Defines {
     let spec = format.spec();
     defines
@@ -43,6 +43,7 @@ pub(crate) fn with_format(defines: Defines, key: &str, format: Format) -> Define
         .u32("PART", small(spec.part))
         .u32("RUNS", small(spec.runs))
         .u32("STEP", small(spec.run_step))
+        .u32("HEAD_PARTS", small(spec.head_parts))
 }
 
 /// A size that the kernel's parameter block holds as `u32`.

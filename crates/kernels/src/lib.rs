@@ -46,6 +46,7 @@ kernels! {
     empty::Empty,
     kv_append::KvAppend,
     mat_mul::MatMul,
+    mat_row::MatRow,
     mat_vec::MatVec,
     rms_norm::RmsNorm,
     rope::Rope,

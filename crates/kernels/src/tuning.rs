@@ -2,6 +2,7 @@
 
 use crate::choose::{ProductChoice, product_for};
 use crate::mat_mul::{MatMul, Tile};
+use crate::mat_row::MatRow;
 use crate::mat_vec::MatVec;
 use ridgeline_compute::{Caps, Kernel};
 use ridgeline_quant::Format;
@@ -34,8 +35,8 @@ impl Class {
         Self { format, vectors, tall: n_rows >= Self::TALL }
     }
 
-    /// What may serve it, with the same results up to the order of sums: variants whose teams make at most twice as many vectors as there are, and an even number of rows,
-    /// as gated sums need them.
+    /// What may serve it, with the same results up to the order of sums: variants that make at most twice as many
+    /// vectors at a time as there are, and an even number of rows, as gated sums need them.
     #[must_use]
     pub fn candidates(self, caps: &Caps) -> Vec<ProductChoice> {
         let fits = |kernel: &MatVec| {
@@ -44,7 +45,13 @@ impl Class {
         let vec = MatVec::all(caps).into_iter().filter(fits).map(ProductChoice::Vec);
         let tiled =
             |kernel: &MatMul| kernel.format == self.format && kernel.tile == Tile::F32 && self.vectors > 4;
-        vec.chain(MatMul::all(caps).into_iter().filter(tiled).map(ProductChoice::Mul)).collect()
+        let tiled = MatMul::all(caps).into_iter().filter(tiled).map(ProductChoice::Mul);
+        // A GPU pays for every lane that reads elsewhere.
+        let fits = |kernel: &MatRow| {
+            caps.software && kernel.format == self.format && kernel.cols <= 2 * self.vectors
+        };
+        let row = MatRow::all(caps).into_iter().filter(fits).map(ProductChoice::Row);
+        vec.chain(tiled).chain(row).collect()
     }
 }
 

@@ -9,9 +9,7 @@ use crate::{Device, Error, Lab, models};
 use ridgeline_compute::{AnyKernel, Caps, Executor, Recording, Slice};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_gpu::Gpu;
-use ridgeline_kernels::mat_mul::{self, MatMul};
-use ridgeline_kernels::mat_vec::{self, MatVec};
-use ridgeline_kernels::{Class, Epilogue, ProductChoice, Tuning, product_for};
+use ridgeline_kernels::{Class, Epilogue, ProductChoice, Tuning, mat_vec, product_for};
 use ridgeline_model::SessionOptions;
 use ridgeline_quant::Format;
 use ridgeline_roofline::Measured;
@@ -54,13 +52,8 @@ struct Launch {
 
 impl Launch {
     fn of(pass: &Recording, step: &ridgeline_compute::Step) -> Option<(Class, Self)> {
-        let kernel = pass.kernel(step);
-        let format = match (kernel.downcast::<MatVec>(), kernel.downcast::<MatMul>()) {
-            (Some(vec), _) => vec.format,
-            (_, Some(mul)) => mul.format,
-            _ => return None,
-        };
-        // The blocks of parameters of both kernels are the same, field by field.
+        let format = ProductChoice::of(pass.kernel(step))?.format();
+        // The blocks of parameters of all products are the same, field by field.
         let params: mat_vec::Params = bytemuck::pod_read_unaligned(pass.params(step));
         let halves = if params.epilogue == Epilogue::Gate as u32 { 2 } else { 1 };
         let class = Class::of(format, params.n_vecs, halves * params.n_rows);
@@ -76,7 +69,7 @@ impl Launch {
     fn recorded(&self, choice: ProductChoice) -> Recording {
         let params = mat_vec::Params { epilogue: Epilogue::Store as u32, ..self.params };
         let mut recording = Recording::new();
-        recording.run_erased(&erased(choice), bytemuck::bytes_of(&params), &self.slices);
+        recording.run_erased(&choice.into(), bytemuck::bytes_of(&params), &self.slices);
         recording
     }
 
@@ -91,11 +84,8 @@ impl Launch {
     }
 }
 
-fn erased(choice: ProductChoice) -> AnyKernel {
-    match choice {
-        ProductChoice::Vec(kernel) => AnyKernel::new(kernel),
-        ProductChoice::Mul(kernel) => AnyKernel::new(kernel),
-    }
+fn label(choice: ProductChoice) -> String {
+    AnyKernel::from(choice).label()
 }
 
 /// Tries the products of a model's passes; `tell` hears of each finding.
@@ -228,7 +218,7 @@ pub(crate) fn keep(gpu: &Gpu, findings: &[Finding]) -> Result<usize, Error> {
     for Finding { class, default_s, better, .. } in findings {
         let Class { format, vectors, tall } = *class;
         let Some((choice, seconds)) = better else { continue };
-        let (variant, gain) = (erased(*choice).label(), default_s.value / seconds.value);
+        let (variant, gain) = (label(*choice), default_s.value / seconds.value);
         if file.product.iter().any(|it| it.serves(*class) && it.gain >= gain) {
             continue;
         }
@@ -264,7 +254,7 @@ pub(crate) fn stored(device: &mut Device) -> Tuning {
     for Kept { format, vectors, tall, variant, .. } in file.product {
         let class = Class { format, vectors, tall };
         let candidates = class.candidates(gpu.caps());
-        if let Some(choice) = candidates.into_iter().find(|it| erased(*it).label() == variant) {
+        if let Some(choice) = candidates.into_iter().find(|it| label(*it) == variant) {
             tuning.choose(class, choice);
         }
     }
@@ -280,11 +270,9 @@ pub(crate) fn digest(tuning: &Tuning) -> Option<String> {
     (tuning.choices().count() > 0).then(|| key.finalize().to_hex()[..8].to_owned())
 }
 
-const _: () = assert!(size_of::<mat_vec::Params>() == size_of::<mat_mul::Params>());
-
 #[cfg(test)]
 mod tests {
-    use super::{Kept, erased, winner};
+    use super::{Kept, label, winner};
     use ridgeline_compute::Caps;
     use ridgeline_kernels::{Class, product_for};
     use ridgeline_quant::Format;
@@ -313,7 +301,7 @@ mod tests {
                     let candidates = Class::of(format, n, 100).candidates(&caps);
                     let default = product_for(format, n, &caps);
                     assert!(candidates.contains(&default), "{format} {n}: {default:?}");
-                    let mut labels: Vec<_> = candidates.iter().map(|it| erased(*it).label()).collect();
+                    let mut labels: Vec<_> = candidates.iter().map(|it| label(*it)).collect();
                     labels.sort();
                     labels.dedup();
                     assert_eq!(labels.len(), candidates.len());

@@ -6,7 +6,7 @@ use crate::matrix::{Matrix, Stack, Vector};
 use crate::scratch::{Scratch, Spot};
 use crate::{AttentionPath, Config, Fusion, Model, Switches};
 use ridgeline_compute::{Caps, Recording, Region, Slice};
-use ridgeline_kernels::{self as kernels, Epilogue, MAX_SPLITS, ProductChoice, SMALL_BATCH, Tuning};
+use ridgeline_kernels::{self as kernels, Epilogue, MAX_SPLITS, SMALL_BATCH, Tuning, mat_vec};
 
 /// An activation: `width` values per token, somewhere in the scratch buffers.
 #[derive(Clone, Copy, Debug)]
@@ -94,18 +94,9 @@ impl Ops<'_> {
         for piece in &matrix.pieces {
             let (n_rows, row0, n_vecs) = (piece.rows / halves, first + piece.row0, rows);
             let (weights, x, y) = (piece.slice, x.slice, to.slice);
-            match self.tuning.product_for(matrix.format, rows, piece.rows, self.caps) {
-                ProductChoice::Vec(kernel) => {
-                    let params =
-                        kernels::mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };
-                    self.recording.run(kernel, params, kernels::mat_vec::Args { weights, x, y });
-                }
-                ProductChoice::Mul(kernel) => {
-                    let params =
-                        kernels::mat_mul::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };
-                    self.recording.run(kernel, params, kernels::mat_mul::Args { weights, x, y });
-                }
-            }
+            let choice = self.tuning.product_for(matrix.format, rows, piece.rows, self.caps);
+            let params = mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };
+            choice.record(self.recording, params, mat_vec::Args { weights, x, y });
         }
     }
 
@@ -139,9 +130,8 @@ impl Ops<'_> {
     }
 
     /// Whether the kernel that serves a matrix can gate.
-    fn is_tile_free(&self, matrix: &Matrix) -> bool {
-        let choice = self.tuning.product_for(matrix.format, self.tokens, matrix.rows, self.caps);
-        matches!(choice, ProductChoice::Vec(_))
+    fn can_gate(&self, matrix: &Matrix) -> bool {
+        self.tuning.product_for(matrix.format, self.tokens, matrix.rows, self.caps).gates()
     }
 
     /// SwiGLU of the two halves of the feed-forward block.
@@ -152,7 +142,7 @@ impl Ops<'_> {
         if let [(_, both)] = &*gate_up.merged
             && fused
             && both.pieces.len() == 1
-            && self.is_tile_free(both)
+            && self.can_gate(both)
         {
             self.product(both, x, self.tokens, (out, 0, Epilogue::Gate));
             return out;

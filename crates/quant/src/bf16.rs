@@ -20,6 +20,7 @@ pub(crate) const SPEC: Spec = Spec {
     part: 8,
     runs: 1,
     run_step: 8,
+    head_parts: 1,
     kv_block: None,
     wgsl: "format/bf16.wgsl",
     decode: halves::decode::<bf16>,

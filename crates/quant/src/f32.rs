@@ -23,6 +23,7 @@ pub(crate) const SPEC: Spec = Spec {
     part: 8,
     runs: 1,
     run_step: 8,
+    head_parts: 1,
     kv_block: Some(8),
     wgsl: "format/f32.wgsl",
     decode,

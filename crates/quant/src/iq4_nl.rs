@@ -36,6 +36,7 @@ pub(crate) const SPEC: Spec = Spec {
     part: 32,
     runs: 1,
     run_step: 32,
+    head_parts: 1,
     kv_block: None,
     wgsl: "format/iq4_nl.wgsl",
     decode: blocks::decode::<Block>,

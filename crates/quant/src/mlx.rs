@@ -52,6 +52,7 @@ impl<const BITS: usize, const GROUP: usize> Affine<BITS, GROUP> {
         part: 32,
         runs: 1,
         run_step: 32,
+        head_parts: 1,
         kv_block: None,
         wgsl: Self::NAMES[1],
         decode: Self::decode,

@@ -38,6 +38,7 @@ pub(crate) const SPEC: Spec = Spec {
     part: 32,
     runs: 1,
     run_step: 32,
+    head_parts: 1,
     kv_block: None,
     wgsl: "format/mxfp4.wgsl",
     decode: blocks::decode::<Block>,

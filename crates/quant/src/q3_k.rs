@@ -42,6 +42,7 @@ pub(crate) const SPEC: Spec = Spec {
     part: 32,
     runs: 2,
     run_step: 32,
+    head_parts: 8,
     kv_block: None,
     wgsl: "format/q3_k.wgsl",
     decode: blocks::decode::<Block>,

@@ -41,6 +41,7 @@ pub(crate) const SPEC: Spec = Spec {
     part: 32,
     runs: 2,
     run_step: 32,
+    head_parts: 8,
     kv_block: None,
     wgsl: "format/q4_k.wgsl",
     decode: blocks::decode::<Block>,

@@ -36,6 +36,7 @@ pub(crate) const SPEC: Spec = Spec {
     part: 16,
     runs: 1,
     run_step: 16,
+    head_parts: 16,
     kv_block: Some(32),
     wgsl: "format/q8_0.wgsl",
     decode: blocks::decode::<Block>,

@@ -36,6 +36,8 @@ pub struct Spec {
     pub runs: usize,
     /// Weights from the beginning of a run to the beginning of the part's next; between them lie those of other parts.
     pub run_step: usize,
+    /// Parts that share a head, which is what the WGSL twin reads their scales from; 1 where it has none.
+    pub head_parts: usize,
     /// Values that the rows of a key/value cache must be a multiple of; `None` if the format cannot hold a cache.
     pub kv_block: Option<usize>,
     /// Path of the WGSL twin inside the shaders crate, for instance `"format/q8_0.wgsl"`.

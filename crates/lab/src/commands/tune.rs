@@ -80,6 +80,7 @@ fn row(it: &Finding) -> Vec<String> {
 fn shape(choice: &ridgeline_kernels::ProductChoice) -> String {
     match choice {
         ridgeline_kernels::ProductChoice::Vec(it) => format!("{} x {}", it.rows, it.cols),
+        ridgeline_kernels::ProductChoice::Row(it) => format!("{} x {} a lane", it.rows, it.cols),
         ridgeline_kernels::ProductChoice::Mul(it) => format!("tiles of {:?}", it.tile),
     }
 }

@@ -5,9 +5,10 @@ use super::blocks::{Blocks, blocks, ceiling, typical};
 use super::stream::fill;
 use super::{Clock, Error, Timer, Unit};
 use crate::Device;
-use ridgeline_compute::{Buffer, Caps, Executor, Kernel, Recording, Role};
+use ridgeline_compute::{AnyKernel, Buffer, Caps, Executor, Kernel, Recording, Role};
 use ridgeline_experiment::matrix::Budget;
-use ridgeline_kernels::mat_mul::{self, MatMul, Tile};
+use ridgeline_kernels::mat_mul::{MatMul, Tile};
+use ridgeline_kernels::mat_row::MatRow;
 use ridgeline_kernels::mat_vec::{self, MatVec};
 use ridgeline_kernels::{Epilogue, ProductChoice, Reduce, product_for, stride};
 use ridgeline_quant::Format;
@@ -195,24 +196,27 @@ fn works(
     let mut works = Vec::new();
     // Blocks have to be decoded on top: plain floats reach the peak, and more candidates leave shapes untried.
     let plain = |format: Format| format.spec().block_len == 1;
-    for kernel in MatMul::all(caps).into_iter().filter(|k| k.tile == tile && plain(k.format)) {
-        let stride = stride(kernel.format, n_cols as usize);
-        let params = mat_mul::Params { n_rows, n_cols, n_vecs, stride, ld: n_rows, row0: 0, epilogue: STORE };
+    let mut work = |choice: ProductChoice, n_vecs: u32| {
+        let stride = stride(choice.format(), n_cols as usize);
+        let params = mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld: n_rows, row0: 0, epilogue: STORE };
         let mut recording = Recording::new();
-        recording.run(kernel, params, mat_mul::Args { weights, x, y });
-        works.push((format!("{kernel:?}"), format!("{n_rows}×{n_cols}·{n_vecs}"), recording));
+        choice.record(&mut recording, params, mat_vec::Args { weights, x, y });
+        let kernel = AnyKernel::from(choice).label();
+        works.push((kernel, format!("{n_rows}×{n_cols}·{n_vecs}"), recording));
+    };
+    for kernel in MatMul::all(caps).into_iter().filter(|k| k.tile == tile && plain(k.format)) {
+        work(ProductChoice::Mul(kernel), n_vecs);
     }
     // Without tiles, products are 32-bit ones.
-    let few =
-        |k: &MatVec| tile == Tile::F32 && plain(k.format) && k.cols >= 4 && k.reduce == Reduce::all(caps)[0];
-    for kernel in MatVec::all(caps).into_iter().filter(few) {
-        let stride = stride(kernel.format, n_cols as usize);
-        for n_vecs in [FEW, n_vecs.min(128)] {
-            let params =
-                mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld: n_rows, row0: 0, epilogue: STORE };
-            let mut recording = Recording::new();
-            recording.run(kernel, params, mat_vec::Args { weights, x, y });
-            works.push((format!("{kernel:?}"), format!("{n_rows}×{n_cols}·{n_vecs}"), recording));
+    if tile == Tile::F32 {
+        let few = |k: &MatVec| plain(k.format) && k.cols >= 4 && k.reduce == Reduce::all(caps)[0];
+        let vecs = MatVec::all(caps).into_iter().filter(few).map(ProductChoice::Vec);
+        let few = |k: &MatRow| plain(k.format) && k.cols >= 4;
+        let rows = MatRow::all(caps).into_iter().filter(few).map(ProductChoice::Row);
+        for choice in vecs.chain(rows) {
+            for n_vecs in [FEW, n_vecs.min(128)] {
+                work(choice, n_vecs);
+            }
         }
     }
     works
@@ -303,10 +307,7 @@ fn split(
     let y = device.alloc(4 * u64::from(rows), Role::Activation, "y")?;
     fill(device, &x)?;
     let mut buffers = vec![x.clone(), y.clone()];
-    let kernel = match product_for(format, 1, &caps) {
-        ProductChoice::Vec(kernel) => kernel,
-        ProductChoice::Mul(_) => MatVec::new(format, &caps, 4, 1),
-    };
+    let kernel = product_for(format, 1, &caps);
     let mut recording = Recording::new();
     for row0 in (0..rows).step_by(most_rows as usize) {
         let n_rows = most_rows.min(rows - row0);
@@ -314,7 +315,8 @@ fn split(
         fill(device, &weights)?;
         let params =
             mat_vec::Params { n_rows, n_cols: cols, n_vecs: 1, stride, ld: rows, row0, epilogue: STORE };
-        recording.run(kernel, params, mat_vec::Args { weights: weights.all(), x: x.all(), y: y.all() });
+        let args = mat_vec::Args { weights: weights.all(), x: x.all(), y: y.all() };
+        kernel.record(&mut recording, params, args);
         buffers.push(weights);
     }
     Ok((recording, buffers))

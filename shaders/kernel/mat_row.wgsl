@@ -1,0 +1,108 @@
+// y = W·x for one to a few vectors where an invocation owns ROWS rows of W, alone: no sum crosses lanes, and a head of
+// scales is read once for all its parts. Lanes read x together, one vec4 each, and hand it around; eight of them take
+// part, so that any subgroup of eight or more will do.
+//# include reduce
+//# include "shared/epilogue.wgsl"
+//# include "shared/runs.wgsl"
+//# with src = "weights"
+//# include weights_file
+//# endwith
+//# set parts = [32 // PART, 1] | max
+const PARTS: u32 = ${parts}u;
+
+// Four multiply-adds: `dot` would round each product, and take twice the instructions where nothing fuses them.
+fn dot_add(a: vec4f, b: vec4f, sum: f32) -> f32 {
+    return fma(a.x, b.x, fma(a.y, b.y, fma(a.z, b.z, fma(a.w, b.w, sum))));
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+    ids: Ids,
+    @builtin(subgroup_invocation_id) lane: u32,
+    @builtin(workgroup_id) at_group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+) {
+    let quads = params.n_cols / 4u;
+    let parts = params.n_cols / PART;
+    // Half of a lane's rows are gates, the other half what they gate, `n_rows` rows further down.
+    let gated = params.epilogue == GATE;
+    let outputs = select(ROWS, ROWS / 2u, gated);
+    let row_groups = (params.n_rows + LANES * outputs - 1u) / (LANES * outputs);
+    let group = group_index(at_group, groups);
+    let col0 = (group / row_groups) * COLS;
+    // The folded grid may hold a few workgroups too many.
+    if col0 >= params.n_vecs {
+        return;
+    }
+    //# for c in range(COLS)
+    let x${c} = min(col0 + ${c}u, params.n_vecs - 1u) * quads;
+    //# endfor
+    let first = ((group % row_groups) * LANES + ids.local) * outputs;
+    //# for r in range(ROWS)
+    let output${r} = min(first + select(${r}u, ${r % (ROWS // 2)}u, gated), params.n_rows - 1u);
+    let row${r} = (output${r} + select(0u, ${r // (ROWS // 2)}u * params.n_rows, gated)) * params.stride;
+    //# for c in range(COLS)
+    var acc${r}_${c} = 0.0;
+    //# endfor
+    //# endfor
+    //# if HEAD_PARTS > 1
+    for (var p0 = 0u; p0 < parts; p0 += HEAD_PARTS) {
+        //# for r in range(ROWS)
+        let head${r} = weights_head(row${r}, params.n_cols, p0 / HEAD_PARTS);
+        //# endfor
+        let end = min(p0 + HEAD_PARTS, parts);
+    //# else
+    {
+        let p0 = 0u;
+        let end = parts;
+    //# endif
+        for (var p = p0; p < end; p += PARTS) {
+            let at = column(p * SPAN + lane % 8u);
+            //# for c in range(COLS)
+            //# if parts > 1
+            let mine${c} = select(vec4f(), x[x${c} + min(at, quads - 1u)], at < quads);
+            //# else
+            let mine${c} = x[x${c} + at];
+            //# endif
+            //# for i in range(8)
+            let v${c}_${i} = subgroupBroadcast(mine${c}, ${i}u);
+            //# endfor
+            //# endfor
+            //# for r in range(ROWS)
+            //# for j in range(parts)
+            {
+                //# set part = "min(p + " ~ j ~ "u, parts - 1u)" if j > 0 else "p"
+                //# if HEAD_PARTS > 1
+                let w = weights_part(head${r}, row${r}, params.n_cols, ${part});
+                //# else
+                let w = weights_unpack(row${r}, params.n_cols, ${part});
+                //# endif
+                //# for c in range(COLS)
+                //# for i in range(PART // 4)
+                acc${r}_${c} = dot_add(w[${i}], v${c}_${j * (PART // 4) + i}, acc${r}_${c});
+                //# endfor
+                //# endfor
+            }
+            //# endfor
+            //# endfor
+        }
+    }
+    //# for c in range(COLS)
+    let at${c} = (col0 + ${c}u) * params.ld + params.row0 + first;
+    if col0 + ${c}u < params.n_vecs {
+        if gated {
+            //# for r in range(ROWS // 2)
+            if first + ${r}u < params.n_rows {
+                y[at${c} + ${r}u] = silu(acc${r}_${c}) * acc${r + ROWS // 2}_${c};
+            }
+            //# endfor
+        } else {
+            //# for r in range(ROWS)
+            if first + ${r}u < params.n_rows {
+                put(at${c} + ${r}u, acc${r}_${c});
+            }
+            //# endfor
+        }
+    }
+    //# endfor
+}
