@@ -2,6 +2,7 @@
 // scales is read once for all its parts. Lanes read x together, one vec4 each, and hand it around; eight of them take
 // part, so that any subgroup of eight or more will do.
 //# include reduce
+//# include "shared/dot_add.wgsl"
 //# include "shared/epilogue.wgsl"
 //# include "shared/runs.wgsl"
 //# with src = "weights"
@@ -9,11 +10,6 @@
 //# endwith
 //# set parts = [32 // PART, 1] | max
 const PARTS: u32 = ${parts}u;
-
-// Four multiply-adds: `dot` would round each product, and take twice the instructions where nothing fuses them.
-fn dot_add(a: vec4f, b: vec4f, sum: f32) -> f32 {
-    return fma(a.x, b.x, fma(a.y, b.y, fma(a.z, b.z, fma(a.w, b.w, sum))));
-}
 
 @compute @workgroup_size(LANES)
 fn main(

@@ -2,16 +2,12 @@
 // for all COLS. Accumulators are named scalars, because indexed private arrays spill. What becomes of the sums is a
 // parameter and not a variant: it costs one uniform branch per team.
 //# include reduce
+//# include "shared/dot_add.wgsl"
 //# include "shared/epilogue.wgsl"
 //# include "shared/runs.wgsl"
 //# with src = "weights"
 //# include weights_file
 //# endwith
-
-// Four multiply-adds: `dot` would round each product, and take twice the instructions where nothing fuses them.
-fn dot_add(a: vec4f, b: vec4f, sum: f32) -> f32 {
-    return fma(a.x, b.x, fma(a.y, b.y, fma(a.z, b.z, fma(a.w, b.w, sum))));
-}
 
 @compute @workgroup_size(LANES)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {

@@ -6,11 +6,11 @@
 use criterion::{BenchmarkId, Criterion, Throughput};
 use ridgeline_compute::{Buffer, Executor, Kernel, Recording, Role, Sampler, Slice};
 use ridgeline_gpu::{Choice, Gpu, Options};
-use ridgeline_kernels::attention::{self, Attention};
+use ridgeline_kernels::attention;
 use ridgeline_kernels::mat_mul::{self, MatMul, Tile};
 use ridgeline_kernels::mat_vec;
 use ridgeline_kernels::rms_norm;
-use ridgeline_kernels::{ProductChoice, attention_for, norm_for, product_for, stride};
+use ridgeline_kernels::{AttentionChoice, ProductChoice, attention_for, norm_for, product_for, stride};
 use ridgeline_quant::Format;
 use std::cell::RefCell;
 use std::io::Write;
@@ -88,7 +88,7 @@ fn mat_muls(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
 fn attentions(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
     let (cache, head, group, n_heads) = (Format::HALF, 64, 3, 9);
     for (n_tokens, position) in [(1, 64), (1, 1024), (32, 256)] {
-        let kernel: Attention = attention_for([cache; 2], head, group, n_tokens, gpu.borrow().caps());
+        let kernel = attention_for([cache; 2], head, group, n_tokens, gpu.borrow().caps());
         let (context, stride) = (position + n_tokens, stride(cache, head as usize));
         let params = attention::Params {
             n_tokens,
@@ -102,7 +102,11 @@ fn attentions(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
             scale: 0.125,
         };
         let id = BenchmarkId::new("fused", format!("{n_tokens} after {position}"));
-        bench(criterion, gpu, ("attention", id), (kernel, params));
+        let names = ("attention", id);
+        match kernel {
+            AttentionChoice::Group(kernel) => bench(criterion, gpu, names, (kernel, params)),
+            AttentionChoice::Lane(kernel) => bench(criterion, gpu, names, (kernel, bytemuck::cast(params))),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which variant serves a shape on a device: pure functions, called while recording.
 
-use crate::attention::Attention;
+use crate::attention::{self, Attention};
+use crate::attn_lane::{self, AttnLane};
 use crate::common::Reduce;
 use crate::mat_mul::{self, MatMul, Tile};
 use crate::mat_row::{self, MatRow};
@@ -110,16 +111,67 @@ pub fn norm_for(caps: &Caps) -> RmsNorm {
     RmsNorm { reduce: Reduce::all(caps)[0], lanes: caps.max_invocations.min(256) }
 }
 
+/// The kernel that computes fused attention.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AttentionChoice {
+    /// A workgroup that shares what it read.
+    Group(Attention),
+    /// Eight lanes that hand around what they read.
+    Lane(AttnLane),
+}
+
+impl AttentionChoice {
+    /// Queries per workgroup.
+    #[must_use]
+    pub const fn tokens(self) -> u32 {
+        match self {
+            Self::Group(kernel) => kernel.tokens,
+            Self::Lane(kernel) => kernel.tokens,
+        }
+    }
+
+    /// Bytes of workgroup memory.
+    #[must_use]
+    pub const fn workgroup_bytes(self) -> u32 {
+        match self {
+            Self::Group(kernel) => kernel.workgroup_bytes(),
+            Self::Lane(_) => 0,
+        }
+    }
+
+    /// Records the attention; both take the same parameters.
+    pub fn record(self, recording: &mut Recording, params: attention::Params, args: attention::Args) {
+        let attention::Args { q, keys, values, out } = args;
+        match self {
+            Self::Group(kernel) => recording.run(kernel, params, args),
+            Self::Lane(kernel) => {
+                recording.run(kernel, bytemuck::cast(params), attn_lane::Args { q, keys, values, out });
+            }
+        }
+    }
+}
+
 /// Attention of `n_tokens` queries over keys and values in `cache` formats: as many queries per workgroup as keep eight
 /// query rows, so that the accumulators stay in registers, and as fit the workgroup memory.
 #[must_use]
-pub fn attention_for(cache: [Format; 2], head: u32, group: u32, n_tokens: u32, caps: &Caps) -> Attention {
+pub fn attention_for(
+    cache: [Format; 2],
+    head: u32,
+    group: u32,
+    n_tokens: u32,
+    caps: &Caps,
+) -> AttentionChoice {
+    let most = (8 / group).clamp(1, n_tokens.max(1));
+    if caps.software
+        && let Some(kernel) = AttnLane::new(cache, head, group, most, caps)
+    {
+        return AttentionChoice::Lane(kernel);
+    }
     let ([keys, values], reduce) = (cache, Reduce::all(caps)[0]);
     let lanes = if head > 256 { head / 4 } else { 64 };
-    let most = (8 / group).clamp(1, n_tokens.max(1));
     let variant = |tokens| Attention { keys, values, reduce, lanes, head, group, tokens };
     let fits = |tokens: &u32| variant(*tokens).workgroup_bytes() <= caps.max_workgroup_memory;
-    variant((1..=most).rev().find(fits).unwrap_or(1))
+    AttentionChoice::Group(variant((1..=most).rev().find(fits).unwrap_or(1)))
 }
 
 /// Most parts that the positions of one attention are cut into.
@@ -130,8 +182,9 @@ pub const MAX_SPLITS: u32 = 32;
 /// parts costs more than it saves.
 #[must_use]
 pub fn span_for(context: u32, groups: u64, caps: &Caps) -> u32 {
-    // A GPU of the larger kind runs a few hundred workgroups of this kernel at a time; two threads do not.
-    let wanted: u64 = if caps.software { 2 } else { 256 };
+    // A GPU of the larger kind runs a few hundred workgroups of this kernel at a time; a few threads need only so many
+    // as let them finish together.
+    let wanted: u64 = if caps.software { 24 } else { 256 };
     let splits = u32::try_from(wanted / groups.max(1)).unwrap_or(MAX_SPLITS).clamp(1, MAX_SPLITS);
     if splits == 1 {
         return context.max(1);

@@ -11,7 +11,9 @@ mod heads;
 mod product;
 mod tuning;
 
-pub use choose::{MAX_SPLITS, ProductChoice, SMALL_BATCH, attention_for, norm_for, product_for, span_for};
+pub use choose::{
+    AttentionChoice, MAX_SPLITS, ProductChoice, SMALL_BATCH, attention_for, norm_for, product_for, span_for,
+};
 pub use common::{Reduce, stride};
 pub use product::Epilogue;
 pub use tuning::{Class, Tuning};
@@ -38,6 +40,7 @@ kernels! {
     argmax::Argmax,
     attention::Attention,
     attn_fold::AttnFold,
+    attn_lane::AttnLane,
     attn_scores::AttnScores,
     attn_softmax::AttnSoftmax,
     attn_values::AttnValues,

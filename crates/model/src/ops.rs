@@ -237,7 +237,7 @@ impl Ops<'_> {
         let (head, group) = (narrow(self.config.head_dim), narrow(self.config.group()));
         let kernel = kernels::attention_for(self.cache.formats, head, group, self.tokens, self.caps);
         let (context, n_heads) = (self.position + self.tokens, narrow(self.config.heads));
-        let groups = u64::from(n_heads / group) * u64::from(self.tokens.div_ceil(kernel.tokens));
+        let groups = u64::from(n_heads / group) * u64::from(self.tokens.div_ceil(kernel.tokens()));
         // The scratch buffer holds the parts of so many tokens and splits.
         let span = match self.switches.span {
             _ if self.tokens > SMALL_BATCH => context,
@@ -258,7 +258,7 @@ impl Ops<'_> {
         };
         let splits = params.splits();
         let to = if splits == 1 { out.slice } else { self.scratch.buffer(Spot::Parts).all() };
-        self.recording.run(kernel, params, kernels::attention::Args { q: q.slice, keys, values, out: to });
+        kernel.record(self.recording, params, kernels::attention::Args { q: q.slice, keys, values, out: to });
         if splits > 1 {
             let params = kernels::attn_fold::Params { n_rows: self.tokens * n_heads, head_dim: head, splits };
             let args = kernels::attn_fold::Args { parts: to, out: out.slice };

@@ -1,0 +1,94 @@
+//! Fused causal attention by eight lanes without workgroup memory.
+
+use crate::attention::{self, Attention};
+use crate::common::{Reduce, cache_formats, elementwise, fits_cache, small, with_format};
+use ridgeline_compute::wgsl::{array, vec4};
+use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_quant::Format;
+
+kernel! {
+    /// What [`Attention`] computes, parameters and parts included, for heads of a multiple of 32 values. Eight lanes hold
+    /// what the other kernel keeps in workgroup memory and hand it around: a software adapter reads that memory as slowly
+    /// as any other.
+    pub struct AttnLane("attn_lane") { keys: Format, values: Format, lanes: u32, head: u32, group: u32, tokens: u32 }
+    params {
+        n_tokens: u32, n_heads: u32, capacity: u32, position: u32, key_stride: u32, value_stride: u32, ld: u32,
+        span: u32, scale: f32,
+    }
+    slots {
+        q: read array<vec4<f32>>, keys: read array<vec4<u32>>, values: read array<vec4<u32>>,
+        out: write array<vec4<f32>>,
+    }
+}
+
+/// Lanes that hand values around.
+const LANES: u32 = 8;
+
+impl AttnLane {
+    /// The variant for `tokens` queries at a time, or `None` where subgroups are absent or may be too small, or heads
+    /// cannot be dealt out.
+    #[must_use]
+    pub fn new(cache: [Format; 2], head: u32, group: u32, tokens: u32, caps: &Caps) -> Option<Self> {
+        let [keys, values] = cache;
+        let subgroups = caps.subgroup.is_some_and(|(least, _)| least >= LANES);
+        let fits = head.is_multiple_of(32) && cache.iter().all(|format| fits_cache(*format, head));
+        (subgroups && fits).then_some(Self { keys, values, lanes: LANES, head, group, tokens })
+    }
+
+    /// The kernel of the same meaning.
+    const fn alike(self) -> Attention {
+        let Self { keys, values, lanes, head, group, tokens } = self;
+        Attention { keys, values, reduce: Reduce::Workgroup, lanes, head, group, tokens }
+    }
+}
+
+/// Head widths and group sizes of models in use; [`AttnLane::new`] makes the variant of any other.
+const SHAPES: [(u32, u32); 4] = [(32, 1), (64, 3), (64, 4), (128, 4)];
+
+impl Kernel for AttnLane {
+    fn all(caps: &Caps) -> Vec<Self> {
+        let mut all = Vec::new();
+        for keys in cache_formats() {
+            for (head, group) in SHAPES {
+                all.extend([1, 8 / group].into_iter().filter_map(|tokens| Self::new([keys; 2], head, group, tokens, caps)));
+            }
+            for values in cache_formats().filter(|values| *values != keys) {
+                all.extend(Self::new([keys, values], 64, 4, 1, caps));
+            }
+        }
+        all
+    }
+    fn defines(&self) -> Defines {
+        let d = with_format(elementwise(self.lanes), "keys_file", self.keys);
+        let values = self.values.spec();
+        let d = d.value("values_file", values.wgsl).u32("VALUES_PART", small(values.part));
+        let d = d.u32("HEAD", self.head).u32("GROUP", self.group).u32("TOKENS", self.tokens);
+        d.u32("ROWS", self.group * self.tokens)
+    }
+    fn groups(&self, p: &Params) -> u64 {
+        self.alike().groups(&same(p))
+    }
+    fn flops(&self, p: &Params) -> u64 {
+        self.alike().flops(&same(p))
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        let attention::Bytes { q, keys, values, out } = self.alike().traffic(&same(p));
+        Bytes { q, keys, values, out }
+    }
+    fn extent(&self, p: &Params) -> Bytes {
+        let attention::Bytes { q, keys, values, out } = self.alike().extent(&same(p));
+        Bytes { q, keys, values, out }
+    }
+    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        let Sample { params, slots } = self.alike().sample(rng);
+        Sample { params: bytemuck::cast(params), slots }
+    }
+    fn reference(&self, p: &Params, host: Host<'_>) {
+        let Host { q, keys, values, out, _life } = host;
+        self.alike().reference(&same(p), attention::Host { q, keys, values, out, _life });
+    }
+}
+
+fn same(p: &Params) -> attention::Params {
+    bytemuck::cast(*p)
+}
