@@ -21,12 +21,12 @@ struct ${src}_Head { bytes: vec4u, units: u32 }
 
 fn ${src}_head(row: u32, cols: u32, group: u32) -> ${src}_Head {
     let blocks = cols >> 8u;
-    return ${src}_Head(${src}[row + 4u * blocks + group], ${src}_plane_word(row, 20u * blocks + group));
+    return ${src}_Head(${src}[${src}_at(row, 4u * blocks + group)], ${src}_plane_word(row, 20u * blocks + group));
 }
 
 fn ${src}_part(head: ${src}_Head, row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
     let pair = (part >> 1u) & 1u;
-    let q = ${src}[row + 2u * (part >> 2u) + (part & 1u)] >> vec4u(4u * pair);
+    let q = ${src}[${src}_at(row, 2u * (part >> 2u) + (part & 1u))] >> vec4u(4u * pair);
     let p = q >> vec4u(2u);
     let words = select(head.bytes.xy, head.bytes.zw, (part & 4u) == 4u);
     let bytes = select(words.x, words.y, pair == 1u) >> (8u * (part & 1u));

@@ -41,9 +41,9 @@ fn ${src}_part(head: ${src}_Head, row: u32, cols: u32, part: u32) -> array<vec4f
     let block = part >> 3u;
     let pair = (part >> 1u) & 1u;
     let half = part & 1u;
-    let q = ${src}[row + 2u * blocks + 2u * (part >> 2u) + half] >> vec4u(4u * pair);
+    let q = ${src}[${src}_at(row, 2u * blocks + 2u * (part >> 2u) + half)] >> vec4u(4u * pair);
     let p = q >> vec4u(2u);
-    let h = ${src}[row + 2u * block + half] >> vec4u((part & 4u) + 2u * pair);
+    let h = ${src}[${src}_at(row, 2u * block + half)] >> vec4u((part & 4u) + 2u * pair);
     let i = h >> vec4u(1u);
     let shift = 8u * half + (part & 4u);
     let low = select(head.words.x, head.words.y, pair == 1u) >> shift;

@@ -7,12 +7,12 @@ fn ${src}_quad(quants: u32, s: vec2f) -> vec4f {
 }
 
 fn ${src}_head(row: u32, cols: u32, group: u32) -> vec4u {
-    return ${src}[row + 9u * group];
+    return ${src}[${src}_at(row, 9u * group)];
 }
 
 fn ${src}_part(head: vec4u, row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    let block = row + 9u * (part >> 3u);
-    let q = ${src}[block + 1u + (part & 7u)];
+    let block = 9u * (part >> 3u);
+    let q = ${src}[${src}_at(row, block + 1u + (part & 7u))];
     let p = q >> vec4u(4u);
     let s = ${src}_scales_and_mins(head, (part >> 1u) & 3u);
     return array<vec4f, 8>(
@@ -27,8 +27,8 @@ fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
 
 // Values 4i to 4i + 3.
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
-    let block = row + 9u * (i >> 6u);
+    let block = 9u * (i >> 6u);
     let group = (i >> 3u) & 7u;
-    let words = ${src}[block + 1u + 2u * (group >> 1u) + ((i >> 2u) & 1u)];
-    return ${src}_quad(words[i & 3u] >> (4u * (group & 1u)), ${src}_scale_and_min(${src}[block], group));
+    let words = ${src}[${src}_at(row, block + 1u + 2u * (group >> 1u) + ((i >> 2u) & 1u))];
+    return ${src}_quad(words[i & 3u] >> (4u * (group & 1u)), ${src}_scale_and_min(${src}[${src}_at(row, block)], group));
 }

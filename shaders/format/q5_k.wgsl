@@ -9,15 +9,15 @@ fn ${src}_quad(low: u32, high: u32, s: vec2f) -> vec4f {
 }
 
 fn ${src}_head(row: u32, cols: u32, group: u32) -> vec4u {
-    return ${src}[row + 11u * group];
+    return ${src}[${src}_at(row, 11u * group)];
 }
 
 fn ${src}_part(head: vec4u, row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    let block = row + 11u * (part >> 3u);
+    let block = 11u * (part >> 3u);
     let pair = (part >> 1u) & 3u;
-    let q = ${src}[block + 3u + (part & 7u)];
+    let q = ${src}[${src}_at(row, block + 3u + (part & 7u))];
     let p = q >> vec4u(4u);
-    let h = ${src}[block + 1u + (part & 1u)] >> vec4u(2u * pair);
+    let h = ${src}[${src}_at(row, block + 1u + (part & 1u))] >> vec4u(2u * pair);
     let i = h >> vec4u(1u);
     let s = ${src}_scales_and_mins(head, pair);
     return array<vec4f, 8>(
@@ -34,11 +34,11 @@ fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
 
 // Values 4i to 4i + 3.
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
-    let block = row + 11u * (i >> 6u);
+    let block = 11u * (i >> 6u);
     let group = (i >> 3u) & 7u;
     let half = (i >> 2u) & 1u;
-    let low = ${src}[block + 3u + 2u * (group >> 1u) + half];
-    let high = ${src}[block + 1u + half];
-    let s = ${src}_scale_and_min(${src}[block], group);
+    let low = ${src}[${src}_at(row, block + 3u + 2u * (group >> 1u) + half)];
+    let high = ${src}[${src}_at(row, block + 1u + half)];
+    let s = ${src}_scale_and_min(${src}[${src}_at(row, block)], group);
     return ${src}_quad(low[i & 3u] >> (4u * (group & 1u)), high[i & 3u] >> group, s);
 }

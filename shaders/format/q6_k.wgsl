@@ -20,15 +20,15 @@ struct ${src}_Head { scales: vec4u, unit: f32 }
 
 fn ${src}_head(row: u32, cols: u32, group: u32) -> ${src}_Head {
     let blocks = cols >> 8u;
-    return ${src}_Head(${src}[row + 12u * blocks + group], ${src}_plane_half(row, 104u * blocks + group));
+    return ${src}_Head(${src}[${src}_at(row, 12u * blocks + group)], ${src}_plane_half(row, 104u * blocks + group));
 }
 
 fn ${src}_part(head: ${src}_Head, row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
     let blocks = cols >> 8u;
     let group = part & 3u;
-    let q = ${src}[row + part];
+    let q = ${src}[${src}_at(row, part)];
     let p = q >> vec4u(4u);
-    let h = ${src}[row + 8u * blocks + 2u * (part >> 2u) + (group & 1u)] >> vec4u(group & 2u);
+    let h = ${src}[${src}_at(row, 8u * blocks + 2u * (part >> 2u) + (group & 1u))] >> vec4u(group & 2u);
     let i = h >> vec4u(4u);
     let bytes = select(head.scales.xy, head.scales.zw, (part & 4u) == 4u) << vec2u(24u - 8u * group);
     let s = head.unit * vec2f(bitcast<vec2i>(bytes) >> vec2u(24u));

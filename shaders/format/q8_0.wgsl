@@ -1,7 +1,7 @@
 // Q8_0 rows in two planes: signed bytes, four per word in the order of the weights, then one f16 scale per block
 // of 32. `row` is the row's first vec4; a part is 16 values, half a block. A head is the scales of sixteen parts.
 fn ${src}_scale(row: u32, cols: u32, block: u32) -> f32 {
-    let pair = unpack2x16float(${src}[row + (cols >> 4u) + (block >> 3u)][(block >> 1u) & 3u]);
+    let pair = unpack2x16float(${src}[${src}_at(row, (cols >> 4u) + (block >> 3u))][(block >> 1u) & 3u]);
     return select(pair.x, pair.y, (block & 1u) == 1u);
 }
 
@@ -15,23 +15,23 @@ fn ${src}_scaled(q: vec4u, d: f32) -> array<vec4f, 4> {
 }
 
 fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 4> {
-    return ${src}_scaled(${src}[row + part], ${src}_scale(row, cols, part >> 1u));
+    return ${src}_scaled(${src}[${src}_at(row, part)], ${src}_scale(row, cols, part >> 1u));
 }
 
 fn ${src}_head(row: u32, cols: u32, group: u32) -> vec4u {
-    return ${src}[row + (cols >> 4u) + group];
+    return ${src}[${src}_at(row, (cols >> 4u) + group)];
 }
 
 fn ${src}_part(head: vec4u, row: u32, cols: u32, part: u32) -> array<vec4f, 4> {
     // Selects, because a component that is looked up would live in memory.
     let half = select(head.xy, head.zw, (part & 8u) == 8u);
     let pair = select(half.x, half.y, (part & 4u) == 4u);
-    return ${src}_scaled(${src}[row + part], unpack2x16float(pair >> (8u * (part & 2u))).x);
+    return ${src}_scaled(${src}[${src}_at(row, part)], unpack2x16float(pair >> (8u * (part & 2u))).x);
 }
 
 // Values 4i to 4i + 3.
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
-    let q = ${src}[row + (i >> 2u)];
+    let q = ${src}[${src}_at(row, i >> 2u)];
     return ${src}_scale(row, cols, i >> 3u) * vec4f(unpack4xI8(q[i & 3u]));
 }
 //# if store is defined

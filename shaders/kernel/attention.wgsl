@@ -3,10 +3,12 @@
 // Scores: one position per invocation. Values: one vec4 of the head per invocation, positions split SPLITS ways.
 // Where the positions are cut into spans, each workgroup leaves its sum before the division, its maximum and its total.
 //# include reduce
-//# with src = "keys"
+//# with src = "keys", interleaved = false
+//# include "shared/rows.wgsl"
 //# include keys_file
 //# endwith
-//# with src = "values"
+//# with src = "values", interleaved = false
+//# include "shared/rows.wgsl"
 //# include values_file
 //# endwith
 const QUADS: u32 = HEAD / 4u;
@@ -51,7 +53,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     let split = ids.local / QUADS;
     for (var start = part_of * params.span; start < end; start += LANES) {
         let at = start + ids.local;
-        let row = (base + min(at, end - 1u)) * params.key_stride;
+        let row = keys_row(base + min(at, end - 1u), params.key_stride);
         //# for r in range(ROWS)
         var s${r} = 0.0;
         //# endfor
@@ -93,7 +95,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         if split < SPLITS {
             let n = min(LANES, end - start);
             for (var i = split; i < n; i += SPLITS) {
-                let v = values_vec4((base + start + i) * params.value_stride, HEAD, quad);
+                let v = values_vec4(values_row(base + start + i, params.value_stride), HEAD, quad);
                 //# for r in range(ROWS)
                 acc${r} += weight[${r}u * LANES + i] * v;
                 total${r} += weight[${r}u * LANES + i];

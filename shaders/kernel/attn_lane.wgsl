@@ -2,10 +2,12 @@
 // and broadcasts. Scores: EACH positions per lane. Values: an eighth of the head per lane.
 //# include reduce
 //# include "shared/dot_add.wgsl"
-//# with src = "keys"
+//# with src = "keys", interleaved = false
+//# include "shared/rows.wgsl"
 //# include keys_file
 //# endwith
-//# with src = "values"
+//# with src = "values", interleaved = false
+//# include "shared/rows.wgsl"
 //# include values_file
 //# endwith
 //# set quads = HEAD // 4
@@ -52,7 +54,7 @@ fn main(
     for (var start = part_of * params.span; start < end; start += 8u * EACH) {
         //# for b in range(each)
         let at${b} = start + ${8 * b}u + lane;
-        let key${b} = (base + min(at${b}, end - 1u)) * params.key_stride;
+        let key${b} = keys_row(base + min(at${b}, end - 1u), params.key_stride);
         //# for r in range(ROWS)
         var s${r}_${b} = 0.0;
         //# endfor
@@ -95,7 +97,7 @@ fn main(
         //# endfor
         //# for at in range(8 * each)
         {
-            let row = (base + min(start + ${at}u, end - 1u)) * params.value_stride;
+            let row = values_row(base + min(start + ${at}u, end - 1u), params.value_stride);
             //# for r in range(ROWS)
             let w${r} = vec4f(subgroupBroadcast(w${r}_${at // 8}, ${at % 8}u));
             //# endfor

@@ -1,7 +1,8 @@
 // Unfused attention, first of three: scores = scale · q·k for every query row and cached position; positions after
 // the query get a large negative score. One invocation per score.
 //# include reduce
-//# with src = "keys"
+//# with src = "keys", interleaved = false
+//# include "shared/rows.wgsl"
 //# include cache_file
 //# endwith
 
@@ -19,7 +20,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         return;
     }
     let kv_head = (query % params.n_heads) / params.group;
-    let row = (kv_head * params.capacity + at) * params.stride;
+    let row = keys_row(kv_head * params.capacity + at, params.stride);
     let head = query % params.n_heads;
     let query0 = ((query / params.n_heads) * params.ld + head * params.head_dim) / 4u;
     var sum = 0.0;

@@ -1,6 +1,7 @@
 // Unfused attention, last of three: out = weights · V. One invocation per vec4 of the output.
 //# include reduce
-//# with src = "values"
+//# with src = "values", interleaved = false
+//# include "shared/rows.wgsl"
 //# include cache_file
 //# endwith
 
@@ -18,7 +19,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     let seen = params.position + query / params.n_heads + 1u;
     var sum = vec4f();
     for (var at = 0u; at < seen; at++) {
-        let row = (kv_head * params.capacity + at) * params.stride;
+        let row = values_row(kv_head * params.capacity + at, params.stride);
         sum += weights[query * context + at] * values_vec4(row, params.head_dim, quad);
     }
     out[i] = sum;

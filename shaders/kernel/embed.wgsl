@@ -1,7 +1,8 @@
 // Embedding gather: row tokens[token0 + t] of the table becomes row t of the output. Rows outside this piece of the table
 // (row0 to row0 + n_rows) are another launch's.
 //# include reduce
-//# with src = "table"
+//# with src = "table", interleaved = INTERLEAVED
+//# include "shared/rows.wgsl"
 //# include weights_file
 //# endwith
 
@@ -14,6 +15,6 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     }
     let row = tokens[params.token0 + i / quads] - params.row0;
     if row < params.n_rows {
-        y[i] = params.scale * table_vec4(row * params.stride, params.n_cols, i % quads);
+        y[i] = params.scale * table_vec4(table_row(row, params.stride), params.n_cols, i % quads);
     }
 }

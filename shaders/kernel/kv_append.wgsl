@@ -2,7 +2,8 @@
 // head together: row = head · capacity + position. One invocation per vec4 of a row, so that none writes a part of a
 // vec4 that another writes too: scales of several blocks share one.
 //# include reduce
-//# with src = "cache", store = "value"
+//# with src = "cache", store = "value", interleaved = false
+//# include "shared/rows.wgsl"
 //# include cache_file
 //# endwith
 

@@ -3,7 +3,8 @@
 //# include reduce
 //# include "shared/epilogue.wgsl"
 //# include "shared/runs.wgsl"
-//# with src = "weights"
+//# with src = "weights", interleaved = false
+//# include "shared/rows.wgsl"
 //# include weights_file
 //# endwith
 const TILE: u32 = 32u;
@@ -37,7 +38,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         for (var i = ids.local; i < TILE * QUADS / SPAN; i += LANES) {
             let at = k + (i % (QUADS / SPAN)) * SPAN;
             let row = min(row_first + i / (QUADS / SPAN), params.n_rows - 1u);
-            let w = weights_unpack(row * params.stride, params.n_cols, min(at, quads - SPAN) / SPAN);
+            let w = weights_unpack(weights_row(row, params.stride), params.n_cols, min(at, quads - SPAN) / SPAN);
             //# for s in range(PART // 4)
             ws[i * SPAN + ${s}u] = vec4<Tile>(select(vec4f(), w[${s}], at < quads));
             //# endfor

@@ -1,11 +1,12 @@
-// y = W·x for one to a few vectors where an invocation owns ROWS rows of W, alone: no sum crosses lanes, and a head of
-// scales is read once for all its parts. Lanes read x together, one vec4 each, and hand it around; eight of them take
-// part, so that any subgroup of eight or more will do.
+// y = W·x for one to a few vectors where each of eight lanes owns ROWS rows of W, alone: no sum crosses lanes, and a
+// head of scales is read once for all its parts. The rows of the lanes are neighbours, and interleaved. Lanes read x
+// together, one vec4 each, and hand it around.
 //# include reduce
 //# include "shared/dot_add.wgsl"
 //# include "shared/epilogue.wgsl"
 //# include "shared/runs.wgsl"
-//# with src = "weights"
+//# with src = "weights", interleaved = true
+//# include "shared/rows.wgsl"
 //# include weights_file
 //# endwith
 //# set parts = [32 // PART, 1] | max
@@ -13,7 +14,6 @@ const PARTS: u32 = ${parts}u;
 
 @compute @workgroup_size(LANES)
 fn main(
-    ids: Ids,
     @builtin(subgroup_invocation_id) lane: u32,
     @builtin(workgroup_id) at_group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
@@ -23,7 +23,7 @@ fn main(
     // Half of a lane's rows are gates, the other half what they gate, `n_rows` rows further down.
     let gated = params.epilogue == GATE;
     let outputs = select(ROWS, ROWS / 2u, gated);
-    let row_groups = (params.n_rows + LANES * outputs - 1u) / (LANES * outputs);
+    let row_groups = (params.n_rows + 8u * outputs - 1u) / (8u * outputs);
     let group = group_index(at_group, groups);
     let col0 = (group / row_groups) * COLS;
     // The folded grid may hold a few workgroups too many.
@@ -33,10 +33,10 @@ fn main(
     //# for c in range(COLS)
     let x${c} = min(col0 + ${c}u, params.n_vecs - 1u) * quads;
     //# endfor
-    let first = ((group % row_groups) * LANES + ids.local) * outputs;
+    let first = (group % row_groups) * 8u * outputs + lane;
     //# for r in range(ROWS)
-    let output${r} = min(first + select(${r}u, ${r % (ROWS // 2)}u, gated), params.n_rows - 1u);
-    let row${r} = (output${r} + select(0u, ${r // (ROWS // 2)}u * params.n_rows, gated)) * params.stride;
+    let output${r} = min(first + select(${8 * r}u, ${8 * (r % (ROWS // 2))}u, gated), params.n_rows - 1u);
+    let row${r} = weights_row(output${r} + select(0u, ${r // (ROWS // 2)}u * params.n_rows, gated), params.stride);
     //# for c in range(COLS)
     var acc${r}_${c} = 0.0;
     //# endfor
@@ -53,7 +53,7 @@ fn main(
         let end = parts;
     //# endif
         for (var p = p0; p < end; p += PARTS) {
-            let at = column(p * SPAN + lane % 8u);
+            let at = column(p * SPAN + lane);
             //# for c in range(COLS)
             //# if parts > 1
             let mine${c} = select(vec4f(), x[x${c} + min(at, quads - 1u)], at < quads);
@@ -88,14 +88,14 @@ fn main(
     if col0 + ${c}u < params.n_vecs {
         if gated {
             //# for r in range(ROWS // 2)
-            if first + ${r}u < params.n_rows {
-                y[at${c} + ${r}u] = silu(acc${r}_${c}) * acc${r + ROWS // 2}_${c};
+            if first + ${8 * r}u < params.n_rows {
+                y[at${c} + ${8 * r}u] = silu(acc${r}_${c}) * acc${r + ROWS // 2}_${c};
             }
             //# endfor
         } else {
             //# for r in range(ROWS)
-            if first + ${r}u < params.n_rows {
-                put(at${c} + ${r}u, acc${r}_${c});
+            if first + ${8 * r}u < params.n_rows {
+                put(at${c} + ${8 * r}u, acc${r}_${c});
             }
             //# endfor
         }

@@ -5,7 +5,8 @@
 //# include "shared/dot_add.wgsl"
 //# include "shared/epilogue.wgsl"
 //# include "shared/runs.wgsl"
-//# with src = "weights"
+//# with src = "weights", interleaved = false
+//# include "shared/rows.wgsl"
 //# include weights_file
 //# endwith
 
@@ -34,9 +35,9 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         //# for r in range(ROWS)
         //# if ROWS % 2 == 0
         let output${r} = min(first + select(${r}u, ${r % (ROWS // 2)}u, gated), params.n_rows - 1u);
-        let row${r} = (output${r} + select(0u, ${r // (ROWS // 2)}u * params.n_rows, gated)) * params.stride;
+        let row${r} = weights_row(output${r} + select(0u, ${r // (ROWS // 2)}u * params.n_rows, gated), params.stride);
         //# else
-        let row${r} = min(first + ${r}u, params.n_rows - 1u) * params.stride;
+        let row${r} = weights_row(min(first + ${r}u, params.n_rows - 1u), params.stride);
         //# endif
         //# for c in range(COLS)
         var acc${r}_${c} = 0.0;

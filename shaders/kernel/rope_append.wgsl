@@ -2,10 +2,12 @@
 // rotated and values go as they are into the cache, in the cache's number formats. Rows of qkv hold all query heads,
 // then all key heads, then all value heads. One invocation per vec4 of a query or of a cache row.
 //# include reduce
-//# with src = "keys", store = "new_key"
+//# with src = "keys", store = "new_key", interleaved = false
+//# include "shared/rows.wgsl"
 //# include keys_file
 //# endwith
-//# with src = "values", store = "new_value"
+//# with src = "values", store = "new_value", interleaved = false
+//# include "shared/rows.wgsl"
 //# include values_file
 //# endwith
 

@@ -12,7 +12,7 @@ fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
     let a = ${src}_affine(row, cols, part / ${group // 32}u);
     //# if bits % 4 == 0
     //# for v in range(bits // 4)
-    let v${v} = ${src}[row + part * ${bits // 4}u + ${v}u];
+    let v${v} = ${src}[${src}_at(row, part * ${bits // 4}u + ${v}u)];
     //# for c in "xyzw"
     let q${4 * v + loop.index0} = v${v}.${c};
     //# endfor

@@ -10,7 +10,7 @@ fn ${src}_spread(bits: u32) -> u32 {
 //# endif
 
 fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    let q = ${src}[row + part];
+    let q = ${src}[${src}_at(row, part)];
     let low = q & vec4u(0x0f0f0f0fu);
     let high = (q >> vec4u(4u)) & vec4u(0x0f0f0f0fu);
     let s = ${src}_scale(row, cols, part);

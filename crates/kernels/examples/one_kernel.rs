@@ -5,7 +5,7 @@
 
 use ridgeline_compute::{Executor, Recording, Role};
 use ridgeline_gpu::{Choice, Gpu, Options};
-use ridgeline_kernels::{Epilogue, mat_vec, product_for, stride};
+use ridgeline_kernels::{Epilogue, layout_for, mat_vec, product_for, stride};
 use ridgeline_quant::Format;
 use std::error::Error;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     report(&format!("{} ({})", gpu.info().name, gpu.info().backend));
     for &format in Format::ALL {
         let stride = stride(format, n_cols as usize);
-        let weights = gpu.alloc(16 * u64::from(stride) * u64::from(n_rows), Role::Weights, "weights")?;
+        let layout = layout_for(gpu.caps());
+        let weights = gpu.alloc(layout.bytes(u64::from(n_rows), stride), Role::Weights, "weights")?;
         let x = gpu.alloc(4 * u64::from(n_cols) * u64::from(n_vecs), Role::Activation, "x")?;
         let y = gpu.alloc(4 * u64::from(n_rows) * u64::from(n_vecs), Role::Activation, "y")?;
         let mut time = |launches: u32| -> Result<(f64, u64), Box<dyn Error>> {

@@ -10,7 +10,7 @@ kernel! {
     /// What [`Attention`] computes, parameters and parts included, for heads of a multiple of 32 values. Eight lanes hold
     /// what the other kernel keeps in workgroup memory and hand it around: a software adapter reads that memory as slowly
     /// as any other.
-    pub struct AttnLane("attn_lane") { keys: Format, values: Format, lanes: u32, head: u32, group: u32, tokens: u32 }
+    pub struct AttnLane("attn_lane") { keys: Format, values: Format, head: u32, group: u32, tokens: u32 }
     params {
         n_tokens: u32, n_heads: u32, capacity: u32, position: u32, key_stride: u32, value_stride: u32, ld: u32,
         span: u32, scale: f32,
@@ -32,13 +32,13 @@ impl AttnLane {
         let [keys, values] = cache;
         let subgroups = caps.subgroup.is_some_and(|(least, _)| least >= LANES);
         let fits = head.is_multiple_of(32) && cache.iter().all(|format| fits_cache(*format, head));
-        (subgroups && fits).then_some(Self { keys, values, lanes: LANES, head, group, tokens })
+        (subgroups && fits).then_some(Self { keys, values, head, group, tokens })
     }
 
     /// The kernel of the same meaning.
     const fn alike(self) -> Attention {
-        let Self { keys, values, lanes, head, group, tokens } = self;
-        Attention { keys, values, reduce: Reduce::Workgroup, lanes, head, group, tokens }
+        let Self { keys, values, head, group, tokens } = self;
+        Attention { keys, values, reduce: Reduce::Workgroup, lanes: 64, head, group, tokens }
     }
 }
 
@@ -59,7 +59,7 @@ impl Kernel for AttnLane {
         all
     }
     fn defines(&self) -> Defines {
-        let d = with_format(elementwise(self.lanes), "keys_file", self.keys);
+        let d = with_format(elementwise(LANES), "keys_file", self.keys);
         let values = self.values.spec();
         let d = d.value("values_file", values.wgsl).u32("VALUES_PART", small(values.part));
         let d = d.u32("HEAD", self.head).u32("GROUP", self.group).u32("TOKENS", self.tokens);

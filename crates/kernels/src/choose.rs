@@ -3,6 +3,7 @@
 use crate::attention::{self, Attention};
 use crate::attn_lane::{self, AttnLane};
 use crate::common::Reduce;
+use crate::layout::Layout;
 use crate::mat_mul::{self, MatMul, Tile};
 use crate::mat_row::{self, MatRow};
 use crate::mat_vec::{self, MatVec};
@@ -41,6 +42,15 @@ impl ProductChoice {
         }
     }
 
+    /// How the matrix must lie.
+    #[must_use]
+    pub const fn layout(self) -> Layout {
+        match self {
+            Self::Vec(_) | Self::Mul(_) => Layout::Plain,
+            Self::Row(_) => Layout::Interleaved,
+        }
+    }
+
     /// Whether the sums may be gated.
     #[must_use]
     pub const fn gates(self) -> bool {
@@ -72,6 +82,13 @@ impl From<ProductChoice> for AnyKernel {
     }
 }
 
+/// How weights lie on a device: interleaved where lanes own rows.
+#[must_use]
+pub fn layout_for(caps: &Caps) -> Layout {
+    let lanes_own_rows = caps.software && MatRow::new(Format::SINGLE, caps, 4, 1).is_some();
+    if lanes_own_rows { Layout::Interleaved } else { Layout::Plain }
+}
+
 /// Most vectors that the tile-free product is used for.
 pub const SMALL_BATCH: u32 = 16;
 
@@ -81,7 +98,7 @@ pub const SMALL_BATCH: u32 = 16;
 /// larger than a GPU's registers would bear.
 #[must_use]
 pub fn product_for(format: Format, n_vecs: u32, caps: &Caps) -> ProductChoice {
-    if caps.software
+    if layout_for(caps) == Layout::Interleaved
         && let Some(kernel) = MatRow::for_vectors(format, caps, n_vecs)
     {
         return ProductChoice::Row(kernel);

@@ -67,7 +67,7 @@ pub(crate) fn device_bytes(rows: u64, stride: u32) -> u64 {
     rows * u64::from(stride) * 16
 }
 
-/// Decodes device row `index` into `row`.
+/// Decodes device row `index` of plain rows into `row`.
 pub(crate) fn decode_row(format: Format, words: &[u32], index: u32, stride: u32, row: &mut [f32]) {
     let first = index as usize * stride as usize * 4;
     let len = (format.spec().row_words)(row.len());

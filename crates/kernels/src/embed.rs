@@ -1,6 +1,7 @@
 //! Embedding gather.
 
-use crate::common::{bytes4, decode_row, device_bytes, elementwise, format_bytes, random_rows, small, stride, with_format};
+use crate::common::{bytes4, elementwise, format_bytes, random_rows, small, stride, with_format};
+use crate::layout::{Layout, decode_laid, laid};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
 use ridgeline_quant::Format;
@@ -8,17 +9,18 @@ use ridgeline_quant::Format;
 kernel! {
     /// y\[t, c\] = scale · table\[tokens\[token0 + t\] − row0, c\] for the tokens whose row lies in this piece of the table,
     /// rows `row0` to `row0 + n_rows`; the other rows of y stay as they are.
-    pub struct Embed("embed") { format: Format, lanes: u32 }
+    pub struct Embed("embed") { format: Format, layout: Layout, lanes: u32 }
     params { n_tokens: u32, n_rows: u32, n_cols: u32, stride: u32, row0: u32, token0: u32, scale: f32 }
     slots { table: read array<vec4<u32>>, tokens: read array<u32>, y: write array<vec4<f32>> }
 }
 
 impl Kernel for Embed {
     fn all(_caps: &Caps) -> Vec<Self> {
-        Format::ALL.iter().map(|&format| Self { format, lanes: 64 }).collect()
+        let with = |layout| Format::ALL.iter().map(move |&format| Self { format, layout, lanes: 64 });
+        [Layout::Plain, Layout::Interleaved].into_iter().flat_map(with).collect()
     }
     fn defines(&self) -> Defines {
-        with_format(elementwise(self.lanes), "weights_file", self.format)
+        self.layout.define(with_format(elementwise(self.lanes), "weights_file", self.format))
     }
     fn groups(&self, p: &Params) -> u64 {
         (u64::from(p.n_tokens) * u64::from(p.n_cols / 4)).div_ceil(u64::from(self.lanes))
@@ -36,7 +38,7 @@ impl Kernel for Embed {
     }
     fn extent(&self, p: &Params) -> Bytes {
         let n = u64::from(p.n_tokens);
-        let table = device_bytes(u64::from(p.n_rows), p.stride);
+        let table = self.layout.bytes(u64::from(p.n_rows), p.stride);
         Bytes { table, tokens: bytes4(u64::from(p.token0) + n), y: bytes4(n * u64::from(p.n_cols)) }
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
@@ -46,7 +48,7 @@ impl Kernel for Embed {
         let token0 = rng.range(0, 4);
         let stride = stride(self.format, n_cols as usize);
         let tokens = (0..token0 + n_tokens).map(|_| rng.range(0, row0 + n_rows + 3)).collect();
-        let table = random_rows(rng, self.format, n_rows, n_cols);
+        let table = laid(self.layout, &random_rows(rng, self.format, n_rows, n_cols), stride);
         let params = Params { n_tokens, n_rows, n_cols, stride, row0, token0, scale: 1.5 };
         Sample { params, slots: vec![table, tokens, vec![]] }
     }
@@ -55,7 +57,7 @@ impl Kernel for Embed {
         for (&token, y) in tokens.iter().zip(host.y.chunks_exact_mut(p.n_cols as usize)) {
             let row = token.wrapping_sub(p.row0);
             if row < p.n_rows {
-                decode_row(self.format, host.table, row, p.stride, y);
+                decode_laid((self.format, self.layout), host.table, (row, p.stride), y);
                 y.iter_mut().for_each(|v| *v *= p.scale);
             }
         }

@@ -2,19 +2,22 @@
 //! it means (the CPU twin). The WGSL of `src/<kernel>.rs` is `kernel/<kernel>.wgsl` of the shaders crate.
 //!
 //! Shapes are row-major, outermost first. Weight rows and cache rows are in the *device* layout of their number
-//! format (`ridgeline_quant::Spec::pack_row`); strides count vec4 words of 16 bytes. Columns are a multiple of the
+//! format (`ridgeline_quant::Spec::pack_row`); strides count vec4 words of 16 bytes. Weight rows lie in a [`Layout`], cache rows one after the other. Columns are a multiple of the
 //! format's part.
 
 mod choose;
 mod common;
 mod heads;
+mod layout;
 mod product;
 mod tuning;
 
 pub use choose::{
-    AttentionChoice, MAX_SPLITS, ProductChoice, SMALL_BATCH, attention_for, norm_for, product_for, span_for,
+    AttentionChoice, MAX_SPLITS, ProductChoice, SMALL_BATCH, attention_for, layout_for, norm_for,
+    product_for, span_for,
 };
 pub use common::{Reduce, stride};
+pub use layout::Layout;
 pub use product::Epilogue;
 pub use tuning::{Class, Tuning};
 

@@ -1,6 +1,7 @@
 //! y = x·Wᵀ for many vectors, in tiles.
 
 use crate::common::{elementwise, with_format};
+use crate::layout::Layout;
 use crate::product::{Epilogue, Product};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
@@ -59,15 +60,15 @@ impl Kernel for MatMul {
         Bytes { weights, x, y }
     }
     fn extent(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = product(p).extent();
+        let [weights, x, y] = product(p).extent(Layout::Plain);
         Bytes { weights, x, y }
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
-        let (product, slots) = Product::sample(rng, self.format, 70, &[Epilogue::Store, Epilogue::Add]);
+        let (product, slots) = Product::sample(rng, (self.format, Layout::Plain), 70, &[Epilogue::Store, Epilogue::Add]);
         Sample { params: bytemuck::cast(product), slots }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
-        product(p).reference(self.format, host.weights, host.x, host.y);
+        product(p).reference((self.format, Layout::Plain), host.weights, host.x, host.y);
     }
 }
 

@@ -1,6 +1,7 @@
 //! y = W·x for one to a few vectors, where lanes own rows.
 
 use crate::common::{elementwise, with_format};
+use crate::layout::Layout;
 use crate::product::{Epilogue, Product};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
@@ -8,12 +9,12 @@ use ridgeline_quant::Format;
 
 kernel! {
     /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\], or what `epilogue` ([`Epilogue`]) makes of it; one that gates needs an
-    /// even number of rows. An invocation makes `rows` rows of W for `cols` vectors at a time. `stride` counts vec4 words
-    /// per row of W, `ld` floats per row of y.
+    /// even number of rows. Each of eight lanes makes `rows` rows of W, which are [interleaved](Layout::Interleaved), for
+    /// `cols` vectors at a time. `stride` counts vec4 words per row of W, `ld` floats per row of y.
     ///
-    /// Neighbouring lanes read far from each other, which a GPU pays for and a software adapter does not: that gathers
-    /// lane by lane whatever the addresses.
-    pub struct MatRow("mat_row") { format: Format, lanes: u32, rows: u32, cols: u32 }
+    /// Made for software adapters: they gather lane by lane whatever the addresses, read workgroup memory no faster than
+    /// any other, and broadcast for next to nothing.
+    pub struct MatRow("mat_row") { format: Format, rows: u32, cols: u32 }
     params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32 }
     slots { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
 }
@@ -22,9 +23,7 @@ impl MatRow {
     /// The variant for `cols` vectors at a time, or `None` where subgroups are absent or may be too small.
     #[must_use]
     pub fn new(format: Format, caps: &Caps, rows: u32, cols: u32) -> Option<Self> {
-        // One subgroup of a software adapter: small workgroups are many, and threads run out of them together.
-        let lanes = Self::LEAST;
-        caps.subgroup.filter(|&(least, _)| least >= lanes).map(|_| Self { format, lanes, rows, cols })
+        caps.subgroup.filter(|&(least, _)| least >= LANES).map(|_| Self { format, rows, cols })
     }
 
     /// The variant for any number of vectors: of those that pass over the weights as rarely as any, the one with the
@@ -35,13 +34,13 @@ impl MatRow {
         let (rows, cols) = SHAPES.into_iter().min_by_key(|&(_, cols)| (passes(cols), cols))?;
         Self::new(format, caps, rows, cols)
     }
-
-    /// Lanes that hand values around.
-    const LEAST: u32 = 8;
 }
 
+/// Lanes that hand values around.
+const LANES: u32 = 8;
+
 /// Rows and columns of an invocation's block: more of either spill.
-const SHAPES: [(u32, u32); 6] = [(4, 1), (4, 2), (4, 3), (4, 4), (4, 6), (4, 8)];
+const SHAPES: [(u32, u32); 6] = [(8, 1), (4, 2), (4, 3), (4, 4), (4, 6), (4, 8)];
 
 impl Kernel for MatRow {
     fn all(caps: &Caps) -> Vec<Self> {
@@ -51,12 +50,12 @@ impl Kernel for MatRow {
         SHAPES.into_iter().flat_map(with).collect()
     }
     fn defines(&self) -> Defines {
-        let d = with_format(elementwise(self.lanes), "weights_file", self.format);
+        let d = with_format(elementwise(LANES), "weights_file", self.format);
         d.u32("ROWS", self.rows).u32("COLS", self.cols)
     }
     fn groups(&self, p: &Params) -> u64 {
         let outputs = if p.epilogue == Epilogue::Gate as u32 { self.rows / 2 } else { self.rows };
-        u64::from(p.n_rows.div_ceil(self.lanes * outputs)) * u64::from(p.n_vecs.div_ceil(self.cols))
+        u64::from(p.n_rows.div_ceil(LANES * outputs)) * u64::from(p.n_vecs.div_ceil(self.cols))
     }
     fn flops(&self, p: &Params) -> u64 {
         product(p).flops()
@@ -66,16 +65,16 @@ impl Kernel for MatRow {
         Bytes { weights, x, y }
     }
     fn extent(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = product(p).extent();
+        let [weights, x, y] = product(p).extent(Layout::Interleaved);
         Bytes { weights, x, y }
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
         let epilogues = [Epilogue::Store, Epilogue::Add, Epilogue::Gate];
-        let (product, slots) = Product::sample(rng, self.format, 2 * self.cols + 1, &epilogues);
+        let (product, slots) = Product::sample(rng, (self.format, Layout::Interleaved), 2 * self.cols + 1, &epilogues);
         Sample { params: bytemuck::cast(product), slots }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
-        product(p).reference(self.format, host.weights, host.x, host.y);
+        product(p).reference((self.format, Layout::Interleaved), host.weights, host.x, host.y);
     }
 }
 

@@ -1,6 +1,7 @@
 //! y = W·x for one to a few vectors.
 
 use crate::common::{Reduce, with_format};
+use crate::layout::Layout;
 use crate::product::{Epilogue, Product};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
@@ -83,17 +84,17 @@ impl Kernel for MatVec {
         Bytes { weights, x, y }
     }
     fn extent(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = product(p).extent();
+        let [weights, x, y] = product(p).extent(Layout::Plain);
         Bytes { weights, x, y }
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
         let epilogues = [Epilogue::Store, Epilogue::Add, Epilogue::Gate];
         let epilogues = &epilogues[..if self.rows.is_multiple_of(2) { 3 } else { 2 }];
-        let (product, slots) = Product::sample(rng, self.format, 2 * self.cols + 1, epilogues);
+        let (product, slots) = Product::sample(rng, (self.format, Layout::Plain), 2 * self.cols + 1, epilogues);
         Sample { params: bytemuck::cast(product), slots }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
-        product(p).reference(self.format, host.weights, host.x, host.y);
+        product(p).reference((self.format, Layout::Plain), host.weights, host.x, host.y);
     }
 }
 

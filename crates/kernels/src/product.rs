@@ -1,7 +1,8 @@
 //! What the matrix products share: sizes, test data and meaning of
 //! `y[v, row0 + r] = Σ_c W[r, c] · x[v, c]`, and what becomes of the sums.
 
-use crate::common::{bytes4, decode_row, device_bytes, dot, format_bytes, random_rows, small, stride};
+use crate::common::{bytes4, dot, format_bytes, random_rows, small, stride};
+use crate::layout::{Layout, decode_laid, laid};
 use crate::swi_glu::gated;
 use bytemuck::{Pod, Zeroable};
 use ridgeline_compute::Sampler;
@@ -65,16 +66,16 @@ impl Product {
     }
 
     /// Bytes that W, x and y must hold.
-    pub(crate) fn extent(self) -> [u64; 3] {
+    pub(crate) fn extent(self, layout: Layout) -> [u64; 3] {
         let vecs = u64::from(self.n_vecs);
         let y = (vecs - 1) * u64::from(self.ld) + u64::from(self.row0) + u64::from(self.n_rows);
-        [device_bytes(self.weight_rows(), self.stride), bytes4(vecs * u64::from(self.n_cols)), bytes4(y)]
+        [layout.bytes(self.weight_rows(), self.stride), bytes4(vecs * u64::from(self.n_cols)), bytes4(y)]
     }
 
     /// A random ragged product of up to `max_vecs` vectors with one of the epilogues, with W, x and y.
     pub(crate) fn sample(
         rng: &mut Sampler,
-        format: Format,
+        (format, layout): (Format, Layout),
         max_vecs: u32,
         epilogues: &[Epilogue],
     ) -> (Self, Vec<Vec<u32>>) {
@@ -88,19 +89,19 @@ impl Product {
         let (ld, epilogue) = (row0 + n_rows + rng.range(0, 5), epilogue as u32);
         let stride = stride(format, n_cols as usize);
         let product = Self { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };
-        let weights = random_rows(rng, format, small(product.weight_rows()), n_cols);
-        let y = rng.words(small(product.extent()[2] / 4) as usize);
+        let weights = laid(layout, &random_rows(rng, format, small(product.weight_rows()), n_cols), stride);
+        let y = rng.words(small(product.extent(layout)[2] / 4) as usize);
         (product, vec![weights, rng.words((n_vecs * n_cols) as usize), y])
     }
 
     /// The product, row by row.
-    pub(crate) fn reference(self, format: Format, weights: &[u32], x: &[f32], y: &mut [f32]) {
+    pub(crate) fn reference(self, of: (Format, Layout), weights: &[u32], x: &[f32], y: &mut [f32]) {
         let cols = self.n_cols as usize;
         let (mut row, mut upper) = (vec![0.0; cols], vec![0.0; cols]);
         for r in 0..self.n_rows {
-            decode_row(format, weights, r, self.stride, &mut row);
+            decode_laid(of, weights, (r, self.stride), &mut row);
             if self.gates() {
-                decode_row(format, weights, self.n_rows + r, self.stride, &mut upper);
+                decode_laid(of, weights, (self.n_rows + r, self.stride), &mut upper);
             }
             for (v, x) in x.chunks_exact(cols).take(self.n_vecs as usize).enumerate() {
                 let y = &mut y[v * self.ld as usize + (self.row0 + r) as usize];

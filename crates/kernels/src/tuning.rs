@@ -1,6 +1,6 @@
 //! Which product serves which shapes on one device, where somebody measured it.
 
-use crate::choose::{ProductChoice, product_for};
+use crate::choose::{ProductChoice, layout_for, product_for};
 use crate::mat_mul::{MatMul, Tile};
 use crate::mat_row::MatRow;
 use crate::mat_vec::MatVec;
@@ -36,7 +36,7 @@ impl Class {
     }
 
     /// What may serve it, with the same results up to the order of sums: variants that make at most twice as many
-    /// vectors at a time as there are, and an even number of rows, as gated sums need them.
+    /// vectors at a time as there are, and an even number of rows, as gated sums need them, of weights as they lie.
     #[must_use]
     pub fn candidates(self, caps: &Caps) -> Vec<ProductChoice> {
         let fits = |kernel: &MatVec| {
@@ -46,12 +46,10 @@ impl Class {
         let tiled =
             |kernel: &MatMul| kernel.format == self.format && kernel.tile == Tile::F32 && self.vectors > 4;
         let tiled = MatMul::all(caps).into_iter().filter(tiled).map(ProductChoice::Mul);
-        // A GPU pays for every lane that reads elsewhere.
-        let fits = |kernel: &MatRow| {
-            caps.software && kernel.format == self.format && kernel.cols <= 2 * self.vectors
-        };
+        let fits = |kernel: &MatRow| kernel.format == self.format && kernel.cols <= 2 * self.vectors;
         let row = MatRow::all(caps).into_iter().filter(fits).map(ProductChoice::Row);
-        vec.chain(tiled).chain(row).collect()
+        let layout = layout_for(caps);
+        vec.chain(tiled).chain(row).filter(|choice| choice.layout() == layout).collect()
     }
 }
 

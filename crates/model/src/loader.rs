@@ -3,6 +3,7 @@
 use crate::matrix::{Matrix, Piece, Stack, Vector};
 use crate::{Config, Error};
 use ridgeline_compute::{Executor, Role, Slice};
+use ridgeline_kernels::{Layout, layout_for};
 use ridgeline_quant::Format;
 use ridgeline_weights::Checkpoint;
 use std::borrow::Cow;
@@ -31,6 +32,7 @@ pub struct LoadReport {
 pub struct Loader<'a> {
     checkpoint: &'a Checkpoint,
     executor: &'a mut dyn Executor,
+    layout: Layout,
     report: LoadReport,
     staging: Vec<u32>,
     used: HashSet<String>,
@@ -50,6 +52,7 @@ impl<'a> Loader<'a> {
     pub fn new(checkpoint: &'a Checkpoint, executor: &'a mut dyn Executor) -> Self {
         Self {
             checkpoint,
+            layout: layout_for(executor.caps()),
             executor,
             report: LoadReport::default(),
             staging: Vec::new(),
@@ -86,7 +89,8 @@ impl<'a> Loader<'a> {
         let mut pieces = Vec::new();
         for row0 in (0..rows).step_by(most) {
             let n = most.min(rows - row0);
-            let buffer = self.executor.alloc(n as u64 * source.row_bytes(), Role::Weights, name)?;
+            let buffer =
+                self.executor.alloc(source.held(n) as u64 * source.row_bytes(), Role::Weights, name)?;
             let slice = buffer.all();
             self.upload(slice, &source, row0..row0 + n)?;
             pieces.push(Piece { buffer, slice, row0: index(row0), rows: index(n) });
@@ -131,12 +135,13 @@ impl<'a> Loader<'a> {
         Ok(stack)
     }
 
-    /// Whether one binding holds these tensors, and each begins at an offset that can be bound.
+    /// Whether one binding holds these tensors without gaps, and each begins at an offset that can be bound.
     fn fits_together(&self, run: &[(&str, usize)], format: Format, cols: usize) -> bool {
         let row_bytes = (format.spec().row_words)(cols) as u64 * 4;
         let (total, aligned) = run.iter().fold((0_u64, true), |(offset, aligned), (_, rows)| {
+            let whole = rows.is_multiple_of(self.layout.turns());
             let bytes = row_bytes.saturating_mul(*rows as u64);
-            (offset.saturating_add(bytes), aligned && offset.is_multiple_of(OFFSET_ALIGNMENT))
+            (offset.saturating_add(bytes), aligned && whole && offset.is_multiple_of(OFFSET_ALIGNMENT))
         });
         // What does not have its shape is loaded, and refused, by itself.
         let shaped = |&(name, rows): &(&str, usize)| {
@@ -160,7 +165,8 @@ impl<'a> Loader<'a> {
         }
         let stride = index((format.spec().row_words)(cols) / 4);
         let pieces = vec![Piece { slice: buffer.all(), buffer, row0: 0, rows: index(total_rows) }];
-        Ok(Matrix { pieces, format, rows: index(total_rows), cols: index(cols), stride })
+        let (rows, cols) = (index(total_rows), index(cols));
+        Ok(Matrix { pieces, format, rows, cols, stride, layout: self.layout })
     }
 
     fn binding_limit(&self) -> u64 {
@@ -177,9 +183,10 @@ impl<'a> Loader<'a> {
             let rule = "it must be a multiple of the number format's block";
             return Err(Error::Dimension { path, what: "number of columns", value, rule });
         }
-        let source = Source { format, rows, cols, bytes: tensor.bytes };
+        let source = Source { format, layout: self.layout, rows, cols, bytes: tensor.bytes };
         self.used.insert(name.to_owned());
-        self.count(rows as u64 * cols as u64, source.bytes.len() as u64, rows as u64 * source.row_bytes());
+        let on_device = source.held(rows) as u64 * source.row_bytes();
+        self.count(rows as u64 * cols as u64, source.bytes.len() as u64, on_device);
         Ok(source)
     }
 
@@ -190,8 +197,9 @@ impl<'a> Loader<'a> {
         let step = (STAGING_BYTES / (row_words * 4) / 16 * 16).max(16);
         for (i, chunk) in bytes.chunks(step * file_row).enumerate() {
             self.staging.clear();
-            self.staging.resize(chunk.len() / file_row * row_words, 0);
-            pack(source.format, (chunk, file_row), (&mut self.staging, row_words));
+            let rows = source.held(chunk.len() / file_row);
+            self.staging.resize(rows * row_words, 0);
+            pack((source.format, source.layout), (chunk, file_row), (&mut self.staging, row_words));
             let data: &[u8] = bytemuck::cast_slice(&self.staging);
             let at = to.part((i * step * row_words * 4) as u64, data.len() as u64);
             self.executor.write(at, data)?;
@@ -237,6 +245,7 @@ impl<'a> Loader<'a> {
 /// A matrix in the checkpoint.
 struct Source<'a> {
     format: Format,
+    layout: Layout,
     rows: usize,
     cols: usize,
     bytes: Cow<'a, [u8]>,
@@ -248,6 +257,11 @@ impl Source<'_> {
         (self.format.spec().row_words)(self.cols)
     }
 
+    /// Rows that `rows` rows take the place of on the device.
+    const fn held(&self, rows: usize) -> usize {
+        rows.next_multiple_of(self.layout.turns())
+    }
+
     /// Bytes of a device row.
     fn row_bytes(&self) -> u64 {
         self.row_words() as u64 * 4
@@ -256,22 +270,32 @@ impl Source<'_> {
     /// The matrix on the device.
     fn matrix(&self, pieces: Vec<Piece>) -> Matrix {
         let (rows, cols, stride) = (index(self.rows), index(self.cols), index(self.row_words() / 4));
-        Matrix { pieces, format: self.format, rows, cols, stride }
+        Matrix { pieces, format: self.format, rows, cols, stride, layout: self.layout }
     }
 }
 
 /// Packs rows of a file into rows of the device, on as many threads as the machine runs at once; lengths of the rows come
 /// with them.
-fn pack(format: Format, (from, file_row): (&[u8], usize), (to, row_words): (&mut [u32], usize)) {
+fn pack(
+    (format, layout): (Format, Layout),
+    (from, file_row): (&[u8], usize),
+    (to, row_words): (&mut [u32], usize),
+) {
     /// Below so many bytes starting threads costs more than they save.
     const SMALL: usize = 1 << 20;
     let serial = |from: &[u8], to: &mut [u32]| {
-        for (from, to) in from.chunks_exact(file_row).zip(to.chunks_exact_mut(row_words)) {
-            (format.spec().pack_row)(from, to);
+        if layout == Layout::Plain {
+            let rows = from.chunks_exact(file_row).zip(to.chunks_exact_mut(row_words));
+            return rows.for_each(|(from, to)| (format.spec().pack_row)(from, to));
+        }
+        let mut row = vec![0; row_words];
+        for (i, from) in from.chunks_exact(file_row).enumerate() {
+            (format.spec().pack_row)(from, &mut row);
+            layout.place(&row, to, i);
         }
     };
     let threads = if from.len() < SMALL { 1 } else { thread::available_parallelism().map_or(1, usize::from) };
-    let rows = (from.len() / file_row).div_ceil(threads).max(1);
+    let rows = (from.len() / file_row).div_ceil(threads).next_multiple_of(layout.turns()).max(1);
     thread::scope(|scope| {
         let pieces = from.chunks(rows * file_row).zip(to.chunks_mut(rows * row_words));
         for (i, (from, to)) in pieces.enumerate() {

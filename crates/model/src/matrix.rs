@@ -1,6 +1,7 @@
 //! Weights on the device.
 
 use ridgeline_compute::{Buffer, Slice};
+use ridgeline_kernels::Layout;
 use ridgeline_quant::Format;
 
 /// A consecutive run of a matrix's rows in one binding.
@@ -27,6 +28,8 @@ pub struct Matrix {
     pub cols: u32,
     /// Vec4 words per device row.
     pub(crate) stride: u32,
+    /// How the rows of a piece lie.
+    pub(crate) layout: Layout,
 }
 
 impl Matrix {

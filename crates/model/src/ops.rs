@@ -65,7 +65,11 @@ impl Ops<'_> {
             };
             let tokens = self.scratch.buffer(Spot::Tokens).all();
             let args = kernels::embed::Args { table: piece.slice, tokens, y: y.slice };
-            self.recording.run(kernels::embed::Embed { format: table.format, lanes: 64 }, params, args);
+            self.recording.run(
+                kernels::embed::Embed { format: table.format, layout: table.layout, lanes: 64 },
+                params,
+                args,
+            );
         }
         y
     }

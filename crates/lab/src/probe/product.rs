@@ -10,7 +10,7 @@ use ridgeline_experiment::matrix::Budget;
 use ridgeline_kernels::mat_mul::{MatMul, Tile};
 use ridgeline_kernels::mat_row::MatRow;
 use ridgeline_kernels::mat_vec::{self, MatVec};
-use ridgeline_kernels::{Epilogue, ProductChoice, Reduce, product_for, stride};
+use ridgeline_kernels::{Epilogue, ProductChoice, Reduce, layout_for, product_for, stride};
 use ridgeline_quant::Format;
 use ridgeline_roofline::Measured;
 use serde::{Deserialize, Serialize};
@@ -298,8 +298,8 @@ fn split(
 ) -> Result<(Recording, Vec<Buffer>), Error> {
     let stride = stride(format, cols as usize);
     let caps = timer.device.caps().clone();
-    let row = u64::from(stride) * 16;
-    let most = caps.max_binding.min(caps.max_buffer) / row;
+    let (layout, row) = (layout_for(&caps), u64::from(stride) * 16);
+    let most = caps.max_binding.min(caps.max_buffer) / row / layout.turns() as u64 * layout.turns() as u64;
     let parts = u64::from(rows).div_ceil(most.max(1));
     let most_rows = rows.div_ceil(u32::try_from(parts).unwrap_or(rows));
     let device = &mut *timer.device;
@@ -311,7 +311,7 @@ fn split(
     let mut recording = Recording::new();
     for row0 in (0..rows).step_by(most_rows as usize) {
         let n_rows = most_rows.min(rows - row0);
-        let weights = device.alloc(u64::from(n_rows) * row, Role::Weights, "weights")?;
+        let weights = device.alloc(layout.bytes(u64::from(n_rows), stride), Role::Weights, "weights")?;
         fill(device, &weights)?;
         let params =
             mat_vec::Params { n_rows, n_cols: cols, n_vecs: 1, stride, ld: rows, row0, epilogue: STORE };

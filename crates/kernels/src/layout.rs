@@ -1,0 +1,100 @@
+//! How the rows of a matrix lie on a device.
+
+use crate::common::small;
+use ridgeline_compute::Defines;
+use ridgeline_quant::Format;
+
+/// How rows lie in a buffer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Layout {
+    /// One after the other.
+    #[default]
+    Plain,
+    /// Eight rows take turns, one vec4 word each; missing ones of the last eight are padding.
+    Interleaved,
+}
+
+impl Layout {
+    /// Rows that take turns.
+    #[must_use]
+    pub const fn turns(self) -> usize {
+        match self {
+            Self::Plain => 1,
+            Self::Interleaved => 8,
+        }
+    }
+
+    /// The layout in templates, as `INTERLEAVED`.
+    pub(crate) fn define(self, defines: Defines) -> Defines {
+        defines.value("INTERLEAVED", self == Self::Interleaved)
+    }
+
+    /// Bytes of `rows` rows of `stride` vec4 words, padding included.
+    #[must_use]
+    pub const fn bytes(self, rows: u64, stride: u32) -> u64 {
+        rows.next_multiple_of(self.turns() as u64) * stride as u64 * 16
+    }
+
+    /// Puts row `index` of those that `to` holds where it belongs.
+    pub fn place(self, row: &[u32], to: &mut [u32], index: usize) {
+        let turns = self.turns();
+        let to = &mut to[index / turns * turns * row.len() + index % turns * 4..];
+        for (word, to) in row.chunks_exact(4).zip(to.chunks_mut(turns * 4)) {
+            to[..4].copy_from_slice(word);
+        }
+    }
+
+    /// The row that [`Self::place`] put at `index`, of `stride` vec4 words.
+    pub(crate) fn take(self, from: &[u32], index: usize, stride: u32) -> Vec<u32> {
+        let (turns, stride) = (self.turns(), stride as usize);
+        let from = &from[index / turns * turns * stride * 4 + index % turns * 4..];
+        from.chunks(turns * 4).take(stride).flat_map(|word| word[..4].to_vec()).collect()
+    }
+}
+
+/// Decodes device row `index` of rows in a layout into `row`.
+pub(crate) fn decode_laid(
+    (format, layout): (Format, Layout),
+    words: &[u32],
+    (index, stride): (u32, u32),
+    row: &mut [f32],
+) {
+    let words = layout.take(words, index as usize, stride);
+    (format.spec().decode_row)(&words[..(format.spec().row_words)(row.len())], row);
+}
+
+/// Plain rows of `stride` vec4 words in a layout.
+pub(crate) fn laid(layout: Layout, rows: &[u32], stride: u32) -> Vec<u32> {
+    let row_words = stride as usize * 4;
+    let held = layout.bytes((rows.len() / row_words) as u64, stride);
+    let mut words = vec![0; small(held / 4) as usize];
+    rows.chunks_exact(row_words).enumerate().for_each(|(i, row)| layout.place(row, &mut words, i));
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Layout, laid};
+
+    #[test]
+    fn eight_rows_take_turns_and_the_last_are_padded() {
+        let rows: Vec<u32> = (0..9 * 8).collect();
+        let words = laid(Layout::Interleaved, &rows, 2);
+        assert_eq!(words.len(), 16 * 8);
+        assert_eq!(words[..8], [0, 1, 2, 3, 8, 9, 10, 11], "word 0 of rows 0 and 1");
+        assert_eq!(words[32..36], [4, 5, 6, 7], "word 1 of row 0");
+        assert_eq!(words[64..72], [64, 65, 66, 67, 0, 0, 0, 0], "row 8, and no row 9");
+    }
+
+    #[test]
+    fn what_was_placed_is_taken() {
+        let rows: Vec<u32> = (0..11 * 12).collect();
+        for layout in [Layout::Plain, Layout::Interleaved] {
+            let words = laid(layout, &rows, 3);
+            assert_eq!(words.len() as u64 * 4, layout.bytes(11, 3));
+            for (i, row) in rows.chunks(12).enumerate() {
+                assert_eq!(layout.take(&words, i, 3), row, "{layout:?} {i}");
+            }
+        }
+    }
+}
