@@ -24,25 +24,23 @@ fn ${src}_head(row: u32, cols: u32, group: u32) -> ${src}_Head {
     return ${src}_Head(${src}[${src}_at(row, 4u * blocks + group)], ${src}_plane_word(row, 20u * blocks + group));
 }
 
-fn ${src}_part(head: ${src}_Head, row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    let pair = (part >> 1u) & 1u;
-    let q = ${src}[${src}_at(row, 2u * (part >> 2u) + (part & 1u))] >> vec4u(4u * pair);
-    let p = q >> vec4u(2u);
+fn ${src}_affine(head: ${src}_Head, part: u32) -> vec4f {
     let words = select(head.bytes.xy, head.bytes.zw, (part & 4u) == 4u);
-    let bytes = select(words.x, words.y, pair == 1u) >> (8u * (part & 1u));
-    let s = vec4f(vec4u(bytes, bytes >> 16u, bytes >> 4u, bytes >> 20u) & vec4u(15u))
-        * unpack2x16float(head.units).xxyy;
-    return array<vec4f, 8>(
-        ${src}_quad(q.x, s.x, s.z), ${src}_quad(q.y, s.x, s.z),
-        ${src}_quad(q.z, s.x, s.z), ${src}_quad(q.w, s.x, s.z),
-        ${src}_quad(p.x, s.y, s.w), ${src}_quad(p.y, s.y, s.w),
-        ${src}_quad(p.z, s.y, s.w), ${src}_quad(p.w, s.y, s.w),
-    );
+    let bytes = select(words.x, words.y, (part & 2u) == 2u) >> (8u * (part & 1u));
+    let s = vec4f(vec4u(bytes, bytes >> 16u, bytes >> 4u, bytes >> 20u) & vec4u(15u)) * unpack2x16float(head.units).xxyy;
+    return ${src}_lowered(s.xy, -s.zw);
 }
 
-fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    return ${src}_part(${src}_head(row, cols, part >> 3u), row, cols, part);
+fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
+    let q = ${src}[${src}_at(row, 2u * (part >> 2u) + (part & 1u))] >> vec4u(2u * (part & 2u));
+    return array<vec4f, 8>(
+        ${src}_raised0(q.x), ${src}_raised0(q.y), ${src}_raised0(q.z), ${src}_raised0(q.w),
+        ${src}_raised2(q.x), ${src}_raised2(q.y), ${src}_raised2(q.z), ${src}_raised2(q.w),
+    );
 }
+//# with bits = 2, fields = [0, 2], quads = 8, runs = 2, head_parts = 8
+//# include "shared/affine.wgsl"
+//# endwith
 
 // Values 4i to 4i + 3.
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {

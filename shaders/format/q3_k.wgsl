@@ -36,31 +36,30 @@ fn ${src}_head(row: u32, cols: u32, group: u32) -> ${src}_Head {
     return ${src}_Head(words, ${src}_plane_half(row, 54u * blocks + group));
 }
 
-fn ${src}_part(head: ${src}_Head, row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    let blocks = cols >> 8u;
-    let block = part >> 3u;
-    let pair = (part >> 1u) & 1u;
-    let half = part & 1u;
-    let q = ${src}[${src}_at(row, 2u * blocks + 2u * (part >> 2u) + half)] >> vec4u(4u * pair);
-    let p = q >> vec4u(2u);
-    let h = ${src}[${src}_at(row, 2u * block + half)] >> vec4u((part & 4u) + 2u * pair);
-    let i = h >> vec4u(1u);
-    let shift = 8u * half + (part & 4u);
-    let low = select(head.words.x, head.words.y, pair == 1u) >> shift;
-    let high = head.words.z >> (shift + 2u * pair);
+fn ${src}_affine(head: ${src}_Head, part: u32) -> vec4f {
+    let shift = 8u * (part & 1u) + (part & 4u);
+    let low = select(head.words.x, head.words.y, (part & 2u) == 2u) >> shift;
+    let high = head.words.z >> (shift + (part & 2u));
     let six = (vec2u(low, low >> 16u) & vec2u(15u)) | ((vec2u(high, high >> 16u) & vec2u(3u)) << vec2u(4u));
     let s = head.unit * (vec2f(six) - 32.0);
-    return array<vec4f, 8>(
-        ${src}_quad(q.x, h.x, s.x), ${src}_quad(q.y, h.y, s.x),
-        ${src}_quad(q.z, h.z, s.x), ${src}_quad(q.w, h.w, s.x),
-        ${src}_quad(p.x, i.x, s.y), ${src}_quad(p.y, i.y, s.y),
-        ${src}_quad(p.z, i.z, s.y), ${src}_quad(p.w, i.w, s.y),
-    );
+    return ${src}_lowered(s, -4.0 * s);
 }
 
-fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    return ${src}_part(${src}_head(row, cols, part >> 3u), row, cols, part);
+fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
+    let blocks = cols >> 8u;
+    let half = part & 1u;
+    let q = ${src}[${src}_at(row, 2u * blocks + 2u * (part >> 2u) + half)] >> vec4u(2u * (part & 2u));
+    let h = ${src}[${src}_at(row, 2u * (part >> 3u) + half)] >> vec4u(part & 6u);
+    let low = (q & vec4u(0x03030303u)) | ((h & vec4u(0x01010101u)) << vec4u(2u));
+    let high = ((q >> vec4u(2u)) & vec4u(0x03030303u)) | ((h & vec4u(0x02020202u)) << vec4u(1u));
+    return array<vec4f, 8>(
+        ${src}_raised0(low.x), ${src}_raised0(low.y), ${src}_raised0(low.z), ${src}_raised0(low.w),
+        ${src}_raised0(high.x), ${src}_raised0(high.y), ${src}_raised0(high.z), ${src}_raised0(high.w),
+    );
 }
+//# with bits = 3, fields = [0], quads = 8, runs = 2, head_parts = 8
+//# include "shared/affine.wgsl"
+//# endwith
 
 // Values 4i to 4i + 3.
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {

@@ -6,24 +6,27 @@ fn ${src}_quad(quants: u32, s: vec2f) -> vec4f {
     return s.x * vec4f(unpack4xI8(quants & 0x0f0f0f0fu)) - s.y;
 }
 
+alias ${src}_Head = vec4u;
+
 fn ${src}_head(row: u32, cols: u32, group: u32) -> vec4u {
     return ${src}[${src}_at(row, 9u * group)];
 }
 
-fn ${src}_part(head: vec4u, row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    let block = 9u * (part >> 3u);
-    let q = ${src}[${src}_at(row, block + 1u + (part & 7u))];
-    let p = q >> vec4u(4u);
+fn ${src}_affine(head: vec4u, part: u32) -> vec4f {
     let s = ${src}_scales_and_mins(head, (part >> 1u) & 3u);
-    return array<vec4f, 8>(
-        ${src}_quad(q.x, s.xz), ${src}_quad(q.y, s.xz), ${src}_quad(q.z, s.xz), ${src}_quad(q.w, s.xz),
-        ${src}_quad(p.x, s.yw), ${src}_quad(p.y, s.yw), ${src}_quad(p.z, s.yw), ${src}_quad(p.w, s.yw),
-    );
+    return ${src}_lowered(s.xy, -s.zw);
 }
 
-fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    return ${src}_part(${src}_head(row, cols, part >> 3u), row, cols, part);
+fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
+    let q = ${src}[${src}_at(row, 9u * (part >> 3u) + 1u + (part & 7u))];
+    return array<vec4f, 8>(
+        ${src}_raised0(q.x), ${src}_raised0(q.y), ${src}_raised0(q.z), ${src}_raised0(q.w),
+        ${src}_raised4(q.x), ${src}_raised4(q.y), ${src}_raised4(q.z), ${src}_raised4(q.w),
+    );
 }
+//# with bits = 4, fields = [0, 4], quads = 8, runs = 2, head_parts = 8
+//# include "shared/affine.wgsl"
+//# endwith
 
 // Values 4i to 4i + 3.
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {

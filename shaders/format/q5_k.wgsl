@@ -8,29 +8,31 @@ fn ${src}_quad(low: u32, high: u32, s: vec2f) -> vec4f {
     return s.x * vec4f(unpack4xI8(q)) - s.y;
 }
 
+alias ${src}_Head = vec4u;
+
 fn ${src}_head(row: u32, cols: u32, group: u32) -> vec4u {
     return ${src}[${src}_at(row, 11u * group)];
 }
 
-fn ${src}_part(head: vec4u, row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    let block = 11u * (part >> 3u);
-    let pair = (part >> 1u) & 3u;
-    let q = ${src}[${src}_at(row, block + 3u + (part & 7u))];
-    let p = q >> vec4u(4u);
-    let h = ${src}[${src}_at(row, block + 1u + (part & 1u))] >> vec4u(2u * pair);
-    let i = h >> vec4u(1u);
-    let s = ${src}_scales_and_mins(head, pair);
-    return array<vec4f, 8>(
-        ${src}_quad(q.x, h.x, s.xz), ${src}_quad(q.y, h.y, s.xz),
-        ${src}_quad(q.z, h.z, s.xz), ${src}_quad(q.w, h.w, s.xz),
-        ${src}_quad(p.x, i.x, s.yw), ${src}_quad(p.y, i.y, s.yw),
-        ${src}_quad(p.z, i.z, s.yw), ${src}_quad(p.w, i.w, s.yw),
-    );
+fn ${src}_affine(head: vec4u, part: u32) -> vec4f {
+    let s = ${src}_scales_and_mins(head, (part >> 1u) & 3u);
+    return ${src}_lowered(s.xy, -s.zw);
 }
 
-fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    return ${src}_part(${src}_head(row, cols, part >> 3u), row, cols, part);
+fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
+    let block = 11u * (part >> 3u);
+    let q = ${src}[${src}_at(row, block + 3u + (part & 7u))];
+    let h = ${src}[${src}_at(row, block + 1u + (part & 1u))] >> vec4u(part & 6u);
+    let low = (q & vec4u(0x0f0f0f0fu)) | ((h & vec4u(0x01010101u)) << vec4u(4u));
+    let high = ((q >> vec4u(4u)) & vec4u(0x0f0f0f0fu)) | ((h & vec4u(0x02020202u)) << vec4u(3u));
+    return array<vec4f, 8>(
+        ${src}_raised0(low.x), ${src}_raised0(low.y), ${src}_raised0(low.z), ${src}_raised0(low.w),
+        ${src}_raised0(high.x), ${src}_raised0(high.y), ${src}_raised0(high.z), ${src}_raised0(high.w),
+    );
 }
+//# with bits = 5, fields = [0], quads = 8, runs = 2, head_parts = 8
+//# include "shared/affine.wgsl"
+//# endwith
 
 // Values 4i to 4i + 3.
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {

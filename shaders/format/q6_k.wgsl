@@ -23,26 +23,26 @@ fn ${src}_head(row: u32, cols: u32, group: u32) -> ${src}_Head {
     return ${src}_Head(${src}[${src}_at(row, 12u * blocks + group)], ${src}_plane_half(row, 104u * blocks + group));
 }
 
-fn ${src}_part(head: ${src}_Head, row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    let blocks = cols >> 8u;
-    let group = part & 3u;
-    let q = ${src}[${src}_at(row, part)];
-    let p = q >> vec4u(4u);
-    let h = ${src}[${src}_at(row, 8u * blocks + 2u * (part >> 2u) + (group & 1u))] >> vec4u(group & 2u);
-    let i = h >> vec4u(4u);
-    let bytes = select(head.scales.xy, head.scales.zw, (part & 4u) == 4u) << vec2u(24u - 8u * group);
+fn ${src}_affine(head: ${src}_Head, part: u32) -> vec4f {
+    let bytes = select(head.scales.xy, head.scales.zw, (part & 4u) == 4u) << vec2u(24u - 8u * (part & 3u));
     let s = head.unit * vec2f(bitcast<vec2i>(bytes) >> vec2u(24u));
-    return array<vec4f, 8>(
-        ${src}_quad(q.x, h.x, s.x), ${src}_quad(q.y, h.y, s.x),
-        ${src}_quad(q.z, h.z, s.x), ${src}_quad(q.w, h.w, s.x),
-        ${src}_quad(p.x, i.x, s.y), ${src}_quad(p.y, i.y, s.y),
-        ${src}_quad(p.z, i.z, s.y), ${src}_quad(p.w, i.w, s.y),
-    );
+    return ${src}_lowered(s, -32.0 * s);
 }
 
-fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    return ${src}_part(${src}_head(row, cols, part >> 3u), row, cols, part);
+fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
+    let group = part & 3u;
+    let q = ${src}[${src}_at(row, part)];
+    let h = ${src}[${src}_at(row, 8u * (cols >> 8u) + 2u * (part >> 2u) + (group & 1u))] >> vec4u(group & 2u);
+    let low = (q & vec4u(0x0f0f0f0fu)) | ((h & vec4u(0x03030303u)) << vec4u(4u));
+    let high = ((q >> vec4u(4u)) & vec4u(0x0f0f0f0fu)) | (h & vec4u(0x30303030u));
+    return array<vec4f, 8>(
+        ${src}_raised0(low.x), ${src}_raised0(low.y), ${src}_raised0(low.z), ${src}_raised0(low.w),
+        ${src}_raised0(high.x), ${src}_raised0(high.y), ${src}_raised0(high.z), ${src}_raised0(high.w),
+    );
 }
+//# with bits = 6, fields = [0], quads = 8, runs = 2, head_parts = 8
+//# include "shared/affine.wgsl"
+//# endwith
 
 // Values 4i to 4i + 3.
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {

@@ -5,29 +5,30 @@ fn ${src}_scale(row: u32, cols: u32, block: u32) -> f32 {
     return select(pair.x, pair.y, (block & 1u) == 1u);
 }
 
-fn ${src}_scaled(q: vec4u, d: f32) -> array<vec4f, 4> {
-    return array<vec4f, 4>(
-        d * vec4f(unpack4xI8(q.x)),
-        d * vec4f(unpack4xI8(q.y)),
-        d * vec4f(unpack4xI8(q.z)),
-        d * vec4f(unpack4xI8(q.w)),
-    );
-}
-
-fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 4> {
-    return ${src}_scaled(${src}[${src}_at(row, part)], ${src}_scale(row, cols, part >> 1u));
-}
+alias ${src}_Head = vec4u;
 
 fn ${src}_head(row: u32, cols: u32, group: u32) -> vec4u {
     return ${src}[${src}_at(row, (cols >> 4u) + group)];
 }
 
-fn ${src}_part(head: vec4u, row: u32, cols: u32, part: u32) -> array<vec4f, 4> {
+fn ${src}_affine(head: vec4u, part: u32) -> vec4f {
     // Selects, because a component that is looked up would live in memory.
     let half = select(head.xy, head.zw, (part & 8u) == 8u);
     let pair = select(half.x, half.y, (part & 4u) == 4u);
-    return ${src}_scaled(${src}[${src}_at(row, part)], unpack2x16float(pair >> (8u * (part & 2u))).x);
+    let d = unpack2x16float(pair >> (8u * (part & 2u))).x;
+    return ${src}_lowered(vec2f(d), vec2f(-128.0 * d));
 }
+
+// Offset by 128, which leaves the sign out.
+fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 4> {
+    let q = ${src}[${src}_at(row, part)] ^ vec4u(0x80808080u);
+    return array<vec4f, 4>(
+        ${src}_raised0(q.x), ${src}_raised0(q.y), ${src}_raised0(q.z), ${src}_raised0(q.w),
+    );
+}
+//# with bits = 8, fields = [0], quads = 4, runs = 1, head_parts = 16
+//# include "shared/affine.wgsl"
+//# endwith
 
 // Values 4i to 4i + 3.
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {

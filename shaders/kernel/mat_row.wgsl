@@ -10,6 +10,9 @@
 //# include weights_file
 //# endwith
 //# set parts = [32 // PART, 1] | max
+//# set run = PART // 4 // RUNS
+// Of few columns scales and offsets go to the sums of runs; of more they cost less on the weights.
+//# set affine = HEAD_PARTS > 1 and COLS <= 2
 const PARTS: u32 = ${parts}u;
 
 @compute @workgroup_size(LANES)
@@ -64,10 +67,35 @@ fn main(
             let v${c}_${i} = subgroupBroadcast(mine${c}, ${i}u);
             //# endfor
             //# endfor
+            //# if affine
+            // What offsets are multiplied with: the sums of x over the runs.
+            //# for c in range(COLS)
+            //# for k in range(8 // run)
+            var sum${c}_${k} = v${c}_${k * run};
+            //# for i in range(1, run)
+            sum${c}_${k} += v${c}_${k * run + i};
+            //# endfor
+            let all${c}_${k} = (sum${c}_${k}.x + sum${c}_${k}.y) + (sum${c}_${k}.z + sum${c}_${k}.w);
+            //# endfor
+            //# endfor
+            //# endif
             //# for r in range(ROWS)
             //# for j in range(parts)
             {
                 //# set part = "min(p + " ~ j ~ "u, parts - 1u)" if j > 0 else "p"
+                //# if affine
+                let w = weights_raw(row${r}, params.n_cols, ${part});
+                let s = weights_affine(head${r}, ${part});
+                //# for c in range(COLS)
+                //# for k in range(RUNS)
+                var raw${c}_${k} = 0.0;
+                //# for i in range(run)
+                raw${c}_${k} = dot_add(w[${k * run + i}], v${c}_${j * (PART // 4) + k * run + i}, raw${c}_${k});
+                //# endfor
+                acc${r}_${c} = fma(s[${k}], raw${c}_${k}, fma(s[${2 + k}], all${c}_${j * RUNS + k}, acc${r}_${c}));
+                //# endfor
+                //# endfor
+                //# else
                 //# if HEAD_PARTS > 1
                 let w = weights_part(head${r}, row${r}, params.n_cols, ${part});
                 //# else
@@ -78,6 +106,7 @@ fn main(
                 acc${r}_${c} = dot_add(w[${i}], v${c}_${j * (PART // 4) + i}, acc${r}_${c});
                 //# endfor
                 //# endfor
+                //# endif
             }
             //# endfor
             //# endfor

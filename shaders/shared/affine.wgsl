@@ -1,0 +1,34 @@
+// Parts of `runs` runs of weights s·q + o, where q are raw quants of `bits` bits. The format brings `_head`, what
+// `head_parts` parts share; `_affine(head, part)`, the scales of the runs (x and y) and their offsets (z and w) for what
+// `_raw(row, cols, part)` gives. That is 1 + q / 2^bits: bits on top of a mantissa need no conversion to a float.
+//# for first in fields
+fn ${src}_raised${first}(w: u32) -> vec4f {
+    let bits = vec4u(
+        //# for byte in range(4)
+        //# set left = 23 - bits - first - 8 * byte
+        w ${"<<" if left >= 0 else ">>"} ${left | abs}u,
+        //# endfor
+    );
+    return bitcast<vec4f>((bits & vec4u(${(2 ** bits - 1) * 2 ** (23 - bits)}u)) | vec4u(0x3f800000u));
+}
+
+//# endfor
+// Scales and offsets of q, as those of 1 + q / 2^bits.
+fn ${src}_lowered(s: vec2f, o: vec2f) -> vec4f {
+    return vec4f(${2 ** bits}.0 * s, o - ${2 ** bits}.0 * s);
+}
+
+fn ${src}_part(head: ${src}_Head, row: u32, cols: u32, part: u32) -> array<vec4f, ${quads}> {
+    let q = ${src}_raw(row, cols, part);
+    let s = ${src}_affine(head, part);
+    return array<vec4f, ${quads}>(
+        //# for i in range(quads)
+        //# set run = i // (quads // runs)
+        fma(vec4f(s.${["x", "y"][run]}), q[${i}], vec4f(s.${["z", "w"][run]})),
+        //# endfor
+    );
+}
+
+fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, ${quads}> {
+    return ${src}_part(${src}_head(row, cols, part / ${head_parts}u), row, cols, part);
+}
