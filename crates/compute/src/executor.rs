@@ -36,6 +36,12 @@ pub struct Outcome {
     pub reads: Vec<Vec<u8>>,
 }
 
+/// Makes the words of a slice from an offset in bytes on; what it is given holds zeros or what it made before.
+pub type Source<'a> = dyn Fn(u64, &mut [u32]) + Sync + 'a;
+
+/// Bytes that [`Executor::fill`] makes at a time where the executor does not know better.
+const FILLED: u64 = 4 << 20;
+
 /// Something that holds buffers and runs recordings.
 pub trait Executor {
     /// What kernels may use here.
@@ -52,6 +58,24 @@ pub trait Executor {
     /// # Errors
     /// An unknown buffer, or a lost device.
     fn write(&mut self, at: Slice, data: &[u8]) -> Result<(), Error>;
+
+    /// Fills `at` with what `source` makes, `unit` bytes (whole words) or multiples of it at a time, possibly on several
+    /// threads and in any order: so that whoever packs a model's weights packs them next to where the device takes them
+    /// from, and a model is never in memory twice.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    fn fill(&mut self, at: Slice, unit: u64, source: &Source<'_>) -> Result<(), Error> {
+        let step = unit * (FILLED / unit).max(1);
+        let mut words = Vec::new();
+        for offset in (0..at.bytes).step_by(usize::try_from(step).unwrap_or(usize::MAX)) {
+            let n = step.min(at.bytes - offset);
+            words.resize(usize::try_from(n / 4).unwrap_or(usize::MAX), 0);
+            source(offset, &mut words);
+            self.write(at.part(offset, n), bytemuck::cast_slice(&words))?;
+        }
+        Ok(())
+    }
 
     /// Compiles pipelines ahead of use.
     ///

@@ -10,7 +10,7 @@ use crate::readback::ReadBack;
 use crate::write::Writer;
 use crate::{AdapterInfo, Choice, DeviceKind, Error, Ledger, Options, Policy};
 use ridgeline_compute::{
-    AnyKernel, Buffer, Caps, Error as RunError, Executor, Linker, Outcome, Recording, Role, Slice,
+    AnyKernel, Buffer, Caps, Error as RunError, Executor, Linker, Outcome, Recording, Role, Slice, Source,
 };
 use std::sync::Arc;
 
@@ -206,6 +206,13 @@ impl Executor for Gpu {
         let buffer = self.memory.get(at)?;
         let written = self.writer.write(&self.device, &self.queue, (buffer, at), data);
         self.device.explain(written)
+    }
+
+    fn fill(&mut self, at: Slice, unit: u64, source: &Source<'_>) -> Result<(), RunError> {
+        self.device.check()?;
+        let buffer = self.memory.get(at)?;
+        let filled = self.writer.fill(&self.device, &self.queue, (buffer, at), unit, source);
+        self.device.explain(filled)
     }
 
     fn prepare(&mut self, kernels: &[AnyKernel]) -> Result<(), RunError> {

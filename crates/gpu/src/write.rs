@@ -1,7 +1,7 @@
 //! Host data on its way to the device, in staging of bounded size.
 
 use crate::faults::Watched;
-use ridgeline_compute::{Error, Slice};
+use ridgeline_compute::{Error, Slice, Source};
 use std::collections::VecDeque;
 
 /// Most bytes of staging that are alive at a time. wgpu allocates staging per write and frees it when the submission
@@ -10,6 +10,33 @@ const STAGING: u64 = 16 << 20;
 
 /// Bytes that are submitted together: while the device copies some, the host fills others.
 const PIECE: u64 = 4 << 20;
+
+/// Bytes that a thread makes before it moves them.
+const CACHED: u64 = 128 << 10;
+
+/// Stages `bytes` bytes for a buffer, `step` at a time; false where the device has no staging.
+fn stage(
+    queue: &wgpu::Queue,
+    (buffer, offset): (&wgpu::Buffer, u64),
+    (bytes, step): (u64, u64),
+    source: &Source<'_>,
+) -> bool {
+    let view = wgpu::BufferSize::new(bytes).and_then(|n| queue.write_buffer_with(buffer, offset, n));
+    let Some(mut view) = view else { return false };
+    let mut made = vec![0; usize_of(step.min(bytes) / 4)];
+    for first in (0..bytes).step_by(usize_of(step)) {
+        let made = &mut made[..usize_of(step.min(bytes - first) / 4)];
+        source(first, made);
+        let made: &[u8] = bytemuck::cast_slice(made);
+        view.slice(usize_of(first)..usize_of(first) + made.len()).copy_from_slice(made);
+    }
+    true
+}
+
+/// Staging is bounded, so that its sizes fit.
+fn usize_of(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
 
 /// Counts the staging that is alive.
 #[derive(Debug, Default)]
@@ -35,7 +62,7 @@ impl Writer {
             return Err(Error::Limit { label, bytes, limit: at.bytes, what: "the slice written to" });
         }
         let mut offset = at.offset;
-        for piece in data.chunks(usize::try_from(PIECE).unwrap_or(usize::MAX)) {
+        for piece in data.chunks(usize_of(PIECE)) {
             let bytes = piece.len() as u64;
             self.make_room(device, queue, bytes)?;
             let staging =
@@ -48,6 +75,46 @@ impl Writer {
             drop(staging);
             self.open += bytes;
             offset += bytes;
+        }
+        device.check()
+    }
+
+    /// Fills a slice with what `source` makes, in whole multiples of `unit` bytes, on as many threads as the machine runs
+    /// at once: each makes a little, which its cache holds, and moves it to staging.
+    pub(crate) fn fill(
+        &mut self,
+        device: &Watched,
+        queue: &wgpu::Queue,
+        (buffer, at): (&wgpu::Buffer, Slice),
+        unit: u64,
+        source: &Source<'_>,
+    ) -> Result<(), Error> {
+        let units = |bytes: u64| unit * (bytes / unit).max(1);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+        let mut done = 0;
+        while done < at.bytes {
+            let piece = units(PIECE).min(at.bytes - done);
+            self.make_room(device, queue, piece)?;
+            let share = units(piece.div_ceil(threads).next_multiple_of(unit));
+            let stage = |first: u64| {
+                let bytes = share.min(done + piece - first);
+                stage(queue, (buffer, at.offset + first), (bytes, units(CACHED)), &|offset, to| {
+                    source(first + offset, to);
+                })
+            };
+            let staged = std::thread::scope(|scope| {
+                let rest: Vec<u64> = (done + share..done + piece).step_by(usize_of(share)).collect();
+                let others: Vec<_> =
+                    rest.into_iter().map(|first| scope.spawn(move || stage(first))).collect();
+                let mine = stage(done);
+                others.into_iter().fold(mine, |all, other| all & other.join().unwrap_or(false))
+            });
+            if !staged {
+                device.check_now()?;
+                return Err(Error::Device { reason: format!("a write of {piece} bytes was refused") });
+            }
+            self.open += piece;
+            done += piece;
         }
         device.check()
     }

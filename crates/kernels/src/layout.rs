@@ -35,12 +35,17 @@ impl Layout {
         rows.next_multiple_of(self.turns() as u64) * stride as u64 * 16
     }
 
-    /// Puts row `index` of those that `to` holds where it belongs.
-    pub fn place(self, row: &[u32], to: &mut [u32], index: usize) {
-        let turns = self.turns();
-        let to = &mut to[index / turns * turns * row.len() + index % turns * 4..];
-        for (word, to) in row.chunks_exact(4).zip(to.chunks_mut(turns * 4)) {
-            to[..4].copy_from_slice(word);
+    /// Lays rows of `row_words` words, as many as take turns, where they belong.
+    pub fn place(self, rows: &[u32], row_words: usize, to: &mut [u32]) {
+        match self {
+            Self::Plain => to.copy_from_slice(rows),
+            Self::Interleaved => {
+                for (at, to) in to.chunks_exact_mut(self.turns() * 4).enumerate() {
+                    for (row, to) in rows.chunks_exact(row_words).zip(to.chunks_exact_mut(4)) {
+                        to.copy_from_slice(&row[4 * at..4 * at + 4]);
+                    }
+                }
+            }
         }
     }
 
@@ -67,8 +72,12 @@ pub(crate) fn decode_laid(
 pub(crate) fn laid(layout: Layout, rows: &[u32], stride: u32) -> Vec<u32> {
     let row_words = stride as usize * 4;
     let held = layout.bytes((rows.len() / row_words) as u64, stride);
-    let mut words = vec![0; small(held / 4) as usize];
-    rows.chunks_exact(row_words).enumerate().for_each(|(i, row)| layout.place(row, &mut words, i));
+    let mut rows = rows.to_vec();
+    rows.resize(small(held / 4) as usize, 0);
+    let mut words = vec![0; rows.len()];
+    let turns = layout.turns() * row_words;
+    let groups = rows.chunks_exact(turns).zip(words.chunks_exact_mut(turns));
+    groups.for_each(|(rows, words)| layout.place(rows, row_words, words));
     words
 }
 

@@ -1,6 +1,8 @@
 //! The device an experiment runs on: a GPU, or the CPU twins.
 
-use ridgeline_compute::{AnyKernel, Buffer, Caps, Cpu, Error, Executor, Outcome, Recording, Role, Slice};
+use ridgeline_compute::{
+    AnyKernel, Buffer, Caps, Cpu, Error, Executor, Outcome, Recording, Role, Slice, Source,
+};
 use ridgeline_gpu::{Choice, Gpu, Options};
 use std::sync::Arc;
 
@@ -56,6 +58,9 @@ impl Executor for Device {
     }
     fn write(&mut self, at: Slice, data: &[u8]) -> Result<(), Error> {
         self.executor().write(at, data)
+    }
+    fn fill(&mut self, at: Slice, unit: u64, source: &Source<'_>) -> Result<(), Error> {
+        self.executor().fill(at, unit, source)
     }
     fn prepare(&mut self, kernels: &[AnyKernel]) -> Result<(), Error> {
         self.executor().prepare(kernels)

@@ -182,6 +182,9 @@ fn file_of(model: &str) -> Result<tempfile::NamedTempFile, Error> {
     let checkpoint = models::checkpoint(model, None)?;
     let written = ridgeline_weights::write_gguf(&checkpoint, file.path(), |it| it.format);
     written.map_err(models::Error::from)?;
+    // What the system still had to write would compete with what is measured.
+    let synced = file.as_file().sync_all();
+    synced.map_err(|source| models::Error::Io { path: file.path().to_owned(), source })?;
     Ok(file)
 }
 

@@ -1,4 +1,4 @@
-//! From checkpoint to device: packs rows into the device layout of their format, one staging chunk at a time.
+//! From checkpoint to device: packs rows into the device layout of their format.
 
 use crate::matrix::{Matrix, Piece, Stack, Vector};
 use crate::{Config, Error};
@@ -9,13 +9,9 @@ use ridgeline_weights::Checkpoint;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
-use std::thread;
 
 /// Offsets of bindings that every device accepts.
 const OFFSET_ALIGNMENT: u64 = 256;
-
-/// Upper bound of the staging chunk: the only copy of weights that loading holds besides the mapped file.
-const STAGING_BYTES: usize = 16 << 20;
 
 /// What loading did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,7 +30,6 @@ pub struct Loader<'a> {
     executor: &'a mut dyn Executor,
     layout: Layout,
     report: LoadReport,
-    staging: Vec<u32>,
     used: HashSet<String>,
 }
 
@@ -55,7 +50,6 @@ impl<'a> Loader<'a> {
             layout: layout_for(executor.caps()),
             executor,
             report: LoadReport::default(),
-            staging: Vec::new(),
             used: HashSet::new(),
         }
     }
@@ -192,18 +186,14 @@ impl<'a> Loader<'a> {
 
     /// Packs `rows` of a matrix into a slice of the device's memory.
     fn upload(&mut self, to: Slice, source: &Source<'_>, rows: Range<usize>) -> Result<(), Error> {
-        let (row_words, file_row) = (source.row_words(), source.bytes.len() / source.rows);
+        let (row_bytes, file_row) = (source.row_bytes(), source.bytes.len() / source.rows);
         let bytes = &source.bytes[rows.start * file_row..rows.end * file_row];
-        let step = (STAGING_BYTES / (row_words * 4) / 16 * 16).max(16);
-        for (i, chunk) in bytes.chunks(step * file_row).enumerate() {
-            self.staging.clear();
-            let rows = source.held(chunk.len() / file_row);
-            self.staging.resize(rows * row_words, 0);
-            pack((source.format, source.layout), (chunk, file_row), (&mut self.staging, row_words));
-            let data: &[u8] = bytemuck::cast_slice(&self.staging);
-            let at = to.part((i * step * row_words * 4) as u64, data.len() as u64);
-            self.executor.write(at, data)?;
-        }
+        let at = |offset: u64| usize::try_from(offset / row_bytes).unwrap_or(usize::MAX) * file_row;
+        let packed = |offset: u64, to: &mut [u32]| {
+            let end = at(offset + 4 * to.len() as u64).min(bytes.len());
+            source.pack(&bytes[at(offset)..end], to);
+        };
+        self.executor.fill(to, row_bytes * self.layout.turns() as u64, &packed)?;
         Ok(())
     }
 
@@ -267,45 +257,25 @@ impl Source<'_> {
         self.row_words() as u64 * 4
     }
 
+    /// Packs whole rows of the file into rows of the device, as many as take turns at a time.
+    fn pack(&self, from: &[u8], to: &mut [u32]) {
+        let (turns, row_words) = (self.layout.turns(), self.row_words());
+        let (pack_row, file_row) = (self.format.spec().pack_row, self.bytes.len() / self.rows);
+        let mut rows = vec![0; turns * row_words];
+        for (from, to) in from.chunks(turns * file_row).zip(to.chunks_mut(turns * row_words)) {
+            for (from, row) in from.chunks_exact(file_row).zip(rows.chunks_exact_mut(row_words)) {
+                pack_row(from, row);
+            }
+            // Rows that are missing hold what was there before, which nothing reads.
+            self.layout.place(&rows, row_words, to);
+        }
+    }
+
     /// The matrix on the device.
     fn matrix(&self, pieces: Vec<Piece>) -> Matrix {
         let (rows, cols, stride) = (index(self.rows), index(self.cols), index(self.row_words() / 4));
         Matrix { pieces, format: self.format, rows, cols, stride, layout: self.layout }
     }
-}
-
-/// Packs rows of a file into rows of the device, on as many threads as the machine runs at once; lengths of the rows come
-/// with them.
-fn pack(
-    (format, layout): (Format, Layout),
-    (from, file_row): (&[u8], usize),
-    (to, row_words): (&mut [u32], usize),
-) {
-    /// Below so many bytes starting threads costs more than they save.
-    const SMALL: usize = 1 << 20;
-    let serial = |from: &[u8], to: &mut [u32]| {
-        if layout == Layout::Plain {
-            let rows = from.chunks_exact(file_row).zip(to.chunks_exact_mut(row_words));
-            return rows.for_each(|(from, to)| (format.spec().pack_row)(from, to));
-        }
-        let mut row = vec![0; row_words];
-        for (i, from) in from.chunks_exact(file_row).enumerate() {
-            (format.spec().pack_row)(from, &mut row);
-            layout.place(&row, to, i);
-        }
-    };
-    let threads = if from.len() < SMALL { 1 } else { thread::available_parallelism().map_or(1, usize::from) };
-    let rows = (from.len() / file_row).div_ceil(threads).next_multiple_of(layout.turns()).max(1);
-    thread::scope(|scope| {
-        let pieces = from.chunks(rows * file_row).zip(to.chunks_mut(rows * row_words));
-        for (i, (from, to)) in pieces.enumerate() {
-            if i + 1 == threads {
-                serial(from, to);
-            } else {
-                scope.spawn(move || serial(from, to));
-            }
-        }
-    });
 }
 
 /// The tensors that lie in one buffer, each by itself.
