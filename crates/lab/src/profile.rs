@@ -100,12 +100,26 @@ pub(crate) fn stamped(device: &mut Device, pass: &Recording) -> Result<Option<Ve
     Ok((0..pass.steps().len()).map(median).collect())
 }
 
-/// Seconds of all launches of a pass, each timed by itself: by timestamps, or by slope where there are none.
+/// Seconds of all launches of a pass, each timed by itself and with what lies between it and the next: by timestamps, or
+/// by slope where there are none.
 pub(crate) fn launches_s(device: &mut Device, pass: &Recording, budget: &Budget) -> Result<f64, Error> {
     if let Some(ns) = stamped(device, pass)? {
-        return Ok(ns.iter().sum::<f64>() / 1e9);
+        return Ok(ns.iter().sum::<f64>() / 1e9 + ns.len() as f64 * between_s(device)?);
     }
     Ok(time(&mut Timer::new(device)?, pass.clone(), budget)?.row.total_s())
+}
+
+/// Seconds from the end of one launch to the beginning of the next: what an empty one takes by slope, less what its own
+/// timestamps say.
+fn between_s(device: &mut Device) -> Result<f64, Error> {
+    const EMPTIES: u32 = 64;
+    let mut timer = Timer::new(device)?;
+    let empty = timer.unit(&timer.empty(1))?;
+    let whole_s = timer.slope(&empty, 9, Clock::Device)?;
+    let empties = timer.empty(EMPTIES);
+    let inside = stamped(timer.device, &empties)?.unwrap_or_default();
+    let inside_s = inside.iter().sum::<f64>() / 1e9 / f64::from(EMPTIES);
+    Ok((whole_s - inside_s).max(0.0))
 }
 
 fn time(timer: &mut Timer<'_>, pass: Recording, budget: &Budget) -> Result<Profile, probe::Error> {
