@@ -39,8 +39,8 @@ impl MatRow {
 /// Lanes that hand values around.
 const LANES: u32 = 8;
 
-/// Rows and columns of an invocation's block: more of either spill.
-const SHAPES: [(u32, u32); 6] = [(8, 1), (4, 2), (4, 3), (4, 4), (4, 6), (4, 8)];
+/// Rows and columns of an invocation's block: more of either spill. Of the same columns the first is the default.
+const SHAPES: [(u32, u32); 7] = [(8, 1), (4, 2), (4, 3), (4, 4), (4, 6), (4, 8), (4, 1)];
 
 impl Kernel for MatRow {
     fn all(caps: &Caps) -> Vec<Self> {

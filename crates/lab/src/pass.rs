@@ -55,7 +55,7 @@ pub struct Pass {
     pub params: u64,
     /// Bytes of its weights in their number format.
     pub weight_bytes: u64,
-    /// Seconds of the launches of a token in the middle of a generation, timed one by one; none for prompts.
+    /// Seconds of the launches of a step of a generation, timed one by one; none for prompts.
     #[serde(default)]
     pub launches_s: Option<f64>,
 }
@@ -145,15 +145,18 @@ impl Bench {
         self.time(Test { prompt: n, generate: 0 }, budget, Rows::All)
     }
 
-    /// Seconds of the launches of the token in the middle of a generation of `n`, each timed by itself.
+    /// Adds to a generation of `n` tokens what the launches of a step take, each timed by itself: their share of the step
+    /// in the middle, of the time of the median step.
     ///
     /// # Errors
     /// A device that fails.
-    pub fn launches_s(&mut self, n: usize, budget: &Budget) -> Result<f64, Error> {
+    pub fn time_launches(&mut self, generation: &mut Pass, n: usize, budget: &Budget) -> Result<(), Error> {
         self.session.assume(self.depth + n / 2)?;
         let pass = self.session.record(&self.tokens[..1], Rows::Last)?.clone();
         let device = self.session.executor().clone();
-        profile::launches_s(&mut device.borrow_mut(), &pass, budget)
+        let share = profile::launched(&mut device.borrow_mut(), &pass, budget)?;
+        generation.launches_s = Some(share * generation.median_s() / n as f64);
+        Ok(())
     }
 
     fn time(&mut self, test: Test, budget: &Budget, want: Rows) -> Result<Pass, Error> {

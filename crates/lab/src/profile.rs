@@ -77,11 +77,11 @@ pub(crate) fn profile(
     Ok(time(&mut Timer::new(&mut device)?, pass, budget)?)
 }
 
-/// Repetitions of a whole pass of which each step's median counts.
-const REPETITIONS: usize = 9;
+/// Repetitions of a whole pass of which the medians count.
+const REPETITIONS: u32 = 9;
 
-/// Nanoseconds of each step of a pass by the device's own clock, where it has one and what it says can be true.
-pub(crate) fn stamped(device: &mut Device, pass: &Recording) -> Result<Option<Vec<f64>>, Error> {
+/// Nanoseconds of each step of one run of a pass by the device's own clock, where it has one and what it says can be true.
+fn stamped_once(device: &mut Device, pass: &Recording) -> Result<Option<Vec<u64>>, Error> {
     let Some(before) = device.gpu().map(|gpu| gpu.policy()) else { return Ok(None) };
     let set = |device: &mut Device, profile| {
         if let Some(gpu) = device.gpu() {
@@ -89,10 +89,18 @@ pub(crate) fn stamped(device: &mut Device, pass: &Recording) -> Result<Option<Ve
         }
     };
     set(device, true);
-    let runs: Result<Vec<_>, _> =
-        (0..REPETITIONS).map(|_| device.run(pass).map(|outcome| outcome.timing.step_ns)).collect();
+    let run = device.run(pass);
     set(device, before.profile);
-    let runs: Vec<Vec<u64>> = runs?.into_iter().flatten().collect();
+    Ok(run?.timing.step_ns)
+}
+
+/// The same, the median of several runs for each step.
+pub(crate) fn stamped(device: &mut Device, pass: &Recording) -> Result<Option<Vec<f64>>, Error> {
+    let mut runs = Vec::new();
+    for _ in 0..REPETITIONS {
+        let Some(times) = stamped_once(device, pass)? else { return Ok(None) };
+        runs.push(times);
+    }
     let median = |step: usize| {
         let times: Vec<f64> = runs.iter().map(|times| times[step] as f64).collect();
         stats::median(&times)
@@ -100,27 +108,34 @@ pub(crate) fn stamped(device: &mut Device, pass: &Recording) -> Result<Option<Ve
     Ok((0..pass.steps().len()).map(median).collect())
 }
 
-/// Seconds of all launches of a pass, each timed by itself and with what lies between it and the next: by timestamps, or
-/// by slope where there are none.
-pub(crate) fn launches_s(device: &mut Device, pass: &Recording, budget: &Budget) -> Result<f64, Error> {
-    if let Some(ns) = stamped(device, pass)? {
-        return Ok(ns.iter().sum::<f64>() / 1e9 + ns.len() as f64 * between_s(device)?);
-    }
-    Ok(time(&mut Timer::new(device)?, pass.clone(), budget)?.row.total_s())
-}
-
-/// Seconds from the end of one launch to the beginning of the next: what an empty one takes by slope, less what its own
-/// timestamps say.
-fn between_s(device: &mut Device) -> Result<f64, Error> {
-    const EMPTIES: u32 = 64;
+/// Share of a pass's time on the device that its launches take, each timed by itself and with what lies between it and
+/// the next. Timestamped runs take turns with runs as they are, so that a machine that changes its pace changes both;
+/// where there are no timestamps, launches and pass are timed by slope.
+pub(crate) fn launched(device: &mut Device, pass: &Recording, budget: &Budget) -> Result<f64, Error> {
     let mut timer = Timer::new(device)?;
     let empty = timer.unit(&timer.empty(1))?;
-    let whole_s = timer.slope(&empty, 9, Clock::Device)?;
+    let empty_s = timer.slope(&empty, REPETITIONS, Clock::Device)?;
+    let alone = timer.empty_s - empty_s;
     let empties = timer.empty(EMPTIES);
     let inside = stamped(timer.device, &empties)?.unwrap_or_default();
-    let inside_s = inside.iter().sum::<f64>() / 1e9 / f64::from(EMPTIES);
-    Ok((whole_s - inside_s).max(0.0))
+    let between_s = (empty_s - inside.iter().sum::<f64>() / 1e9 / f64::from(EMPTIES)).max(0.0);
+    let mut shares = Vec::new();
+    for _ in 0..REPETITIONS {
+        let whole_s = timer.run(pass, Clock::Device)? - alone;
+        let Some(ns) = stamped_once(timer.device, pass)? else { break };
+        let launches_s = ns.iter().sum::<u64>() as f64 / 1e9 + ns.len() as f64 * between_s;
+        shares.push(launches_s / whole_s);
+    }
+    if let Some(share) = stats::median(&shares) {
+        return Ok(share);
+    }
+    let whole = timer.unit(pass)?;
+    let whole_s = timer.slope(&whole, REPETITIONS, Clock::Device)?;
+    Ok(time(&mut timer, pass.clone(), budget)?.row.total_s() / whole_s)
 }
+
+/// Empty launches of which the timestamps are taken.
+const EMPTIES: u32 = 64;
 
 fn time(timer: &mut Timer<'_>, pass: Recording, budget: &Budget) -> Result<Profile, probe::Error> {
     let mut launches: Vec<Launch> = Vec::new();

@@ -223,7 +223,7 @@ pub(crate) fn against_ceilings(
     let loaded = lab.load(model, None)?;
     let bound = |bound| if software { Target::Told } else { Target::AtLeast(bound) };
     let mut bench = Bench::new(lab, &loaded, 0, 512, SessionOptions::default())?;
-    let generation = bench.test(GENERATION, &BUDGET)?;
+    let mut generation = bench.test(GENERATION, &BUDGET)?;
     let floor = generation.prediction(machine).memory_s;
     let decode = Finding {
         what: format!("{model}: decode over the bandwidth floor"),
@@ -235,7 +235,8 @@ pub(crate) fn against_ceilings(
             1e3 * generation.median_s() / 16.0
         ),
     };
-    let step = generation.waterfall(machine, 16).with_kernels(bench.launches_s(16, &BUDGET)?);
+    bench.time_launches(&mut generation, 16, &BUDGET)?;
+    let step = generation.waterfall(machine, 16);
     let explained = Finding {
         what: format!("{model}: share of a decode step that the waterfall explains"),
         target: Target::AtLeast(0.95),

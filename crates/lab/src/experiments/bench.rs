@@ -64,7 +64,7 @@ impl Experiment<Lab> for Study {
         let mut pass = bench.test(test, budget)?;
         pass.check(lab.machine.as_ref())?;
         if test.prompt == 0 {
-            pass.launches_s = Some(bench.launches_s(test.generate, &LAUNCHES)?);
+            bench.time_launches(&mut pass, test.generate, &LAUNCHES)?;
         }
         let (backend, adapter) = lab.names();
         let (cache, batch) = (options.cache.map(|it| it.spec().name.to_owned()), options.batch);
