@@ -1,5 +1,5 @@
-//! The launches of one forward pass, each repeated on its own over the buffers that the pass gives it and timed by slope:
-//! where a pass spends its time, on every backend, timestamps or not.
+//! The launches of one forward pass, each kind repeated on its own over the buffers that the pass gives it and timed by
+//! slope: where a pass spends its time, on every backend, timestamps or not.
 
 use crate::lab::Lab;
 use crate::models::Loaded;
@@ -74,14 +74,15 @@ pub(crate) fn profile(
     let mut device = lab.device.borrow_mut();
     // One whole pass fills the buffers that the launches read.
     device.run(&pass)?;
-    Ok(time(&mut Timer::new(&mut device)?, pass, budget)?)
+    Ok(time(&mut Timer::new(&mut device)?, pass, budget)?.0)
 }
 
 /// Repetitions of a whole pass of which the medians count.
 const REPETITIONS: u32 = 9;
 
-/// Nanoseconds of each step of one run of a pass by the device's own clock, where it has one and what it says can be true.
-fn stamped_once(device: &mut Device, pass: &Recording) -> Result<Option<Vec<u64>>, Error> {
+/// Nanoseconds of each step of a pass by the device's own clock, the median of several runs for each; nothing where it has
+/// none, or where what it says cannot be true.
+pub(crate) fn stamped(device: &mut Device, pass: &Recording) -> Result<Option<Vec<f64>>, Error> {
     let Some(before) = device.gpu().map(|gpu| gpu.policy()) else { return Ok(None) };
     let set = |device: &mut Device, profile| {
         if let Some(gpu) = device.gpu() {
@@ -89,18 +90,10 @@ fn stamped_once(device: &mut Device, pass: &Recording) -> Result<Option<Vec<u64>
         }
     };
     set(device, true);
-    let run = device.run(pass);
+    let runs: Result<Vec<_>, _> =
+        (0..REPETITIONS).map(|_| device.run(pass).map(|outcome| outcome.timing.step_ns)).collect();
     set(device, before.profile);
-    Ok(run?.timing.step_ns)
-}
-
-/// The same, the median of several runs for each step.
-pub(crate) fn stamped(device: &mut Device, pass: &Recording) -> Result<Option<Vec<f64>>, Error> {
-    let mut runs = Vec::new();
-    for _ in 0..REPETITIONS {
-        let Some(times) = stamped_once(device, pass)? else { return Ok(None) };
-        runs.push(times);
-    }
+    let runs: Vec<Vec<u64>> = runs?.into_iter().flatten().collect();
     let median = |step: usize| {
         let times: Vec<f64> = runs.iter().map(|times| times[step] as f64).collect();
         stats::median(&times)
@@ -108,71 +101,54 @@ pub(crate) fn stamped(device: &mut Device, pass: &Recording) -> Result<Option<Ve
     Ok((0..pass.steps().len()).map(median).collect())
 }
 
-/// Share of a pass's time on the device that its launches take, each timed by itself and with what lies between it and
-/// the next. Timestamped runs take turns with runs as they are, so that a machine that changes its pace changes both;
-/// where there are no timestamps, launches and pass are timed by slope.
+/// Share of a pass's time on the device that its launches take, each kind timed by itself; all of them take turns with the
+/// whole pass, so that a machine that changes its pace changes both.
 pub(crate) fn launched(device: &mut Device, pass: &Recording, budget: &Budget) -> Result<f64, Error> {
-    let mut timer = Timer::new(device)?;
-    let empty = timer.unit(&timer.empty(1))?;
-    let empty_s = timer.slope(&empty, REPETITIONS, Clock::Device)?;
-    let alone = timer.empty_s - empty_s;
-    let empties = timer.empty(EMPTIES);
-    let inside = stamped(timer.device, &empties)?.unwrap_or_default();
-    let between_s = (empty_s - inside.iter().sum::<f64>() / 1e9 / f64::from(EMPTIES)).max(0.0);
-    let mut shares = Vec::new();
-    for _ in 0..REPETITIONS {
-        let whole_s = timer.run(pass, Clock::Device)? - alone;
-        let Some(ns) = stamped_once(timer.device, pass)? else { break };
-        let launches_s = ns.iter().sum::<u64>() as f64 / 1e9 + ns.len() as f64 * between_s;
-        shares.push(launches_s / whole_s);
-    }
-    if let Some(share) = stats::median(&shares) {
-        return Ok(share);
-    }
-    let whole = timer.unit(pass)?;
-    let whole_s = timer.slope(&whole, REPETITIONS, Clock::Device)?;
-    Ok(time(&mut timer, pass.clone(), budget)?.row.total_s() / whole_s)
+    let (profile, whole_s) = time(&mut Timer::new(device)?, pass.clone(), budget)?;
+    Ok(profile.row.total_s() / whole_s)
 }
 
-/// Empty launches of which the timestamps are taken.
-const EMPTIES: u32 = 64;
-
-fn time(timer: &mut Timer<'_>, pass: Recording, budget: &Budget) -> Result<Profile, probe::Error> {
+/// Times the distinct launches of a pass, and the whole pass in turns with them. Launches that differ only in what they
+/// read, such as those of other layers, are timed one after the other: a cache that cannot hold them all in the pass
+/// cannot hold them here.
+fn time(timer: &mut Timer<'_>, pass: Recording, budget: &Budget) -> Result<(Profile, f64), probe::Error> {
     let mut launches: Vec<Launch> = Vec::new();
-    let mut units: Vec<Unit> = Vec::new();
+    let mut works: Vec<Recording> = Vec::new();
     let mut seen: Vec<(String, Vec<u8>)> = Vec::new();
     let mut of = Vec::new();
     for step in pass.steps() {
         let (kernel, params) = (pass.kernel(step), pass.params(step));
         let key = (kernel.label(), params.to_vec());
-        if let Some(i) = seen.iter().position(|s| *s == key) {
-            launches[i].count += 1;
-            of.push(i);
-            continue;
+        let i = seen.iter().position(|s| *s == key).unwrap_or(launches.len());
+        if i == launches.len() {
+            launches.push(Launch {
+                kernel: kernel.name().to_owned(),
+                variant: kernel.label(),
+                part: step.region.part.to_owned(),
+                count: 0,
+                grid: step.grid,
+                cost: pass.step_cost(step),
+                seconds: Measured::exact(0.0),
+                blocks: Vec::new(),
+            });
+            works.push(Recording::new());
+            seen.push(key);
         }
-        let mut work = Recording::new();
-        work.enter(step.region);
-        work.run_erased(kernel, params, pass.slices(step));
-        units.push(timer.unit(&work)?);
-        of.push(launches.len());
-        launches.push(Launch {
-            kernel: kernel.name().to_owned(),
-            variant: kernel.label(),
-            part: step.region.part.to_owned(),
-            count: 1,
-            grid: step.grid,
-            cost: pass.step_cost(step),
-            seconds: Measured::exact(0.0),
-            blocks: Vec::new(),
-        });
-        seen.push(key);
+        launches[i].count += 1;
+        works[i].enter(step.region);
+        works[i].run_erased(kernel, params, pass.slices(step));
+        of.push(i);
     }
-    let measured = blocks(timer, &units, Clock::Device, budget)?;
-    for (launch, seconds) in launches.iter_mut().zip(measured.seconds) {
+    works.push(pass.clone());
+    let units: Vec<Unit> = works.iter().map(|work| timer.unit(work)).collect::<Result<_, _>>()?;
+    let mut measured = blocks(timer, &units, Clock::Device, budget)?;
+    let whole = measured.seconds.pop().and_then(|seconds| typical(&seconds)).ok_or(probe::Error::NoBlocks)?;
+    for (launch, mut seconds) in launches.iter_mut().zip(measured.seconds) {
+        seconds.iter_mut().for_each(|s| *s /= launch.count as f64);
         launch.seconds = typical(&seconds).ok_or(probe::Error::NoBlocks)?;
         launch.blocks = seconds;
     }
-    Ok(Profile { pass, row: Row { launches }, of, block_ns: measured.block_ns })
+    Ok((Profile { pass, row: Row { launches }, of, block_ns: measured.block_ns }, whole.value))
 }
 
 impl Launch {

@@ -97,14 +97,20 @@ impl Waterfall {
         parts
     }
 
-    /// The same where the launches, timed one by one, take `kernels_s` together: what of it bytes, arithmetic and
-    /// launching do not account for is how far the kernels stay behind their roofs, and no longer unexplained.
+    /// The same where the launches, timed in place, take `kernels_s` together. What of it bytes, arithmetic and launching
+    /// do not account for is how far the kernels stay behind their roofs, and no longer unexplained. Where those account
+    /// for more, launching costs less in place than it does alone.
     #[must_use]
     pub fn with_kernels(self, kernels_s: f64) -> Self {
         let accounted =
             self.weights_ns + self.kv_ns + self.activations_ns + self.compute_ns + self.launches_ns;
-        let beyond = (nanoseconds(kernels_s) - accounted).max(0);
-        Self { kernels_ns: self.kernels_ns + beyond, rest_ns: self.rest_ns - beyond, ..self }
+        let beyond = (nanoseconds(kernels_s) - accounted).max(-self.launches_ns);
+        Self {
+            kernels_ns: self.kernels_ns + beyond.max(0),
+            launches_ns: self.launches_ns + beyond.min(0),
+            rest_ns: self.rest_ns - beyond,
+            ..self
+        }
     }
 
     /// Share of the time that is explained: all of it but the rest, whichever sign that has.

@@ -156,7 +156,10 @@ fn a_waterfall_tells_slow_kernels_from_what_nobody_knows() {
     assert_eq!((split.kernels_ns, split.total_ns()), (2_000_000, 4_000_000));
     assert_eq!(split.rest_ns, 860_000);
     assert!((split.explained() - 0.785).abs() < 1e-9, "{}", split.explained());
-    assert_eq!(whole.with_kernels(1e-3), whole, "faster than their roofs: nothing to tell");
+    let quick = whole.with_kernels(1.02e-3);
+    assert_eq!((quick.launches_ns, quick.kernels_ns, quick.total_ns()), (20_000, 0, 4_000_000));
+    let impossible = whole.with_kernels(0.5e-3);
+    assert_eq!((impossible.launches_ns, impossible.weights_ns), (0, 1_000_000), "bytes take what they take");
     let step = split.shared_by(3);
     assert_eq!((step.total_ns(), step.kernels_ns), (1_333_333, 666_666));
     assert_eq!(step.rest_ns, 1_333_333 - 333_333 - 16_666 - 30_000 - 666_666);
