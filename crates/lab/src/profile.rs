@@ -104,14 +104,22 @@ pub(crate) fn stamped(device: &mut Device, pass: &Recording) -> Result<Option<Ve
 /// Share of a pass's time on the device that its launches take, each kind timed by itself; all of them take turns with the
 /// whole pass, so that a machine that changes its pace changes both.
 pub(crate) fn launched(device: &mut Device, pass: &Recording, budget: &Budget) -> Result<f64, Error> {
-    let (profile, whole_s) = time(&mut Timer::new(device)?, pass.clone(), budget)?;
-    Ok(profile.row.total_s() / whole_s)
+    let (profile, wholes) = time(&mut Timer::new(device)?, pass.clone(), budget)?;
+    let launches = |block: usize| -> f64 {
+        profile.row.launches.iter().map(|it| it.count as f64 * it.blocks[block]).sum()
+    };
+    let shares: Vec<f64> = wholes.iter().enumerate().map(|(block, s)| launches(block) / s).collect();
+    Ok(stats::median(&shares).ok_or(probe::Error::NoBlocks)?)
 }
 
-/// Times the distinct launches of a pass, and the whole pass in turns with them. Launches that differ only in what they
+/// Times the distinct launches of a pass, and the whole pass in turns with them, which gives its seconds. Launches that differ only in what they
 /// read, such as those of other layers, are timed one after the other: a cache that cannot hold them all in the pass
 /// cannot hold them here.
-fn time(timer: &mut Timer<'_>, pass: Recording, budget: &Budget) -> Result<(Profile, f64), probe::Error> {
+fn time(
+    timer: &mut Timer<'_>,
+    pass: Recording,
+    budget: &Budget,
+) -> Result<(Profile, Vec<f64>), probe::Error> {
     let mut launches: Vec<Launch> = Vec::new();
     let mut works: Vec<Recording> = Vec::new();
     let mut seen: Vec<(String, Vec<u8>)> = Vec::new();
@@ -142,13 +150,13 @@ fn time(timer: &mut Timer<'_>, pass: Recording, budget: &Budget) -> Result<(Prof
     works.push(pass.clone());
     let units: Vec<Unit> = works.iter().map(|work| timer.unit(work)).collect::<Result<_, _>>()?;
     let mut measured = blocks(timer, &units, Clock::Device, budget)?;
-    let whole = measured.seconds.pop().and_then(|seconds| typical(&seconds)).ok_or(probe::Error::NoBlocks)?;
+    let wholes = measured.seconds.pop().unwrap_or_default();
     for (launch, mut seconds) in launches.iter_mut().zip(measured.seconds) {
         seconds.iter_mut().for_each(|s| *s /= launch.count as f64);
         launch.seconds = typical(&seconds).ok_or(probe::Error::NoBlocks)?;
         launch.blocks = seconds;
     }
-    Ok((Profile { pass, row: Row { launches }, of, block_ns: measured.block_ns }, whole.value))
+    Ok((Profile { pass, row: Row { launches }, of, block_ns: measured.block_ns }, wholes))
 }
 
 impl Launch {
