@@ -66,7 +66,9 @@ pub trait Executor {
     /// # Errors
     /// As [`Self::write`].
     fn fill(&mut self, at: Slice, unit: u64, source: &Source<'_>) -> Result<(), Error> {
-        let step = unit * (FILLED / unit).max(1);
+        // Units are whole words, so that 64 of them end where a slice may begin.
+        let aligned = 64 * unit;
+        let step = aligned * (FILLED / aligned).max(1);
         let mut words = Vec::new();
         for offset in (0..at.bytes).step_by(usize::try_from(step).unwrap_or(usize::MAX)) {
             let n = step.min(at.bytes - offset);

@@ -38,6 +38,10 @@ fn main() {
         ("memory_is_zeroed", memory::memory_is_zeroed),
         ("dropped_buffers_are_freed", memory::dropped_buffers_are_freed),
         ("writes_larger_than_a_chunk", memory::writes_larger_than_a_chunk),
+        (
+            "fills_are_made_in_whole_units_wherever_they_are_made",
+            memory::fills_are_made_in_whole_units_wherever_they_are_made,
+        ),
         ("limits_are_typed_errors", memory::limits_are_typed_errors),
         ("foreign_buffers_are_refused", faults::foreign_buffers_are_refused),
         ("broken_shaders_name_kernel_and_cause", faults::broken_shaders_name_kernel_and_cause),
