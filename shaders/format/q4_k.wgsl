@@ -6,15 +6,8 @@ fn ${src}_quad(quants: u32, s: vec2f) -> vec4f {
     return s.x * vec4f(unpack4xI8(quants & 0x0f0f0f0fu)) - s.y;
 }
 
-alias ${src}_Head = vec4u;
-
 fn ${src}_head(row: u32, cols: u32, group: u32) -> vec4u {
     return ${src}[${src}_at(row, 9u * group)];
-}
-
-fn ${src}_affine(head: vec4u, part: u32) -> vec4f {
-    let s = ${src}_scales_and_mins(head, (part >> 1u) & 3u);
-    return ${src}_lowered(s.xy, -s.zw);
 }
 
 fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {

@@ -23,16 +23,7 @@ var<workgroup> totals: array<f32, LANES>;
 
 @compute @workgroup_size(LANES)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
-    let kv_heads = params.n_heads / GROUP;
-    let group = group_index(at_group, groups);
-    let kv_head = group % kv_heads;
-    let context = params.position + params.n_tokens;
-    let splits = (context + params.span - 1u) / params.span;
-    let part_of = (group / kv_heads) % splits;
-    let token0 = (group / kv_heads / splits) * TOKENS;
-    if token0 >= params.n_tokens {
-        return;
-    }
+    //# include "shared/attended.wgsl"
     // Row r is query token0 + r / GROUP, head kv_head · GROUP + r % GROUP.
     for (var i = ids.local; i < ROWS * QUADS; i += LANES) {
         let r = i / QUADS;

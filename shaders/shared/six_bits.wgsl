@@ -9,6 +9,14 @@ fn ${src}_scales_and_mins(header: vec4u, pair: u32) -> vec4f {
     return unpack2x16float(header.x).xxyy * vec4f(select(bytes & vec4u(63u), second, pair >= 2u));
 }
 
+// The header is what the parts of a superblock share.
+alias ${src}_Head = vec4u;
+
+fn ${src}_affine(head: vec4u, part: u32) -> vec4f {
+    let s = ${src}_scales_and_mins(head, (part >> 1u) & 3u);
+    return ${src}_lowered(s.xy, -s.zw);
+}
+
 // Scale and minimum of one group.
 fn ${src}_scale_and_min(header: vec4u, group: u32) -> vec2f {
     let s = ${src}_scales_and_mins(header, group >> 1u);

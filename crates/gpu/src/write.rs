@@ -95,7 +95,7 @@ impl Writer {
         while done < at.bytes {
             let piece = units(PIECE).min(at.bytes - done);
             self.make_room(device, queue, piece)?;
-            let share = units(piece.div_ceil(threads).next_multiple_of(unit));
+            let share = piece.div_ceil(threads).next_multiple_of(unit);
             let stage = |first: u64| {
                 let bytes = share.min(done + piece - first);
                 stage(queue, (buffer, at.offset + first), (bytes, units(CACHED)), &|offset, to| {

@@ -3,7 +3,7 @@
 
 use crate::lab::Lab;
 use crate::models::Loaded;
-use crate::probe::{self, Clock, Timer, Unit, blocks, typical};
+use crate::probe::{self, Blocks, Clock, Timer, Unit, blocks, typical};
 use crate::{Device, Error};
 use ridgeline_compute::{Executor, Recording};
 use ridgeline_experiment::matrix::Budget;
@@ -74,7 +74,10 @@ pub(crate) fn profile(
     let mut device = lab.device.borrow_mut();
     // One whole pass fills the buffers that the launches read.
     device.run(&pass)?;
-    Ok(time(&mut Timer::new(&mut device)?, pass, budget)?.0)
+    // What a layer's weights find in a cache matters where they are read once; longer passes would take minutes.
+    let Kinds { mut launches, works, of } = Kinds::of(&pass, tokens == 1);
+    let measured = time(&mut Timer::new(&mut device)?, &mut launches, &works, budget)?;
+    Ok(Profile { pass, row: Row { launches }, of, block_ns: measured.block_ns })
 }
 
 /// Repetitions of a whole pass of which the medians count.
@@ -104,59 +107,74 @@ pub(crate) fn stamped(device: &mut Device, pass: &Recording) -> Result<Option<Ve
 /// Share of a pass's time on the device that its launches take, each kind timed by itself; all of them take turns with the
 /// whole pass, so that a machine that changes its pace changes both.
 pub(crate) fn launched(device: &mut Device, pass: &Recording, budget: &Budget) -> Result<f64, Error> {
-    let (profile, wholes) = time(&mut Timer::new(device)?, pass.clone(), budget)?;
-    let launches = |block: usize| -> f64 {
-        profile.row.launches.iter().map(|it| it.count as f64 * it.blocks[block]).sum()
-    };
-    let shares: Vec<f64> = wholes.iter().enumerate().map(|(block, s)| launches(block) / s).collect();
+    let Kinds { mut launches, mut works, .. } = Kinds::of(pass, true);
+    works.push(pass.clone());
+    let wholes =
+        time(&mut Timer::new(device)?, &mut launches, &works, budget)?.seconds.pop().unwrap_or_default();
+    let sum = |block: usize| -> f64 { launches.iter().map(|it| it.count as f64 * it.blocks[block]).sum() };
+    let shares: Vec<f64> = wholes.iter().enumerate().map(|(block, whole)| sum(block) / whole).collect();
     Ok(stats::median(&shares).ok_or(probe::Error::NoBlocks)?)
 }
 
-/// Times the distinct launches of a pass, and the whole pass in turns with them, which gives its seconds. Launches that differ only in what they
-/// read, such as those of other layers, are timed one after the other: a cache that cannot hold them all in the pass
-/// cannot hold them here.
+/// The distinct launches of a pass, not yet timed.
+struct Kinds {
+    launches: Vec<Launch>,
+    /// What is timed for each.
+    works: Vec<Recording>,
+    /// Which of them each step is.
+    of: Vec<usize>,
+}
+
+impl Kinds {
+    /// Launches that differ only in what they read, such as those of other layers, are one kind. It is timed by its first
+    /// launch or by `all` of them, one after the other: a cache that cannot hold in the pass what they read cannot here.
+    fn of(pass: &Recording, all: bool) -> Self {
+        let mut kinds = Self { launches: Vec::new(), works: Vec::new(), of: Vec::new() };
+        let mut seen: Vec<(String, Vec<u8>)> = Vec::new();
+        for step in pass.steps() {
+            let (kernel, params) = (pass.kernel(step), pass.params(step));
+            let key = (kernel.label(), params.to_vec());
+            let known = seen.iter().position(|s| *s == key);
+            let i = known.unwrap_or(seen.len());
+            if known.is_none() {
+                kinds.launches.push(Launch {
+                    kernel: kernel.name().to_owned(),
+                    variant: kernel.label(),
+                    part: step.region.part.to_owned(),
+                    count: 0,
+                    grid: step.grid,
+                    cost: pass.step_cost(step),
+                    seconds: Measured::exact(0.0),
+                    blocks: Vec::new(),
+                });
+                kinds.works.push(Recording::new());
+                seen.push(key);
+            }
+            if known.is_none() || all {
+                kinds.works[i].enter(step.region);
+                kinds.works[i].run_erased(kernel, params, pass.slices(step));
+            }
+            kinds.launches[i].count += 1;
+            kinds.of.push(i);
+        }
+        kinds
+    }
+}
+
+/// Times works in turns: those of the launches, which get their seconds, and others after them.
 fn time(
     timer: &mut Timer<'_>,
-    pass: Recording,
+    launches: &mut [Launch],
+    works: &[Recording],
     budget: &Budget,
-) -> Result<(Profile, Vec<f64>), probe::Error> {
-    let mut launches: Vec<Launch> = Vec::new();
-    let mut works: Vec<Recording> = Vec::new();
-    let mut seen: Vec<(String, Vec<u8>)> = Vec::new();
-    let mut of = Vec::new();
-    for step in pass.steps() {
-        let (kernel, params) = (pass.kernel(step), pass.params(step));
-        let key = (kernel.label(), params.to_vec());
-        let i = seen.iter().position(|s| *s == key).unwrap_or(launches.len());
-        if i == launches.len() {
-            launches.push(Launch {
-                kernel: kernel.name().to_owned(),
-                variant: kernel.label(),
-                part: step.region.part.to_owned(),
-                count: 0,
-                grid: step.grid,
-                cost: pass.step_cost(step),
-                seconds: Measured::exact(0.0),
-                blocks: Vec::new(),
-            });
-            works.push(Recording::new());
-            seen.push(key);
-        }
-        launches[i].count += 1;
-        works[i].enter(step.region);
-        works[i].run_erased(kernel, params, pass.slices(step));
-        of.push(i);
-    }
-    works.push(pass.clone());
+) -> Result<Blocks, probe::Error> {
     let units: Vec<Unit> = works.iter().map(|work| timer.unit(work)).collect::<Result<_, _>>()?;
-    let mut measured = blocks(timer, &units, Clock::Device, budget)?;
-    let wholes = measured.seconds.pop().unwrap_or_default();
-    for (launch, mut seconds) in launches.iter_mut().zip(measured.seconds) {
-        seconds.iter_mut().for_each(|s| *s /= launch.count as f64);
-        launch.seconds = typical(&seconds).ok_or(probe::Error::NoBlocks)?;
-        launch.blocks = seconds;
+    let measured = blocks(timer, &units, Clock::Device, budget)?;
+    for ((launch, work), seconds) in launches.iter_mut().zip(works).zip(&measured.seconds) {
+        launch.blocks = seconds.iter().map(|s| s / work.steps().len() as f64).collect();
+        launch.seconds = typical(&launch.blocks).ok_or(probe::Error::NoBlocks)?;
     }
-    Ok((Profile { pass, row: Row { launches }, of, block_ns: measured.block_ns }, wholes))
+    Ok(measured)
 }
 
 impl Launch {
