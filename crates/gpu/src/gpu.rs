@@ -3,6 +3,7 @@
 use crate::adapter::{choose, noop};
 use crate::faults::Watched;
 use crate::groups::Groups;
+use crate::kept::Kept;
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
 use crate::profile::Profiler;
@@ -12,6 +13,7 @@ use crate::{AdapterInfo, Choice, DeviceKind, Error, Ledger, Options, Policy};
 use ridgeline_compute::{
     AnyKernel, Buffer, Caps, Error as RunError, Executor, Linker, Outcome, Recording, Role, Slice, Source,
 };
+use std::path::Path;
 use std::sync::Arc;
 
 /// Bytes of immediates that are asked for, where there are as many: what Vulkan guarantees.
@@ -75,6 +77,7 @@ impl Gpu {
         options: Options,
     ) -> Result<Self, Error> {
         let used = wgpu::Features::IMMEDIATES
+            | wgpu::Features::PIPELINE_CACHE
             | wgpu::Features::SHADER_F16
             | wgpu::Features::SUBGROUP
             | wgpu::Features::TIMESTAMP_QUERY
@@ -134,6 +137,11 @@ impl Gpu {
     /// Changes how recordings are run from now on.
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
+    }
+
+    /// Keeps compiled pipelines in `folder` from now on, and uses what it holds, where the backend has a cache for them.
+    pub fn keep_pipelines(&mut self, folder: &Path) {
+        self.pipelines.keep(Kept::open(&self.device, folder));
     }
 
     /// Device memory by role, of buffers not yet freed.

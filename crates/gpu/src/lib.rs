@@ -10,6 +10,7 @@ mod error;
 mod faults;
 mod gpu;
 mod groups;
+mod kept;
 mod memory;
 mod pipeline;
 mod policy;

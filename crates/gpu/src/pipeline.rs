@@ -2,6 +2,7 @@
 
 use crate::Checks;
 use crate::faults::{Watched, describe};
+use crate::kept::Kept;
 use ridgeline_compute::{Access, AnyKernel, Error, Linker};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,9 +35,15 @@ pub(crate) struct Pipelines {
     by_signature: HashMap<(usize, u32), usize>,
     pipelines: Vec<Pipeline>,
     by_kernel: HashMap<AnyKernel, usize>,
+    kept: Option<Kept>,
 }
 
 impl Pipelines {
+    /// Where pipelines are kept beyond the process.
+    pub(crate) fn keep(&mut self, kept: Option<Kept>) {
+        self.kept = kept;
+    }
+
     /// Number of pipelines.
     pub(crate) fn len(&self) -> usize {
         self.pipelines.len()
@@ -57,7 +64,7 @@ impl Pipelines {
         &self.group_layouts[layout]
     }
 
-    /// Compiles those of `kernels` that are not yet.
+    /// Compiles those of `kernels` that are not yet, and keeps them.
     pub(crate) fn prepare(
         &mut self,
         device: &Watched,
@@ -75,7 +82,7 @@ impl Pipelines {
             return Ok(());
         }
         let compile = |(kernel, layout): (&AnyKernel, usize)| {
-            let compiler = Compiler { device, linker, checks };
+            let compiler = Compiler { device, linker, checks, cache: self.kept.as_ref().map(Kept::cache) };
             compiler.compile(kernel, &self.layouts[layout].pipeline)
         };
         let compiled = parallel(&jobs, compile)?;
@@ -88,6 +95,9 @@ impl Pipelines {
                 }
                 Err(error) => failed = failed.or(Some(error)),
             }
+        }
+        if let Some(kept) = &self.kept {
+            kept.save();
         }
         device.check_now()?;
         failed.map_or(Ok(()), Err)
@@ -174,6 +184,7 @@ struct Compiler<'a> {
     device: &'a Watched,
     linker: &'a Linker,
     checks: Checks,
+    cache: Option<&'a wgpu::PipelineCache>,
 }
 
 impl Compiler<'_> {
@@ -202,7 +213,7 @@ impl Compiler<'_> {
                     zero_initialize_workgroup_memory: self.checks == Checks::On,
                     ..wgpu::PipelineCompilationOptions::default()
                 },
-                cache: None,
+                cache: self.cache,
             })
         });
         pipeline.map_err(|error| shader_error(kernel, &error))

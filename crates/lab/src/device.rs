@@ -1,5 +1,6 @@
 //! The device an experiment runs on: a GPU, or the CPU twins.
 
+use crate::models;
 use ridgeline_compute::{
     AnyKernel, Buffer, Caps, Cpu, Error, Executor, Outcome, Recording, Role, Slice, Source,
 };
@@ -27,7 +28,9 @@ impl Device {
             None => Choice::Best,
         };
         let linker = Arc::new(ridgeline_kernels::linker().expect("the shipped templates are valid"));
-        Ok(Self::Gpu(Box::new(Gpu::open(&choice, linker, Options::default())?)))
+        let mut gpu = Gpu::open(&choice, linker, Options::default())?;
+        gpu.keep_pipelines(&models::cache());
+        Ok(Self::Gpu(Box::new(gpu)))
     }
 
     /// The GPU, if it is one.
