@@ -2,6 +2,7 @@
 
 use crate::{
     Access, AnyKernel, Buffer, BufferId, Caps, Error, Executor, HostBuf, Outcome, Recording, Role, Slice,
+    Started,
 };
 use std::collections::HashMap;
 
@@ -102,7 +103,7 @@ impl Executor for Cpu {
         Ok(())
     }
 
-    fn run(&mut self, recording: &Recording) -> Result<Outcome, Error> {
+    fn start(&mut self, recording: &Recording) -> Result<Started, Error> {
         for (to, data) in recording.uploads() {
             self.write(to, data)?;
         }
@@ -115,6 +116,10 @@ impl Executor for Cpu {
             let wanted = usize::try_from(from.bytes).unwrap_or(usize::MAX);
             outcome.reads.push(bytes[..wanted.min(bytes.len())].to_vec());
         }
-        Ok(outcome)
+        Ok(Started::new(outcome))
+    }
+
+    fn finish(&mut self, started: Started) -> Result<Outcome, Error> {
+        Ok(started.into_inner())
     }
 }

@@ -1,6 +1,7 @@
 //! The interface that runs recordings: a real device or the CPU twins.
 
 use crate::{AnyKernel, Buffer, Caps, Error, Recording, Role, Slice};
+use std::any::Any;
 
 /// Where the time of one [`Executor::run`] went, in nanoseconds of the host's clock.
 ///
@@ -34,6 +35,27 @@ pub struct Outcome {
     pub timing: Timing,
     /// The bytes of each [`Recording::read_back`], in order.
     pub reads: Vec<Vec<u8>>,
+}
+
+/// A recording under way, to be handed to [`Executor::finish`] of the executor that started it. Dropped, its results
+/// are never fetched.
+#[derive(Debug)]
+pub struct Started(Box<dyn Any>);
+
+impl Started {
+    /// What an executor has to remember.
+    pub fn new(what: impl Any) -> Self {
+        Self(Box::new(what))
+    }
+
+    /// What the executor remembered.
+    ///
+    /// # Panics
+    /// Where another kind of executor started it.
+    #[must_use]
+    pub fn into_inner<T: Any>(self) -> T {
+        *self.0.downcast().expect("an executor finishes what it started")
+    }
 }
 
 /// Makes the words of a slice from an offset in bytes on; what it is given holds zeros or what it made before.
@@ -85,11 +107,27 @@ pub trait Executor {
     /// A kernel that does not compile here.
     fn prepare(&mut self, kernels: &[AnyKernel]) -> Result<(), Error>;
 
-    /// Runs a recording to completion: uploads, launches in order, read-backs.
+    /// Starts a recording: uploads, launches in order, read-backs, after everything that was started before. Its results
+    /// are there for [`Self::finish`]; until then the host may record and start more.
     ///
     /// # Errors
-    /// An unknown buffer, a kernel that does not compile, a lost or silent device.
-    fn run(&mut self, recording: &Recording) -> Result<Outcome, Error>;
+    /// An unknown buffer, a kernel that does not compile, a lost device.
+    fn start(&mut self, recording: &Recording) -> Result<Started, Error>;
+
+    /// Waits for what was started.
+    ///
+    /// # Errors
+    /// A lost or silent device.
+    fn finish(&mut self, started: Started) -> Result<Outcome, Error>;
+
+    /// Runs a recording to completion.
+    ///
+    /// # Errors
+    /// As [`Self::start`] and [`Self::finish`].
+    fn run(&mut self, recording: &Recording) -> Result<Outcome, Error> {
+        let started = self.start(recording)?;
+        self.finish(started)
+    }
 
     /// Reads one slice back.
     ///

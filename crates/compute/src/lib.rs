@@ -23,7 +23,7 @@ pub use caps::Caps;
 pub use cpu::Cpu;
 pub use erased::{AnyKernel, DynKernel};
 pub use error::Error;
-pub use executor::{Executor, Outcome, Source, Timing};
+pub use executor::{Executor, Outcome, Source, Started, Timing};
 pub use kernel::{Access, Bindings, Defines, HostBuf, Kernel, SlotInfo};
 pub use recording::{Recording, Region, Step, fold_grid};
 pub use sample::{Sample, Sampler};

@@ -12,6 +12,7 @@ use crate::write::Writer;
 use crate::{AdapterInfo, Choice, DeviceKind, Error, Ledger, Options, Policy};
 use ridgeline_compute::{
     AnyKernel, Buffer, Caps, Error as RunError, Executor, Linker, Outcome, Recording, Role, Slice, Source,
+    Started,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -229,8 +230,13 @@ impl Executor for Gpu {
         self.device.explain(prepared)
     }
 
-    fn run(&mut self, recording: &Recording) -> Result<Outcome, RunError> {
-        let run = self.execute(recording);
-        self.device.explain(run)
+    fn start(&mut self, recording: &Recording) -> Result<Started, RunError> {
+        let begun = self.begin(recording);
+        self.device.explain(begun).map(Started::new)
+    }
+
+    fn finish(&mut self, started: Started) -> Result<Outcome, RunError> {
+        let ended = self.end(started.into_inner());
+        self.device.explain(ended)
     }
 }

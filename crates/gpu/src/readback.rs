@@ -1,13 +1,24 @@
-//! Copies from the device to the host, through one mapped buffer that grows as needed and stays.
+//! Copies from the device to the host, through mapped buffers that grow as needed and go round: one for each recording
+//! under way.
 
 use crate::faults::{Watched, describe};
 use crate::memory::Memory;
 use ridgeline_compute::{Error, Slice};
 
-/// The staging buffer of read-backs.
+/// Most buffers that are kept for the next read-backs.
+const SPARE: usize = 4;
+
+/// The staging buffers that no read-back is using.
 #[derive(Debug, Default)]
 pub(crate) struct ReadBack {
+    spare: Vec<wgpu::Buffer>,
+}
+
+/// Copies that are on their way: the buffer they go to, and what comes to lie in it.
+#[derive(Debug)]
+pub(crate) struct Reads {
     staging: Option<wgpu::Buffer>,
+    slices: Vec<Slice>,
 }
 
 /// Bytes that a slice takes in staging: whole words, and the next one is aligned.
@@ -23,32 +34,31 @@ impl ReadBack {
         memory: &Memory,
         encoder: &mut wgpu::CommandEncoder,
         reads: &[Slice],
-    ) -> Result<(), Error> {
+    ) -> Result<Reads, Error> {
         let total: u64 = reads.iter().map(room).sum();
-        if total == 0 {
-            return Ok(());
-        }
-        let staging = self.grown(device, total)?;
+        let staging = if total > 0 { Some(self.take(device, total)?) } else { None };
         let mut at = 0;
-        for slice in reads.iter().filter(|slice| slice.bytes > 0) {
-            let bytes = slice.bytes.next_multiple_of(4);
-            encoder.copy_buffer_to_buffer(memory.get(*slice)?, slice.offset, staging, at, bytes);
-            at += room(slice);
+        for (staging, slice) in staging.iter().flat_map(|it| reads.iter().map(move |slice| (it, slice))) {
+            if slice.bytes > 0 {
+                let bytes = slice.bytes.next_multiple_of(4);
+                encoder.copy_buffer_to_buffer(memory.get(*slice)?, slice.offset, staging, at, bytes);
+                at += room(slice);
+            }
         }
-        Ok(())
+        Ok(Reads { staging, slices: reads.to_vec() })
     }
 
-    fn grown(&mut self, device: &Watched, bytes: u64) -> Result<&wgpu::Buffer, Error> {
+    fn take(&mut self, device: &Watched, bytes: u64) -> Result<wgpu::Buffer, Error> {
         let limit = device.limits().max_buffer_size;
         if bytes > limit {
             let label = "read-backs of one recording".to_owned();
             return Err(Error::Limit { label, bytes, limit, what: "max_buffer_size" });
         }
-        if self.staging.as_ref().is_none_or(|staging| staging.size() < bytes) {
-            // Powers of two, so that a prompt that grows does not reallocate with every token.
-            self.staging = Some(mappable(device, bytes.next_power_of_two().clamp(4096, limit.max(4096)))?);
+        if let Some(place) = self.spare.iter().position(|it| it.size() >= bytes) {
+            return Ok(self.spare.swap_remove(place));
         }
-        Ok(self.staging.as_ref().expect("staging was just made"))
+        // Powers of two, so that a prompt that grows does not allocate with every token.
+        mappable(device, bytes.next_power_of_two().clamp(4096, limit.max(4096)))
     }
 
     /// Maps the copies, waits for the submission that makes them, and takes them out.
@@ -56,27 +66,36 @@ impl ReadBack {
         &mut self,
         device: &Watched,
         submission: wgpu::SubmissionIndex,
-        reads: &[Slice],
+        reads: Reads,
     ) -> Result<Vec<Vec<u8>>, Error> {
-        let total: u64 = reads.iter().map(room).sum();
-        let staging = if total > 0 { self.staging.take() } else { None };
+        let Reads { staging, slices } = reads;
         let Some(staging) = staging else {
             device.wait(submission)?;
-            return Ok(vec![Vec::new(); reads.len()]);
+            return Ok(vec![Vec::new(); slices.len()]);
         };
         // Until all went well the buffer is not kept: one whose mapping never came cannot be used again.
+        let total = slices.iter().map(room).sum();
         let results = mapped(device, submission, &staging, total, |bytes| {
             let mut rest = bytes;
-            let mut results = Vec::with_capacity(reads.len());
-            for slice in reads {
+            let mut results = Vec::with_capacity(slices.len());
+            for slice in &slices {
                 let (mine, others) = rest.split_at(usize::try_from(room(slice)).unwrap_or(usize::MAX));
                 results.push(mine[..usize::try_from(slice.bytes).unwrap_or(usize::MAX)].to_vec());
                 rest = others;
             }
             results
         })?;
-        self.staging = Some(staging);
+        self.keep(staging);
         Ok(results)
+    }
+
+    /// Keeps a buffer for the next; of too many the smallest goes.
+    fn keep(&mut self, staging: wgpu::Buffer) {
+        self.spare.push(staging);
+        self.spare.sort_by_key(wgpu::Buffer::size);
+        if self.spare.len() > SPARE {
+            self.spare.remove(0);
+        }
     }
 }
 

@@ -2,13 +2,25 @@
 
 use crate::clocks::Stopwatch;
 use crate::groups::Maker;
+use crate::readback::Reads;
 use crate::{Gpu, Passes};
 use ridgeline_compute::{Error, Outcome, Recording, Step, Timing};
 use std::ops::Range;
 
+/// A recording that the device works at.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    last_submission: wgpu::SubmissionIndex,
+    reads: Reads,
+    timing: Timing,
+    /// Launches that were timed.
+    profiled: Option<usize>,
+}
+
 impl Gpu {
-    /// Runs a recording to completion under the current policy.
-    pub(crate) fn execute(&mut self, recording: &Recording) -> Result<Outcome, Error> {
+    /// Hands a recording to the device under the current policy. Times of launches lie in one place, so that of several
+    /// recordings under way only the last can be profiled.
+    pub(crate) fn begin(&mut self, recording: &Recording) -> Result<Begun, Error> {
         self.device.check()?;
         self.resolve(recording)?;
         let steps = recording.steps();
@@ -20,21 +32,21 @@ impl Gpu {
         let mut watch = Stopwatch::start();
         self.upload(recording)?;
         let mut first = 0;
-        let last_submission = loop {
+        let (last_submission, reads) = loop {
             let end = self.policy.submission.end(steps, first);
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             self.encode(&mut encoder, recording, first..end, profile)?;
-            if end == steps.len() {
-                self.read_back.encode(&self.device, &self.memory, &mut encoder, recording.reads())?;
-            }
+            let last = end == steps.len();
+            let reads = if last { recording.reads() } else { &[] };
+            let reads = self.read_back.encode(&self.device, &self.memory, &mut encoder, reads)?;
             let commands = encoder.finish();
             timing.encode_ns += watch.lap();
             let submission = self.queue.submit([commands]);
             self.writer.submitted();
             timing.submit_ns += watch.lap();
             timing.submissions += 1;
-            if end == steps.len() {
-                break submission;
+            if last {
+                break (submission, reads);
             }
             if self.policy.submission.waits() {
                 self.device.wait(submission)?;
@@ -42,11 +54,18 @@ impl Gpu {
             }
             first = end;
         };
-        let reads = self.read_back.collect(&self.device, last_submission, recording.reads())?;
+        let profiled = profile.then_some(steps.len());
+        Ok(Begun { last_submission, reads, timing, profiled })
+    }
+
+    /// Waits for the device and fetches what it made.
+    pub(crate) fn end(&mut self, begun: Begun) -> Result<Outcome, Error> {
+        let Begun { last_submission, reads, mut timing, profiled } = begun;
+        let mut watch = Stopwatch::start();
+        let reads = self.read_back.collect(&self.device, last_submission, reads)?;
         timing.wait_ns += watch.lap();
-        if profile {
-            timing.step_ns =
-                self.profiler.times(&self.device, &self.queue, steps.len(), timing.total_ns())?;
+        if let Some(steps) = profiled {
+            timing.step_ns = self.profiler.times(&self.device, &self.queue, steps, timing.total_ns())?;
         }
         Ok(Outcome { timing, reads })
     }

@@ -48,6 +48,7 @@ kernels! {
     attn_softmax::AttnSoftmax,
     attn_values::AttnValues,
     copy::Copy,
+    draw::Draw,
     embed::Embed,
     empty::Empty,
     kv_append::KvAppend,

@@ -3,6 +3,7 @@
 use crate::models;
 use ridgeline_compute::{
     AnyKernel, Buffer, Caps, Cpu, Error, Executor, Outcome, Recording, Role, Slice, Source,
+    Started,
 };
 use ridgeline_gpu::{Choice, Gpu, Options};
 use std::sync::Arc;
@@ -68,7 +69,10 @@ impl Executor for Device {
     fn prepare(&mut self, kernels: &[AnyKernel]) -> Result<(), Error> {
         self.executor().prepare(kernels)
     }
-    fn run(&mut self, recording: &Recording) -> Result<Outcome, Error> {
-        self.executor().run(recording)
+    fn start(&mut self, recording: &Recording) -> Result<Started, Error> {
+        self.executor().start(recording)
+    }
+    fn finish(&mut self, started: Started) -> Result<Outcome, Error> {
+        self.executor().finish(started)
     }
 }

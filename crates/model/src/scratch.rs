@@ -33,7 +33,7 @@ pub enum Spot {
     Logits,
     /// Greedy choices, `(rows)`.
     Picks,
-    /// Token ids, `(tokens)`, or one and the choices that follow it.
+    /// Token ids, `(tokens)`, or one and the choices that follow it, the last in its place.
     Tokens,
 }
 
@@ -94,7 +94,7 @@ impl Scratch {
             Spot::Scores => (tokens * config.heads * scores).max(1),
             Spot::Logits => rows * config.vocab,
             Spot::Picks => rows,
-            Spot::Tokens => tokens.max(MAX_AHEAD + 1),
+            Spot::Tokens => tokens.max(MAX_AHEAD),
         };
         let mut buffers = Vec::with_capacity(ALL.len());
         for (i, spot) in ALL.into_iter().enumerate() {

@@ -1,14 +1,16 @@
 //! One sequence: a model, an executor, a key/value cache, and the buffers a forward pass needs.
 
 use crate::cache::KvCache;
-use crate::ops::Ops;
+use crate::ops::{Draw, Ops};
 use crate::scratch::{Scratch, Spot};
 use crate::{Config, Error, Model, RunTimes, Switches};
 use ridgeline_compute::{Buffer, Caps, Executor, Outcome, Recording, Region, Role};
 use ridgeline_kernels::attention_for;
 use ridgeline_quant::Format;
-use ridgeline_speculative::{LanguageModel, Logits, Rows, Token};
+use ridgeline_speculative::{Choice, LanguageModel, Logits, Rows, Take, Token, continue_by_rows};
 use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -61,19 +63,22 @@ pub struct Session<E: Executor> {
 /// Most tokens that are generated without the host in between.
 pub(crate) const MAX_AHEAD: usize = 16;
 
+/// Submissions under way at a time: one that the device works at, and one for when it is done.
+const UNDER_WAY: usize = 2;
+
 /// For how long, at most, the host is left without a word: text should still flow, and a device that runs one piece of
 /// work for seconds is taken for hung by some systems.
 const AHEAD_NS: u64 = 50_000_000;
 
 /// What becomes of a pass's last rows.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Give {
     /// The host gets logits.
     Logits,
     /// The host gets greedy choices.
     Picks,
-    /// The greedy choice is the next token.
-    Next,
+    /// A choice becomes the token at this place of their buffer: drawn, or the greedy one.
+    Next(u32, Option<Draw>),
 }
 
 /// The tokens of a pass: where their ids begin, how many they are, and the position of the first.
@@ -206,14 +211,16 @@ impl<E: Executor> Session<E> {
         self.pass(place, want.count(tokens.len()), give);
     }
 
-    /// Records `n` passes, of which each appends the greedy choice of the one before; reads back the token and the
-    /// choices.
-    fn build_ahead(&mut self, token: Token, n: usize) {
-        self.begin(&[token]);
+    /// Records `n` passes from a position on, of which each appends the choice of the one before, and the first what is
+    /// the first of the tokens' buffer: there the last choice goes, for whoever comes next. Reads back the choices.
+    fn build_ahead(&mut self, position: usize, n: usize, draw: &dyn Fn(usize) -> Option<Draw>) {
         for first in 0..n {
-            self.pass(Place { first, n: 1, position: self.len + first }, 1, Give::Next);
+            let next = Give::Next(narrow((first + 1) % n), draw(first));
+            self.pass(Place { first, n: 1, position: position + first }, 1, next);
         }
-        self.recording.read_back(self.scratch.buffer(Spot::Tokens).all().head(4 * (n as u64 + 1)));
+        let tokens = self.scratch.buffer(Spot::Tokens);
+        self.recording.read_back(tokens.slice(4, 4 * (n as u64 - 1)));
+        self.recording.read_back(tokens.slice(0, 4));
     }
 
     fn begin(&mut self, tokens: &[Token]) {
@@ -251,8 +258,12 @@ impl<E: Executor> Session<E> {
             let back = match give {
                 Give::Picks => Some(ops.argmax(logits, narrow(rows), (Spot::Picks, 0))),
                 Give::Logits => Some(logits.slice.head(4 * rows as u64 * u64::from(logits.width))),
-                Give::Next => {
-                    ops.argmax(logits, 1, (Spot::Tokens, narrow(first + 1)));
+                Give::Next(place, None) => {
+                    ops.argmax(logits, 1, (Spot::Tokens, place));
+                    None
+                }
+                Give::Next(place, Some(draw)) => {
+                    ops.draw(logits, draw, place);
                     None
                 }
             };
@@ -319,28 +330,62 @@ impl<E: Executor> LanguageModel for Session<E> {
         Ok(picks)
     }
 
+    fn continue_by(&mut self, token: Token, choice: Choice<'_>, take: &mut Take<'_>) -> Result<(), Error> {
+        let n = choice.count();
+        if self.len + n > self.cache.capacity {
+            return Err(Error::ContextFull { wanted: self.len + n, capacity: self.cache.capacity });
+        }
+        self.check(&[token][..n.min(1)])?;
+        match choice {
+            Choice::Largest(_) => self.chain(token, n, &|_| None, take),
+            Choice::Drawn(sampler, at) if Draw::can(sampler) => {
+                self.chain(token, n, &|i| Some(Draw::new(sampler, at[i])), take)
+            }
+            Choice::Drawn(..) => continue_by_rows(self, token, choice, take),
+        }
+    }
+}
+
+impl<E: Executor> Session<E> {
+    /// Tokens that had best share a submission.
     fn ahead(&self) -> usize {
         let fits = |ns: u64| usize::try_from(AHEAD_NS / ns.max(1)).unwrap_or(MAX_AHEAD);
         self.token_ns.map_or(1, fits).clamp(1, MAX_AHEAD)
     }
 
-    fn continue_greedy(&mut self, token: Token, n: usize) -> Result<Vec<Token>, Error> {
-        if self.len + n > self.cache.capacity {
-            return Err(Error::ContextFull { wanted: self.len + n, capacity: self.cache.capacity });
-        }
-        self.check(&[token][..n.min(1)])?;
-        let mut picks: Vec<Token> = Vec::with_capacity(n);
-        while picks.len() < n {
-            let ahead = self.ahead().min(n - picks.len());
-            let token = picks.last().copied().unwrap_or(token);
-            self.build_ahead(token, ahead);
-            let Outcome { timing, reads } = self.executor.borrow_mut().run(&self.recording)?;
+    /// Appends `token` and the device's own choices, `n` in all: while it works at some, the next are recorded and
+    /// submitted, and what came of the last is handed over.
+    fn chain(
+        &mut self,
+        token: Token,
+        n: usize,
+        draw: &dyn Fn(usize) -> Option<Draw>,
+        take: &mut Take<'_>,
+    ) -> Result<(), Error> {
+        let first = self.len;
+        let (mut begun, mut under_way) = (0, VecDeque::new());
+        let mut flow = ControlFlow::Continue(());
+        self.begin(&[token]);
+        while begun < n && flow.is_continue() || !under_way.is_empty() {
+            if begun < n && flow.is_continue() && under_way.len() < UNDER_WAY {
+                let ahead = self.ahead().min(n - begun);
+                self.build_ahead(first + begun, ahead, &|i| draw(begun + i));
+                under_way.push_back((self.executor.borrow_mut().start(&self.recording)?, ahead));
+                self.recording.clear();
+                begun += ahead;
+                continue;
+            }
+            let Some((started, ahead)) = under_way.pop_front() else { break };
+            let Outcome { timing, reads } = self.executor.borrow_mut().finish(started)?;
             self.times.add(&timing, ahead as u64);
             self.token_ns = Some(timing.total_ns() / ahead as u64);
             self.len += ahead;
-            picks.extend(reads.iter().flat_map(|bytes| words(bytes).skip(1)));
+            if flow.is_continue() {
+                let picks: Vec<Token> = reads.iter().flat_map(|bytes| words(bytes)).collect();
+                flow = take(&picks);
+            }
         }
-        Ok(picks)
+        Ok(())
     }
 }
 

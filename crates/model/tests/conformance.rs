@@ -9,10 +9,11 @@ use ridgeline_compute::{Caps, Cpu, Executor};
 use ridgeline_gpu::{Choice, Gpu, Options};
 use ridgeline_model::{AttentionPath, Error, Fusion, Fusions, Model, Session, SessionOptions, Switches};
 use ridgeline_quant::Format;
-use ridgeline_speculative::{LanguageModel, Rows};
+use ridgeline_speculative::{Choice, LanguageModel, Rows, Sampler, Token, continue_by_rows};
 use ridgeline_weights::Checkpoint;
 use safetensors::SafeTensors;
 use std::cell::RefCell;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -134,12 +135,41 @@ fn check<E: Executor>(
     if times.wait_ns == 0 && times.recordings as usize > 1 + len.div_ceil(16) {
         return Err(format!("{} recordings for {len} tokens", times.recordings).into());
     }
+    drawn(&mut session, [ids.len(), len - 1], picks[0])?;
     // Not past the end of the cache, and with nothing appended then.
     let room = session.capacity() - session.len();
     match session.continue_greedy(picks[0], room + 1) {
         Err(Error::ContextFull { .. }) => Ok(()),
         other => Err(format!("beyond the last position: {other:?}").into()),
     }
+}
+
+/// Tokens drawn on the device are those that the host draws from the rows, at the same numbers.
+fn drawn<E: Executor>(session: &mut Session<E>, [from, n]: [usize; 2], token: Token) -> Result<(), Failed> {
+    let sampler = Sampler { temperature: 1.5, top_k: 9, ..Sampler::default() };
+    // Multiples of the golden ratio fill the unit interval evenly.
+    let at: Vec<f64> = (1..=n).map(|i| (i as f64 * 0.618_034).fract()).collect();
+    let choice = Choice::Drawn(&sampler, &at);
+    let (mut device, mut host): (Vec<Token>, Vec<Token>) = (Vec::new(), Vec::new());
+    session.truncate(from);
+    session.continue_by(token, choice, &mut |picks| {
+        device.extend_from_slice(picks);
+        ControlFlow::Continue(())
+    })?;
+    session.truncate(from);
+    continue_by_rows(session, token, choice, &mut |picks| {
+        host.extend_from_slice(picks);
+        ControlFlow::Continue(())
+    })?;
+    if device != host || device.len() != n || session.len() != from + n {
+        return Err(format!("drawn on the device {device:?}, by the host {host:?}").into());
+    }
+    // Whoever breaks off finds what was appended meanwhile in the cache, and no more.
+    session.truncate(from);
+    session.continue_by(token, choice, &mut |_| ControlFlow::Break(()))?;
+    let left = session.len() - from;
+    session.truncate(from + n);
+    if (1..=n).contains(&left) { Ok(()) } else { Err(format!("{left} tokens of {n} after breaking off").into()) }
 }
 
 fn words(file: &SafeTensors<'_>, name: &str) -> Result<Vec<u32>, Failed> {

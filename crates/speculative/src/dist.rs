@@ -48,7 +48,12 @@ impl Dist {
 
     /// Draws a token by inverting the cumulative distribution at one uniform number.
     pub fn sample(&self, rng: &mut impl Rng) -> Token {
-        let mut left = uniform(rng);
+        self.at(uniform(rng))
+    }
+
+    /// The token at a number in [0, 1) along the cumulative distribution.
+    pub fn at(&self, number: f64) -> Token {
+        let mut left = number;
         for (token, p) in self.iter() {
             if left < p {
                 return token;

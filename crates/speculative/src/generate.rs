@@ -1,7 +1,8 @@
 //! Plain generation, one token per pass, and the bookkeeping of output that speculation shares with it.
 
+use crate::dist::uniform;
 use crate::evaluate::{evaluate, require_room};
-use crate::{Error, LanguageModel, Rows, Sampler, Stream, Token};
+use crate::{Choice, Error, LanguageModel, Rows, Sampler, SamplerRng, Stream, Token};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
@@ -25,8 +26,10 @@ pub struct Generation {
     pub finish: Finish,
 }
 
-/// Continues `prompt` by up to `n` tokens, one per pass. The model's cache is emptied first. `on_token` sees each
-/// token as it comes and may break off; a stop token ends generation unseen.
+/// Continues `prompt` by up to `n` tokens, one per pass. After the first, the model chooses by itself where no choice
+/// depends on those before, with the same numbers from the sampler's generator and therefore the same tokens. The
+/// model's cache is emptied first. `on_token` sees each token as it comes and may break off; a stop token ends
+/// generation unseen.
 ///
 /// # Errors
 /// [`Error::EmptyPrompt`], [`Error::TokenOutOfVocab`] for the prompt, [`Error::CapacityExhausted`] when the cache is
@@ -44,10 +47,16 @@ pub fn generate<M: LanguageModel>(
     let mut output = Output::new(prompt, model.vocab(), n, stop, on_token)?;
     let mut rng = sampler.rng(Stream::Target);
     let mut evaluated = 0;
+    // Whether the model met a row that it cannot choose from: evaluated here, it says why.
+    let mut stuck = false;
     model.truncate(0);
     while !output.is_finished() {
-        if evaluated > 0 && sampler.is_argmax() {
-            evaluated += continue_greedy(model, &mut output, evaluated)?;
+        if evaluated > 0 && sampler.forgets() && !stuck {
+            stuck = continue_alone(model, &mut output, sampler, &mut rng)?;
+            evaluated = output.context.len() - 1;
+            if stuck {
+                model.truncate(evaluated);
+            }
             continue;
         }
         let new = &output.context[evaluated..];
@@ -61,30 +70,47 @@ pub fn generate<M: LanguageModel>(
     Ok(output.into_generation())
 }
 
-/// Evaluates the newest token, the only one that is not among the `evaluated`, and as many choices after it as the model
-/// likes to make in one go. Gives the number of tokens appended to the cache.
-fn continue_greedy<M: LanguageModel>(
+/// Lets the model evaluate the newest token, the only one that it has not, and make the choices after it. True where it
+/// met a row that it could not choose from.
+fn continue_alone<M: LanguageModel>(
     model: &mut M,
     output: &mut Output<'_>,
-    evaluated: usize,
-) -> Result<usize, Error> {
+    sampler: &Sampler,
+    rng: &mut SamplerRng,
+) -> Result<bool, Error> {
+    let evaluated = output.context.len() - 1;
     require_room(model, evaluated, 1)?;
-    let n = model.ahead().clamp(1, output.remaining().min(model.capacity() - evaluated));
-    let vocab = model.vocab();
-    let token = output.context[evaluated];
-    let picks = model.continue_greedy(token, n).map_err(|e| Error::Target(Box::new(e)))?;
-    if picks.len() != n {
-        return Err(Error::RowCount { expected: n, got: picks.len() });
-    }
-    for pick in picks {
-        if pick as usize >= vocab {
-            return Err(Error::TokenOutOfVocab { token: pick, vocab });
-        }
-        if !output.is_finished() {
+    let (vocab, newest) = (model.vocab(), output.context[evaluated]);
+    let n = output.remaining().min(model.capacity() - evaluated);
+    let at: Vec<f64>;
+    let choice = if sampler.is_argmax() {
+        Choice::Largest(n)
+    } else {
+        at = (0..n).map(|_| uniform(rng)).collect();
+        Choice::Drawn(sampler, &at)
+    };
+    let (mut got, mut wrong) = (0, None);
+    let mut take = |picks: &[Token]| {
+        for &pick in picks {
+            if pick as usize >= vocab {
+                wrong = Some(pick);
+                return ControlFlow::Break(());
+            }
+            got += 1;
             output.push(pick);
+            if output.is_finished() {
+                return ControlFlow::Break(());
+            }
         }
+        ControlFlow::Continue(())
+    };
+    model.continue_by(newest, choice, &mut take).map_err(|e| Error::Target(Box::new(e)))?;
+    match wrong {
+        Some(Token::MAX) => Ok(true),
+        Some(token) => Err(Error::TokenOutOfVocab { token, vocab }),
+        None if got < n && !output.is_finished() => Err(Error::RowCount { expected: n, got }),
+        None => Ok(false),
     }
-    Ok(n)
 }
 
 /// Output as it grows: where it stands, whether it is finished and why.

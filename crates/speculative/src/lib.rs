@@ -25,7 +25,7 @@ pub use dist::Dist;
 pub use draft::{Draft, Proposer};
 pub use error::Error;
 pub use generate::{Finish, Generation, generate};
-pub use model::{LanguageModel, Logits, Rows, Token, argmax};
+pub use model::{Choice, LanguageModel, Logits, Rows, Take, Token, argmax, continue_by_rows};
 pub use propose::{DraftOptions, ModelProposer};
 pub use sampling::{Sampler, SamplerRng, Stream};
 pub use speculate::{Speculation, Speculator};

@@ -1,5 +1,8 @@
 //! What this crate asks of a language model: logits for appended tokens, and forgetting the newest ones.
 
+use crate::Sampler;
+use std::ops::ControlFlow;
+
 /// A token id.
 pub type Token = u32;
 
@@ -49,6 +52,28 @@ impl Logits {
     }
 }
 
+/// How a model chooses tokens by itself, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub enum Choice<'a> {
+    /// The most probable one, so many times.
+    Largest(usize),
+    /// Drawn by a sampler that [looks at no history](Sampler::forgets), at these numbers in [0, 1).
+    Drawn(&'a Sampler, &'a [f64]),
+}
+
+impl Choice<'_> {
+    /// Number of tokens chosen.
+    pub const fn count(self) -> usize {
+        match self {
+            Self::Largest(n) => n,
+            Self::Drawn(_, at) => at.len(),
+        }
+    }
+}
+
+/// Is handed choices as they come, and may break off.
+pub type Take<'a> = dyn FnMut(&[Token]) -> ControlFlow<()> + 'a;
+
 /// A language model with one sequence in its cache.
 ///
 /// The cache holds [`len`](Self::len) tokens. Row `i` of the logits that `extend` returns predicts the token
@@ -91,27 +116,61 @@ pub trait LanguageModel {
         Ok((0..logits.rows()).map(|i| argmax(logits.row(i))).collect())
     }
 
-    /// How many tokens [`continue_greedy`](Self::continue_greedy) had best be asked for at a time, by somebody who wants
-    /// to see them as they come.
-    fn ahead(&self) -> usize {
-        1
+    /// Appends `token`, makes a choice, appends it, and so on, one evaluation per choice; `take` is handed the choices in
+    /// order, in pieces of whatever size suits the model. The last choice is not appended. Where `take` breaks off, the
+    /// cache may hold choices that it was not handed, in order behind those it was. A row that nothing can be drawn from
+    /// gives [`Token::MAX`]. A device model overrides this so that the device does not wait for the host in between.
+    ///
+    /// # Errors
+    /// As [`extend`](Self::extend).
+    fn continue_by(
+        &mut self,
+        token: Token,
+        choice: Choice<'_>,
+        take: &mut Take<'_>,
+    ) -> Result<(), Self::Error> {
+        continue_by_rows(self, token, choice, take)
     }
 
     /// Appends `token` and then the most probable next token again and again, `n` tokens in all; returns the choice
-    /// after each, of which the last is not appended. The same as `n` calls of [`extend_greedy`](Self::extend_greedy)
-    /// with one token; a device model overrides this so that the device does not wait for the host in between.
+    /// after each, of which the last is not appended.
     ///
     /// # Errors
     /// As [`extend`](Self::extend).
     fn continue_greedy(&mut self, token: Token, n: usize) -> Result<Vec<Token>, Self::Error> {
         let mut picks = Vec::with_capacity(n);
-        let mut token = token;
-        for _ in 0..n {
-            token = self.extend_greedy(&[token], Rows::Last)?[0];
-            picks.push(token);
-        }
+        self.continue_by(token, Choice::Largest(n), &mut |more| {
+            picks.extend_from_slice(more);
+            ControlFlow::Continue(())
+        })?;
         Ok(picks)
     }
+}
+
+/// What [`LanguageModel::continue_by`] means, in terms of [`LanguageModel::extend`]: every choice is the host's.
+///
+/// # Errors
+/// As [`LanguageModel::extend`].
+pub fn continue_by_rows<M: LanguageModel + ?Sized>(
+    model: &mut M,
+    token: Token,
+    choice: Choice<'_>,
+    take: &mut Take<'_>,
+) -> Result<(), M::Error> {
+    let mut token = token;
+    for i in 0..choice.count() {
+        token = match choice {
+            Choice::Largest(_) => model.extend_greedy(&[token], Rows::Last)?[0],
+            Choice::Drawn(sampler, at) => {
+                let logits = model.extend(&[token], Rows::Last)?;
+                sampler.dist(logits.row(0), &[]).map_or(Token::MAX, |dist| dist.at(at[i]))
+            }
+        };
+        if take(&[token]).is_break() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 impl<M: LanguageModel + ?Sized> LanguageModel for &mut M {
@@ -141,12 +200,13 @@ impl<M: LanguageModel + ?Sized> LanguageModel for &mut M {
         (**self).extend_greedy(tokens, want)
     }
 
-    fn ahead(&self) -> usize {
-        (**self).ahead()
-    }
-
-    fn continue_greedy(&mut self, token: Token, n: usize) -> Result<Vec<Token>, Self::Error> {
-        (**self).continue_greedy(token, n)
+    fn continue_by(
+        &mut self,
+        token: Token,
+        choice: Choice<'_>,
+        take: &mut Take<'_>,
+    ) -> Result<(), Self::Error> {
+        (**self).continue_by(token, choice, take)
     }
 }
 

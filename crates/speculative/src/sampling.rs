@@ -80,6 +80,11 @@ impl Sampler {
         self.is_greedy() && !self.penalises()
     }
 
+    /// Whether what was chosen before changes nothing, so that a row of logits is all that a choice depends on.
+    pub fn forgets(&self) -> bool {
+        !self.penalises()
+    }
+
     fn penalises(&self) -> bool {
         self.repetition_penalty != 1.0 && self.penalty_last_n != 0
     }

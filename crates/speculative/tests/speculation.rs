@@ -6,7 +6,7 @@ use common::{Full, Toy};
 use proptest::prelude::*;
 use ridgeline_speculative::{
     Dist, Draft, DraftOptions, Error, Finish, Generation, LanguageModel, Logits, ModelProposer, Proposer,
-    RandomProposer, Rows, Sampler, Speculation, Speculator, Stats, SynthRates, Token, generate,
+    RandomProposer, Rows, Sampler, Stream, Speculation, Speculator, Stats, SynthRates, Token, generate,
 };
 use std::convert::Infallible;
 use std::ops::ControlFlow;
@@ -163,6 +163,20 @@ fn several_tokens_at_a_time_are_the_same_tokens() {
         toy.ahead = ahead;
         toy
     };
+    let samplers = [Sampler::greedy(), Sampler::default(), Sampler::unfiltered(1.3, 5)];
+    for sampler in &samplers {
+        // The host's own loop is what looks at every row of logits.
+        let mut rng = sampler.rng(Stream::Target);
+        let mut context = vec![0];
+        while context.len() <= 20 {
+            let dist = sampler.dist(&toy(1).row(&context), &context).expect("good logits");
+            context.push(dist.sample(&mut rng));
+        }
+        for ahead in [1, 2, 7, 50] {
+            let ours = plain(toy(ahead), sampler, &[0], 20, &[]).expect("room enough");
+            assert_eq!(ours.tokens, context[1..], "{ahead} {sampler:?}");
+        }
+    }
     let greedy = Sampler::greedy();
     let whole = plain(toy(1), &greedy, &[0], 20, &[]).expect("room enough");
     let stop = whole.tokens[7];

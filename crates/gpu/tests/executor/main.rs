@@ -28,6 +28,8 @@ fn main() {
         ("slices_at_offsets", results::slices_at_offsets),
         ("grids_beyond_65535_groups", results::grids_beyond_65535_groups),
         ("read_backs_come_in_order", results::read_backs_come_in_order),
+        ("recordings_under_way_keep_their_results", results::recordings_under_way_keep_their_results),
+        ("pipelines_outlive_the_process", results::pipelines_outlive_the_process),
         ("a_recording_without_launches", results::a_recording_without_launches),
         ("two_devices_at_once", results::two_devices_at_once),
         ("every_policy_gives_the_same_result", policies::every_policy_gives_the_same_result),

@@ -139,6 +139,53 @@ pub(crate) fn read_backs_come_in_order() {
     }
 }
 
+pub(crate) fn recordings_under_way_keep_their_results() {
+    let mut gpu = gpu();
+    let x = gpu.alloc(16, Role::Activation, "x").expect("memory");
+    let y = gpu.alloc(16, Role::Activation, "y").expect("memory");
+    gpu.write(x.all(), &bytes(&[1.0, 2.0, 3.0, 4.0])).expect("a write");
+    let mut recording = Recording::new();
+    let args = add_to::Args { x: x.all(), y: y.all() };
+    recording.run(AddTo { lanes: 64 }, add_to::Params { n: 4 }, args);
+    recording.read_back(y.all());
+    // More than there are spare buffers for read-backs, fetched in another order than they were started in.
+    let times = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
+    let mut under_way = times.map(|times| (times, gpu.start(&recording).expect("a start")));
+    under_way.rotate_left(4);
+    for (times, started) in under_way {
+        let reads = gpu.finish(started).expect("a run").reads;
+        assert_eq!(floats(&reads[0]), [times, 2.0 * times, 3.0 * times, 4.0 * times]);
+    }
+    // One that nobody asks for harms nobody.
+    drop(gpu.start(&recording).expect("a start"));
+    assert_eq!(floats(&gpu.run(&recording).expect("a run").reads[0]), [11.0, 22.0, 33.0, 44.0]);
+}
+
+pub(crate) fn pipelines_outlive_the_process() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = || std::fs::read_dir(folder.path()).expect("a folder").flatten().collect::<Vec<_>>();
+    let run = || {
+        let mut gpu = gpu();
+        gpu.keep_pipelines(folder.path());
+        let y = gpu.alloc(16, Role::Activation, "y").expect("memory");
+        let x = gpu.alloc(16, Role::Activation, "x").expect("memory");
+        gpu.write(x.all(), &bytes(&[1.0; 4])).expect("a write");
+        let mut recording = Recording::new();
+        let args = add_to::Args { x: x.all(), y: y.all() };
+        recording.run(AddTo { lanes: 64 }, add_to::Params { n: 4 }, args);
+        recording.read_back(y.all());
+        assert_eq!(floats(&gpu.run(&recording).expect("a run").reads[0]), [1.0; 4]);
+        gpu.info().features.pipeline_cache
+    };
+    let kept = usize::from(run());
+    assert_eq!(files().len(), kept);
+    run();
+    // What a crash or a disk left of it is no reason to fail.
+    files().iter().for_each(|file| std::fs::write(file.path(), [7; 100]).expect("room"));
+    run();
+    assert_eq!(files().len(), kept);
+}
+
 pub(crate) fn a_recording_without_launches() {
     let mut gpu = gpu();
     let a = gpu.alloc(4, Role::Activation, "a").expect("memory");

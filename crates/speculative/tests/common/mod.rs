@@ -1,7 +1,8 @@
 //! A toy language model whose logits depend on the last two tokens of its own cache, so that a cache that was not
 //! rolled back right gives other output.
 
-use ridgeline_speculative::{LanguageModel, Logits, Rows, Token};
+use ridgeline_speculative::{Choice, LanguageModel, Logits, Rows, Take, Token, continue_by_rows};
+use std::ops::ControlFlow;
 
 /// The toy. Two toys with one `seed` resemble each other as much as their `noise` is small.
 #[derive(Clone, Debug)]
@@ -11,7 +12,7 @@ pub(crate) struct Toy {
     seed: u64,
     noise: f32,
     cache: Vec<Token>,
-    /// Tokens that it likes to be asked for at a time.
+    /// Tokens that it chooses before it tells.
     pub(crate) ahead: usize,
 }
 
@@ -84,7 +85,15 @@ impl LanguageModel for Toy {
         self.cache.truncate(len);
     }
 
-    fn ahead(&self) -> usize {
-        self.ahead
+    fn continue_by(&mut self, token: Token, choice: Choice<'_>, take: &mut Take<'_>) -> Result<(), Full> {
+        let (ahead, mut left, mut piece) = (self.ahead, choice.count(), Vec::new());
+        continue_by_rows(self, token, choice, &mut |more| {
+            piece.extend_from_slice(more);
+            left -= more.len();
+            if piece.len() < ahead && left > 0 {
+                return ControlFlow::Continue(());
+            }
+            take(&std::mem::take(&mut piece))
+        })
     }
 }

@@ -1,0 +1,133 @@
+// One token drawn from a row of logits by the largest `top_k` of them, as the host's sampler draws: of those the fewest
+// that reach `top_p`, of those the ones above `min_p`, and of those the one at `at` along the cumulative distribution at
+// `temperature`, in the order of ids. One workgroup; the same result whatever its size.
+const NONE: u32 = 0xffffffffu;
+const LOWEST: f32 = -3.4028234e38;
+var<workgroup> best: array<f32, LANES>;
+var<workgroup> where_best: array<u32, LANES>;
+// The largest so far, from the top down, and what they weigh up to their id.
+var<workgroup> top: array<f32, MOST>;
+var<workgroup> top_ids: array<u32, MOST>;
+var<workgroup> sums: array<f32, MOST>;
+var<workgroup> kept: u32;
+var<workgroup> broken: array<u32, LANES>;
+
+fn before(a: f32, a_id: u32, b: f32, b_id: u32) -> bool {
+    return a > b || (a == b && a_id < b_id);
+}
+
+// How many of the `n` largest are kept.
+fn keep(n: u32) -> u32 {
+    var all = 0.0;
+    for (var i = 0u; i < n; i++) {
+        all += exp(top[i] - top[0]);
+    }
+    var sum = 0.0;
+    var reached = n;
+    for (var i = 0u; i < n && reached == n; i++) {
+        sum += exp(top[i] - top[0]);
+        if params.top_p < 1.0 && sum >= params.top_p * all {
+            // The one that reaches the threshold is kept too.
+            reached = i + 1u;
+        }
+    }
+    while reached > 1u && top[reached - 1u] < top[0] + params.min_p_ln {
+        reached -= 1u;
+    }
+    return reached;
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(local_invocation_index) local: u32) {
+    // The lane's largest, of those that are not taken.
+    var mine = LOWEST;
+    var id = NONE;
+    var bad = 0u;
+    for (var i = local; i < params.n_cols; i += LANES) {
+        let v = x[i];
+        // By its bits, because compilers may assume that such numbers do not come up.
+        let bits = bitcast<u32>(v);
+        let finite = (bits & 0x7f800000u) != 0x7f800000u;
+        bad |= select(0u, 1u, !finite && bits != 0xff800000u);
+        if finite && (id == NONE || v > mine) {
+            mine = v;
+            id = i;
+        }
+    }
+    broken[local] = bad;
+    for (var r = 0u; r < min(params.top_k, params.n_cols); r++) {
+        best[local] = mine;
+        where_best[local] = id;
+        workgroupBarrier();
+        for (var stride = LANES / 2u; stride > 0u; stride >>= 1u) {
+            if local < stride {
+                let theirs = best[local + stride];
+                let their_id = where_best[local + stride];
+                if their_id != NONE && (where_best[local] == NONE || before(theirs, their_id, best[local], where_best[local])) {
+                    best[local] = theirs;
+                    where_best[local] = their_id;
+                }
+            }
+            workgroupBarrier();
+        }
+        let taken = where_best[0];
+        if local == 0u {
+            top[r] = best[0];
+            top_ids[r] = taken;
+        }
+        workgroupBarrier();
+        if taken != NONE && taken == id {
+            let last = mine;
+            mine = LOWEST;
+            id = NONE;
+            for (var i = local; i < params.n_cols; i += LANES) {
+                let v = x[i];
+                let left = (bitcast<u32>(v) & 0x7f800000u) != 0x7f800000u && before(last, taken, v, i);
+                if left && (id == NONE || v > mine) {
+                    mine = v;
+                    id = i;
+                }
+            }
+        }
+    }
+    if local == 0u {
+        var n = 0u;
+        while n < min(params.top_k, params.n_cols) && top_ids[n] != NONE {
+            n += 1u;
+        }
+        kept = keep(n);
+    }
+    workgroupBarrier();
+    if local < kept {
+        var sum = 0.0;
+        for (var i = 0u; i < kept; i++) {
+            if top_ids[i] <= top_ids[local] {
+                sum += exp((top[i] - top[0]) / params.temperature);
+            }
+        }
+        sums[local] = sum;
+    }
+    workgroupBarrier();
+    if local == 0u {
+        var all = 0.0;
+        for (var i = 0u; i < kept; i++) {
+            all = max(all, sums[i]);
+        }
+        var pick = NONE;
+        var last = 0u;
+        for (var i = 0u; i < kept; i++) {
+            last = max(last, top_ids[i]);
+            if sums[i] > params.at * all {
+                pick = min(pick, top_ids[i]);
+            }
+        }
+        if pick == NONE && kept > 0u {
+            // The number drawn fell into the rounding.
+            pick = last;
+        }
+        for (var i = 0u; i < LANES; i++) {
+            pick = select(pick, NONE, broken[i] != 0u);
+        }
+        picks[params.pick0] = pick;
+    }
+}
