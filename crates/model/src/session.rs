@@ -212,15 +212,14 @@ impl<E: Executor> Session<E> {
     }
 
     /// Records `n` passes from a position on, of which each appends the choice of the one before, and the first what is
-    /// the first of the tokens' buffer: there the last choice goes, for whoever comes next. Reads back the choices.
+    /// the first of the tokens' buffer: there the last choice goes, for whoever comes next. Reads back the choices, the last
+    /// of them first.
     fn build_ahead(&mut self, position: usize, n: usize, draw: &dyn Fn(usize) -> Option<Draw>) {
         for first in 0..n {
             let next = Give::Next(narrow((first + 1) % n), draw(first));
             self.pass(Place { first, n: 1, position: position + first }, 1, next);
         }
-        let tokens = self.scratch.buffer(Spot::Tokens);
-        self.recording.read_back(tokens.slice(4, 4 * (n as u64 - 1)));
-        self.recording.read_back(tokens.slice(0, 4));
+        self.recording.read_back(self.scratch.buffer(Spot::Tokens).all().head(4 * n as u64));
     }
 
     fn begin(&mut self, tokens: &[Token]) {
@@ -367,7 +366,9 @@ impl<E: Executor> Session<E> {
         let mut flow = ControlFlow::Continue(());
         self.begin(&[token]);
         while begun < n && flow.is_continue() || !under_way.is_empty() {
-            if begun < n && flow.is_continue() && under_way.len() < UNDER_WAY {
+            // How many share a submission is known after the first.
+            let most = if self.token_ns.is_some() { UNDER_WAY } else { 1 };
+            if begun < n && flow.is_continue() && under_way.len() < most {
                 let ahead = self.ahead().min(n - begun);
                 self.build_ahead(first + begun, ahead, &|i| draw(begun + i));
                 under_way.push_back((self.executor.borrow_mut().start(&self.recording)?, ahead));
@@ -381,7 +382,8 @@ impl<E: Executor> Session<E> {
             self.token_ns = Some(timing.total_ns() / ahead as u64);
             self.len += ahead;
             if flow.is_continue() {
-                let picks: Vec<Token> = reads.iter().flat_map(|bytes| words(bytes)).collect();
+                let mut picks: Vec<Token> = reads.iter().flat_map(|bytes| words(bytes)).collect();
+                picks.rotate_left(1);
                 flow = take(&picks);
             }
         }

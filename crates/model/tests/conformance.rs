@@ -9,7 +9,7 @@ use ridgeline_compute::{Caps, Cpu, Executor};
 use ridgeline_gpu::{Choice, Gpu, Options};
 use ridgeline_model::{AttentionPath, Error, Fusion, Fusions, Model, Session, SessionOptions, Switches};
 use ridgeline_quant::Format;
-use ridgeline_speculative::{Choice, LanguageModel, Rows, Sampler, Token, continue_by_rows};
+use ridgeline_speculative::{self as speculative, LanguageModel, Rows, Sampler, Token, continue_by_rows};
 use ridgeline_weights::Checkpoint;
 use safetensors::SafeTensors;
 use std::cell::RefCell;
@@ -149,7 +149,7 @@ fn drawn<E: Executor>(session: &mut Session<E>, [from, n]: [usize; 2], token: To
     let sampler = Sampler { temperature: 1.5, top_k: 9, ..Sampler::default() };
     // Multiples of the golden ratio fill the unit interval evenly.
     let at: Vec<f64> = (1..=n).map(|i| (i as f64 * 0.618_034).fract()).collect();
-    let choice = Choice::Drawn(&sampler, &at);
+    let choice = speculative::Choice::Drawn(&sampler, &at);
     let (mut device, mut host): (Vec<Token>, Vec<Token>) = (Vec::new(), Vec::new());
     session.truncate(from);
     session.continue_by(token, choice, &mut |picks| {
