@@ -38,6 +38,13 @@ fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
         ${src}_raised2(q.x), ${src}_raised2(q.y), ${src}_raised2(q.z), ${src}_raised2(q.w),
     );
 }
+
+fn ${src}_packed(row: u32, cols: u32, part: u32) -> array<u32, 8> {
+    let q = ${src}[${src}_at(row, 2u * (part >> 2u) + (part & 1u))] >> vec4u(2u * (part & 2u));
+    let low = q & vec4u(0x03030303u);
+    let high = (q >> vec4u(2u)) & vec4u(0x03030303u);
+    return array<u32, 8>(low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w);
+}
 //# with bits = 2, fields = [0, 2], quads = 8, runs = 2, head_parts = 8
 //# include "shared/affine.wgsl"
 //# endwith

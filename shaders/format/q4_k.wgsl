@@ -17,6 +17,13 @@ fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
         ${src}_raised4(q.x), ${src}_raised4(q.y), ${src}_raised4(q.z), ${src}_raised4(q.w),
     );
 }
+
+fn ${src}_packed(row: u32, cols: u32, part: u32) -> array<u32, 8> {
+    let q = ${src}[${src}_at(row, 9u * (part >> 3u) + 1u + (part & 7u))];
+    let low = q & vec4u(0x0f0f0f0fu);
+    let high = (q >> vec4u(4u)) & vec4u(0x0f0f0f0fu);
+    return array<u32, 8>(low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w);
+}
 //# with bits = 4, fields = [0, 4], quads = 8, runs = 2, head_parts = 8
 //# include "shared/affine.wgsl"
 //# endwith

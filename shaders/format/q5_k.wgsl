@@ -12,15 +12,20 @@ fn ${src}_head(row: u32, cols: u32, group: u32) -> vec4u {
     return ${src}[${src}_at(row, 11u * group)];
 }
 
-fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
+fn ${src}_packed(row: u32, cols: u32, part: u32) -> array<u32, 8> {
     let block = 11u * (part >> 3u);
     let q = ${src}[${src}_at(row, block + 3u + (part & 7u))];
     let h = ${src}[${src}_at(row, block + 1u + (part & 1u))] >> vec4u(part & 6u);
     let low = (q & vec4u(0x0f0f0f0fu)) | ((h & vec4u(0x01010101u)) << vec4u(4u));
     let high = ((q >> vec4u(4u)) & vec4u(0x0f0f0f0fu)) | ((h & vec4u(0x02020202u)) << vec4u(3u));
+    return array<u32, 8>(low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w);
+}
+
+fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
+    let q = ${src}_packed(row, cols, part);
     return array<vec4f, 8>(
-        ${src}_raised0(low.x), ${src}_raised0(low.y), ${src}_raised0(low.z), ${src}_raised0(low.w),
-        ${src}_raised0(high.x), ${src}_raised0(high.y), ${src}_raised0(high.z), ${src}_raised0(high.w),
+        ${src}_raised0(q[0]), ${src}_raised0(q[1]), ${src}_raised0(q[2]), ${src}_raised0(q[3]),
+        ${src}_raised0(q[4]), ${src}_raised0(q[5]), ${src}_raised0(q[6]), ${src}_raised0(q[7]),
     );
 }
 //# with bits = 5, fields = [0], quads = 8, runs = 2, head_parts = 8

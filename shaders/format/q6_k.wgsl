@@ -29,15 +29,20 @@ fn ${src}_affine(head: ${src}_Head, part: u32) -> vec4f {
     return ${src}_lowered(s, -32.0 * s);
 }
 
-fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
+fn ${src}_packed(row: u32, cols: u32, part: u32) -> array<u32, 8> {
     let group = part & 3u;
     let q = ${src}[${src}_at(row, part)];
     let h = ${src}[${src}_at(row, 8u * (cols >> 8u) + 2u * (part >> 2u) + (group & 1u))] >> vec4u(group & 2u);
     let low = (q & vec4u(0x0f0f0f0fu)) | ((h & vec4u(0x03030303u)) << vec4u(4u));
     let high = ((q >> vec4u(4u)) & vec4u(0x0f0f0f0fu)) | (h & vec4u(0x30303030u));
+    return array<u32, 8>(low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w);
+}
+
+fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
+    let q = ${src}_packed(row, cols, part);
     return array<vec4f, 8>(
-        ${src}_raised0(low.x), ${src}_raised0(low.y), ${src}_raised0(low.z), ${src}_raised0(low.w),
-        ${src}_raised0(high.x), ${src}_raised0(high.y), ${src}_raised0(high.z), ${src}_raised0(high.w),
+        ${src}_raised0(q[0]), ${src}_raised0(q[1]), ${src}_raised0(q[2]), ${src}_raised0(q[3]),
+        ${src}_raised0(q[4]), ${src}_raised0(q[5]), ${src}_raised0(q[6]), ${src}_raised0(q[7]),
     );
 }
 //# with bits = 6, fields = [0], quads = 8, runs = 2, head_parts = 8

@@ -26,7 +26,12 @@ fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 4> {
         ${src}_raised0(q.x), ${src}_raised0(q.y), ${src}_raised0(q.z), ${src}_raised0(q.w),
     );
 }
-//# with bits = 8, fields = [0], quads = 4, runs = 1, head_parts = 16
+
+fn ${src}_packed(row: u32, cols: u32, part: u32) -> array<u32, 4> {
+    let q = ${src}[${src}_at(row, part)];
+    return array<u32, 4>(q.x, q.y, q.z, q.w);
+}
+//# with bits = 8, bias = 128, fields = [0], quads = 4, runs = 1, head_parts = 16
 //# include "shared/affine.wgsl"
 //# endwith
 

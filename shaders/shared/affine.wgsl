@@ -1,6 +1,7 @@
 // Parts of `runs` runs of weights s·q + o, where q are raw quants of `bits` bits. The format brings `_head`, what
 // `head_parts` parts share; `_affine(head, part)`, the scales of the runs (x and y) and their offsets (z and w) for what
-// `_raw(row, cols, part)` gives. That is 1 + q / 2^bits: bits on top of a mantissa need no conversion to a float.
+// `_raw(row, cols, part)` gives. That is 1 + q / 2^bits: bits on top of a mantissa need no conversion to a float. It also
+// brings `_packed(row, cols, part)`, the quants as bytes, for integer products.
 //# for first in fields
 fn ${src}_raised${first}(w: u32) -> vec4f {
     let bits = vec4u(
@@ -16,6 +17,16 @@ fn ${src}_raised${first}(w: u32) -> vec4f {
 // Scales and offsets of q, as those of 1 + q / 2^bits.
 fn ${src}_lowered(s: vec2f, o: vec2f) -> vec4f {
     return vec4f(${2 ** bits}.0 * s, o - ${2 ** bits}.0 * s);
+}
+
+// Scales and offsets for what `_packed(row, cols, part)` gives: the raw quants less a `bias`, as signed bytes.
+fn ${src}_plain(lowered: vec4f) -> vec4f {
+    let s = lowered.xy / ${2 ** bits}.0;
+    //# if bias is defined
+    return vec4f(s, lowered.zw + lowered.xy + ${bias}.0 * s);
+    //# else
+    return vec4f(s, lowered.zw + lowered.xy);
+    //# endif
 }
 
 fn ${src}_part(head: ${src}_Head, row: u32, cols: u32, part: u32) -> array<vec4f, ${quads}> {

@@ -19,6 +19,18 @@ impl Reduce {
         if caps.subgroup.is_some() { &[Self::Subgroup, Self::Workgroup] } else { &[Self::Workgroup] }
     }
 
+    /// Teams in a workgroup of so many lanes.
+    pub(crate) fn teams(self, caps: &Caps, lanes: u32) -> u32 {
+        match (self, caps.subgroup) {
+            (Self::Subgroup, Some((smallest, largest))) => {
+                // Where the size is not fixed, drivers pick 32 or more; too few teams only means that they loop.
+                let size = if smallest == largest { smallest } else { smallest.max(32) };
+                (lanes / size).max(1)
+            }
+            _ => 1,
+        }
+    }
+
     /// Adds the include of this reduction.
     pub(crate) fn define(self, defines: Defines) -> Defines {
         let file = match self {

@@ -21,15 +21,8 @@ impl MatVec {
     #[must_use]
     pub fn new(format: Format, caps: &Caps, rows: u32, cols: u32) -> Self {
         let lanes = 64;
-        let (reduce, blocks) = match caps.subgroup {
-            Some((smallest, largest)) => {
-                // Where the size is not fixed, drivers pick 32 or more; too few teams only means that they loop.
-                let size = if smallest == largest { smallest } else { smallest.max(32) };
-                (Reduce::Subgroup, (lanes / size).max(1))
-            }
-            None => (Reduce::Workgroup, 1),
-        };
-        Self { format, reduce, lanes, blocks, rows, cols }
+        let reduce = Reduce::all(caps)[0];
+        Self { format, reduce, lanes, blocks: reduce.teams(caps, lanes), rows, cols }
     }
 }
 

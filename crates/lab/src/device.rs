@@ -2,8 +2,7 @@
 
 use crate::models;
 use ridgeline_compute::{
-    AnyKernel, Buffer, Caps, Cpu, Error, Executor, Outcome, Recording, Role, Slice, Source,
-    Started,
+    AnyKernel, Buffer, Caps, Cpu, Error, Executor, Outcome, Recording, Role, Slice, Source, Started,
 };
 use ridgeline_gpu::{Choice, Gpu, Options};
 use std::sync::Arc;

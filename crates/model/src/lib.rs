@@ -14,6 +14,7 @@ mod loader;
 mod matrix;
 mod model;
 mod ops;
+mod products;
 mod scratch;
 mod session;
 mod switches;

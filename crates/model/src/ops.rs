@@ -6,7 +6,7 @@ use crate::matrix::{Matrix, Stack, Vector};
 use crate::scratch::{Scratch, Spot};
 use crate::{AttentionPath, Config, Fusion, Model, Switches};
 use ridgeline_compute::{Caps, Recording, Region, Slice};
-use ridgeline_kernels::{self as kernels, Epilogue, MAX_SPLITS, SMALL_BATCH, Tuning, mat_vec};
+use ridgeline_kernels::{self as kernels, Epilogue, MAX_SPLITS, SMALL_BATCH, Tuning};
 use ridgeline_speculative::Sampler;
 
 /// An activation: `width` values per token, somewhere in the scratch buffers.
@@ -41,7 +41,7 @@ impl Ops<'_> {
         self.recording.enter(Region { layer: self.layer, part });
     }
 
-    fn act(&self, spot: Spot, width: u32) -> Act {
+    pub(crate) fn act(&self, spot: Spot, width: u32) -> Act {
         Act { slice: self.scratch.buffer(spot).all(), width }
     }
 
@@ -91,65 +91,40 @@ impl Ops<'_> {
         y
     }
 
-    /// x·Wᵀ for the first `rows` rows of x: what `epilogue` makes of it goes into `to`, from column `first` on.
-    fn product(&mut self, matrix: &Matrix, x: Act, rows: u32, (to, first, epilogue): (Act, u32, Epilogue)) {
-        let (n_cols, stride, ld) = (matrix.cols, matrix.stride, to.width);
-        let halves = if epilogue == Epilogue::Gate { 2 } else { 1 };
-        let epilogue = epilogue as u32;
-        for piece in &matrix.pieces {
-            let (n_rows, row0, n_vecs) = (piece.rows / halves, first + piece.row0, rows);
-            let (weights, x, y) = (piece.slice, x.slice, to.slice);
-            let choice = self.tuning.product_for(matrix.format, rows, piece.rows, self.caps);
-            let params = mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };
-            choice.record(self.recording, params, mat_vec::Args { weights, x, y });
-        }
-    }
-
-    /// x·Wᵀ of several matrices side by side, for every token.
-    fn side_by_side(&mut self, matrices: &[(u32, Matrix)], x: Act, to: Act) {
-        for (row0, matrix) in matrices {
-            self.product(matrix, x, self.tokens, (to, *row0, Epilogue::Store));
-        }
-    }
-
     /// Queries, keys and values of every token, side by side.
     pub fn project_stack(&mut self, qkv: &Stack, x: Act) -> Act {
         let to = self.act(Spot::Projected, qkv.rows);
         let merged = self.switches.fusions.has(Fusion::Qkv);
+        let x = self.factor(x, self.tokens);
         self.side_by_side(if merged { &qkv.merged } else { &qkv.parts }, x, to);
         to
     }
 
     /// Adds x·Wᵀ to the residual stream.
     pub fn project_onto_residual(&mut self, matrix: &Matrix, x: Act) {
-        let residual = self.residual();
+        let (residual, x) = (self.residual(), self.factor(x, self.tokens));
         if self.switches.fusions.has(Fusion::Residual) {
-            self.product(matrix, x, self.tokens, (residual, 0, Epilogue::Add));
+            self.product(matrix, x, (residual, 0, Epilogue::Add));
             return;
         }
         let branch = self.act(Spot::Branch, matrix.rows);
-        self.product(matrix, x, self.tokens, (branch, 0, Epilogue::Store));
+        self.product(matrix, x, (branch, 0, Epilogue::Store));
         let params = kernels::add::Params { n: self.tokens * residual.width };
         let args = kernels::add::Args { x: residual.slice, delta: branch.slice };
         self.recording.run(kernels::add::Add { lanes: 64 }, params, args);
     }
 
-    /// Whether the kernel that serves a matrix can gate.
-    fn can_gate(&self, matrix: &Matrix) -> bool {
-        self.tuning.product_for(matrix.format, self.tokens, matrix.rows, self.caps).gates()
-    }
-
     /// SwiGLU of the two halves of the feed-forward block.
     pub fn gated(&mut self, gate_up: &Stack, x: Act) -> Act {
         let width = gate_up.rows / 2;
-        let out = self.act(Spot::Inner, width);
+        let (out, x) = (self.act(Spot::Inner, width), self.factor(x, self.tokens));
         let fused = self.switches.fusions.has(Fusion::GateUp);
         if let [(_, both)] = &*gate_up.merged
             && fused
             && both.pieces.len() == 1
-            && self.can_gate(both)
+            && self.can_gate(both, x)
         {
-            self.product(both, x, self.tokens, (out, 0, Epilogue::Gate));
+            self.product(both, x, (out, 0, Epilogue::Gate));
             return out;
         }
         let both = self.act(Spot::Both, gate_up.rows);
@@ -313,7 +288,8 @@ impl Ops<'_> {
         let normed = self.rms_norm_rows(self.residual(), &model.norm, row0, rows);
         let matrix = model.head.as_ref().unwrap_or(&model.embed);
         let logits = self.act(Spot::Logits, matrix.rows);
-        self.product(matrix, normed, rows, (logits, 0, Epilogue::Store));
+        let x = self.factor(normed, rows);
+        self.product(matrix, x, (logits, 0, Epilogue::Store));
         logits
     }
 
@@ -344,7 +320,11 @@ impl Ops<'_> {
         };
         let picks = self.scratch.buffer(Spot::Tokens).slice(0, 4 * u64::from(place + 1));
         let lanes = self.caps.max_invocations.min(256);
-        self.recording.run(kernels::draw::Draw { lanes }, params, kernels::draw::Args { x: logits.slice, picks });
+        self.recording.run(
+            kernels::draw::Draw { lanes },
+            params,
+            kernels::draw::Args { x: logits.slice, picks },
+        );
     }
 }
 
@@ -370,6 +350,6 @@ impl Draw {
 }
 
 /// Dimensions were checked when the configuration was read.
-fn narrow(n: usize) -> u32 {
+pub(crate) fn narrow(n: usize) -> u32 {
     u32::try_from(n).expect("a checked dimension fits 32 bits")
 }

@@ -4,7 +4,8 @@
 use crate::session::MAX_AHEAD;
 use crate::{Config, Error};
 use ridgeline_compute::{Buffer, Executor, Role};
-use ridgeline_kernels::{MAX_SPLITS, SMALL_BATCH};
+use ridgeline_kernels::{MAX_SPLITS, SMALL_BATCH, stride};
+use ridgeline_quant::Format;
 
 /// Where an operation leaves its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,11 +34,13 @@ pub enum Spot {
     Logits,
     /// Greedy choices, `(rows)`.
     Picks,
+    /// Activations as bytes, `(tokens, width)` of up to [`SMALL_BATCH`] tokens.
+    Bytes,
     /// Token ids, `(tokens)`, or one and the choices that follow it, the last in its place.
     Tokens,
 }
 
-const ALL: [Spot; 13] = [
+const ALL: [Spot; 14] = [
     Spot::Residual,
     Spot::Normed,
     Spot::Projected,
@@ -50,6 +53,7 @@ const ALL: [Spot; 13] = [
     Spot::Scores,
     Spot::Logits,
     Spot::Picks,
+    Spot::Bytes,
     Spot::Tokens,
 ];
 
@@ -74,13 +78,13 @@ pub(crate) fn touched(config: &Config, tokens: usize, rows: usize) -> u64 {
 const LOGITS_BYTES: usize = 32 << 20;
 
 impl Scratch {
-    /// Buffers for recordings of up to `tokens` tokens with at least `least` rows of logits, and for `scores` positions
-    /// of unfused attention (0: none).
+    /// Buffers for recordings of up to `tokens` tokens with at least `least` rows of logits, for `scores` positions
+    /// of unfused attention (0: none) and, where they are wanted, for integer products.
     pub(crate) fn new(
         executor: &mut dyn Executor,
         config: &Config,
         [tokens, least]: [usize; 2],
-        scores: usize,
+        (scores, integer): (usize, bool),
     ) -> Result<Self, Error> {
         let rows = (LOGITS_BYTES / (4 * config.vocab)).max(least).clamp(1, tokens);
         let parts = MAX_SPLITS as usize * tokens.min(SMALL_BATCH as usize);
@@ -94,6 +98,11 @@ impl Scratch {
             Spot::Scores => (tokens * config.heads * scores).max(1),
             Spot::Logits => rows * config.vocab,
             Spot::Picks => rows,
+            Spot::Bytes if integer => {
+                let widest = config.hidden.max(config.q_width()).max(config.ffn);
+                4 * stride(Format::BYTES, widest) as usize * tokens.min(SMALL_BATCH as usize)
+            }
+            Spot::Bytes => 1,
             Spot::Tokens => tokens.max(MAX_AHEAD),
         };
         let mut buffers = Vec::with_capacity(ALL.len());

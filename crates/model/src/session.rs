@@ -9,10 +9,12 @@ use ridgeline_kernels::attention_for;
 use ridgeline_quant::Format;
 use ridgeline_speculative::{Choice, LanguageModel, Logits, Rows, Take, Token, continue_by_rows};
 use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
+
+mod chain;
+
+pub(crate) use chain::MAX_AHEAD;
 
 /// An executor that several sessions use, one at a time: a draft and a target on one device.
 pub type Shared<E> = Rc<RefCell<E>>;
@@ -60,16 +62,6 @@ pub struct Session<E: Executor> {
     token_ns: Option<u64>,
 }
 
-/// Most tokens that are generated without the host in between.
-pub(crate) const MAX_AHEAD: usize = 16;
-
-/// Submissions under way at a time: one that the device works at, and one for when it is done.
-const UNDER_WAY: usize = 2;
-
-/// For how long, at most, the host is left without a word: text should still flow, and a device that runs one piece of
-/// work for seconds is taken for hung by some systems.
-const AHEAD_NS: u64 = 50_000_000;
-
 /// What becomes of a pass's last rows.
 #[derive(Clone, Copy, PartialEq)]
 enum Give {
@@ -106,7 +98,7 @@ impl<E: Executor> Session<E> {
             &mut *device,
             &model.config,
             [batch, options.logit_rows],
-            if unfused { context } else { 0 },
+            (if unfused { context } else { 0 }, options.switches.integer),
         )?;
         let values = model.config.rope.table(context);
         let table = device.alloc(4 * values.len() as u64, Role::Activation, "rope table")?;
@@ -209,17 +201,6 @@ impl<E: Executor> Session<E> {
         self.begin(tokens);
         let place = Place { first: 0, n: tokens.len(), position: self.len };
         self.pass(place, want.count(tokens.len()), give);
-    }
-
-    /// Records `n` passes from a position on, of which each appends the choice of the one before, and the first what is
-    /// the first of the tokens' buffer: there the last choice goes, for whoever comes next. Reads back the choices, the last
-    /// of them first.
-    fn build_ahead(&mut self, position: usize, n: usize, draw: &dyn Fn(usize) -> Option<Draw>) {
-        for first in 0..n {
-            let next = Give::Next(narrow((first + 1) % n), draw(first));
-            self.pass(Place { first, n: 1, position: position + first }, 1, next);
-        }
-        self.recording.read_back(self.scratch.buffer(Spot::Tokens).all().head(4 * n as u64));
     }
 
     fn begin(&mut self, tokens: &[Token]) {
@@ -342,52 +323,6 @@ impl<E: Executor> LanguageModel for Session<E> {
             }
             Choice::Drawn(..) => continue_by_rows(self, token, choice, take),
         }
-    }
-}
-
-impl<E: Executor> Session<E> {
-    /// Tokens that had best share a submission.
-    fn ahead(&self) -> usize {
-        let fits = |ns: u64| usize::try_from(AHEAD_NS / ns.max(1)).unwrap_or(MAX_AHEAD);
-        self.token_ns.map_or(1, fits).clamp(1, MAX_AHEAD)
-    }
-
-    /// Appends `token` and the device's own choices, `n` in all: while it works at some, the next are recorded and
-    /// submitted, and what came of the last is handed over.
-    fn chain(
-        &mut self,
-        token: Token,
-        n: usize,
-        draw: &dyn Fn(usize) -> Option<Draw>,
-        take: &mut Take<'_>,
-    ) -> Result<(), Error> {
-        let first = self.len;
-        let (mut begun, mut under_way) = (0, VecDeque::new());
-        let mut flow = ControlFlow::Continue(());
-        self.begin(&[token]);
-        while begun < n && flow.is_continue() || !under_way.is_empty() {
-            // How many share a submission is known after the first.
-            let most = if self.token_ns.is_some() { UNDER_WAY } else { 1 };
-            if begun < n && flow.is_continue() && under_way.len() < most {
-                let ahead = self.ahead().min(n - begun);
-                self.build_ahead(first + begun, ahead, &|i| draw(begun + i));
-                under_way.push_back((self.executor.borrow_mut().start(&self.recording)?, ahead));
-                self.recording.clear();
-                begun += ahead;
-                continue;
-            }
-            let Some((started, ahead)) = under_way.pop_front() else { break };
-            let Outcome { timing, reads } = self.executor.borrow_mut().finish(started)?;
-            self.times.add(&timing, ahead as u64);
-            self.token_ns = Some(timing.total_ns() / ahead as u64);
-            self.len += ahead;
-            if flow.is_continue() {
-                let mut picks: Vec<Token> = reads.iter().flat_map(|bytes| words(bytes)).collect();
-                picks.rotate_left(1);
-                flow = take(&picks);
-            }
-        }
-        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! What experiments vary about a forward pass. None of it changes results beyond rounding.
+//! What experiments vary about a forward pass. All but integer products leaves results as they are, up to rounding.
 
 /// How attention is computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -88,4 +88,7 @@ pub struct Switches {
     pub span: Option<u32>,
     /// Which launches are merged.
     pub fusions: Fusions,
+    /// Whether matrices whose weights are bytes that share scales meet few vectors in integer dot products. Activations
+    /// become bytes then, once for all matrices they meet, which changes logits a little.
+    pub integer: bool,
 }

@@ -169,7 +169,11 @@ fn drawn<E: Executor>(session: &mut Session<E>, [from, n]: [usize; 2], token: To
     session.continue_by(token, choice, &mut |_| ControlFlow::Break(()))?;
     let left = session.len() - from;
     session.truncate(from + n);
-    if (1..=n).contains(&left) { Ok(()) } else { Err(format!("{left} tokens of {n} after breaking off").into()) }
+    if (1..=n).contains(&left) {
+        Ok(())
+    } else {
+        Err(format!("{left} tokens of {n} after breaking off").into())
+    }
 }
 
 fn words(file: &SafeTensors<'_>, name: &str) -> Result<Vec<u32>, Failed> {

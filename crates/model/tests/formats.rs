@@ -7,7 +7,8 @@
 use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_compute::{Caps, Cpu, Executor};
 use ridgeline_gpu::{Choice, Gpu, Options};
-use ridgeline_model::{Error, Model, Session, SessionOptions};
+use ridgeline_kernels::mat_dot::MatDot;
+use ridgeline_model::{Error, Model, Session, SessionOptions, Switches};
 use ridgeline_quant::Format;
 use ridgeline_speculative::{LanguageModel, Rows, Token};
 use ridgeline_weights::{Checkpoint, Shape};
@@ -23,6 +24,9 @@ const TOKENS: [Token; 11] = [1, 30, 7, 299, 0, 15, 200, 150, 3, 3, 77];
 const TOLERANCE: f64 = 1e-4;
 /// The same with a quantised cache, where a value near the middle between two levels may be rounded either way.
 const CACHE_TOLERANCE: f64 = 5e-3;
+/// The same with activations in bytes: one that is rounded the other way moves all that are computed from it, and others
+/// follow, until the two are as far apart as bytes are from floats.
+const BYTES_TOLERANCE: f64 = 2e-2;
 
 /// Two layers whose rows fill the largest blocks.
 const SHAPE: &str = r#"
@@ -57,6 +61,10 @@ fn main() {
             let trial = Trial::test(format!("weights_{format}"), move || weights(format));
             trials.push(trial.with_ignored_flag(!adapter && !required));
         }
+        if format.spec().encode.is_some() {
+            let trial = Trial::test(format!("integer_{format}"), move || integer(format));
+            trials.push(trial.with_ignored_flag(!adapter && !required));
+        }
         if format.spec().kv_block.is_some() {
             let trial = Trial::test(format!("cache_{format}"), move || cache([format; 2]));
             trials.push(trial.with_ignored_flag(!adapter && !required));
@@ -89,16 +97,21 @@ fn gpu() -> Result<Gpu, Failed> {
 fn session<E: Executor>(
     checkpoint: &Checkpoint,
     mut executor: E,
-    cache: [Format; 2],
+    (cache, integer): ([Format; 2], bool),
 ) -> Result<Session<E>, Failed> {
     let model = Arc::new(Model::load(checkpoint, &mut executor)?);
-    let options = SessionOptions { context: 128, batch: 128, cache, ..SessionOptions::default() };
+    let switches = Switches { integer, ..Switches::default() };
+    let options = SessionOptions { context: 128, batch: 128, cache, switches, ..SessionOptions::default() };
     Ok(Session::new(model, Rc::new(RefCell::new(executor)), options)?)
 }
 
 /// A prompt in one piece, then two tokens one at a time: products with many vectors and with one.
-fn logits<E: Executor>(checkpoint: &Checkpoint, executor: E, cache: [Format; 2]) -> Result<Vec<f32>, Failed> {
-    let mut session = session(checkpoint, executor, cache)?;
+fn logits<E: Executor>(
+    checkpoint: &Checkpoint,
+    executor: E,
+    how: ([Format; 2], bool),
+) -> Result<Vec<f32>, Failed> {
+    let mut session = session(checkpoint, executor, how)?;
     let (prompt, rest) = TOKENS.split_at(TOKENS.len() - 2);
     let mut logits = session.extend(prompt, Rows::All)?.data;
     for &token in rest {
@@ -113,9 +126,9 @@ fn distance(ours: &[f32], theirs: &[f32]) -> f64 {
     (difference / theirs.iter().copied().map(square).sum::<f64>()).sqrt()
 }
 
-fn agree(checkpoint: &Checkpoint, cache: [Format; 2], tolerance: f64) -> Result<(), Failed> {
+fn agree(checkpoint: &Checkpoint, how: ([Format; 2], bool), tolerance: f64) -> Result<(), Failed> {
     let twin = Cpu::new(Caps { subgroup: Some((8, 8)), ..Caps::webgpu() });
-    let (here, twin) = (logits(checkpoint, gpu()?, cache)?, logits(checkpoint, twin, cache)?);
+    let (here, twin) = (logits(checkpoint, gpu()?, how)?, logits(checkpoint, twin, how)?);
     let distance = distance(&here, &twin);
     if here.len() == twin.len() && distance <= tolerance {
         Ok(())
@@ -128,7 +141,7 @@ fn weights(format: Format) -> Result<(), Failed> {
     let checkpoint = Checkpoint::random(&Shape::from_toml(SHAPE)?, format, 5)?;
     let embedding = checkpoint.tensor("token_embd.weight")?;
     assert_eq!(embedding.format, format, "the shape's rows fill blocks");
-    agree(&checkpoint, [Format::SINGLE; 2], TOLERANCE)
+    agree(&checkpoint, ([Format::SINGLE; 2], false), TOLERANCE)
 }
 
 /// Device and twin agree, and the cache costs no more accuracy than its bits explain.
@@ -137,17 +150,33 @@ fn cache(formats: [Format; 2]) -> Result<(), Failed> {
     let coarser = |f: &Format| f.spec().block_bytes as f64 / f.spec().block_len as f64;
     let format = if coarser(&formats[0]) < coarser(&formats[1]) { formats[0] } else { formats[1] };
     let quantised = format.spec().block_len > 1;
-    agree(&checkpoint, formats, if quantised { CACHE_TOLERANCE } else { TOLERANCE })?;
-    let exact = logits(&checkpoint, gpu()?, [Format::SINGLE; 2])?;
-    let loss = distance(&logits(&checkpoint, gpu()?, formats)?, &exact);
+    agree(&checkpoint, (formats, false), if quantised { CACHE_TOLERANCE } else { TOLERANCE })?;
+    let exact = logits(&checkpoint, gpu()?, ([Format::SINGLE; 2], false))?;
+    let loss = distance(&logits(&checkpoint, gpu()?, (formats, false))?, &exact);
     // Half a step of 2^-bits of the largest value of each block, and room for what attention makes of it.
     let bits = 8.0 * format.spec().block_bytes as f64 / format.spec().block_len as f64;
     let most = if quantised { 4.0 * (2.0 - bits).exp2() } else { 1e-3 };
     if loss <= most { Ok(()) } else { Err(format!("the cache costs {loss:.2e}, at most {most:.2e}").into()) }
 }
 
+/// Device and twin agree with activations in bytes, which cost the logits what a cache in bytes costs, and do cost something
+/// where a format has integer products.
+fn integer(format: Format) -> Result<(), Failed> {
+    let checkpoint = Checkpoint::random(&Shape::from_toml(SHAPE)?, format, 7)?;
+    let cache = [Format::SINGLE; 2];
+    agree(&checkpoint, (cache, true), BYTES_TOLERANCE)?;
+    let loss =
+        distance(&logits(&checkpoint, gpu()?, (cache, true))?, &logits(&checkpoint, gpu()?, (cache, false))?);
+    let expected = if MatDot::takes(format) { 1e-4..3e-2 } else { 0.0..1e-9 };
+    if expected.contains(&loss) {
+        Ok(())
+    } else {
+        Err(format!("bytes cost {loss:.2e}, not {expected:?}").into())
+    }
+}
+
 fn trained(path: &Path) -> Result<(), Failed> {
-    agree(&Checkpoint::open(path)?, [Format::SINGLE; 2], TOLERANCE)
+    agree(&Checkpoint::open(path)?, ([Format::SINGLE; 2], false), TOLERANCE)
 }
 
 /// A head of 16 values cannot be cut into blocks of 32, and the error says which formats would do.
@@ -181,7 +210,7 @@ fn greedy(folder: &Path, name: &str) -> Result<(), Failed> {
         list.filter_map(|id| Token::try_from(id.as_u64()?).ok()).collect()
     };
     let checkpoint = Checkpoint::open(&folder.join(name))?;
-    let mut session = session(&checkpoint, gpu()?, [Format::SINGLE; 2])?;
+    let mut session = session(&checkpoint, gpu()?, ([Format::SINGLE; 2], false))?;
     let mut tried = 0;
     for entry in golden["greedy"].as_array().into_iter().flatten().filter(|it| it["model"] == name) {
         let (prompt, expected) = (ids(entry, "prompt_tokens"), ids(entry, "tokens"));

@@ -6,7 +6,7 @@ use common::{Full, Toy};
 use proptest::prelude::*;
 use ridgeline_speculative::{
     Dist, Draft, DraftOptions, Error, Finish, Generation, LanguageModel, Logits, ModelProposer, Proposer,
-    RandomProposer, Rows, Sampler, Stream, Speculation, Speculator, Stats, SynthRates, Token, generate,
+    RandomProposer, Rows, Sampler, Speculation, Speculator, Stats, SynthRates, Token, generate,
 };
 use std::convert::Infallible;
 use std::ops::ControlFlow;
@@ -154,59 +154,6 @@ fn a_stop_token_inside_a_draft_ends_the_output() {
         .expect("room");
     assert_eq!(run.generation, Generation { tokens: free[..at].to_vec(), finish: Finish::Stop(free[at]) });
     assert_eq!((run.stats.rounds, run.stats.accepted, run.stats.generated), (1, 7, at as u64));
-}
-
-#[test]
-fn several_tokens_at_a_time_are_the_same_tokens() {
-    let toy = |ahead| {
-        let mut toy = Toy::new(11, 0.0, 9, 64);
-        toy.ahead = ahead;
-        toy
-    };
-    let samplers = [Sampler::greedy(), Sampler::default(), Sampler::unfiltered(1.3, 5)];
-    for sampler in &samplers {
-        // The host's own loop is what looks at every row of logits.
-        let mut rng = sampler.rng(Stream::Target);
-        let mut context = vec![0];
-        while context.len() <= 20 {
-            let dist = sampler.dist(&toy(1).row(&context), &context).expect("good logits");
-            context.push(dist.sample(&mut rng));
-        }
-        for ahead in [1, 2, 7, 50] {
-            let ours = plain(toy(ahead), sampler, &[0], 20, &[]).expect("room enough");
-            assert_eq!(ours.tokens, context[1..], "{ahead} {sampler:?}");
-        }
-    }
-    let greedy = Sampler::greedy();
-    let whole = plain(toy(1), &greedy, &[0], 20, &[]).expect("room enough");
-    let stop = whole.tokens[7];
-    let stopped = plain(toy(1), &greedy, &[0], 20, &[stop]).expect("room enough");
-    for ahead in 2..24 {
-        assert_eq!(plain(toy(ahead), &greedy, &[0], 20, &[]).expect("room enough"), whole, "{ahead}");
-        // Nothing is left of what was made beyond a stop token, or beyond where the caller broke off.
-        let mut model = toy(ahead);
-        let run = generate(&mut model, &greedy, &[0], 20, &[stop], &mut |_| ControlFlow::Continue(()));
-        assert_eq!(run.expect("room enough"), stopped, "{ahead}");
-        assert!(model.len() <= 1 + stopped.tokens.len(), "{ahead}: {} in the cache", model.len());
-        let mut n = 0;
-        let run = generate(&mut model, &greedy, &[0], 20, &[], &mut |_| {
-            n += 1;
-            if n == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        let cut = Generation { tokens: whole.tokens[..5].to_vec(), finish: Finish::Cancelled };
-        assert_eq!((run.expect("room enough"), n), (cut, 5), "{ahead}");
-        assert!(model.len() <= 6, "{ahead}: {} in the cache", model.len());
-        // A cache that ends inside a batch gives what fits.
-        let mut seen = vec![];
-        let mut short = Toy::new(11, 0.0, 9, 10);
-        short.ahead = ahead;
-        let run = generate(&mut short, &greedy, &[0], 20, &[], &mut |t| {
-            seen.push(t);
-            ControlFlow::Continue(())
-        });
-        assert!(matches!(run, Err(Error::CapacityExhausted { .. })), "{ahead}: {run:?}");
-        assert_eq!(seen, whole.tokens[..10], "{ahead}");
-    }
 }
 
 #[test]

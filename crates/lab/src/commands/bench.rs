@@ -2,6 +2,7 @@
 
 use crate::cli::{FAILED, Globals, Usage};
 use crate::experiments::{Measured, described};
+use crate::integer::effect;
 use crate::lab::Lab;
 use crate::pass::{Bench, Test};
 use crate::profile::profile;
@@ -56,6 +57,9 @@ pub(crate) struct Args {
     /// Launches that are not merged: qkv, rope-append, residual, gate-up; several with commas
     #[arg(long, value_name = "FUSION", value_delimiter = ',', value_parser = fusion)]
     without: Vec<Fusion>,
+    /// Multiply few vectors in integer dot products, and tell what that does to the logits
+    #[arg(long)]
+    integer: bool,
     /// Output: md, csv, json, jsonl or sql
     #[arg(short, long, default_value = "md")]
     output: String,
@@ -115,6 +119,9 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         rows.push(row);
     }
     output::text(&export(&rows, output)?).context("standard output")?;
+    if args.integer {
+        args.effects(&mut lab, output)?;
+    }
     if args.profile || sink.is_some() {
         args.profiles(&mut lab, (&tests, &depths), ceilings.as_ref(), sink)?;
     }
@@ -168,8 +175,22 @@ impl Args {
     fn options(&self, cache: [Format; 2]) -> SessionOptions {
         let attention = if self.flash_attn == 1 { AttentionPath::Fused } else { AttentionPath::Unfused };
         let fusions = self.without.iter().fold(Fusions::all(), |all, &it| all.without(it));
-        let switches = Switches { attention, fusions, ..Switches::default() };
+        let switches = Switches { attention, fusions, integer: self.integer, ..Switches::default() };
         SessionOptions { batch: self.batch_size.max(1), cache, switches, ..SessionOptions::default() }
+    }
+
+    /// What integer products do to each model's logits: below a table, beside anything else.
+    fn effects(&self, lab: &mut Lab, output: Output) -> anyhow::Result<()> {
+        for name in &self.model {
+            let loaded = lab.load(name, None)?;
+            let told = format!("{name}: {}", effect(lab, &loaded, self.options([Format::HALF; 2]))?);
+            if output == Output::Md {
+                output::text(&format!("{told}\n"))?;
+            } else {
+                output::note(&told);
+            }
+        }
+        Ok(())
     }
 
     /// Profiles the passes that the tests are made of: a prompt's first, and one token's.
@@ -227,7 +248,8 @@ impl Args {
         let (backend, adapter) = lab.names();
         let row = Measured { pass, test, backend, adapter, cache: cache.map(|it| it.spec().name.to_owned()), batch };
         let format = loaded.model.format().spec().name;
-        let mut bench = described(&loaded.id.name, format, &row, ceilings);
+        let name = if self.integer { format!("{} integer", loaded.id.name) } else { loaded.id.name.clone() };
+        let mut bench = described(&name, format, &row, ceilings);
         bench.flash_attn = self.flash_attn == 1;
         bench.n_depth = depth as u64;
         bench.test_time = utc(started);

@@ -1,0 +1,99 @@
+//! y = W·x for one to a few vectors, in integer dot products.
+
+use crate::common::{Reduce, device_bytes, format_bytes, random_rows, stride, with_format};
+use crate::layout::{Layout, decode_laid};
+use crate::product::{Epilogue, Product};
+use ridgeline_compute::wgsl::{array, vec4};
+use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_quant::Format;
+
+kernel! {
+    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\], or what `epilogue` ([`Epilogue`]) makes of it, where x is in
+    /// [`Format::BYTES`], rows of `x_stride` vec4 words. A team makes `rows` rows of W, an even number, for `cols` vectors at
+    /// a time, and a workgroup makes `blocks` such blocks. `stride` counts vec4 words per row of W, `ld` floats per row of y.
+    ///
+    /// Exact but for rounding: what is lost is lost when x becomes bytes.
+    pub struct MatDot("mat_dot") {
+        format: Format, layout: Layout, reduce: Reduce, lanes: u32, blocks: u32, rows: u32, cols: u32
+    }
+    params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32, x_stride: u32 }
+    slots { weights: read array<vec4<u32>>, x: read array<vec4<u32>>, y: update array<f32> }
+}
+
+/// Rows and columns of a team's block.
+const SHAPES: [(u32, u32); 3] = [(4, 1), (4, 4), (2, 8)];
+
+impl MatDot {
+    /// Whether weights of a format can be multiplied so: their quants are bytes that share scales.
+    #[must_use]
+    pub const fn takes(format: Format) -> bool {
+        format.spec().head_parts > 1
+    }
+
+    /// The variant for a number of vectors on this device.
+    #[must_use]
+    pub fn for_vectors(format: Format, layout: Layout, caps: &Caps, vectors: u32) -> Self {
+        let (rows, cols) = SHAPES.into_iter().find(|shape| shape.1 >= vectors).unwrap_or(SHAPES[2]);
+        Self::new(format, layout, (Reduce::all(caps)[0], caps), (rows, cols))
+    }
+
+    fn new(format: Format, layout: Layout, (reduce, caps): (Reduce, &Caps), (rows, cols): (u32, u32)) -> Self {
+        let (lanes, blocks) = (64, reduce.teams(caps, 64));
+        Self { format, layout, reduce, lanes, blocks, rows, cols }
+    }
+}
+
+impl Kernel for MatDot {
+    fn all(caps: &Caps) -> Vec<Self> {
+        let mut all = Vec::new();
+        for &format in Format::ALL.iter().filter(|&&format| Self::takes(format)) {
+            for layout in [Layout::Plain, Layout::Interleaved] {
+                for &reduce in Reduce::all(caps) {
+                    all.extend(SHAPES.map(|shape| Self::new(format, layout, (reduce, caps), shape)));
+                }
+            }
+        }
+        all
+    }
+    fn defines(&self) -> Defines {
+        let bytes = Format::BYTES.spec().wgsl;
+        let d = self.reduce.define(Defines::new(self.lanes)).value("x_file", bytes);
+        let d = self.layout.define(with_format(d, "weights_file", self.format));
+        d.u32("BLOCKS", self.blocks).u32("ROWS", self.rows).u32("COLS", self.cols)
+    }
+    fn groups(&self, p: &Params) -> u64 {
+        let outputs = if p.epilogue == Epilogue::Gate as u32 { self.rows / 2 } else { self.rows };
+        u64::from(p.n_rows.div_ceil(self.blocks * outputs)) * u64::from(p.n_vecs.div_ceil(self.cols))
+    }
+    fn flops(&self, p: &Params) -> u64 {
+        product(p).flops()
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        let [weights, _, y] = product(p).traffic(self.format);
+        Bytes { weights, x: format_bytes(Format::BYTES, u64::from(p.n_vecs), p.n_cols), y }
+    }
+    fn extent(&self, p: &Params) -> Bytes {
+        let [weights, _, y] = product(p).extent(self.layout);
+        Bytes { weights, x: device_bytes(u64::from(p.n_vecs), p.x_stride), y }
+    }
+    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        let epilogues = [Epilogue::Store, Epilogue::Add, Epilogue::Gate];
+        let (p, mut slots) = Product::sample(rng, (self.format, self.layout), 2 * self.cols + 1, &epilogues);
+        slots[1] = random_rows(rng, Format::BYTES, p.n_vecs, p.n_cols);
+        let x_stride = stride(Format::BYTES, p.n_cols as usize);
+        let Product { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue } = p;
+        Sample { params: Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue, x_stride }, slots }
+    }
+    fn reference(&self, p: &Params, host: Host<'_>) {
+        let mut x = vec![0.0; (p.n_vecs * p.n_cols) as usize];
+        for (v, row) in (0..).zip(x.chunks_exact_mut(p.n_cols as usize)) {
+            decode_laid((Format::BYTES, Layout::Plain), host.x, (v, p.x_stride), row);
+        }
+        product(p).reference((self.format, self.layout), host.weights, &x, host.y);
+    }
+}
+
+fn product(p: &Params) -> Product {
+    let &Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue, .. } = p;
+    Product { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue }
+}

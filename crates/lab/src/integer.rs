@@ -1,0 +1,74 @@
+//! What integer products do to a model's logits.
+
+use crate::models::Loaded;
+use crate::{Error, Lab};
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use ridgeline_experiment::quality::{LogSoftmax, Paired, PairedSummary};
+use ridgeline_model::{SessionOptions, Switches};
+use ridgeline_speculative::{Choice, LanguageModel, Rows, Sampler, Token};
+use std::ops::ControlFlow;
+
+/// Tokens that are compared, and how many are read at a time: as few as integer products are for.
+const TOKENS: usize = 64;
+const PIECE: usize = 16;
+
+/// A model with integer products against itself without.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effect {
+    /// ‖with − without‖ / ‖without‖ of all logits.
+    pub relative: f64,
+    /// Divergence, and how often both find the same token the likeliest.
+    pub paired: PairedSummary,
+}
+
+/// Reads a text of the model's own both ways.
+pub(crate) fn effect(lab: &Lab, loaded: &Loaded, options: SessionOptions) -> Result<Effect, Error> {
+    let options = SessionOptions { context: TOKENS + 1, batch: PIECE, logit_rows: PIECE, ..options };
+    let of = |integer| {
+        let switches = Switches { integer, ..options.switches };
+        lab.session(loaded, SessionOptions { switches, ..options })
+    };
+    let (mut without, mut with) = (of(false)?, of(true)?);
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(lab.seed);
+    let at: Vec<f64> = (0..TOKENS).map(|_| rng.random_range(0.0..1.0)).collect();
+    let mut text: Vec<Token> = vec![0];
+    without.continue_by(0, Choice::Drawn(&Sampler::default(), &at), &mut |picks| {
+        text.extend_from_slice(picks);
+        ControlFlow::Continue(())
+    })?;
+    without.truncate(0);
+    let (mut paired, mut difference, mut size) = (Paired::default(), 0.0, 0.0);
+    for (i, piece) in text[..TOKENS].chunks(PIECE).enumerate() {
+        let (a, b) = (without.extend(piece, Rows::All)?, with.extend(piece, Rows::All)?);
+        for row in 0..piece.len() {
+            let (a, b) = (a.row(row), b.row(row));
+            let square = |v: f32| f64::from(v) * f64::from(v);
+            difference += a.iter().zip(b).map(|(a, b)| square(a - b)).sum::<f64>();
+            size += a.iter().copied().map(square).sum::<f64>();
+            let [a, b] = [a, b].map(LogSoftmax::of);
+            let (a, b) = (a.ok_or(Error::NotNumbers)?, b.ok_or(Error::NotNumbers)?);
+            let next = text[i * PIECE + row + 1] as usize;
+            if !paired.push(&b, &a, next) {
+                return Err(Error::Vocabularies);
+            }
+        }
+    }
+    let paired = paired.summary().ok_or(Error::NotNumbers)?;
+    Ok(Effect { relative: (difference / size).sqrt(), paired })
+}
+
+impl std::fmt::Display for Effect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let PairedSummary { kl, same_top, .. } = self.paired;
+        write!(
+            f,
+            "integer products move the logits by {:.2} % (over {TOKENS} positions of its own text): divergence {:.1e} ± \
+             {:.0e} nats, the same likeliest token at {:.1} % of positions",
+            100.0 * self.relative,
+            kl.value,
+            kl.se,
+            100.0 * same_top.value
+        )
+    }
+}
