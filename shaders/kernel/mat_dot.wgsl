@@ -68,25 +68,6 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         let sum${r}_${c} = team_sum(ids, acc${r}_${c});
         //# endfor
         //# endfor
-        if team_lane(ids) == 0u {
-            //# for c in range(COLS)
-            let at${c} = (col0 + ${c}u) * params.ld + params.row0 + first;
-            if col0 + ${c}u < params.n_vecs {
-                if gated {
-                    //# for r in range(ROWS // 2)
-                    if first + ${r}u < params.n_rows {
-                        y[at${c} + ${r}u] = silu(sum${r}_${c}) * sum${r + ROWS // 2}_${c};
-                    }
-                    //# endfor
-                } else {
-                    //# for r in range(ROWS)
-                    if first + ${r}u < params.n_rows {
-                        put(at${c} + ${r}u, sum${r}_${c});
-                    }
-                    //# endfor
-                }
-            }
-            //# endfor
-        }
+        //# include "shared/team_outputs.wgsl"
     }
 }

@@ -2,19 +2,9 @@
 
 mod common;
 
-use common::Toy;
+use common::{Toy, plain};
 use ridgeline_speculative::{Error, Finish, Generation, LanguageModel, Sampler, Stream, Token, generate};
 use std::ops::ControlFlow;
-
-fn plain(
-    mut model: Toy,
-    sampler: &Sampler,
-    prompt: &[Token],
-    n: usize,
-    stop: &[Token],
-) -> Result<Generation, Error> {
-    generate(&mut model, sampler, prompt, n, stop, &mut |_| ControlFlow::Continue(()))
-}
 
 #[test]
 fn several_tokens_at_a_time_are_the_same_tokens() {

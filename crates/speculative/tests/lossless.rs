@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::Toy;
+use common::{Toy, plain};
 use rand::Rng;
 use ridgeline_speculative::{
     Acceptance, Dist, Draft, DraftOptions, ModelProposer, Proposer, Sampler, SamplerRng, Speculator, Stream,
-    Token, Verdict, generate, verify,
+    Token, Verdict, verify,
 };
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 use std::ops::ControlFlow;
@@ -114,8 +114,7 @@ fn plain_sampling_is_exact() {
     for sampler in [Sampler::unfiltered(1.0, 0), all_filters()] {
         let counts = counts(|seed| {
             let sampler = Sampler { seed, ..sampler };
-            let run = generate(&mut target(), &sampler, &PROMPT, 3, &[], &mut |_| ControlFlow::Continue(()));
-            run.expect("room enough").tokens
+            plain(target(), &sampler, &PROMPT, 3, &[]).expect("room enough").tokens
         });
         let p = p_value(&counts, &exact(&sampler));
         assert!(p > PLAUSIBLE, "{sampler:?}: p = {p}");

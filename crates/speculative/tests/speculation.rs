@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Full, Toy};
+use common::{Full, Toy, plain};
 use proptest::prelude::*;
 use ridgeline_speculative::{
     Dist, Draft, DraftOptions, Error, Finish, Generation, LanguageModel, Logits, ModelProposer, Proposer,
@@ -10,16 +10,6 @@ use ridgeline_speculative::{
 };
 use std::convert::Infallible;
 use std::ops::ControlFlow;
-
-fn plain(
-    mut model: Toy,
-    sampler: &Sampler,
-    prompt: &[Token],
-    n: usize,
-    stop: &[Token],
-) -> Result<Generation, Error> {
-    generate(&mut model, sampler, prompt, n, stop, &mut |_| ControlFlow::Continue(()))
-}
 
 /// A clock that advances by one at each look.
 fn ticks() -> impl FnMut() -> u64 {

@@ -7,8 +7,8 @@ fn main() -> std::process::ExitCode {
 }
 
 /// Starts this program again with a C library that asks for huge pages, unless whoever started it has settings of their
-/// own. A software adapter's memory is that library's: weights are read two to three tens of per cent faster so, and
-/// loaded in half the time. Only its start-up reads the setting, hence the new start.
+/// own. A software adapter's memory is that library's, and a model is loaded in half the time so. Only its start-up reads
+/// the setting, hence the new start.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn in_huge_pages() {
     use std::os::unix::process::CommandExt;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 pub(crate) const ON_A_DEVICE: &[Test] = &[
     ("a_profile_accounts_for_every_launch", a_profile_accounts_for_every_launch),
     ("what_is_not_merged_is_launched_apart", what_is_not_merged_is_launched_apart),
+    ("integer_products_tell_what_they_do_to_logits", integer_products_tell_what_they_do_to_logits),
     ("what_tune_finds_is_kept_and_used", what_tune_finds_is_kept_and_used),
     ("verification_is_told_beside_its_targets", verification_is_told_beside_its_targets),
 ];
@@ -100,6 +101,23 @@ fn a_profile_accounts_for_every_launch() {
     let product = |line: &&str| line.contains("mat\\_") && line.contains(" (head");
     let table: Vec<_> = text.lines().filter(product).collect();
     assert_eq!(table.len(), 2, "{text}");
+}
+
+fn integer_products_tell_what_they_do_to_logits() {
+    let bench = |model: &str, output: &str| {
+        let arguments =
+            ["bench", "-m", model, "-p", "0", "-n", "2", "-r", "1", "--no-probe", "--integer", "-o", output];
+        ridgeline(&arguments)
+    };
+    let moved = |text: &str| -> f64 {
+        let (_, rest) = text.split_once("integer products move the logits by ").expect("it is told");
+        rest.split_once(" %").and_then(|(number, _)| number.parse().ok()).expect("a number")
+    };
+    let table = bench("tiny-draft:q8_0", "md").ok();
+    assert!(table.contains("integer Q8\\_0") && (0.01..5.0).contains(&moved(&table)), "{table}");
+    // Where a table is for machines, it is told beside it; where no matrix is in bytes, nothing changes.
+    let Done { stdout, stderr, .. } = bench("tiny-draft", "csv");
+    assert!(!stdout.contains("move the logits") && moved(&stderr) == 0.0, "{stdout}{stderr}");
 }
 
 /// Whether a launch is a matrix product without tiles, whichever serves this device.

@@ -1,7 +1,9 @@
 //! A toy language model whose logits depend on the last two tokens of its own cache, so that a cache that was not
 //! rolled back right gives other output.
 
-use ridgeline_speculative::{Choice, LanguageModel, Logits, Rows, Take, Token, continue_by_rows};
+use ridgeline_speculative::{
+    Choice, Error, Generation, LanguageModel, Logits, Rows, Sampler, Take, Token, continue_by_rows, generate,
+};
 use std::ops::ControlFlow;
 
 /// The toy. Two toys with one `seed` resemble each other as much as their `noise` is small.
@@ -96,4 +98,15 @@ impl LanguageModel for Toy {
             take(&std::mem::take(&mut piece))
         })
     }
+}
+
+/// Plain generation, whole.
+pub(crate) fn plain(
+    mut model: Toy,
+    sampler: &Sampler,
+    prompt: &[Token],
+    n: usize,
+    stop: &[Token],
+) -> Result<Generation, Error> {
+    generate(&mut model, sampler, prompt, n, stop, &mut |_| ControlFlow::Continue(()))
 }
