@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Toy, plain};
-use ridgeline_speculative::{Error, Finish, Generation, LanguageModel, Sampler, Stream, Token, generate};
+use ridgeline_speculative::{Error, Finish, Generation, LanguageModel, Sampler, Stream, generate};
 use std::ops::ControlFlow;
 
 #[test]
