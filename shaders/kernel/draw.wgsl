@@ -16,6 +16,28 @@ fn before(a: f32, a_id: u32, b: f32, b_id: u32) -> bool {
     return a > b || (a == b && a_id < b_id);
 }
 
+// A lane's largest two.
+struct Two { v: f32, id: u32, next: f32, next_id: u32 }
+
+// The largest two of a lane's logits, of those that come after one that was taken; of all of them where none was.
+fn largest(local: u32, taken: f32, taken_id: u32) -> Two {
+    var two = Two(LOWEST, NONE, LOWEST, NONE);
+    for (var i = local; i < params.n_cols; i += LANES) {
+        let v = x[i];
+        // By its bits, because compilers may assume that such numbers do not come up.
+        let finite = (bitcast<u32>(v) & 0x7f800000u) != 0x7f800000u;
+        if finite && (taken_id == NONE || before(taken, taken_id, v, i)) {
+            if two.id == NONE || v > two.v {
+                two = Two(v, i, two.v, two.id);
+            } else if two.next_id == NONE || v > two.next {
+                two.next = v;
+                two.next_id = i;
+            }
+        }
+    }
+    return two;
+}
+
 // How many of the `n` largest are kept.
 fn keep(n: u32) -> u32 {
     var all = 0.0;
@@ -39,25 +61,16 @@ fn keep(n: u32) -> u32 {
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(local_invocation_index) local: u32) {
-    // The lane's largest, of those that are not taken.
-    var mine = LOWEST;
-    var id = NONE;
+    var mine = largest(local, 0.0, NONE);
     var bad = 0u;
     for (var i = local; i < params.n_cols; i += LANES) {
-        let v = x[i];
-        // By its bits, because compilers may assume that such numbers do not come up.
-        let bits = bitcast<u32>(v);
-        let finite = (bits & 0x7f800000u) != 0x7f800000u;
-        bad |= select(0u, 1u, !finite && bits != 0xff800000u);
-        if finite && (id == NONE || v > mine) {
-            mine = v;
-            id = i;
-        }
+        let bits = bitcast<u32>(x[i]);
+        bad |= select(0u, 1u, (bits & 0x7f800000u) == 0x7f800000u && bits != 0xff800000u);
     }
     broken[local] = bad;
     for (var r = 0u; r < min(params.top_k, params.n_cols); r++) {
-        best[local] = mine;
-        where_best[local] = id;
+        best[local] = mine.v;
+        where_best[local] = mine.id;
         workgroupBarrier();
         for (var stride = LANES / 2u; stride > 0u; stride >>= 1u) {
             if local < stride {
@@ -76,17 +89,12 @@ fn main(@builtin(local_invocation_index) local: u32) {
             top_ids[r] = taken;
         }
         workgroupBarrier();
-        if taken != NONE && taken == id {
-            let last = mine;
-            mine = LOWEST;
-            id = NONE;
-            for (var i = local; i < params.n_cols; i += LANES) {
-                let v = x[i];
-                let left = (bitcast<u32>(v) & 0x7f800000u) != 0x7f800000u && before(last, taken, v, i);
-                if left && (id == NONE || v > mine) {
-                    mine = v;
-                    id = i;
-                }
+        if taken != NONE && taken == mine.id {
+            // One lane at work while all wait: that it has the next at hand makes it rare.
+            if mine.next_id != NONE {
+                mine = Two(mine.next, mine.next_id, LOWEST, NONE);
+            } else {
+                mine = largest(local, mine.v, taken);
             }
         }
     }

@@ -141,6 +141,7 @@ impl Gpu {
     }
 
     /// Keeps compiled pipelines in `folder` from now on, and uses what it holds, where the backend has a cache for them.
+    /// Nobody else may be able to write there: drivers do not check what they once wrote.
     pub fn keep_pipelines(&mut self, folder: &Path) {
         self.pipelines.keep(Kept::open(&self.device, folder));
     }

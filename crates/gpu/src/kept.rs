@@ -3,6 +3,7 @@
 use crate::faults::Watched;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Bytes of the hash in front of the driver's data.
 const HASH: usize = blake3::OUT_LEN;
@@ -55,7 +56,9 @@ fn read(file: &Path) -> Option<Vec<u8>> {
 
 /// Whole or not at all: other processes may read and write the file meanwhile.
 fn write(file: &Path, data: &[u8]) -> io::Result<()> {
-    let partial = file.with_extension(format!("{}.partial", std::process::id()));
+    static WRITES: AtomicU32 = AtomicU32::new(0);
+    let write = WRITES.fetch_add(1, Ordering::Relaxed);
+    let partial = file.with_extension(format!("{}-{write}.partial", std::process::id()));
     let bytes = [blake3::hash(data).as_bytes(), data].concat();
     std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, file))
 }
@@ -64,7 +67,8 @@ fn write(file: &Path, data: &[u8]) -> io::Result<()> {
 fn create(device: &wgpu::Device, data: Option<&[u8]>) -> wgpu::PipelineCache {
     let descriptor = wgpu::PipelineCacheDescriptor { label: None, data, fallback: true };
     // SAFETY: the data is what `get_data` gave, as its hash shows, unless somebody forged both, who would have to be able
-    // to write to this program's own folder; wgpu refuses data of another driver, device or version.
+    // to write to the folder, which callers of `Gpu::keep_pipelines` vouch for; wgpu refuses data of another driver, device
+    // or version.
     unsafe { device.create_pipeline_cache(&descriptor) }
 }
 

@@ -29,7 +29,9 @@ impl Device {
         };
         let linker = Arc::new(ridgeline_kernels::linker().expect("the shipped templates are valid"));
         let mut gpu = Gpu::open(&choice, linker, Options::default())?;
-        gpu.keep_pipelines(&models::cache());
+        if let Some(folder) = models::pipelines() {
+            gpu.keep_pipelines(&folder);
+        }
         Ok(Self::Gpu(Box::new(gpu)))
     }
 

@@ -304,6 +304,13 @@ pub fn quantized(name: &str, mix: &'static Mix) -> Result<PathBuf, Error> {
     converted(&checkpoint(name, None)?, mix.into())
 }
 
+/// Where compiled pipelines are kept, if this program has a folder of its own: what a driver takes up unchecked must not come
+/// from wherever it happens to be started, or from where everybody may write.
+pub(crate) fn pipelines() -> Option<PathBuf> {
+    let folder = cache();
+    (root() != Path::new(".") && folder != std::env::temp_dir()).then_some(folder)
+}
+
 /// The folder of converted models.
 pub(crate) fn cache() -> PathBuf {
     let folder = root().join("target").join("ridgeline-cache");

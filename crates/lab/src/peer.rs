@@ -31,6 +31,8 @@ impl Peer {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).to_string();
         let mut command = Command::new(python);
         command.arg("-c").arg(SCRIPT).arg(file).arg(threads);
+        // It runs as it would by itself, and not with this program's settings of the C library.
+        command.env_remove("GLIBC_TUNABLES");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child =
             command.spawn().map_err(|source| broken(format!("{}: {source}", python.display())))?;

@@ -52,6 +52,13 @@ pub struct Stack {
     pub rows: u32,
 }
 
+impl Stack {
+    /// Number formats of its matrices.
+    pub(crate) fn formats(&self) -> impl Iterator<Item = Format> {
+        self.parts.iter().map(|(_, matrix)| matrix.format)
+    }
+}
+
 /// A weight vector in f32: a norm's gain.
 #[derive(Clone, Debug)]
 pub struct Vector {

@@ -8,6 +8,7 @@ use crate::{AttentionPath, Config, Fusion, Model, Switches};
 use ridgeline_compute::{Caps, Recording, Region, Slice};
 use ridgeline_kernels::{self as kernels, Epilogue, MAX_SPLITS, SMALL_BATCH, Tuning};
 use ridgeline_speculative::Sampler;
+use std::iter::once;
 
 /// An activation: `width` values per token, somewhere in the scratch buffers.
 #[derive(Clone, Copy, Debug)]
@@ -95,14 +96,14 @@ impl Ops<'_> {
     pub fn project_stack(&mut self, qkv: &Stack, x: Act) -> Act {
         let to = self.act(Spot::Projected, qkv.rows);
         let merged = self.switches.fusions.has(Fusion::Qkv);
-        let x = self.factor(x, self.tokens);
+        let x = self.factor(x, self.tokens, qkv.formats());
         self.side_by_side(if merged { &qkv.merged } else { &qkv.parts }, x, to);
         to
     }
 
     /// Adds x·Wᵀ to the residual stream.
     pub fn project_onto_residual(&mut self, matrix: &Matrix, x: Act) {
-        let (residual, x) = (self.residual(), self.factor(x, self.tokens));
+        let (residual, x) = (self.residual(), self.factor(x, self.tokens, once(matrix.format)));
         if self.switches.fusions.has(Fusion::Residual) {
             self.product(matrix, x, (residual, 0, Epilogue::Add));
             return;
@@ -117,7 +118,7 @@ impl Ops<'_> {
     /// SwiGLU of the two halves of the feed-forward block.
     pub fn gated(&mut self, gate_up: &Stack, x: Act) -> Act {
         let width = gate_up.rows / 2;
-        let (out, x) = (self.act(Spot::Inner, width), self.factor(x, self.tokens));
+        let (out, x) = (self.act(Spot::Inner, width), self.factor(x, self.tokens, gate_up.formats()));
         let fused = self.switches.fusions.has(Fusion::GateUp);
         if let [(_, both)] = &*gate_up.merged
             && fused
@@ -288,7 +289,7 @@ impl Ops<'_> {
         let normed = self.rms_norm_rows(self.residual(), &model.norm, row0, rows);
         let matrix = model.head.as_ref().unwrap_or(&model.embed);
         let logits = self.act(Spot::Logits, matrix.rows);
-        let x = self.factor(normed, rows);
+        let x = self.factor(normed, rows, once(matrix.format));
         self.product(matrix, x, (logits, 0, Epilogue::Store));
         logits
     }
@@ -345,7 +346,8 @@ impl Draw {
     /// The draw at a number.
     #[expect(clippy::cast_possible_truncation, reason = "the device counts in f32")]
     pub(crate) fn new(sampler: &Sampler, at: f64) -> Self {
-        Self { sampler: *sampler, at: at as f32 }
+        // The largest number below 1: rounding must not reach it.
+        Self { sampler: *sampler, at: (at as f32).min(1.0 - f32::EPSILON / 2.0) }
     }
 }
 

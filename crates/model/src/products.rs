@@ -19,10 +19,11 @@ pub(crate) struct Factor {
 }
 
 impl Ops<'_> {
-    /// The first `rows` rows of x as a factor of all that they are multiplied with.
-    pub(crate) fn factor(&mut self, x: Act, rows: u32) -> Factor {
+    /// The first `rows` rows of x as a factor of matrices in these formats.
+    pub(crate) fn factor(&mut self, x: Act, rows: u32, mut of: impl Iterator<Item = Format>) -> Factor {
         let unit = narrow(Format::BYTES.spec().block_len);
-        let wanted = self.switches.integer && rows <= SMALL_BATCH && x.width.is_multiple_of(unit);
+        let few = rows <= SMALL_BATCH && x.width.is_multiple_of(unit);
+        let wanted = self.switches.integer && few && of.any(MatDot::takes);
         let bytes = wanted.then(|| self.bytes(x, rows));
         Factor { act: x, rows, bytes }
     }

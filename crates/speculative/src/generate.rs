@@ -27,7 +27,7 @@ pub struct Generation {
 }
 
 /// Continues `prompt` by up to `n` tokens, one per pass. After the first, the model chooses by itself where no choice
-/// depends on those before, with the same numbers from the sampler's generator and therefore the same tokens. The
+/// depends on those before, with the same numbers from the sampler's generator and therefore, up to rounding, the same tokens. The
 /// model's cache is emptied first. `on_token` sees each token as it comes and may break off; a stop token ends
 /// generation unseen.
 ///

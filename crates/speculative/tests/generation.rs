@@ -2,8 +2,10 @@
 
 mod common;
 
-use common::{Toy, plain};
-use ridgeline_speculative::{Error, Finish, Generation, LanguageModel, Sampler, Stream, generate};
+use common::{Full, Toy, plain};
+use ridgeline_speculative::{
+    Error, Finish, Generation, LanguageModel, Logits, Rows, Sampler, Stream, Token, generate,
+};
 use std::ops::ControlFlow;
 
 #[test]
@@ -56,5 +58,46 @@ fn several_tokens_at_a_time_are_the_same_tokens() {
         });
         assert!(matches!(run, Err(Error::CapacityExhausted { .. })), "{ahead}: {run:?}");
         assert_eq!(seen, whole.tokens[..10], "{ahead}");
+    }
+}
+
+/// A toy whose rows are no numbers once its cache holds so many tokens.
+struct Broken(Toy, usize);
+
+impl LanguageModel for Broken {
+    type Error = Full;
+
+    fn vocab(&self) -> usize {
+        self.0.vocab()
+    }
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+    fn extend(&mut self, tokens: &[Token], want: Rows) -> Result<Logits, Full> {
+        let mut logits = self.0.extend(tokens, want)?;
+        if self.len() >= self.1 {
+            logits.data.fill(f32::NAN);
+        }
+        Ok(logits)
+    }
+    fn truncate(&mut self, len: usize) {
+        self.0.truncate(len);
+    }
+}
+
+#[test]
+fn a_row_that_nothing_can_be_drawn_from_is_named() {
+    for at in [2, 5, 9] {
+        let mut model = Broken(Toy::new(3, 0.0, 9, 64), at);
+        let mut seen = 0;
+        let run = generate(&mut model, &Sampler::default(), &[0], 20, &[], &mut |_| {
+            seen += 1;
+            ControlFlow::Continue(())
+        });
+        assert!(matches!(run, Err(Error::BadLogit { token: 0, .. })), "{run:?}");
+        assert_eq!(seen, at - 1, "what could be drawn was handed over");
     }
 }

@@ -17,7 +17,8 @@ fn in_huge_pages() {
         return;
     }
     let mut arguments = std::env::args_os();
-    let mut again = std::process::Command::new("/proc/self/exe");
+    let Ok(program) = std::env::current_exe() else { return };
+    let mut again = std::process::Command::new(program);
     if let Some(name) = arguments.next() {
         again.arg0(name);
     }

@@ -12,6 +12,7 @@ use ridgeline_experiment::bench_table::{BenchRow, Output, export};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::record::utc;
 use ridgeline_experiment::report::{markdown, number};
+use ridgeline_kernels::SMALL_BATCH;
 use ridgeline_model::{AttentionPath, Fusion, Fusions, SessionOptions, Switches};
 use ridgeline_quant::Format;
 use ridgeline_roofline::{BeatsFloor, Machine};
@@ -179,11 +180,12 @@ impl Args {
         SessionOptions { batch: self.batch_size.max(1), cache, switches, ..SessionOptions::default() }
     }
 
-    /// What integer products do to each model's logits: below a table, beside anything else.
+    /// What integer products do to each model's logits, with the first cache that was asked for: below a table, beside
+    /// anything else.
     fn effects(&self, lab: &mut Lab, output: Output) -> anyhow::Result<()> {
         for name in &self.model {
             let loaded = lab.load(name, None)?;
-            let told = format!("{name}: {}", effect(lab, &loaded, self.options([Format::HALF; 2]))?);
+            let told = format!("{name}: {}", effect(lab, &loaded, self.options([self.cache_type_k[0], self.cache_type_v[0]]))?);
             if output == Output::Md {
                 output::text(&format!("{told}\n"))?;
             } else {
@@ -248,7 +250,8 @@ impl Args {
         let (backend, adapter) = lab.names();
         let row = Measured { pass, test, backend, adapter, cache: cache.map(|it| it.spec().name.to_owned()), batch };
         let format = loaded.model.format().spec().name;
-        let name = if self.integer { format!("{} integer", loaded.id.name) } else { loaded.id.name.clone() };
+        let few = test.generate > 0 || test.prompt.min(batch) <= SMALL_BATCH as usize;
+        let name = if self.integer && few { format!("{} integer", loaded.id.name) } else { loaded.id.name.clone() };
         let mut bench = described(&name, format, &row, ceilings);
         bench.flash_attn = self.flash_attn == 1;
         bench.n_depth = depth as u64;

@@ -6,8 +6,9 @@ use crate::{Device, output};
 use anyhow::Context;
 use ridgeline_model::{Session, SessionOptions};
 use ridgeline_quant::Format;
-use ridgeline_speculative::{LanguageModel, Rows, Sampler, Token};
+use ridgeline_speculative::{Choice, LanguageModel, Rows, Sampler, Token};
 use ridgeline_text::Tokenizer;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 /// The size of a session.
@@ -161,12 +162,13 @@ pub(crate) fn vocabulary_of(loaded: &Loaded) -> Result<&Tokenizer, Usage> {
 /// Passes of up to this many tokens return a row for each: more could be too many for one recording.
 const ROWS: usize = 16;
 
-/// Runs passes of these many tokens and forgets them, so that no compiler works under the clock: some drivers compile
+/// Runs passes of these many tokens and what the sampler needs, and forgets them, so that no compiler works under the clock: some drivers compile
 /// at a pipeline's first launch. The twins are not compiled, so they are left alone.
 pub(crate) fn warm_up(
     session: &mut Session<Device>,
     options: &SessionOptions,
     passes: &[usize],
+    sampler: &Sampler,
 ) -> anyhow::Result<()> {
     if session.executor().borrow_mut().gpu().is_none() {
         return Ok(());
@@ -179,6 +181,10 @@ pub(crate) fn warm_up(
         session.extend_greedy(&tokens, want)?;
     }
     session.truncate(0);
+    if sampler.forgets() && !sampler.is_greedy() {
+        session.continue_by(0, Choice::Drawn(sampler, &[0.5]), &mut |_| ControlFlow::Continue(()))?;
+        session.truncate(0);
+    }
     session.take_times();
     Ok(())
 }

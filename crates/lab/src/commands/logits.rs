@@ -6,7 +6,7 @@ use crate::{install, models, output};
 use anyhow::Context;
 use ridgeline_model::{Session, SessionOptions};
 use ridgeline_quant::Format;
-use ridgeline_speculative::{LanguageModel, Rows, Token};
+use ridgeline_speculative::{LanguageModel, Rows, Sampler, Token};
 use safetensors::tensor::{Dtype, TensorView};
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -52,7 +52,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         ..SessionOptions::default()
     };
     let mut session = Session::new(loaded.model, Rc::new(RefCell::new(device)), options)?;
-    warm_up(&mut session, &options, &[args.tokens.len()])?;
+    warm_up(&mut session, &options, &[args.tokens.len()], &Sampler::greedy())?;
     let logits = session.extend(&args.tokens, Rows::All)?;
     let shape = [logits.rows(), logits.vocab];
     let bytes: Vec<u8> = logits.data.iter().flat_map(|x| x.to_le_bytes()).collect();

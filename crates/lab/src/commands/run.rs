@@ -44,7 +44,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let options = args.session.options(prompt.len() + n, loaded.model.config.trained_context)?;
     let mut session = Session::new(loaded.model.clone(), Rc::new(RefCell::new(device)), options)?;
     if !args.prompt.no_warmup {
-        warm_up(&mut session, &options, &[prompt.len(), 1])?;
+        warm_up(&mut session, &options, &[prompt.len(), 1], &sampler)?;
     }
     let mut printer = Printer::start(tokenizer, !globals.json);
     let stop = args.prompt.stop(tokenizer);

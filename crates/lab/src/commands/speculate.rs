@@ -110,8 +110,8 @@ impl Job<'_> {
         if !self.args.prompt.no_warmup {
             let prompt = self.prompt.len();
             // Speculation leaves the prompt's last token to the first round.
-            warm_up(&mut session, &self.options, &[prompt, prompt.saturating_sub(1)])?;
-            warm_up(&mut session, &self.options, passes)?;
+            warm_up(&mut session, &self.options, &[prompt, prompt.saturating_sub(1)], &self.sampler)?;
+            warm_up(&mut session, &self.options, passes, &self.sampler)?;
         }
         Ok(session)
     }

@@ -4,7 +4,7 @@ use super::{Give, Place, Session, narrow, words};
 use crate::Error;
 use crate::ops::Draw;
 use crate::scratch::Spot;
-use ridgeline_compute::{Executor, Outcome};
+use ridgeline_compute::{Executor, Outcome, Timing};
 use ridgeline_speculative::{Take, Token};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -37,7 +37,7 @@ impl<E: Executor> Session<E> {
     ) -> Result<(), Error> {
         let first = self.len;
         let (mut begun, mut under_way) = (0, VecDeque::new());
-        let mut flow = ControlFlow::Continue(());
+        let (mut flow, mut failed) = (ControlFlow::Continue(()), None);
         self.begin(&[token]);
         while begun < n && flow.is_continue() || !under_way.is_empty() {
             // How many share a submission is known after the first.
@@ -45,15 +45,24 @@ impl<E: Executor> Session<E> {
             if begun < n && flow.is_continue() && under_way.len() < most {
                 let ahead = self.ahead().min(n - begun);
                 self.build_ahead(first + begun, ahead, &|i| draw(begun + i));
-                under_way.push_back((self.executor.borrow_mut().start(&self.recording)?, ahead));
+                let started = self.executor.borrow_mut().start(&self.recording);
                 self.recording.clear();
+                match started {
+                    Ok(started) => under_way.push_back((started, ahead)),
+                    // What is under way is still handed over.
+                    Err(error) => {
+                        failed = Some(error);
+                        begun = n;
+                        continue;
+                    }
+                }
                 begun += ahead;
                 continue;
             }
             let Some((started, ahead)) = under_way.pop_front() else { break };
             let Outcome { timing, reads } = self.executor.borrow_mut().finish(started)?;
             self.times.add(&timing, ahead as u64);
-            self.token_ns = Some(timing.total_ns() / ahead as u64);
+            self.learn(&timing, ahead);
             self.len += ahead;
             if flow.is_continue() {
                 let mut picks: Vec<Token> = reads.iter().flat_map(|bytes| words(bytes)).collect();
@@ -61,7 +70,17 @@ impl<E: Executor> Session<E> {
                 flow = take(&picks);
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// How long a token takes. Where the host was busy with something else meanwhile, its wait says too little.
+    fn learn(&mut self, timing: &Timing, tokens: usize) {
+        let seen = timing.total_ns() / tokens as u64;
+        let waited = 2 * timing.wait_ns >= timing.total_ns();
+        self.token_ns = match self.token_ns {
+            Some(known) if !waited => Some(known.max(seen)),
+            _ => Some(seen),
+        };
     }
 
     /// Records `n` passes from a position on, of which each appends the choice of the one before, and the first what is
