@@ -107,10 +107,19 @@ fn timings_are_consistent() {
     assert!(u128::from(around + ns("load_ns")) < wall);
     // One for the prompt, one for the first token fed back, and of the others up to sixteen in each.
     assert!((4..=32).contains(&ns("submissions")), "{times}");
-    let sampled = ["-n", "32", "--temp", "0.8", "--seed", "1", "--json"];
-    let sampled = ridgeline(&[&RUN, &sampled[..]].concat()).json();
-    let tokens = sampled["tokens"].as_array().map_or(0, Vec::len) as u64;
-    assert_eq!(sampled["timings"]["submissions"], tokens, "the host chooses every token");
+    let sampled = |top_k: &str| {
+        let flags = ["-n", "32", "--temp", "0.8", "--seed", "1", "--top-k", top_k, "--json"];
+        let got = ridgeline(&[&RUN, &flags[..]].concat()).json();
+        let submissions = got["timings"]["submissions"].as_u64().expect("a number");
+        (submissions, got["tokens"].as_array().map_or(0, Vec::len) as u64)
+    };
+    let (submissions, tokens) = sampled("40");
+    assert!(
+        (3..tokens).contains(&submissions),
+        "the device draws {tokens} tokens in {submissions} submissions"
+    );
+    let (submissions, tokens) = sampled("0");
+    assert_eq!(submissions, tokens, "the host draws from every row");
     let rate = times["predicted_per_second"].as_f64().expect("a rate");
     assert!((rate * ns("predicted_ns") as f64 / 1e9 - 31.0).abs() < 1e-6, "31 tokens follow the first");
 }
