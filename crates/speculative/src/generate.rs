@@ -27,9 +27,9 @@ pub struct Generation {
 }
 
 /// Continues `prompt` by up to `n` tokens, one per pass. After the first, the model chooses by itself where no choice
-/// depends on those before, with the same numbers from the sampler's generator and therefore, up to rounding, the same tokens. The
-/// model's cache is emptied first. `on_token` sees each token as it comes and may break off; a stop token ends
-/// generation unseen.
+/// depends on those before, with the same numbers from the sampler's generator and therefore, up to rounding, the same
+/// tokens. The model's cache is emptied first. `on_token` sees each token as it comes and may break off; a stop token
+/// ends generation unseen.
 ///
 /// # Errors
 /// [`Error::EmptyPrompt`], [`Error::TokenOutOfVocab`] for the prompt, [`Error::CapacityExhausted`] when the cache is
