@@ -48,15 +48,16 @@ impl<E: Executor> Session<E> {
                 let started = self.executor.borrow_mut().start(&self.recording);
                 self.recording.clear();
                 match started {
-                    Ok(started) => under_way.push_back((started, ahead)),
+                    Ok(started) => {
+                        under_way.push_back((started, ahead));
+                        begun += ahead;
+                    }
                     // What is under way is still handed over.
                     Err(error) => {
                         failed = Some(error);
                         begun = n;
-                        continue;
                     }
                 }
-                begun += ahead;
                 continue;
             }
             let Some((started, ahead)) = under_way.pop_front() else { break };
