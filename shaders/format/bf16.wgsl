@@ -4,7 +4,7 @@ fn ${src}_pair(w: u32) -> vec2f {
 }
 
 fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 2> {
-    let w = ${src}[${src}_at(row, part)];
+    let w = ${src}_at(row, part);
     return array<vec4f, 2>(
         vec4f(${src}_pair(w.x), ${src}_pair(w.y)),
         vec4f(${src}_pair(w.z), ${src}_pair(w.w)),
@@ -13,7 +13,7 @@ fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 2> {
 
 // Values 4i to 4i + 3.
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
-    let w = ${src}[${src}_at(row, i >> 1u)];
+    let w = ${src}_at(row, i >> 1u);
     let half = select(w.xy, w.zw, (i & 1u) == 1u);
     return vec4f(${src}_pair(half.x), ${src}_pair(half.y));
 }

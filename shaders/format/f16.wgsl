@@ -1,6 +1,6 @@
 // F16 rows, two values per word, eight per vec4. `row` is the row's first vec4; a part is 8 values.
 fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 2> {
-    let w = ${src}[${src}_at(row, part)];
+    let w = ${src}_at(row, part);
     return array<vec4f, 2>(
         vec4f(unpack2x16float(w.x), unpack2x16float(w.y)),
         vec4f(unpack2x16float(w.z), unpack2x16float(w.w)),
@@ -9,7 +9,7 @@ fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 2> {
 
 // Values 4i to 4i + 3.
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
-    let w = ${src}[${src}_at(row, i >> 1u)];
+    let w = ${src}_at(row, i >> 1u);
     let half = select(w.xy, w.zw, (i & 1u) == 1u);
     return vec4f(unpack2x16float(half.x), unpack2x16float(half.y));
 }

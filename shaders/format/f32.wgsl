@@ -1,13 +1,13 @@
 // F32 rows, four values per vec4 word. `row` is the row's first vec4; a part is 8 values.
 fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 2> {
-    let a = ${src}[${src}_at(row, 2u * part)];
-    let b = ${src}[${src}_at(row, 2u * part + 1u)];
+    let a = ${src}_at(row, 2u * part);
+    let b = ${src}_at(row, 2u * part + 1u);
     return array<vec4f, 2>(bitcast<vec4f>(a), bitcast<vec4f>(b));
 }
 
 // Values 4i to 4i + 3.
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
-    return bitcast<vec4f>(${src}[${src}_at(row, i)]);
+    return bitcast<vec4f>(${src}_at(row, i));
 }
 //# if store is defined
 

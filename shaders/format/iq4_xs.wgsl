@@ -2,7 +2,7 @@
 // upper two bits of its eight scales, and their lower four bits. `row` is the row's first vec4; a part is one group.
 fn ${src}_scale(row: u32, cols: u32, part: u32) -> vec2f {
     let block = part >> 3u;
-    let words = ${src}[${src}_at(row, (cols >> 5u) + (block >> 1u))];
+    let words = ${src}_at(row, (cols >> 5u) + (block >> 1u));
     let header = select(words.xy, words.zw, (block & 1u) == 1u);
     let group = part & 7u;
     let low = (header.y >> (4u * group)) & 15u;

@@ -1,7 +1,7 @@
 // MXFP4 rows in two planes: four-bit floats, one vec4 per block of 32, then one byte per block, the exponent of its
 // scale. `row` is the row's first vec4; a part is one block.
 fn ${src}_scale(row: u32, cols: u32, block: u32) -> vec2f {
-    let word = ${src}_plane_word(row, (cols >> 3u) + (block >> 2u));
+    let word = ${src}_word(row, (cols >> 3u) + (block >> 2u));
     let e = (word >> (8u * (block & 3u))) & 255u;
     // 2^(e - 128), half the scale, exactly: the two smallest are subnormal.
     return vec2f(bitcast<f32>(select((e - 1u) << 23u, 0x00200000u << (e & 1u), e < 2u)));

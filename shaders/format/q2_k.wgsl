@@ -7,9 +7,9 @@
 fn ${src}_scales(row: u32, cols: u32, part: u32) -> vec4f {
     let blocks = cols >> 8u;
     let block = part >> 3u;
-    let word = ${src}_plane_word(row, 16u * blocks + (part >> 1u));
+    let word = ${src}_word(row, 16u * blocks + (part >> 1u));
     let s = vec4u(word >> (16u * (part & 1u))) >> vec4u(0u, 8u, 4u, 12u);
-    let units = unpack2x16float(${src}_plane_word(row, 20u * blocks + block));
+    let units = unpack2x16float(${src}_word(row, 20u * blocks + block));
     return units.xxyy * vec4f(s & vec4u(15u));
 }
 
@@ -21,7 +21,7 @@ struct ${src}_Head { bytes: vec4u, units: u32 }
 
 fn ${src}_head(row: u32, cols: u32, group: u32) -> ${src}_Head {
     let blocks = cols >> 8u;
-    return ${src}_Head(${src}[${src}_at(row, 4u * blocks + group)], ${src}_plane_word(row, 20u * blocks + group));
+    return ${src}_Head(${src}_at(row, 4u * blocks + group), ${src}_word(row, 20u * blocks + group));
 }
 
 fn ${src}_affine(head: ${src}_Head, part: u32) -> vec4f {
@@ -32,7 +32,7 @@ fn ${src}_affine(head: ${src}_Head, part: u32) -> vec4f {
 }
 
 fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    let q = ${src}[${src}_at(row, 2u * (part >> 2u) + (part & 1u))] >> vec4u(2u * (part & 2u));
+    let q = ${src}_at(row, 2u * (part >> 2u) + (part & 1u)) >> vec4u(2u * (part & 2u));
     return array<vec4f, 8>(
         ${src}_raised0(q.x), ${src}_raised0(q.y), ${src}_raised0(q.z), ${src}_raised0(q.w),
         ${src}_raised2(q.x), ${src}_raised2(q.y), ${src}_raised2(q.z), ${src}_raised2(q.w),
@@ -40,7 +40,7 @@ fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
 }
 
 fn ${src}_packed(row: u32, cols: u32, part: u32) -> array<u32, 8> {
-    let q = ${src}[${src}_at(row, 2u * (part >> 2u) + (part & 1u))] >> vec4u(2u * (part & 2u));
+    let q = ${src}_at(row, 2u * (part >> 2u) + (part & 1u)) >> vec4u(2u * (part & 2u));
     let low = q & vec4u(0x03030303u);
     let high = (q >> vec4u(2u)) & vec4u(0x03030303u);
     return array<u32, 8>(low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w);
@@ -52,7 +52,7 @@ fn ${src}_packed(row: u32, cols: u32, part: u32) -> array<u32, 8> {
 // Values 4i to 4i + 3.
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
     let part = i >> 3u;
-    let q = ${src}_plane_word(row, 8u * (part >> 2u) + (i & 7u)) >> (2u * (part & 3u));
+    let q = ${src}_word(row, 8u * (part >> 2u) + (i & 7u)) >> (2u * (part & 3u));
     let s = ${src}_scales(row, cols, part);
     let group = select(s.xz, s.yw, (i & 4u) == 4u);
     return ${src}_quad(q, group.x, group.y);

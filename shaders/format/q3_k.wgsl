@@ -11,8 +11,8 @@ fn ${src}_scales(row: u32, cols: u32, part: u32) -> vec2f {
     let r = part & 7u;
     let first = 24u * blocks + 3u * block;
     let half = 16u * (r & 1u);
-    let low = ${src}_plane_word(row, first + ((r >> 1u) & 1u)) >> (4u * (r >> 2u) + half);
-    let high = ${src}_plane_word(row, first + 2u) >> (2u * (r >> 1u) + half);
+    let low = ${src}_word(row, first + ((r >> 1u) & 1u)) >> (4u * (r >> 2u) + half);
+    let high = ${src}_word(row, first + 2u) >> (2u * (r >> 1u) + half);
     let bytes = vec2u(0u, 8u);
     let s = ((vec2u(low) >> bytes) & vec2u(15u)) | (((vec2u(high) >> bytes) & vec2u(3u)) << vec2u(4u));
     return ${src}_plane_half(row, 54u * blocks + block) * (vec2f(s) - 32.0);
@@ -29,9 +29,9 @@ fn ${src}_head(row: u32, cols: u32, group: u32) -> ${src}_Head {
     let blocks = cols >> 8u;
     let first = 24u * blocks + 3u * group;
     let words = vec3u(
-        ${src}_plane_word(row, first),
-        ${src}_plane_word(row, first + 1u),
-        ${src}_plane_word(row, first + 2u),
+        ${src}_word(row, first),
+        ${src}_word(row, first + 1u),
+        ${src}_word(row, first + 2u),
     );
     return ${src}_Head(words, ${src}_plane_half(row, 54u * blocks + group));
 }
@@ -48,8 +48,8 @@ fn ${src}_affine(head: ${src}_Head, part: u32) -> vec4f {
 fn ${src}_packed(row: u32, cols: u32, part: u32) -> array<u32, 8> {
     let blocks = cols >> 8u;
     let half = part & 1u;
-    let q = ${src}[${src}_at(row, 2u * blocks + 2u * (part >> 2u) + half)] >> vec4u(2u * (part & 2u));
-    let h = ${src}[${src}_at(row, 2u * (part >> 3u) + half)] >> vec4u(part & 6u);
+    let q = ${src}_at(row, 2u * blocks + 2u * (part >> 2u) + half) >> vec4u(2u * (part & 2u));
+    let h = ${src}_at(row, 2u * (part >> 3u) + half) >> vec4u(part & 6u);
     let low = (q & vec4u(0x03030303u)) | ((h & vec4u(0x01010101u)) << vec4u(2u));
     let high = ((q >> vec4u(2u)) & vec4u(0x03030303u)) | ((h & vec4u(0x02020202u)) << vec4u(1u));
     return array<u32, 8>(low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w);
@@ -70,8 +70,8 @@ fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
     let part = i >> 3u;
     let word = i & 7u;
-    let low = ${src}_plane_word(row, 8u * ((cols >> 8u) + (part >> 2u)) + word) >> (2u * (part & 3u));
-    let high = ${src}_plane_word(row, 8u * (part >> 3u) + word) >> (part & 7u);
+    let low = ${src}_word(row, 8u * ((cols >> 8u) + (part >> 2u)) + word) >> (2u * (part & 3u));
+    let high = ${src}_word(row, 8u * (part >> 3u) + word) >> (part & 7u);
     let s = ${src}_scales(row, cols, part);
     return ${src}_quad(low, high, select(s.x, s.y, word >= 4u));
 }

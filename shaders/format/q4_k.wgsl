@@ -7,11 +7,11 @@ fn ${src}_quad(quants: u32, s: vec2f) -> vec4f {
 }
 
 fn ${src}_head(row: u32, cols: u32, group: u32) -> vec4u {
-    return ${src}[${src}_at(row, 9u * group)];
+    return ${src}_at(row, 9u * group);
 }
 
 fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    let q = ${src}[${src}_at(row, 9u * (part >> 3u) + 1u + (part & 7u))];
+    let q = ${src}_at(row, 9u * (part >> 3u) + 1u + (part & 7u));
     return array<vec4f, 8>(
         ${src}_raised0(q.x), ${src}_raised0(q.y), ${src}_raised0(q.z), ${src}_raised0(q.w),
         ${src}_raised4(q.x), ${src}_raised4(q.y), ${src}_raised4(q.z), ${src}_raised4(q.w),
@@ -19,7 +19,7 @@ fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
 }
 
 fn ${src}_packed(row: u32, cols: u32, part: u32) -> array<u32, 8> {
-    let q = ${src}[${src}_at(row, 9u * (part >> 3u) + 1u + (part & 7u))];
+    let q = ${src}_at(row, 9u * (part >> 3u) + 1u + (part & 7u));
     let low = q & vec4u(0x0f0f0f0fu);
     let high = (q >> vec4u(4u)) & vec4u(0x0f0f0f0fu);
     return array<u32, 8>(low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w);
@@ -32,6 +32,6 @@ fn ${src}_packed(row: u32, cols: u32, part: u32) -> array<u32, 8> {
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
     let block = 9u * (i >> 6u);
     let group = (i >> 3u) & 7u;
-    let words = ${src}[${src}_at(row, block + 1u + 2u * (group >> 1u) + ((i >> 2u) & 1u))];
-    return ${src}_quad(words[i & 3u] >> (4u * (group & 1u)), ${src}_scale_and_min(${src}[${src}_at(row, block)], group));
+    let words = ${src}_at(row, block + 1u + 2u * (group >> 1u) + ((i >> 2u) & 1u));
+    return ${src}_quad(words[i & 3u] >> (4u * (group & 1u)), ${src}_scale_and_min(${src}_at(row, block), group));
 }

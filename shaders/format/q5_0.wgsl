@@ -5,7 +5,7 @@ fn ${src}_scale(row: u32, cols: u32, block: u32) -> vec2f {
 }
 
 fn ${src}_fifth(row: u32, cols: u32, block: u32) -> u32 {
-    return ${src}_plane_word(row, (cols >> 3u) + block);
+    return ${src}_word(row, (cols >> 3u) + block);
 }
 
 fn ${src}_quad(quants: u32, scale: vec2f) -> vec4f {

@@ -1,11 +1,11 @@
 // Q5_1 rows in two planes: low nibbles, one vec4 per block of 32; two words per block, the first its f16 scale and
 // minimum, the second its fifth bits, weight i in bit i. `row` is the row's first vec4; a part is one block.
 fn ${src}_scale(row: u32, cols: u32, block: u32) -> vec2f {
-    return unpack2x16float(${src}_plane_word(row, (cols >> 3u) + 2u * block));
+    return unpack2x16float(${src}_word(row, (cols >> 3u) + 2u * block));
 }
 
 fn ${src}_fifth(row: u32, cols: u32, block: u32) -> u32 {
-    return ${src}_plane_word(row, (cols >> 3u) + 2u * block + 1u);
+    return ${src}_word(row, (cols >> 3u) + 2u * block + 1u);
 }
 
 fn ${src}_quad(quants: u32, scale: vec2f) -> vec4f {

@@ -9,13 +9,13 @@ fn ${src}_quad(low: u32, high: u32, s: vec2f) -> vec4f {
 }
 
 fn ${src}_head(row: u32, cols: u32, group: u32) -> vec4u {
-    return ${src}[${src}_at(row, 11u * group)];
+    return ${src}_at(row, 11u * group);
 }
 
 fn ${src}_packed(row: u32, cols: u32, part: u32) -> array<u32, 8> {
     let block = 11u * (part >> 3u);
-    let q = ${src}[${src}_at(row, block + 3u + (part & 7u))];
-    let h = ${src}[${src}_at(row, block + 1u + (part & 1u))] >> vec4u(part & 6u);
+    let q = ${src}_at(row, block + 3u + (part & 7u));
+    let h = ${src}_at(row, block + 1u + (part & 1u)) >> vec4u(part & 6u);
     let low = (q & vec4u(0x0f0f0f0fu)) | ((h & vec4u(0x01010101u)) << vec4u(4u));
     let high = ((q >> vec4u(4u)) & vec4u(0x0f0f0f0fu)) | ((h & vec4u(0x02020202u)) << vec4u(3u));
     return array<u32, 8>(low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w);
@@ -37,8 +37,8 @@ fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
     let block = 11u * (i >> 6u);
     let group = (i >> 3u) & 7u;
     let half = (i >> 2u) & 1u;
-    let low = ${src}[${src}_at(row, block + 3u + 2u * (group >> 1u) + half)];
-    let high = ${src}[${src}_at(row, block + 1u + half)];
-    let s = ${src}_scale_and_min(${src}[${src}_at(row, block)], group);
+    let low = ${src}_at(row, block + 3u + 2u * (group >> 1u) + half);
+    let high = ${src}_at(row, block + 1u + half);
+    let s = ${src}_scale_and_min(${src}_at(row, block), group);
     return ${src}_quad(low[i & 3u] >> (4u * (group & 1u)), high[i & 3u] >> group, s);
 }

@@ -6,7 +6,7 @@
 // Scales of the two groups.
 fn ${src}_scales(row: u32, cols: u32, part: u32) -> vec2f {
     let blocks = cols >> 8u;
-    let s = unpack4xI8(${src}_plane_word(row, 48u * blocks + (part >> 1u)));
+    let s = unpack4xI8(${src}_word(row, 48u * blocks + (part >> 1u)));
     let pair = select(s.xy, s.zw, (part & 1u) == 1u);
     return ${src}_plane_half(row, 104u * blocks + (part >> 3u)) * vec2f(pair);
 }
@@ -20,7 +20,7 @@ struct ${src}_Head { scales: vec4u, unit: f32 }
 
 fn ${src}_head(row: u32, cols: u32, group: u32) -> ${src}_Head {
     let blocks = cols >> 8u;
-    return ${src}_Head(${src}[${src}_at(row, 12u * blocks + group)], ${src}_plane_half(row, 104u * blocks + group));
+    return ${src}_Head(${src}_at(row, 12u * blocks + group), ${src}_plane_half(row, 104u * blocks + group));
 }
 
 fn ${src}_affine(head: ${src}_Head, part: u32) -> vec4f {
@@ -31,8 +31,8 @@ fn ${src}_affine(head: ${src}_Head, part: u32) -> vec4f {
 
 fn ${src}_packed(row: u32, cols: u32, part: u32) -> array<u32, 8> {
     let group = part & 3u;
-    let q = ${src}[${src}_at(row, part)];
-    let h = ${src}[${src}_at(row, 8u * (cols >> 8u) + 2u * (part >> 2u) + (group & 1u))] >> vec4u(group & 2u);
+    let q = ${src}_at(row, part);
+    let h = ${src}_at(row, 8u * (cols >> 8u) + 2u * (part >> 2u) + (group & 1u)) >> vec4u(group & 2u);
     let low = (q & vec4u(0x0f0f0f0fu)) | ((h & vec4u(0x03030303u)) << vec4u(4u));
     let high = ((q >> vec4u(4u)) & vec4u(0x0f0f0f0fu)) | (h & vec4u(0x30303030u));
     return array<u32, 8>(low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w);
@@ -54,8 +54,8 @@ fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
     let part = i >> 3u;
     let j = part & 3u;
     let word = i & 7u;
-    let low = ${src}_plane_word(row, 16u * (part >> 2u) + 8u * (j & 1u) + word) >> (4u * (j >> 1u));
-    let high = ${src}_plane_word(row, 32u * (cols >> 8u) + 8u * (part >> 2u) + word) >> (2u * j);
+    let low = ${src}_word(row, 16u * (part >> 2u) + 8u * (j & 1u) + word) >> (4u * (j >> 1u));
+    let high = ${src}_word(row, 32u * (cols >> 8u) + 8u * (part >> 2u) + word) >> (2u * j);
     let s = ${src}_scales(row, cols, part);
     return ${src}_quad(low, high, select(s.x, s.y, word >= 4u));
 }

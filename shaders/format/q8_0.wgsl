@@ -1,14 +1,14 @@
 // Q8_0 rows in two planes: signed bytes, four per word in the order of the weights, then one f16 scale per block
 // of 32. `row` is the row's first vec4; a part is 16 values, half a block. A head is the scales of sixteen parts.
 fn ${src}_scale(row: u32, cols: u32, block: u32) -> f32 {
-    let pair = unpack2x16float(${src}[${src}_at(row, (cols >> 4u) + (block >> 3u))][(block >> 1u) & 3u]);
+    let pair = unpack2x16float(${src}_word(row, (cols >> 2u) + (block >> 1u)));
     return select(pair.x, pair.y, (block & 1u) == 1u);
 }
 
 alias ${src}_Head = vec4u;
 
 fn ${src}_head(row: u32, cols: u32, group: u32) -> vec4u {
-    return ${src}[${src}_at(row, (cols >> 4u) + group)];
+    return ${src}_at(row, (cols >> 4u) + group);
 }
 
 fn ${src}_affine(head: vec4u, part: u32) -> vec4f {
@@ -21,14 +21,14 @@ fn ${src}_affine(head: vec4u, part: u32) -> vec4f {
 
 // Offset by 128, which leaves the sign out.
 fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 4> {
-    let q = ${src}[${src}_at(row, part)] ^ vec4u(0x80808080u);
+    let q = ${src}_at(row, part) ^ vec4u(0x80808080u);
     return array<vec4f, 4>(
         ${src}_raised0(q.x), ${src}_raised0(q.y), ${src}_raised0(q.z), ${src}_raised0(q.w),
     );
 }
 
 fn ${src}_packed(row: u32, cols: u32, part: u32) -> array<u32, 4> {
-    let q = ${src}[${src}_at(row, part)];
+    let q = ${src}_at(row, part);
     return array<u32, 4>(q.x, q.y, q.z, q.w);
 }
 //# with bits = 8, bias = 128, fields = [0], quads = 4, runs = 1, head_parts = 16
@@ -37,7 +37,7 @@ fn ${src}_packed(row: u32, cols: u32, part: u32) -> array<u32, 4> {
 
 // Values 4i to 4i + 3.
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
-    let q = ${src}[${src}_at(row, i >> 2u)];
+    let q = ${src}_at(row, i >> 2u);
     return ${src}_scale(row, cols, i >> 3u) * vec4f(unpack4xI8(q[i & 3u]));
 }
 //# if store is defined

@@ -41,7 +41,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
             let at = column(p * SPAN);
             //# for c in range(COLS)
             //# for k in range(RUNS)
-            let v${c}_${k} = x[x_at(x${c}, (at + ${k * (STEP // 4)}u) >> 2u)];
+            let v${c}_${k} = x_at(x${c}, (at + ${k * (STEP // 4)}u) >> 2u);
             let d${c}_${k} = x_scale(x${c}, params.n_cols, (at + ${k * (STEP // 4)}u) >> 3u);
             // What offsets are multiplied with.
             let all${c}_${k} = d${c}_${k} * f32(

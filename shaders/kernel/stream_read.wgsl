@@ -1,6 +1,15 @@
 // Bandwidth probe: reads every word and writes one value per workgroup, so that nothing can be left out.
 //# include reduce
 
+fn quad(i: u32) -> vec4f {
+    //# if TEXTURE
+    let at = params.from_words_first + i;
+    return bitcast<vec4f>(textureLoad(from_words, vec2u(at % TEXELS, at / TEXELS)));
+    //# else
+    return from_words[i];
+    //# endif
+}
+
 @compute @workgroup_size(LANES)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let quads = params.n / 4u;
@@ -14,7 +23,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     var sum = vec4f();
     //# for i in range(ITEMS)
     if first + ${i}u * LANES < quads {
-        sum += from_words[first + ${i}u * LANES];
+        sum += quad(first + ${i}u * LANES);
     }
     //# endfor
     let total = group_sum(ids, sum.x + sum.y + sum.z + sum.w);

@@ -5,21 +5,21 @@
 
 fn ${src}_affine(row: u32, cols: u32, at: u32) -> vec2f {
     let word = (cols >> 5u) * ${bits}u + 2u * at;
-    return bitcast<vec2f>(vec2u(${src}_plane_word(row, word), ${src}_plane_word(row, word + 1u)));
+    return bitcast<vec2f>(vec2u(${src}_word(row, word), ${src}_word(row, word + 1u)));
 }
 
 fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
     let a = ${src}_affine(row, cols, part / ${group // 32}u);
     //# if bits % 4 == 0
     //# for v in range(bits // 4)
-    let v${v} = ${src}[${src}_at(row, part * ${bits // 4}u + ${v}u)];
+    let v${v} = ${src}_at(row, part * ${bits // 4}u + ${v}u);
     //# for c in "xyzw"
     let q${4 * v + loop.index0} = v${v}.${c};
     //# endfor
     //# endfor
     //# else
     //# for k in range(bits)
-    let q${k} = ${src}_plane_word(row, part * ${bits}u + ${k}u);
+    let q${k} = ${src}_word(row, part * ${bits}u + ${k}u);
     //# endfor
     //# endif
     return array<vec4f, 8>(
@@ -42,9 +42,9 @@ fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
 // Values 4i to 4i + 3, which lie in one word or in two that follow each other.
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
     let bit = i * ${4 * bits}u;
-    let low = ${src}_plane_word(row, bit >> 5u) >> (bit & 31u);
+    let low = ${src}_word(row, bit >> 5u) >> (bit & 31u);
     // The shift is taken in two steps, because one of 32 is none.
-    let high = (${src}_plane_word(row, (bit >> 5u) + 1u) << 1u) << (31u - (bit & 31u));
+    let high = (${src}_word(row, (bit >> 5u) + 1u) << 1u) << (31u - (bit & 31u));
     let quants = (vec4u(low | high) >> vec4u(0u, ${bits}u, ${2 * bits}u, ${3 * bits}u)) & vec4u(${2 ** bits - 1}u);
     let a = ${src}_affine(row, cols, i / ${group // 4}u);
     return a.x * vec4f(quants) + a.y;

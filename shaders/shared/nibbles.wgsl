@@ -10,7 +10,7 @@ fn ${src}_spread(bits: u32) -> u32 {
 //# endif
 
 fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    let q = ${src}[${src}_at(row, part)];
+    let q = ${src}_at(row, part);
     let low = q & vec4u(0x0f0f0f0fu);
     let high = (q >> vec4u(4u)) & vec4u(0x0f0f0f0fu);
     let s = ${src}_scale(row, cols, part);
@@ -37,7 +37,7 @@ fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
 // Values 4i to 4i + 3.
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
     let block = i >> 3u;
-    let q = (${src}_plane_word(row, 4u * block + (i & 3u)) >> (i & 4u)) & 0x0f0f0f0fu;
+    let q = (${src}_word(row, 4u * block + (i & 3u)) >> (i & 4u)) & 0x0f0f0f0fu;
     //# if five is defined
     let h = ${src}_fifth(row, cols, block) >> (4u * (i & 7u));
     return ${src}_quad(q | ${src}_spread(h), ${src}_scale(row, cols, block));

@@ -11,6 +11,8 @@ pub struct Caps {
     pub max_binding: u64,
     /// Largest buffer.
     pub max_buffer: u64,
+    /// Largest texture of [`TEXELS`](crate::TEXELS) vec4 words per line.
+    pub max_texture: u64,
     /// Workgroup memory.
     pub max_workgroup_memory: u32,
     /// Invocations per workgroup.
@@ -34,6 +36,7 @@ impl Caps {
             f16: false,
             max_binding: 128 << 20,
             max_buffer: 256 << 20,
+            max_texture: 128 << 20,
             max_workgroup_memory: 16 << 10,
             max_invocations: 256,
             max_groups: 65_535,

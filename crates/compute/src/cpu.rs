@@ -93,6 +93,11 @@ impl Executor for Cpu {
         Ok(handle)
     }
 
+    /// A twin reads memory of any kind the same way.
+    fn alloc_texture(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, Error> {
+        self.alloc(bytes, role, label)
+    }
+
     fn write(&mut self, at: Slice, data: &[u8]) -> Result<(), Error> {
         let (_, words) = self.buffers.get_mut(&at.id).ok_or(Error::UnknownBuffer { id: at.id })?;
         bytemuck::cast_slice_mut::<_, u8>(&mut words[range(at)])[..data.len()].copy_from_slice(data);

@@ -17,6 +17,8 @@ pub trait DynKernel: fmt::Debug + Send + Sync {
     fn slots(&self) -> &'static [SlotInfo];
     /// What the template is rendered with.
     fn defines(&self) -> Defines;
+    /// Whether a slot lies in a texture.
+    fn in_texture(&self, slot: &SlotInfo) -> bool;
     /// Number of workgroups.
     fn groups(&self, params: &[u8]) -> u64;
     /// The launch's cost, each slot's traffic booked under its buffer's role.
@@ -51,6 +53,9 @@ impl<K: Kernel> DynKernel for K {
     }
     fn defines(&self) -> Defines {
         Kernel::defines(self)
+    }
+    fn in_texture(&self, slot: &SlotInfo) -> bool {
+        slot.access == Access::Read && Kernel::in_texture(self, slot.name)
     }
     fn groups(&self, params: &[u8]) -> u64 {
         Kernel::groups(self, &params_of::<K>(params))

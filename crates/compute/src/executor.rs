@@ -75,6 +75,13 @@ pub trait Executor {
     /// Out of memory, or beyond a limit of the device.
     fn alloc(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, Error>;
 
+    /// Allocates `bytes` bytes, zeroed, in a texture of [`TEXELS`](crate::TEXELS) vec4 words per line: for slots that
+    /// [lie in one](crate::Kernel::in_texture), and for no others. What is written begins and ends with a vec4 word.
+    ///
+    /// # Errors
+    /// As [`Self::alloc`].
+    fn alloc_texture(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, Error>;
+
     /// Copies `data` to the start of `at`; its length is a multiple of four bytes.
     ///
     /// # Errors

@@ -19,6 +19,9 @@ pub enum Access {
     Update,
 }
 
+/// Vec4 words in a line of a texture that holds plain data. A power of two, so that an index splits by shifts.
+pub const TEXELS: u32 = 1024;
+
 /// One binding of a kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct SlotInfo {
@@ -69,6 +72,12 @@ pub trait Kernel: Bindings + Copy + Eq + Hash + Debug + Send + Sync + 'static {
     fn all(caps: &Caps) -> Vec<Self>;
     /// What the template of this variant is rendered with.
     fn defines(&self) -> Defines;
+    /// Whether a slot that is only read lies in a texture ([`Executor::alloc_texture`](crate::Executor::alloc_texture)):
+    /// some devices have a shorter way to it than to a buffer. Where `s` does, vec4 word `i` of it is texel
+    /// `params.s_first + i`, at column `i % TEXELS` of line `i / TEXELS`.
+    fn in_texture(&self, _slot: &str) -> bool {
+        false
+    }
     /// Number of workgroups; the recording folds it into the grid's dimensions.
     fn groups(&self, p: &Self::Params) -> u64;
     /// Floating-point operations (a multiply-add is two).

@@ -24,7 +24,7 @@ pub use cpu::Cpu;
 pub use erased::{AnyKernel, DynKernel};
 pub use error::Error;
 pub use executor::{Executor, Outcome, Source, Started, Timing};
-pub use kernel::{Access, Bindings, Defines, HostBuf, Kernel, SlotInfo};
+pub use kernel::{Access, Bindings, Defines, HostBuf, Kernel, SlotInfo, TEXELS};
 pub use recording::{Recording, Region, Step, fold_grid};
 pub use sample::{Sample, Sampler};
 pub use template::{Linker, Rendered};

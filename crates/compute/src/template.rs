@@ -3,7 +3,7 @@
 //! Templates are plain WGSL with `//#` line statements (`include`, `if`, `for`, `with`) and `${ }` values. Types and
 //! sizes enter as `alias` and `const` lines of a rendered prelude, so that a body reads as WGSL.
 
-use crate::{Access, DynKernel, Error};
+use crate::{Access, DynKernel, Error, TEXELS};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 
@@ -75,14 +75,27 @@ impl Linker {
 
 /// Writes the parameter struct and the bindings.
 fn header(wgsl: &mut String, kernel: &dyn DynKernel) {
-    if !kernel.params().is_empty() {
+    let textures: Vec<_> = kernel.slots().iter().filter(|slot| kernel.in_texture(slot)).collect();
+    if !kernel.params().is_empty() || !textures.is_empty() {
         *wgsl += "struct Params {\n";
         for (name, wgsl_type) in kernel.params() {
             *wgsl += &format!("    {name}: {wgsl_type},\n");
         }
+        for slot in &textures {
+            *wgsl += &format!("    {}_first: u32,\n", slot.name);
+        }
         *wgsl += "}\nvar<immediate> params: Params;\n";
     }
+    if !textures.is_empty() {
+        *wgsl += &format!("const TEXELS: u32 = {TEXELS}u;\n");
+    }
     for (binding, slot) in kernel.slots().iter().enumerate() {
+        if kernel.in_texture(slot) {
+            let name = slot.name;
+            *wgsl +=
+                &format!("@group(0) @binding({binding}) var {name}: texture_storage_2d<rgba32uint, read>;\n");
+            continue;
+        }
         let access = if slot.access == Access::Read { "read" } else { "read_write" };
         let (name, ty) = (slot.name, slot.wgsl);
         *wgsl += &format!("@group(0) @binding({binding}) var<storage, {access}> {name}: {ty};\n");

@@ -8,6 +8,7 @@ use crate::memory::Memory;
 use crate::pipeline::Pipelines;
 use crate::profile::Profiler;
 use crate::readback::ReadBack;
+use crate::texture;
 use crate::write::Writer;
 use crate::{AdapterInfo, Choice, DeviceKind, Error, Ledger, Options, Policy};
 use ridgeline_compute::{
@@ -189,6 +190,7 @@ fn caps(info: &AdapterInfo, limits: &wgpu::Limits) -> Caps {
         f16: info.features.f16,
         max_binding: limits.max_storage_buffer_binding_size,
         max_buffer: limits.max_buffer_size,
+        max_texture: texture::largest(limits),
         max_workgroup_memory: limits.max_compute_workgroup_storage_size,
         max_invocations: limits
             .max_compute_invocations_per_workgroup
@@ -211,17 +213,23 @@ impl Executor for Gpu {
         self.device.explain(allocated)
     }
 
+    fn alloc_texture(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, RunError> {
+        self.sweep();
+        let allocated = self.memory.alloc_texture(&self.device, bytes, role, label);
+        self.device.explain(allocated)
+    }
+
     fn write(&mut self, at: Slice, data: &[u8]) -> Result<(), RunError> {
         self.device.check()?;
-        let buffer = self.memory.get(at)?;
-        let written = self.writer.write(&self.device, &self.queue, (buffer, at), data);
+        let home = self.memory.get(at)?;
+        let written = self.writer.write(&self.device, &self.queue, (home, at), data);
         self.device.explain(written)
     }
 
     fn fill(&mut self, at: Slice, unit: u64, source: &Source<'_>) -> Result<(), RunError> {
         self.device.check()?;
-        let buffer = self.memory.get(at)?;
-        let filled = self.writer.fill(&self.device, &self.queue, (buffer, at), unit, source);
+        let home = self.memory.get(at)?;
+        let filled = self.writer.fill(&self.device, &self.queue, (home, at), unit, source);
         self.device.explain(filled)
     }
 

@@ -120,6 +120,12 @@ impl Maker<'_> {
     fn make(self, layout: usize, slices: &[Slice], kernel: &AnyKernel) -> Result<wgpu::BindGroup, Error> {
         let mut entries = Vec::with_capacity(slices.len());
         for ((binding, slice), slot) in (0..).zip(slices).zip(kernel.slots()) {
+            if kernel.in_texture(slot) {
+                let view = self.memory.get(*slice)?.texture()?.view();
+                let resource = wgpu::BindingResource::TextureView(view);
+                entries.push(wgpu::BindGroupEntry { binding, resource });
+                continue;
+            }
             // Buffers are padded to 16 bytes, so that rounding up stays inside; nothing binds zero bytes.
             let bytes = slice.bytes.next_multiple_of(4).max(4);
             if bytes > self.max_binding {
@@ -131,7 +137,7 @@ impl Maker<'_> {
                 });
             }
             let binding_of = wgpu::BufferBinding {
-                buffer: self.memory.get(*slice)?,
+                buffer: self.memory.get(*slice)?.buffer()?,
                 offset: slice.offset,
                 size: wgpu::BufferSize::new(bytes),
             };

@@ -17,6 +17,7 @@ mod policy;
 mod profile;
 mod readback;
 mod run;
+mod texture;
 mod write;
 
 pub use adapter::{AdapterInfo, AdapterLimits, Choice, DeviceKind, Features, adapters};

@@ -1,6 +1,7 @@
 //! Device buffers by handle, and the account of what they occupy.
 
 use crate::faults::{Watched, describe};
+use crate::texture::{self, Texture};
 use ridgeline_compute::{Buffer, BufferId, Error, Role, Slice};
 use std::collections::HashMap;
 
@@ -43,10 +44,49 @@ impl Ledger {
     }
 }
 
+/// What holds the bytes of a buffer.
+#[derive(Debug)]
+pub(crate) enum Home {
+    /// A buffer of the device.
+    Buffer(wgpu::Buffer),
+    /// A texture.
+    Texture(Texture),
+}
+
+impl Home {
+    /// The buffer, for what textures cannot do.
+    pub(crate) fn buffer(&self) -> Result<&wgpu::Buffer, Error> {
+        match self {
+            Self::Buffer(buffer) => Ok(buffer),
+            Self::Texture(_) => {
+                Err(Error::Device { reason: "a texture stands where a buffer is used".into() })
+            }
+        }
+    }
+
+    /// The texture.
+    pub(crate) fn texture(&self) -> Result<&Texture, Error> {
+        match self {
+            Self::Texture(texture) => Ok(texture),
+            Self::Buffer(_) => {
+                Err(Error::Device { reason: "a buffer stands where a texture is used".into() })
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Held {
+    handle: Buffer,
+    /// Bytes it occupies.
+    occupies: u64,
+    home: Home,
+}
+
 /// The buffers of a device.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    buffers: HashMap<BufferId, (Buffer, wgpu::Buffer)>,
+    buffers: HashMap<BufferId, Held>,
     ledger: Ledger,
 }
 
@@ -80,33 +120,51 @@ impl Memory {
         });
         let buffer = made.map_err(|error| refused(&error, bytes, role, label))?;
         device.check_now()?;
+        Ok(self.hold((bytes, padded(bytes)), role, Home::Buffer(buffer)))
+    }
+
+    /// Allocates a texture, within the device's limits.
+    pub(crate) fn alloc_texture(
+        &mut self,
+        device: &Watched,
+        bytes: u64,
+        role: Role,
+        label: &str,
+    ) -> Result<Buffer, Error> {
+        let limit = texture::largest(&device.limits());
+        if bytes > limit {
+            let what = "max_texture_dimension_2d";
+            return Err(Error::Limit { label: label.to_owned(), bytes, limit, what });
+        }
+        let made = device.scoped(|device| Texture::new(device, bytes, label));
+        let texture = made.map_err(|error| refused(&error, bytes, role, label))?;
+        device.check_now()?;
+        Ok(self.hold((bytes, texture::padded(bytes)), role, Home::Texture(texture)))
+    }
+
+    fn hold(&mut self, (bytes, occupies): (u64, u64), role: Role, home: Home) -> Buffer {
         let handle = Buffer::new(bytes, role);
-        self.ledger.of(role).add(padded(bytes));
-        self.ledger.total.add(padded(bytes));
-        self.buffers.insert(handle.id(), (handle.clone(), buffer));
-        Ok(handle)
+        self.ledger.of(role).add(occupies);
+        self.ledger.total.add(occupies);
+        self.buffers.insert(handle.id(), Held { handle: handle.clone(), occupies, home });
+        handle
     }
 
     /// Frees buffers whose handles are gone, and names them.
     pub(crate) fn sweep(&mut self) -> Vec<BufferId> {
-        let gone: Vec<_> = self
-            .buffers
-            .values()
-            .filter(|(handle, _)| handle.is_last())
-            .map(|(handle, _)| handle.clone())
-            .collect();
-        for handle in &gone {
-            self.buffers.remove(&handle.id());
-            let bytes = padded(handle.bytes());
-            self.ledger.of(handle.all().role).now -= bytes;
-            self.ledger.total.now -= bytes;
-        }
-        gone.iter().map(Buffer::id).collect()
+        let ledger = &mut self.ledger;
+        let gone = self.buffers.extract_if(|_, held| held.handle.is_last());
+        gone.map(|(id, held)| {
+            ledger.of(held.handle.all().role).now -= held.occupies;
+            ledger.total.now -= held.occupies;
+            id
+        })
+        .collect()
     }
 
-    /// The buffer that a slice lies in.
-    pub(crate) fn get(&self, at: Slice) -> Result<&wgpu::Buffer, Error> {
-        self.buffers.get(&at.id).map(|(_, buffer)| buffer).ok_or(Error::UnknownBuffer { id: at.id })
+    /// What holds a slice.
+    pub(crate) fn get(&self, at: Slice) -> Result<&Home, Error> {
+        self.buffers.get(&at.id).map(|held| &held.home).ok_or(Error::UnknownBuffer { id: at.id })
     }
 
     /// What is allocated.

@@ -3,7 +3,7 @@
 use crate::Checks;
 use crate::faults::{Watched, describe};
 use crate::kept::Kept;
-use ridgeline_compute::{Access, AnyKernel, Error, Linker};
+use ridgeline_compute::{Access, AnyKernel, Error, Linker, SlotInfo};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -22,14 +22,53 @@ pub(crate) struct Pipeline {
     pub(crate) compute: wgpu::ComputePipeline,
     /// Which bind-group layout; pipelines of equal numbers share bind groups.
     pub(crate) layout: usize,
+    /// Slots that lie in textures.
+    pub(crate) textures: Vec<usize>,
+}
+
+/// How a slot is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Bound {
+    Read,
+    Written,
+    Texture,
+}
+
+impl Bound {
+    fn of(kernel: &AnyKernel, slot: &SlotInfo) -> Self {
+        match slot.access {
+            Access::Read if kernel.in_texture(slot) => Self::Texture,
+            Access::Read => Self::Read,
+            Access::Write | Access::Update => Self::Written,
+        }
+    }
+
+    const fn ty(self) -> wgpu::BindingType {
+        match self {
+            Self::Read | Self::Written => wgpu::BindingType::Buffer {
+                ty: wgpu::BufferBindingType::Storage { read_only: matches!(self, Self::Read) },
+                has_dynamic_offset: false,
+                min_binding_size: None,
+            },
+            Self::Texture => wgpu::BindingType::StorageTexture {
+                access: wgpu::StorageTextureAccess::ReadOnly,
+                format: wgpu::TextureFormat::Rgba32Uint,
+                view_dimension: wgpu::TextureViewDimension::D2,
+            },
+        }
+    }
+}
+
+fn bound(kernel: &AnyKernel) -> impl Iterator<Item = Bound> {
+    kernel.slots().iter().map(|slot| Bound::of(kernel, slot))
 }
 
 /// Every kernel compiled so far.
 #[derive(Debug, Default)]
 pub(crate) struct Pipelines {
     group_layouts: Vec<wgpu::BindGroupLayout>,
-    /// By which slots are read-only.
-    by_slots: HashMap<Vec<bool>, usize>,
+    /// By how slots are bound.
+    by_slots: HashMap<Vec<Bound>, usize>,
     layouts: Vec<Layout>,
     /// By bind-group layout and bytes of immediates.
     by_signature: HashMap<(usize, u32), usize>,
@@ -91,7 +130,10 @@ impl Pipelines {
             match compute {
                 Ok(compute) => {
                     self.by_kernel.insert(kernel.clone(), self.pipelines.len());
-                    self.pipelines.push(Pipeline { compute, layout: self.layouts[layout].groups });
+                    let textures =
+                        (0..).zip(bound(kernel)).filter(|it| it.1 == Bound::Texture).map(|it| it.0);
+                    let (textures, layout) = (textures.collect(), self.layouts[layout].groups);
+                    self.pipelines.push(Pipeline { compute, layout, textures });
                 }
                 Err(error) => failed = failed.or(Some(error)),
             }
@@ -105,7 +147,10 @@ impl Pipelines {
 
     fn layout(&mut self, device: &Watched, kernel: &AnyKernel) -> Result<usize, Error> {
         let refused = |error| shader_error(kernel, &error);
-        let slots: Vec<_> = kernel.slots().iter().map(|slot| slot.access == Access::Read).collect();
+        let slots: Vec<_> = bound(kernel).collect();
+        // Parameters are 4-byte scalars, and a texture's first texel is one more.
+        let scalars = kernel.params().len() + slots.iter().filter(|slot| **slot == Bound::Texture).count();
+        let immediate_size = u32::try_from(4 * scalars).unwrap_or(u32::MAX);
         let groups = if let Some(&groups) = self.by_slots.get(&slots) {
             groups
         } else {
@@ -114,8 +159,6 @@ impl Pipelines {
             self.by_slots.insert(slots, self.group_layouts.len() - 1);
             self.group_layouts.len() - 1
         };
-        // Parameters are 4-byte scalars.
-        let immediate_size = u32::try_from(4 * kernel.params().len()).unwrap_or(u32::MAX);
         if let Some(&layout) = self.by_signature.get(&(groups, immediate_size)) {
             return Ok(layout);
         }
@@ -136,17 +179,13 @@ fn shader_error(kernel: &AnyKernel, error: &wgpu::Error) -> Error {
     Error::Shader { kernel: kernel.label(), reason: describe(error) }
 }
 
-fn make_group_layout(device: &wgpu::Device, read_only: &[bool]) -> wgpu::BindGroupLayout {
+fn make_group_layout(device: &wgpu::Device, slots: &[Bound]) -> wgpu::BindGroupLayout {
     let entries: Vec<_> = (0_u32..)
-        .zip(read_only)
-        .map(|(binding, &read_only)| wgpu::BindGroupLayoutEntry {
+        .zip(slots)
+        .map(|(binding, slot)| wgpu::BindGroupLayoutEntry {
             binding,
             visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer {
-                ty: wgpu::BufferBindingType::Storage { read_only },
-                has_dynamic_offset: false,
-                min_binding_size: None,
-            },
+            ty: slot.ty(),
             count: None,
         })
         .collect();

@@ -2,7 +2,7 @@
 //! under way.
 
 use crate::faults::{Watched, describe};
-use crate::memory::Memory;
+use crate::memory::{Home, Memory};
 use ridgeline_compute::{Error, Slice};
 
 /// Most buffers that are kept for the next read-backs.
@@ -40,8 +40,13 @@ impl ReadBack {
         let mut at = 0;
         for (staging, slice) in staging.iter().flat_map(|it| reads.iter().map(move |slice| (it, slice))) {
             if slice.bytes > 0 {
-                let bytes = slice.bytes.next_multiple_of(4);
-                encoder.copy_buffer_to_buffer(memory.get(*slice)?, slice.offset, staging, at, bytes);
+                match memory.get(*slice)? {
+                    Home::Buffer(buffer) => {
+                        let bytes = slice.bytes.next_multiple_of(4);
+                        encoder.copy_buffer_to_buffer(buffer, slice.offset, staging, at, bytes);
+                    }
+                    Home::Texture(texture) => texture.read(encoder, *slice, (staging, at)),
+                }
                 at += room(slice);
             }
         }

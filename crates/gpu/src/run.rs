@@ -3,6 +3,7 @@
 use crate::clocks::Stopwatch;
 use crate::groups::Maker;
 use crate::readback::Reads;
+use crate::texture::first_texel;
 use crate::{Gpu, Passes};
 use ridgeline_compute::{Error, Outcome, Recording, Step, Timing};
 use std::ops::Range;
@@ -84,7 +85,7 @@ impl Gpu {
 
     fn upload(&self, recording: &Recording) -> Result<(), Error> {
         for (to, data) in recording.uploads() {
-            self.queue.write_buffer(self.memory.get(to)?, to.offset, data);
+            self.queue.write_buffer(self.memory.get(to)?.buffer()?, to.offset, data);
         }
         Ok(())
     }
@@ -141,6 +142,13 @@ impl Gpu {
             let params = recording.params(step);
             if !params.is_empty() {
                 pass.set_immediates(0, params);
+            }
+            // Views begin where a texture does, so that kernels are told where their slices do.
+            let mut next = u32::try_from(params.len()).unwrap_or(u32::MAX);
+            for &slot in &pipeline.textures {
+                let first = first_texel(recording.slices(step)[slot]);
+                pass.set_immediates(next, &first.to_le_bytes());
+                next += 4;
             }
             let [x, y, z] = step.grid;
             pass.dispatch_workgroups(x, y, z);

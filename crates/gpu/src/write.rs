@@ -1,6 +1,8 @@
 //! Host data on its way to the device, in staging of bounded size.
 
 use crate::faults::Watched;
+use crate::memory::Home;
+use crate::texture::check_whole;
 use ridgeline_compute::{Error, Slice, Source};
 use std::collections::VecDeque;
 
@@ -11,31 +13,71 @@ const STAGING: u64 = 16 << 20;
 /// Bytes that are submitted together: while the device copies some, the host fills others.
 const PIECE: u64 = 4 << 20;
 
-/// Bytes that a thread makes before it moves them.
-const CACHED: u64 = 128 << 10;
+/// Bytes that a thread makes before it moves them. wgpu stages what goes to a texture by itself, one allocation each
+/// time, so that larger pieces pay.
+const fn cached(home: &Home) -> u64 {
+    match home {
+        Home::Buffer(_) => 128 << 10,
+        Home::Texture(_) => 1 << 20,
+    }
+}
 
-/// Stages `bytes` bytes for a buffer, `step` at a time; false where the device has no staging.
+/// Stages `bytes` bytes, `step` at a time; false where the device has no staging.
 fn stage(
     queue: &wgpu::Queue,
-    (buffer, offset): (&wgpu::Buffer, u64),
+    (home, offset): (&Home, u64),
     (bytes, step): (u64, u64),
     source: &Source<'_>,
 ) -> bool {
-    let view = wgpu::BufferSize::new(bytes).and_then(|n| queue.write_buffer_with(buffer, offset, n));
-    let Some(mut view) = view else { return false };
     let mut made = vec![0; usize_of(step.min(bytes) / 4)];
-    for first in (0..bytes).step_by(usize_of(step)) {
-        let made = &mut made[..usize_of(step.min(bytes - first) / 4)];
-        source(first, made);
-        let made: &[u8] = bytemuck::cast_slice(made);
-        view.slice(usize_of(first)..usize_of(first) + made.len()).copy_from_slice(made);
+    let mut each = |to: &mut dyn FnMut(u64, &[u8])| {
+        for first in (0..bytes).step_by(usize_of(step)) {
+            let made = &mut made[..usize_of(step.min(bytes - first) / 4)];
+            source(first, made);
+            to(first, bytemuck::cast_slice(made));
+        }
+    };
+    match home {
+        Home::Buffer(buffer) => {
+            let view = wgpu::BufferSize::new(bytes).and_then(|n| queue.write_buffer_with(buffer, offset, n));
+            let Some(mut view) = view else { return false };
+            each(&mut |first, made| {
+                view.slice(usize_of(first)..usize_of(first) + made.len()).copy_from_slice(made);
+            });
+        }
+        Home::Texture(texture) => {
+            each(&mut |first, made| texture.stage(queue, offset + first, made));
+        }
     }
     true
+}
+
+/// What is written to a texture are whole texels.
+fn check(device: &Watched, home: &Home, offset: u64, bytes: u64) -> Result<(), Error> {
+    match home {
+        Home::Buffer(_) => Ok(()),
+        Home::Texture(_) => check_whole(device, offset, bytes),
+    }
 }
 
 /// Staging is bounded, so that its sizes fit.
 fn usize_of(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+/// Stages data that lies in memory already; false where the device has no staging.
+fn place(queue: &wgpu::Queue, (home, offset): (&Home, u64), data: &[u8]) -> bool {
+    match home {
+        Home::Buffer(buffer) => {
+            let bytes = wgpu::BufferSize::new(data.len() as u64);
+            let view = bytes.and_then(|n| queue.write_buffer_with(buffer, offset, n));
+            view.map(|mut view| view.copy_from_slice(data)).is_some()
+        }
+        Home::Texture(texture) => {
+            texture.stage(queue, offset, data);
+            true
+        }
+    }
 }
 
 /// Counts the staging that is alive.
@@ -53,7 +95,7 @@ impl Writer {
         &mut self,
         device: &Watched,
         queue: &wgpu::Queue,
-        (buffer, at): (&wgpu::Buffer, Slice),
+        (home, at): (&Home, Slice),
         data: &[u8],
     ) -> Result<(), Error> {
         let bytes = data.len() as u64;
@@ -61,18 +103,15 @@ impl Writer {
             let label = "a write".to_owned();
             return Err(Error::Limit { label, bytes, limit: at.bytes, what: "the slice written to" });
         }
+        check(device, home, at.offset, bytes)?;
         let mut offset = at.offset;
         for piece in data.chunks(usize_of(PIECE)) {
             let bytes = piece.len() as u64;
             self.make_room(device, queue, bytes)?;
-            let staging =
-                wgpu::BufferSize::new(bytes).and_then(|n| queue.write_buffer_with(buffer, offset, n));
-            let Some(mut staging) = staging else {
+            if !place(queue, (home, offset), piece) {
                 device.check_now()?;
                 return Err(Error::Device { reason: format!("a write of {bytes} bytes was refused") });
-            };
-            staging.copy_from_slice(piece);
-            drop(staging);
+            }
             self.open += bytes;
             offset += bytes;
         }
@@ -85,10 +124,12 @@ impl Writer {
         &mut self,
         device: &Watched,
         queue: &wgpu::Queue,
-        (buffer, at): (&wgpu::Buffer, Slice),
+        (home, at): (&Home, Slice),
         unit: u64,
         source: &Source<'_>,
     ) -> Result<(), Error> {
+        check(device, home, at.offset, at.bytes)?;
+        check(device, home, at.offset, unit)?;
         let units = |bytes: u64| unit * (bytes / unit).max(1);
         let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
         let mut done = 0;
@@ -98,7 +139,7 @@ impl Writer {
             let share = piece.div_ceil(threads).next_multiple_of(unit);
             let stage = |first: u64| {
                 let bytes = share.min(done + piece - first);
-                stage(queue, (buffer, at.offset + first), (bytes, units(CACHED)), &|offset, to| {
+                stage(queue, (home, at.offset + first), (bytes, units(cached(home))), &|offset, to| {
                     source(first + offset, to);
                 })
             };

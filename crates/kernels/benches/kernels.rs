@@ -10,7 +10,9 @@ use ridgeline_kernels::attention;
 use ridgeline_kernels::mat_mul::{self, MatMul, Tile};
 use ridgeline_kernels::mat_vec;
 use ridgeline_kernels::rms_norm;
-use ridgeline_kernels::{AttentionChoice, ProductChoice, attention_for, norm_for, product_for, stride};
+use ridgeline_kernels::{
+    AttentionChoice, Layout, ProductChoice, attention_for, norm_for, product_for, stride,
+};
 use ridgeline_quant::Format;
 use std::cell::RefCell;
 use std::io::Write;
@@ -128,7 +130,9 @@ fn bench<K: Kernel>(
 ) {
     let mut extents = Vec::new();
     K::bytes(kernel.extent(&params), &mut extents);
-    let buffers = extents.iter().map(|&bytes| filled(&mut gpu.borrow_mut(), bytes));
+    let slots = K::SLOTS.iter().map(|slot| kernel.in_texture(slot.name));
+    let buffers =
+        extents.iter().zip(slots).map(|(&bytes, texture)| filled(&mut gpu.borrow_mut(), bytes, texture));
     let buffers = match buffers.collect::<Result<Vec<Buffer>, _>>() {
         Ok(buffers) => buffers,
         Err(error) => return skip(&format!("{group}: {error}")),
@@ -163,8 +167,9 @@ fn bench<K: Kernel>(
 }
 
 /// A buffer of random floats; what other number formats read in them does not matter to the time.
-fn filled(gpu: &mut Gpu, bytes: u64) -> Result<Buffer, ridgeline_compute::Error> {
-    let buffer = gpu.alloc(bytes.next_multiple_of(4), Role::Activation, "bench")?;
+fn filled(gpu: &mut Gpu, bytes: u64, texture: bool) -> Result<Buffer, ridgeline_compute::Error> {
+    let layout = if texture { Layout::Interleaved } else { Layout::Plain };
+    let buffer = layout.alloc(gpu, bytes.next_multiple_of(4), Role::Activation, "bench")?;
     let words = Sampler::new(bytes).words(usize::try_from(bytes.div_ceil(4)).unwrap_or(usize::MAX));
     gpu.write(buffer.all(), bytemuck::cast_slice(&words))?;
     Ok(buffer)

@@ -20,7 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for &format in Format::ALL {
         let stride = stride(format, n_cols as usize);
         let layout = layout_for(gpu.caps());
-        let weights = gpu.alloc(layout.bytes(u64::from(n_rows), stride), Role::Weights, "weights")?;
+        let bytes = layout.bytes(u64::from(n_rows), stride);
+        let weights = layout.alloc(&mut gpu, bytes, Role::Weights, "weights")?;
         let x = gpu.alloc(4 * u64::from(n_cols) * u64::from(n_vecs), Role::Activation, "x")?;
         let y = gpu.alloc(4 * u64::from(n_rows) * u64::from(n_vecs), Role::Activation, "y")?;
         let mut time = |launches: u32| -> Result<(f64, u64), Box<dyn Error>> {

@@ -22,6 +22,9 @@ impl Kernel for Embed {
     fn defines(&self) -> Defines {
         self.layout.define(with_format(elementwise(self.lanes), "weights_file", self.format))
     }
+    fn in_texture(&self, slot: &str) -> bool {
+        slot == "table" && self.layout.in_texture()
+    }
     fn groups(&self, p: &Params) -> u64 {
         (u64::from(p.n_tokens) * u64::from(p.n_cols / 4)).div_ceil(u64::from(self.lanes))
     }

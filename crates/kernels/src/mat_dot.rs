@@ -61,6 +61,9 @@ impl Kernel for MatDot {
         let d = self.layout.define(with_format(d, "weights_file", self.format));
         d.u32("BLOCKS", self.blocks).u32("ROWS", self.rows).u32("COLS", self.cols)
     }
+    fn in_texture(&self, slot: &str) -> bool {
+        slot == "weights" && self.layout.in_texture()
+    }
     fn groups(&self, p: &Params) -> u64 {
         let outputs = if p.epilogue == Epilogue::Gate as u32 { self.rows / 2 } else { self.rows };
         u64::from(p.n_rows.div_ceil(self.blocks * outputs)) * u64::from(p.n_vecs.div_ceil(self.cols))

@@ -53,6 +53,9 @@ impl Kernel for MatRow {
         let d = with_format(elementwise(LANES), "weights_file", self.format);
         d.u32("ROWS", self.rows).u32("COLS", self.cols)
     }
+    fn in_texture(&self, slot: &str) -> bool {
+        slot == "weights"
+    }
     fn groups(&self, p: &Params) -> u64 {
         let outputs = if p.epilogue == Epilogue::Gate as u32 { self.rows / 2 } else { self.rows };
         u64::from(p.n_rows.div_ceil(LANES * outputs)) * u64::from(p.n_vecs.div_ceil(self.cols))

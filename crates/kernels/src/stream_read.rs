@@ -6,8 +6,9 @@ use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
 
 kernel! {
     /// sums\[g\] = sum of workgroup g's share of `n` values, a multiple of 4. The values are read `rounds` times in one
-    /// launch, so that even a working set of a few KiB is read for longer than a launch takes.
-    pub struct StreamRead("stream_read") { reduce: Reduce, lanes: u32, items: u32 }
+    /// launch, so that even a working set of a few KiB is read for longer than a launch takes. They lie in a buffer or in
+    /// a `texture`.
+    pub struct StreamRead("stream_read") { reduce: Reduce, lanes: u32, items: u32, texture: bool }
     params { n: u32, rounds: u32 }
     slots { from_words: read array<vec4<f32>>, sums: write array<f32> }
 }
@@ -21,11 +22,18 @@ impl StreamRead {
 
 impl Kernel for StreamRead {
     fn all(caps: &Caps) -> Vec<Self> {
-        let with = |&reduce: &Reduce| [(64, 8), (64, 32), (64, 64), (256, 4), (256, 16)].map(|(lanes, items)| Self { reduce, lanes, items });
-        Reduce::all(caps).iter().flat_map(with).collect()
+        let mut all = Vec::new();
+        for (&reduce, texture) in Reduce::all(caps).iter().flat_map(|reduce| [(reduce, false), (reduce, true)]) {
+            let with = |(lanes, items)| Self { reduce, lanes, items, texture };
+            all.extend([(64, 8), (64, 32), (64, 64), (256, 4), (256, 16)].map(with));
+        }
+        all
     }
     fn defines(&self) -> Defines {
-        self.reduce.define(Defines::new(self.lanes)).u32("ITEMS", self.items)
+        self.reduce.define(Defines::new(self.lanes)).u32("ITEMS", self.items).value("TEXTURE", self.texture)
+    }
+    fn in_texture(&self, slot: &str) -> bool {
+        slot == "from_words" && self.texture
     }
     fn groups(&self, p: &Params) -> u64 {
         self.shares(p) * u64::from(p.rounds)

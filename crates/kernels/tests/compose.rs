@@ -68,14 +68,16 @@ fn parameters_and_slots_are_what_rust_declares() {
         let globals = &shader.module.global_variables;
         let info = shader.info.get_entry_point(0);
         let params = globals.iter().find(|(_, g)| g.space == AddressSpace::Immediate);
-        let declared = shader.kernel.params();
+        let mut declared: Vec<String> = shader.kernel.params().iter().map(|it| it.0.to_owned()).collect();
+        let textures = shader.kernel.slots().iter().filter(|slot| shader.kernel.in_texture(slot));
+        declared.extend(textures.map(|slot| format!("{}_first", slot.name)));
         if let Some((_, global)) = params {
             let TypeInner::Struct { members, span } = &shader.module.types[global.ty].inner else {
                 panic!("{}: the parameters are not a struct", shader.label);
             };
             assert_eq!(*span as usize, 4 * declared.len(), "{}", shader.label);
-            for (i, (member, (name, _))) in members.iter().zip(declared).enumerate() {
-                assert_eq!(member.name.as_deref(), Some(*name), "{}", shader.label);
+            for (i, (member, name)) in members.iter().zip(&declared).enumerate() {
+                assert_eq!(member.name.as_ref(), Some(name), "{}", shader.label);
                 assert_eq!(member.offset as usize, 4 * i, "{}", shader.label);
             }
         } else {
@@ -146,10 +148,11 @@ fn every_variant_translates_to_msl_and_spirv() {
         let mut resources = msl::EntryPointResources { immediates_buffer: Some(20), ..Default::default() };
         resources.sizes_buffer = Some(21);
         for (binding, slot) in (0..).zip(shader.kernel.slots()) {
-            let target = msl::BindTarget {
-                buffer: Some(u8::try_from(binding).expect("few slots")),
-                mutable: slot.access != Access::Read,
-                ..Default::default()
+            let place = Some(u8::try_from(binding).expect("few slots"));
+            let target = if shader.kernel.in_texture(slot) {
+                msl::BindTarget { texture: place, ..Default::default() }
+            } else {
+                msl::BindTarget { buffer: place, mutable: slot.access != Access::Read, ..Default::default() }
             };
             resources.resources.insert(naga::ResourceBinding { group: 0, binding }, target);
         }

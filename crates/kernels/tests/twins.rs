@@ -165,7 +165,12 @@ fn run<E: Executor>(
 ) -> Result<Vec<Vec<u32>>, Failed> {
     let mut buffers = Vec::new();
     for (info, words) in kernel.slots().iter().zip(slots) {
-        let buffer = executor.alloc(4 * words.len() as u64, Role::Activation, info.name)?;
+        let bytes = 4 * words.len() as u64;
+        let buffer = if kernel.in_texture(info) {
+            executor.alloc_texture(bytes, Role::Activation, info.name)?
+        } else {
+            executor.alloc(bytes, Role::Activation, info.name)?
+        };
         executor.write(buffer.all(), bytemuck::cast_slice(words))?;
         buffers.push(buffer);
     }

@@ -61,6 +61,9 @@ impl Executor for Device {
     fn alloc(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, Error> {
         self.executor().alloc(bytes, role, label)
     }
+    fn alloc_texture(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, Error> {
+        self.executor().alloc_texture(bytes, role, label)
+    }
     fn write(&mut self, at: Slice, data: &[u8]) -> Result<(), Error> {
         self.executor().write(at, data)
     }

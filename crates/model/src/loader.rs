@@ -2,7 +2,7 @@
 
 use crate::matrix::{Matrix, Piece, Stack, Vector};
 use crate::{Config, Error};
-use ridgeline_compute::{Executor, Role, Slice};
+use ridgeline_compute::{Buffer, Executor, Role, Slice};
 use ridgeline_kernels::{Layout, layout_for};
 use ridgeline_quant::Format;
 use ridgeline_weights::Checkpoint;
@@ -83,8 +83,7 @@ impl<'a> Loader<'a> {
         let mut pieces = Vec::new();
         for row0 in (0..rows).step_by(most) {
             let n = most.min(rows - row0);
-            let buffer =
-                self.executor.alloc(source.held(n) as u64 * source.row_bytes(), Role::Weights, name)?;
+            let buffer = self.alloc(source.held(n) as u64 * source.row_bytes(), name)?;
             let slice = buffer.all();
             self.upload(slice, &source, row0..row0 + n)?;
             pieces.push(Piece { buffer, slice, row0: index(row0), rows: index(n) });
@@ -149,7 +148,7 @@ impl<'a> Loader<'a> {
         let row_bytes = (format.spec().row_words)(cols) as u64 * 4;
         let total_rows: usize = run.iter().map(|(_, rows)| rows).sum();
         let label: Vec<&str> = run.iter().map(|(name, _)| *name).collect();
-        let buffer = self.executor.alloc(total_rows as u64 * row_bytes, Role::Weights, &label.join(" + "))?;
+        let buffer = self.alloc(total_rows as u64 * row_bytes, &label.join(" + "))?;
         let mut offset = 0;
         for &(name, rows) in run {
             let source = self.source(name, rows, cols)?;
@@ -164,7 +163,11 @@ impl<'a> Loader<'a> {
     }
 
     fn binding_limit(&self) -> u64 {
-        self.executor.caps().max_binding.min(self.executor.caps().max_buffer)
+        self.layout.most(self.executor.caps())
+    }
+
+    fn alloc(&mut self, bytes: u64, label: &str) -> Result<Buffer, Error> {
+        Ok(self.layout.alloc(self.executor, bytes, Role::Weights, label)?)
     }
 
     /// Finds a matrix in the checkpoint and counts it as used.

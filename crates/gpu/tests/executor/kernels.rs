@@ -35,6 +35,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 }
 ",
     ),
+    (
+        "kernel/texels.wgsl",
+        "@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let i = group.x * LANES + lane;
+    if i < params.n {
+        let at = params.x_first + i;
+        y[i] = textureLoad(x, vec2u(at % TEXELS, at / TEXELS));
+    }
+}
+",
+    ),
     ("kernel/broken.wgsl", "@compute @workgroup_size(1) fn main() { y[0] = no_such_name; }\n"),
 ];
 
@@ -128,6 +140,50 @@ pub(crate) mod add_to {
             for i in 0..p.n as usize {
                 host.y[i] += host.x[i];
             }
+        }
+    }
+}
+
+/// Copies vec4 words out of a texture.
+pub(crate) mod texels {
+    use super::{Caps, Defines, Kernel, Sample, Sampler};
+    use ridgeline_compute::wgsl::{array, vec4};
+
+    ridgeline_compute::kernel! {
+        /// y = x, `n` vec4 words.
+        pub struct Texels("texels") { lanes: u32 }
+        params { n: u32 }
+        slots { x: read array<vec4<u32>>, y: write array<vec4<u32>> }
+    }
+
+    impl Kernel for Texels {
+        fn all(_: &Caps) -> Vec<Self> {
+            vec![Self { lanes: 64 }]
+        }
+        fn defines(&self) -> Defines {
+            Defines::new(self.lanes)
+        }
+        fn in_texture(&self, slot: &str) -> bool {
+            slot == "x"
+        }
+        fn groups(&self, p: &Params) -> u64 {
+            u64::from(p.n.div_ceil(self.lanes))
+        }
+        fn flops(&self, _: &Params) -> u64 {
+            0
+        }
+        fn traffic(&self, p: &Params) -> Bytes {
+            self.extent(p)
+        }
+        fn extent(&self, p: &Params) -> Bytes {
+            Bytes { x: 16 * u64::from(p.n), y: 16 * u64::from(p.n) }
+        }
+        fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+            let n = rng.range(1, 300);
+            Sample { params: Params { n }, slots: vec![rng.words(4 * n as usize), Vec::new()] }
+        }
+        fn reference(&self, _: &Params, host: Host<'_>) {
+            host.y.copy_from_slice(host.x);
         }
     }
 }

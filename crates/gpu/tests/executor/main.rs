@@ -7,6 +7,7 @@ mod kernels;
 mod memory;
 mod policies;
 mod results;
+mod textures;
 
 use libtest_mimic::{Arguments, Trial};
 use ridgeline_gpu::{Choice, Gpu, Options, adapters};
@@ -44,6 +45,9 @@ fn main() {
             "fills_are_made_in_whole_units_wherever_they_are_made",
             memory::fills_are_made_in_whole_units_wherever_they_are_made,
         ),
+        ("textures_hold_what_was_written", textures::textures_hold_what_was_written),
+        ("kernels_read_slices_of_textures", textures::kernels_read_slices_of_textures),
+        ("textures_stand_where_they_belong", textures::textures_stand_where_they_belong),
         ("limits_are_typed_errors", memory::limits_are_typed_errors),
         ("foreign_buffers_are_refused", faults::foreign_buffers_are_refused),
         ("broken_shaders_name_kernel_and_cause", faults::broken_shaders_name_kernel_and_cause),

@@ -2,7 +2,7 @@
 
 use crate::gpu;
 use crate::kernels::add_to::{self, AddTo};
-use ridgeline_compute::{Cpu, Error, Executor, Recording, Role};
+use ridgeline_compute::{Buffer, Cpu, Error, Executor, Recording, Role};
 
 pub(crate) fn memory_is_zeroed() {
     let mut gpu = gpu();
@@ -56,23 +56,29 @@ pub(crate) fn writes_larger_than_a_chunk() {
 pub(crate) fn fills_are_made_in_whole_units_wherever_they_are_made() {
     // Units that fit neither a staging piece nor what a thread makes at a time, and one that is larger than both.
     for (unit, units) in [(48_u64, 250_000_u64), (1_000_000, 7), (9_000_000, 2)] {
-        let fill = |offset: u64, to: &mut [u32]| {
-            assert!(offset.is_multiple_of(unit) && (4 * to.len() as u64).is_multiple_of(unit), "{offset}");
-            let first = u32::try_from(offset / 4).expect("a small buffer");
-            to.iter_mut().zip(first..).for_each(|(word, i)| *word = i.wrapping_mul(2_654_435_761));
-        };
-        let mut cpu = Cpu::default();
-        let mut gpu = gpu();
-        for device in [&mut gpu as &mut dyn Executor, &mut cpu] {
-            let a = device.alloc(256 + unit * units, Role::Weights, "a").expect("memory");
-            device.fill(a.slice(256, unit * units), unit, &fill).expect("a fill");
-            let read = device.read(a.all()).expect("a read");
-            let words = usize::try_from(64 + unit * units / 4).expect("a small buffer");
-            let mut expected = vec![0; words];
-            fill(0, &mut expected[64..]);
-            assert!(read == bytemuck::cast_slice::<u32, u8>(&expected), "{units} units of {unit}");
-        }
+        let bytes = 256 + unit * units;
+        let (mut cpu, mut gpu) = (Cpu::default(), gpu());
+        let host = cpu.alloc(bytes, Role::Weights, "host").expect("memory");
+        let buffer = gpu.alloc(bytes, Role::Weights, "buffer").expect("memory");
+        let texture = gpu.alloc_texture(bytes, Role::Weights, "texture").expect("memory");
+        filled(&mut cpu, &host, (unit, units));
+        filled(&mut gpu, &buffer, (unit, units));
+        filled(&mut gpu, &texture, (unit, units));
     }
+}
+
+fn filled(device: &mut dyn Executor, to: &Buffer, (unit, units): (u64, u64)) {
+    let fill = |offset: u64, to: &mut [u32]| {
+        assert!(offset.is_multiple_of(unit) && (4 * to.len() as u64).is_multiple_of(unit), "{offset}");
+        let first = u32::try_from(offset / 4).expect("a small buffer");
+        to.iter_mut().zip(first..).for_each(|(word, i)| *word = i.wrapping_mul(2_654_435_761));
+    };
+    device.fill(to.slice(256, unit * units), unit, &fill).expect("a fill");
+    let read = device.read(to.all()).expect("a read");
+    let words = usize::try_from(64 + unit * units / 4).expect("a small buffer");
+    let mut expected = vec![0; words];
+    fill(0, &mut expected[64..]);
+    assert!(read == bytemuck::cast_slice::<u32, u8>(&expected), "{units} units of {unit}");
 }
 
 pub(crate) fn limits_are_typed_errors() {

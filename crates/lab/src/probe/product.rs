@@ -10,7 +10,7 @@ use ridgeline_experiment::matrix::Budget;
 use ridgeline_kernels::mat_mul::{MatMul, Tile};
 use ridgeline_kernels::mat_row::MatRow;
 use ridgeline_kernels::mat_vec::{self, MatVec};
-use ridgeline_kernels::{Epilogue, ProductChoice, Reduce, layout_for, product_for, stride};
+use ridgeline_kernels::{Epilogue, Layout, ProductChoice, Reduce, layout_for, product_for, stride};
 use ridgeline_quant::Format;
 use ridgeline_roofline::Measured;
 use serde::{Deserialize, Serialize};
@@ -147,13 +147,13 @@ fn finalists(timer: &mut Timer<'_>, caps: &Caps, tile: Tile, budget_s: f64) -> R
         if flops / best > LONGEST_S || (!tried.is_empty() && start.elapsed().as_secs_f64() > budget_s) {
             break;
         }
-        let buffers = operands(timer, (rows, cols, vecs))?;
+        let operands = Operands::new(timer, (rows, cols, vecs))?;
         let mut here = Vec::new();
-        for (kernel, size, work) in works(&buffers, caps, tile, (rows, cols, vecs)) {
+        for (kernel, size, work) in works(&operands, caps, tile, (rows, cols, vecs)) {
             if out.contains(&kernel) {
                 continue;
             }
-            let unit = timer.unit(&work)?.keeping(&buffers);
+            let unit = timer.unit(&work)?.keeping(&operands.all());
             let flops_per_s = unit.flops() / unit.estimate_s;
             let label = format!("{kernel} at {size}");
             here.push((kernel, flops_per_s));
@@ -174,29 +174,51 @@ fn finalists(timer: &mut Timer<'_>, caps: &Caps, tile: Tile, budget_s: f64) -> R
     Ok(tried)
 }
 
-/// Buffers for W, x and y, large enough for every format.
-fn operands(timer: &mut Timer<'_>, (rows, cols, vecs): (u32, u32, u32)) -> Result<[Buffer; 3], Error> {
-    let mut alloc = |a: u32, b: u32, label| -> Result<_, Error> {
-        let buffer = timer.device.alloc(4 * u64::from(a) * u64::from(b), Role::Activation, label)?;
-        fill(timer.device, &buffer)?;
-        Ok(buffer)
-    };
-    let vecs = vecs.max(FEW);
-    Ok([alloc(rows, cols, "weights")?, alloc(vecs, cols, "x")?, alloc(vecs, rows, "y")?])
+/// Memory for x, y and, in each layout that a kernel here asks for, W, large enough for every format.
+struct Operands {
+    x: Buffer,
+    y: Buffer,
+    weights: Vec<(Layout, Buffer)>,
+}
+
+impl Operands {
+    fn new(timer: &mut Timer<'_>, (rows, cols, vecs): (u32, u32, u32)) -> Result<Self, Error> {
+        let turned = layout_for(timer.device.caps());
+        let mut alloc = |layout: Layout, a: u32, b: u32, label| -> Result<_, Error> {
+            let bytes = 4 * u64::from(a) * u64::from(b);
+            let buffer = layout.alloc(timer.device, bytes, Role::Activation, label)?;
+            fill(timer.device, &buffer)?;
+            Ok(buffer)
+        };
+        let vecs = vecs.max(FEW);
+        let (x, y) = (alloc(Layout::Plain, vecs, cols, "x")?, alloc(Layout::Plain, vecs, rows, "y")?);
+        let mut weights = vec![(Layout::Plain, alloc(Layout::Plain, rows, cols, "weights")?)];
+        if turned != Layout::Plain {
+            weights.push((turned, alloc(turned, rows, cols, "weights")?));
+        }
+        Ok(Self { x, y, weights })
+    }
+
+    fn all(&self) -> Vec<Buffer> {
+        let weights = self.weights.iter().map(|(_, buffer)| buffer.clone());
+        [self.x.clone(), self.y.clone()].into_iter().chain(weights).collect()
+    }
 }
 
 /// Every product variant of a precision at one shape, whatever the weights are stored in: kernel, size, launch.
 fn works(
-    [weights, x, y]: &[Buffer; 3],
+    operands: &Operands,
     caps: &Caps,
     tile: Tile,
     (n_rows, n_cols, n_vecs): (u32, u32, u32),
 ) -> Vec<(String, String, Recording)> {
-    let (weights, x, y) = (weights.all(), x.all(), y.all());
+    let (x, y) = (operands.x.all(), operands.y.all());
     let mut works = Vec::new();
     // Blocks have to be decoded on top: plain floats reach the peak, and more candidates leave shapes untried.
     let plain = |format: Format| format.spec().block_len == 1;
     let mut work = |choice: ProductChoice, n_vecs: u32| {
+        let Some((_, weights)) = operands.weights.iter().find(|it| it.0 == choice.layout()) else { return };
+        let weights = weights.all();
         let stride = stride(choice.format(), n_cols as usize);
         let params = mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld: n_rows, row0: 0, epilogue: STORE };
         let mut recording = Recording::new();
@@ -299,7 +321,7 @@ fn split(
     let stride = stride(format, cols as usize);
     let caps = timer.device.caps().clone();
     let (layout, row) = (layout_for(&caps), u64::from(stride) * 16);
-    let most = caps.max_binding.min(caps.max_buffer) / row / layout.turns() as u64 * layout.turns() as u64;
+    let most = layout.most(&caps) / row / layout.turns() as u64 * layout.turns() as u64;
     let parts = u64::from(rows).div_ceil(most.max(1));
     let most_rows = rows.div_ceil(u32::try_from(parts).unwrap_or(rows));
     let device = &mut *timer.device;
@@ -311,7 +333,8 @@ fn split(
     let mut recording = Recording::new();
     for row0 in (0..rows).step_by(most_rows as usize) {
         let n_rows = most_rows.min(rows - row0);
-        let weights = device.alloc(layout.bytes(u64::from(n_rows), stride), Role::Weights, "weights")?;
+        let bytes = layout.bytes(u64::from(n_rows), stride);
+        let weights = layout.alloc(device, bytes, Role::Weights, "weights")?;
         fill(device, &weights)?;
         let params =
             mat_vec::Params { n_rows, n_cols: cols, n_vecs: 1, stride, ld: rows, row0, epilogue: STORE };

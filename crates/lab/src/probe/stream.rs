@@ -15,7 +15,7 @@ use ridgeline_kernels::copy::{self, Copy as CopyWords};
 use ridgeline_kernels::mat_vec::{self, MatVec};
 use ridgeline_kernels::stream_read::{self, StreamRead};
 use ridgeline_kernels::triad::{self, Triad};
-use ridgeline_kernels::{Epilogue, Reduce};
+use ridgeline_kernels::{Epilogue, Layout, Reduce, layout_for};
 use ridgeline_quant::Format;
 use ridgeline_roofline::{Curve, Sample};
 use serde::{Deserialize, Serialize};
@@ -82,9 +82,11 @@ enum Candidate {
     Triad(Triad),
 }
 
-/// The buffers: one set of as many as there are streams for each launch, and two small ones.
+/// The buffers: one set of as many as there are streams for each launch, the same in textures where those are read, and
+/// two small ones.
 struct Sets {
     sets: Vec<Vec<Buffer>>,
+    textures: Vec<Vec<Buffer>>,
     sums: Buffer,
     x: Buffer,
 }
@@ -140,7 +142,9 @@ fn candidates(device: &Device, stream: Stream) -> Vec<Candidate> {
     match stream {
         Stream::Read => {
             let weights = MatVec::new(Format::SINGLE, caps, 4, 1);
-            let best = |k: &StreamRead| k.reduce == Reduce::all(caps)[0];
+            // Textures where weights lie in them.
+            let textures = layout_for(caps).in_texture();
+            let best = |k: &StreamRead| k.reduce == Reduce::all(caps)[0] && (textures || !k.texture);
             let probes = StreamRead::all(caps).into_iter().filter(best).map(Candidate::Read);
             probes.chain([Candidate::Weights(weights)]).collect()
         }
@@ -195,42 +199,55 @@ impl Candidate {
         }
     }
 
+    const fn in_texture(self) -> bool {
+        matches!(self, Self::Read(StreamRead { texture: true, .. }))
+    }
+
     /// Whether one launch can go through its buffers several times.
     const fn has_rounds(self) -> bool {
         !matches!(self, Self::Weights(_))
     }
 }
 
+/// Filled sets for the largest size, in buffers or in textures.
+fn sets_in(device: &mut Device, stream: Stream, layout: Layout) -> Result<Vec<Vec<Buffer>>, Error> {
+    let most = layout.most(device.caps()) / 4096 * 4096;
+    let each = LARGEST / stream.streams();
+    let count = each.div_ceil(most);
+    let bytes = (each / count).next_multiple_of(4096).min(most);
+    let mut alloc = || -> Result<_, Error> {
+        let buffer = layout.alloc(device, bytes, Role::Activation, "working set")?;
+        fill(device, &buffer)?;
+        Ok(buffer)
+    };
+    let mut set = || (0..stream.streams()).map(|_| alloc()).collect();
+    (0..count).map(|_| set()).collect()
+}
+
 impl Sets {
     /// Allocates and fills the buffers for the largest size.
     fn new(device: &mut Device, stream: Stream) -> Result<Self, Error> {
-        let caps = device.caps();
-        let most = caps.max_binding.min(caps.max_buffer) / 4096 * 4096;
-        let each = LARGEST / stream.streams();
-        let count = each.div_ceil(most);
-        let bytes = (each / count).next_multiple_of(4096).min(most);
-        let mut sets = Vec::new();
-        for _ in 0..count {
-            let alloc = |_| device.alloc(bytes, Role::Activation, "working set");
-            sets.push((0..stream.streams()).map(alloc).collect::<Result<Vec<_>, _>>()?);
-        }
+        let turned = layout_for(device.caps());
+        let sets = sets_in(device, stream, Layout::Plain)?;
+        let textures = match stream {
+            Stream::Read if turned.in_texture() => sets_in(device, stream, turned)?,
+            _ => Vec::new(),
+        };
         let small = |device: &mut Device, label| device.alloc(1 << 20, Role::Activation, label);
         let (sums, x) = (small(device, "sums")?, small(device, "x")?);
-        let all = Self { sets, sums, x };
-        for buffer in all.sets.iter().flatten().chain([&all.x]) {
-            fill(device, buffer)?;
-        }
-        Ok(all)
+        fill(device, &x)?;
+        Ok(Self { sets, textures, sums, x })
     }
 
     /// The launches of one pass over `bytes` bytes, or of `rounds`; `None` where the candidate is not for this size.
     fn record(&self, candidate: Candidate, bytes: u64, rounds: u32) -> Option<Recording> {
-        let streams = self.sets[0].len() as u64;
-        let count = (bytes / streams).div_ceil(self.sets[0][0].bytes());
+        let sets = if candidate.in_texture() { &self.textures } else { &self.sets };
+        let streams = sets[0].len() as u64;
+        let count = (bytes / streams).div_ceil(sets[0][0].bytes());
         let part = bytes / streams / count / 256 * 256;
         let n = u32::try_from(part / 4).ok()?;
         let mut recording = Recording::new();
-        for set in self.sets.iter().take(usize::try_from(count).ok()?) {
+        for set in sets.iter().take(usize::try_from(count).ok()?) {
             let part: Vec<Slice> = set.iter().map(|b| b.all().head(part)).collect();
             match candidate {
                 Candidate::Read(k) => {
