@@ -13,12 +13,12 @@ const STAGING: u64 = 16 << 20;
 /// Bytes that are submitted together: while the device copies some, the host fills others.
 const PIECE: u64 = 4 << 20;
 
-/// Bytes that a thread makes before it moves them. wgpu stages what goes to a texture by itself, one allocation each
-/// time, so that larger pieces pay.
+/// Bytes that a thread makes before it moves them: what its cache holds. wgpu stages what goes to a texture by itself, one
+/// allocation each time, so that there all of it goes at once.
 const fn cached(home: &Home) -> u64 {
     match home {
         Home::Buffer(_) => 128 << 10,
-        Home::Texture(_) => 1 << 20,
+        Home::Texture(_) => PIECE,
     }
 }
 

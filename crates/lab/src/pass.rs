@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_model::{LoadReport, RunTimes, Session, SessionOptions};
-use ridgeline_roofline::{BeatsFloor, Cost, Machine, Prediction, Regime, Waterfall, check_floor};
+use ridgeline_roofline::{BeatsFloor, Cost, Machine, Measured, Prediction, Regime, Waterfall, check_floor};
 use ridgeline_speculative::{LanguageModel, Rows, Token};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -146,17 +146,24 @@ impl Bench {
     }
 
     /// Adds to a generation of `n` tokens what the launches of a step take, each timed by itself: their share of the step
-    /// in the middle, of the time of the median step.
+    /// in the middle, of the time of the median step. Returns those seconds with their interval.
     ///
     /// # Errors
     /// A device that fails.
-    pub fn time_launches(&mut self, generation: &mut Pass, n: usize, budget: &Budget) -> Result<(), Error> {
+    pub fn time_launches(
+        &mut self,
+        generation: &mut Pass,
+        n: usize,
+        budget: &Budget,
+    ) -> Result<Measured, Error> {
         self.session.assume(self.depth + n / 2)?;
         let pass = self.session.record(&self.tokens[..1], Rows::Last)?.clone();
         let device = self.session.executor().clone();
         let share = profile::launched(&mut device.borrow_mut(), &pass, budget)?;
-        generation.launches_s = Some(share * generation.median_s() / n as f64);
-        Ok(())
+        let step = generation.median_s() / n as f64;
+        let launches = Measured { value: step * share.value, lo: step * share.lo, hi: step * share.hi };
+        generation.launches_s = Some(launches.value);
+        Ok(launches)
     }
 
     fn time(&mut self, test: Test, budget: &Budget, want: Rows) -> Result<Pass, Error> {

@@ -106,14 +106,14 @@ pub(crate) fn stamped(device: &mut Device, pass: &Recording) -> Result<Option<Ve
 
 /// Share of a pass's time on the device that its launches take, each kind timed by itself; all of them take turns with the
 /// whole pass, so that a machine that changes its pace changes both.
-pub(crate) fn launched(device: &mut Device, pass: &Recording, budget: &Budget) -> Result<f64, Error> {
+pub(crate) fn launched(device: &mut Device, pass: &Recording, budget: &Budget) -> Result<Measured, Error> {
     let Kinds { mut launches, mut works, .. } = Kinds::of(pass, true);
     works.push(pass.clone());
     let wholes =
         time(&mut Timer::new(device)?, &mut launches, &works, budget)?.seconds.pop().unwrap_or_default();
     let sum = |block: usize| -> f64 { launches.iter().map(|it| it.count as f64 * it.blocks[block]).sum() };
     let shares: Vec<f64> = wholes.iter().enumerate().map(|(block, whole)| sum(block) / whole).collect();
-    Ok(stats::median(&shares).ok_or(probe::Error::NoBlocks)?)
+    Ok(stats::median_interval(&shares).ok_or(probe::Error::NoBlocks)?)
 }
 
 /// The distinct launches of a pass, not yet timed.
