@@ -3,11 +3,11 @@
 // Scores: one position per invocation. Values: one vec4 of the head per invocation, positions split SPLITS ways.
 // Where the positions are cut into spans, each workgroup leaves its sum before the division, its maximum and its total.
 //# include reduce
-//# with src = "keys", interleaved = false
+//# with src = "keys", interleaved = false, texture = false
 //# include "shared/rows.wgsl"
 //# include keys_file
 //# endwith
-//# with src = "values", interleaved = false
+//# with src = "values", interleaved = false, texture = false
 //# include "shared/rows.wgsl"
 //# include values_file
 //# endwith

@@ -2,11 +2,11 @@
 // and broadcasts. Scores: EACH positions per lane. Values: an eighth of the head per lane.
 //# include reduce
 //# include "shared/dot_add.wgsl"
-//# with src = "keys", interleaved = false
+//# with src = "keys", interleaved = false, texture = true
 //# include "shared/rows.wgsl"
 //# include keys_file
 //# endwith
-//# with src = "values", interleaved = false
+//# with src = "values", interleaved = false, texture = true
 //# include "shared/rows.wgsl"
 //# include values_file
 //# endwith

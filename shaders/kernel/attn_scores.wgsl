@@ -1,7 +1,7 @@
 // Unfused attention, first of three: scores = scale · q·k for every query row and cached position; positions after
 // the query get a large negative score. One invocation per score.
 //# include reduce
-//# with src = "keys", interleaved = false
+//# with src = "keys", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"
 //# include cache_file
 //# endwith

@@ -1,6 +1,6 @@
 // Unfused attention, last of three: out = weights · V. One invocation per vec4 of the output.
 //# include reduce
-//# with src = "values", interleaved = false
+//# with src = "values", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"
 //# include cache_file
 //# endwith

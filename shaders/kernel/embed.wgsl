@@ -1,7 +1,7 @@
 // Embedding gather: row tokens[token0 + t] of the table becomes row t of the output. Rows outside this piece of the table
 // (row0 to row0 + n_rows) are another launch's.
 //# include reduce
-//# with src = "table", interleaved = INTERLEAVED
+//# with src = "table", interleaved = INTERLEAVED, texture = INTERLEAVED
 //# include "shared/rows.wgsl"
 //# include weights_file
 //# endwith

@@ -2,7 +2,7 @@
 // head together: row = head · capacity + position. One invocation per vec4 of a row, so that none writes a part of a
 // vec4 that another writes too: scales of several blocks share one.
 //# include reduce
-//# with src = "cache", store = "value", interleaved = false
+//# with src = "cache", store = "value", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"
 //# include cache_file
 //# endwith
@@ -23,5 +23,5 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     }
     let at = (row % params.n_heads) * params.capacity + params.position + row / params.n_heads;
     let word = i % params.stride;
-    cache[at * params.stride + word] = cache_store(row * (params.head_dim / 4u), params.head_dim, word);
+    cache_put(at * params.stride + word, cache_store(row * (params.head_dim / 4u), params.head_dim, word));
 }

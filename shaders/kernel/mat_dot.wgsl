@@ -3,11 +3,11 @@
 //# include reduce
 //# include "shared/epilogue.wgsl"
 //# include "shared/runs.wgsl"
-//# with src = "weights", interleaved = INTERLEAVED
+//# with src = "weights", interleaved = INTERLEAVED, texture = INTERLEAVED
 //# include "shared/rows.wgsl"
 //# include weights_file
 //# endwith
-//# with src = "x", interleaved = false
+//# with src = "x", interleaved = false, texture = false
 //# include "shared/rows.wgsl"
 //# include x_file
 //# endwith

@@ -3,7 +3,7 @@
 //# include reduce
 //# include "shared/epilogue.wgsl"
 //# include "shared/runs.wgsl"
-//# with src = "weights", interleaved = false
+//# with src = "weights", interleaved = false, texture = false
 //# include "shared/rows.wgsl"
 //# include weights_file
 //# endwith

@@ -5,7 +5,7 @@
 //# include "shared/dot_add.wgsl"
 //# include "shared/epilogue.wgsl"
 //# include "shared/runs.wgsl"
-//# with src = "weights", interleaved = true
+//# with src = "weights", interleaved = true, texture = true
 //# include "shared/rows.wgsl"
 //# include weights_file
 //# endwith

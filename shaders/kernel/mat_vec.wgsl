@@ -5,7 +5,7 @@
 //# include "shared/dot_add.wgsl"
 //# include "shared/epilogue.wgsl"
 //# include "shared/runs.wgsl"
-//# with src = "weights", interleaved = false
+//# with src = "weights", interleaved = false, texture = false
 //# include "shared/rows.wgsl"
 //# include weights_file
 //# endwith

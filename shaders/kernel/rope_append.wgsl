@@ -2,11 +2,11 @@
 // rotated and values go as they are into the cache, in the cache's number formats. Rows of qkv hold all query heads,
 // then all key heads, then all value heads. One invocation per vec4 of a query or of a cache row.
 //# include reduce
-//# with src = "keys", store = "new_key", interleaved = false
+//# with src = "keys", store = "new_key", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"
 //# include keys_file
 //# endwith
-//# with src = "values", store = "new_value", interleaved = false
+//# with src = "values", store = "new_value", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"
 //# include values_file
 //# endwith
@@ -83,12 +83,14 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     i -= queries;
     if i < rows * params.key_stride {
         let row = i / params.key_stride;
-        keys[place(row) * params.key_stride + i % params.key_stride] = keys_store(row * quads, params.head_dim, i % params.key_stride);
+        let word = i % params.key_stride;
+        keys_put(place(row) * params.key_stride + word, keys_store(row * quads, params.head_dim, word));
         return;
     }
     i -= rows * params.key_stride;
     if i < rows * params.value_stride {
         let row = i / params.value_stride;
-        values[place(row) * params.value_stride + i % params.value_stride] = values_store(row * quads, params.head_dim, i % params.value_stride);
+        let word = i % params.value_stride;
+        values_put(place(row) * params.value_stride + word, values_store(row * quads, params.head_dim, word));
     }
 }

@@ -1,5 +1,5 @@
 // Where rows of vec4 lie: one after the other or, `interleaved`, eight at a time in turn, so that eight lanes that read
-// the same vec4 of their rows read neighbours; those lie in a texture. A format's `row` is the first vec4 of a row.
+// the same vec4 of their rows read neighbours; in a buffer or in a `texture`. A format's `row` is the first vec4 of a row.
 fn ${src}_row(r: u32, stride: u32) -> u32 {
     //# if interleaved
     return (r >> 3u) * (8u * stride) + (r & 7u);
@@ -7,20 +7,48 @@ fn ${src}_row(r: u32, stride: u32) -> u32 {
     return r * stride;
     //# endif
 }
+//# if texture
+
+// Where word `i` of the slice lies.
+fn ${src}_texel(i: u32) -> vec2u {
+    let at = params.${src}_first + i;
+    return vec2u(at % TEXELS, at / TEXELS);
+}
+//# endif
+//# if store is defined
+
+// Makes vec4 `i` of the slice `v`.
+fn ${src}_put(i: u32, v: vec4u) {
+    //# if texture
+    textureStore(${src}, ${src}_texel(i), v);
+    //# else
+    ${src}[i] = v;
+    //# endif
+}
+//# endif
 
 // Vec4 `i` of the row.
 fn ${src}_at(row: u32, i: u32) -> vec4u {
-    //# if interleaved
-    let at = params.${src}_first + row + 8u * i;
-    return textureLoad(${src}, vec2u(at % TEXELS, at / TEXELS));
+    //# if texture and store is defined
+    // A texture that is written cannot be read, and nothing asks for it.
+    return vec4u();
     //# else
-    return ${src}[row + i];
+    //# if interleaved
+    let at = row + 8u * i;
+    //# else
+    let at = row + i;
+    //# endif
+    //# if texture
+    return textureLoad(${src}, ${src}_texel(at));
+    //# else
+    return ${src}[at];
+    //# endif
     //# endif
 }
 
 // Word `i` of the row.
 fn ${src}_word(row: u32, i: u32) -> u32 {
-    //# if interleaved
+    //# if texture
     let words = ${src}_at(row, i >> 2u);
     // Selects, because a component that is looked up would live in memory.
     let half = select(words.xy, words.zw, (i & 2u) == 2u);

@@ -55,7 +55,7 @@ impl<K: Kernel> DynKernel for K {
         Kernel::defines(self)
     }
     fn in_texture(&self, slot: &SlotInfo) -> bool {
-        slot.access == Access::Read && Kernel::in_texture(self, slot.name)
+        slot.access != Access::Update && Kernel::in_texture(self, slot.name)
     }
     fn groups(&self, params: &[u8]) -> u64 {
         Kernel::groups(self, &params_of::<K>(params))

@@ -91,9 +91,9 @@ fn header(wgsl: &mut String, kernel: &dyn DynKernel) {
     }
     for (binding, slot) in kernel.slots().iter().enumerate() {
         if kernel.in_texture(slot) {
-            let name = slot.name;
-            *wgsl +=
-                &format!("@group(0) @binding({binding}) var {name}: texture_storage_2d<rgba32uint, read>;\n");
+            let access = if slot.access == Access::Read { "read" } else { "write" };
+            let ty = format!("texture_storage_2d<rgba32uint, {access}>");
+            *wgsl += &format!("@group(0) @binding({binding}) var {}: {ty};\n", slot.name);
             continue;
         }
         let access = if slot.access == Access::Read { "read" } else { "read_write" };

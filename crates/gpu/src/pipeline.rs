@@ -31,16 +31,20 @@ pub(crate) struct Pipeline {
 enum Bound {
     Read,
     Written,
-    Texture,
+    Texture { written: bool },
 }
 
 impl Bound {
     fn of(kernel: &AnyKernel, slot: &SlotInfo) -> Self {
         match slot.access {
-            Access::Read if kernel.in_texture(slot) => Self::Texture,
+            access if kernel.in_texture(slot) => Self::Texture { written: access != Access::Read },
             Access::Read => Self::Read,
             Access::Write | Access::Update => Self::Written,
         }
+    }
+
+    const fn in_texture(self) -> bool {
+        matches!(self, Self::Texture { .. })
     }
 
     const fn ty(self) -> wgpu::BindingType {
@@ -50,8 +54,12 @@ impl Bound {
                 has_dynamic_offset: false,
                 min_binding_size: None,
             },
-            Self::Texture => wgpu::BindingType::StorageTexture {
-                access: wgpu::StorageTextureAccess::ReadOnly,
+            Self::Texture { written } => wgpu::BindingType::StorageTexture {
+                access: if written {
+                    wgpu::StorageTextureAccess::WriteOnly
+                } else {
+                    wgpu::StorageTextureAccess::ReadOnly
+                },
                 format: wgpu::TextureFormat::Rgba32Uint,
                 view_dimension: wgpu::TextureViewDimension::D2,
             },
@@ -130,8 +138,7 @@ impl Pipelines {
             match compute {
                 Ok(compute) => {
                     self.by_kernel.insert(kernel.clone(), self.pipelines.len());
-                    let textures =
-                        (0..).zip(bound(kernel)).filter(|it| it.1 == Bound::Texture).map(|it| it.0);
+                    let textures = (0..).zip(bound(kernel)).filter(|it| it.1.in_texture()).map(|it| it.0);
                     let (textures, layout) = (textures.collect(), self.layouts[layout].groups);
                     self.pipelines.push(Pipeline { compute, layout, textures });
                 }
@@ -149,7 +156,7 @@ impl Pipelines {
         let refused = |error| shader_error(kernel, &error);
         let slots: Vec<_> = bound(kernel).collect();
         // Parameters are 4-byte scalars, and a texture's first texel is one more.
-        let scalars = kernel.params().len() + slots.iter().filter(|slot| **slot == Bound::Texture).count();
+        let scalars = kernel.params().len() + slots.iter().filter(|slot| slot.in_texture()).count();
         let immediate_size = u32::try_from(4 * scalars).unwrap_or(u32::MAX);
         let groups = if let Some(&groups) = self.by_slots.get(&slots) {
             groups

@@ -9,7 +9,7 @@ use ridgeline_quant::Format;
 kernel! {
     /// What [`Attention`] computes, parameters and parts included, for heads of a multiple of 32 values. Eight lanes hold
     /// what the other kernel keeps in workgroup memory and hand it around: a software adapter reads that memory as slowly
-    /// as any other.
+    /// as any other. Keys and values lie in textures.
     pub struct AttnLane("attn_lane") { keys: Format, values: Format, head: u32, group: u32, tokens: u32 }
     params {
         n_tokens: u32, n_heads: u32, capacity: u32, position: u32, key_stride: u32, value_stride: u32, ld: u32,
@@ -64,6 +64,9 @@ impl Kernel for AttnLane {
         let d = d.value("values_file", values.wgsl).u32("VALUES_PART", small(values.part));
         let d = d.u32("HEAD", self.head).u32("GROUP", self.group).u32("TOKENS", self.tokens);
         d.u32("ROWS", self.group * self.tokens)
+    }
+    fn in_texture(&self, slot: &str) -> bool {
+        slot == "keys" || slot == "values"
     }
     fn groups(&self, p: &Params) -> u64 {
         self.alike().groups(&same(p))

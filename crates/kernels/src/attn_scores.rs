@@ -8,18 +8,22 @@ use ridgeline_quant::Format;
 
 kernel! {
     /// scores\[t, h, p\] = scale · q\[t, h\] · k\[h / group, p\] for p up to `position` + t, −3e38 beyond; rows of
-    /// scores are `position` + `n_tokens` long, rows of q `ld` floats.
-    pub struct AttnScores("attn_scores") { cache: Format, lanes: u32 }
+    /// scores are `position` + `n_tokens` long, rows of q `ld` floats. Keys lie in a buffer or in a `texture`.
+    pub struct AttnScores("attn_scores") { cache: Format, lanes: u32, texture: bool }
     params { n_tokens: u32, n_heads: u32, head_dim: u32, group: u32, capacity: u32, position: u32, stride: u32, ld: u32, scale: f32 }
     slots { q: read array<vec4<f32>>, keys: read array<vec4<u32>>, scores: write array<f32> }
 }
 
 impl Kernel for AttnScores {
     fn all(_caps: &Caps) -> Vec<Self> {
-        cache_formats().map(|cache| Self { cache, lanes: 64 }).collect()
+        let with = |cache| [false, true].map(|texture| Self { cache, lanes: 64, texture });
+        cache_formats().flat_map(with).collect()
     }
     fn defines(&self) -> Defines {
-        with_format(elementwise(self.lanes), "cache_file", self.cache)
+        with_format(elementwise(self.lanes), "cache_file", self.cache).value("TEXTURE", self.texture)
+    }
+    fn in_texture(&self, slot: &str) -> bool {
+        self.texture && slot == "keys"
     }
     fn groups(&self, p: &Params) -> u64 {
         score_values(p).div_ceil(u64::from(self.lanes))

@@ -7,18 +7,23 @@ use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// out\[t, h\] = Σ_p weights\[t, h, p\] · v\[h / group, p\] over p up to `position` + t.
-    pub struct AttnValues("attn_values") { cache: Format, lanes: u32 }
+    /// out\[t, h\] = Σ_p weights\[t, h, p\] · v\[h / group, p\] over p up to `position` + t. Values lie in a buffer or
+    /// in a `texture`.
+    pub struct AttnValues("attn_values") { cache: Format, lanes: u32, texture: bool }
     params { n_tokens: u32, n_heads: u32, head_dim: u32, group: u32, capacity: u32, position: u32, stride: u32 }
     slots { weights: read array<f32>, values: read array<vec4<u32>>, out: write array<vec4<f32>> }
 }
 
 impl Kernel for AttnValues {
     fn all(_caps: &Caps) -> Vec<Self> {
-        cache_formats().map(|cache| Self { cache, lanes: 64 }).collect()
+        let with = |cache| [false, true].map(|texture| Self { cache, lanes: 64, texture });
+        cache_formats().flat_map(with).collect()
     }
     fn defines(&self) -> Defines {
-        with_format(elementwise(self.lanes), "cache_file", self.cache)
+        with_format(elementwise(self.lanes), "cache_file", self.cache).value("TEXTURE", self.texture)
+    }
+    fn in_texture(&self, slot: &str) -> bool {
+        self.texture && slot == "values"
     }
     fn groups(&self, p: &Params) -> u64 {
         (heads(p).query_values() / 4).div_ceil(u64::from(self.lanes))

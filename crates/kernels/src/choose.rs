@@ -191,6 +191,12 @@ pub fn attention_for(
     AttentionChoice::Group(variant((1..=most).rev().find(fits).unwrap_or(1)))
 }
 
+/// Whether keys and values lie in textures: where [`attention_for`] gives the kernel that reads them so.
+#[must_use]
+pub fn cache_in_texture(cache: [Format; 2], head: u32, group: u32, caps: &Caps) -> bool {
+    matches!(attention_for(cache, head, group, 1, caps), AttentionChoice::Lane(_))
+}
+
 /// Most parts that the positions of one attention are cut into.
 pub const MAX_SPLITS: u32 = 32;
 

@@ -7,18 +7,23 @@ use ridgeline_quant::Format;
 
 kernel! {
     /// cache row (head · capacity + position + t) = the `head_dim` values from x\[t · ld + first + head · head_dim\] on; `ld`
-    /// and `first` are multiples of 4, `stride` counts vec4 words per cache row. Only those rows are written.
-    pub struct KvAppend("kv_append") { format: Format, lanes: u32 }
+    /// and `first` are multiples of 4, `stride` counts vec4 words per cache row. Only those rows are written. The cache lies in a
+    /// buffer or in a `texture`.
+    pub struct KvAppend("kv_append") { format: Format, lanes: u32, texture: bool }
     params { n_tokens: u32, n_heads: u32, head_dim: u32, capacity: u32, position: u32, stride: u32, ld: u32, first: u32 }
     slots { x: read array<vec4<f32>>, cache: write array<vec4<u32>> }
 }
 
 impl Kernel for KvAppend {
     fn all(_caps: &Caps) -> Vec<Self> {
-        cache_formats().map(|format| Self { format, lanes: 64 }).collect()
+        let with = |format| [false, true].map(|texture| Self { format, lanes: 64, texture });
+        cache_formats().flat_map(with).collect()
     }
     fn defines(&self) -> Defines {
-        with_format(elementwise(self.lanes), "cache_file", self.format)
+        with_format(elementwise(self.lanes), "cache_file", self.format).value("TEXTURE", self.texture)
+    }
+    fn in_texture(&self, slot: &str) -> bool {
+        self.texture && slot == "cache"
     }
     fn groups(&self, p: &Params) -> u64 {
         (rows(p) * u64::from(p.stride)).div_ceil(u64::from(self.lanes))

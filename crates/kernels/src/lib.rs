@@ -13,8 +13,8 @@ mod product;
 mod tuning;
 
 pub use choose::{
-    AttentionChoice, MAX_SPLITS, ProductChoice, SMALL_BATCH, attention_for, layout_for, norm_for,
-    product_for, span_for,
+    AttentionChoice, MAX_SPLITS, ProductChoice, SMALL_BATCH, attention_for, cache_in_texture, layout_for,
+    norm_for, product_for, span_for,
 };
 pub use common::{Reduce, stride};
 pub use layout::Layout;

@@ -9,8 +9,9 @@ use ridgeline_quant::Format;
 kernel! {
     /// From rows of qkv \[n_tokens, ld\], which hold \[n_heads + 2 · kv_heads, head_dim\]: q \[n_tokens, n_heads, head_dim\]
     /// becomes the rotated queries; cache rows (head · capacity + position + t) of `keys` become the rotated keys,
-    /// those of `values` the values. Rotation is that of [`Rope`](crate::rope::Rope), strides count vec4 words per row.
-    pub struct RopeAppend("rope_append") { keys: Format, values: Format, pairing: Pairing, lanes: u32 }
+    /// those of `values` the values. Rotation is that of [`Rope`](crate::rope::Rope), strides count vec4 words per row. The
+    /// cache lies in buffers or in `texture`s.
+    pub struct RopeAppend("rope_append") { keys: Format, values: Format, pairing: Pairing, lanes: u32, texture: bool }
     params {
         n_tokens: u32, n_heads: u32, kv_heads: u32, head_dim: u32, rotary: u32, position: u32, capacity: u32, ld: u32,
         key_stride: u32, value_stride: u32,
@@ -25,11 +26,18 @@ impl Kernel for RopeAppend {
     fn all(_caps: &Caps) -> Vec<Self> {
         let pairs = cache_formats().flat_map(|keys| cache_formats().map(move |values| (keys, values)));
         let pairings = [Pairing::Interleaved, Pairing::HalfSplit];
-        pairs.flat_map(|(keys, values)| pairings.map(|pairing| Self { keys, values, pairing, lanes: 64 })).collect()
+        let with = |(keys, values)| pairings.map(|pairing| Self { keys, values, pairing, lanes: 64, texture: false });
+        let buffers = pairs.flat_map(with);
+        // What a store makes does not depend on where it goes: of textures a few variants show all there is.
+        let textures = cache_formats().map(|format| Self { keys: format, values: format, pairing: Pairing::HalfSplit, lanes: 64, texture: true });
+        buffers.chain(textures).collect()
     }
     fn defines(&self) -> Defines {
         let d = with_format(elementwise(self.lanes), "keys_file", self.keys);
-        d.value("values_file", self.values.spec().wgsl).u32("PAIR_STEP", self.pairing.step())
+        d.value("values_file", self.values.spec().wgsl).value("TEXTURE", self.texture).u32("PAIR_STEP", self.pairing.step())
+    }
+    fn in_texture(&self, slot: &str) -> bool {
+        self.texture && (slot == "keys" || slot == "values")
     }
     fn groups(&self, p: &Params) -> u64 {
         let queries = u64::from(p.n_tokens) * u64::from(p.n_heads) * u64::from(p.head_dim / 4);

@@ -150,7 +150,7 @@ fn every_variant_translates_to_msl_and_spirv() {
         for (binding, slot) in (0..).zip(shader.kernel.slots()) {
             let place = Some(u8::try_from(binding).expect("few slots"));
             let target = if shader.kernel.in_texture(slot) {
-                msl::BindTarget { texture: place, ..Default::default() }
+                msl::BindTarget { texture: place, mutable: slot.access != Access::Read, ..Default::default() }
             } else {
                 msl::BindTarget { buffer: place, mutable: slot.access != Access::Read, ..Default::default() }
             };

@@ -1,7 +1,9 @@
 //! The key/value cache: two buffers per layer, the positions of one head together.
 
+use crate::ops::narrow;
 use crate::{Config, Error};
 use ridgeline_compute::{Buffer, Executor, Role};
+use ridgeline_kernels::cache_in_texture;
 use ridgeline_quant::Format;
 
 /// Keys and values of one sequence. Row (head · capacity + position) of a buffer holds `head_dim` values in the
@@ -15,6 +17,8 @@ pub struct KvCache {
     pub capacity: usize,
     /// Vec4 words of a row of keys and of values.
     pub(crate) strides: [u32; 2],
+    /// Whether they lie in textures.
+    pub(crate) texture: bool,
 }
 
 impl KvCache {
@@ -29,7 +33,10 @@ impl KvCache {
         capacity: usize,
     ) -> Result<Self, Error> {
         let strides = [row_stride(config, formats[0])?, row_stride(config, formats[1])?];
-        let limit = executor.caps().max_binding;
+        let [head, group] = [config.head_dim, config.group()].map(narrow);
+        let texture = cache_in_texture(formats, head, group, executor.caps());
+        let caps = executor.caps();
+        let limit = if texture { caps.max_texture } else { caps.max_binding };
         let bytes = strides.map(|stride| {
             let row = config.kv_heads as u64 * u64::from(stride) * 16;
             row.saturating_mul(capacity as u64)
@@ -40,11 +47,17 @@ impl KvCache {
             let what = "one layer's keys or values in one binding; use a smaller context (-c)";
             return Err(ridgeline_compute::Error::Limit { label, bytes: most, limit, what }.into());
         }
-        let mut alloc =
-            |what: &str, bytes: u64, l: usize| executor.alloc(bytes, Role::Kv, &format!("blk.{l}.{what}"));
+        let mut alloc = |what: &str, bytes: u64, l: usize| {
+            let label = format!("blk.{l}.{what}");
+            if texture {
+                executor.alloc_texture(bytes, Role::Kv, &label)
+            } else {
+                executor.alloc(bytes, Role::Kv, &label)
+            }
+        };
         let layer = |l| Ok((alloc("keys", bytes[0], l)?, alloc("values", bytes[1], l)?));
         let layers = (0..config.layers).map(layer).collect::<Result<_, ridgeline_compute::Error>>()?;
-        Ok(Self { layers, formats, capacity, strides })
+        Ok(Self { layers, formats, capacity, strides, texture })
     }
 
     pub(crate) fn keys(&self, layer: usize) -> &Buffer {

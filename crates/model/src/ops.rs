@@ -165,8 +165,13 @@ impl Ops<'_> {
             value_stride,
         };
         let pairing = self.config.rope.pairing;
-        let kernel =
-            kernels::rope_append::RopeAppend { keys: keys_format, values: values_format, pairing, lanes: 64 };
+        let kernel = kernels::rope_append::RopeAppend {
+            keys: keys_format,
+            values: values_format,
+            pairing,
+            lanes: 64,
+            texture: self.cache.texture,
+        };
         let args = kernels::rope_append::Args { qkv: qkv.slice, table: self.table, q: q.slice, keys, values };
         self.recording.run(kernel, params, args);
         q
@@ -199,7 +204,8 @@ impl Ops<'_> {
             ld: x.width,
             first,
         };
-        let kernel = kernels::kv_append::KvAppend { format: self.cache.formats[which], lanes: 64 };
+        let (format, texture) = (self.cache.formats[which], self.cache.texture);
+        let kernel = kernels::kv_append::KvAppend { format, lanes: 64, texture };
         self.recording.run(kernel, params, kernels::kv_append::Args { x: x.slice, cache });
     }
 
@@ -251,7 +257,7 @@ impl Ops<'_> {
         let (n_tokens, n_heads, position) = (self.tokens, narrow(self.config.heads), self.position);
         let (head_dim, group) = (narrow(self.config.head_dim), narrow(self.config.group()));
         let (capacity, [stride, value_stride]) = (narrow(self.cache.capacity), self.cache.strides);
-        let ([cache, value_cache], lanes) = (self.cache.formats, 64);
+        let ([cache, value_cache], texture, lanes) = (self.cache.formats, self.cache.texture, 64);
         let scores = self.scratch.buffer(Spot::Scores).all();
         let scale = self.attention_scale();
         let params = kernels::attn_scores::Params {
@@ -266,7 +272,7 @@ impl Ops<'_> {
             scale,
         };
         let args = kernels::attn_scores::Args { q: q.slice, keys, scores };
-        self.recording.run(kernels::attn_scores::AttnScores { cache, lanes }, params, args);
+        self.recording.run(kernels::attn_scores::AttnScores { cache, lanes, texture }, params, args);
         let params =
             kernels::attn_softmax::Params { n_rows: n_tokens * n_heads, n_cols: position + n_tokens };
         let reduce = kernels::Reduce::all(self.caps)[0];
@@ -276,7 +282,11 @@ impl Ops<'_> {
         let params =
             kernels::attn_values::Params { n_tokens, n_heads, head_dim, group, capacity, position, stride };
         let args = kernels::attn_values::Args { weights: scores, values, out: out.slice };
-        self.recording.run(kernels::attn_values::AttnValues { cache: value_cache, lanes }, params, args);
+        self.recording.run(
+            kernels::attn_values::AttnValues { cache: value_cache, lanes, texture },
+            params,
+            args,
+        );
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the kernels take f32")]

@@ -42,7 +42,7 @@ impl Ops<'_> {
             ld: x.width,
             first: 0,
         };
-        let kernel = KvAppend { format: Format::BYTES, lanes: 64 };
+        let kernel = KvAppend { format: Format::BYTES, lanes: 64, texture: false };
         self.recording.run(kernel, params, kv_append::Args { x: x.slice, cache: bytes });
         (bytes, stride)
     }
