@@ -9,7 +9,7 @@ fn ${src}_row(r: u32, stride: u32) -> u32 {
 }
 //# if texture
 
-// Where word `i` of the slice lies.
+// Where vec4 `i` of the slice lies.
 fn ${src}_texel(i: u32) -> vec2u {
     let at = params.${src}_first + i;
     return vec2u(at % TEXELS, at / TEXELS);
@@ -17,7 +17,7 @@ fn ${src}_texel(i: u32) -> vec2u {
 //# endif
 //# if store is defined
 
-// Makes vec4 `i` of the slice `v`.
+// Stores `v` as vec4 `i` of the slice.
 fn ${src}_put(i: u32, v: vec4u) {
     //# if texture
     textureStore(${src}, ${src}_texel(i), v);

@@ -28,6 +28,12 @@ pub struct Caps {
 }
 
 impl Caps {
+    /// Most bytes of a slot, one that lies in a texture or in a buffer.
+    #[must_use]
+    pub fn largest(&self, texture: bool) -> u64 {
+        if texture { self.max_texture } else { self.max_binding.min(self.max_buffer) }
+    }
+
     /// The defaults every WebGPU device offers, plus the 128 bytes of immediates that Vulkan guarantees.
     #[must_use]
     pub const fn webgpu() -> Self {

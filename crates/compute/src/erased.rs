@@ -55,7 +55,12 @@ impl<K: Kernel> DynKernel for K {
         Kernel::defines(self)
     }
     fn in_texture(&self, slot: &SlotInfo) -> bool {
-        slot.access != Access::Update && Kernel::in_texture(self, slot.name)
+        let texture = Kernel::in_texture(self, slot.name);
+        debug_assert!(
+            !texture || slot.access != Access::Update,
+            "{self:?}: texels cannot be changed in place"
+        );
+        texture
     }
     fn groups(&self, params: &[u8]) -> u64 {
         Kernel::groups(self, &params_of::<K>(params))

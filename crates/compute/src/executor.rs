@@ -82,6 +82,14 @@ pub trait Executor {
     /// As [`Self::alloc`].
     fn alloc_texture(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, Error>;
 
+    /// [`Self::alloc_texture`] for a slot that lies in one, [`Self::alloc`] for any other.
+    ///
+    /// # Errors
+    /// As [`Self::alloc`].
+    fn alloc_in(&mut self, texture: bool, bytes: u64, role: Role, label: &str) -> Result<Buffer, Error> {
+        if texture { self.alloc_texture(bytes, role, label) } else { self.alloc(bytes, role, label) }
+    }
+
     /// Copies `data` to the start of `at`; its length is a multiple of four bytes.
     ///
     /// # Errors

@@ -72,9 +72,10 @@ pub trait Kernel: Bindings + Copy + Eq + Hash + Debug + Send + Sync + 'static {
     fn all(caps: &Caps) -> Vec<Self>;
     /// What the template of this variant is rendered with.
     fn defines(&self) -> Defines;
-    /// Whether a slot that is only read, or only written, lies in a texture ([`Executor::alloc_texture`](crate::Executor::alloc_texture)):
-    /// some devices have a shorter way to it than to a buffer. Where `s` does, vec4 word `i` of it is texel
-    /// `params.s_first + i`, at column `i % TEXELS` of line `i / TEXELS`.
+    /// Whether a slot that is only read, or only written, lies in a texture
+    /// ([`Executor::alloc_texture`](crate::Executor::alloc_texture)): some devices have a shorter way to it than to a
+    /// buffer. Where `s` does, vec4 word `i` of it is texel `n = params.s_first + i`, at column `n % TEXELS` of line
+    /// `n / TEXELS`.
     fn in_texture(&self, _slot: &str) -> bool {
         false
     }

@@ -49,6 +49,9 @@ pub struct AdapterLimits {
     pub max_buffer: u64,
     /// Largest storage binding.
     pub max_binding: u64,
+    /// Columns and lines of a texture.
+    #[serde(default)]
+    pub max_texture_side: u32,
     /// Storage bindings per shader stage.
     pub max_slots: u32,
     /// Workgroup memory.
@@ -157,6 +160,7 @@ fn limits(limits: &wgpu::Limits) -> AdapterLimits {
     AdapterLimits {
         max_buffer: limits.max_buffer_size,
         max_binding: limits.max_storage_buffer_binding_size,
+        max_texture_side: limits.max_texture_dimension_2d,
         max_slots: limits.max_storage_buffers_per_shader_stage,
         max_workgroup_memory: limits.max_compute_workgroup_storage_size,
         max_invocations: limits.max_compute_invocations_per_workgroup,
@@ -286,6 +290,7 @@ mod tests {
             limits: AdapterLimits {
                 max_buffer: 1,
                 max_binding: 1,
+                max_texture_side: 8192,
                 max_slots: 8,
                 max_workgroup_memory: 1,
                 max_invocations: 1,

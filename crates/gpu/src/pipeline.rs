@@ -273,7 +273,8 @@ impl Compiler<'_> {
 fn create_trusted(device: &wgpu::Device, module: wgpu::ShaderModuleDescriptor<'_>) -> wgpu::ShaderModule {
     // SAFETY: the source is this program's own, not a user's. A kernel declares the extent of each slot for its
     // parameters, `Recording::run` refuses slices shorter than that, and the twin tests run every variant with the
-    // checks on and off and compare, so that an access beyond the extent shows. Kernel loops run over counts from
+    // checks on and off and compare, so that an access beyond the extent of a buffer shows; slots in textures they
+    // surround with words that must neither be read nor change. Kernel loops run over counts from
     // the parameters and end; divisors are non-zero constants or parameters; there are no ray queries or meshes.
     unsafe { device.create_shader_module_trusted(module, wgpu::ShaderRuntimeChecks::unchecked()) }
 }

@@ -10,9 +10,7 @@ use ridgeline_kernels::attention;
 use ridgeline_kernels::mat_mul::{self, MatMul, Tile};
 use ridgeline_kernels::mat_vec;
 use ridgeline_kernels::rms_norm;
-use ridgeline_kernels::{
-    AttentionChoice, Layout, ProductChoice, attention_for, norm_for, product_for, stride,
-};
+use ridgeline_kernels::{AttentionChoice, ProductChoice, attention_for, norm_for, product_for, stride};
 use ridgeline_quant::Format;
 use std::cell::RefCell;
 use std::io::Write;
@@ -168,8 +166,7 @@ fn bench<K: Kernel>(
 
 /// A buffer of random floats; what other number formats read in them does not matter to the time.
 fn filled(gpu: &mut Gpu, bytes: u64, texture: bool) -> Result<Buffer, ridgeline_compute::Error> {
-    let layout = if texture { Layout::Interleaved } else { Layout::Plain };
-    let buffer = layout.alloc(gpu, bytes.next_multiple_of(4), Role::Activation, "bench")?;
+    let buffer = gpu.alloc_in(texture, bytes.next_multiple_of(4), Role::Activation, "bench")?;
     let words = Sampler::new(bytes).words(usize::try_from(bytes.div_ceil(4)).unwrap_or(usize::MAX));
     gpu.write(buffer.all(), bytemuck::cast_slice(&words))?;
     Ok(buffer)

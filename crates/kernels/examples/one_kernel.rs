@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let stride = stride(format, n_cols as usize);
         let layout = layout_for(gpu.caps());
         let bytes = layout.bytes(u64::from(n_rows), stride);
-        let weights = layout.alloc(&mut gpu, bytes, Role::Weights, "weights")?;
+        let weights = gpu.alloc_in(layout.in_texture(), bytes, Role::Weights, "weights")?;
         let x = gpu.alloc(4 * u64::from(n_cols) * u64::from(n_vecs), Role::Activation, "x")?;
         let y = gpu.alloc(4 * u64::from(n_rows) * u64::from(n_vecs), Role::Activation, "y")?;
         let mut time = |launches: u32| -> Result<(f64, u64), Box<dyn Error>> {

@@ -85,7 +85,8 @@ impl From<ProductChoice> for AnyKernel {
 /// How weights lie on a device: interleaved where lanes own rows.
 #[must_use]
 pub fn layout_for(caps: &Caps) -> Layout {
-    let lanes_own_rows = caps.software && MatRow::new(Format::SINGLE, caps, 4, 1).is_some();
+    let textures = caps.software && caps.max_texture > 0;
+    let lanes_own_rows = textures && MatRow::new(Format::SINGLE, caps, 4, 1).is_some();
     if lanes_own_rows { Layout::Interleaved } else { Layout::Plain }
 }
 
@@ -180,6 +181,7 @@ pub fn attention_for(
 ) -> AttentionChoice {
     let most = (8 / group).clamp(1, n_tokens.max(1));
     if caps.software
+        && caps.max_texture > 0
         && let Some(kernel) = AttnLane::new(cache, head, group, most, caps)
     {
         return AttentionChoice::Lane(kernel);

@@ -1,7 +1,7 @@
 //! How the rows of a matrix lie on a device.
 
 use crate::common::small;
-use ridgeline_compute::{Buffer, Caps, Defines, Error, Executor, Role};
+use ridgeline_compute::Defines;
 use ridgeline_quant::Format;
 
 /// How rows lie in a buffer.
@@ -24,34 +24,10 @@ impl Layout {
         }
     }
 
-    /// Whether rows lie in a texture. Made for software adapters, which read a texel in half the instructions.
+    /// Whether rows lie in a texture. Made for software adapters, which have a shorter way to a texel than to a word.
     #[must_use]
     pub const fn in_texture(self) -> bool {
         matches!(self, Self::Interleaved)
-    }
-
-    /// Most bytes of rows that a device holds in one piece and binds.
-    #[must_use]
-    pub fn most(self, caps: &Caps) -> u64 {
-        if self.in_texture() { caps.max_texture } else { caps.max_binding.min(caps.max_buffer) }
-    }
-
-    /// Allocates memory for rows.
-    ///
-    /// # Errors
-    /// As [`Executor::alloc`].
-    pub fn alloc(
-        self,
-        executor: &mut dyn Executor,
-        bytes: u64,
-        role: Role,
-        label: &str,
-    ) -> Result<Buffer, Error> {
-        if self.in_texture() {
-            executor.alloc_texture(bytes, role, label)
-        } else {
-            executor.alloc(bytes, role, label)
-        }
     }
 
     /// The layout in templates, as `INTERLEAVED`.

@@ -57,6 +57,13 @@ fn every_variant_is_valid_and_within_default_limits() {
         let bytes = workgroup_bytes(shader);
         assert!(bytes <= caps.max_workgroup_memory, "{}: {bytes} bytes of workgroup memory", shader.label);
         assert!(shader.kernel.slots().len() <= 8, "{}: too many bindings", shader.label);
+        let textures = shader.kernel.slots().iter().filter(|slot| shader.kernel.in_texture(slot)).count();
+        let immediates = 4 * (shader.kernel.params().len() + textures);
+        assert!(
+            immediates <= caps.max_immediates as usize,
+            "{}: {immediates} bytes of immediates",
+            shader.label
+        );
         let uses_f16 = shader.wgsl.contains("f16,") || shader.wgsl.contains("= f16;");
         assert!(!uses_f16 || shader.wgsl.contains("enable f16;"), "{}: f16 without enable", shader.label);
     }

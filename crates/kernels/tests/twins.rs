@@ -4,7 +4,7 @@
 //! the trials are reported as ignored, and fail where `CI=true`.
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use ridgeline_compute::{Access, AnyKernel, Caps, Cpu, Executor, Recording, Role, Sampler, Slice};
+use ridgeline_compute::{Access, AnyKernel, Caps, Cpu, Executor, Recording, Role, Sampler, TEXELS};
 use ridgeline_gpu::{Checks, Choice, Gpu, Options};
 use ridgeline_kernels::kv_append::{self, KvAppend};
 use ridgeline_kernels::rope_append::{self, RopeAppend};
@@ -156,6 +156,9 @@ impl Store {
     }
 }
 
+/// Bytes around a slice of a texture: it begins near the end of a line, and what surrounds it would show in any sum.
+const MARGIN: u64 = 16 * TEXELS as u64 - 256;
+
 /// Runs one launch and returns the contents of every slot.
 fn run<E: Executor>(
     executor: &mut E,
@@ -163,23 +166,31 @@ fn run<E: Executor>(
     params: &[u8],
     slots: &[Vec<u32>],
 ) -> Result<Vec<Vec<u32>>, Failed> {
-    let mut buffers = Vec::new();
+    let (mut buffers, mut slices) = (Vec::new(), Vec::new());
     for (info, words) in kernel.slots().iter().zip(slots) {
         let bytes = 4 * words.len() as u64;
-        let buffer = if kernel.in_texture(info) {
-            executor.alloc_texture(bytes, Role::Activation, info.name)?
-        } else {
-            executor.alloc(bytes, Role::Activation, info.name)?
-        };
-        executor.write(buffer.all(), bytemuck::cast_slice(words))?;
-        buffers.push(buffer);
+        let margin = if kernel.in_texture(info) { MARGIN } else { 0 };
+        let buffer = executor.alloc_in(margin > 0, bytes + 2 * margin, Role::Activation, info.name)?;
+        let around = vec![f32::NAN.to_bits(); usize::try_from(margin / 4)?];
+        executor.write(buffer.all(), bytemuck::cast_slice(&[&around, &words[..], &around].concat()))?;
+        slices.push(buffer.slice(margin, bytes));
+        buffers.push((buffer, margin));
     }
-    let slices: Vec<Slice> = buffers.iter().map(ridgeline_compute::Buffer::all).collect();
     let mut recording = Recording::new();
     recording.run_erased(kernel, params, &slices);
-    slices.iter().for_each(|&slice| {
-        recording.read_back(slice);
+    buffers.iter().for_each(|(buffer, _)| {
+        recording.read_back(buffer.all());
     });
-    let outcome = executor.run(&recording)?;
-    Ok(outcome.reads.iter().map(|bytes| bytemuck::pod_collect_to_vec(bytes)).collect())
+    let mut contents = Vec::new();
+    for (bytes, (_, margin)) in executor.run(&recording)?.reads.iter().zip(&buffers) {
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(bytes);
+        let margin = usize::try_from(margin / 4)?;
+        let (around, words) = words.split_at(margin);
+        let (words, after) = words.split_at(words.len() - margin);
+        if around.iter().chain(after).any(|&word| word != f32::NAN.to_bits()) {
+            return Err(format!("{}: writes beyond its slice of a texture", kernel.label()).into());
+        }
+        contents.push(words.to_vec());
+    }
+    Ok(contents)
 }

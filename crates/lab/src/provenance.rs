@@ -126,6 +126,7 @@ fn limits(limits: &AdapterLimits) -> BTreeMap<String, u64> {
     let AdapterLimits {
         max_buffer,
         max_binding,
+        max_texture_side,
         max_slots,
         max_workgroup_memory,
         max_invocations,
@@ -137,6 +138,7 @@ fn limits(limits: &AdapterLimits) -> BTreeMap<String, u64> {
     let pairs = [
         ("max_buffer", max_buffer),
         ("max_binding", max_binding),
+        ("max_texture_side", max_texture_side.into()),
         ("max_slots", max_slots.into()),
         ("max_workgroup_memory", max_workgroup_memory.into()),
         ("max_invocations", max_invocations.into()),

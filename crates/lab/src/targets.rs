@@ -264,12 +264,12 @@ pub(crate) fn against_ceilings(
 
 /// Share of a step that the waterfall explains, and the least and the most over the interval of what the launches take.
 fn explained_by(generation: &Pass, launches: Measured, machine: &Machine) -> Measured {
-    let share = |seconds| {
-        let pass = Pass { launches_s: Some(seconds), ..generation.clone() };
-        pass.waterfall(machine, 16).explained()
-    };
-    let [value, one, other] = [launches.value, launches.lo, launches.hi].map(share);
-    Measured { value, lo: value.min(one).min(other), hi: value.max(one).max(other) }
+    let step = |seconds| Pass { launches_s: Some(seconds), ..generation.clone() }.waterfall(machine, 16);
+    let [middle, few, many] = [launches.value, launches.lo, launches.hi].map(step);
+    let [value, one, other] = [middle, few, many].map(|step| step.explained());
+    // Somewhere between too little and too much nothing is left.
+    let hi = if few.rest_ns.signum() == many.rest_ns.signum() { value.max(one).max(other) } else { 1.0 };
+    Measured { value, lo: value.min(one).min(other), hi }
 }
 
 /// `floor` over the time of a pass.

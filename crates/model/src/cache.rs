@@ -35,8 +35,7 @@ impl KvCache {
         let strides = [row_stride(config, formats[0])?, row_stride(config, formats[1])?];
         let [head, group] = [config.head_dim, config.group()].map(narrow);
         let texture = cache_in_texture(formats, head, group, executor.caps());
-        let caps = executor.caps();
-        let limit = if texture { caps.max_texture } else { caps.max_binding };
+        let limit = executor.caps().largest(texture);
         let bytes = strides.map(|stride| {
             let row = config.kv_heads as u64 * u64::from(stride) * 16;
             row.saturating_mul(capacity as u64)
@@ -48,12 +47,7 @@ impl KvCache {
             return Err(ridgeline_compute::Error::Limit { label, bytes: most, limit, what }.into());
         }
         let mut alloc = |what: &str, bytes: u64, l: usize| {
-            let label = format!("blk.{l}.{what}");
-            if texture {
-                executor.alloc_texture(bytes, Role::Kv, &label)
-            } else {
-                executor.alloc(bytes, Role::Kv, &label)
-            }
+            executor.alloc_in(texture, bytes, Role::Kv, &format!("blk.{l}.{what}"))
         };
         let layer = |l| Ok((alloc("keys", bytes[0], l)?, alloc("values", bytes[1], l)?));
         let layers = (0..config.layers).map(layer).collect::<Result<_, ridgeline_compute::Error>>()?;

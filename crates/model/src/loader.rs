@@ -20,7 +20,7 @@ pub struct LoadReport {
     pub params: u64,
     /// Bytes in the checkpoint's formats.
     pub format_bytes: u64,
-    /// Bytes allocated on the device, padding included.
+    /// Bytes of the rows on the device, padded to whole vec4 words and whole turns.
     pub device_bytes: u64,
 }
 
@@ -163,11 +163,11 @@ impl<'a> Loader<'a> {
     }
 
     fn binding_limit(&self) -> u64 {
-        self.layout.most(self.executor.caps())
+        self.executor.caps().largest(self.layout.in_texture())
     }
 
     fn alloc(&mut self, bytes: u64, label: &str) -> Result<Buffer, Error> {
-        Ok(self.layout.alloc(self.executor, bytes, Role::Weights, label)?)
+        Ok(self.executor.alloc_in(self.layout.in_texture(), bytes, Role::Weights, label)?)
     }
 
     /// Finds a matrix in the checkpoint and counts it as used.

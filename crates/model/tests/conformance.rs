@@ -76,7 +76,10 @@ fn on_cpu(family: &str, file: &str) -> Result<(), Failed> {
         let switches = Switches { fusions: Fusions::all().without(fusion), ..Switches::default() };
         check(family, file, Cpu::new(caps.clone()), SessionOptions { switches, ..variations()[0].1 })?;
     }
-    check(family, file, Cpu::new(narrow), SessionOptions { context: 52, ..variations()[0].1 })
+    check(family, file, Cpu::new(narrow), SessionOptions { context: 52, ..variations()[0].1 })?;
+    // The same of a software adapter, whose rows take turns and lie in textures.
+    let turns = Caps { software: true, max_texture: 20_000, ..caps };
+    check(family, file, Cpu::new(turns), SessionOptions { context: 52, ..variations()[0].1 })
 }
 
 fn on_gpu(family: &str, file: &str, options: SessionOptions) -> Result<(), Failed> {

@@ -175,8 +175,8 @@ fn adapter_text(adapter: &AdapterInfo, chosen: bool) -> String {
     let workgroup = output::bytes(l.max_workgroup_memory.into());
     let _ = writeln!(
         text,
-        "    limits    buffer {buffer}, binding {binding}, workgroup {workgroup}, {} bindings, {} bytes of immediates",
-        l.max_slots, l.max_immediates
+        "    limits    buffer {buffer}, binding {binding}, texture side {}, workgroup {workgroup}, {} bindings, {} bytes of immediates",
+        l.max_texture_side, l.max_slots, l.max_immediates
     );
     text
 }

@@ -186,7 +186,7 @@ impl Operands {
         let turned = layout_for(timer.device.caps());
         let mut alloc = |layout: Layout, a: u32, b: u32, label| -> Result<_, Error> {
             let bytes = 4 * u64::from(a) * u64::from(b);
-            let buffer = layout.alloc(timer.device, bytes, Role::Activation, label)?;
+            let buffer = timer.device.alloc_in(layout.in_texture(), bytes, Role::Activation, label)?;
             fill(timer.device, &buffer)?;
             Ok(buffer)
         };
@@ -321,7 +321,7 @@ fn split(
     let stride = stride(format, cols as usize);
     let caps = timer.device.caps().clone();
     let (layout, row) = (layout_for(&caps), u64::from(stride) * 16);
-    let most = layout.most(&caps) / row / layout.turns() as u64 * layout.turns() as u64;
+    let most = caps.largest(layout.in_texture()) / row / layout.turns() as u64 * layout.turns() as u64;
     let parts = u64::from(rows).div_ceil(most.max(1));
     let most_rows = rows.div_ceil(u32::try_from(parts).unwrap_or(rows));
     let device = &mut *timer.device;
@@ -334,7 +334,7 @@ fn split(
     for row0 in (0..rows).step_by(most_rows as usize) {
         let n_rows = most_rows.min(rows - row0);
         let bytes = layout.bytes(u64::from(n_rows), stride);
-        let weights = layout.alloc(device, bytes, Role::Weights, "weights")?;
+        let weights = device.alloc_in(layout.in_texture(), bytes, Role::Weights, "weights")?;
         fill(device, &weights)?;
         let params =
             mat_vec::Params { n_rows, n_cols: cols, n_vecs: 1, stride, ld: rows, row0, epilogue: STORE };

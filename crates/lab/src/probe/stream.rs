@@ -15,7 +15,7 @@ use ridgeline_kernels::copy::{self, Copy as CopyWords};
 use ridgeline_kernels::mat_vec::{self, MatVec};
 use ridgeline_kernels::stream_read::{self, StreamRead};
 use ridgeline_kernels::triad::{self, Triad};
-use ridgeline_kernels::{Epilogue, Layout, Reduce, layout_for};
+use ridgeline_kernels::{Epilogue, Reduce, layout_for};
 use ridgeline_quant::Format;
 use ridgeline_roofline::{Curve, Sample};
 use serde::{Deserialize, Serialize};
@@ -210,13 +210,13 @@ impl Candidate {
 }
 
 /// Filled sets for the largest size, in buffers or in textures.
-fn sets_in(device: &mut Device, stream: Stream, layout: Layout) -> Result<Vec<Vec<Buffer>>, Error> {
-    let most = layout.most(device.caps()) / 4096 * 4096;
+fn sets_in(device: &mut Device, stream: Stream, texture: bool) -> Result<Vec<Vec<Buffer>>, Error> {
+    let most = device.caps().largest(texture) / 4096 * 4096;
     let each = LARGEST / stream.streams();
     let count = each.div_ceil(most);
     let bytes = (each / count).next_multiple_of(4096).min(most);
     let mut alloc = || -> Result<_, Error> {
-        let buffer = layout.alloc(device, bytes, Role::Activation, "working set")?;
+        let buffer = device.alloc_in(texture, bytes, Role::Activation, "working set")?;
         fill(device, &buffer)?;
         Ok(buffer)
     };
@@ -227,10 +227,10 @@ fn sets_in(device: &mut Device, stream: Stream, layout: Layout) -> Result<Vec<Ve
 impl Sets {
     /// Allocates and fills the buffers for the largest size.
     fn new(device: &mut Device, stream: Stream) -> Result<Self, Error> {
-        let turned = layout_for(device.caps());
-        let sets = sets_in(device, stream, Layout::Plain)?;
+        let textures = layout_for(device.caps()).in_texture();
+        let sets = sets_in(device, stream, false)?;
         let textures = match stream {
-            Stream::Read if turned.in_texture() => sets_in(device, stream, turned)?,
+            Stream::Read if textures => sets_in(device, stream, true)?,
             _ => Vec::new(),
         };
         let small = |device: &mut Device, label| device.alloc(1 << 20, Role::Activation, label);
