@@ -1,10 +1,14 @@
 // Bandwidth probe: reads every word and writes one value per workgroup, so that nothing can be left out.
 //# include reduce
+//# if TEXTURE
+//# with src = "from_words"
+//# include "shared/texels.wgsl"
+//# endwith
+//# endif
 
 fn quad(i: u32) -> vec4f {
     //# if TEXTURE
-    let at = params.from_words_first + i;
-    return bitcast<vec4f>(textureLoad(from_words, vec2u(at % TEXELS, at / TEXELS)));
+    return bitcast<vec4f>(textureLoad(from_words, from_words_texel(i)));
     //# else
     return from_words[i];
     //# endif

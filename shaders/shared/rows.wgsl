@@ -9,11 +9,7 @@ fn ${src}_row(r: u32, stride: u32) -> u32 {
 }
 //# if texture
 
-// Where vec4 `i` of the slice lies.
-fn ${src}_texel(i: u32) -> vec2u {
-    let at = params.${src}_first + i;
-    return vec2u(at % TEXELS, at / TEXELS);
-}
+//# include "shared/texels.wgsl"
 //# endif
 //# if store is defined
 

@@ -109,18 +109,17 @@ impl Memory {
             return Err(Error::Limit { label: label.to_owned(), bytes, limit, what: "max_buffer_size" });
         }
         let made = device.scoped(|device| {
-            device.create_buffer(&wgpu::BufferDescriptor {
+            Home::Buffer(device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some(label),
                 size: padded(bytes),
                 usage: wgpu::BufferUsages::STORAGE
                     | wgpu::BufferUsages::COPY_SRC
                     | wgpu::BufferUsages::COPY_DST,
                 mapped_at_creation: false,
-            })
+            }))
         });
-        let buffer = made.map_err(|error| refused(&error, bytes, role, label))?;
-        device.check_now()?;
-        Ok(self.hold((bytes, padded(bytes)), role, Home::Buffer(buffer)))
+        let home = made.map_err(|error| refused(&error, bytes, role, label))?;
+        self.hold(device, (bytes, padded(bytes)), role, home)
     }
 
     /// Allocates a texture, within the device's limits.
@@ -136,18 +135,25 @@ impl Memory {
             let what = "max_texture_dimension_2d";
             return Err(Error::Limit { label: label.to_owned(), bytes, limit, what });
         }
-        let made = device.scoped(|device| Texture::new(device, bytes, label));
-        let texture = made.map_err(|error| refused(&error, bytes, role, label))?;
-        device.check_now()?;
-        Ok(self.hold((bytes, texture::padded(bytes)), role, Home::Texture(texture)))
+        let made = device.scoped(|device| Home::Texture(Texture::new(device, bytes, label)));
+        let home = made.map_err(|error| refused(&error, bytes, role, label))?;
+        self.hold(device, (bytes, texture::padded(bytes)), role, home)
     }
 
-    fn hold(&mut self, (bytes, occupies): (u64, u64), role: Role, home: Home) -> Buffer {
+    /// Books what was made.
+    fn hold(
+        &mut self,
+        device: &Watched,
+        (bytes, occupies): (u64, u64),
+        role: Role,
+        home: Home,
+    ) -> Result<Buffer, Error> {
+        device.check_now()?;
         let handle = Buffer::new(bytes, role);
         self.ledger.of(role).add(occupies);
         self.ledger.total.add(occupies);
         self.buffers.insert(handle.id(), Held { handle: handle.clone(), occupies, home });
-        handle
+        Ok(handle)
     }
 
     /// Frees buffers whose handles are gone, and names them.

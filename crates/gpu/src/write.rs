@@ -13,14 +13,8 @@ const STAGING: u64 = 16 << 20;
 /// Bytes that are submitted together: while the device copies some, the host fills others.
 const PIECE: u64 = 4 << 20;
 
-/// Bytes that a thread makes before it moves them: what its cache holds. wgpu stages what goes to a texture by itself, one
-/// allocation each time, so that there all of it goes at once.
-const fn cached(home: &Home) -> u64 {
-    match home {
-        Home::Buffer(_) => 128 << 10,
-        Home::Texture(_) => PIECE,
-    }
-}
+/// Bytes that a thread makes before it moves them: what its cache holds.
+const CACHED: u64 = 128 << 10;
 
 /// Stages `bytes` bytes, `step` at a time; false where the device has no staging.
 fn stage(
@@ -29,25 +23,20 @@ fn stage(
     (bytes, step): (u64, u64),
     source: &Source<'_>,
 ) -> bool {
-    let mut made = vec![0; usize_of(step.min(bytes) / 4)];
-    let mut each = |to: &mut dyn FnMut(u64, &[u8])| {
-        for first in (0..bytes).step_by(usize_of(step)) {
-            let made = &mut made[..usize_of(step.min(bytes - first) / 4)];
-            source(first, made);
-            to(first, bytemuck::cast_slice(made));
-        }
+    let Home::Buffer(buffer) = home else {
+        // wgpu stages what goes to a texture by itself, one allocation each time.
+        let mut made = vec![0; usize_of(bytes / 4)];
+        source(0, &mut made);
+        return place(queue, (home, offset), bytemuck::cast_slice(&made));
     };
-    match home {
-        Home::Buffer(buffer) => {
-            let view = wgpu::BufferSize::new(bytes).and_then(|n| queue.write_buffer_with(buffer, offset, n));
-            let Some(mut view) = view else { return false };
-            each(&mut |first, made| {
-                view.slice(usize_of(first)..usize_of(first) + made.len()).copy_from_slice(made);
-            });
-        }
-        Home::Texture(texture) => {
-            each(&mut |first, made| texture.stage(queue, offset + first, made));
-        }
+    let view = wgpu::BufferSize::new(bytes).and_then(|n| queue.write_buffer_with(buffer, offset, n));
+    let Some(mut view) = view else { return false };
+    let mut made = vec![0; usize_of(step.min(bytes) / 4)];
+    for first in (0..bytes).step_by(usize_of(step)) {
+        let made = &mut made[..usize_of(step.min(bytes - first) / 4)];
+        source(first, made);
+        let made: &[u8] = bytemuck::cast_slice(made);
+        view.slice(usize_of(first)..usize_of(first) + made.len()).copy_from_slice(made);
     }
     true
 }
@@ -139,7 +128,7 @@ impl Writer {
             let share = piece.div_ceil(threads).next_multiple_of(unit);
             let stage = |first: u64| {
                 let bytes = share.min(done + piece - first);
-                stage(queue, (home, at.offset + first), (bytes, units(cached(home))), &|offset, to| {
+                stage(queue, (home, at.offset + first), (bytes, units(CACHED)), &|offset, to| {
                     source(first + offset, to);
                 })
             };

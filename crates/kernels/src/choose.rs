@@ -82,11 +82,15 @@ impl From<ProductChoice> for AnyKernel {
     }
 }
 
+/// Whether what is read most, weights and the cache, lies in textures where a kernel takes it so.
+const fn reads_textures(caps: &Caps) -> bool {
+    caps.software && caps.max_texture > 0
+}
+
 /// How weights lie on a device: interleaved where lanes own rows.
 #[must_use]
 pub fn layout_for(caps: &Caps) -> Layout {
-    let textures = caps.software && caps.max_texture > 0;
-    let lanes_own_rows = textures && MatRow::new(Format::SINGLE, caps, 4, 1).is_some();
+    let lanes_own_rows = reads_textures(caps) && MatRow::new(Format::SINGLE, caps, 4, 1).is_some();
     if lanes_own_rows { Layout::Interleaved } else { Layout::Plain }
 }
 
@@ -180,8 +184,7 @@ pub fn attention_for(
     caps: &Caps,
 ) -> AttentionChoice {
     let most = (8 / group).clamp(1, n_tokens.max(1));
-    if caps.software
-        && caps.max_texture > 0
+    if reads_textures(caps)
         && let Some(kernel) = AttnLane::new(cache, head, group, most, caps)
     {
         return AttentionChoice::Lane(kernel);
