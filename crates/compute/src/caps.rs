@@ -7,6 +7,8 @@ pub struct Caps {
     pub subgroup: Option<(u32, u32)>,
     /// 16-bit floats in shaders (`enable f16`).
     pub f16: bool,
+    /// Edges of the square cooperative matrices of 16-bit floats with 32-bit sums, largest first.
+    pub cooperative: &'static [u32],
     /// Largest storage binding.
     pub max_binding: u64,
     /// Largest buffer.
@@ -40,6 +42,7 @@ impl Caps {
         Self {
             subgroup: None,
             f16: false,
+            cooperative: &[],
             max_binding: 128 << 20,
             max_buffer: 256 << 20,
             max_texture: 128 << 20,
@@ -55,6 +58,6 @@ impl Caps {
     /// Everything any variant asks for, within WebGPU's default sizes: what tests enumerate variants with.
     #[must_use]
     pub const fn everything() -> Self {
-        Self { subgroup: Some((8, 128)), f16: true, ..Self::webgpu() }
+        Self { subgroup: Some((8, 64)), f16: true, cooperative: &[16, 8], ..Self::webgpu() }
     }
 }

@@ -38,7 +38,7 @@ pub struct Features {
     pub pipeline_cache: bool,
     /// Buffers that are bound and mapped at the same time.
     pub mappable_primary_buffers: bool,
-    /// Cooperative matrix operations.
+    /// Cooperative matrix operations, of whatever size and type.
     pub cooperative_matrix: bool,
 }
 
@@ -66,6 +66,9 @@ pub struct AdapterLimits {
     pub max_immediates: u32,
     /// Alignment of storage binding offsets.
     pub storage_alignment: u32,
+    /// Edge of the largest square cooperative matrices of 16-bit floats with 32-bit sums; 0 where there are none.
+    #[serde(default)]
+    pub cooperative_edge: u32,
 }
 
 /// An adapter: everything a result's provenance should say about the device.
@@ -109,7 +112,10 @@ impl AdapterInfo {
             pci_bus: info.device_pci_bus_id,
             subgroup: (info.subgroup_min_size, info.subgroup_max_size),
             features: features(adapter.features()),
-            limits: limits(&adapter.limits()),
+            limits: AdapterLimits {
+                cooperative_edge: cooperative_edge(&adapter.cooperative_matrix_properties()),
+                ..limits(&adapter.limits())
+            },
         }
     }
 
@@ -168,7 +174,17 @@ fn limits(limits: &wgpu::Limits) -> AdapterLimits {
         max_groups: limits.max_compute_workgroups_per_dimension,
         max_immediates: limits.max_immediate_size,
         storage_alignment: limits.min_storage_buffer_offset_alignment,
+        cooperative_edge: 0,
     }
+}
+
+/// Of what an adapter offers, what the kernels can use.
+fn cooperative_edge(offered: &[wgpu::CooperativeMatrixProperties]) -> u32 {
+    let square = |it: &&wgpu::CooperativeMatrixProperties| it.m_size == it.n_size && it.n_size == it.k_size;
+    let mixed = |it: &&wgpu::CooperativeMatrixProperties| {
+        it.ab_type == wgpu::CooperativeScalarType::F16 && it.cr_type == wgpu::CooperativeScalarType::F32
+    };
+    offered.iter().filter(square).filter(mixed).map(|it| it.m_size).max().unwrap_or(0)
 }
 
 /// Which adapter to open.
@@ -298,6 +314,7 @@ mod tests {
                 max_groups: 1,
                 max_immediates: 1,
                 storage_alignment: 1,
+                cooperative_edge: 0,
             },
         }
     }

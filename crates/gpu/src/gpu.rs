@@ -84,13 +84,15 @@ impl Gpu {
             | wgpu::Features::SUBGROUP
             | wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES;
+        let (unfinished, experimental_features) = cooperative(&info);
         let offered = adapter.limits();
         let limits =
             wgpu::Limits { max_immediate_size: offered.max_immediate_size.min(IMMEDIATES), ..offered };
         let request = adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("ridgeline"),
-            required_features: adapter.features() & used,
+            required_features: adapter.features() & (used | unfinished),
             required_limits: limits.clone(),
+            experimental_features,
             memory_hints: wgpu::MemoryHints::Performance,
             ..wgpu::DeviceDescriptor::default()
         });
@@ -101,7 +103,7 @@ impl Gpu {
         let (device, queue) = pollster::block_on(request).map_err(refused)?;
         tracing::debug!(adapter = %info.name, backend = %info.backend, driver = %info.driver_info, "device opened");
         Ok(Self {
-            caps: caps(&info, &limits),
+            caps: caps(&info, &limits, options),
             device: Watched::new(device, options.timeout),
             queue,
             info,
@@ -139,6 +141,11 @@ impl Gpu {
     /// Changes how recordings are run from now on.
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
+    }
+
+    /// Leaves the device's cooperative matrices unused from now on.
+    pub fn forgo_cooperative(&mut self) {
+        self.caps.cooperative = &[];
     }
 
     /// Keeps compiled pipelines in `folder` from now on, and uses what it holds, where the backend has a cache for them.
@@ -184,10 +191,26 @@ impl Gpu {
     }
 }
 
-fn caps(info: &AdapterInfo, limits: &wgpu::Limits) -> Caps {
+/// The feature that cooperative matrices need where the adapter has some that kernels can use, and the leave to use it.
+#[expect(unsafe_code, reason = "wgpu asks whoever enables what it has not finished to say so")]
+fn cooperative(info: &AdapterInfo) -> (wgpu::Features, wgpu::ExperimentalFeatures) {
+    if info.limits.cooperative_edge == 0 {
+        return (wgpu::Features::empty(), wgpu::ExperimentalFeatures::disabled());
+    }
+    // SAFETY: the shaders that use cooperative matrices are the linker's, which tests validate, and they load and store
+    // workgroup memory alone by them, at places that the shader's own constants give.
+    (wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, unsafe { wgpu::ExperimentalFeatures::enabled() })
+}
+
+fn caps(info: &AdapterInfo, limits: &wgpu::Limits, options: Options) -> Caps {
     Caps {
         subgroup: info.features.subgroup.then_some(info.subgroup),
         f16: info.features.f16,
+        cooperative: match info.limits.cooperative_edge {
+            16 => &[16],
+            8 => &[8],
+            _ => &[],
+        },
         max_binding: limits.max_storage_buffer_binding_size,
         max_buffer: limits.max_buffer_size,
         max_texture: texture::largest(limits),
@@ -198,7 +221,7 @@ fn caps(info: &AdapterInfo, limits: &wgpu::Limits) -> Caps {
         max_groups: limits.max_compute_workgroups_per_dimension,
         max_slots: limits.max_storage_buffers_per_shader_stage,
         max_immediates: limits.max_immediate_size,
-        software: info.kind == DeviceKind::Software,
+        software: info.kind == DeviceKind::Software && !options.as_gpu,
     }
 }
 

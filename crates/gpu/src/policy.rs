@@ -58,11 +58,13 @@ pub struct Options {
     pub validation: bool,
     /// Longest wait for the device.
     pub timeout: Duration,
+    /// A software adapter is given the kernels of a GPU: for tests of these where there is none.
+    pub as_gpu: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { checks: Checks::Off, validation: false, timeout: Duration::from_secs(120) }
+        Self { checks: Checks::Off, validation: false, timeout: Duration::from_secs(120), as_gpu: false }
     }
 }
 

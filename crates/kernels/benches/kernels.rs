@@ -7,6 +7,7 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 use ridgeline_compute::{Buffer, Executor, Kernel, Recording, Role, Sampler, Slice};
 use ridgeline_gpu::{Choice, Gpu, Options};
 use ridgeline_kernels::attention;
+use ridgeline_kernels::mat_coop::MatCoop;
 use ridgeline_kernels::mat_mul::{self, MatMul, Tile};
 use ridgeline_kernels::mat_vec;
 use ridgeline_kernels::rms_norm;
@@ -67,6 +68,7 @@ fn mat_vecs(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
                 ProductChoice::Vec(kernel) => bench(criterion, gpu, names, (kernel, params)),
                 ProductChoice::Row(kernel) => bench(criterion, gpu, names, (kernel, bytemuck::cast(params))),
                 ProductChoice::Mul(kernel) => bench(criterion, gpu, names, (kernel, bytemuck::cast(params))),
+                ProductChoice::Coop(kernel) => bench(criterion, gpu, names, (kernel, bytemuck::cast(params))),
             }
         }
     }
@@ -79,8 +81,11 @@ fn mat_muls(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
             let stride = stride(format, n_cols as usize);
             let params =
                 mat_mul::Params { n_rows, n_cols, n_vecs: 32, stride, ld: n_rows, row0: 0, epilogue: 0 };
-            let id = BenchmarkId::new(format!("{format}"), format!("{n_rows}x{n_cols}x32"));
-            bench(criterion, gpu, ("matmul", id), (kernel, params));
+            let id = || BenchmarkId::new(format!("{format}"), format!("{n_rows}x{n_cols}x32"));
+            bench(criterion, gpu, ("matmul", id()), (kernel, params));
+            if let Some(kernel) = MatCoop::new(format, gpu.borrow().caps()) {
+                bench(criterion, gpu, ("coop", id()), (kernel, bytemuck::cast(params)));
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::attention::{self, Attention};
 use crate::attn_lane::{self, AttnLane};
 use crate::common::Reduce;
 use crate::layout::Layout;
+use crate::mat_coop::{self, MatCoop};
 use crate::mat_mul::{self, MatMul, Tile};
 use crate::mat_row::{self, MatRow};
 use crate::mat_vec::{self, MatVec};
@@ -20,6 +21,8 @@ pub enum ProductChoice {
     Row(MatRow),
     /// Tiles in workgroup memory.
     Mul(MatMul),
+    /// The same by cooperative matrices, which round operands to 16 bits.
+    Coop(MatCoop),
 }
 
 impl ProductChoice {
@@ -29,7 +32,8 @@ impl ProductChoice {
         let vec = kernel.downcast().copied().map(Self::Vec);
         let row = || kernel.downcast().copied().map(Self::Row);
         let mul = || kernel.downcast().copied().map(Self::Mul);
-        vec.or_else(row).or_else(mul)
+        let coop = || kernel.downcast().copied().map(Self::Coop);
+        vec.or_else(row).or_else(mul).or_else(coop)
     }
 
     /// What the matrix is stored in.
@@ -39,6 +43,7 @@ impl ProductChoice {
             Self::Vec(kernel) => kernel.format,
             Self::Row(kernel) => kernel.format,
             Self::Mul(kernel) => kernel.format,
+            Self::Coop(kernel) => kernel.format,
         }
     }
 
@@ -46,7 +51,7 @@ impl ProductChoice {
     #[must_use]
     pub const fn layout(self) -> Layout {
         match self {
-            Self::Vec(_) | Self::Mul(_) => Layout::Plain,
+            Self::Vec(_) | Self::Mul(_) | Self::Coop(_) => Layout::Plain,
             Self::Row(_) => Layout::Interleaved,
         }
     }
@@ -54,7 +59,7 @@ impl ProductChoice {
     /// Whether the sums may be gated.
     #[must_use]
     pub const fn gates(self) -> bool {
-        !matches!(self, Self::Mul(_))
+        !matches!(self, Self::Mul(_) | Self::Coop(_))
     }
 
     /// Records the product; all of them take the same parameters.
@@ -68,6 +73,9 @@ impl ProductChoice {
             Self::Mul(kernel) => {
                 recording.run(kernel, bytemuck::cast(params), mat_mul::Args { weights, x, y });
             }
+            Self::Coop(kernel) => {
+                recording.run(kernel, bytemuck::cast(params), mat_coop::Args { weights, x, y });
+            }
         }
     }
 }
@@ -78,6 +86,7 @@ impl From<ProductChoice> for AnyKernel {
             ProductChoice::Vec(kernel) => Self::new(kernel),
             ProductChoice::Row(kernel) => Self::new(kernel),
             ProductChoice::Mul(kernel) => Self::new(kernel),
+            ProductChoice::Coop(kernel) => Self::new(kernel),
         }
     }
 }
@@ -122,7 +131,8 @@ pub fn product_for(format: Format, n_vecs: u32, caps: &Caps) -> ProductChoice {
         _ => (2, 16),
     };
     if n_vecs > SMALL_BATCH && !caps.software {
-        return ProductChoice::Mul(MatMul { format, tile: Tile::F32, depth: 32 });
+        let tiles = ProductChoice::Mul(MatMul { format, tile: Tile::F32, depth: 32 });
+        return MatCoop::new(format, caps).map_or(tiles, ProductChoice::Coop);
     }
     ProductChoice::Vec(MatVec::new(format, caps, rows, cols))
 }

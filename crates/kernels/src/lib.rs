@@ -52,6 +52,7 @@ kernels! {
     embed::Embed,
     empty::Empty,
     kv_append::KvAppend,
+    mat_coop::MatCoop,
     mat_dot::MatDot,
     mat_mul::MatMul,
     mat_row::MatRow,

@@ -1,6 +1,7 @@
 //! Which product serves which shapes on one device, where somebody measured it.
 
-use crate::choose::{ProductChoice, layout_for, product_for};
+use crate::choose::{ProductChoice, SMALL_BATCH, layout_for, product_for};
+use crate::mat_coop::MatCoop;
 use crate::mat_mul::{MatMul, Tile};
 use crate::mat_row::MatRow;
 use crate::mat_vec::MatVec;
@@ -35,8 +36,9 @@ impl Class {
         Self { format, vectors, tall: n_rows >= Self::TALL }
     }
 
-    /// What may serve it, with the same results up to the order of sums: variants that make at most twice as many
-    /// vectors at a time as there are, and an even number of rows, as gated sums need them, of weights as they lie.
+    /// What may serve it, with the same results up to the order of sums and, with cooperative matrices, operands of 16
+    /// bits: variants that make at most twice as many vectors at a time as there are, and an even number of rows, as gated
+    /// sums need them, of weights as they lie.
     #[must_use]
     pub fn candidates(self, caps: &Caps) -> Vec<ProductChoice> {
         let fits = |kernel: &MatVec| {
@@ -48,8 +50,10 @@ impl Class {
         let tiled = MatMul::all(caps).into_iter().filter(tiled).map(ProductChoice::Mul);
         let fits = |kernel: &MatRow| kernel.format == self.format && kernel.cols <= 2 * self.vectors;
         let row = MatRow::all(caps).into_iter().filter(fits).map(ProductChoice::Row);
+        let coop = |kernel: &MatCoop| kernel.format == self.format && self.vectors > SMALL_BATCH;
+        let coop = MatCoop::all(caps).into_iter().filter(coop).map(ProductChoice::Coop);
         let layout = layout_for(caps);
-        vec.chain(tiled).chain(row).filter(|choice| choice.layout() == layout).collect()
+        vec.chain(tiled).chain(coop).chain(row).filter(|choice| choice.layout() == layout).collect()
     }
 }
 
@@ -70,10 +74,41 @@ impl Tuning {
         self.choices.iter().map(|(class, choice)| (*class, *choice))
     }
 
-    /// The product of a matrix of `n_rows` rows with `n_vecs` vectors.
+    /// The product of a matrix of `n_rows` rows with `n_vecs` vectors. Whoever wants none of the cooperative matrices that a
+    /// device has leaves them out of `caps`, and what was tuned with them is passed over.
     #[must_use]
     pub fn product_for(&self, format: Format, n_vecs: u32, n_rows: u32, caps: &Caps) -> ProductChoice {
-        let tuned = self.choices.get(&Class::of(format, n_vecs, n_rows));
-        tuned.copied().unwrap_or_else(|| product_for(format, n_vecs, caps))
+        let tuned = self.choices.get(&Class::of(format, n_vecs, n_rows)).copied();
+        let allowed = |choice: &ProductChoice| match choice {
+            ProductChoice::Coop(kernel) => caps.cooperative.contains(&kernel.edge),
+            _ => true,
+        };
+        tuned.filter(allowed).unwrap_or_else(|| product_for(format, n_vecs, caps))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Class, Tuning};
+    use crate::choose::ProductChoice;
+    use ridgeline_compute::Caps;
+    use ridgeline_quant::Format;
+
+    #[test]
+    fn cooperative_matrices_serve_many_vectors_where_there_are_some() {
+        let with = Caps { subgroup: Some((32, 32)), ..Caps::everything() };
+        let without = Caps { cooperative: &[], ..with.clone() };
+        let mut tuning = Tuning::default();
+        for tuned in [false, true] {
+            let many = tuning.product_for(Format::HALF, 64, 100, &with);
+            assert!(matches!(many, ProductChoice::Coop(kernel) if kernel.edge == 16), "{many:?}");
+            assert!(matches!(tuning.product_for(Format::HALF, 16, 100, &with), ProductChoice::Vec(_)));
+            // Also where somebody found them the fastest.
+            let tiles = tuning.product_for(Format::HALF, 64, 100, &without);
+            assert!(matches!(tiles, ProductChoice::Mul(_)), "{tuned}: {tiles:?}");
+            tuning.choose(Class::of(Format::HALF, 64, 100), many);
+        }
+        let software = Caps { software: true, max_texture: 0, ..with };
+        assert!(matches!(tuning.product_for(Format::SINGLE, 64, 100, &software), ProductChoice::Vec(_)));
     }
 }

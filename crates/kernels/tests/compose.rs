@@ -23,6 +23,7 @@ fn shaders() -> Vec<Shader> {
         let capabilities = Capabilities::SUBGROUP
             | Capabilities::SHADER_FLOAT16
             | Capabilities::SHADER_FLOAT16_IN_FLOAT32
+            | Capabilities::COOPERATIVE_MATRIX
             | Capabilities::IMMEDIATES;
         let mut validator = Validator::new(ValidationFlags::all(), capabilities);
         validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);

@@ -2,9 +2,11 @@
 
 use crate::models;
 use ridgeline_compute::{
-    AnyKernel, Buffer, Caps, Cpu, Error, Executor, Outcome, Recording, Role, Slice, Source, Started,
+    AnyKernel, Buffer, Caps, Cpu, Error, Executor, Outcome, Recording, Role, Sampler, Slice, Source, Started,
 };
 use ridgeline_gpu::{Choice, Gpu, Options};
+use ridgeline_kernels::mat_coop::MatCoop;
+use ridgeline_quant::Format;
 use std::sync::Arc;
 
 /// An executor chosen at run time.
@@ -32,6 +34,13 @@ impl Device {
         if let Some(folder) = models::pipelines() {
             gpu.keep_pipelines(&folder);
         }
+        if !multiplies_well(&mut gpu) {
+            tracing::warn!(
+                "cooperative matrices of {} give wrong products; they stay unused",
+                gpu.info().name
+            );
+            gpu.forgo_cooperative();
+        }
         Ok(Self::Gpu(Box::new(gpu)))
     }
 
@@ -49,6 +58,38 @@ impl Device {
             Self::Cpu(cpu) => cpu,
         }
     }
+}
+
+/// Whether the cooperative matrices that products would use, if any, multiply as the twin does. What wgpu has not
+/// finished, and few programs use, is looked at on each device before it is relied on.
+fn multiplies_well(gpu: &mut Gpu) -> bool {
+    let kernel = MatCoop::new(Format::HALF, gpu.caps()).filter(|_| !gpu.caps().software);
+    let Some(kernel) = kernel.map(AnyKernel::new) else { return true };
+    let inputs = kernel.sample(&mut Sampler::new(1));
+    let here = products(gpu, &kernel, &inputs);
+    let twin = products(&mut Cpu::new(gpu.caps().clone()), &kernel, &inputs);
+    let (Ok(here), Ok(twin)) = (here, twin) else { return false };
+    let largest = twin.iter().fold(0.0, |most: f32, v| most.max(v.abs()));
+    here.iter().zip(&twin).all(|(a, b)| (a - b).abs() <= 4e-3 * largest)
+}
+
+/// What one product makes of its inputs.
+fn products<E: Executor>(
+    executor: &mut E,
+    kernel: &AnyKernel,
+    (params, slots): &(Vec<u8>, Vec<Vec<u32>>),
+) -> Result<Vec<f32>, Error> {
+    let (mut buffers, mut recording) = (Vec::new(), Recording::new());
+    for (info, words) in kernel.slots().iter().zip(slots) {
+        let buffer = executor.alloc(4 * words.len() as u64, Role::Activation, info.name)?;
+        executor.write(buffer.all(), bytemuck::cast_slice(words))?;
+        buffers.push(buffer);
+    }
+    let slices: Vec<Slice> = buffers.iter().map(Buffer::all).collect();
+    recording.run_erased(kernel, params, &slices);
+    // y comes last.
+    recording.read_back(slices[slices.len() - 1]);
+    Ok(executor.run(&recording)?.reads.concat().chunks_exact(4).map(bytemuck::pod_read_unaligned).collect())
 }
 
 impl Executor for Device {

@@ -134,6 +134,7 @@ fn limits(limits: &AdapterLimits) -> BTreeMap<String, u64> {
         max_groups,
         max_immediates,
         storage_alignment,
+        cooperative_edge,
     } = *limits;
     let pairs = [
         ("max_buffer", max_buffer),
@@ -146,6 +147,7 @@ fn limits(limits: &AdapterLimits) -> BTreeMap<String, u64> {
         ("max_groups", max_groups.into()),
         ("max_immediates", max_immediates.into()),
         ("storage_alignment", storage_alignment.into()),
+        ("cooperative_edge", cooperative_edge.into()),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

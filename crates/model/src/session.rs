@@ -211,13 +211,17 @@ impl<E: Executor> Session<E> {
     /// Records one pass.
     fn pass(&mut self, Place { first, n, position }: Place, rows: usize, give: Give) {
         let executor = self.executor.borrow();
+        let mut caps = executor.caps().clone();
+        if !self.switches.cooperative {
+            caps.cooperative = &[];
+        }
         let mut ops = Ops {
             recording: &mut self.recording,
             config: &self.model.config,
             scratch: &self.scratch,
             cache: &self.cache,
             table: self.table.all(),
-            caps: executor.caps(),
+            caps: &caps,
             tuning: &self.model.tuning,
             switches: self.switches,
             first: narrow(first),

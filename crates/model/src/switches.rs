@@ -79,7 +79,7 @@ impl Default for Fusions {
 }
 
 /// What experiments vary about a forward pass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Switches {
     /// How attention is computed.
     pub attention: AttentionPath,
@@ -91,4 +91,27 @@ pub struct Switches {
     /// Whether matrices whose weights are bytes that share scales meet few vectors in integer dot products. Activations
     /// become bytes then, once for all matrices they meet, which changes logits a little.
     pub integer: bool,
+    /// Whether many vectors are multiplied by cooperative matrices where the device has them. Both operands are rounded to
+    /// 16 bits then; sums stay as wide as they are.
+    pub cooperative: bool,
+}
+
+impl Switches {
+    /// What computes the most exact logits: for comparing them, not for speed.
+    #[must_use]
+    pub fn exact() -> Self {
+        Self { cooperative: false, ..Self::default() }
+    }
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self {
+            attention: AttentionPath::default(),
+            span: None,
+            fusions: Fusions::default(),
+            integer: false,
+            cooperative: true,
+        }
+    }
 }

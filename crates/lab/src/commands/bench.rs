@@ -61,6 +61,9 @@ pub(crate) struct Args {
     /// Multiply few vectors in integer dot products, and tell what that does to the logits
     #[arg(long)]
     integer: bool,
+    /// Multiply many vectors at 32 bits, also where the device has cooperative matrices of 16
+    #[arg(long)]
+    no_coop: bool,
     /// Output: md, csv, json, jsonl or sql
     #[arg(short, long, default_value = "md")]
     output: String,
@@ -176,7 +179,8 @@ impl Args {
     fn options(&self, cache: [Format; 2]) -> SessionOptions {
         let attention = if self.flash_attn == 1 { AttentionPath::Fused } else { AttentionPath::Unfused };
         let fusions = self.without.iter().fold(Fusions::all(), |all, &it| all.without(it));
-        let switches = Switches { attention, fusions, integer: self.integer, ..Switches::default() };
+        let (integer, cooperative) = (self.integer, !self.no_coop);
+        let switches = Switches { attention, fusions, integer, cooperative, ..Switches::default() };
         SessionOptions { batch: self.batch_size.max(1), cache, switches, ..SessionOptions::default() }
     }
 

@@ -171,6 +171,9 @@ fn adapter_text(adapter: &AdapterInfo, chosen: bool) -> String {
     let (low, high) = adapter.subgroup;
     let _ = writeln!(text, "    features  {}", offered.join(", "));
     let _ = writeln!(text, "    subgroup  {low} to {high} lanes");
+    if l.cooperative_edge > 0 {
+        let _ = writeln!(text, "    matrices  {0} x {0} of f16, sums of f32", l.cooperative_edge);
+    }
     let (buffer, binding) = (output::bytes(l.max_buffer), output::bytes(l.max_binding));
     let workgroup = output::bytes(l.max_workgroup_memory.into());
     let _ = writeln!(

@@ -4,7 +4,7 @@ use super::flags::warm_up;
 use crate::cli::{Globals, Usage};
 use crate::{install, models, output};
 use anyhow::Context;
-use ridgeline_model::{Session, SessionOptions};
+use ridgeline_model::{Session, SessionOptions, Switches};
 use ridgeline_quant::Format;
 use ridgeline_speculative::{LanguageModel, Rows, Sampler, Token};
 use safetensors::tensor::{Dtype, TensorView};
@@ -49,6 +49,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         context: args.tokens.len(),
         batch: args.batch_size,
         cache: [args.cache_type_k, args.cache_type_v],
+        switches: Switches::exact(),
         ..SessionOptions::default()
     };
     let mut session = Session::new(loaded.model, Rc::new(RefCell::new(device)), options)?;

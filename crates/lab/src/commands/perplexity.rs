@@ -7,7 +7,7 @@ use crate::quality::{Quality, SHORTEST, Text};
 use crate::{Device, install, models, output};
 use anyhow::Context;
 use ridgeline_experiment::quality::{Estimate, PairedSummary};
-use ridgeline_model::{Session, SessionOptions, Shared};
+use ridgeline_model::{Session, SessionOptions, Shared, Switches};
 use ridgeline_quant::Format;
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -42,7 +42,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
-    let options = args.session.options(CHUNK, CHUNK)?;
+    let options = SessionOptions { switches: Switches::exact(), ..args.session.options(CHUNK, CHUNK)? };
     if options.context < SHORTEST {
         return Err(Usage(format!("-c must be at least {SHORTEST}")).into());
     }

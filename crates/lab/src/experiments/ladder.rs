@@ -13,7 +13,7 @@ use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, 
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::quality::{Estimate, PairedSummary};
 use ridgeline_experiment::report::{Block, Section};
-use ridgeline_model::{LoadReport, SessionOptions};
+use ridgeline_model::{LoadReport, SessionOptions, Switches};
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
@@ -200,7 +200,7 @@ fn read(lab: &Lab, loaded: &Rc<Loaded>, reference: &Rc<Loaded>, point: &Point) -
     let tokenizer = loaded.tokenizer.as_ref();
     let tokenizer = tokenizer.ok_or_else(|| Error::NoVocabulary { name: loaded.id.name.clone() })?;
     let text = Text::new(tokenizer, &text, CHUNK, Some(point.chunks))?;
-    let options = SessionOptions { context: CHUNK, ..SessionOptions::default() };
+    let options = SessionOptions { context: CHUNK, switches: Switches::exact(), ..SessionOptions::default() };
     let (mut model, mut other) = (lab.session(loaded, options)?, lab.session(reference, options)?);
     let mut quality = Quality::default();
     for i in 0..text.chunks() {

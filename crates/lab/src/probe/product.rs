@@ -7,6 +7,7 @@ use super::{Clock, Error, Timer, Unit};
 use crate::Device;
 use ridgeline_compute::{AnyKernel, Buffer, Caps, Executor, Kernel, Recording, Role};
 use ridgeline_experiment::matrix::Budget;
+use ridgeline_kernels::mat_coop::MatCoop;
 use ridgeline_kernels::mat_mul::{MatMul, Tile};
 use ridgeline_kernels::mat_row::MatRow;
 use ridgeline_kernels::mat_vec::{self, MatVec};
@@ -228,6 +229,11 @@ fn works(
     };
     for kernel in MatMul::all(caps).into_iter().filter(|k| k.tile == tile && plain(k.format)) {
         work(ProductChoice::Mul(kernel), n_vecs);
+    }
+    if tile == Tile::F16 {
+        for kernel in MatCoop::all(caps).into_iter().filter(|k| plain(k.format)) {
+            work(ProductChoice::Coop(kernel), n_vecs);
+        }
     }
     // Without tiles, products are 32-bit ones.
     if tile == Tile::F32 {

@@ -1,0 +1,83 @@
+//! y = x·Wᵀ for many vectors, by cooperative matrices.
+
+use crate::common::{elementwise, with_format};
+use crate::layout::Layout;
+use crate::product::{Epilogue, Product};
+use ridgeline_compute::wgsl::{array, vec4};
+use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_quant::Format;
+
+kernel! {
+    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\] in 64 × 64 tiles, by matrices of `edge` rows and columns that a subgroup
+    /// multiplies as one; `epilogue` ([`Epilogue`]) stores or adds. `stride` counts vec4 words per row of W, `ld` floats per
+    /// row of y.
+    ///
+    /// W and x are rounded to 16 bits, x beyond their range to the largest number there is; sums are of 32 bits.
+    pub struct MatCoop("mat_coop") { format: Format, edge: u32, lanes: u32 }
+    params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32 }
+    slots { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
+}
+
+/// Edge of the output tile, and columns that are multiplied at a time.
+const TILE: u32 = 64;
+const DEPTH: u32 = 32;
+
+/// Subgroups that share a tile.
+const SUBGROUPS: u32 = 4;
+
+/// Bytes of the two tiles, whose lines are eight values longer than what they hold, and of the sums on their way out.
+const WORKGROUP_BYTES: u32 = 2 * 2 * TILE * (DEPTH + 8) + 4 * SUBGROUPS * 256;
+
+impl MatCoop {
+    /// The variant for this device, with the largest matrices it has.
+    #[must_use]
+    pub fn new(format: Format, caps: &Caps) -> Option<Self> {
+        Self::all_of(format, caps).next()
+    }
+
+    fn all_of(format: Format, caps: &Caps) -> impl Iterator<Item = Self> {
+        let lanes = caps.subgroup.map_or(0, |(_, largest)| SUBGROUPS * largest);
+        let fits = lanes > 0 && lanes <= caps.max_invocations && WORKGROUP_BYTES <= caps.max_workgroup_memory;
+        let edges = if caps.f16 && fits { caps.cooperative } else { &[] };
+        edges.iter().map(move |&edge| Self { format, edge, lanes })
+    }
+}
+
+impl Kernel for MatCoop {
+    fn all(caps: &Caps) -> Vec<Self> {
+        Format::ALL.iter().flat_map(|&format| Self::all_of(format, caps)).collect()
+    }
+    fn defines(&self) -> Defines {
+        with_format(elementwise(self.lanes), "weights_file", self.format)
+            .enable("f16")
+            .enable("wgpu_cooperative_matrix")
+            .u32("DEPTH", DEPTH)
+            .u32("EDGE", self.edge)
+    }
+    fn groups(&self, p: &Params) -> u64 {
+        u64::from(p.n_rows.div_ceil(TILE)) * u64::from(p.n_vecs.div_ceil(TILE))
+    }
+    fn flops(&self, p: &Params) -> u64 {
+        product(p).flops()
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        let [weights, x, y] = product(p).traffic(self.format);
+        Bytes { weights, x, y }
+    }
+    fn extent(&self, p: &Params) -> Bytes {
+        let [weights, x, y] = product(p).extent(Layout::Plain);
+        Bytes { weights, x, y }
+    }
+    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        let epilogues = [Epilogue::Store, Epilogue::Add];
+        let (product, slots) = Product::sample(rng, (self.format, Layout::Plain), 140, &epilogues);
+        Sample { params: bytemuck::cast(product), slots }
+    }
+    fn reference(&self, p: &Params, host: Host<'_>) {
+        product(p).reference((self.format, Layout::Plain), host.weights, host.x, host.y);
+    }
+}
+
+fn product(p: &Params) -> Product {
+    bytemuck::cast(*p)
+}
