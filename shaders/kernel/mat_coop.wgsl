@@ -1,6 +1,6 @@
-// y = x·Wᵀ for many vectors by cooperative matrices. A workgroup makes a 64 × 64 tile of y from tiles of x and of decoded
-// W, of 16-bit floats in workgroup memory, DEPTH columns at a time; sums are of 32 bits. Each of four subgroups makes a
-// quarter. Where they are smaller than the largest there are more of them, and those make the same quarters again.
+// y = x·Wᵀ for many vectors by cooperative matrices. A workgroup makes a TILE × TILE tile of y from tiles of x and of
+// decoded W, of 16-bit floats in workgroup memory, DEPTH columns at a time; sums are of 32 bits. Each of four subgroups
+// makes a quarter. Where they are smaller than the largest there are more of them, and those make the same again.
 //# include reduce
 //# include "shared/epilogue.wgsl"
 //# include "shared/runs.wgsl"
@@ -8,11 +8,10 @@
 //# include "shared/rows.wgsl"
 //# include weights_file
 //# endwith
-//# set side = 32 // EDGE
+//# set side = TILE // 2 // EDGE
 //# set at_once = 256 // (EDGE * EDGE)
 //# set matrix = "coop_mat" ~ EDGE ~ "x" ~ EDGE
-const TILE: u32 = 64u;
-const QUARTER: u32 = 32u;
+const QUARTER: u32 = TILE / 2u;
 const QUADS: u32 = DEPTH / 4u;
 // Lines of the tiles are eight values longer than what they hold, so that lines do not fall on the same memory banks.
 const LINE: u32 = DEPTH + 8u;
@@ -41,9 +40,14 @@ fn main(
     let quarter = subgroup % 4u;
     let xs_first = quarter / 2u * QUARTER * LINE;
     let ws_first = quarter % 2u * QUARTER * LINE;
+    // Loaded, because what a matrix without a value holds in Metal is for its headers to say.
+    for (var i = ids.local; i < BLOCK; i += LANES) {
+        sums[i] = 0.0;
+    }
+    workgroupBarrier();
     //# for i in range(side)
     //# for j in range(side)
-    var acc${i}_${j} = ${matrix}<f32, C>();
+    var acc${i}_${j} = coopLoadT<${matrix}<f32, C>>(&sums[0], EDGE);
     //# endfor
     //# endfor
     let quads = params.n_cols / 4u;

@@ -8,28 +8,35 @@ use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\] in 64 × 64 tiles, by matrices of `edge` rows and columns that a subgroup
-    /// multiplies as one; `epilogue` ([`Epilogue`]) stores or adds. `stride` counts vec4 words per row of W, `ld` floats per
-    /// row of y.
+    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\] in tiles of `tile` rows and vectors, by matrices of `edge` rows and columns
+    /// that a subgroup multiplies as one; `epilogue` ([`Epilogue`]) stores or adds. `stride` counts vec4 words per row of
+    /// W, `ld` floats per row of y.
     ///
     /// W and x are rounded to 16 bits, x beyond their range to the largest number there is; sums are of 32 bits.
-    pub struct MatCoop("mat_coop") { format: Format, edge: u32, lanes: u32 }
+    pub struct MatCoop("mat_coop") { format: Format, edge: u32, tile: u32, lanes: u32 }
     params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32 }
     slots { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
 }
 
-/// Edge of the output tile, and columns that are multiplied at a time.
-const TILE: u32 = 64;
+/// Edges of output tiles by that of the matrices: a large one reads less for each product, and of small ones more run at a
+/// time. Of small matrices a large tile would be more than registers hold.
+const fn tiles(edge: u32) -> &'static [u32] {
+    if edge < 16 { &[64] } else { &[64, 128] }
+}
+
+/// Columns that are multiplied at a time.
 const DEPTH: u32 = 32;
 
 /// Subgroups that share a tile.
 const SUBGROUPS: u32 = 4;
 
-/// Bytes of the two tiles, whose lines are eight values longer than what they hold, and of the sums on their way out.
-const WORKGROUP_BYTES: u32 = 2 * 2 * TILE * (DEPTH + 8) + 4 * SUBGROUPS * 256;
-
 impl MatCoop {
-    /// The variant for this device, with the largest matrices it has.
+    /// Bytes of the two tiles, whose lines are eight values longer than what they hold, and of sums on their way out.
+    const fn workgroup_bytes(self) -> u32 {
+        2 * 2 * self.tile * (DEPTH + 8) + 4 * SUBGROUPS * 256
+    }
+
+    /// The variant for this device with the largest matrices it has, in small tiles.
     #[must_use]
     pub fn new(format: Format, caps: &Caps) -> Option<Self> {
         Self::all_of(format, caps).next()
@@ -37,9 +44,10 @@ impl MatCoop {
 
     fn all_of(format: Format, caps: &Caps) -> impl Iterator<Item = Self> {
         let lanes = caps.subgroup.map_or(0, |(_, largest)| SUBGROUPS * largest);
-        let fits = lanes > 0 && lanes <= caps.max_invocations && WORKGROUP_BYTES <= caps.max_workgroup_memory;
+        let fits = lanes > 0 && lanes <= caps.max_invocations;
         let edges = if caps.f16 && fits { caps.cooperative } else { &[] };
-        edges.iter().map(move |&edge| Self { format, edge, lanes })
+        let with = move |&edge| tiles(edge).iter().map(move |&tile| Self { format, edge, tile, lanes });
+        edges.iter().flat_map(with).filter(|it| it.workgroup_bytes() <= caps.max_workgroup_memory)
     }
 }
 
@@ -52,10 +60,11 @@ impl Kernel for MatCoop {
             .enable("f16")
             .enable("wgpu_cooperative_matrix")
             .u32("DEPTH", DEPTH)
+            .u32("TILE", self.tile)
             .u32("EDGE", self.edge)
     }
     fn groups(&self, p: &Params) -> u64 {
-        u64::from(p.n_rows.div_ceil(TILE)) * u64::from(p.n_vecs.div_ceil(TILE))
+        u64::from(p.n_rows.div_ceil(self.tile)) * u64::from(p.n_vecs.div_ceil(self.tile))
     }
     fn flops(&self, p: &Params) -> u64 {
         product(p).flops()
@@ -70,7 +79,7 @@ impl Kernel for MatCoop {
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
         let epilogues = [Epilogue::Store, Epilogue::Add];
-        let (product, slots) = Product::sample(rng, (self.format, Layout::Plain), 140, &epilogues);
+        let (product, slots) = Product::sample(rng, (self.format, Layout::Plain), 2 * self.tile + 12, &epilogues);
         Sample { params: bytemuck::cast(product), slots }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {

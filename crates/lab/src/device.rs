@@ -2,7 +2,8 @@
 
 use crate::models;
 use ridgeline_compute::{
-    AnyKernel, Buffer, Caps, Cpu, Error, Executor, Outcome, Recording, Role, Sampler, Slice, Source, Started,
+    AnyKernel, Buffer, Caps, Cpu, Error, Executor, Kernel, Outcome, Recording, Role, Sampler, Slice, Source,
+    Started,
 };
 use ridgeline_gpu::{Choice, Gpu, Options};
 use ridgeline_kernels::mat_coop::MatCoop;
@@ -63,14 +64,19 @@ impl Device {
 /// Whether the cooperative matrices that products would use, if any, multiply as the twin does. What wgpu has not
 /// finished, and few programs use, is looked at on each device before it is relied on.
 fn multiplies_well(gpu: &mut Gpu) -> bool {
-    let kernel = MatCoop::new(Format::HALF, gpu.caps()).filter(|_| !gpu.caps().software);
-    let Some(kernel) = kernel.map(AnyKernel::new) else { return true };
-    let inputs = kernel.sample(&mut Sampler::new(1));
-    let here = products(gpu, &kernel, &inputs);
-    let twin = products(&mut Cpu::new(gpu.caps().clone()), &kernel, &inputs);
-    let (Ok(here), Ok(twin)) = (here, twin) else { return false };
+    let used = if gpu.caps().software { Vec::new() } else { MatCoop::all(gpu.caps()) };
+    used.into_iter().filter(|kernel| kernel.format == Format::HALF).map(AnyKernel::new).all(|kernel| {
+        let inputs = kernel.sample(&mut Sampler::new(1));
+        let here = products(gpu, &kernel, &inputs);
+        let twin = products(&mut Cpu::new(gpu.caps().clone()), &kernel, &inputs);
+        matches!((here, twin), (Ok(here), Ok(twin)) if alike(&here, &twin))
+    })
+}
+
+/// Whether products are the twin's, of operands rounded to 16 bits.
+fn alike(here: &[f32], twin: &[f32]) -> bool {
     let largest = twin.iter().fold(0.0, |most: f32, v| most.max(v.abs()));
-    here.iter().zip(&twin).all(|(a, b)| (a - b).abs() <= 4e-3 * largest)
+    here.iter().zip(twin).all(|(a, b)| (a - b).abs() <= 4e-3 * largest)
 }
 
 /// What one product makes of its inputs.
@@ -119,5 +125,29 @@ impl Executor for Device {
     }
     fn finish(&mut self, started: Started) -> Result<Outcome, Error> {
         self.executor().finish(started)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{alike, multiplies_well};
+    use ridgeline_gpu::{Choice, Gpu, Options};
+    use std::sync::Arc;
+
+    #[test]
+    fn wrong_products_are_seen() {
+        assert!(alike(&[1.0, 8.02], &[1.0, 8.0]));
+        assert!(!alike(&[1.0, 8.1], &[1.0, 8.0]));
+        assert!(!alike(&[f32::NAN, 8.0], &[1.0, 8.0]));
+    }
+
+    #[test]
+    fn this_adapter_multiplies_well() {
+        let linker = Arc::new(ridgeline_kernels::linker().expect("the shipped templates are valid"));
+        let options = Options { as_gpu: true, ..Options::default() };
+        // Without an adapter there is nothing to look at.
+        if let Ok(mut gpu) = Gpu::open(&Choice::Best, linker, options) {
+            assert!(multiplies_well(&mut gpu));
+        }
     }
 }

@@ -82,6 +82,6 @@ fn shape(choice: &ridgeline_kernels::ProductChoice) -> String {
         ridgeline_kernels::ProductChoice::Vec(it) => format!("{} x {}", it.rows, it.cols),
         ridgeline_kernels::ProductChoice::Row(it) => format!("{} x {} a lane", it.rows, it.cols),
         ridgeline_kernels::ProductChoice::Mul(it) => format!("tiles of {:?}", it.tile),
-        ridgeline_kernels::ProductChoice::Coop(it) => format!("cooperative {0} x {0}", it.edge),
+        ridgeline_kernels::ProductChoice::Coop(it) => format!("cooperative {0} x {0}, tiles of {1}", it.edge, it.tile),
     }
 }

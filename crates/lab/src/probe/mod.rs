@@ -5,6 +5,7 @@
 //! variation between blocks, so that it covers what changes from run to run.
 
 mod agreement;
+mod attention;
 mod blocks;
 mod join;
 mod overheads;

@@ -1,9 +1,9 @@
-//! Arithmetic ceilings: the best rate that any shipped product kernel reaches, at 32 and at 16 bits; and the
-//! matrix-vector products of the bandwidth study.
+//! Arithmetic ceilings: the best rate that any shipped kernel reaches, products at 32 and at 16 bits and attention; and
+//! the matrix-vector products of the bandwidth study.
 
 use super::blocks::{Blocks, blocks, ceiling, typical};
 use super::stream::fill;
-use super::{Clock, Error, Timer, Unit};
+use super::{Clock, Error, Timer, Unit, attention};
 use crate::Device;
 use ridgeline_compute::{AnyKernel, Buffer, Caps, Executor, Kernel, Recording, Role};
 use ridgeline_experiment::matrix::Budget;
@@ -136,7 +136,7 @@ fn peak(finalists: &[Finalist], seconds: &[Vec<f64>]) -> Option<Rate> {
     Some(Rate { rate: ceiling(&blocks)?, variant, blocks })
 }
 
-/// The fastest products of a precision, by one quick run at every shape that is not too long: of every variant at the
+/// The fastest kernels of a precision, by one quick run at every shape that is not too long: of every variant at the
 /// first shape, and of those that kept up at the shapes after it.
 fn finalists(timer: &mut Timer<'_>, caps: &Caps, tile: Tile, budget_s: f64) -> Result<Vec<Finalist>, Error> {
     let start = Instant::now();
@@ -169,10 +169,24 @@ fn finalists(timer: &mut Timer<'_>, caps: &Caps, tile: Tile, budget_s: f64) -> R
                 out.insert(kernel.clone());
             }
         }
-        tried.sort_by(|a, b| b.flops_per_s.total_cmp(&a.flops_per_s));
-        tried.truncate(FINALISTS);
+        fastest(&mut tried);
+    }
+    // Attention computes at 32 bits whatever the cache holds.
+    if tile == Tile::F32 {
+        for (label, work, buffers) in attention::works(timer)? {
+            let unit = timer.unit(&work)?.keeping(&buffers);
+            let flops_per_s = unit.flops() / unit.estimate_s;
+            tried.push(Finalist { unit, label, flops_per_s });
+        }
+        fastest(&mut tried);
     }
     Ok(tried)
+}
+
+/// Leaves as many of the fastest as are measured in blocks.
+fn fastest(tried: &mut Vec<Finalist>) {
+    tried.sort_by(|a, b| b.flops_per_s.total_cmp(&a.flops_per_s));
+    tried.truncate(FINALISTS);
 }
 
 /// Memory for x, y and, in each layout that a kernel here asks for, W, large enough for every format.

@@ -1,0 +1,58 @@
+//! Attention of a prompt as a candidate for the arithmetic ceiling: where several queries share what they read, it comes
+//! nearer to what a device can compute than some devices' products do.
+
+use super::stream::fill;
+use super::{Error, Timer};
+use ridgeline_compute::{Buffer, Executor, Recording, Role};
+use ridgeline_kernels::{attention, attention_for, cache_in_texture, stride};
+use ridgeline_quant::Format;
+
+/// Widths of heads that are tried.
+const HEADS: [u32; 2] = [64, 128];
+
+/// Heads, and heads that share keys and values.
+const N_HEADS: u32 = 8;
+const GROUP: u32 = 4;
+
+/// Queries, and positions before the first of them.
+const TOKENS: u32 = 128;
+const BEFORE: u32 = 384;
+
+/// One launch of attention: its kernel and size, and the buffers that it must keep.
+pub(super) fn works(timer: &mut Timer<'_>) -> Result<Vec<(String, Recording, Vec<Buffer>)>, Error> {
+    HEADS.into_iter().map(|head| work(timer, head)).collect()
+}
+
+fn work(timer: &mut Timer<'_>, head: u32) -> Result<(String, Recording, Vec<Buffer>), Error> {
+    let caps = timer.device.caps().clone();
+    let (cache, context) = ([Format::HALF; 2], BEFORE + TOKENS);
+    let row = stride(Format::HALF, head as usize);
+    let width = N_HEADS * head;
+    let mut alloc = |texture, vec4s: u32, label| -> Result<_, Error> {
+        let buffer = timer.device.alloc_in(texture, 16 * u64::from(vec4s), Role::Activation, label)?;
+        fill(timer.device, &buffer)?;
+        Ok(buffer)
+    };
+    let held = cache_in_texture(cache, head, GROUP, &caps);
+    let keys = alloc(held, N_HEADS / GROUP * context * row, "keys")?;
+    let values = alloc(held, N_HEADS / GROUP * context * row, "values")?;
+    let (q, out) = (alloc(false, TOKENS * width / 4, "q")?, alloc(false, TOKENS * width / 4, "out")?);
+    let params = attention::Params {
+        n_tokens: TOKENS,
+        n_heads: N_HEADS,
+        capacity: context,
+        position: BEFORE,
+        key_stride: row,
+        value_stride: row,
+        ld: width,
+        span: context,
+        // Scores stay small, so that no weight of a softmax vanishes.
+        scale: 1.0 / f32::from(u16::MAX),
+    };
+    let kernel = attention_for(cache, head, GROUP, TOKENS, &caps);
+    let mut recording = Recording::new();
+    let args = attention::Args { q: q.all(), keys: keys.all(), values: values.all(), out: out.all() };
+    kernel.record(&mut recording, params, args);
+    let label = format!("attention of {TOKENS} queries after {BEFORE}, heads of {head}");
+    Ok((label, recording, vec![q, keys, values, out]))
+}
