@@ -11,36 +11,27 @@
 //# include values_file
 //# endwith
 
-// Value `c` of the head that starts at `base`, turned by the position of its token; what lies beyond the rotated
+// Vec4 `quad` of the head that starts at vec4 `base`, turned by the position of its token; what lies beyond the rotated
 // part of a head stays.
-fn turned(base: u32, position: u32, c: u32) -> f32 {
-    let pairs = params.rotary / 2u;
-    if c >= params.rotary {
-        return qkv[base + c];
-    }
-    //# if PAIR_STEP == 2
-    let pair = c / 2u;
-    let partner = c ^ 1u;
-    let second = (c & 1u) == 1u;
-    //# else
-    let second = c >= pairs;
-    let pair = select(c, c - pairs, second);
-    let partner = select(c + pairs, c - pairs, second);
-    //# endif
-    let at = 2u * (position * pairs + pair);
-    let s = table[at + 1u];
-    return qkv[base + c] * table[at] + qkv[base + partner] * select(-s, s, second);
-}
-
 fn turned_quad(base: u32, token: u32, quad: u32) -> vec4f {
-    let position = params.position + token;
-    let c = 4u * quad;
-    return vec4f(
-        turned(base, position, c),
-        turned(base, position, c + 1u),
-        turned(base, position, c + 2u),
-        turned(base, position, c + 3u),
-    );
+    let x = qkv[base + quad];
+    let turns = params.rotary / 4u;
+    if quad >= turns {
+        return x;
+    }
+    let first = (params.position + token) * turns;
+    //# if PAIR_STEP == 2
+    let t = table[first + quad];
+    return x * t.xxzz + vec4f(-x.y, x.x, -x.w, x.z) * t.yyww;
+    //# else
+    let second = quad >= turns / 2u;
+    let pair = select(quad, quad - turns / 2u, second);
+    let other = qkv[base + select(quad + turns / 2u, pair, second)];
+    let a = table[first + 2u * pair];
+    let b = table[first + 2u * pair + 1u];
+    let s = vec4f(a.yw, b.yw);
+    return x * vec4f(a.xz, b.xz) + other * select(-s, s, second);
+    //# endif
 }
 
 // Vec4 `i` of the new keys, as if [n_tokens, kv_heads, head_dim] were contiguous.
@@ -48,7 +39,7 @@ fn new_key(i: u32) -> vec4f {
     let quads = params.head_dim / 4u;
     let row = i / quads;
     let token = row / params.kv_heads;
-    let base = token * params.ld + (params.n_heads + row % params.kv_heads) * params.head_dim;
+    let base = token * (params.ld / 4u) + (params.n_heads + row % params.kv_heads) * quads;
     return turned_quad(base, token, i % quads);
 }
 
@@ -58,8 +49,7 @@ fn new_value(i: u32) -> vec4f {
     let row = i / quads;
     let token = row / params.kv_heads;
     let head = params.n_heads + params.kv_heads + row % params.kv_heads;
-    let at = token * params.ld + head * params.head_dim + 4u * (i % quads);
-    return vec4f(qkv[at], qkv[at + 1u], qkv[at + 2u], qkv[at + 3u]);
+    return qkv[token * (params.ld / 4u) + head * quads + i % quads];
 }
 
 // Where row `row` of the new keys or values goes, in rows.
@@ -76,7 +66,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     if i < queries {
         let row = i / quads;
         let token = row / params.n_heads;
-        let base = token * params.ld + (row % params.n_heads) * params.head_dim;
+        let base = token * (params.ld / 4u) + (row % params.n_heads) * quads;
         q[i] = turned_quad(base, token, i % quads);
         return;
     }

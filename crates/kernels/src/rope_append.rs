@@ -10,15 +10,23 @@ kernel! {
     /// From rows of qkv \[n_tokens, ld\], which hold \[n_heads + 2 · kv_heads, head_dim\]: q \[n_tokens, n_heads, head_dim\]
     /// becomes the rotated queries; cache rows (head · capacity + position + t) of `keys` become the rotated keys,
     /// those of `values` the values. Rotation is that of [`Rope`](crate::rope::Rope), strides count vec4 words per row. The
-    /// cache lies in buffers or in `texture`s.
+    /// cache lies in buffers or in `texture`s. Widths must be such as [`RopeAppend::takes`], `ld` a multiple of four.
     pub struct RopeAppend("rope_append") { keys: Format, values: Format, pairing: Pairing, lanes: u32, texture: bool }
     params {
         n_tokens: u32, n_heads: u32, kv_heads: u32, head_dim: u32, rotary: u32, position: u32, capacity: u32, ld: u32,
         key_stride: u32, value_stride: u32,
     }
     slots {
-        qkv: read array<f32>, table: read array<f32>, q: write array<vec4<f32>>, keys: write array<vec4<u32>>,
+        qkv: read array<vec4<f32>>, table: read array<vec4<f32>>, q: write array<vec4<f32>>, keys: write array<vec4<u32>>,
         values: write array<vec4<u32>>,
+    }
+}
+
+impl RopeAppend {
+    /// Whether heads of `head_dim` values, of which `rotary` turn, can be read four at a time, partners too.
+    #[must_use]
+    pub const fn takes(head_dim: u32, rotary: u32) -> bool {
+        head_dim.is_multiple_of(4) && rotary.is_multiple_of(8)
     }
 }
 
@@ -75,7 +83,7 @@ impl Kernel for RopeAppend {
         let n_heads = kv_heads * rng.range(1, 3);
         let rotary = if rng.range(0, 1) == 0 { head_dim } else { head_dim / 2 };
         let capacity = position + n_tokens + rng.range(0, 3);
-        let ld = (n_heads + 2 * kv_heads) * head_dim + rng.range(0, 5);
+        let ld = (n_heads + 2 * kv_heads) * head_dim + 4 * rng.range(0, 2);
         let [key_stride, value_stride] = [self.keys, self.values].map(|f| stride(f, head_dim as usize));
         let params =
             Params { n_tokens, n_heads, kv_heads, head_dim, rotary, position, capacity, ld, key_stride, value_stride };

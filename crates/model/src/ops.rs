@@ -6,6 +6,7 @@ use crate::matrix::{Matrix, Stack, Vector};
 use crate::scratch::{Scratch, Spot};
 use crate::{AttentionPath, Config, Fusion, Model, Switches};
 use ridgeline_compute::{Caps, Recording, Region, Slice};
+use ridgeline_kernels::rope_append::RopeAppend;
 use ridgeline_kernels::{self as kernels, Epilogue, MAX_SPLITS, SMALL_BATCH, Tuning};
 use ridgeline_speculative::Sampler;
 use std::iter::once;
@@ -141,7 +142,8 @@ impl Ops<'_> {
     pub fn turn_and_remember(&mut self, layer: usize, qkv: Act) -> Act {
         let (heads, kv_heads) = (narrow(self.config.heads), narrow(self.config.kv_heads));
         let [keys, values] = [self.cache.keys(layer).all(), self.cache.values(layer).all()];
-        if !self.switches.fusions.has(Fusion::RopeAppend) {
+        let fits = RopeAppend::takes(narrow(self.config.head_dim), narrow(self.config.rope.rotary));
+        if !fits || !self.switches.fusions.has(Fusion::RopeAppend) {
             self.rope(qkv, heads, 0);
             self.rope(qkv, kv_heads, narrow(self.config.q_width()));
             let first = narrow(self.config.q_width());
@@ -165,7 +167,7 @@ impl Ops<'_> {
             value_stride,
         };
         let pairing = self.config.rope.pairing;
-        let kernel = kernels::rope_append::RopeAppend {
+        let kernel = RopeAppend {
             keys: keys_format,
             values: values_format,
             pairing,
