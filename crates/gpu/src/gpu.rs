@@ -84,7 +84,7 @@ impl Gpu {
             | wgpu::Features::SUBGROUP
             | wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES;
-        let (unfinished, experimental_features) = cooperative(&info);
+        let (unfinished, experimental_features) = cooperative(&info, options);
         let offered = adapter.limits();
         let limits =
             wgpu::Limits { max_immediate_size: offered.max_immediate_size.min(IMMEDIATES), ..offered };
@@ -193,8 +193,8 @@ impl Gpu {
 
 /// The feature that cooperative matrices need where the adapter has some that kernels can use, and the leave to use it.
 #[expect(unsafe_code, reason = "wgpu asks whoever enables what it has not finished to say so")]
-fn cooperative(info: &AdapterInfo) -> (wgpu::Features, wgpu::ExperimentalFeatures) {
-    if info.limits.cooperative_edge == 0 {
+fn cooperative(info: &AdapterInfo, options: Options) -> (wgpu::Features, wgpu::ExperimentalFeatures) {
+    if cooperative_edges(info, options).is_empty() {
         return (wgpu::Features::empty(), wgpu::ExperimentalFeatures::disabled());
     }
     // SAFETY: the shaders that use cooperative matrices are the linker's, which tests validate, and they load and store
@@ -202,15 +202,25 @@ fn cooperative(info: &AdapterInfo) -> (wgpu::Features, wgpu::ExperimentalFeature
     (wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, unsafe { wgpu::ExperimentalFeatures::enabled() })
 }
 
+fn software(info: &AdapterInfo, options: Options) -> bool {
+    info.kind == DeviceKind::Software && !options.as_gpu
+}
+
+/// Of software adapters none: matrices are loops there, which take minutes to compile.
+fn cooperative_edges(info: &AdapterInfo, options: Options) -> &'static [u32] {
+    match info.limits.cooperative_edge {
+        _ if software(info, options) => &[],
+        16 => &[16],
+        8 => &[8],
+        _ => &[],
+    }
+}
+
 fn caps(info: &AdapterInfo, limits: &wgpu::Limits, options: Options) -> Caps {
     Caps {
         subgroup: info.features.subgroup.then_some(info.subgroup),
         f16: info.features.f16,
-        cooperative: match info.limits.cooperative_edge {
-            16 => &[16],
-            8 => &[8],
-            _ => &[],
-        },
+        cooperative: cooperative_edges(info, options),
         max_binding: limits.max_storage_buffer_binding_size,
         max_buffer: limits.max_buffer_size,
         max_texture: texture::largest(limits),
@@ -221,7 +231,7 @@ fn caps(info: &AdapterInfo, limits: &wgpu::Limits, options: Options) -> Caps {
         max_groups: limits.max_compute_workgroups_per_dimension,
         max_slots: limits.max_storage_buffers_per_shader_stage,
         max_immediates: limits.max_immediate_size,
-        software: info.kind == DeviceKind::Software && !options.as_gpu,
+        software: software(info, options),
     }
 }
 

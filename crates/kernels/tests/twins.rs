@@ -38,7 +38,9 @@ fn main() {
 
 fn twins(name: &str, checks: Checks) -> Result<(), Failed> {
     let linker = Arc::new(ridgeline_kernels::linker()?);
-    let mut gpu = Gpu::open(&Choice::Best, linker, Options { checks, ..Options::default() })?;
+    // Software adapters leave cooperative matrices to GPUs.
+    let options = Options { checks, as_gpu: name == "mat_coop", ..Options::default() };
+    let mut gpu = Gpu::open(&Choice::Best, linker, options)?;
     let variants: Vec<_> =
         ridgeline_kernels::all(gpu.caps()).into_iter().filter(|k| k.name() == name).collect();
     let many = variants.len() > MANY;

@@ -64,8 +64,8 @@ impl Device {
 /// Whether the cooperative matrices that products would use, if any, multiply as the twin does. What wgpu has not
 /// finished, and few programs use, is looked at on each device before it is relied on.
 fn multiplies_well(gpu: &mut Gpu) -> bool {
-    let used = if gpu.caps().software { Vec::new() } else { MatCoop::all(gpu.caps()) };
-    used.into_iter().filter(|kernel| kernel.format == Format::HALF).map(AnyKernel::new).all(|kernel| {
+    let used = MatCoop::all(gpu.caps()).into_iter();
+    used.filter(|kernel| kernel.format == Format::HALF).map(AnyKernel::new).all(|kernel| {
         let inputs = kernel.sample(&mut Sampler::new(1));
         let here = products(gpu, &kernel, &inputs);
         let twin = products(&mut Cpu::new(gpu.caps().clone()), &kernel, &inputs);
