@@ -90,7 +90,7 @@ pub struct AdapterInfo {
     pub backend: String,
     /// PCI address, where the backend knows it.
     pub pci_bus: String,
-    /// Smallest and largest subgroup size.
+    /// Smallest and largest subgroup size. Metal does not say, and wgpu then names what any GPU might have: Apple's have 32.
     pub subgroup: (u32, u32),
     /// Optional features it offers.
     pub features: Features,
@@ -101,6 +101,7 @@ pub struct AdapterInfo {
 impl AdapterInfo {
     fn new(adapter: &wgpu::Adapter) -> Self {
         let info = adapter.get_info();
+        let apple = info.backend == wgpu::Backend::Metal && info.name.starts_with("Apple");
         Self {
             name: info.name,
             vendor: info.vendor,
@@ -110,10 +111,10 @@ impl AdapterInfo {
             driver_info: info.driver_info,
             backend: info.backend.to_str().to_owned(),
             pci_bus: info.device_pci_bus_id,
-            subgroup: (info.subgroup_min_size, info.subgroup_max_size),
+            subgroup: if apple { (32, 32) } else { (info.subgroup_min_size, info.subgroup_max_size) },
             features: features(adapter.features()),
             limits: AdapterLimits {
-                cooperative_edge: cooperative_edge(&adapter.cooperative_matrix_properties()),
+                cooperative_edge: cooperative_edge(adapter),
                 ..limits(&adapter.limits())
             },
         }
@@ -179,11 +180,19 @@ fn limits(limits: &wgpu::Limits) -> AdapterLimits {
 }
 
 /// Of what an adapter offers, what the kernels can use.
-fn cooperative_edge(offered: &[wgpu::CooperativeMatrixProperties]) -> u32 {
+fn cooperative_edge(adapter: &wgpu::Adapter) -> u32 {
+    // Properties may be listed where the feature, or another that the kernels need beside it, is not to be had.
+    let needed = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX
+        | wgpu::Features::SHADER_F16
+        | wgpu::Features::SUBGROUP;
+    if !adapter.features().contains(needed) {
+        return 0;
+    }
     let square = |it: &&wgpu::CooperativeMatrixProperties| it.m_size == it.n_size && it.n_size == it.k_size;
     let mixed = |it: &&wgpu::CooperativeMatrixProperties| {
         it.ab_type == wgpu::CooperativeScalarType::F16 && it.cr_type == wgpu::CooperativeScalarType::F32
     };
+    let offered = adapter.cooperative_matrix_properties();
     offered.iter().filter(square).filter(mixed).map(|it| it.m_size).max().unwrap_or(0)
 }
 

@@ -143,9 +143,10 @@ impl Gpu {
         self.policy = policy;
     }
 
-    /// Leaves the device's cooperative matrices unused from now on.
+    /// Leaves the device's cooperative matrices unused from now on, and says so to whoever asks what it has.
     pub fn forgo_cooperative(&mut self) {
         self.caps.cooperative = &[];
+        self.info.limits.cooperative_edge = 0;
     }
 
     /// Keeps compiled pipelines in `folder` from now on, and uses what it holds, where the backend has a cache for them.

@@ -79,7 +79,7 @@ impl Kernel for MatCoop {
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
         let epilogues = [Epilogue::Store, Epilogue::Add];
-        let (product, slots) = Product::sample(rng, (self.format, Layout::Plain), 2 * self.tile + 12, &epilogues);
+        let (product, slots) = Product::sample(rng, (self.format, Layout::Plain), [2 * self.tile + 12; 2], &epilogues);
         Sample { params: bytemuck::cast(product), slots }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {

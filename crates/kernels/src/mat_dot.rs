@@ -2,7 +2,7 @@
 
 use crate::common::{Reduce, device_bytes, format_bytes, random_rows, stride, with_format};
 use crate::layout::{Layout, decode_laid};
-use crate::product::{Epilogue, Product};
+use crate::product::{Epilogue, Product, ROWS};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
 use ridgeline_quant::Format;
@@ -81,7 +81,7 @@ impl Kernel for MatDot {
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
         let epilogues = [Epilogue::Store, Epilogue::Add, Epilogue::Gate];
-        let (p, mut slots) = Product::sample(rng, (self.format, self.layout), 2 * self.cols + 1, &epilogues);
+        let (p, mut slots) = Product::sample(rng, (self.format, self.layout), [ROWS, 2 * self.cols + 1], &epilogues);
         slots[1] = random_rows(rng, Format::BYTES, p.n_vecs, p.n_cols);
         let x_stride = stride(Format::BYTES, p.n_cols as usize);
         let Product { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue } = p;

@@ -2,7 +2,7 @@
 
 use crate::common::{elementwise, with_format};
 use crate::layout::Layout;
-use crate::product::{Epilogue, Product};
+use crate::product::{Epilogue, Product, ROWS};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
 use ridgeline_quant::Format;
@@ -64,7 +64,7 @@ impl Kernel for MatMul {
         Bytes { weights, x, y }
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
-        let (product, slots) = Product::sample(rng, (self.format, Layout::Plain), 70, &[Epilogue::Store, Epilogue::Add]);
+        let (product, slots) = Product::sample(rng, (self.format, Layout::Plain), [ROWS, 70], &[Epilogue::Store, Epilogue::Add]);
         Sample { params: bytemuck::cast(product), slots }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {

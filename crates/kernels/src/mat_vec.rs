@@ -2,7 +2,7 @@
 
 use crate::common::{Reduce, with_format};
 use crate::layout::Layout;
-use crate::product::{Epilogue, Product};
+use crate::product::{Epilogue, Product, ROWS};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
 use ridgeline_quant::Format;
@@ -83,7 +83,7 @@ impl Kernel for MatVec {
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
         let epilogues = [Epilogue::Store, Epilogue::Add, Epilogue::Gate];
         let epilogues = &epilogues[..if self.rows.is_multiple_of(2) { 3 } else { 2 }];
-        let (product, slots) = Product::sample(rng, (self.format, Layout::Plain), 2 * self.cols + 1, epilogues);
+        let (product, slots) = Product::sample(rng, (self.format, Layout::Plain), [ROWS, 2 * self.cols + 1], epilogues);
         Sample { params: bytemuck::cast(product), slots }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {

@@ -20,6 +20,9 @@ pub enum Epilogue {
     Gate = 2,
 }
 
+/// Most rows of a test's matrix where nothing asks for more.
+pub(crate) const ROWS: u32 = 70;
+
 /// Operations per value of the gate.
 pub(crate) const GATE_FLOPS: u64 = 5;
 
@@ -72,11 +75,11 @@ impl Product {
         [layout.bytes(self.weight_rows(), self.stride), bytes4(vecs * u64::from(self.n_cols)), bytes4(y)]
     }
 
-    /// A random ragged product of up to `max_vecs` vectors with one of the epilogues, with W, x and y.
+    /// A random ragged product of up to so many rows and vectors with one of the epilogues, with W, x and y.
     pub(crate) fn sample(
         rng: &mut Sampler,
         (format, layout): (Format, Layout),
-        max_vecs: u32,
+        [max_rows, max_vecs]: [u32; 2],
         epilogues: &[Epilogue],
     ) -> (Self, Vec<Vec<u32>>) {
         let unit = small(format.spec().part.max(format.spec().block_len));
@@ -85,7 +88,7 @@ impl Product {
         let epilogue = rng.pick(epilogues);
         // The product of two sums that nearly cancel has no accuracy by itself; among a few it does not count.
         let least = if epilogue == Epilogue::Gate { 8 } else { 1 };
-        let (n_rows, n_vecs, row0) = (rng.range(least, 70), rng.range(1, max_vecs), rng.range(0, 3));
+        let (n_rows, n_vecs, row0) = (rng.range(least, max_rows), rng.range(1, max_vecs), rng.range(0, 3));
         let (ld, epilogue) = (row0 + n_rows + rng.range(0, 5), epilogue as u32);
         let stride = stride(format, n_cols as usize);
         let product = Self { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };

@@ -35,11 +35,8 @@ impl Device {
         if let Some(folder) = models::pipelines() {
             gpu.keep_pipelines(&folder);
         }
-        if !multiplies_well(&mut gpu) {
-            tracing::warn!(
-                "cooperative matrices of {} give wrong products; they stay unused",
-                gpu.info().name
-            );
+        if let Some(fault) = fault(&mut gpu) {
+            tracing::warn!("cooperative matrices of {} stay unused: {fault}", gpu.info().name);
             gpu.forgo_cooperative();
         }
         Ok(Self::Gpu(Box::new(gpu)))
@@ -61,16 +58,26 @@ impl Device {
     }
 }
 
-/// Whether the cooperative matrices that products would use, if any, multiply as the twin does. What wgpu has not
-/// finished, and few programs use, is looked at on each device before it is relied on.
-fn multiplies_well(gpu: &mut Gpu) -> bool {
-    let used = MatCoop::all(gpu.caps()).into_iter();
-    used.filter(|kernel| kernel.format == Format::HALF).map(AnyKernel::new).all(|kernel| {
-        let inputs = kernel.sample(&mut Sampler::new(1));
-        let here = products(gpu, &kernel, &inputs);
+/// Products that the cooperative matrices of a device are tried with, of random sizes about those of their tiles.
+const TRIALS: u64 = 4;
+
+/// What is wrong with the cooperative matrices that products would use, if there are any: held against the twin in every
+/// tile. What wgpu has not finished, and few programs use, is looked at on each device before it is relied on.
+fn fault(gpu: &mut Gpu) -> Option<String> {
+    let used = MatCoop::all(gpu.caps()).into_iter().filter(|kernel| kernel.format == Format::HALF);
+    for (kernel, seed) in used.flat_map(|kernel| (0..TRIALS).map(move |seed| (AnyKernel::new(kernel), seed)))
+    {
+        let inputs = kernel.sample(&mut Sampler::new(seed));
         let twin = products(&mut Cpu::new(gpu.caps().clone()), &kernel, &inputs);
-        matches!((here, twin), (Ok(here), Ok(twin)) if alike(&here, &twin))
-    })
+        match (products(gpu, &kernel, &inputs), twin) {
+            (Err(error), _) | (_, Err(error)) => return Some(error.to_string()),
+            (Ok(here), Ok(twin)) if !alike(&here, &twin) => {
+                return Some("they give wrong products".to_owned());
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Whether products are the twin's, of operands rounded to 16 bits.
@@ -130,7 +137,7 @@ impl Executor for Device {
 
 #[cfg(test)]
 mod tests {
-    use super::{alike, multiplies_well};
+    use super::{alike, fault};
     use ridgeline_gpu::{Choice, Gpu, Options};
     use std::sync::Arc;
 
@@ -147,7 +154,7 @@ mod tests {
         let options = Options { as_gpu: true, ..Options::default() };
         // Without an adapter there is nothing to look at.
         if let Ok(mut gpu) = Gpu::open(&Choice::Best, linker, options) {
-            assert!(multiplies_well(&mut gpu));
+            assert_eq!(fault(&mut gpu), None);
         }
     }
 }

@@ -255,7 +255,13 @@ impl Args {
         let row = Measured { pass, test, backend, adapter, cache: cache.map(|it| it.spec().name.to_owned()), batch };
         let format = loaded.model.format().spec().name;
         let few = test.generate > 0 || test.prompt.min(batch) <= SMALL_BATCH as usize;
-        let name = if self.integer && few { format!("{} integer", loaded.id.name) } else { loaded.id.name.clone() };
+        let mut name = loaded.id.name.clone();
+        if self.integer && few {
+            name += " integer";
+        }
+        if self.no_coop {
+            name += " no-coop";
+        }
         let mut bench = described(&name, format, &row, ceilings);
         bench.flash_attn = self.flash_attn == 1;
         bench.n_depth = depth as u64;

@@ -113,10 +113,10 @@ fn scalars(probe: &Probe) -> Vec<Vec<String>> {
     let row = |name: &str, m: Measured, unit: &str| {
         vec![name.to_owned(), si(m.value, unit), format!("[{}]", si_range(m.lo, m.hi, unit))]
     };
-    let mut rows = vec![row("32-bit products", machine.flops_f32, "FLOP/s")];
+    let mut rows = vec![row("32-bit arithmetic", machine.flops_f32, "FLOP/s")];
     rows.push(match machine.flops_f16 {
-        Some(m) => row("16-bit products", m, "FLOP/s"),
-        None => vec!["16-bit products".to_owned(), "not on this device".to_owned(), String::new()],
+        Some(m) => row("16-bit arithmetic", m, "FLOP/s"),
+        None => vec!["16-bit arithmetic".to_owned(), "not on this device".to_owned(), String::new()],
     });
     let o = machine.overheads;
     rows.push(row("one more launch", o.launch_s, "s"));

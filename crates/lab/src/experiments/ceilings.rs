@@ -134,9 +134,9 @@ fn scalars(pieces: &[&Piece]) -> Table {
                 row(&name, largest.rate, "B/s", &format!("{variant}; {clock}"));
             }
             Piece::Flops(p) => {
-                row("32-bit products", p.f32.rate, "FLOP/s", &p.f32.variant);
+                row("32-bit arithmetic", p.f32.rate, "FLOP/s", &p.f32.variant);
                 if let Some(p) = &p.f16 {
-                    row("16-bit products", p.rate, "FLOP/s", &p.variant);
+                    row("16-bit arithmetic", p.rate, "FLOP/s", &p.variant);
                 }
             }
             Piece::Overheads(o) => {

@@ -28,8 +28,8 @@ pub fn quantities(machine: &Machine) -> Vec<(String, Measured)> {
     let mut all = points("read", &bandwidth.read);
     all.extend(points("copy", &bandwidth.copy));
     all.extend(points("triad", &bandwidth.triad));
-    all.push(("f32 products, FLOP/s".to_owned(), *flops_f32));
-    all.extend(flops_f16.map(|m| ("f16 products, FLOP/s".to_owned(), m)));
+    all.push(("f32 arithmetic, FLOP/s".to_owned(), *flops_f32));
+    all.extend(flops_f16.map(|m| ("f16 arithmetic, FLOP/s".to_owned(), m)));
     all.extend(costs(overheads));
     all
 }
@@ -43,8 +43,8 @@ impl Piece {
             Self::Copy(c) => points("copy", &c.curve),
             Self::Triad(c) => points("triad", &c.curve),
             Self::Flops(p) => {
-                let f16 = p.f16.as_ref().map(|p| ("f16 products, FLOP/s".to_owned(), p.rate));
-                [("f32 products, FLOP/s".to_owned(), p.f32.rate)].into_iter().chain(f16).collect()
+                let f16 = p.f16.as_ref().map(|p| ("f16 arithmetic, FLOP/s".to_owned(), p.rate));
+                [("f32 arithmetic, FLOP/s".to_owned(), p.f32.rate)].into_iter().chain(f16).collect()
             }
             Self::Overheads(o) => costs(&o.overheads),
             Self::Matvec(m) => {

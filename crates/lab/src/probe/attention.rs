@@ -53,6 +53,6 @@ fn work(timer: &mut Timer<'_>, head: u32) -> Result<(String, Recording, Vec<Buff
     let mut recording = Recording::new();
     let args = attention::Args { q: q.all(), keys: keys.all(), values: values.all(), out: out.all() };
     kernel.record(&mut recording, params, args);
-    let label = format!("attention of {TOKENS} queries after {BEFORE}, heads of {head}");
+    let label = format!("{kernel:?} of {TOKENS} queries after {BEFORE}");
     Ok((label, recording, vec![q, keys, values, out]))
 }

@@ -67,9 +67,9 @@ pub struct Rate {
 /// Arithmetic ceilings in FLOP/s.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Peaks {
-    /// With 32-bit products.
+    /// At 32 bits, by products or attention.
     pub f32: Rate,
-    /// With 16-bit products; `None` where the device has no 16-bit shaders.
+    /// By products of 16-bit operands; `None` where the device has no 16-bit shaders.
     pub f16: Option<Rate>,
     /// First quarter of the blocks over the rest; `None` below eight blocks.
     pub drift: Option<f64>,

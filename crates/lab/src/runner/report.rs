@@ -143,8 +143,8 @@ fn device(id: &MachineId, machine: Option<&Machine>, ok: &[&Record], failures: &
         };
         row("bandwidth, memory", rate(m.bandwidth.memory(), "B/s"));
         row("bandwidth, fastest working set", rate(m.bandwidth.fastest(), "B/s"));
-        row("products, f32", rate(m.flops_f32, "FLOP/s"));
-        row("products, f16", m.flops_f16.map_or("not on this device".to_owned(), |r| rate(r, "FLOP/s")));
+        row("arithmetic, f32", rate(m.flops_f32, "FLOP/s"));
+        row("arithmetic, f16", m.flops_f16.map_or("not on this device".to_owned(), |r| rate(r, "FLOP/s")));
         row("one more launch", rate(m.overheads.launch_s, "s"));
         row("one submission", rate(m.overheads.submission_s, "s"));
         row("one synchronisation", rate(m.overheads.synchronisation_s, "s"));
@@ -210,8 +210,8 @@ fn add_ceilings(figure: &mut Roofline, machine: &Machine) {
     if figure.peaks.is_empty() {
         let level =
             |label: &str, rate: Measured| PeakLevel { label: label.to_owned(), flops_per_s: rate.value };
-        figure.peaks.push(level("f32 products", machine.flops_f32));
-        figure.peaks.extend(machine.flops_f16.map(|rate| level("f16 products", rate)));
+        figure.peaks.push(level("f32 arithmetic", machine.flops_f32));
+        figure.peaks.extend(machine.flops_f16.map(|rate| level("f16 arithmetic", rate)));
     }
 }
 
