@@ -10,7 +10,7 @@ use ridgeline_quant::Format;
 kernel! {
     /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\] in tiles of `tile` rows and vectors, by matrices of `edge` rows and columns
     /// that a subgroup multiplies as one; `epilogue` ([`Epilogue`]) stores or adds. `stride` counts vec4 words per row of
-    /// W, `ld` floats per row of y.
+    /// W, `ld` floats per row of y. A workgroup has `lanes` invocations: four subgroups of the largest size the device names.
     ///
     /// W and x are rounded to 16 bits, x beyond their range to the largest number there is; sums are of 32 bits.
     pub struct MatCoop("mat_coop") { format: Format, edge: u32, tile: u32, lanes: u32 }
