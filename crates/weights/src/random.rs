@@ -58,9 +58,10 @@ impl Generator {
         let spec = format.spec();
         let mut bytes = vec![0; n / spec.block_len * spec.block_bytes];
         if shape.len() < 2 {
-            // Vectors of the families here are the weights of norms.
+            // Vectors are the gains of norms, which start as one, or biases, which start as nothing.
             let encode = spec.encode.expect("vectors are in single precision, which has an encoder");
-            encode(&vec![1.0; n], &mut bytes);
+            let value = if name.ends_with(".bias") { 0.0 } else { 1.0 };
+            encode(&vec![value; n], &mut bytes);
             return bytes;
         }
         let table = self.tables.get(&format).expect("the formats of matrices were announced");

@@ -101,15 +101,6 @@ impl Shape {
         Err(Error::ShapeDimensions { name: shape.name, problem })
     }
 
-    /// The number of weights, norms included; a tied head counts once.
-    pub fn n_parameters(&self) -> u64 {
-        let [hidden, ffn, vocab] = [self.hidden as u64, self.ffn as u64, self.vocab as u64];
-        let [q, kv] = [self.dim(Dim::Q) as u64, self.dim(Dim::Kv) as u64];
-        let layer = 2 * hidden * q + 2 * hidden * kv + 3 * hidden * ffn + 2 * hidden;
-        let embeddings = if self.tied_head { 1 } else { 2 } * vocab * hidden;
-        self.layers as u64 * layer + embeddings + hidden
-    }
-
     pub(crate) const fn dim(&self, dim: Dim) -> usize {
         match dim {
             Dim::Hidden => self.hidden,
@@ -117,6 +108,7 @@ impl Shape {
             Dim::Ffn => self.ffn,
             Dim::Heads => self.heads,
             Dim::KvHeads => self.kv_heads,
+            Dim::Head => self.head_width,
             Dim::Q => self.heads * self.head_width,
             Dim::Kv => self.kv_heads * self.head_width,
         }

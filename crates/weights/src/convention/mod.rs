@@ -2,6 +2,8 @@
 //! elements of a head `RoPE` pairs. Canonical is what GGUF does; a family is a table in a file of its own.
 
 mod llama;
+mod qwen;
+mod shared;
 
 use std::path::Path;
 
@@ -16,7 +18,7 @@ pub(crate) const OUTPUT: &str = "output.weight";
 /// The per-frequency divisors that GGUF stores as a tensor.
 pub(crate) const ROPE_FREQS: &str = "rope_freqs.weight";
 
-const FAMILIES: &[&Family] = &[&llama::FAMILY];
+const FAMILIES: &[&Family] = &[&llama::FAMILY, &qwen::QWEN2, &qwen::QWEN3];
 
 /// Which elements of a head `RoPE` rotates together.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -34,8 +36,9 @@ pub(crate) struct Family {
     /// `model_type` values in config.json.
     pub(crate) model_types: &'static [&'static str],
     pub(crate) gguf_pairing: RopePairing,
-    pub(crate) tensors: &'static [TensorRule],
-    pub(crate) keys: &'static [KeyRule],
+    /// In groups, because families share some.
+    pub(crate) tensors: &'static [&'static [TensorRule]],
+    pub(crate) keys: &'static [&'static [KeyRule]],
     /// Endings of Hugging Face tensors that hold nothing a model needs.
     pub(crate) ignored: &'static [&'static str],
 }
@@ -67,6 +70,8 @@ pub(crate) enum Dim {
     Ffn,
     Heads,
     KvHeads,
+    /// The width of a head.
+    Head,
     /// Heads × head width.
     Q,
     /// KV heads × head width.
@@ -80,6 +85,8 @@ pub(crate) struct KeyRule {
     pub(crate) hf: &'static [&'static str],
     pub(crate) kind: Kind,
     pub(crate) default: Fallback,
+    /// A flag of config.json without which the key counts as absent there.
+    pub(crate) only_if: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -143,6 +150,14 @@ pub(crate) fn rope_pairing(
 }
 
 impl Family {
+    fn tensors(&self) -> impl Iterator<Item = &'static TensorRule> {
+        self.tensors.iter().copied().flatten()
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &'static KeyRule> {
+        self.keys.iter().copied().flatten()
+    }
+
     /// The GGUF key of a suffix such as `block_count`.
     pub(crate) fn key(&self, suffix: &str) -> String {
         format!("{}.{suffix}", self.architecture)
@@ -153,7 +168,7 @@ impl Family {
         if self.ignored.iter().any(|it| hf.ends_with(it)) {
             return Ok(None);
         }
-        let name = self.tensors.iter().find_map(|rule| {
+        let name = self.tensors().find_map(|rule| {
             let layer = match_layer(rule.hf, hf)?;
             Some(rule.gguf.replacen('*', layer, 1))
         });
@@ -166,7 +181,7 @@ impl Family {
 
     /// How many heads the rows of a tensor (by canonical name) belong to, if `RoPE` turns them.
     pub(crate) fn rotary_heads(&self, metadata: &Metadata, name: &str) -> Result<Option<usize>, Error> {
-        let rule = self.tensors.iter().find(|rule| match_layer(rule.gguf, name).is_some());
+        let rule = self.tensors().find(|rule| match_layer(rule.gguf, name).is_some());
         let suffix = match rule.and_then(|rule| rule.rotary) {
             None => return Ok(None),
             Some(Dim::KvHeads) => "attention.head_count_kv",
@@ -182,7 +197,8 @@ impl Family {
         metadata.set("general.architecture", text(self.architecture));
         metadata.set("general.type", text("model"));
         metadata.set("general.name", text(name));
-        for rule in self.keys {
+        let flag = |it: &str| lookup(config, it).and_then(Json::as_bool) == Some(true);
+        for rule in self.keys().filter(|rule| rule.only_if.is_none_or(flag)) {
             let Some((found, json)) = rule.hf.iter().find_map(|it| Some((*it, lookup(config, it)?))) else {
                 continue;
             };
@@ -209,7 +225,7 @@ impl Family {
 
     /// Adds what a container may leave out because it follows from the rest.
     fn fill_in(&self, metadata: &mut Metadata) -> Result<(), Error> {
-        for rule in self.keys {
+        for rule in self.keys() {
             let key = self.key(rule.suffix);
             if metadata.has(&key) {
                 continue;
@@ -272,7 +288,7 @@ pub(crate) fn synthesise(path: &Path, shape: &Shape) -> Result<(Metadata, Vec<(S
     };
     let sized = |rule: &TensorRule| rule.shape.iter().map(|&it| shape.dim(it)).collect::<Vec<_>>();
     let (layered, global): (Vec<_>, Vec<_>) =
-        family.tensors.iter().filter(wanted).partition(|rule| rule.gguf.contains('*'));
+        family.tensors().filter(wanted).partition(|rule| rule.gguf.contains('*'));
     tensors.extend(global.iter().map(|rule| (rule.gguf.to_owned(), sized(rule))));
     for layer in 0..shape.layers {
         tensors

@@ -1,0 +1,22 @@
+//! Qwen2 (also Qwen2.5), whose queries, keys and values have a bias, and Qwen3, which normalises heads in its place.
+
+use super::{Family, KeyRule, Presence::Always, RopePairing, shared};
+
+/// Configurations name a window whether or not it is used.
+const WINDOW: KeyRule = KeyRule { only_if: Some("use_sliding_window"), ..shared::WINDOW };
+
+pub(super) const QWEN2: Family = Family {
+    architecture: "qwen2",
+    model_types: &["qwen2"],
+    gguf_pairing: RopePairing::HalfSplit,
+    ignored: &[".rotary_emb.inv_freq"],
+    tensors: &[shared::ENDS, shared::BLOCK, &shared::biases(Always)],
+    keys: &[shared::KEYS, &[WINDOW]],
+};
+
+pub(super) const QWEN3: Family = Family {
+    architecture: "qwen3",
+    model_types: &["qwen3"],
+    tensors: &[shared::ENDS, shared::BLOCK, shared::HEAD_NORMS],
+    ..QWEN2
+};

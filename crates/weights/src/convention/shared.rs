@@ -1,0 +1,116 @@
+//! What families have in common: the tensors of a pre-norm block with a gated feed-forward layer, and the keys that
+//! describe it.
+
+use super::{
+    Dim::{self, Ffn, Head, Heads, Hidden, Kv, KvHeads, Q, Vocab},
+    Fallback::{self, Absent, HeadWidth, Number, Required, Same, Tokens},
+    KeyRule, Kind,
+    Presence::{self, Always, Untied},
+    TensorRule,
+};
+
+const fn tensor(gguf: &'static str, hf: &'static str, shape: &'static [Dim]) -> TensorRule {
+    TensorRule { gguf, hf, shape, presence: Always, rotary: None }
+}
+
+const fn key(suffix: &'static str, hf: &'static [&'static str], kind: Kind, default: Fallback) -> KeyRule {
+    KeyRule { suffix, hf, kind, default, only_if: None }
+}
+
+/// What stands around the blocks.
+pub(super) const ENDS: &[TensorRule] = &[
+    tensor(super::EMBEDDING, "model.embed_tokens.weight", &[Vocab, Hidden]),
+    tensor("output_norm.weight", "model.norm.weight", &[Hidden]),
+    TensorRule { presence: Untied, ..tensor(super::OUTPUT, "lm_head.weight", &[Vocab, Hidden]) },
+];
+
+/// A block: attention and a gated feed-forward layer, each behind a norm.
+pub(super) const BLOCK: &[TensorRule] = &[
+    tensor("blk.*.attn_norm.weight", "model.layers.*.input_layernorm.weight", &[Hidden]),
+    TensorRule {
+        rotary: Some(Heads),
+        ..tensor("blk.*.attn_q.weight", "model.layers.*.self_attn.q_proj.weight", &[Q, Hidden])
+    },
+    TensorRule {
+        rotary: Some(KvHeads),
+        ..tensor("blk.*.attn_k.weight", "model.layers.*.self_attn.k_proj.weight", &[Kv, Hidden])
+    },
+    tensor("blk.*.attn_v.weight", "model.layers.*.self_attn.v_proj.weight", &[Kv, Hidden]),
+    tensor("blk.*.attn_output.weight", "model.layers.*.self_attn.o_proj.weight", &[Hidden, Q]),
+    tensor("blk.*.ffn_norm.weight", "model.layers.*.post_attention_layernorm.weight", &[Hidden]),
+    tensor("blk.*.ffn_gate.weight", "model.layers.*.mlp.gate_proj.weight", &[Ffn, Hidden]),
+    tensor("blk.*.ffn_up.weight", "model.layers.*.mlp.up_proj.weight", &[Ffn, Hidden]),
+    tensor("blk.*.ffn_down.weight", "model.layers.*.mlp.down_proj.weight", &[Hidden, Ffn]),
+];
+
+/// The biases of queries, keys and values.
+pub(super) const fn biases(presence: Presence) -> [TensorRule; 3] {
+    let q = tensor("blk.*.attn_q.bias", "model.layers.*.self_attn.q_proj.bias", &[Q]);
+    let k = tensor("blk.*.attn_k.bias", "model.layers.*.self_attn.k_proj.bias", &[Kv]);
+    let v = tensor("blk.*.attn_v.bias", "model.layers.*.self_attn.v_proj.bias", &[Kv]);
+    [
+        TensorRule { presence, rotary: Some(Heads), ..q },
+        TensorRule { presence, rotary: Some(KvHeads), ..k },
+        TensorRule { presence, ..v },
+    ]
+}
+
+/// The bias of what attention gives back.
+pub(super) const fn output_bias(presence: Presence) -> TensorRule {
+    let rule = tensor("blk.*.attn_output.bias", "model.layers.*.self_attn.o_proj.bias", &[Hidden]);
+    TensorRule { presence, ..rule }
+}
+
+/// The norms of the heads of queries and keys.
+pub(super) const HEAD_NORMS: &[TensorRule] = &[
+    tensor("blk.*.attn_q_norm.weight", "model.layers.*.self_attn.q_norm.weight", &[Head]),
+    tensor("blk.*.attn_k_norm.weight", "model.layers.*.self_attn.k_norm.weight", &[Head]),
+];
+
+/// Sizes, constants and rotation.
+pub(super) const KEYS: &[KeyRule] = &[
+    key("block_count", &["num_hidden_layers"], Kind::U32, Required),
+    key("context_length", &["max_position_embeddings"], Kind::U32, Required),
+    key("embedding_length", &["hidden_size"], Kind::U32, Required),
+    key("feed_forward_length", &["intermediate_size"], Kind::U32, Required),
+    key("attention.head_count", &["num_attention_heads"], Kind::U32, Required),
+    key("attention.head_count_kv", &["num_key_value_heads"], Kind::U32, Same("attention.head_count")),
+    // Newer configurations keep all of RoPE in one table.
+    key("rope.freq_base", &["rope_theta", "rope_parameters.rope_theta"], Kind::F32, Number(10_000.0)),
+    key("attention.layer_norm_rms_epsilon", &["rms_norm_eps"], Kind::F32, Required),
+    key("attention.key_length", &["head_dim"], Kind::U32, HeadWidth),
+    key("attention.value_length", &["head_dim"], Kind::U32, Same("attention.key_length")),
+    key("vocab_size", &["vocab_size"], Kind::U32, Tokens),
+    key("rope.dimension_count", &["head_dim"], Kind::U32, Same("attention.key_length")),
+    key(
+        "rope.scaling.type",
+        &["rope_scaling.rope_type", "rope_scaling.type", "rope_parameters.rope_type"],
+        Kind::Str,
+        Absent,
+    ),
+    key("rope.scaling.factor", &["rope_scaling.factor", "rope_parameters.factor"], Kind::F32, Absent),
+    key(
+        "rope.scaling.low_freq_factor",
+        &["rope_scaling.low_freq_factor", "rope_parameters.low_freq_factor"],
+        Kind::F32,
+        Absent,
+    ),
+    key(
+        "rope.scaling.high_freq_factor",
+        &["rope_scaling.high_freq_factor", "rope_parameters.high_freq_factor"],
+        Kind::F32,
+        Absent,
+    ),
+    key(
+        "rope.scaling.original_context_length",
+        &[
+            "rope_scaling.original_max_position_embeddings",
+            "rope_parameters.original_max_position_embeddings",
+        ],
+        Kind::U32,
+        Absent,
+    ),
+];
+
+/// Positions that a query sees at most.
+pub(super) const WINDOW: KeyRule = key("attention.sliding_window", &["sliding_window"], Kind::U32, Absent);
