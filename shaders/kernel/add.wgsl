@@ -1,4 +1,4 @@
-// Residual add in place: x += delta, four values per invocation.
+// Addition in place: x += delta, which begins anew every `period` values; four values per invocation.
 //# include reduce
 
 @compute @workgroup_size(LANES)
@@ -7,5 +7,5 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     if i >= params.n / 4u {
         return;
     }
-    x[i] += delta[i];
+    x[i] += delta[i % (params.period / 4u)];
 }

@@ -1,20 +1,49 @@
 // Between the projection and attention, in one launch: queries are rotated into a buffer of their own, keys are
 // rotated and values go as they are into the cache, in the cache's number formats. Rows of qkv hold all query heads,
-// then all key heads, then all value heads. One invocation per vec4 of a query or of a cache row.
+// then all key heads, then all value heads. With BIAS one is added before; with NORM heads of queries and keys are
+// normalised then. A team owns a head.
 //# include reduce
-//# with src = "keys", store = "new_key", interleaved = false, texture = TEXTURE
+//# with src = "keys", store = "turned", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"
 //# include keys_file
 //# endwith
-//# with src = "values", store = "new_value", interleaved = false, texture = TEXTURE
+//# with src = "values", store = "projected", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"
 //# include values_file
 //# endwith
 
-// Vec4 `quad` of the head that starts at vec4 `base`, turned by the position of its token; what lies beyond the rotated
-// part of a head stays.
-fn turned_quad(base: u32, token: u32, quad: u32) -> vec4f {
-    let x = qkv[base + quad];
+// The head that the team works on.
+var<private> token: u32;
+var<private> head: u32;
+//# if NORM
+// 1 / sqrt(mean(x²) + eps) of it.
+var<private> scale: f32;
+//# endif
+
+// Vec4 `quad` of the head as it was projected.
+fn projected(quad: u32) -> vec4f {
+    let column = head * (params.head_dim / 4u) + quad;
+    let x = qkv[token * (params.ld / 4u) + column];
+    //# if BIAS
+    return x + bias[column];
+    //# else
+    return x;
+    //# endif
+}
+
+// The same of a head of queries or keys before it is rotated.
+fn straight(quad: u32) -> vec4f {
+    let x = projected(quad);
+    //# if NORM
+    return x * scale * gains[select(0u, params.head_dim / 4u, head >= params.n_heads) + quad];
+    //# else
+    return x;
+    //# endif
+}
+
+// The same turned by the position of the token; what lies beyond the rotated part of a head stays.
+fn turned(quad: u32) -> vec4f {
+    let x = straight(quad);
     let turns = params.rotary / 4u;
     if quad >= turns {
         return x;
@@ -26,7 +55,7 @@ fn turned_quad(base: u32, token: u32, quad: u32) -> vec4f {
     //# else
     let second = quad >= turns / 2u;
     let pair = select(quad, quad - turns / 2u, second);
-    let other = qkv[base + select(quad + turns / 2u, pair, second)];
+    let other = straight(select(quad + turns / 2u, pair, second));
     let a = table[first + 2u * pair];
     let b = table[first + 2u * pair + 1u];
     let s = vec4f(a.yw, b.yw);
@@ -34,53 +63,48 @@ fn turned_quad(base: u32, token: u32, quad: u32) -> vec4f {
     //# endif
 }
 
-// Vec4 `i` of the new keys, as if [n_tokens, kv_heads, head_dim] were contiguous.
-fn new_key(i: u32) -> vec4f {
+// Stores the head: queries side by side, keys and values in their rows of the cache.
+fn store(ids: Ids) {
     let quads = params.head_dim / 4u;
-    let row = i / quads;
-    let token = row / params.kv_heads;
-    let base = token * (params.ld / 4u) + (params.n_heads + row % params.kv_heads) * quads;
-    return turned_quad(base, token, i % quads);
-}
-
-// The same of the new values.
-fn new_value(i: u32) -> vec4f {
-    let quads = params.head_dim / 4u;
-    let row = i / quads;
-    let token = row / params.kv_heads;
-    let head = params.n_heads + params.kv_heads + row % params.kv_heads;
-    return qkv[token * (params.ld / 4u) + head * quads + i % quads];
-}
-
-// Where row `row` of the new keys or values goes, in rows.
-fn place(row: u32) -> u32 {
-    return (row % params.kv_heads) * params.capacity + params.position + row / params.kv_heads;
+    if head < params.n_heads {
+        let first = (token * params.n_heads + head) * quads;
+        for (var i = team_lane(ids); i < quads; i += team_lanes(ids)) {
+            q[first + i] = turned(i);
+        }
+        return;
+    }
+    let key = head - params.n_heads;
+    let row = (key % params.kv_heads) * params.capacity + params.position + token;
+    if key < params.kv_heads {
+        for (var i = team_lane(ids); i < params.key_stride; i += team_lanes(ids)) {
+            keys_put(row * params.key_stride + i, keys_store(0u, params.head_dim, i));
+        }
+    } else {
+        for (var i = team_lane(ids); i < params.value_stride; i += team_lanes(ids)) {
+            values_put(row * params.value_stride + i, values_store(0u, params.head_dim, i));
+        }
+    }
 }
 
 @compute @workgroup_size(LANES)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
-    let quads = params.head_dim / 4u;
-    let queries = params.n_tokens * params.n_heads * quads;
-    let rows = params.n_tokens * params.kv_heads;
-    var i = global_index(ids, at_group, groups);
-    if i < queries {
-        let row = i / quads;
-        let token = row / params.n_heads;
-        let base = token * (params.ld / 4u) + (row % params.n_heads) * quads;
-        q[i] = turned_quad(base, token, i % quads);
-        return;
-    }
-    i -= queries;
-    if i < rows * params.key_stride {
-        let row = i / params.key_stride;
-        let word = i % params.key_stride;
-        keys_put(place(row) * params.key_stride + word, keys_store(row * quads, params.head_dim, word));
-        return;
-    }
-    i -= rows * params.key_stride;
-    if i < rows * params.value_stride {
-        let row = i / params.value_stride;
-        let word = i % params.value_stride;
-        values_put(place(row) * params.value_stride + word, values_store(row * quads, params.head_dim, word));
+    let heads = params.n_heads + 2u * params.kv_heads;
+    let all = params.n_tokens * heads;
+    for (var block = team(ids); block < BLOCKS; block += teams(ids)) {
+        let index = group_index(at_group, groups) * BLOCKS + block;
+        // A team too many does as the last, so that sums are everyone's, and stores nothing.
+        token = min(index, all - 1u) / heads;
+        head = min(index, all - 1u) % heads;
+        //# if NORM
+        var squares = 0.0;
+        for (var i = team_lane(ids); i < params.head_dim / 4u; i += team_lanes(ids)) {
+            let v = projected(i);
+            squares += dot(v, v);
+        }
+        scale = inverseSqrt(team_sum(ids, squares) / f32(params.head_dim) + params.eps);
+        //# endif
+        if index < all {
+            store(ids);
+        }
     }
 }

@@ -1,13 +1,13 @@
-//! The residual addition.
+//! Addition: of a branch to the residual stream, of a bias to every row.
 
 use crate::common::{bytes4, elementwise};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
 
 kernel! {
-    /// x\[i\] += delta\[i\] for `n` values, a multiple of 4.
+    /// x\[i\] += delta\[i mod period\] for `n` values; both are multiples of 4.
     pub struct Add("add") { lanes: u32 }
-    params { n: u32 }
+    params { n: u32, period: u32 }
     slots { x: update array<vec4<f32>>, delta: read array<vec4<f32>> }
 }
 
@@ -25,19 +25,19 @@ impl Kernel for Add {
         u64::from(p.n)
     }
     fn traffic(&self, p: &Params) -> Bytes {
-        let n = bytes4(u64::from(p.n));
-        Bytes { x: 2 * n, delta: n }
+        Bytes { x: 2 * bytes4(u64::from(p.n)), delta: bytes4(u64::from(p.period.min(p.n))) }
     }
     fn extent(&self, p: &Params) -> Bytes {
-        let n = bytes4(u64::from(p.n));
-        Bytes { x: n, delta: n }
+        Bytes { x: bytes4(u64::from(p.n)), delta: bytes4(u64::from(p.period.min(p.n))) }
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
-        let n = 4 * rng.range(1, 200);
-        Sample { params: Params { n }, slots: vec![rng.words(n as usize), rng.words(n as usize)] }
+        let period = 4 * rng.range(1, 200);
+        let n = period * rng.range(1, 4);
+        let slots = vec![rng.words(n as usize), rng.words(period as usize)];
+        Sample { params: Params { n, period }, slots }
     }
     fn reference(&self, _p: &Params, host: Host<'_>) {
-        for (x, &delta) in host.x.iter_mut().zip(host.delta) {
+        for (x, &delta) in host.x.iter_mut().zip(host.delta.iter().cycle()) {
             *x += delta;
         }
     }

@@ -132,6 +132,6 @@ pub(crate) fn random_head(rng: &mut Sampler, format: Format) -> u32 {
 }
 
 /// Formats that may hold keys and values.
-pub(crate) fn cache_formats() -> impl Iterator<Item = Format> {
+pub(crate) fn cache_formats() -> impl Iterator<Item = Format> + Clone {
     Format::ALL.iter().copied().filter(|f| f.spec().kv_block.is_some())
 }

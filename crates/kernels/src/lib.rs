@@ -51,6 +51,7 @@ kernels! {
     draw::Draw,
     embed::Embed,
     empty::Empty,
+    head_norm::HeadNorm,
     kv_append::KvAppend,
     mat_coop::MatCoop,
     mat_dot::MatDot,

@@ -11,6 +11,16 @@ kernel! {
     slots { x: read array<vec4<f32>>, gain: read array<vec4<f32>>, y: write array<vec4<f32>> }
 }
 
+/// x / sqrt(mean x² + eps) · gain, rounded once.
+#[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
+pub(crate) fn normalise(x: &mut [f32], gain: &[f32], eps: f32) {
+    let squares: f64 = x.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+    let scale = 1.0 / (squares / x.len() as f64 + f64::from(eps)).sqrt();
+    for (x, &gain) in x.iter_mut().zip(gain) {
+        *x = (f64::from(*x) * scale * f64::from(gain)) as f32;
+    }
+}
+
 impl Kernel for RmsNorm {
     fn all(caps: &Caps) -> Vec<Self> {
         let with = |&reduce: &Reduce| [64, 256].map(|lanes| Self { reduce, lanes });
@@ -40,16 +50,12 @@ impl Kernel for RmsNorm {
         let slots = vec![x, rng.words(n_cols as usize), vec![]];
         Sample { params: Params { n_rows, n_cols, row0, eps: 1e-5 }, slots }
     }
-    #[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
     fn reference(&self, p: &Params, host: Host<'_>) {
         let cols = p.n_cols as usize;
         let rows = host.x.chunks_exact(cols).skip(p.row0 as usize);
         for (x, y) in rows.zip(host.y.chunks_exact_mut(cols)) {
-            let squares: f64 = x.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
-            let scale = 1.0 / (squares / f64::from(p.n_cols) + f64::from(p.eps)).sqrt();
-            for ((y, &x), &gain) in y.iter_mut().zip(x).zip(host.gain) {
-                *y = (f64::from(x) * scale * f64::from(gain)) as f32;
-            }
+            y.copy_from_slice(x);
+            normalise(y, host.gain, p.eps);
         }
     }
 }

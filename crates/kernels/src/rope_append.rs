@@ -1,6 +1,7 @@
-//! Rotary position embedding and storing in the cache, in one launch.
+//! Bias, norms of heads, rotary position embedding and storing in the cache, in one launch.
 
-use crate::common::{bytes4, cache_formats, device_bytes, elementwise, encode_row, format_bytes, random_head, stride, with_format};
+use crate::common::{Reduce, bytes4, cache_formats, device_bytes, encode_row, format_bytes, random_head, stride, with_format};
+use crate::rms_norm::normalise;
 use crate::rope::{Pairing, turn};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
@@ -11,54 +12,97 @@ kernel! {
     /// becomes the rotated queries; cache rows (head · capacity + position + t) of `keys` become the rotated keys,
     /// those of `values` the values. Rotation is that of [`Rope`](crate::rope::Rope), strides count vec4 words per row. The
     /// cache lies in buffers or in `texture`s. Widths must be such as [`RopeAppend::takes`], `ld` a multiple of four.
-    pub struct RopeAppend("rope_append") { keys: Format, values: Format, pairing: Pairing, lanes: u32, texture: bool }
+    ///
+    /// Before that, `with` says, `bias` \[n_heads + 2 · kv_heads, head_dim\] is added to every row, and heads of queries and
+    /// keys are normalised as [`HeadNorm`](crate::head_norm::HeadNorm) does it, with `eps`. What is not there is not read:
+    /// any slice can stand for it. A workgroup has `heads` teams, each of which owns a head.
+    pub struct RopeAppend("rope_append") {
+        keys: Format, values: Format, pairing: Pairing, with: Before, reduce: Reduce, lanes: u32, heads: u32, texture: bool,
+    }
     params {
         n_tokens: u32, n_heads: u32, kv_heads: u32, head_dim: u32, rotary: u32, position: u32, capacity: u32, ld: u32,
-        key_stride: u32, value_stride: u32,
+        key_stride: u32, value_stride: u32, eps: f32,
     }
     slots {
-        qkv: read array<vec4<f32>>, table: read array<vec4<f32>>, q: write array<vec4<f32>>, keys: write array<vec4<u32>>,
+        qkv: read array<vec4<f32>>, bias: read array<vec4<f32>>, gains: read array<vec4<f32>>,
+        table: read array<vec4<f32>>, q: write array<vec4<f32>>, keys: write array<vec4<u32>>,
         values: write array<vec4<u32>>,
     }
 }
 
+/// What happens to projections before they are rotated.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Before {
+    /// Queries, keys and values have a bias.
+    pub bias: bool,
+    /// Heads of queries and keys are normalised.
+    pub norm: bool,
+}
+
 impl RopeAppend {
+    /// The kernel for a cache in buffers, on a device with `caps`.
+    #[must_use]
+    pub fn new(caps: &Caps, [keys, values]: [Format; 2], pairing: Pairing, with: Before) -> Self {
+        let (reduce, lanes) = (Reduce::all(caps)[0], 64);
+        Self { keys, values, pairing, with, reduce, lanes, heads: reduce.teams(caps, lanes), texture: false }
+    }
+
     /// Whether heads of `head_dim` values, of which `rotary` turn, can be read four at a time, partners too.
     #[must_use]
     pub const fn takes(head_dim: u32, rotary: u32) -> bool {
         head_dim.is_multiple_of(4) && rotary.is_multiple_of(8)
     }
+
+    fn bias_bytes(&self, p: &Params) -> u64 {
+        if self.with.bias { bytes4(u64::from(p.n_heads + 2 * p.kv_heads) * u64::from(p.head_dim)) } else { 0 }
+    }
+
+    fn gain_bytes(&self, p: &Params) -> u64 {
+        if self.with.norm { bytes4(2 * u64::from(p.head_dim)) } else { 0 }
+    }
 }
 
 impl Kernel for RopeAppend {
-    fn all(_caps: &Caps) -> Vec<Self> {
-        let pairs = cache_formats().flat_map(|keys| cache_formats().map(move |values| (keys, values)));
+    fn all(caps: &Caps) -> Vec<Self> {
+        let pairs = cache_formats().flat_map(|keys| cache_formats().map(move |values| [keys, values]));
         let pairings = [Pairing::Interleaved, Pairing::HalfSplit];
-        let with = |(keys, values)| pairings.map(|pairing| Self { keys, values, pairing, lanes: 64, texture: false });
-        let buffers = pairs.flat_map(with);
-        // What a store makes does not depend on where it goes: of textures a few variants show all there is.
-        let textures = cache_formats().map(|format| Self { keys: format, values: format, pairing: Pairing::HalfSplit, lanes: 64, texture: true });
-        buffers.chain(textures).collect()
+        let plain = Self::new(caps, [Format::HALF; 2], Pairing::HalfSplit, Before::default());
+        let buffers = pairs.flat_map(|[keys, values]| pairings.map(|pairing| Self { keys, values, pairing, ..plain }));
+        // What a store makes depends neither on where it goes nor on what happened before, and that not on the format: a few
+        // variants show all there is.
+        let alike = cache_formats().map(|format| Self { keys: format, values: format, ..plain });
+        let textures = alike.clone().map(|it| Self { texture: true, ..it });
+        let both = alike.map(|it| Self { with: Before { bias: true, norm: true }, ..it });
+        let before = [(true, false), (false, true), (true, true)].map(|(bias, norm)| Before { bias, norm });
+        let turned = before.map(|with| Self { pairing: Pairing::Interleaved, with, ..plain });
+        let stored = before.map(|with| Self { texture: true, with, ..plain });
+        let teams = before.map(|with| Self { reduce: Reduce::Workgroup, heads: 1, with, ..plain });
+        buffers.chain(textures).chain(both).chain(turned).chain(stored).chain(teams).collect()
     }
     fn defines(&self) -> Defines {
-        let d = with_format(elementwise(self.lanes), "keys_file", self.keys);
-        d.value("values_file", self.values.spec().wgsl).value("TEXTURE", self.texture).u32("PAIR_STEP", self.pairing.step())
+        let d = with_format(self.reduce.define(Defines::new(self.lanes)), "keys_file", self.keys);
+        let d = d.value("values_file", self.values.spec().wgsl).value("TEXTURE", self.texture);
+        let d = d.u32("PAIR_STEP", self.pairing.step()).u32("BLOCKS", self.heads);
+        d.value("BIAS", self.with.bias).value("NORM", self.with.norm)
     }
     fn in_texture(&self, slot: &str) -> bool {
         self.texture && (slot == "keys" || slot == "values")
     }
     fn groups(&self, p: &Params) -> u64 {
-        let queries = u64::from(p.n_tokens) * u64::from(p.n_heads) * u64::from(p.head_dim / 4);
-        let words = queries + new_rows(p) * (u64::from(p.key_stride) + u64::from(p.value_stride));
-        words.div_ceil(u64::from(self.lanes))
+        (u64::from(p.n_tokens) * u64::from(p.n_heads + 2 * p.kv_heads)).div_ceil(u64::from(self.heads))
     }
     fn flops(&self, p: &Params) -> u64 {
-        3 * u64::from(p.n_tokens) * u64::from(p.n_heads + p.kv_heads) * u64::from(p.rotary)
+        let turned = u64::from(p.n_heads + p.kv_heads);
+        let normalised = if self.with.norm { 4 * turned * u64::from(p.head_dim) } else { 0 };
+        let added = self.bias_bytes(p) / 4;
+        u64::from(p.n_tokens) * (3 * turned * u64::from(p.rotary) + normalised + added)
     }
     fn traffic(&self, p: &Params) -> Bytes {
         let heads = u64::from(p.n_heads + 2 * p.kv_heads);
         Bytes {
             qkv: bytes4(u64::from(p.n_tokens) * heads * u64::from(p.head_dim)),
+            bias: self.bias_bytes(p),
+            gains: self.gain_bytes(p),
             table: bytes4(u64::from(p.n_tokens) * u64::from(p.rotary)),
             q: query_bytes(p),
             keys: format_bytes(self.keys, new_rows(p), p.head_dim),
@@ -70,6 +114,8 @@ impl Kernel for RopeAppend {
         let last = u64::from(p.kv_heads - 1) * u64::from(p.capacity) + u64::from(p.position + p.n_tokens);
         Bytes {
             qkv: bytes4(u64::from(p.n_tokens - 1) * u64::from(p.ld) + heads * u64::from(p.head_dim)),
+            bias: self.bias_bytes(p),
+            gains: self.gain_bytes(p),
             table: bytes4(u64::from(p.position + p.n_tokens) * u64::from(p.rotary)),
             q: query_bytes(p),
             keys: device_bytes(last, p.key_stride),
@@ -85,10 +131,14 @@ impl Kernel for RopeAppend {
         let capacity = position + n_tokens + rng.range(0, 3);
         let ld = (n_heads + 2 * kv_heads) * head_dim + 4 * rng.range(0, 2);
         let [key_stride, value_stride] = [self.keys, self.values].map(|f| stride(f, head_dim as usize));
+        let eps = 1e-5;
         let params =
-            Params { n_tokens, n_heads, kv_heads, head_dim, rotary, position, capacity, ld, key_stride, value_stride };
+            Params { n_tokens, n_heads, kv_heads, head_dim, rotary, position, capacity, ld, key_stride, value_stride, eps };
+        let bias = rng.words(((n_heads + 2 * kv_heads) * head_dim) as usize);
+        let gains = rng.words(2 * head_dim as usize);
         let table = rng.words(((position + n_tokens) * rotary) as usize);
-        Sample { params, slots: vec![rng.words((n_tokens * ld) as usize), table, vec![], vec![], vec![]] }
+        let qkv = rng.words((n_tokens * ld) as usize);
+        Sample { params, slots: vec![qkv, bias, gains, table, vec![], vec![], vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
         let (width, half) = (p.head_dim as usize, p.rotary as usize / 2);
@@ -98,6 +148,13 @@ impl Kernel for RopeAppend {
             let turns = &host.table[2 * position * half..][..2 * half];
             for (head, x) in row.chunks_exact(width).take(n_heads + 2 * kv_heads).enumerate() {
                 let mut x = x.to_vec();
+                if self.with.bias {
+                    x.iter_mut().zip(&host.bias[head * width..]).for_each(|(x, bias)| *x += bias);
+                }
+                if self.with.norm && head < n_heads + kv_heads {
+                    let first = if head < n_heads { 0 } else { width };
+                    normalise(&mut x, &host.gains[first..][..width], p.eps);
+                }
                 if head < n_heads + kv_heads {
                     turn(self.pairing, &mut x, turns);
                 }

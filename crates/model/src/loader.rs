@@ -205,14 +205,25 @@ impl<'a> Loader<'a> {
     /// # Errors
     /// A missing tensor, another shape, a device too small.
     pub fn vector(&mut self, name: &str, len: usize) -> Result<Vector, Error> {
-        let tensor = self.checkpoint.expect(name, &[len])?;
-        self.used.insert(name.to_owned());
-        let mut values = vec![0.0_f32; len];
-        (tensor.format.spec().decode)(&tensor.bytes, &mut values);
-        let buffer = self.executor.alloc(4 * len as u64, Role::Weights, name)?;
+        self.vectors(&[(name, len)])
+    }
+
+    /// Loads vectors as one, one after the other: names and lengths.
+    ///
+    /// # Errors
+    /// As [`Self::vector`].
+    pub fn vectors(&mut self, parts: &[(&str, usize)]) -> Result<Vector, Error> {
+        let mut values = Vec::new();
+        for &(name, len) in parts {
+            let tensor = self.checkpoint.expect(name, &[len])?;
+            self.used.insert(name.to_owned());
+            values.extend(tensor.to_f32());
+            self.count(len as u64, tensor.bytes.len() as u64, 4 * len as u64);
+        }
+        let label: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
+        let buffer = self.executor.alloc(4 * values.len() as u64, Role::Weights, &label.join(" + "))?;
         self.executor.write(buffer.all(), bytemuck::cast_slice(&values))?;
-        self.count(len as u64, tensor.bytes.len() as u64, 4 * len as u64);
-        Ok(Vector { buffer, len: index(len) })
+        Ok(Vector { buffer, len: index(values.len()) })
     }
 
     const fn count(&mut self, params: u64, format_bytes: u64, device_bytes: u64) {

@@ -59,7 +59,7 @@ impl Stack {
     }
 }
 
-/// A weight vector in f32: a norm's gain.
+/// A weight vector in f32: the gain of a norm, a bias, or several of them one after the other.
 #[derive(Clone, Debug)]
 pub struct Vector {
     pub(crate) buffer: Buffer,

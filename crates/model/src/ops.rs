@@ -6,7 +6,7 @@ use crate::matrix::{Matrix, Stack, Vector};
 use crate::scratch::{Scratch, Spot};
 use crate::{AttentionPath, Config, Fusion, Model, Switches};
 use ridgeline_compute::{Caps, Recording, Region, Slice};
-use ridgeline_kernels::rope_append::RopeAppend;
+use ridgeline_kernels::rope_append::{Before, RopeAppend};
 use ridgeline_kernels::{self as kernels, Epilogue, MAX_SPLITS, SMALL_BATCH, Tuning};
 use ridgeline_speculative::Sampler;
 use std::iter::once;
@@ -111,8 +111,13 @@ impl Ops<'_> {
         }
         let branch = self.act(Spot::Branch, matrix.rows);
         self.product(matrix, x, (branch, 0, Epilogue::Store));
-        let params = kernels::add::Params { n: self.tokens * residual.width };
-        let args = kernels::add::Args { x: residual.slice, delta: branch.slice };
+        self.add(residual, branch.slice, self.tokens * residual.width);
+    }
+
+    /// Adds `period` values to x, again and again.
+    fn add(&mut self, x: Act, delta: Slice, period: u32) {
+        let params = kernels::add::Params { n: self.tokens * x.width, period };
+        let args = kernels::add::Args { x: x.slice, delta };
         self.recording.run(kernels::add::Add { lanes: 64 }, params, args);
     }
 
@@ -137,23 +142,18 @@ impl Ops<'_> {
         out
     }
 
-    /// Rotates queries and keys by their positions and stores keys and values in the cache of `layer`; gives the
-    /// queries.
-    pub fn turn_and_remember(&mut self, layer: usize, qkv: Act) -> Act {
-        let (heads, kv_heads) = (narrow(self.config.heads), narrow(self.config.kv_heads));
-        let [keys, values] = [self.cache.keys(layer).all(), self.cache.values(layer).all()];
+    /// Adds the bias \[projections\] to queries, keys and values; normalises each head of queries and keys with the gains
+    /// \[2, head\]; rotates them by their positions; stores keys and values in the cache of `layer`. Gives the queries.
+    pub fn turn_and_remember(&mut self, layer: usize, qkv: Act, [bias, gains]: [Option<&Vector>; 2]) -> Act {
         let fits = RopeAppend::takes(narrow(self.config.head_dim), narrow(self.config.rope.rotary));
         if !fits || !self.switches.fusions.has(Fusion::RopeAppend) {
-            self.rope(qkv, heads, 0);
-            self.rope(qkv, kv_heads, narrow(self.config.q_width()));
-            let first = narrow(self.config.q_width());
-            self.append(qkv, first, (keys, 0));
-            self.append(qkv, first + narrow(self.config.kv_width()), (values, 1));
+            self.turn_and_remember_apart(layer, qkv, [bias, gains]);
             return qkv;
         }
-        let q = self.act(Spot::Query, narrow(self.config.q_width()));
-        let ([keys_format, values_format], [key_stride, value_stride]) =
-            (self.cache.formats, self.cache.strides);
+        let (heads, kv_heads) = (narrow(self.config.heads), narrow(self.config.kv_heads));
+        let [keys, values] = [self.cache.keys(layer).all(), self.cache.values(layer).all()];
+        let out = self.act(Spot::Query, narrow(self.config.q_width()));
+        let [key_stride, value_stride] = self.cache.strides;
         let params = kernels::rope_append::Params {
             n_tokens: self.tokens,
             n_heads: heads,
@@ -165,18 +165,48 @@ impl Ops<'_> {
             ld: qkv.width,
             key_stride,
             value_stride,
+            eps: self.config.norm_eps,
         };
-        let pairing = self.config.rope.pairing;
-        let kernel = RopeAppend {
-            keys: keys_format,
-            values: values_format,
-            pairing,
-            lanes: 64,
-            texture: self.cache.texture,
-        };
-        let args = kernels::rope_append::Args { qkv: qkv.slice, table: self.table, q: q.slice, keys, values };
+        let with = Before { bias: bias.is_some(), norm: gains.is_some() };
+        let kernel = RopeAppend::new(self.caps, self.cache.formats, self.config.rope.pairing, with);
+        let kernel = RopeAppend { texture: self.cache.texture, ..kernel };
+        // What is not there is not read.
+        let [bias, gains] = [bias, gains].map(|it| it.map_or(self.table, Vector::slice));
+        let (qkv, q, table) = (qkv.slice, out.slice, self.table);
+        let args = kernels::rope_append::Args { qkv, bias, gains, table, q, keys, values };
         self.recording.run(kernel, params, args);
-        q
+        out
+    }
+
+    /// The same, queries staying where they are, with a launch for each step.
+    fn turn_and_remember_apart(&mut self, layer: usize, qkv: Act, [bias, gains]: [Option<&Vector>; 2]) {
+        let (heads, kv_heads) = (narrow(self.config.heads), narrow(self.config.kv_heads));
+        let [q_width, kv_width] = [self.config.q_width(), self.config.kv_width()].map(narrow);
+        if let Some(bias) = bias {
+            self.add(qkv, bias.slice(), bias.len);
+        }
+        if let Some(gains) = gains {
+            self.head_norm(qkv, gains);
+        }
+        self.rope(qkv, heads, 0);
+        self.rope(qkv, kv_heads, q_width);
+        self.append(qkv, q_width, (self.cache.keys(layer).all(), 0));
+        self.append(qkv, q_width + kv_width, (self.cache.values(layer).all(), 1));
+    }
+
+    /// Normalises each head of queries and keys in place.
+    fn head_norm(&mut self, x: Act, gains: &Vector) {
+        let params = kernels::head_norm::Params {
+            n_tokens: self.tokens,
+            n_heads: narrow(self.config.heads),
+            kv_heads: narrow(self.config.kv_heads),
+            head_dim: narrow(self.config.head_dim),
+            ld: x.width,
+            eps: self.config.norm_eps,
+        };
+        let kernel = kernels::head_norm::HeadNorm { reduce: kernels::Reduce::all(self.caps)[0], lanes: 64 };
+        let args = kernels::head_norm::Args { x: x.slice, gains: gains.slice() };
+        self.recording.run(kernel, params, args);
     }
 
     /// Rotates `n_heads` heads in place, from column `first` on.

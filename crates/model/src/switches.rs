@@ -16,7 +16,7 @@ pub enum AttentionPath {
 pub enum Fusion {
     /// One product for queries, keys and values.
     Qkv,
-    /// Rotation and storing in the cache.
+    /// Bias, norms of heads, rotation and storing in the cache.
     RopeAppend,
     /// Adding a projection to the residual stream while storing it.
     Residual,

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-const FAMILIES: [&str; 3] = ["llama", "llama-mha-tied", "mistral"];
+const FAMILIES: [&str; 5] = ["llama", "llama-mha-tied", "mistral", "qwen2", "qwen3"];
 
 /// ‖ours − golden‖ / ‖golden‖ over all positions.
 const TOLERANCE: f64 = 1e-4;

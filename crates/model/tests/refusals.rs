@@ -16,14 +16,23 @@ use std::sync::Arc;
 
 type Tensors = BTreeMap<String, (Vec<usize>, Vec<u8>)>;
 
-fn data() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/llama")
+fn data(family: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(family)
 }
 
 /// A copy of the small llama with its tensors and configuration changed, and what loading it says.
 fn load(tensors: impl FnOnce(&mut Tensors), config: impl FnOnce(String) -> String) -> Result<Model, Error> {
+    load_of("llama", tensors, config)
+}
+
+/// The same of the small model of another family.
+fn load_of(
+    family: &str,
+    tensors: impl FnOnce(&mut Tensors),
+    config: impl FnOnce(String) -> String,
+) -> Result<Model, Error> {
     let folder = tempfile::tempdir().expect("a folder");
-    let bytes = fs::read(data().join("model.safetensors")).expect("the model");
+    let bytes = fs::read(data(family).join("model.safetensors")).expect("the model");
     let file = SafeTensors::deserialize(&bytes).expect("a valid file");
     let view = |(name, t): (String, TensorView<'_>)| (name, (t.shape().to_vec(), t.data().to_vec()));
     let mut changed: Tensors = file.tensors().into_iter().map(view).collect();
@@ -33,7 +42,7 @@ fn load(tensors: impl FnOnce(&mut Tensors), config: impl FnOnce(String) -> Strin
     });
     fs::write(folder.path().join("model.safetensors"), serialize(views, None).expect("bytes"))
         .expect("written");
-    let text = fs::read_to_string(data().join("config.json")).expect("the configuration");
+    let text = fs::read_to_string(data(family).join("config.json")).expect("the configuration");
     fs::write(folder.path().join("config.json"), config(text)).expect("written");
     let checkpoint = Checkpoint::open(folder.path())?;
     Model::load(&checkpoint, &mut Cpu::new(Caps::webgpu()))
@@ -66,13 +75,40 @@ fn another_shape_is_named_with_both_shapes() {
 #[test]
 fn a_bias_that_would_be_ignored_is_refused() {
     let add = |t: &mut Tensors| {
-        t.insert("model.layers.0.self_attn.q_proj.bias".to_owned(), (vec![64], vec![0; 256]));
+        t.insert("model.layers.0.self_attn.o_proj.bias".to_owned(), (vec![64], vec![0; 256]));
     };
     let result = load(add, |c| c);
     assert!(
-        matches!(&result, Err(Error::UnusedTensor { name, .. }) if name == "blk.0.attn_q.bias"),
+        matches!(&result, Err(Error::UnusedTensor { name, .. }) if name == "blk.0.attn_output.bias"),
         "{result:?}"
     );
+}
+
+#[test]
+fn what_a_family_does_before_it_rotates_is_not_left_out() {
+    let one = |t: &mut Tensors| {
+        t.insert("model.layers.0.self_attn.q_proj.bias".to_owned(), (vec![64], vec![0; 256]));
+    };
+    refused(load(one, |c| c), &["blk.0.attn_k.bias", "missing"]);
+    let without = |name: &'static str| move |t: &mut Tensors| drop(t.remove(name));
+    let bias = without("model.layers.2.self_attn.v_proj.bias");
+    refused(load_of("qwen2", bias, |c| c), &["blk.2.attn_v.bias", "missing"]);
+    let norm = without("model.layers.1.self_attn.k_norm.weight");
+    refused(load_of("qwen3", norm, |c| c), &["blk.1.attn_k_norm.weight", "missing"]);
+}
+
+#[test]
+fn a_window_counts_where_it_is_used() {
+    let window = |used: &'static str| {
+        move |c: String| {
+            let c = c.replace("\"sliding_window\": null", "\"sliding_window\": 32");
+            c.replace("\"use_sliding_window\": false", used)
+        }
+    };
+    let model = load_of("qwen2", |_| (), window("\"use_sliding_window\": false")).expect("it loads");
+    assert_eq!(model.config.window, None);
+    let model = load_of("qwen2", |_| (), window("\"use_sliding_window\": true")).expect("it loads");
+    assert_eq!(model.config.window, Some(32));
 }
 
 #[test]
@@ -90,7 +126,7 @@ fn impossible_dimensions_are_refused_before_anything_is_allocated() {
 
 #[test]
 fn tokens_and_lengths_beyond_the_session_are_typed() {
-    let checkpoint = Checkpoint::open(&data()).expect("the model");
+    let checkpoint = Checkpoint::open(&data("llama")).expect("the model");
     let mut cpu = Cpu::new(Caps::webgpu());
     let model = Arc::new(Model::load(&checkpoint, &mut cpu).expect("it loads"));
     let options = SessionOptions { context: 4, ..SessionOptions::default() };
@@ -104,7 +140,7 @@ fn tokens_and_lengths_beyond_the_session_are_typed() {
 
 #[test]
 fn a_format_that_cannot_hold_keys_is_refused() {
-    let checkpoint = Checkpoint::open(&data()).expect("the model");
+    let checkpoint = Checkpoint::open(&data("llama")).expect("the model");
     let mut cpu = Cpu::new(Caps::webgpu());
     let model = Arc::new(Model::load(&checkpoint, &mut cpu).expect("it loads"));
     let cannot = Format::ALL.iter().copied().find(|f| f.spec().kv_block.is_none());

@@ -38,7 +38,7 @@ macro_rules! architectures {
     };
 }
 
-architectures! { llama::Llama }
+architectures! { llama::Llama, qwen2::Qwen2, qwen3::Qwen3 }
 
 /// The family of a checkpoint.
 ///

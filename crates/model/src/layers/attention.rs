@@ -1,12 +1,14 @@
 //! Grouped-query attention with rotary positions (Ainslie et al. 2023; Su et al. 2021).
 
-use crate::{Act, Config, Error, Loader, Matrix, Ops, Stack};
+use crate::{Act, Config, Error, Loader, Matrix, Ops, Stack, Vector};
 
-/// Projections of one attention block.
+/// Projections of one attention block, and what happens to them before they are rotated.
 #[derive(Debug)]
 pub struct Attention {
-    qkv: Stack, // ((heads + 2 * kv_heads) * head_dim, hidden)
-    o: Matrix,  // (hidden, heads * head_dim)
+    qkv: Stack,            // ((heads + 2 * kv_heads) * head_dim, hidden)
+    bias: Option<Vector>,  // as many as qkv has rows
+    gains: Option<Vector>, // (2, head_dim): of queries, of keys
+    o: Matrix,             // (hidden, heads * head_dim)
 }
 
 impl Attention {
@@ -19,15 +21,37 @@ impl Attention {
         let rows = [(&*q, config.q_width()), (&*k, config.kv_width()), (&*v, config.kv_width())];
         Ok(Self {
             qkv: loader.stack(&rows, config.hidden)?,
+            bias: None,
+            gains: None,
             o: loader.matrix(&o, config.hidden, config.q_width())?,
         })
+    }
+
+    /// Loads `<prefix>.attn_{q,k,v}.bias` too.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn with_bias(self, loader: &mut Loader<'_>, prefix: &str, config: &Config) -> Result<Self, Error> {
+        let [q, k, v] = ["q", "k", "v"].map(|name| format!("{prefix}.attn_{name}.bias"));
+        let parts = [(&*q, config.q_width()), (&*k, config.kv_width()), (&*v, config.kv_width())];
+        Ok(Self { bias: Some(loader.vectors(&parts)?), ..self })
+    }
+
+    /// Loads `<prefix>.attn_{q,k}_norm.weight` too: RMSNorm of each head.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn with_norms(self, loader: &mut Loader<'_>, prefix: &str, config: &Config) -> Result<Self, Error> {
+        let [q, k] = ["q", "k"].map(|name| format!("{prefix}.attn_{name}_norm.weight"));
+        let parts = [(&*q, config.head_dim), (&*k, config.head_dim)];
+        Ok(Self { gains: Some(loader.vectors(&parts)?), ..self })
     }
 
     /// Records the block for layer `layer`: what it makes of x (tokens, hidden) is added to the residual stream.
     pub fn forward(&self, ops: &mut Ops<'_>, x: Act, layer: usize) {
         ops.part("attention");
         let qkv = ops.project_stack(&self.qkv, x);
-        let q = ops.turn_and_remember(layer, qkv);
+        let q = ops.turn_and_remember(layer, qkv, [self.bias.as_ref(), self.gains.as_ref()]);
         let mixed = ops.attend(layer, q);
         ops.project_onto_residual(&self.o, mixed);
     }

@@ -1,0 +1,19 @@
+//! Qwen3 (Yang et al. 2025): heads of queries and keys are normalised before they are rotated.
+
+use super::{Architecture, Decoder};
+use crate::layers::{Attention, Block};
+use crate::{Config, Error, Loader};
+
+pub(super) struct Qwen3;
+
+impl Architecture for Qwen3 {
+    fn name(&self) -> &'static str {
+        "qwen3"
+    }
+
+    fn load(&self, loader: &mut Loader<'_>, config: &Config) -> Result<Box<dyn Decoder>, Error> {
+        Ok(Box::new(Block::load_all(loader, config, |loader, prefix| {
+            Attention::load(loader, prefix, config)?.with_norms(loader, prefix, config)
+        })?))
+    }
+}

@@ -1,0 +1,47 @@
+//! The pre-norm block of Llama (Touvron et al. 2023): each half is normalised and added to the residual stream.
+
+use super::{Attention, GatedMlp};
+use crate::arch::Decoder;
+use crate::{Config, Error, Loader, Ops, Vector};
+
+/// One layer: attention, then a gated feed-forward block.
+#[derive(Debug)]
+pub struct Block {
+    attn_norm: Vector, // (hidden)
+    attention: Attention,
+    ffn_norm: Vector, // (hidden)
+    mlp: GatedMlp,
+}
+
+impl Block {
+    /// Loads every layer; `attention` loads what the family's attention consists of, given the prefix of its names.
+    ///
+    /// # Errors
+    /// A missing tensor, another shape, a device too small.
+    pub fn load_all<'a>(
+        loader: &mut Loader<'a>,
+        config: &Config,
+        attention: impl Fn(&mut Loader<'a>, &str) -> Result<Attention, Error>,
+    ) -> Result<Vec<Self>, Error> {
+        let mut load = |layer| {
+            let prefix = format!("blk.{layer}");
+            Ok(Self {
+                attn_norm: loader.vector(&format!("{prefix}.attn_norm.weight"), config.hidden)?,
+                attention: attention(loader, &prefix)?,
+                ffn_norm: loader.vector(&format!("{prefix}.ffn_norm.weight"), config.hidden)?,
+                mlp: GatedMlp::load(loader, &prefix, config)?,
+            })
+        };
+        (0..config.layers).map(&mut load).collect()
+    }
+}
+
+impl Decoder for Vec<Block> {
+    fn layer(&self, ops: &mut Ops<'_>, index: usize) {
+        let block = &self[index];
+        let normed = ops.rms_norm(ops.residual(), &block.attn_norm);
+        block.attention.forward(ops, normed, index);
+        let normed = ops.rms_norm(ops.residual(), &block.ffn_norm);
+        block.mlp.forward(ops, normed);
+    }
+}
