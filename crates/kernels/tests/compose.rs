@@ -1,55 +1,17 @@
 //! Every kernel in every variant renders, parses, validates, keeps WebGPU's default limits, declares what Rust
 //! declares, and translates to MSL and SPIR-V. Needs no GPU.
 
-use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
-use naga::{AddressSpace, Module, TypeInner};
+mod translate;
+
+use naga::{AddressSpace, TypeInner};
 use ridgeline_compute::{Access, AnyKernel, Caps, Sampler};
 use std::collections::HashSet;
-
-struct Shader {
-    kernel: AnyKernel,
-    label: String,
-    wgsl: String,
-    module: Module,
-    info: ModuleInfo,
-}
+use translate::{Shader, roomy};
 
 fn shaders() -> Vec<Shader> {
     let linker = ridgeline_kernels::linker().expect("shipped templates are valid");
-    let compile = |kernel: AnyKernel| {
-        let rendered = linker.render(&*kernel).unwrap_or_else(|e| panic!("{e}"));
-        let (label, wgsl) = (rendered.label, rendered.wgsl);
-        let module = naga::front::wgsl::parse_str(&wgsl)
-            .unwrap_or_else(|e| panic!("{label}: {}\n{wgsl}", e.emit_to_string(&wgsl)));
-        let capabilities = Capabilities::SUBGROUP
-            | Capabilities::SHADER_FLOAT16
-            | Capabilities::SHADER_FLOAT16_IN_FLOAT32
-            | Capabilities::COOPERATIVE_MATRIX
-            | Capabilities::IMMEDIATES;
-        let mut validator = Validator::new(ValidationFlags::all(), capabilities);
-        validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
-        validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
-        let info =
-            validator.validate(&module).unwrap_or_else(|e| panic!("{label}: {}", e.emit_to_string(&wgsl)));
-        Shader { kernel, label, wgsl, module, info }
-    };
-    ridgeline_kernels::all(&roomy()).into_iter().map(compile).collect()
-}
-
-/// Everything, and as much workgroup memory as Metal has.
-fn roomy() -> Caps {
-    Caps { max_workgroup_memory: 32 << 10, ..Caps::everything() }
-}
-
-/// Bytes of the workgroup variables that the entry point uses.
-fn workgroup_bytes(shader: &Shader) -> u32 {
-    let info = shader.info.get_entry_point(0);
-    let used = shader
-        .module
-        .global_variables
-        .iter()
-        .filter(|(handle, global)| global.space == AddressSpace::WorkGroup && !info[*handle].is_empty());
-    used.map(|(_, global)| shader.module.types[global.ty].inner.size(shader.module.to_ctx())).sum()
+    let kernels = ridgeline_kernels::all(&roomy());
+    kernels.into_iter().map(|kernel| Shader::new(&linker, kernel).unwrap_or_else(|e| panic!("{e}"))).collect()
 }
 
 #[test]
@@ -62,7 +24,7 @@ fn every_variant_is_valid_and_within_default_limits() {
         let entry = &shader.module.entry_points[0];
         assert_eq!(entry.name, "main", "{}", shader.label);
         assert!(entry.workgroup_size.iter().product::<u32>() <= caps.max_invocations, "{}", shader.label);
-        let bytes = workgroup_bytes(shader);
+        let bytes = shader.workgroup_bytes();
         let limits = if default.contains(&shader.kernel) { caps.clone() } else { roomy() };
         let most = limits.max_workgroup_memory;
         assert!(bytes <= most, "{}: {bytes} bytes of workgroup memory", shader.label);
@@ -166,36 +128,10 @@ fn barriers_stand_in_uniform_control_flow() {
 
 #[test]
 fn every_variant_translates_to_msl_and_spirv() {
-    use naga::back::{msl, spv};
     for shader in shaders() {
-        let mut resources = msl::EntryPointResources { immediates_buffer: Some(20), ..Default::default() };
-        resources.sizes_buffer = Some(21);
-        for (binding, slot) in (0..).zip(shader.kernel.slots()) {
-            let place = Some(u8::try_from(binding).expect("few slots"));
-            let target = if shader.kernel.in_texture(slot) {
-                msl::BindTarget { texture: place, mutable: slot.access != Access::Read, ..Default::default() }
-            } else {
-                msl::BindTarget { buffer: place, mutable: slot.access != Access::Read, ..Default::default() }
-            };
-            resources.resources.insert(naga::ResourceBinding { group: 0, binding }, target);
-        }
-        let options = msl::Options {
-            lang_version: (3, 0),
-            per_entry_point_map: [("main".to_owned(), resources)].into(),
-            fake_missing_bindings: false,
-            ..Default::default()
-        };
-        let pipeline = msl::PipelineOptions::default();
-        let (text, _) = msl::write_string(&shader.module, &shader.info, &options, &pipeline)
-            .unwrap_or_else(|e| panic!("{}: MSL: {e}", shader.label));
+        let text = shader.msl().unwrap_or_else(|e| panic!("{}: MSL: {e}", shader.label));
         assert!(text.contains("kernel void"), "{}", shader.label);
-        let words = spv::write_vec(
-            &shader.module,
-            &shader.info,
-            &spv::Options { lang_version: (1, 5), ..Default::default() },
-            None,
-        )
-        .unwrap_or_else(|e| panic!("{}: SPIR-V: {e}", shader.label));
+        let words = shader.spirv().unwrap_or_else(|e| panic!("{}: SPIR-V: {e}", shader.label));
         assert_eq!(words[0], 0x0723_0203, "{}", shader.label);
     }
 }

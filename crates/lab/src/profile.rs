@@ -3,7 +3,7 @@
 
 use crate::lab::Lab;
 use crate::models::Loaded;
-use crate::probe::{self, Blocks, Clock, Timer, Unit, blocks, typical};
+use crate::probe::{self, Blocks, Clock, Timer, Unit, blocks, blocks_as_they_come, typical};
 use crate::{Device, Error};
 use ridgeline_compute::{Executor, Recording};
 use ridgeline_experiment::matrix::Budget;
@@ -76,7 +76,10 @@ pub(crate) fn profile(
     device.run(&pass)?;
     // What a layer's weights find in a cache matters where they are read once; longer passes would take minutes.
     let Kinds { mut launches, works, of } = Kinds::of(&pass, tokens == 1);
-    let measured = time(&mut Timer::new(&mut device)?, &mut launches, &works, budget)?;
+    let mut timer = Timer::new(&mut device)?;
+    let units = units(&mut timer, &works)?;
+    let measured = blocks(&mut timer, &units, Clock::Device, budget)?;
+    tell(&mut launches, &works, &measured)?;
     Ok(Profile { pass, row: Row { launches }, of, block_ns: measured.block_ns })
 }
 
@@ -109,8 +112,11 @@ pub(crate) fn stamped(device: &mut Device, pass: &Recording) -> Result<Option<Ve
 pub(crate) fn launched(device: &mut Device, pass: &Recording, budget: &Budget) -> Result<Measured, Error> {
     let Kinds { mut launches, mut works, .. } = Kinds::of(pass, true);
     works.push(pass.clone());
-    let wholes =
-        time(&mut Timer::new(device)?, &mut launches, &works, budget)?.seconds.pop().unwrap_or_default();
+    let mut timer = Timer::new(device)?;
+    let units = units(&mut timer, &works)?;
+    let mut measured = blocks_as_they_come(&mut timer, &units, Clock::Device, budget)?;
+    tell(&mut launches, &works, &measured)?;
+    let wholes = measured.seconds.pop().unwrap_or_default();
     let sum = |block: usize| -> f64 { launches.iter().map(|it| it.count as f64 * it.blocks[block]).sum() };
     let shares: Vec<f64> = wholes.iter().enumerate().map(|(block, whole)| sum(block) / whole).collect();
     Ok(stats::median_interval(&shares).ok_or(probe::Error::NoBlocks)?)
@@ -161,20 +167,17 @@ impl Kinds {
     }
 }
 
-/// Times works in turns: those of the launches, which get their seconds, and others after them.
-fn time(
-    timer: &mut Timer<'_>,
-    launches: &mut [Launch],
-    works: &[Recording],
-    budget: &Budget,
-) -> Result<Blocks, probe::Error> {
-    let units: Vec<Unit> = works.iter().map(|work| timer.unit(work)).collect::<Result<_, _>>()?;
-    let measured = blocks(timer, &units, Clock::Device, budget)?;
+fn units(timer: &mut Timer<'_>, works: &[Recording]) -> Result<Vec<Unit>, probe::Error> {
+    works.iter().map(|work| timer.unit(work)).collect()
+}
+
+/// Gives launches their seconds: `works` are theirs, and others after them.
+fn tell(launches: &mut [Launch], works: &[Recording], measured: &Blocks) -> Result<(), probe::Error> {
     for ((launch, work), seconds) in launches.iter_mut().zip(works).zip(&measured.seconds) {
         launch.blocks = seconds.iter().map(|s| s / work.steps().len() as f64).collect();
         launch.seconds = typical(&launch.blocks).ok_or(probe::Error::NoBlocks)?;
     }
-    Ok(measured)
+    Ok(())
 }
 
 impl Launch {

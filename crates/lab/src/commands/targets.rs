@@ -3,16 +3,17 @@
 use crate::cli::{Globals, Usage};
 use crate::lab::Lab;
 use crate::targets::{self, Finding, Plan};
-use crate::{install, output};
+use crate::{Error, install, output};
 use ridgeline_compute::Executor;
 use ridgeline_experiment::report::number;
-use std::path::PathBuf;
+use ridgeline_roofline::Machine;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Hold this program's own engine against the targets set for it: ratios within one run on this device
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Which: peer, verify, ceilings, depth, load, products; several with commas [default: all]
+    /// Which: peer, verify, ceilings, depth, load, products, stable; several with commas [default: all]
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
     /// Models that are verified and held against the ceilings, in place of those of matrix/targets.toml
@@ -37,13 +38,21 @@ enum Part {
     Depth,
     Load,
     Products,
+    Stable,
 }
 
-const ALL: [Part; 6] = [Part::Peer, Part::Verify, Part::Ceilings, Part::Depth, Part::Load, Part::Products];
+const ALL: [Part; 7] = [
+    Part::Peer,
+    Part::Verify,
+    Part::Ceilings,
+    Part::Depth,
+    Part::Load,
+    Part::Products,
+    Part::Stable,
+];
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let device = install::open(globals)?;
-    let software = device.caps().software;
     let mut lab = Lab::new(device, None, 0);
     if !lab.measures() {
         return Err(Usage("the CPU twins are an oracle; name a device that wgpu drives".to_owned()).into());
@@ -55,28 +64,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     plan.deep = args.deep.unwrap_or(plan.deep);
     plan.load = args.load.unwrap_or(plan.load);
     let parts = if args.only.is_empty() { ALL.to_vec() } else { args.only.clone() };
-    output::note("measuring this device's ceilings first");
-    let machine = lab.ceilings()?;
-    let mut findings = Vec::new();
-    for part in parts {
-        output::note(&format!("{part:?}"));
-        match part {
-            Part::Peer => findings.extend(targets::beside_peer(&mut lab, &plan.peer, software, args.peer.as_deref())?),
-            Part::Verify => {
-                for model in &plan.models {
-                    findings.extend(targets::verification(&mut lab, model, software)?);
-                }
-            }
-            Part::Ceilings => {
-                for model in &plan.models {
-                    findings.extend(targets::against_ceilings(&mut lab, model, &machine, software)?);
-                }
-            }
-            Part::Depth => findings.push(targets::depth(&mut lab, &plan.deep, &machine)?),
-            Part::Load => findings.push(targets::load(&mut lab, &plan.load, &machine)?),
-            Part::Products => findings.extend(targets::products(&lab, &machine, software)?),
-        }
-    }
+    let findings = measure(&mut lab, &plan, &parts, args.peer.as_deref())?;
     let (_, adapter) = lab.names();
     if globals.json {
         output::json(&serde_json::json!({ "adapter": adapter, "targets": findings }))?;
@@ -84,6 +72,56 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         output::text(&format!("{adapter}\n\n{}", table(&findings)))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Measures some parts. The device's ceilings are measured when one first asks for them.
+fn measure(lab: &mut Lab, plan: &Plan, parts: &[Part], peer: Option<&Path>) -> Result<Vec<Finding>, Error> {
+    let software = lab.device.borrow().caps().software;
+    let mut known: Option<Machine> = None;
+    let mut ceilings = |lab: &Lab| -> Result<Machine, Error> {
+        let machine = match known.take() {
+            Some(machine) => machine,
+            None => {
+                output::note("measuring this device's ceilings");
+                lab.ceilings()?
+            }
+        };
+        known = Some(machine.clone());
+        Ok(machine)
+    };
+    let mut findings = Vec::new();
+    for part in parts {
+        output::note(&format!("{part:?}"));
+        match part {
+            Part::Peer => findings.extend(targets::beside_peer(lab, &plan.peer, software, peer)?),
+            Part::Verify => {
+                for model in &plan.models {
+                    findings.extend(targets::verification(lab, model, software)?);
+                }
+            }
+            Part::Ceilings => {
+                let machine = ceilings(lab)?;
+                for model in &plan.models {
+                    findings.extend(targets::against_ceilings(lab, model, &machine, software)?);
+                }
+            }
+            Part::Depth => {
+                let machine = ceilings(lab)?;
+                findings.push(targets::depth(lab, &plan.deep, &machine)?);
+            }
+            Part::Load => {
+                let machine = ceilings(lab)?;
+                findings.push(targets::load(lab, &plan.load, &machine)?);
+            }
+            Part::Products => findings.extend(targets::products(lab, &ceilings(lab)?, software)?),
+            Part::Stable => {
+                for model in &plan.models {
+                    findings.push(targets::stable(lab, model)?);
+                }
+            }
+        }
+    }
+    Ok(findings)
 }
 
 fn table(findings: &[Finding]) -> String {

@@ -223,6 +223,11 @@ fn verification_is_told_beside_its_targets() {
         );
         assert!(number(&here["value"]) > 0.2, "{it}");
     }
+    let told = ridgeline(&["targets", "--only", "stable", "-m", "tiny-draft", "--json"]).json();
+    let stable = &told["targets"][0];
+    assert_eq!(number(&stable["here"]["hi"]), 0.0, "{stable}");
+    let compared = format!("0 of {}, 10 runs", 9 * 80 * 4096);
+    assert!(stable["detail"].as_str().is_some_and(|it| it.starts_with(&compared)), "{stable}");
     let text = ridgeline(&["targets", "--only", "peer", "--peer", "/no/such/python"]);
     text.fails(1, &["the other engine cannot be asked", "/no/such/python"]);
 }

@@ -1,0 +1,80 @@
+//! A kernel variant as a module of naga, and what other languages make of it. The tests and an example share it.
+
+use naga::back::{msl, spv};
+use naga::valid::{Capabilities, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
+use naga::{AddressSpace, Module};
+use ridgeline_compute::{Access, AnyKernel, Caps, Linker};
+
+/// A variant that naga takes for valid.
+pub(crate) struct Shader {
+    pub(crate) kernel: AnyKernel,
+    pub(crate) label: String,
+    pub(crate) wgsl: String,
+    pub(crate) module: Module,
+    pub(crate) info: ModuleInfo,
+}
+
+/// Everything, and as much workgroup memory as Metal has.
+pub(crate) fn roomy() -> Caps {
+    Caps { max_workgroup_memory: 32 << 10, ..Caps::everything() }
+}
+
+impl Shader {
+    /// Renders, parses and validates.
+    pub(crate) fn new(linker: &Linker, kernel: AnyKernel) -> Result<Self, String> {
+        let rendered = linker.render(&*kernel).map_err(|e| e.to_string())?;
+        let (label, wgsl) = (rendered.label, rendered.wgsl);
+        let module = naga::front::wgsl::parse_str(&wgsl)
+            .map_err(|e| format!("{label}: {}\n{wgsl}", e.emit_to_string(&wgsl)))?;
+        let capabilities = Capabilities::SUBGROUP
+            | Capabilities::SHADER_FLOAT16
+            | Capabilities::SHADER_FLOAT16_IN_FLOAT32
+            | Capabilities::COOPERATIVE_MATRIX
+            | Capabilities::IMMEDIATES;
+        let mut validator = Validator::new(ValidationFlags::all(), capabilities);
+        validator.subgroup_stages(ShaderStages::COMPUTE);
+        validator.subgroup_operations(SubgroupOperationSet::all());
+        let info =
+            validator.validate(&module).map_err(|e| format!("{label}: {}", e.emit_to_string(&wgsl)))?;
+        Ok(Self { kernel, label, wgsl, module, info })
+    }
+
+    /// Bytes of the workgroup variables that the entry point uses.
+    pub(crate) fn workgroup_bytes(&self) -> u32 {
+        let info = self.info.get_entry_point(0);
+        let used =
+            self.module.global_variables.iter().filter(|(handle, global)| {
+                global.space == AddressSpace::WorkGroup && !info[*handle].is_empty()
+            });
+        used.map(|(_, global)| self.module.types[global.ty].inner.size(self.module.to_ctx())).sum()
+    }
+
+    /// Metal's language.
+    pub(crate) fn msl(&self) -> Result<String, msl::Error> {
+        let mut resources = msl::EntryPointResources { immediates_buffer: Some(20), ..Default::default() };
+        resources.sizes_buffer = Some(21);
+        for (binding, slot) in (0..).zip(self.kernel.slots()) {
+            let place = Some(u8::try_from(binding).expect("few slots"));
+            let target = if self.kernel.in_texture(slot) {
+                msl::BindTarget { texture: place, mutable: slot.access != Access::Read, ..Default::default() }
+            } else {
+                msl::BindTarget { buffer: place, mutable: slot.access != Access::Read, ..Default::default() }
+            };
+            resources.resources.insert(naga::ResourceBinding { group: 0, binding }, target);
+        }
+        let options = msl::Options {
+            lang_version: (3, 0),
+            per_entry_point_map: [("main".to_owned(), resources)].into(),
+            fake_missing_bindings: false,
+            ..Default::default()
+        };
+        let pipeline = msl::PipelineOptions::default();
+        Ok(msl::write_string(&self.module, &self.info, &options, &pipeline)?.0)
+    }
+
+    /// Vulkan's words.
+    pub(crate) fn spirv(&self) -> Result<Vec<u32>, spv::Error> {
+        let options = spv::Options { lang_version: (1, 5), ..Default::default() };
+        spv::write_vec(&self.module, &self.info, &options, None)
+    }
+}

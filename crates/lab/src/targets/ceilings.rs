@@ -1,0 +1,144 @@
+//! Against this device's own ceilings.
+
+use super::{BUDGET, Finding, GENERATION, ONCE, REPETITIONS, Target};
+use crate::Error;
+use crate::lab::Lab;
+use crate::pass::{Bench, Pass, Test};
+use ridgeline_experiment::matrix::Budget;
+use ridgeline_experiment::stats;
+use ridgeline_model::SessionOptions;
+use ridgeline_quant::Format;
+use ridgeline_roofline::{Machine, Measured, Precision};
+
+/// v(n) = T(n)/T(1): what verifying drafts costs over generating.
+pub(crate) fn verification(lab: &mut Lab, model: &str, software: bool) -> Result<Vec<Finding>, Error> {
+    let loaded = lab.load(model, None)?;
+    let mut bench =
+        Bench::new(lab, &loaded, 0, 16, SessionOptions { logit_rows: 16, ..SessionOptions::default() })?;
+    let mut times: Vec<Vec<f64>> = vec![Vec::new(); 17];
+    for _ in 0..REPETITIONS {
+        for (n, times) in times.iter_mut().enumerate().skip(1) {
+            times.push(bench.verify(n, &ONCE)?.median_s());
+        }
+    }
+    let bounds = |n| match n {
+        4 if !software => Target::AtMost(1.15),
+        8 if !software => Target::AtMost(1.35),
+        _ => Target::Told,
+    };
+    let finding = |n: usize| {
+        let here = stats::ratio_of_medians(&times[n], &times[1], lab.seed)?;
+        let ms = stats::median(&times[n])? * 1e3;
+        let what = format!("{model}: time of {n} rows over one");
+        Some(Finding { what, target: bounds(n), here, detail: format!("{ms:.2} ms") })
+    };
+    Ok((2..=16).filter_map(finding).collect())
+}
+
+/// A whole decode step and a prompt of 512 tokens against this device's own ceilings.
+pub(crate) fn against_ceilings(
+    lab: &mut Lab,
+    model: &str,
+    machine: &Machine,
+    software: bool,
+) -> Result<Vec<Finding>, Error> {
+    let loaded = lab.load(model, None)?;
+    let bound = |bound| if software { Target::Told } else { Target::AtLeast(bound) };
+    let mut bench = Bench::new(lab, &loaded, 0, 512, SessionOptions::default())?;
+    let mut generation = bench.test(GENERATION, &BUDGET)?;
+    let floor = generation.prediction(machine).memory_s;
+    let decode = Finding {
+        what: format!("{model}: decode over the bandwidth floor"),
+        target: bound(0.70),
+        here: share(&generation, floor),
+        detail: format!(
+            "{:.2} ms of {:.2} ms per token",
+            1e3 * floor / 16.0,
+            1e3 * generation.median_s() / 16.0
+        ),
+    };
+    let turns = Budget { min_reps: 3 * REPETITIONS, max_reps: 3 * REPETITIONS, ..BUDGET };
+    let launches = bench.time_launches(&mut generation, 16, &turns)?;
+    let step = generation.waterfall(machine, 16);
+    let explained = Finding {
+        what: format!("{model}: share of a decode step that the waterfall explains"),
+        target: Target::AtLeast(0.95),
+        here: explained_by(&generation, launches, machine),
+        detail: format!(
+            "{:.2} ms, {:.2} ms unexplained",
+            step.total_ns() as f64 / 1e6,
+            step.rest_ns as f64 / 1e6
+        ),
+    };
+    let prompt = bench.test(
+        Test { prompt: 512, generate: 0 },
+        &Budget { min_reps: 3, max_reps: 10, budget_s: 20.0, ..BUDGET },
+    )?;
+    let peak = machine.peak(Precision::Fastest).value;
+    let floor = prompt.cost.flops as f64 / peak;
+    let prefill = Finding {
+        what: format!("{model}: prompt of 512 over the matrix product's ceiling"),
+        target: bound(0.60),
+        here: share(&prompt, floor),
+        detail: format!("{:.1} t/s", 512.0 / prompt.median_s()),
+    };
+    Ok(vec![decode, explained, prefill])
+}
+
+/// Share of a step that the waterfall explains, and the least and the most over the interval of what the launches take.
+fn explained_by(generation: &Pass, launches: Measured, machine: &Machine) -> Measured {
+    let step = |seconds| Pass { launches_s: Some(seconds), ..generation.clone() }.waterfall(machine, 16);
+    let [middle, few, many] = [launches.value, launches.lo, launches.hi].map(step);
+    let [value, one, other] = [middle, few, many].map(|step| step.explained());
+    // Somewhere between too little and too much nothing is left.
+    let hi = if few.rest_ns.signum() == many.rest_ns.signum() { value.max(one).max(other) } else { 1.0 };
+    Measured { value, lo: value.min(one).min(other), hi }
+}
+
+/// `floor` over the time of a pass.
+fn share(pass: &Pass, floor_s: f64) -> Measured {
+    let seconds = stats::seconds(&pass.samples_ns);
+    let m = stats::median_interval(&seconds).unwrap_or(Measured::exact(pass.median_s()));
+    Measured { value: floor_s / m.value, lo: floor_s / m.hi, hi: floor_s / m.lo }
+}
+
+/// Decoding at a depth of 8192 over what decoding at none and the cache's bytes explain.
+pub(crate) fn depth(lab: &mut Lab, model: &str, machine: &Machine) -> Result<Finding, Error> {
+    const DEPTH: usize = 8192;
+    let loaded = lab.load(model, None)?;
+    let at = |depth: usize| -> Result<Pass, Error> {
+        Bench::new(lab, &loaded, depth, 16, SessionOptions::default())?.test(GENERATION, &BUDGET)
+    };
+    let (shallow, deep) = (at(0)?, at(DEPTH)?);
+    let more = deep.prediction(machine).kv_s - shallow.prediction(machine).kv_s;
+    let expected: Vec<f64> = stats::seconds(&shallow.samples_ns).into_iter().map(|it| it + more).collect();
+    let ms = |seconds: f64| 1e3 * seconds / 16.0;
+    let here = stats::ratio_of_medians(&stats::seconds(&deep.samples_ns), &expected, lab.seed);
+    Ok(Finding {
+        what: format!("{model}: decode at depth {DEPTH} over depth 0 and the cache's bytes"),
+        target: Target::AtMost(1.15),
+        here: here.ok_or(crate::probe::Error::NoBlocks)?,
+        detail: format!(
+            "{:.2} ms against {:.2} + {:.2} ms per token",
+            ms(deep.median_s()),
+            ms(shallow.median_s()),
+            ms(more)
+        ),
+    })
+}
+
+/// Formats whose products are held against the bandwidth of reading.
+pub(crate) fn products(lab: &Lab, machine: &Machine, software: bool) -> Result<Vec<Finding>, Error> {
+    let mut findings = Vec::new();
+    for &format in Format::ALL.iter().filter(|it| it.in_gguf()) {
+        let (seconds, bytes) = crate::probe::product_s(&mut lab.device.borrow_mut(), format, [4096, 14336])?;
+        let floor = bytes as f64 / machine.bandwidth.read.at(bytes).value;
+        findings.push(Finding {
+            what: format!("{format}: 4096 x 14336 times a vector, of the bandwidth of reading"),
+            target: if software { Target::Told } else { Target::AtLeast(0.85) },
+            here: Measured { value: floor / seconds.value, lo: floor / seconds.hi, hi: floor / seconds.lo },
+            detail: format!("{:.1} GB/s", bytes as f64 / seconds.value / 1e9),
+        });
+    }
+    Ok(findings)
+}

@@ -1,0 +1,144 @@
+//! What this program's own engine ought to reach on a device, as ratios to what the same device, or another engine on
+//! it, reaches in the same minutes.
+
+mod ceilings;
+mod load;
+mod peer;
+mod stable;
+
+pub(crate) use ceilings::{against_ceilings, depth, products, verification};
+pub(crate) use load::load;
+pub(crate) use peer::{PeerModel, beside_peer};
+pub(crate) use stable::stable;
+
+use crate::pass::Test;
+use crate::{Error, models};
+use ridgeline_experiment::matrix::Budget;
+use ridgeline_roofline::Measured;
+use serde::{Deserialize, Serialize};
+
+/// One target and what was found.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Finding {
+    /// What is compared.
+    pub what: String,
+    /// The bound.
+    pub target: Target,
+    /// What was measured here, with its 95 % interval.
+    pub here: Measured,
+    /// The figures behind it.
+    pub detail: String,
+}
+
+/// A bound on a ratio or a time.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Target {
+    /// At least so much.
+    AtLeast(f64),
+    /// At most so much.
+    AtMost(f64),
+    /// A figure without a bound on this kind of device.
+    Told,
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::AtLeast(bound) => write!(f, "at least {bound}"),
+            Self::AtMost(bound) => write!(f, "at most {bound}"),
+            Self::Told => f.write_str("none here"),
+        }
+    }
+}
+
+impl Finding {
+    /// Met, missed, or too close to call: the whole interval has to be on one side.
+    pub(crate) fn verdict(&self) -> &'static str {
+        let Measured { lo, hi, .. } = self.here;
+        match self.target {
+            Target::Told => "–",
+            Target::AtLeast(bound) if lo >= bound => "met",
+            Target::AtLeast(bound) if hi < bound => "missed",
+            Target::AtMost(bound) if hi <= bound => "met",
+            Target::AtMost(bound) if lo > bound => "missed",
+            _ => "too close to call",
+        }
+    }
+}
+
+/// Repetitions that every ratio rests on.
+const REPETITIONS: u32 = 10;
+
+const BUDGET: Budget =
+    Budget { warmup: 0, min_reps: REPETITIONS, max_reps: REPETITIONS, budget_s: f64::INFINITY };
+
+/// One repetition, for turns.
+const ONCE: Budget = Budget { warmup: 0, min_reps: 1, max_reps: 1, budget_s: 0.0 };
+
+const PROMPT: Test = Test { prompt: 64, generate: 0 };
+const GENERATION: Test = Test { prompt: 0, generate: 16 };
+
+/// What is measured; the file that ships.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Plan {
+    /// Models that are verified and held against the ceilings.
+    pub models: Vec<String>,
+    /// The model that is decoded at depth.
+    pub deep: String,
+    /// The model that is loaded.
+    pub load: String,
+    /// Models that another engine was measured with.
+    pub peer: Vec<PeerModel>,
+}
+
+impl Plan {
+    /// The plan that ships.
+    pub(crate) fn shipped() -> Self {
+        toml::from_str(include_str!("../../../../matrix/targets.toml")).expect("a test reads it")
+    }
+}
+
+/// A model as a GGUF file for as long as the value lives.
+fn file_of(model: &str) -> Result<tempfile::NamedTempFile, Error> {
+    let folder = models::cache();
+    let made = tempfile::Builder::new().suffix(".gguf").tempfile_in(&folder);
+    let file = made.map_err(|source| models::Error::Io { path: folder, source })?;
+    let checkpoint = models::checkpoint(model, None)?;
+    let written = ridgeline_weights::write_gguf(&checkpoint, file.path(), |it| it.format);
+    written.map_err(models::Error::from)?;
+    // What the system still had to write would compete with what is measured.
+    let synced = file.as_file().sync_all();
+    synced.map_err(|source| models::Error::Io { path: file.path().to_owned(), source })?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Finding, Measured, Plan, Target};
+
+    #[test]
+    fn the_plan_names_models_there_are() {
+        let plan = Plan::shipped();
+        let named =
+            plan.models.iter().chain([&plan.deep, &plan.load]).chain(plan.peer.iter().map(|it| &it.model));
+        for name in named {
+            assert!(crate::models::checkpoint(name, None).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_verdict_needs_the_whole_interval() {
+        let of = |target, lo, hi| {
+            let here = Measured { value: (lo + hi) / 2.0, lo, hi };
+            Finding { what: String::new(), target, here, detail: String::new() }.verdict()
+        };
+        assert_eq!(of(Target::AtLeast(1.0), 1.0, 2.0), "met");
+        assert_eq!(of(Target::AtLeast(1.0), 0.9, 2.0), "too close to call");
+        assert_eq!(of(Target::AtLeast(1.0), 0.8, 0.9), "missed");
+        assert_eq!(of(Target::AtMost(1.0), 0.8, 0.9), "met");
+        assert_eq!(of(Target::AtMost(1.0), 1.1, 1.2), "missed");
+        assert_eq!(of(Target::Told, 1.1, 1.2), "–");
+    }
+}

@@ -1,0 +1,86 @@
+//! Beside another engine.
+
+use super::{Finding, GENERATION, ONCE, PROMPT, REPETITIONS, Target, file_of};
+use crate::Error;
+use crate::lab::Lab;
+use crate::pass::Bench;
+use crate::peer::Peer;
+use ridgeline_experiment::stats;
+use ridgeline_model::SessionOptions;
+use ridgeline_roofline::Measured;
+use serde::Deserialize;
+use std::path::Path;
+
+/// A model and another engine's tokens per second on a software adapter.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PeerModel {
+    pub model: String,
+    pp64: f64,
+    tg16: f64,
+}
+
+/// Speed beside llama.cpp: its Vulkan backend's figures, and with `python` its processor backend in turns with ours.
+pub(crate) fn beside_peer(
+    lab: &mut Lab,
+    models: &[PeerModel],
+    software: bool,
+    python: Option<&Path>,
+) -> Result<Vec<Finding>, Error> {
+    let mut findings = Vec::new();
+    if !software && python.is_none() {
+        return Ok(findings);
+    }
+    // The published figures are a software adapter's on two cores.
+    let alike = software && std::thread::available_parallelism().is_ok_and(|n| n.get() == 2);
+    for PeerModel { model, pp64, tg16 } in models {
+        let loaded = lab.load(model, None)?;
+        let mut bench = Bench::new(lab, &loaded, 0, 64, SessionOptions::default())?;
+        let file = python.map(|_| file_of(model)).transpose()?;
+        let open = |(python, file): (&Path, &tempfile::NamedTempFile)| Peer::open(python, file.path());
+        let peer = python.zip(file.as_ref()).map(open).transpose()?;
+        let [pp, tg, peer_pp, peer_tg] = turns(&mut bench, peer)?;
+        let sides = [("pp64", pp, peer_pp, *pp64, 0.10), ("tg16", tg, peer_tg, *tg16, 0.25)];
+        for (test, ours, theirs, vulkan, share) in sides {
+            let Some(rate) = stats::median_interval(&ours) else { continue };
+            if software {
+                findings.push(Finding {
+                    what: format!("{model} {test} over llama.cpp's Vulkan backend"),
+                    target: if alike { Target::AtLeast(5.0) } else { Target::Told },
+                    here: scaled(rate, 1.0 / vulkan),
+                    detail: format!("{:.1} t/s against its published {vulkan} t/s", rate.value),
+                });
+            }
+            if let Some(here) = stats::ratio_of_medians(&ours, &theirs, lab.seed) {
+                let peer = stats::median(&theirs).unwrap_or(f64::NAN);
+                let target = if software { Target::AtLeast(share) } else { Target::Told };
+                let detail = format!("{:.1} t/s against {peer:.1} t/s in turns", rate.value);
+                let what = format!("{model} {test} over llama.cpp's processor backend");
+                findings.push(Finding { what, target, here, detail });
+            }
+        }
+    }
+    Ok(findings)
+}
+
+/// Tokens per second of reading and of generating, ours and then the other engine's, in turns.
+fn turns(bench: &mut Bench, mut peer: Option<Peer>) -> Result<[Vec<f64>; 4], Error> {
+    let [mut pp, mut tg, mut peer_pp, mut peer_tg] = [const { Vec::new() }; 4];
+    for turn in 0..=REPETITIONS {
+        let prompt = bench.test(PROMPT, &ONCE)?;
+        let generation = bench.test(GENERATION, &ONCE)?;
+        let theirs = peer.as_mut().map(Peer::rates).transpose()?;
+        // The first turn warms both up.
+        if turn > 0 {
+            pp.push(64.0 / prompt.median_s());
+            tg.push(16.0 / generation.median_s());
+            peer_pp.extend(theirs.map(|it| it.pp64));
+            peer_tg.extend(theirs.map(|it| it.tg16));
+        }
+    }
+    Ok([pp, tg, peer_pp, peer_tg])
+}
+
+fn scaled(m: Measured, by: f64) -> Measured {
+    Measured { value: m.value * by, lo: m.lo * by, hi: m.hi * by }
+}
