@@ -89,7 +89,7 @@ impl Experiment<Lab> for Study {
 }
 
 /// Repetitions of each launch, where launches have to be timed one by one.
-const LAUNCHES: Budget = Budget { warmup: 0, min_reps: 5, max_reps: 20, budget_s: 3.0 };
+const LAUNCHES: Budget = Budget { warmup: 0, min_reps: 5, max_reps: 60, budget_s: 3.0 };
 
 /// The row of llama-bench's table.
 #[must_use]

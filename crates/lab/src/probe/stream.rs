@@ -12,10 +12,10 @@ use ridgeline_compute::{Buffer, Executor, Kernel, Recording, Role, Sampler, Slic
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_gpu::{Passes, Policy};
 use ridgeline_kernels::copy::{self, Copy as CopyWords};
-use ridgeline_kernels::mat_vec::{self, MatVec};
+use ridgeline_kernels::mat_vec;
 use ridgeline_kernels::stream_read::{self, StreamRead};
 use ridgeline_kernels::triad::{self, Triad};
-use ridgeline_kernels::{Epilogue, Reduce, layout_for};
+use ridgeline_kernels::{Epilogue, ProductChoice, Reduce, layout_for, product_for};
 use ridgeline_quant::Format;
 use ridgeline_roofline::{Curve, Sample};
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,7 @@ impl Stream {
 #[derive(Clone, Copy, Debug)]
 enum Candidate {
     Read(StreamRead),
-    Weights(MatVec),
+    Weights(ProductChoice),
     Copy(CopyWords),
     Triad(Triad),
 }
@@ -141,7 +141,8 @@ fn candidates(device: &Device, stream: Stream) -> Vec<Candidate> {
     let caps = device.caps();
     match stream {
         Stream::Read => {
-            let weights = MatVec::new(Format::SINGLE, caps, 4, 1);
+            // What reads weights is a candidate too: nothing may beat this ceiling.
+            let weights = product_for(Format::SINGLE, 1, caps);
             // Textures where weights lie in them.
             let textures = layout_for(caps).in_texture();
             let best = |k: &StreamRead| k.reduce == Reduce::all(caps)[0] && (textures || !k.texture);
@@ -199,8 +200,12 @@ impl Candidate {
         }
     }
 
-    const fn in_texture(self) -> bool {
-        matches!(self, Self::Read(StreamRead { texture: true, .. }))
+    fn in_texture(self) -> bool {
+        match self {
+            Self::Read(k) => k.texture,
+            Self::Weights(k) => k.layout().in_texture(),
+            Self::Copy(_) | Self::Triad(_) => false,
+        }
     }
 
     /// Whether one launch can go through its buffers several times.
@@ -266,7 +271,9 @@ impl Sets {
                     if bytes < PRODUCT_FROM {
                         return None;
                     }
-                    let (n_cols, n_rows) = (PRODUCT_COLUMNS, n / PRODUCT_COLUMNS);
+                    // Whole turns of rows.
+                    let turns = u32::try_from(k.layout().turns()).ok()?;
+                    let (n_cols, n_rows) = (PRODUCT_COLUMNS, n / PRODUCT_COLUMNS / turns * turns);
                     let stride = n_cols / 4;
                     let params = mat_vec::Params {
                         n_rows,
@@ -278,7 +285,7 @@ impl Sets {
                         epilogue: STORE,
                     };
                     let args = mat_vec::Args { weights: part[0], x: self.x.all(), y: self.sums.all() };
-                    recording.run(k, params, args);
+                    k.record(&mut recording, params, args);
                 }
             }
         }
