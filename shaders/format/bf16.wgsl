@@ -17,22 +17,3 @@ fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
     let half = select(w.xy, w.zw, (i & 1u) == 1u);
     return vec4f(${src}_pair(half.x), ${src}_pair(half.y));
 }
-//# if store is defined
-
-// The upper half of `v`, rounded to nearest even.
-fn ${src}_round(v: f32) -> u32 {
-    let bits = bitcast<u32>(v);
-    return (bits + 0x7fffu + ((bits >> 16u) & 1u)) >> 16u;
-}
-
-fn ${src}_join(v: vec2f) -> u32 {
-    return ${src}_round(v.x) | (${src}_round(v.y) << 16u);
-}
-
-// Vec4 `word` of the row that holds the values from vec4 `first` on.
-fn ${src}_store(first: u32, cols: u32, word: u32) -> vec4u {
-    let a = ${store}(first + 2u * word);
-    let b = ${store}(first + 2u * word + 1u);
-    return vec4u(${src}_join(a.xy), ${src}_join(a.zw), ${src}_join(b.xy), ${src}_join(b.zw));
-}
-//# endif
