@@ -76,7 +76,8 @@ impl Kernel for RopeAppend {
         let before = [(true, false), (false, true), (true, true)].map(|(bias, norm)| Before { bias, norm });
         let turned = before.map(|with| Self { pairing: Pairing::Interleaved, with, ..plain });
         let stored = before.map(|with| Self { texture: true, with, ..plain });
-        let teams = before.map(|with| Self { reduce: Reduce::Workgroup, heads: 1, with, ..plain });
+        let teams = before.into_iter().chain([Before::default()]);
+        let teams = teams.map(|with| Self { reduce: Reduce::Workgroup, heads: 1, with, ..plain });
         buffers.chain(textures).chain(both).chain(turned).chain(stored).chain(teams).collect()
     }
     fn defines(&self) -> Defines {

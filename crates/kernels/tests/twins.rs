@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// Samples of each variant where variants are few; where formats multiply them, more than `MANY`, each gets one.
 const SAMPLES: u64 = 6;
-const MANY: usize = 40;
+const MANY: usize = 64;
 
 fn main() {
     let args = Arguments::from_args();

@@ -11,8 +11,8 @@ use ridgeline_speculative::{LanguageModel, Rows, Token};
 const PROMPT: u32 = 64;
 const STEPS: u32 = 16;
 
-/// Share of the logits of a prompt and of single tokens that have other bits in another run; half of the runs load the model
-/// anew.
+/// Share of the logits of a prompt and of single tokens that have other bits in another run; the second half of the
+/// runs is of a model loaded anew.
 pub(crate) fn stable(lab: &Lab, name: &str) -> Result<Finding, Error> {
     let (mut first, mut different, mut compared): (Option<Vec<u32>>, usize, usize) = (None, 0, 0);
     for _ in 0..2 {
