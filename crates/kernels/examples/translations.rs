@@ -1,5 +1,6 @@
 //! What every kernel becomes in the languages of the devices, without a device: variants, instructions of SPIR-V, bytes of
-//! MSL and of workgroup memory. A kernel's lines are those of its variant with the most instructions.
+//! MSL and of workgroup memory. What is counted beside the median is of the variant with the most
+//! instructions; loads are of any memory, variables of the invocation included.
 //!
 //! `cargo run -p ridgeline-kernels --example translations`
 

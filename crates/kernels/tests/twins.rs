@@ -99,6 +99,8 @@ struct Store {
     width: usize,
     /// Words per row.
     stride: usize,
+    /// Whether what it stores was divided by a sum over its row.
+    normalised: bool,
 }
 
 fn stores(kernel: &AnyKernel, params: &[u8]) -> Vec<Store> {
@@ -107,6 +109,7 @@ fn stores(kernel: &AnyKernel, params: &[u8]) -> Vec<Store> {
         format,
         width: width as usize,
         stride: 4 * stride as usize,
+        normalised: false,
     };
     if let Some(k) = kernel.downcast::<KvAppend>() {
         let p: kv_append::Params = bytemuck::pod_read_unaligned(params);
@@ -114,7 +117,7 @@ fn stores(kernel: &AnyKernel, params: &[u8]) -> Vec<Store> {
     }
     if let Some(k) = kernel.downcast::<RopeAppend>() {
         let p: rope_append::Params = bytemuck::pod_read_unaligned(params);
-        let keys = store(5, k.keys, p.head_dim, p.key_stride);
+        let keys = Store { normalised: k.with.norm, ..store(5, k.keys, p.head_dim, p.key_stride) };
         return vec![keys, store(6, k.values, p.head_dim, p.value_stride)];
     }
     Vec::new()
@@ -138,8 +141,9 @@ impl Store {
                 continue;
             }
             let (here, twin) = (decode(here), decode(twin));
-            // A rotation takes values of a row's size away from each other: without blocks a row is one.
-            let block = if spec.block_len > 1 { spec.block_len } else { self.width };
+            // A sum in another order moves all of a row, and a rotation takes its values away from each other.
+            let whole = self.normalised && spec.block_len == 1;
+            let block = if whole { self.width } else { spec.block_len };
             for (a, b) in here.chunks(block).zip(twin.chunks(block)) {
                 let largest = b.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
                 let step = if spec.block_len > 1 { largest / 7.0 } else { largest * self.last_bit() };
@@ -158,7 +162,8 @@ impl Store {
     /// Relative size of twice the last bit of a format without blocks.
     fn last_bit(&self) -> f32 {
         match self.format {
-            Format::F32 => 4e-6,
+            Format::F32 if self.normalised => 4e-6,
+            Format::F32 => 1e-6,
             Format::F16 => 2e-3,
             _ => 2e-2,
         }

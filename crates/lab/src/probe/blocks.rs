@@ -66,7 +66,7 @@ fn blocks_by(
     units: &[Unit],
     clock: Clock,
     budget: &Budget,
-    pairs: impl Fn(&Unit) -> u32,
+    repetitions: impl Fn(&Unit) -> u32,
 ) -> Result<Blocks, Error> {
     for _ in 0..budget.warmup {
         for unit in units {
@@ -79,7 +79,7 @@ fn blocks_by(
     while budget.goes_on(done, start.elapsed().as_secs_f64()) {
         let begun = Instant::now();
         for (unit, seconds) in units.iter().zip(&mut blocks.seconds) {
-            seconds.push(timer.slope(unit, pairs(unit), clock)?);
+            seconds.push(timer.slope(unit, repetitions(unit), clock)?);
         }
         blocks.block_ns.push(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
         done += 1;

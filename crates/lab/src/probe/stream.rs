@@ -141,7 +141,7 @@ fn candidates(device: &Device, stream: Stream) -> Vec<Candidate> {
     let caps = device.caps();
     match stream {
         Stream::Read => {
-            // What reads weights is a candidate too: nothing may beat this ceiling.
+            // The product that reads weights is a candidate too, so that it cannot beat this ceiling.
             let weights = product_for(Format::SINGLE, 1, caps);
             // Textures where weights lie in them.
             let textures = layout_for(caps).in_texture();

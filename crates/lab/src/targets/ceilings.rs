@@ -129,7 +129,7 @@ pub(crate) fn depth(lab: &mut Lab, model: &str, machine: &Machine) -> Result<Fin
     })
 }
 
-/// Formats whose products are held against the bandwidth of reading.
+/// Products of a matrix and a vector, format by format, against the bandwidth of reading.
 pub(crate) fn products(lab: &Lab, machine: &Machine, software: bool) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
     for &format in Format::ALL.iter().filter(|it| it.in_gguf()) {

@@ -1,5 +1,6 @@
 //! The model families. Each is one file that says which blocks a layer is made of, and one word in the list below.
 
+use crate::layers::Block;
 use crate::{Config, Error, Loader, Ops};
 use ridgeline_weights::Checkpoint;
 use std::fmt::Debug;
@@ -8,6 +9,12 @@ use std::fmt::Debug;
 pub trait Decoder: Debug + Send + Sync {
     /// Records layer `index`: reads and updates the residual stream that `ops` holds.
     fn layer(&self, ops: &mut Ops<'_>, index: usize);
+}
+
+impl Decoder for Vec<Block> {
+    fn layer(&self, ops: &mut Ops<'_>, index: usize) {
+        self[index].forward(ops, index);
+    }
 }
 
 /// A model family.

@@ -1,7 +1,6 @@
 //! The pre-norm block of Llama (Touvron et al. 2023): each half is normalised and added to the residual stream.
 
 use super::{Attention, GatedMlp};
-use crate::arch::Decoder;
 use crate::{Config, Error, Loader, Ops, Vector};
 
 /// One layer: attention, then a gated feed-forward block.
@@ -34,14 +33,12 @@ impl Block {
         };
         (0..config.layers).map(&mut load).collect()
     }
-}
 
-impl Decoder for Vec<Block> {
-    fn layer(&self, ops: &mut Ops<'_>, index: usize) {
-        let block = &self[index];
-        let normed = ops.rms_norm(ops.residual(), &block.attn_norm);
-        block.attention.forward(ops, normed, index);
-        let normed = ops.rms_norm(ops.residual(), &block.ffn_norm);
-        block.mlp.forward(ops, normed);
+    /// Records the block as layer `layer`: reads and updates the residual stream.
+    pub fn forward(&self, ops: &mut Ops<'_>, layer: usize) {
+        let normed = ops.rms_norm(ops.residual(), &self.attn_norm);
+        self.attention.forward(ops, normed, layer);
+        let normed = ops.rms_norm(ops.residual(), &self.ffn_norm);
+        self.mlp.forward(ops, normed);
     }
 }
