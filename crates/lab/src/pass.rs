@@ -1,12 +1,13 @@
 //! Timing forward passes: prompts and generations at a depth, with what they cost and what they are held against.
 
 use crate::lab::Lab;
-use crate::measure::{nanoseconds, repeat};
+use crate::measure::{nanoseconds, repeat, timed};
 use crate::models::Loaded;
-use crate::{Device, Error, profile};
+use crate::{Device, Error, probe, profile};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use ridgeline_experiment::matrix::Budget;
+use ridgeline_experiment::stats;
 use ridgeline_model::{LoadReport, RunTimes, Session, SessionOptions};
 use ridgeline_roofline::{BeatsFloor, Cost, Machine, Measured, Prediction, Regime, Waterfall, check_floor};
 use ridgeline_speculative::{LanguageModel, Rows, Token};
@@ -55,17 +56,26 @@ pub struct Pass {
     pub params: u64,
     /// Bytes of its weights in their number format.
     pub weight_bytes: u64,
-    /// Seconds of the launches of a step of a generation, timed one by one; none for prompts.
+    /// The kernels of a step of a generation; none for prompts.
     #[serde(default)]
-    pub launches_s: Option<f64>,
+    pub kernels: Option<Kernels>,
+}
+
+/// Seconds that the kernels of one step take, submissions apart.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kernels {
+    /// The sum of its launches, each kind timed by itself.
+    pub alone_s: f64,
+    /// One after the other, as the pass launches them.
+    pub in_turn_s: f64,
 }
 
 impl Pass {
     /// The median repetition in seconds.
     #[must_use]
     pub fn median_s(&self) -> f64 {
-        let seconds = ridgeline_experiment::stats::seconds(&self.samples_ns);
-        ridgeline_experiment::stats::median(&seconds).unwrap_or(f64::NAN)
+        let seconds = stats::seconds(&self.samples_ns);
+        stats::median(&seconds).unwrap_or(f64::NAN)
     }
 
     /// The prediction for one repetition.
@@ -78,7 +88,7 @@ impl Pass {
     #[must_use]
     pub fn waterfall(&self, machine: &Machine, steps: u64) -> Waterfall {
         let step = Waterfall::of(&self.cost, machine, self.median_s(), self.regime).shared_by(steps);
-        self.launches_s.map_or(step, |seconds| step.with_kernels(seconds))
+        self.kernels.map_or(step, |kernels| step.with_kernels(kernels.alone_s, kernels.in_turn_s))
     }
 
     /// Holds the fastest repetition against the floor.
@@ -88,6 +98,36 @@ impl Pass {
     pub fn check(&self, machine: Option<&Machine>) -> Result<(), BeatsFloor> {
         let fastest = self.samples_ns.iter().min().map_or(f64::INFINITY, |&ns| ns as f64 / 1e9);
         machine.map_or(Ok(()), |machine| check_floor(fastest, self.prediction(machine).floor_s))
+    }
+}
+
+/// Seconds of the generation that takes turns with the kernels of its steps.
+const TURN_S: f64 = 0.04;
+
+/// Steps of `step_s` that take `turn_s`, and at least four.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "float to integer casts saturate"
+)]
+fn steps_in(turn_s: f64, step_s: f64) -> usize {
+    (turn_s / step_s).ceil().max(4.0) as usize
+}
+
+/// What the kernels of a step take of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shares {
+    /// The sum of its launches, each kind timed by itself.
+    pub alone: Measured,
+    /// One after the other, as the pass launches them.
+    pub in_turn: Measured,
+}
+
+impl Shares {
+    /// The seconds of a step of `step_s`.
+    #[must_use]
+    pub const fn of(&self, step_s: f64) -> Kernels {
+        Kernels { alone_s: self.alone.value * step_s, in_turn_s: self.in_turn.value * step_s }
     }
 }
 
@@ -145,25 +185,47 @@ impl Bench {
         self.time(Test { prompt: n, generate: 0 }, budget, Rows::All)
     }
 
-    /// Adds to a generation of `n` tokens what the launches of a step take, each timed by itself: their share of the step
-    /// in the middle, of the time of the median step. Returns those seconds with their interval.
+    /// Adds to a generation of `n` tokens what the kernels of a step take. They take turns with steps in the middle of such
+    /// a generation, so that a machine that changes its pace changes all of them; their shares of those steps are those of
+    /// the median step. Returns the shares.
     ///
     /// # Errors
     /// A device that fails.
-    pub fn time_launches(
+    pub fn time_kernels(
         &mut self,
         generation: &mut Pass,
         n: usize,
         budget: &Budget,
-    ) -> Result<Measured, Error> {
-        self.session.assume(self.depth + n / 2)?;
+    ) -> Result<Shares, Error> {
+        let step_s = generation.median_s() / n as f64;
+        let steps = steps_in(TURN_S, step_s).min(n);
+        let middle = self.depth + (n - steps) / 2;
+        self.session.assume(middle + steps / 2)?;
         let pass = self.session.record(&self.tokens[..1], Rows::Last)?.clone();
         let device = self.session.executor().clone();
-        let share = profile::launched(&mut device.borrow_mut(), &pass, budget)?;
-        let step = generation.median_s() / n as f64;
-        let launches = Measured { value: step * share.value, lo: step * share.lo, hi: step * share.hi };
-        generation.launches_s = Some(launches.value);
-        Ok(launches)
+        let sequence = profile::Sequence::new(&mut device.borrow_mut(), &pass)?;
+        let (mut alone, mut in_turn) = (Vec::new(), Vec::new());
+        repeat(budget, || {
+            let start = Instant::now();
+            let kernels = sequence.time(&mut device.borrow_mut())?;
+            let step = self.generation_s(middle, steps)? / steps as f64;
+            alone.push(kernels.0 / step);
+            in_turn.push(kernels.1 / step);
+            Ok::<_, Error>(nanoseconds(start))
+        })?;
+        let median = |shares: &[f64]| stats::median_interval(shares).ok_or(probe::Error::NoBlocks);
+        let shares = Shares { alone: median(&alone)?, in_turn: median(&in_turn)? };
+        generation.kernels = Some(shares.of(step_s));
+        Ok(shares)
+    }
+
+    /// Seconds of generating `n` tokens after `len` others.
+    fn generation_s(&mut self, len: usize, n: usize) -> Result<f64, Error> {
+        self.session.truncate(self.depth);
+        self.session.assume(len)?;
+        let (picks, ns) = timed(|| self.session.continue_greedy(self.tokens[0], n));
+        picks?;
+        Ok(ns as f64 / 1e9)
     }
 
     fn time(&mut self, test: Test, budget: &Budget, want: Rows) -> Result<Pass, Error> {
@@ -186,7 +248,6 @@ impl Bench {
         let host_ns_per_recording = (encode_ns + submit_ns) as f64 / f64::from(recordings.max(1));
         let (params, weight_bytes) = (self.report.params, self.report.format_bytes);
         let regime = Regime::new(set).scratch(scratch).submissions(submissions);
-        let launches_s = None;
         Ok(Pass {
             samples_ns,
             cost,
@@ -195,7 +256,7 @@ impl Bench {
             host_ns_per_recording,
             params,
             weight_bytes,
-            launches_s,
+            kernels: None,
         })
     }
 

@@ -3,7 +3,7 @@
 
 use crate::lab::Lab;
 use crate::models::Loaded;
-use crate::probe::{self, Blocks, Clock, Timer, Unit, blocks, blocks_as_they_come, typical};
+use crate::probe::{self, Blocks, Clock, Timer, Unit, blocks, typical};
 use crate::{Device, Error};
 use ridgeline_compute::{Executor, Recording};
 use ridgeline_experiment::matrix::Budget;
@@ -77,7 +77,7 @@ pub(crate) fn profile(
     // What a layer's weights find in a cache matters where they are read once; longer passes would take minutes.
     let Kinds { mut launches, works, of } = Kinds::of(&pass, tokens == 1);
     let mut timer = Timer::new(&mut device)?;
-    let units = units(&mut timer, &works)?;
+    let units: Vec<Unit> = works.iter().map(|work| timer.unit(work)).collect::<Result<_, _>>()?;
     let measured = blocks(&mut timer, &units, Clock::Device, budget)?;
     tell(&mut launches, &works, &measured)?;
     Ok(Profile { pass, row: Row { launches }, of, block_ns: measured.block_ns })
@@ -107,19 +107,38 @@ pub(crate) fn stamped(device: &mut Device, pass: &Recording) -> Result<Option<Ve
     Ok((0..pass.steps().len()).map(median).collect())
 }
 
-/// Share of a pass's time on the device that its launches take, each kind timed by itself; all of them take turns with the
-/// whole pass, so that a machine that changes its pace changes both.
-pub(crate) fn launched(device: &mut Device, pass: &Recording, budget: &Budget) -> Result<Measured, Error> {
-    let Kinds { mut launches, mut works, .. } = Kinds::of(pass, true);
-    works.push(pass.clone());
-    let mut timer = Timer::new(device)?;
-    let units = units(&mut timer, &works)?;
-    let mut measured = blocks_as_they_come(&mut timer, &units, Clock::Device, budget)?;
-    tell(&mut launches, &works, &measured)?;
-    let wholes = measured.seconds.pop().unwrap_or_default();
-    let sum = |block: usize| -> f64 { launches.iter().map(|it| it.count as f64 * it.blocks[block]).sum() };
-    let shares: Vec<f64> = wholes.iter().enumerate().map(|(block, whole)| sum(block) / whole).collect();
-    Ok(stats::median_interval(&shares).ok_or(probe::Error::NoBlocks)?)
+/// The launches of a pass, each kind by itself and all of them one after the other, ready to be timed in turn.
+pub(crate) struct Sequence {
+    /// What is timed of each kind, and how many launches it is.
+    kinds: Vec<(Unit, usize)>,
+    /// How often the pass launches each.
+    counts: Vec<u64>,
+    pass: Unit,
+}
+
+impl Sequence {
+    /// Finds how often each has to be repeated to be timed.
+    pub(crate) fn new(device: &mut Device, pass: &Recording) -> Result<Self, Error> {
+        let Kinds { launches, works, .. } = Kinds::of(pass, true);
+        let mut timer = Timer::new(device)?;
+        let kinds = works.iter().map(|work| Ok((timer.unit(work)?, work.steps().len())));
+        Ok(Self {
+            kinds: kinds.collect::<Result<_, probe::Error>>()?,
+            counts: launches.iter().map(|launch| launch.count).collect(),
+            pass: timer.unit(pass)?,
+        })
+    }
+
+    /// Seconds of the launches of the pass, each kind timed by itself, and seconds of the whole pass. Neither holds a
+    /// submission. Each is timed once, as it comes: the best of several short repetitions is luckier than that of long ones.
+    pub(crate) fn time(&self, device: &mut Device) -> Result<(f64, f64), Error> {
+        let mut timer = Timer::new(device)?;
+        let mut alone = 0.0;
+        for ((unit, launches), &count) in self.kinds.iter().zip(&self.counts) {
+            alone += timer.slope(unit, 1, Clock::Device)? * count as f64 / *launches as f64;
+        }
+        Ok((alone, timer.slope(&self.pass, 1, Clock::Device)?))
+    }
 }
 
 /// The distinct launches of a pass, not yet timed.
@@ -167,11 +186,7 @@ impl Kinds {
     }
 }
 
-fn units(timer: &mut Timer<'_>, works: &[Recording]) -> Result<Vec<Unit>, probe::Error> {
-    works.iter().map(|work| timer.unit(work)).collect()
-}
-
-/// Gives launches their seconds: `works` are theirs, and others after them.
+/// Gives launches the seconds of their works.
 fn tell(launches: &mut [Launch], works: &[Recording], measured: &Blocks) -> Result<(), probe::Error> {
     for ((launch, work), seconds) in launches.iter_mut().zip(works).zip(&measured.seconds) {
         launch.blocks = seconds.iter().map(|s| s / work.steps().len() as f64).collect();

@@ -21,6 +21,9 @@ pub enum Part {
     Launches,
     /// What kernels take beyond all of the above, where they were timed one by one.
     Kernels,
+    /// What they take one after the other beyond what they take one by one: what others left in caches, and changing from
+    /// one kernel to the next. Negative where they overlap.
+    Sequence,
     /// Submitting, and waiting for the submission.
     Host,
     /// Measured time minus everything above; negative where parts overlapped.
@@ -29,13 +32,14 @@ pub enum Part {
 
 impl Part {
     /// All parts in stacking order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Weights,
         Self::Kv,
         Self::Activations,
         Self::Compute,
         Self::Launches,
         Self::Kernels,
+        Self::Sequence,
         Self::Host,
         Self::Rest,
     ];
@@ -50,6 +54,7 @@ impl Part {
             Self::Compute => "arithmetic not hidden",
             Self::Launches => "launches",
             Self::Kernels => "kernels beyond their roofs",
+            Self::Sequence => "kernels in turn beyond alone",
             Self::Host => "submission and host",
             Self::Rest => "rest",
         }
@@ -72,6 +77,9 @@ pub struct Waterfall {
     /// Kernels beyond their roofs.
     #[serde(default)]
     pub kernels_ns: i64,
+    /// Kernels one after the other beyond one by one; signed.
+    #[serde(default)]
+    pub sequence_ns: i64,
     /// Submission, synchronisation and host.
     pub host_ns: i64,
     /// What is left; signed.
@@ -90,6 +98,7 @@ impl Waterfall {
             compute_ns: nanoseconds((p.compute_s - p.memory_s).max(0.0)),
             launches_ns: nanoseconds(p.launch_s),
             kernels_ns: 0,
+            sequence_ns: 0,
             host_ns: nanoseconds(p.host_s),
             rest_ns: 0,
         };
@@ -97,18 +106,21 @@ impl Waterfall {
         parts
     }
 
-    /// The same where the launches, timed in place, take `kernels_s` together. What of it bytes, arithmetic and launching
-    /// do not account for is how far the kernels stay behind their roofs, and no longer unexplained. Where those account
-    /// for more, launching costs less in place than it does alone.
+    /// The same where the launches, each timed by itself, take `alone_s` together, and one after the other `in_turn_s`.
+    ///
+    /// What bytes, arithmetic and launching do not account for of the former is how far the kernels stay behind their
+    /// roofs. Where those account for more, launching costs less than an empty launch does.
     #[must_use]
-    pub fn with_kernels(self, kernels_s: f64) -> Self {
+    pub fn with_kernels(self, alone_s: f64, in_turn_s: f64) -> Self {
         let accounted =
             self.weights_ns + self.kv_ns + self.activations_ns + self.compute_ns + self.launches_ns;
-        let beyond = (nanoseconds(kernels_s) - accounted).max(-self.launches_ns);
+        let beyond = (nanoseconds(alone_s) - accounted).max(-self.launches_ns);
+        let sequence = nanoseconds(in_turn_s) - accounted - beyond;
         Self {
             kernels_ns: self.kernels_ns + beyond.max(0),
             launches_ns: self.launches_ns + beyond.min(0),
-            rest_ns: self.rest_ns - beyond,
+            sequence_ns: self.sequence_ns + sequence,
+            rest_ns: self.rest_ns - beyond - sequence,
             ..self
         }
     }
@@ -130,6 +142,7 @@ impl Waterfall {
             compute_ns: self.compute_ns / steps,
             launches_ns: self.launches_ns / steps,
             kernels_ns: self.kernels_ns / steps,
+            sequence_ns: self.sequence_ns / steps,
             host_ns: self.host_ns / steps,
             rest_ns: 0,
         };
@@ -145,7 +158,7 @@ impl Waterfall {
 
     /// Every part with its nanoseconds, in stacking order.
     #[must_use]
-    pub const fn parts(&self) -> [(Part, i64); 8] {
+    pub const fn parts(&self) -> [(Part, i64); 9] {
         [
             (Part::Weights, self.weights_ns),
             (Part::Kv, self.kv_ns),
@@ -153,6 +166,7 @@ impl Waterfall {
             (Part::Compute, self.compute_ns),
             (Part::Launches, self.launches_ns),
             (Part::Kernels, self.kernels_ns),
+            (Part::Sequence, self.sequence_ns),
             (Part::Host, self.host_ns),
             (Part::Rest, self.rest_ns),
         ]

@@ -152,17 +152,18 @@ fn a_waterfall_tells_slow_kernels_from_what_nobody_knows() {
     let whole = Waterfall::of(&cost, &m, 4e-3, Regime::new(1 << 30).submissions(1));
     let (weights, launches, host) = (whole.weights_ns, whole.launches_ns, whole.host_ns);
     assert_eq!((weights, launches, host), (1_000_000, 50_000, 90_000));
-    let split = whole.with_kernels(3.05e-3);
-    assert_eq!((split.kernels_ns, split.total_ns()), (2_000_000, 4_000_000));
-    assert_eq!(split.rest_ns, 860_000);
-    assert!((split.explained() - 0.785).abs() < 1e-9, "{}", split.explained());
-    let quick = whole.with_kernels(1.02e-3);
+    let split = whole.with_kernels(3.05e-3, 3.35e-3);
+    assert_eq!((split.kernels_ns, split.sequence_ns, split.total_ns()), (2_000_000, 300_000, 4_000_000));
+    assert_eq!(split.rest_ns, 560_000);
+    assert!((split.explained() - 0.86).abs() < 1e-9, "{}", split.explained());
+    let quick = whole.with_kernels(1.02e-3, 1.02e-3);
     assert_eq!((quick.launches_ns, quick.kernels_ns, quick.total_ns()), (20_000, 0, 4_000_000));
-    let impossible = whole.with_kernels(0.5e-3);
+    let impossible = whole.with_kernels(0.5e-3, 0.5e-3);
     assert_eq!((impossible.launches_ns, impossible.weights_ns), (0, 1_000_000), "bytes take what they take");
+    assert_eq!(impossible.sequence_ns, -500_000, "and what took less than that overlapped");
     let step = split.shared_by(3);
-    assert_eq!((step.total_ns(), step.kernels_ns), (1_333_333, 666_666));
-    assert_eq!(step.rest_ns, 1_333_333 - 333_333 - 16_666 - 30_000 - 666_666);
+    assert_eq!((step.total_ns(), step.kernels_ns, step.sequence_ns), (1_333_333, 666_666, 100_000));
+    assert_eq!(step.rest_ns, 1_333_333 - 333_333 - 16_666 - 30_000 - 666_666 - 100_000);
 }
 
 #[test]

@@ -179,7 +179,7 @@ impl Svg {
 }
 
 /// Number of colours in the style sheet.
-pub(crate) const COLOURS: usize = 8;
+pub(crate) const COLOURS: usize = 9;
 
 /// The plotting area inside a drawing.
 #[derive(Clone, Copy, Debug)]

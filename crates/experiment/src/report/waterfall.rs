@@ -4,7 +4,7 @@
 //! Explained parts that exceed the measured time overlapped: the excess is drawn as a negative rest.
 
 use super::scale::{Scale, Spread};
-use super::svg::{Anchor, Frame, Svg};
+use super::svg::{Anchor, COLOURS, Frame, Svg};
 use super::{Align, Bar, Table, Waterfalls, number};
 use ridgeline_roofline::Part;
 
@@ -61,20 +61,23 @@ fn draw_bar(svg: &mut Svg, bar: &Bar, scale: &Scale, y: f64) {
     let total = bar.parts.total_ns().max(1) as f64;
     let label: String = bar.label.chars().take(54).collect();
     svg.text("tick", (scale.from - 7.0, y + 16.0), Anchor::End, &label);
-    let mut reached = 0.0;
-    for (series, (part, ns)) in bar.parts.parts().into_iter().enumerate() {
+    let (mut reached, mut highest) = (0.0, 0.0_f64);
+    // The stack ends beyond the measured time by what overlapped, which is drawn back from there.
+    let (ahead, back): (Vec<_>, Vec<_>) =
+        bar.parts.parts().into_iter().enumerate().partition(|(_, (_, ns))| *ns >= 0);
+    for (series, (part, ns)) in ahead.into_iter().chain(back).filter(|(_, (_, ns))| *ns != 0) {
         let share = ns as f64 / total * 100.0;
         let title =
             format!("{}: {} {}, {share:.1} %", bar.label, part.label(), number::si(ns as f64 * 1e-9, "s"));
         let (from, to) = (scale.px(reached), scale.px(reached + share));
         if ns > 0 {
-            svg.rect(&format!("fill c{series}"), (from, y + 4.0), (to - from, 17.0), &title);
-            reached += share;
-        } else if ns < 0 {
-            // The stack ends beyond the measured time by exactly this much.
+            svg.rect(&format!("fill c{}", series % COLOURS), (from, y + 4.0), (to - from, 17.0), &title);
+        } else {
             svg.rect("overlap", (to, y + 8.0), (from - to, 9.0), &format!("{title} (parts overlapped)"));
         }
+        reached += share;
+        highest = highest.max(reached);
     }
-    let at = (scale.px(reached.max(100.0)) + 6.0, y + 16.0);
+    let at = (scale.px(highest.max(100.0)) + 6.0, y + 16.0);
     svg.text("tick", at, Anchor::Start, &number::si(total * 1e-9, "s"));
 }

@@ -107,7 +107,8 @@ fn bench(machine: &Machine) -> (Vec<Dot>, Vec<Bar>, Table) {
                     if tokens == 1 && depth != 256 {
                         bars.push(Bar {
                             label: label.clone(),
-                            parts: Waterfall::of(&c, machine, time, regime).with_kernels(0.9 * time),
+                            parts: Waterfall::of(&c, machine, time, regime)
+                                .with_kernels(0.9 * time, 0.95 * time),
                         });
                     }
                     dots.push(Dot {

@@ -64,7 +64,7 @@ impl Experiment<Lab> for Study {
         let mut pass = bench.test(test, budget)?;
         pass.check(lab.machine.as_ref())?;
         if test.prompt == 0 {
-            bench.time_launches(&mut pass, test.generate, &LAUNCHES)?;
+            bench.time_kernels(&mut pass, test.generate, &KERNELS)?;
         }
         let (backend, adapter) = lab.names();
         let (cache, batch) = (options.cache.map(|it| it.spec().name.to_owned()), options.batch);
@@ -88,8 +88,8 @@ impl Experiment<Lab> for Study {
     }
 }
 
-/// Repetitions of each launch, where launches have to be timed one by one.
-const LAUNCHES: Budget = Budget { warmup: 0, min_reps: 5, max_reps: 60, budget_s: 3.0 };
+/// Repetitions of the kernels of a step, where they have to be timed apart from it.
+const KERNELS: Budget = Budget { warmup: 0, min_reps: 9, max_reps: 60, budget_s: 4.0 };
 
 /// The row of llama-bench's table.
 #[must_use]
@@ -145,8 +145,9 @@ fn waterfalls(entries: &[Entry<'_, Point, Row>], machine: &Machine) -> Waterfall
     };
     let caption =
         "Where the time of one decode step goes: bytes at the measured bandwidth of their working set, \
-                   launches and submissions at their measured cost, what the kernels take beyond that when they \
-                   are timed one by one, and what none of it explains."
+                   launches and submissions at their measured cost, what the kernels take beyond that when each \
+                   kind is timed by itself, what they take beyond that one after the other, and what none of it \
+                   explains."
             .to_owned();
     Waterfalls { caption, bars: decode.map(bar).collect() }
 }

@@ -44,30 +44,6 @@ impl Blocks {
 /// # Errors
 /// What the device says; [`Error::NoBlocks`] where the budget allows fewer than two.
 pub fn blocks(timer: &mut Timer<'_>, units: &[Unit], clock: Clock, budget: &Budget) -> Result<Blocks, Error> {
-    blocks_by(timer, units, clock, budget, pairs)
-}
-
-/// The same where units of different length are compared with each other: the best of several short repetitions is luckier
-/// than the best of long ones, so that each unit is timed once in a block, as it comes.
-///
-/// # Errors
-/// As [`blocks`].
-pub fn blocks_as_they_come(
-    timer: &mut Timer<'_>,
-    units: &[Unit],
-    clock: Clock,
-    budget: &Budget,
-) -> Result<Blocks, Error> {
-    blocks_by(timer, units, clock, budget, |_| 1)
-}
-
-fn blocks_by(
-    timer: &mut Timer<'_>,
-    units: &[Unit],
-    clock: Clock,
-    budget: &Budget,
-    repetitions: impl Fn(&Unit) -> u32,
-) -> Result<Blocks, Error> {
     for _ in 0..budget.warmup {
         for unit in units {
             timer.slope(unit, 1, clock)?;
@@ -79,7 +55,7 @@ fn blocks_by(
     while budget.goes_on(done, start.elapsed().as_secs_f64()) {
         let begun = Instant::now();
         for (unit, seconds) in units.iter().zip(&mut blocks.seconds) {
-            seconds.push(timer.slope(unit, repetitions(unit), clock)?);
+            seconds.push(timer.slope(unit, pairs(unit), clock)?);
         }
         blocks.block_ns.push(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
         done += 1;

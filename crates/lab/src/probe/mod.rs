@@ -14,7 +14,7 @@ mod slope;
 mod stream;
 
 pub use agreement::{Agreement, NOISE_FLOOR, UNREST, agreement, compared, quantities, unrest};
-pub use blocks::{Blocks, blocks, blocks_as_they_come, ceiling, typical};
+pub use blocks::{Blocks, blocks, ceiling, typical};
 pub use overheads::{OverheadSeries, overheads};
 pub use product::{MatVecRate, MatVecs, Peaks, Rate, mat_vecs, peaks};
 pub(crate) use product::{STUDIED_BITS, product_s};

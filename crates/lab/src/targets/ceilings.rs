@@ -3,7 +3,7 @@
 use super::{BUDGET, Finding, GENERATION, ONCE, REPETITIONS, Target};
 use crate::Error;
 use crate::lab::Lab;
-use crate::pass::{Bench, Pass, Test};
+use crate::pass::{Bench, Pass, Shares, Test};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::stats;
 use ridgeline_model::SessionOptions;
@@ -57,18 +57,21 @@ pub(crate) fn against_ceilings(
             1e3 * generation.median_s() / 16.0
         ),
     };
-    let turns = Budget { min_reps: 3 * REPETITIONS, max_reps: 3 * REPETITIONS, ..BUDGET };
-    let launches = bench.time_launches(&mut generation, 16, &turns)?;
+    let turns = Budget { min_reps: 6 * REPETITIONS, max_reps: 6 * REPETITIONS, ..BUDGET };
+    let shares = bench.time_kernels(&mut generation, 16, &turns)?;
     let step = generation.waterfall(machine, 16);
+    let ms = |ns: i64| ns as f64 / 1e6;
     let explained = Finding {
         what: format!("{model}: share of a decode step that the waterfall explains"),
         target: Target::AtLeast(0.95),
-        here: explained_by(&generation, launches, machine),
-        detail: format!(
-            "{:.2} ms, {:.2} ms unexplained",
-            step.total_ns() as f64 / 1e6,
-            step.rest_ns as f64 / 1e6
-        ),
+        here: explained_by(&generation, shares, machine),
+        detail: format!("{:.2} ms, {:.2} ms unexplained", ms(step.total_ns()), ms(step.rest_ns)),
+    };
+    let alone = Finding {
+        what: format!("{model}: share of a decode step that its launches take, each kind by itself"),
+        target: Target::Told,
+        here: shares.alone,
+        detail: format!("{:.2} ms more in turn", ms(step.sequence_ns)),
     };
     let prompt = bench.test(
         Test { prompt: 512, generate: 0 },
@@ -82,13 +85,17 @@ pub(crate) fn against_ceilings(
         here: share(&prompt, floor),
         detail: format!("{:.1} t/s", 512.0 / prompt.median_s()),
     };
-    Ok(vec![decode, explained, prefill])
+    Ok(vec![decode, explained, alone, prefill])
 }
 
-/// Share of a step that the waterfall explains, and the least and the most over the interval of what the launches take.
-fn explained_by(generation: &Pass, launches: Measured, machine: &Machine) -> Measured {
-    let step = |seconds| Pass { launches_s: Some(seconds), ..generation.clone() }.waterfall(machine, 16);
-    let [middle, few, many] = [launches.value, launches.lo, launches.hi].map(step);
+/// Share of a step that the waterfall explains, and the least and the most over the interval of what its kernels take.
+fn explained_by(generation: &Pass, shares: Shares, machine: &Machine) -> Measured {
+    let step = |in_turn| {
+        let shares = Shares { in_turn: Measured::exact(in_turn), ..shares };
+        let kernels = Some(shares.of(generation.median_s() / 16.0));
+        Pass { kernels, ..generation.clone() }.waterfall(machine, 16)
+    };
+    let [middle, few, many] = [shares.in_turn.value, shares.in_turn.lo, shares.in_turn.hi].map(step);
     let [value, one, other] = [middle, few, many].map(|step| step.explained());
     // Somewhere between too little and too much nothing is left.
     let hi = if few.rest_ns.signum() == many.rest_ns.signum() { value.max(one).max(other) } else { 1.0 };
