@@ -22,12 +22,12 @@ fn teams(ids: Ids) -> u32 {
     return ids.subgroups;
 }
 
-// Which lane of the team, and how many there are.
+// Which lane of the team, and how many there are: a subgroup may be wider than the workgroup.
 fn team_lane(ids: Ids) -> u32 {
     return ids.lane;
 }
 fn team_lanes(ids: Ids) -> u32 {
-    return ids.size;
+    return min(ids.size, LANES);
 }
 
 // Sum over the team, known to every lane of it.

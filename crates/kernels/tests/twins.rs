@@ -8,6 +8,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_compute::{Access, AnyKernel, Caps, Cpu, Executor, Recording, Role, Sampler, TEXELS};
 use ridgeline_gpu::{Checks, Choice, Gpu, Options};
 use ridgeline_kernels::kv_append::{self, KvAppend};
+use ridgeline_kernels::mat_vec::MatVec;
 use ridgeline_kernels::rope_append::{self, RopeAppend};
 use ridgeline_quant::Format;
 use std::collections::BTreeMap;
@@ -32,7 +33,9 @@ fn main() {
         let lacks = name == "mat_coop" && adapter && !cooperative;
         Trial::test(label, move || twins(name, checks)).with_ignored_flag(lacks || (!adapter && !required))
     };
-    let trials = names.keys().flat_map(|&name| [trial(name, Checks::On), trial(name, Checks::Off)]).collect();
+    let mut trials: Vec<_> =
+        names.keys().flat_map(|&name| [trial(name, Checks::On), trial(name, Checks::Off)]).collect();
+    trials.push(Trial::test("wide_subgroups", wide_subgroups).with_ignored_flag(!adapter && !required));
     libtest_mimic::run(&args, trials).exit();
 }
 
@@ -58,6 +61,14 @@ fn twins(name: &str, checks: Checks) -> Result<(), Failed> {
         }
     }
     if tried == 0 { Err("no variant runs on this adapter".into()) } else { Ok(()) }
+}
+
+/// Teams where a subgroup has room for more lanes than the workgroup has, as 128 wide ones have for the 64 of the variants.
+fn wide_subgroups() -> Result<(), Failed> {
+    let mut gpu = Gpu::open(&Choice::Best, Arc::new(ridgeline_kernels::linker()?), Options::default())?;
+    let Some((least, _)) = gpu.caps().subgroup else { return Ok(()) };
+    let kernel = MatVec { lanes: least / 2, blocks: 1, ..MatVec::new(Format::BYTES, gpu.caps(), 4, 2) };
+    (0..SAMPLES).try_for_each(|seed| compare(&mut gpu, &AnyKernel::new(kernel), seed))
 }
 
 fn compare(gpu: &mut Gpu, kernel: &AnyKernel, seed: u64) -> Result<(), Failed> {

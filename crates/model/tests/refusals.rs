@@ -95,6 +95,21 @@ fn what_a_family_does_before_it_rotates_is_not_left_out() {
     refused(load_of("qwen2", bias, |c| c), &["blk.2.attn_v.bias", "missing"]);
     let norm = without("model.layers.1.self_attn.k_norm.weight");
     refused(load_of("qwen3", norm, |c| c), &["blk.1.attn_k_norm.weight", "missing"]);
+    let bias = |t: &mut Tensors| {
+        t.insert("model.layers.0.self_attn.q_proj.bias".to_owned(), (vec![128], vec![0; 512]));
+    };
+    refused(load_of("qwen3", bias, |c| c), &["model.layers.0.self_attn.q_proj.bias"]);
+}
+
+#[test]
+fn another_scaling_of_rope_is_not_taken_for_none() {
+    let yarn = |c: String| {
+        let scaling = r#""rope_scaling": {"rope_type": "yarn", "factor": 4.0}, "use_cache""#;
+        c.replace("\"use_cache\"", scaling)
+    };
+    for family in ["qwen2", "qwen3"] {
+        refused(load_of(family, |_| (), yarn), &["yarn", "linear"]);
+    }
 }
 
 #[test]
@@ -109,6 +124,10 @@ fn a_window_counts_where_it_is_used() {
     assert_eq!(model.config.window, None);
     let model = load_of("qwen2", |_| (), window("\"use_sliding_window\": true")).expect("it loads");
     assert_eq!(model.config.window, Some(32));
+    let executor = Rc::new(RefCell::new(Cpu::new(Caps::webgpu())));
+    let longer = SessionOptions { context: 33, ..SessionOptions::default() };
+    let refusal = Session::new(Arc::new(model), executor, longer).map(|_| ());
+    assert!(matches!(refusal, Err(Error::Window { context: 33, window: 32 })), "{refusal:?}");
 }
 
 #[test]

@@ -209,7 +209,7 @@ pub enum Error {
         expected: Vec<usize>,
     },
     /// A kind of `RoPE` scaling that has no implementation here.
-    #[error("{}: RoPE scaling `{kind}` is not supported", path.display())]
+    #[error("{}: RoPE scaling `{kind}` is not supported; `linear` and `llama3` are", path.display())]
     RopeScaling {
         /// The file.
         path: PathBuf,
