@@ -14,7 +14,6 @@ mod loader;
 mod matrix;
 mod model;
 mod ops;
-mod products;
 mod scratch;
 mod session;
 mod switches;

@@ -1,7 +1,7 @@
 //! Matrix products: which kernel serves one, and what it is given.
 
+use super::{Act, Ops, narrow};
 use crate::matrix::Matrix;
-use crate::ops::{Act, Ops, narrow};
 use crate::scratch::Spot;
 use ridgeline_compute::Slice;
 use ridgeline_kernels::kv_append::{self, KvAppend};

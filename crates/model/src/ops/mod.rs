@@ -1,0 +1,162 @@
+//! The operations families are written in. Here, and nowhere else, it is decided which kernel serves an operation
+//! and whether a component is replaced by the identity.
+
+mod attention;
+mod choose;
+mod products;
+
+use crate::cache::KvCache;
+use crate::matrix::{Matrix, Stack, Vector};
+use crate::scratch::{Scratch, Spot};
+use crate::{Config, Fusion, Model, Switches};
+pub(crate) use choose::Draw;
+use ridgeline_compute::{Caps, Recording, Region, Slice};
+use ridgeline_kernels::{self as kernels, Epilogue, Tuning};
+use std::iter::once;
+
+/// An activation: `width` values per token, somewhere in the scratch buffers.
+#[derive(Clone, Copy, Debug)]
+pub struct Act {
+    pub(crate) slice: Slice,
+    /// Values per token.
+    pub width: u32,
+}
+
+/// Records operations on `tokens` tokens that start at `position`.
+#[derive(Debug)]
+pub struct Ops<'a> {
+    pub(crate) recording: &'a mut Recording,
+    pub(crate) config: &'a Config,
+    pub(crate) scratch: &'a Scratch,
+    pub(crate) cache: &'a KvCache,
+    pub(crate) table: Slice,
+    pub(crate) caps: &'a Caps,
+    pub(crate) tuning: &'a Tuning,
+    pub(crate) switches: Switches,
+    /// Where the ids of the tokens begin in their buffer.
+    pub(crate) first: u32,
+    pub(crate) tokens: u32,
+    pub(crate) position: u32,
+    pub(crate) layer: Option<u32>,
+}
+
+impl Ops<'_> {
+    /// Launches that follow belong to this part of the current layer.
+    pub fn part(&mut self, part: &'static str) {
+        self.recording.enter(Region { layer: self.layer, part });
+    }
+
+    pub(crate) fn act(&self, spot: Spot, width: u32) -> Act {
+        Act { slice: self.scratch.buffer(spot).all(), width }
+    }
+
+    /// The residual stream.
+    #[must_use]
+    pub fn residual(&self) -> Act {
+        self.act(Spot::Residual, narrow(self.config.hidden))
+    }
+
+    /// Embeds the uploaded tokens into the residual stream.
+    pub(crate) fn embed(&mut self, table: &Matrix) -> Act {
+        let y = self.residual();
+        for piece in &table.pieces {
+            let params = kernels::embed::Params {
+                n_tokens: self.tokens,
+                n_rows: piece.rows,
+                n_cols: table.cols,
+                stride: table.stride,
+                row0: piece.row0,
+                token0: self.first,
+                scale: self.config.embed_scale,
+            };
+            let tokens = self.scratch.buffer(Spot::Tokens).all();
+            let args = kernels::embed::Args { table: piece.slice, tokens, y: y.slice };
+            self.recording.run(
+                kernels::embed::Embed { format: table.format, layout: table.layout, lanes: 64 },
+                params,
+                args,
+            );
+        }
+        y
+    }
+
+    /// RMSNorm of every token.
+    pub fn rms_norm(&mut self, x: Act, gain: &Vector) -> Act {
+        self.part("norm");
+        self.rms_norm_rows(x, gain, 0, self.tokens)
+    }
+
+    /// RMSNorm of `rows` tokens from `row0` on.
+    pub(crate) fn rms_norm_rows(&mut self, x: Act, gain: &Vector, row0: u32, rows: u32) -> Act {
+        let y = self.act(Spot::Normed, x.width);
+        let params =
+            kernels::rms_norm::Params { n_rows: rows, n_cols: x.width, row0, eps: self.config.norm_eps };
+        let args = kernels::rms_norm::Args { x: x.slice, gain: gain.slice(), y: y.slice };
+        self.recording.run(kernels::norm_for(self.caps), params, args);
+        y
+    }
+
+    /// Queries, keys and values of every token, side by side.
+    pub fn project_stack(&mut self, qkv: &Stack, x: Act) -> Act {
+        let to = self.act(Spot::Projected, qkv.rows);
+        let merged = self.switches.fusions.has(Fusion::Qkv);
+        let x = self.factor(x, self.tokens, qkv.formats());
+        self.side_by_side(if merged { &qkv.merged } else { &qkv.parts }, x, to);
+        to
+    }
+
+    /// Adds x·Wᵀ to the residual stream.
+    pub fn project_onto_residual(&mut self, matrix: &Matrix, x: Act) {
+        let (residual, x) = (self.residual(), self.factor(x, self.tokens, once(matrix.format)));
+        if self.switches.fusions.has(Fusion::Residual) {
+            self.product(matrix, x, (residual, 0, Epilogue::Add));
+            return;
+        }
+        let branch = self.act(Spot::Branch, matrix.rows);
+        self.product(matrix, x, (branch, 0, Epilogue::Store));
+        self.add(residual, branch.slice, self.tokens * residual.width);
+    }
+
+    /// Adds `period` values to x, again and again.
+    fn add(&mut self, x: Act, delta: Slice, period: u32) {
+        let params = kernels::add::Params { n: self.tokens * x.width, period };
+        let args = kernels::add::Args { x: x.slice, delta };
+        self.recording.run(kernels::add::Add { lanes: 64 }, params, args);
+    }
+
+    /// SwiGLU of the two halves of the feed-forward block.
+    pub fn gated(&mut self, gate_up: &Stack, x: Act) -> Act {
+        let width = gate_up.rows / 2;
+        let (out, x) = (self.act(Spot::Inner, width), self.factor(x, self.tokens, gate_up.formats()));
+        let fused = self.switches.fusions.has(Fusion::GateUp);
+        if let [(_, both)] = &*gate_up.merged
+            && fused
+            && both.pieces.len() == 1
+            && self.can_gate(both, x)
+        {
+            self.product(both, x, (out, 0, Epilogue::Gate));
+            return out;
+        }
+        let both = self.act(Spot::Both, gate_up.rows);
+        self.side_by_side(if fused { &gate_up.merged } else { &gate_up.parts }, x, both);
+        let args = kernels::swi_glu::Args { both: both.slice, out: out.slice };
+        let params = kernels::swi_glu::Params { n_rows: self.tokens, n_cols: width };
+        self.recording.run(kernels::swi_glu::SwiGlu { lanes: 64 }, params, args);
+        out
+    }
+
+    /// Final norm and head for `rows` tokens from `row0` on: logits (rows, vocab).
+    pub(crate) fn head(&mut self, model: &Model, row0: u32, rows: u32) -> Act {
+        let normed = self.rms_norm_rows(self.residual(), &model.norm, row0, rows);
+        let matrix = model.head.as_ref().unwrap_or(&model.embed);
+        let logits = self.act(Spot::Logits, matrix.rows);
+        let x = self.factor(normed, rows, once(matrix.format));
+        self.product(matrix, x, (logits, 0, Epilogue::Store));
+        logits
+    }
+}
+
+/// Dimensions were checked when the configuration was read.
+pub(crate) fn narrow(n: usize) -> u32 {
+    u32::try_from(n).expect("a checked dimension fits 32 bits")
+}
