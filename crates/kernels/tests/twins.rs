@@ -12,6 +12,7 @@ use ridgeline_kernels::mat_vec::MatVec;
 use ridgeline_kernels::rope_append::{self, RopeAppend};
 use ridgeline_quant::Format;
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::sync::Arc;
 
 /// Samples of each variant where variants are few; where formats multiply them, more than `MANY`, each gets one.
@@ -35,7 +36,14 @@ fn main() {
     };
     let mut trials: Vec<_> =
         names.keys().flat_map(|&name| [trial(name, Checks::On), trial(name, Checks::Off)]).collect();
-    trials.push(Trial::test("wide_subgroups", wide_subgroups).with_ignored_flag(!adapter && !required));
+    let mut one = |name: &str, test: fn() -> Result<(), Failed>, can: bool| {
+        trials.push(Trial::test(name, test).with_ignored_flag(!can || (!adapter && !required)));
+    };
+    one("a_few_of_each", a_few_of_each, true);
+    one("wide_subgroups", wide_subgroups, true);
+    // Others take no notice of the variable.
+    let mesa = adapters.first().is_none_or(|it| it.name.contains("llvmpipe"));
+    one("other_subgroups", other_subgroups, mesa);
     libtest_mimic::run(&args, trials).exit();
 }
 
@@ -61,6 +69,48 @@ fn twins(name: &str, checks: Checks) -> Result<(), Failed> {
         }
     }
     if tried == 0 { Err("no variant runs on this adapter".into()) } else { Ok(()) }
+}
+
+/// Bits of a vector, where Mesa's software adapter is told; its subgroups have a lane for each 32.
+const WIDTH: &str = "LP_NATIVE_VECTOR_WIDTH";
+
+/// A few variants of each kernel, those first whose teams are subgroups.
+fn a_few_of_each() -> Result<(), Failed> {
+    const FEW: usize = 8;
+    let mut gpu = Gpu::open(&Choice::Best, Arc::new(ridgeline_kernels::linker()?), Options::default())?;
+    if let Ok(bits) = std::env::var(WIDTH) {
+        let lanes = bits.parse::<u32>()? / 32;
+        assert_eq!(gpu.caps().subgroup, Some((lanes, lanes)), "the adapter took no notice of {WIDTH}");
+    }
+    let mut by_name: BTreeMap<&str, Vec<AnyKernel>> = BTreeMap::new();
+    for kernel in ridgeline_kernels::all(gpu.caps()) {
+        by_name.entry(kernel.name()).or_default().push(kernel);
+    }
+    for mut variants in by_name.into_values() {
+        if variants.iter().any(is_of_subgroups) {
+            variants.retain(is_of_subgroups);
+        }
+        for kernel in variants.iter().step_by(variants.len().div_ceil(FEW)) {
+            (0..SAMPLES).try_for_each(|seed| compare(&mut gpu, kernel, seed))?;
+        }
+    }
+    Ok(())
+}
+
+fn is_of_subgroups(kernel: &AnyKernel) -> bool {
+    kernel.label().contains("reduce: Subgroup")
+}
+
+/// The same in processes of their own, where subgroups have half and twice the lanes that Mesa gives them by itself.
+fn other_subgroups() -> Result<(), Failed> {
+    for bits in ["128", "512"] {
+        let mut child = Command::new(std::env::current_exe()?);
+        let output = child.args(["a_few_of_each", "--exact"]).env(WIDTH, bits).output()?;
+        if !output.status.success() {
+            return Err(format!("{bits} bits: {}", String::from_utf8_lossy(&output.stdout)).into());
+        }
+    }
+    Ok(())
 }
 
 /// Teams where a subgroup has room for more lanes than the workgroup has, as 128 wide ones have for the 64 of the variants.
