@@ -59,9 +59,21 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
             //# endfor
             //# endfor
         }
+        //# if SUMS > 0
         //# for r in range(ROWS)
         //# for c in range(COLS)
+        leave_share(ids, ${r * COLS + c}u, acc${r}_${c});
+        //# endfor
+        //# endfor
+        workgroupBarrier();
+        //# endif
+        //# for r in range(ROWS)
+        //# for c in range(COLS)
+        //# if SUMS > 0
+        let sum${r}_${c} = whole_sum(ids, ${r * COLS + c}u);
+        //# else
         let sum${r}_${c} = team_sum(ids, acc${r}_${c});
+        //# endif
         //# endfor
         //# endfor
         //# include "shared/team_outputs.wgsl"

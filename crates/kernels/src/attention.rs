@@ -55,9 +55,20 @@ impl Params {
     }
 }
 
-/// Head widths and group sizes of the models in use; `attention_for` makes the variant of any other.
-const SHAPES: [(u32, u32); 11] =
-    [(16, 1), (16, 2), (32, 4), (64, 1), (64, 2), (64, 3), (64, 4), (64, 8), (80, 4), (128, 4), (128, 8)];
+/// Head widths and group sizes of the models that are shipped, as files or shapes, and of some others in use;
+/// `attention_for` makes the variant of any other.
+pub(crate) const SHAPES: [(u32, u32); 15] = [
+    (16, 1), (16, 2), (32, 2), (32, 4), (64, 1), (64, 2), (64, 3), (64, 4), (64, 7), (64, 8), (80, 4), (128, 2), (128, 4),
+    (128, 6), (128, 8),
+];
+
+/// Most query rows of a workgroup, so that the accumulators stay in registers.
+const ROWS: u32 = 8;
+
+/// Numbers of queries per workgroup that a group of heads leaves room for: powers of two, so that variants are few.
+pub(crate) fn queries(group: u32) -> impl DoubleEndedIterator<Item = u32> {
+    (0..=3).map(|power| 1 << power).filter(move |tokens| *tokens == 1 || tokens * group <= ROWS)
+}
 
 impl Kernel for Attention {
     fn all(caps: &Caps) -> Vec<Self> {
@@ -65,7 +76,7 @@ impl Kernel for Attention {
         for keys in cache_formats() {
             for &reduce in Reduce::all(caps) {
                 for (head, group) in SHAPES {
-                    for tokens in [1, (8 / group).max(1)] {
+                    for tokens in queries(group) {
                         all.push(Self { keys, values: keys, reduce, lanes: 64, head, group, tokens });
                     }
                 }
@@ -74,8 +85,6 @@ impl Kernel for Attention {
                 }
             }
         }
-        // A group of eight leaves room for one query, which is both ends.
-        all.dedup();
         all.retain(|k| k.workgroup_bytes() <= caps.max_workgroup_memory && [k.keys, k.values].iter().all(|f| fits_cache(*f, k.head)));
         all
     }

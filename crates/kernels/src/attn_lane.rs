@@ -1,6 +1,6 @@
 //! Fused causal attention by eight lanes without workgroup memory.
 
-use crate::attention::{self, Attention};
+use crate::attention::{self, Attention, SHAPES, queries};
 use crate::common::{Reduce, cache_formats, elementwise, fits_cache, small, with_format};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
@@ -42,15 +42,12 @@ impl AttnLane {
     }
 }
 
-/// Head widths and group sizes of models in use; [`AttnLane::new`] makes the variant of any other.
-const SHAPES: [(u32, u32); 4] = [(32, 1), (64, 3), (64, 4), (128, 4)];
-
 impl Kernel for AttnLane {
     fn all(caps: &Caps) -> Vec<Self> {
         let mut all = Vec::new();
         for keys in cache_formats() {
             for (head, group) in SHAPES {
-                all.extend([1, 8 / group].into_iter().filter_map(|tokens| Self::new([keys; 2], head, group, tokens, caps)));
+                all.extend(queries(group).filter_map(|tokens| Self::new([keys; 2], head, group, tokens, caps)));
             }
             for values in cache_formats().filter(|values| *values != keys) {
                 all.extend(Self::new([keys, values], 64, 4, 1, caps));

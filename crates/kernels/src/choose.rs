@@ -80,6 +80,15 @@ impl ProductChoice {
     }
 }
 
+impl From<AttentionChoice> for AnyKernel {
+    fn from(choice: AttentionChoice) -> Self {
+        match choice {
+            AttentionChoice::Group(kernel) => Self::new(kernel),
+            AttentionChoice::Lane(kernel) => Self::new(kernel),
+        }
+    }
+}
+
 impl From<ProductChoice> for AnyKernel {
     fn from(choice: ProductChoice) -> Self {
         match choice {
@@ -183,8 +192,8 @@ impl AttentionChoice {
     }
 }
 
-/// Attention of `n_tokens` queries over keys and values in `cache` formats: as many queries per workgroup as keep eight
-/// query rows, so that the accumulators stay in registers, and as fit the workgroup memory.
+/// Attention of `n_tokens` queries over keys and values in `cache` formats: as many queries per workgroup as its registers
+/// and its memory bear.
 #[must_use]
 pub fn attention_for(
     cache: [Format; 2],
@@ -193,9 +202,9 @@ pub fn attention_for(
     n_tokens: u32,
     caps: &Caps,
 ) -> AttentionChoice {
-    let most = (8 / group).clamp(1, n_tokens.max(1));
+    let most_first = || attention::queries(group).rev().filter(|tokens| *tokens <= n_tokens.max(1));
     if reads_textures(caps)
-        && let Some(kernel) = AttnLane::new(cache, head, group, most, caps)
+        && let Some(kernel) = most_first().find_map(|tokens| AttnLane::new(cache, head, group, tokens, caps))
     {
         return AttentionChoice::Lane(kernel);
     }
@@ -203,7 +212,7 @@ pub fn attention_for(
     let lanes = if head > 256 { head / 4 } else { 64 };
     let variant = |tokens| Attention { keys, values, reduce, lanes, head, group, tokens };
     let fits = |tokens: &u32| variant(*tokens).workgroup_bytes() <= caps.max_workgroup_memory;
-    AttentionChoice::Group(variant((1..=most).rev().find(fits).unwrap_or(1)))
+    AttentionChoice::Group(variant(most_first().find(fits).unwrap_or(1)))
 }
 
 /// Whether keys and values lie in textures: where [`attention_for`] gives the kernel that reads them so.

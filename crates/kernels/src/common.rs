@@ -10,6 +10,8 @@ pub enum Reduce {
     Subgroup,
     /// Workgroup memory and barriers; the team is the workgroup.
     Workgroup,
+    /// Both; the team is the workgroup, whose subgroups split what it sums. Products of few rows alone come so.
+    Split,
 }
 
 impl Reduce {
@@ -36,6 +38,7 @@ impl Reduce {
         let file = match self {
             Self::Subgroup => "reduce/subgroup.wgsl",
             Self::Workgroup => "reduce/workgroup.wgsl",
+            Self::Split => "reduce/split.wgsl",
         };
         defines.value("reduce", file)
     }

@@ -19,7 +19,7 @@ pub use choose::{
 pub use common::{Reduce, stride};
 pub use layout::Layout;
 pub use product::Epilogue;
-pub use tuning::{Class, Tuning};
+pub use tuning::{Class, RowCount, Tuning};
 
 use ridgeline_compute::{AnyKernel, Caps, Error, Kernel, Linker};
 

@@ -45,15 +45,21 @@ const SHAPES: [(u32, u32); 14] = [
 ];
 /// The same where the team is the workgroup.
 const WORKGROUP_SHAPES: [(u32, u32); 4] = [(2, 1), (4, 1), (4, 4), (2, 8)];
+/// The same where the subgroups of a workgroup split columns.
+const SPLIT_SHAPES: [(u32, u32); 2] = [(2, 1), (2, 4)];
 
 impl Kernel for MatVec {
     fn all(caps: &Caps) -> Vec<Self> {
         let without = Caps { subgroup: None, ..caps.clone() };
         let of = |reduce: &Reduce| match reduce {
             Reduce::Subgroup => (caps, &SHAPES[..]),
-            Reduce::Workgroup => (&without, &WORKGROUP_SHAPES[..]),
+            Reduce::Workgroup | Reduce::Split => (&without, &WORKGROUP_SHAPES[..]),
         };
         let mut all = Vec::new();
+        if caps.subgroup.is_some() {
+            let split = |format| SPLIT_SHAPES.map(|(rows, cols)| Self { format, reduce: Reduce::Split, lanes: 256, blocks: 1, rows, cols });
+            all.extend(Format::ALL.iter().copied().flat_map(split));
+        }
         for (caps, shapes) in Reduce::all(caps).iter().map(of) {
             for &format in Format::ALL {
                 all.extend(shapes.iter().map(|&(rows, cols)| Self::new(format, caps, rows, cols)));
@@ -63,7 +69,9 @@ impl Kernel for MatVec {
     }
     fn defines(&self) -> Defines {
         let d = with_format(self.reduce.define(Defines::new(self.lanes)), "weights_file", self.format);
-        d.u32("BLOCKS", self.blocks).u32("ROWS", self.rows).u32("COLS", self.cols)
+        // Sums that a barrier makes whole, all at once.
+        let sums = if self.reduce == Reduce::Split { self.rows * self.cols } else { 0 };
+        d.u32("BLOCKS", self.blocks).u32("ROWS", self.rows).u32("COLS", self.cols).u32("SUMS", sums)
     }
     fn groups(&self, p: &Params) -> u64 {
         let outputs = if p.epilogue == Epilogue::Gate as u32 { self.rows / 2 } else { self.rows };

@@ -16,14 +16,47 @@ pub struct Class {
     pub format: Format,
     /// Vectors: 1 to 8, 16 for up to 16, 64 for more.
     pub vectors: u32,
-    /// Whether the matrix has so many rows that teams never run out of them, as a head has.
-    pub tall: bool,
+    /// How many rows the matrix has.
+    pub rows: RowCount,
+}
+
+/// How many rows a matrix has: what keeps a large device busy differs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum RowCount {
+    /// Up to 4096, as the ways back to the residual stream have: a device may have more subgroups than rows.
+    Few,
+    /// More than those.
+    Some,
+    /// From 8192 on, as a head has: teams never run out of them.
+    Many,
+}
+
+impl RowCount {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Few, Self::Some, Self::Many];
+
+    /// The word for so many.
+    #[must_use]
+    pub const fn of(n_rows: u32) -> Self {
+        match n_rows {
+            0..=4096 => Self::Few,
+            4097..=8191 => Self::Some,
+            _ => Self::Many,
+        }
+    }
+
+    /// It in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Few => "few",
+            Self::Some => "some",
+            Self::Many => "many",
+        }
+    }
 }
 
 impl Class {
-    /// Rows from which a matrix is tall.
-    pub const TALL: u32 = 8192;
-
     /// The class of a product.
     #[must_use]
     pub const fn of(format: Format, n_vecs: u32, n_rows: u32) -> Self {
@@ -33,7 +66,7 @@ impl Class {
             9..=16 => 16,
             _ => 64,
         };
-        Self { format, vectors, tall: n_rows >= Self::TALL }
+        Self { format, vectors, rows: RowCount::of(n_rows) }
     }
 
     /// What may serve it, with the same results up to the order of sums and, with cooperative matrices, operands of 16

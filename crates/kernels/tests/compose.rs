@@ -6,21 +6,31 @@ mod translate;
 use naga::{AddressSpace, TypeInner};
 use ridgeline_compute::{Access, AnyKernel, Caps, Sampler};
 use std::collections::HashSet;
+use std::sync::OnceLock;
 use translate::{Shader, roomy};
 
-fn shaders() -> Vec<Shader> {
-    let linker = ridgeline_kernels::linker().expect("shipped templates are valid");
-    let kernels = ridgeline_kernels::all(&roomy());
-    kernels.into_iter().map(|kernel| Shader::new(&linker, kernel).unwrap_or_else(|e| panic!("{e}"))).collect()
+/// Every variant that a device may be given, whatever its subgroups.
+fn shaders() -> &'static [Shader] {
+    static SHADERS: OnceLock<Vec<Shader>> = OnceLock::new();
+    SHADERS.get_or_init(|| {
+        let linker = ridgeline_kernels::linker().expect("shipped templates are valid");
+        let one = [4, 8, 16, 32, 64].map(|size| Caps { subgroup: Some((size, size)), ..roomy() });
+        let devices = one.into_iter().chain([roomy()]);
+        let kernels: HashSet<AnyKernel> = devices.flat_map(|caps| ridgeline_kernels::all(&caps)).collect();
+        kernels
+            .into_iter()
+            .map(|kernel| Shader::new(&linker, kernel).unwrap_or_else(|e| panic!("{e}")))
+            .collect()
+    })
 }
 
 #[test]
 fn every_variant_is_valid_and_within_default_limits() {
     let shaders = shaders();
-    assert!(shaders.len() > 100, "only {} variants", shaders.len());
+    assert!(shaders.len() > 2000, "only {} variants", shaders.len());
     let caps = Caps::webgpu();
     let default: HashSet<AnyKernel> = ridgeline_kernels::all(&Caps::everything()).into_iter().collect();
-    for shader in &shaders {
+    for shader in shaders {
         let entry = &shader.module.entry_points[0];
         assert_eq!(entry.name, "main", "{}", shader.label);
         assert!(entry.workgroup_size.iter().product::<u32>() <= caps.max_invocations, "{}", shader.label);

@@ -9,7 +9,7 @@ use crate::{Device, Error, Lab, models};
 use ridgeline_compute::{AnyKernel, Caps, Executor, Recording, Slice};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_gpu::Gpu;
-use ridgeline_kernels::{Class, Epilogue, ProductChoice, Tuning, mat_vec, product_for};
+use ridgeline_kernels::{Class, Epilogue, ProductChoice, RowCount, Tuning, mat_vec, product_for};
 use ridgeline_model::SessionOptions;
 use ridgeline_quant::Format;
 use ridgeline_roofline::Measured;
@@ -176,7 +176,8 @@ fn round(timer: &mut Timer<'_>, launch: &Launch, choices: &[ProductChoice]) -> R
 struct Kept {
     format: Format,
     vectors: u32,
-    tall: bool,
+    /// `few`, `some` or `many`.
+    rows: String,
     variant: String,
     /// Time of the default over time of the choice.
     gain: f64,
@@ -184,7 +185,7 @@ struct Kept {
 
 impl Kept {
     fn serves(&self, class: Class) -> bool {
-        (self.format, self.vectors, self.tall) == (class.format, class.vectors, class.tall)
+        (self.format, self.vectors, &*self.rows) == (class.format, class.vectors, class.rows.name())
     }
 }
 
@@ -216,14 +217,14 @@ pub(crate) fn keep(gpu: &Gpu, findings: &[Finding]) -> Result<usize, Error> {
     // What an earlier session found for these classes is out of date; of several models of this one the most gains.
     file.product.retain(|it| !findings.iter().any(|found| it.serves(found.class)));
     for Finding { class, default_s, better, .. } in findings {
-        let Class { format, vectors, tall } = *class;
+        let Class { format, vectors, rows } = *class;
         let Some((choice, seconds)) = better else { continue };
         let (variant, gain) = (label(*choice), default_s.value / seconds.value);
         if file.product.iter().any(|it| it.serves(*class) && it.gain >= gain) {
             continue;
         }
         file.product.retain(|it| !it.serves(*class));
-        file.product.push(Kept { format, vectors, tall, variant, gain });
+        file.product.push(Kept { format, vectors, rows: rows.name().to_owned(), variant, gain });
     }
     let text = toml::to_string(&file).expect("plain numbers and names");
     let partial = path.with_extension("partial");
@@ -251,8 +252,9 @@ pub(crate) fn stored(device: &mut Device) -> Tuning {
     let mut tuning = Tuning::default();
     let Some(gpu) = device.gpu() else { return tuning };
     let file = read(&path(gpu)).unwrap_or_default();
-    for Kept { format, vectors, tall, variant, .. } in file.product {
-        let class = Class { format, vectors, tall };
+    for Kept { format, vectors, rows, variant, .. } in file.product {
+        let Some(rows) = RowCount::ALL.into_iter().find(|it| it.name() == rows) else { continue };
+        let class = Class { format, vectors, rows };
         let candidates = class.candidates(gpu.caps());
         if let Some(choice) = candidates.into_iter().find(|it| label(*it) == variant) {
             tuning.choose(class, choice);
@@ -315,7 +317,7 @@ mod tests {
         let kept = Kept {
             format: Format::HALF,
             vectors: 4,
-            tall: true,
+            rows: "many".to_owned(),
             variant: "MatVec { … }".to_owned(),
             gain: 1.25,
         };

@@ -46,7 +46,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         let of = |it: &Finding| {
             let better = it.better.as_ref();
             serde_json::json!({
-                "format": it.class.format, "vectors": it.class.vectors, "tall": it.class.tall,
+                "format": it.class.format, "vectors": it.class.vectors, "rows": it.class.rows.name(),
                 "default": format!("{:?}", it.default), "default_s": it.default_s.value,
                 "fastest": better.map(|it| format!("{:?}", it.0)), "fastest_s": better.map(|it| it.1.value),
             })
@@ -65,11 +65,10 @@ fn row(it: &Finding) -> Vec<String> {
         Some((choice, seconds)) => (shape(choice), format!("{:.2}x", it.default_s.value / seconds.value)),
         None => ("the default".to_owned(), String::new()),
     };
-    let rows = if it.class.tall { "many" } else { "few" };
     vec![
         it.class.format.to_string(),
         it.class.vectors.to_string(),
-        rows.to_owned(),
+        it.class.rows.name().to_owned(),
         shape(&it.default),
         fastest,
         gain,

@@ -198,7 +198,9 @@ fn what_tune_finds_is_kept_and_used() {
     let ours = default.replace("rows: 8", "rows: 4");
     let other = if ours == default { default.replace("rows: 4", "rows: 2") } else { ours };
     let kept = |it: &str| {
-        format!("[[product]]\nformat = \"F16\"\nvectors = 1\ntall = false\nvariant = \"{it}\"\ngain = 1.0\n")
+        format!(
+            "[[product]]\nformat = \"F16\"\nvectors = 1\nrows = \"few\"\nvariant = \"{it}\"\ngain = 1.0\n"
+        )
     };
     fs::write(file, kept(&other)).expect("a file");
     assert_eq!(variant(&trace_of(&model, Some(root.path())).1), other);

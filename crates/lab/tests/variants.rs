@@ -1,0 +1,66 @@
+//! What the shipped models are served by is among the variants that the tests of kernels go through.
+
+use ridgeline_compute::{AnyKernel, Caps};
+use ridgeline_kernels::{attention_for, product_for};
+use ridgeline_quant::Format;
+use ridgeline_weights::Shape;
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+
+/// Numbers of tokens in a pass.
+const TOKENS: [u32; 20] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 64, 128, 512];
+
+/// Devices without subgroups, with those of one size or of several, and a software adapter with textures.
+fn devices() -> Vec<Caps> {
+    let sizes = [(4, 4), (8, 8), (16, 16), (32, 32), (64, 64), (8, 32)];
+    let gpus = sizes.map(|size| Caps { subgroup: Some(size), ..Caps::everything() });
+    let software = sizes.map(|size| Caps {
+        subgroup: Some(size),
+        software: true,
+        max_texture: 16384,
+        cooperative: &[],
+        ..Caps::everything()
+    });
+    gpus.into_iter().chain(software).chain([Caps::webgpu()]).collect()
+}
+
+/// Widths of heads and sizes of groups of the shapes under `models/`, and of the trained pair.
+fn heads() -> HashSet<(u32, u32)> {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
+    let files = fs::read_dir(models).expect("the models").map(|entry| entry.expect("an entry").path());
+    let shapes = files.filter(|path| path.extension().is_some_and(|it| it == "toml"));
+    let heads = shapes.map(|path| {
+        let shape = Shape::from_toml(&fs::read_to_string(&path).expect("text")).expect("a shape");
+        [shape.head_width, shape.heads / shape.kv_heads].map(|n| u32::try_from(n).expect("few"))
+    });
+    heads.map(|[width, group]| (width, group)).chain([(64, 2)]).collect()
+}
+
+#[test]
+fn attention_of_every_shipped_shape_is_tested() {
+    let heads = heads();
+    assert!(heads.len() >= 8, "{heads:?}");
+    for caps in devices() {
+        let tested: HashSet<AnyKernel> = ridgeline_kernels::all(&caps).into_iter().collect();
+        for &(head, group) in &heads {
+            for tokens in TOKENS {
+                let kernel = AnyKernel::from(attention_for([Format::HALF; 2], head, group, tokens, &caps));
+                assert!(tested.contains(&kernel), "{} is not among the tested variants", kernel.label());
+            }
+        }
+    }
+}
+
+#[test]
+fn products_of_every_format_are_tested() {
+    for caps in devices() {
+        let tested: HashSet<AnyKernel> = ridgeline_kernels::all(&caps).into_iter().collect();
+        for &format in Format::ALL {
+            for tokens in TOKENS {
+                let kernel = AnyKernel::from(product_for(format, tokens, &caps));
+                assert!(tested.contains(&kernel), "{} is not among the tested variants", kernel.label());
+            }
+        }
+    }
+}
