@@ -60,6 +60,8 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let mut plan = Plan::shipped();
     if !args.model.is_empty() {
         plan.models.clone_from(&args.model);
+    } else if !lab.device.borrow().caps().software {
+        plan.models.clone_from(&plan.gpu_models);
     }
     plan.deep = args.deep.unwrap_or(plan.deep);
     plan.load = args.load.unwrap_or(plan.load);

@@ -83,8 +83,10 @@ const GENERATION: Test = Test { prompt: 0, generate: 16 };
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Plan {
-    /// Models that are verified and held against the ceilings.
+    /// Models that are verified, held against the ceilings and run again, on a software adapter.
     pub models: Vec<String>,
+    /// The same on a GPU, which small models leave idle.
+    pub gpu_models: Vec<String>,
     /// The model that is decoded at depth.
     pub deep: String,
     /// The model that is loaded.
@@ -121,9 +123,9 @@ mod tests {
     #[test]
     fn the_plan_names_models_there_are() {
         let plan = Plan::shipped();
-        let named =
-            plan.models.iter().chain([&plan.deep, &plan.load]).chain(plan.peer.iter().map(|it| &it.model));
-        for name in named {
+        let models = plan.models.iter().chain(&plan.gpu_models);
+        let peers = plan.peer.iter().map(|it| &it.model);
+        for name in models.chain([&plan.deep, &plan.load]).chain(peers) {
             assert!(crate::models::checkpoint(name, None).is_ok(), "{name}");
         }
     }
