@@ -98,7 +98,7 @@ fn a_few_of_each() -> Result<(), Failed> {
 }
 
 fn is_of_subgroups(kernel: &AnyKernel) -> bool {
-    kernel.label().contains("reduce: Subgroup")
+    ["reduce: Subgroup", "reduce: Split"].iter().any(|it| kernel.label().contains(it))
 }
 
 /// The same in processes of their own, where subgroups have half and twice the lanes that Mesa gives them by itself.
