@@ -9,27 +9,9 @@ struct Ids {
 // Subgroups have four lanes or more.
 var<workgroup> shares: array<f32, SUMS * LANES / 4u>;
 
-// Linear index of the workgroup in a folded grid. Its arguments are parameters of the entry point by themselves:
-// beside builtins that differ, in one struct, a browser's uniformity analysis takes them for differing too.
-fn group_index(group: vec3u, groups: vec3u) -> u32 {
-    return group.y * groups.x + group.x;
-}
+//# include "shared/group_index.wgsl"
 
-// Which team of the workgroup, and how many there are.
-fn team(ids: Ids) -> u32 {
-    return 0u;
-}
-fn teams(ids: Ids) -> u32 {
-    return 1u;
-}
-
-// Which lane of the team, and how many there are.
-fn team_lane(ids: Ids) -> u32 {
-    return ids.local;
-}
-fn team_lanes(ids: Ids) -> u32 {
-    return LANES;
-}
+//# include "shared/one_team.wgsl"
 
 // What the subgroup adds to the team's sum number `i`; a barrier makes it known.
 fn leave_share(ids: Ids, i: u32, v: f32) {

@@ -50,19 +50,16 @@ const SPLIT_SHAPES: [(u32, u32); 2] = [(2, 1), (2, 4)];
 
 impl Kernel for MatVec {
     fn all(caps: &Caps) -> Vec<Self> {
-        let without = Caps { subgroup: None, ..caps.clone() };
-        let of = |reduce: &Reduce| match reduce {
-            Reduce::Subgroup => (caps, &SHAPES[..]),
-            Reduce::Workgroup | Reduce::Split => (&without, &WORKGROUP_SHAPES[..]),
-        };
         let mut all = Vec::new();
-        if caps.subgroup.is_some() {
-            let split = |format| SPLIT_SHAPES.map(|(rows, cols)| Self { format, reduce: Reduce::Split, lanes: 256, blocks: 1, rows, cols });
-            all.extend(Format::ALL.iter().copied().flat_map(split));
-        }
-        for (caps, shapes) in Reduce::all(caps).iter().map(of) {
+        for reduce in Reduce::all(caps).iter().copied().chain(caps.subgroup.map(|_| Reduce::Split)) {
+            let (lanes, shapes) = match reduce {
+                Reduce::Subgroup => (64, &SHAPES[..]),
+                Reduce::Workgroup => (64, &WORKGROUP_SHAPES[..]),
+                Reduce::Split => (256, &SPLIT_SHAPES[..]),
+            };
+            let blocks = reduce.teams(caps, lanes);
             for &format in Format::ALL {
-                all.extend(shapes.iter().map(|&(rows, cols)| Self::new(format, caps, rows, cols)));
+                all.extend(shapes.iter().map(|&(rows, cols)| Self { format, reduce, lanes, blocks, rows, cols }));
             }
         }
         all

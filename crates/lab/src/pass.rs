@@ -104,14 +104,14 @@ impl Pass {
 /// Seconds of the generation that takes turns with the kernels of its steps.
 const TURN_S: f64 = 0.04;
 
-/// Steps of `step_s` that take `turn_s`, and at least four.
+/// Steps of `step_s` that take as long, and at least four.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "float to integer casts saturate"
 )]
-fn steps_in(turn_s: f64, step_s: f64) -> usize {
-    (turn_s / step_s).ceil().max(4.0) as usize
+fn steps_of_a_turn(step_s: f64) -> usize {
+    (TURN_S / step_s).ceil().max(4.0) as usize
 }
 
 /// What the kernels of a step take of it.
@@ -198,7 +198,7 @@ impl Bench {
         budget: &Budget,
     ) -> Result<Shares, Error> {
         let step_s = generation.median_s() / n as f64;
-        let steps = steps_in(TURN_S, step_s).min(n);
+        let steps = steps_of_a_turn(step_s).min(n);
         let middle = self.depth + (n - steps) / 2;
         self.session.assume(middle + steps / 2)?;
         let pass = self.session.record(&self.tokens[..1], Rows::Last)?.clone();
@@ -206,12 +206,12 @@ impl Bench {
         let sequence = profile::Sequence::new(&mut device.borrow_mut(), &pass)?;
         let (mut alone, mut in_turn) = (Vec::new(), Vec::new());
         repeat(budget, || {
-            let start = Instant::now();
             let kernels = sequence.time(&mut device.borrow_mut())?;
-            let step = self.generation_s(middle, steps)? / steps as f64;
+            let ns = self.generation_ns(middle, steps)?;
+            let step = ns as f64 * 1e-9 / steps as f64;
             alone.push(kernels.0 / step);
             in_turn.push(kernels.1 / step);
-            Ok::<_, Error>(nanoseconds(start))
+            Ok::<_, Error>(ns)
         })?;
         let median = |shares: &[f64]| stats::median_interval(shares).ok_or(probe::Error::NoBlocks);
         let shares = Shares { alone: median(&alone)?, in_turn: median(&in_turn)? };
@@ -219,13 +219,13 @@ impl Bench {
         Ok(shares)
     }
 
-    /// Seconds of generating `n` tokens after `len` others.
-    fn generation_s(&mut self, len: usize, n: usize) -> Result<f64, Error> {
+    /// Nanoseconds of generating `n` tokens after `len` others.
+    fn generation_ns(&mut self, len: usize, n: usize) -> Result<u64, Error> {
         self.session.truncate(self.depth);
         self.session.assume(len)?;
         let (picks, ns) = timed(|| self.session.continue_greedy(self.tokens[0], n));
         picks?;
-        Ok(ns as f64 / 1e9)
+        Ok(ns)
     }
 
     fn time(&mut self, test: Test, budget: &Budget, want: Rows) -> Result<Pass, Error> {

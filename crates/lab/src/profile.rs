@@ -109,24 +109,18 @@ pub(crate) fn stamped(device: &mut Device, pass: &Recording) -> Result<Option<Ve
 
 /// The launches of a pass, each kind by itself and all of them one after the other, ready to be timed in turn.
 pub(crate) struct Sequence {
-    /// What is timed of each kind, and how many launches it is.
-    kinds: Vec<(Unit, usize)>,
-    /// How often the pass launches each.
-    counts: Vec<u64>,
+    /// All launches of each kind.
+    kinds: Vec<Unit>,
     pass: Unit,
 }
 
 impl Sequence {
     /// Finds how often each has to be repeated to be timed.
     pub(crate) fn new(device: &mut Device, pass: &Recording) -> Result<Self, Error> {
-        let Kinds { launches, works, .. } = Kinds::of(pass, true);
         let mut timer = Timer::new(device)?;
-        let kinds = works.iter().map(|work| Ok((timer.unit(work)?, work.steps().len())));
-        Ok(Self {
-            kinds: kinds.collect::<Result<_, probe::Error>>()?,
-            counts: launches.iter().map(|launch| launch.count).collect(),
-            pass: timer.unit(pass)?,
-        })
+        let works = Kinds::of(pass, true).works;
+        let kinds = works.iter().map(|work| timer.unit(work)).collect::<Result<_, _>>()?;
+        Ok(Self { kinds, pass: timer.unit(pass)? })
     }
 
     /// Seconds of the launches of the pass, each kind timed by itself, and seconds of the whole pass. Neither holds a
@@ -134,8 +128,8 @@ impl Sequence {
     pub(crate) fn time(&self, device: &mut Device) -> Result<(f64, f64), Error> {
         let mut timer = Timer::new(device)?;
         let mut alone = 0.0;
-        for ((unit, launches), &count) in self.kinds.iter().zip(&self.counts) {
-            alone += timer.slope(unit, 1, Clock::Device)? * count as f64 / *launches as f64;
+        for kind in &self.kinds {
+            alone += timer.slope(kind, 1, Clock::Device)?;
         }
         Ok((alone, timer.slope(&self.pass, 1, Clock::Device)?))
     }

@@ -37,30 +37,27 @@ fn heads() -> HashSet<(u32, u32)> {
     heads.map(|[width, group]| (width, group)).chain([(64, 2)]).collect()
 }
 
-#[test]
-fn attention_of_every_shipped_shape_is_tested() {
-    let heads = heads();
-    assert!(heads.len() >= 8, "{heads:?}");
+/// Asks every device for the kernels of every number of tokens.
+fn are_tested(kernels: impl Fn(u32, &Caps) -> Vec<AnyKernel>) {
     for caps in devices() {
         let tested: HashSet<AnyKernel> = ridgeline_kernels::all(&caps).into_iter().collect();
-        for &(head, group) in &heads {
-            for tokens in TOKENS {
-                let kernel = AnyKernel::from(attention_for([Format::HALF; 2], head, group, tokens, &caps));
-                assert!(tested.contains(&kernel), "{} is not among the tested variants", kernel.label());
-            }
+        for kernel in TOKENS.into_iter().flat_map(|tokens| kernels(tokens, &caps)) {
+            assert!(tested.contains(&kernel), "{} is not among the tested variants", kernel.label());
         }
     }
 }
 
 #[test]
+fn attention_of_every_shipped_shape_is_tested() {
+    let heads = heads();
+    assert!(heads.len() >= 8, "{heads:?}");
+    are_tested(|tokens, caps| {
+        let of = |&(head, group)| attention_for([Format::HALF; 2], head, group, tokens, caps).into();
+        heads.iter().map(of).collect()
+    });
+}
+
+#[test]
 fn products_of_every_format_are_tested() {
-    for caps in devices() {
-        let tested: HashSet<AnyKernel> = ridgeline_kernels::all(&caps).into_iter().collect();
-        for &format in Format::ALL {
-            for tokens in TOKENS {
-                let kernel = AnyKernel::from(product_for(format, tokens, &caps));
-                assert!(tested.contains(&kernel), "{} is not among the tested variants", kernel.label());
-            }
-        }
-    }
+    are_tested(|tokens, caps| Format::ALL.iter().map(|&it| product_for(it, tokens, caps).into()).collect());
 }
