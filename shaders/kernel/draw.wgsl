@@ -19,21 +19,38 @@ fn before(a: f32, a_id: u32, b: f32, b_id: u32) -> bool {
 // A lane's largest two.
 struct Two { v: f32, id: u32, next: f32, next_id: u32 }
 
+// Whether one of the lane's logits is none: NaN, or infinite upwards.
+var<private> bad: bool;
+
 // The largest two of a lane's logits, of those that come after one that was taken; of all of them where none was.
 fn largest(local: u32, taken: f32, taken_id: u32) -> Two {
     var two = Two(LOWEST, NONE, LOWEST, NONE);
-    for (var i = local; i < params.n_cols; i += LANES) {
-        let v = x[i];
-        // By its bits, because compilers may assume that such numbers do not come up.
-        let finite = (bitcast<u32>(v) & 0x7f800000u) != 0x7f800000u;
-        if finite && (taken_id == NONE || before(taken, taken_id, v, i)) {
-            if two.id == NONE || v > two.v {
-                two = Two(v, i, two.v, two.id);
-            } else if two.next_id == NONE || v > two.next {
-                two.next = v;
-                two.next_id = i;
-            }
-        }
+    for (var first = local; first < params.n_cols; first += 4u * LANES) {
+        // Four under way at a time: one workgroup has too few lanes to wait for each.
+        //# for k in range(4)
+        let v${k} = x[min(first + ${k}u * LANES, params.n_cols - 1u)];
+        //# endfor
+        //# for k in range(4)
+        two = entered(two, v${k}, first + ${k}u * LANES, taken, taken_id);
+        //# endfor
+    }
+    return two;
+}
+
+// The two with a logit among them, if it belongs there.
+fn entered(two: Two, v: f32, i: u32, taken: f32, taken_id: u32) -> Two {
+    // By its bits, because compilers may assume that such numbers do not come up.
+    let bits = bitcast<u32>(v);
+    let finite = (bits & 0x7f800000u) != 0x7f800000u;
+    bad = bad || !(finite || bits == 0xff800000u);
+    if i >= params.n_cols || !finite || !(taken_id == NONE || before(taken, taken_id, v, i)) {
+        return two;
+    }
+    if two.id == NONE || v > two.v {
+        return Two(v, i, two.v, two.id);
+    }
+    if two.next_id == NONE || v > two.next {
+        return Two(two.v, two.id, v, i);
     }
     return two;
 }
@@ -62,12 +79,7 @@ fn keep(n: u32) -> u32 {
 @compute @workgroup_size(LANES)
 fn main(@builtin(local_invocation_index) local: u32) {
     var mine = largest(local, 0.0, NONE);
-    var bad = 0u;
-    for (var i = local; i < params.n_cols; i += LANES) {
-        let bits = bitcast<u32>(x[i]);
-        bad |= select(0u, 1u, (bits & 0x7f800000u) == 0x7f800000u && bits != 0xff800000u);
-    }
-    broken[local] = bad;
+    broken[local] = select(0u, 1u, bad);
     for (var r = 0u; r < min(params.top_k, params.n_cols); r++) {
         best[local] = mine.v;
         where_best[local] = mine.id;

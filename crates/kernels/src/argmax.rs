@@ -5,10 +5,24 @@ use ridgeline_compute::wgsl::array;
 use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
 
 kernel! {
-    /// picks\[pick0 + r\] = index of the largest x\[r, c\]; the lowest index wins a tie.
+    /// picks\[pick0 + r · n_parts + p\] = index of the largest x\[r, c\] of part p of the columns; the lowest index wins a
+    /// tie. Parts are as wide as the first, and those beyond the columns give [`u32::MAX`].
     pub struct Argmax("argmax") { lanes: u32 }
-    params { n_rows: u32, n_cols: u32, pick0: u32 }
+    params { n_rows: u32, n_cols: u32, n_parts: u32, pick0: u32 }
     slots { x: read array<f32>, picks: write array<u32> }
+}
+
+/// Most parts of a row.
+pub const MOST_PARTS: u32 = 64;
+
+/// Columns that a part has at the least: fewer would not keep its lanes busy.
+const LEAST_COLS: u32 = 2048;
+
+/// Parts that a row of `n_cols` is cut into: one workgroup at a time reads slowly, but a software adapter has nothing to put
+/// beside it.
+#[must_use]
+pub fn parts_for(n_cols: u32, caps: &Caps) -> u32 {
+    if caps.software { 1 } else { (n_cols / LEAST_COLS).clamp(1, MOST_PARTS) }
 }
 
 impl Kernel for Argmax {
@@ -19,28 +33,45 @@ impl Kernel for Argmax {
         elementwise(self.lanes)
     }
     fn groups(&self, p: &Params) -> u64 {
-        u64::from(p.n_rows)
+        picks(p)
     }
     fn flops(&self, p: &Params) -> u64 {
         u64::from(p.n_rows) * u64::from(p.n_cols)
     }
     fn traffic(&self, p: &Params) -> Bytes {
-        Bytes { x: bytes4(u64::from(p.n_rows) * u64::from(p.n_cols)), picks: bytes4(u64::from(p.n_rows)) }
+        Bytes { x: bytes4(u64::from(p.n_rows) * u64::from(p.n_cols)), picks: bytes4(picks(p)) }
     }
     fn extent(&self, p: &Params) -> Bytes {
-        Bytes { picks: bytes4(u64::from(p.pick0) + u64::from(p.n_rows)), ..self.traffic(p) }
+        Bytes { picks: bytes4(u64::from(p.pick0) + picks(p)), ..self.traffic(p) }
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
         let (n_rows, n_cols, pick0) = (rng.range(1, 5), rng.range(1, 700), rng.range(0, 4));
-        // Few distinct values, so that ties are common.
-        let x = (0..n_rows * n_cols).map(|_| (f32::from(rng.pick(&[-9_i8, -3, 2, 7])) / 4.0).to_bits()).collect();
-        Sample { params: Params { n_rows, n_cols, pick0 }, slots: vec![x, vec![]] }
+        let params = Params { n_rows, n_cols, n_parts: rng.range(1, 6), pick0 };
+        Sample { params, slots: vec![few_values(rng, n_rows * n_cols), vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
-        for (row, pick) in host.x.chunks_exact(p.n_cols as usize).zip(&mut host.picks[p.pick0 as usize..]) {
-            let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let first = row.iter().position(|&v| v == top).unwrap_or(0);
-            *pick = crate::common::small(first);
+        let width = p.n_cols.div_ceil(p.n_parts);
+        let mut picks = host.picks[p.pick0 as usize..].iter_mut();
+        for row in host.x.chunks_exact(p.n_cols as usize) {
+            for (part, pick) in (0..p.n_parts).zip(&mut picks) {
+                let [first, end] = [part, part + 1].map(|it| (it * width).min(p.n_cols));
+                *pick = first_largest(row, first..end);
+            }
         }
     }
+}
+
+fn picks(p: &Params) -> u64 {
+    u64::from(p.n_rows) * u64::from(p.n_parts)
+}
+
+/// Numbers of few distinct values, so that ties are common.
+pub(crate) fn few_values(rng: &mut Sampler, n: u32) -> Vec<u32> {
+    (0..n).map(|_| (f32::from(rng.pick(&[-9_i8, -3, 2, 7])) / 4.0).to_bits()).collect()
+}
+
+/// The first of some columns that hold the largest value of them; [`u32::MAX`] of none.
+pub(crate) fn first_largest(row: &[f32], mut columns: impl Iterator<Item = u32> + Clone) -> u32 {
+    let top = columns.clone().map(|c| row[c as usize]).fold(f32::NEG_INFINITY, f32::max);
+    columns.find(|&c| row[c as usize] == top).unwrap_or(u32::MAX)
 }

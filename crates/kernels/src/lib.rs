@@ -13,8 +13,8 @@ mod product;
 mod tuning;
 
 pub use choose::{
-    AttentionChoice, MAX_SPLITS, ProductChoice, SMALL_BATCH, attention_for, cache_in_texture, layout_for,
-    norm_for, product_for, span_for,
+    AttentionChoice, MAX_SPLITS, ProductChoice, SMALL_BATCH, attention_for, attention_groups,
+    cache_in_texture, layout_for, norm_for, product_for, span_for,
 };
 pub use common::{Reduce, stride};
 pub use layout::Layout;
@@ -41,6 +41,7 @@ macro_rules! kernels {
 kernels! {
     add::Add,
     argmax::Argmax,
+    argmax_fold::ArgmaxFold,
     attention::Attention,
     attn_fold::AttnFold,
     attn_lane::AttnLane,
@@ -56,6 +57,7 @@ kernels! {
     mat_coop::MatCoop,
     mat_dot::MatDot,
     mat_mul::MatMul,
+    mat_pair::MatPair,
     mat_row::MatRow,
     mat_vec::MatVec,
     rms_norm::RmsNorm,

@@ -44,7 +44,8 @@ const SHAPES: [(u32, u32); 14] = [
     (2, 16),
 ];
 /// The same where the team is the workgroup.
-const WORKGROUP_SHAPES: [(u32, u32); 4] = [(2, 1), (4, 1), (4, 4), (2, 8)];
+const WORKGROUP_SHAPES: [(u32, u32); 9] =
+    [(2, 1), (4, 1), (4, 2), (4, 3), (4, 4), (2, 5), (2, 6), (2, 8), (2, 16)];
 /// The same where the subgroups of a workgroup split columns.
 const SPLIT_SHAPES: [(u32, u32); 2] = [(2, 1), (2, 4)];
 

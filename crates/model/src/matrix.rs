@@ -41,7 +41,8 @@ impl Matrix {
 }
 
 /// Matrices that multiply the same vectors, one below the other: queries, keys and values, or a gate and what it
-/// gates. Neighbours of one number format lie in one buffer, so that one launch serves them.
+/// gates. Neighbours of one number format lie in one buffer, so that one launch serves them; two formats are served by
+/// one launch where there is a kernel for the pair.
 #[derive(Clone, Debug)]
 pub struct Stack {
     /// As few matrices as possible, each with the row of the stack that it begins with.

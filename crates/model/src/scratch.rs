@@ -4,6 +4,7 @@
 use crate::session::MAX_AHEAD;
 use crate::{Config, Error};
 use ridgeline_compute::{Buffer, Executor, Role};
+use ridgeline_kernels::argmax::MOST_PARTS;
 use ridgeline_kernels::{MAX_SPLITS, SMALL_BATCH, stride};
 use ridgeline_quant::Format;
 
@@ -34,13 +35,15 @@ pub enum Spot {
     Logits,
     /// Greedy choices, `(rows)`.
     Picks,
+    /// Greedy choices of parts of the vocabulary, `(rows, parts)`.
+    PartPicks,
     /// Activations as bytes, `(tokens, width)` of up to [`SMALL_BATCH`] tokens.
     Bytes,
     /// Token ids, `(tokens)`, or one and the choices that follow it, the last in its place.
     Tokens,
 }
 
-const ALL: [Spot; 14] = [
+const ALL: [Spot; 15] = [
     Spot::Residual,
     Spot::Normed,
     Spot::Projected,
@@ -53,6 +56,7 @@ const ALL: [Spot; 14] = [
     Spot::Scores,
     Spot::Logits,
     Spot::Picks,
+    Spot::PartPicks,
     Spot::Bytes,
     Spot::Tokens,
 ];
@@ -98,6 +102,7 @@ impl Scratch {
             Spot::Scores => (tokens * config.heads * scores).max(1),
             Spot::Logits => rows * config.vocab,
             Spot::Picks => rows,
+            Spot::PartPicks => rows * MOST_PARTS as usize,
             Spot::Bytes if integer => {
                 let widest = config.hidden.max(config.q_width()).max(config.ffn);
                 4 * stride(Format::BYTES, widest) as usize * tokens.min(SMALL_BATCH as usize)

@@ -2,9 +2,9 @@
 
 use ridgeline_compute::{Caps, Cpu, Recording};
 use ridgeline_kernels::{ProductChoice, mat_vec};
-use ridgeline_model::{Model, Session, SessionOptions, Switches};
-use ridgeline_speculative::Rows;
-use ridgeline_weights::Checkpoint;
+use ridgeline_model::{Fusion, Fusions, Model, Session, SessionOptions, Switches};
+use ridgeline_speculative::{LanguageModel, Rows, argmax};
+use ridgeline_weights::{Checkpoint, Recipe, Shape};
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
@@ -12,17 +12,46 @@ use std::sync::Arc;
 
 const LAYERS: u32 = 3;
 
-/// A pass over `tokens` tokens of a small model after `depth` others.
-fn pass(family: &str, (depth, tokens): (usize, u32), want: Rows, span: Option<u32>) -> Recording {
-    let caps = Caps { subgroup: Some((32, 32)), ..Caps::webgpu() };
-    let mut cpu = Cpu::new(caps);
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(family);
-    let checkpoint = Checkpoint::open(&folder).expect("the checkpoint");
-    let model = Model::load(&checkpoint, &mut cpu).expect("the model");
-    let switches = Switches { span, ..Switches::default() };
+/// Layers whose values have a format of their own in some recipes, and a vocabulary that is searched in parts.
+const MIXED: &str = r#"
+name = "three-layers"
+architecture = "llama"
+licence = "none"
+layers = 3
+hidden = 256
+heads = 4
+kv_heads = 2
+head_width = 64
+ffn = 512
+vocab = 5000
+tied_head = true
+context = 64
+norm_epsilon = 1e-5
+rope_base = 10000.0
+"#;
+
+fn session(checkpoint: &Checkpoint, switches: Switches) -> Session<Cpu> {
+    let mut cpu = Cpu::new(Caps { subgroup: Some((32, 32)), ..Caps::webgpu() });
+    let model = Model::load(checkpoint, &mut cpu).expect("the model");
     let options =
         SessionOptions { context: 64, batch: 32, logit_rows: 32, switches, ..SessionOptions::default() };
-    let mut session = Session::new(Arc::new(model), Rc::new(RefCell::new(cpu)), options).expect("a session");
+    Session::new(Arc::new(model), Rc::new(RefCell::new(cpu)), options).expect("a session")
+}
+
+fn family(name: &str) -> Checkpoint {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
+    Checkpoint::open(&folder).expect("the checkpoint")
+}
+
+fn mixed(recipe: &str) -> Checkpoint {
+    let shape = Shape::from_toml(MIXED).expect("a shape");
+    let recipe: Recipe = recipe.parse().expect("a recipe");
+    Checkpoint::random(&shape, recipe, 0).expect("random weights")
+}
+
+/// A pass over `tokens` tokens of a small model after `depth` others.
+fn pass(checkpoint: &Checkpoint, (depth, tokens): (usize, u32), want: Rows, span: Option<u32>) -> Recording {
+    let mut session = session(checkpoint, Switches { span, ..Switches::default() });
     session.assume(depth).expect("it fits");
     let ids: Vec<u32> = (0..tokens).collect();
     session.record(&ids, want).expect("a pass").clone()
@@ -30,9 +59,11 @@ fn pass(family: &str, (depth, tokens): (usize, u32), want: Rows, span: Option<u3
 
 #[test]
 fn a_layer_is_nine_launches_at_most() {
-    for family in ["llama", "mistral", "qwen2", "qwen3"] {
+    let families = ["llama", "mistral", "qwen2", "qwen3"].map(|it| (it, family(it)));
+    let mixes = ["q2_k", "q3_k_m", "q4_k_m", "q5_k_m", "iq4_xs"].map(|it| (it, mixed(it)));
+    for (family, checkpoint) in families.into_iter().chain(mixes) {
         for (span, most) in [(None, 8), (Some(8), 9)] {
-            let pass = pass(family, (30, 1), Rows::Last, span);
+            let pass = pass(&checkpoint, (30, 1), Rows::Last, span);
             for layer in 0..LAYERS {
                 let launches = pass.steps().iter().filter(|step| step.region.layer == Some(layer)).count();
                 assert_eq!(launches, most, "{family}, layer {layer}, spans of {span:?}");
@@ -42,9 +73,42 @@ fn a_layer_is_nine_launches_at_most() {
 }
 
 #[test]
+fn two_formats_in_one_launch_give_what_two_launches_give() {
+    let checkpoint = mixed("q4_k_m");
+    let apart = Fusions::all().without(Fusion::Qkv);
+    let [one, two] = [Fusions::all(), apart].map(|fusions| {
+        let mut session = session(&checkpoint, Switches { fusions, ..Switches::exact() });
+        let paired = session
+            .record(&[5], Rows::Last)
+            .expect("a pass")
+            .kernels()
+            .iter()
+            .any(|it| it.name() == "mat_pair");
+        let logits = [5, 7].map(|token| session.extend(&[token], Rows::Last).expect("logits").data);
+        (paired, logits)
+    });
+    assert!(one.0 && !two.0);
+    assert_eq!(one.1, two.1);
+}
+
+#[test]
+fn a_wide_vocabulary_is_searched_in_parts() {
+    let checkpoint = mixed("f16");
+    let mut session = session(&checkpoint, Switches::exact());
+    let tokens: Vec<u32> = (0..9).map(|i| 531 * i).collect();
+    let pass = session.record(&tokens, Rows::All).expect("a pass");
+    assert!(pass.kernels().iter().any(|it| it.name() == "argmax_fold"));
+    let picks = session.extend_greedy(&tokens, Rows::All).expect("choices");
+    session.truncate(0);
+    let logits = session.extend(&tokens, Rows::All).expect("logits");
+    let largest: Vec<u32> = (0..tokens.len()).map(|i| argmax(logits.row(i))).collect();
+    assert_eq!(picks, largest);
+}
+
+#[test]
 fn no_more_of_the_head_is_computed_than_is_asked_for() {
     for (want, vectors) in [(Rows::None, vec![]), (Rows::Last, vec![1]), (Rows::All, vec![20])] {
-        let pass = pass("llama", (0, 20), want, None);
+        let pass = pass(&family("llama"), (0, 20), want, None);
         let heads = pass.steps().iter().filter(|step| step.region.part == "head");
         let products = heads.filter(|step| ProductChoice::of(pass.kernel(step)).is_some());
         let of = |step| bytemuck::pod_read_unaligned::<mat_vec::Params>(pass.params(step)).n_vecs;

@@ -5,6 +5,7 @@
 //! `llama_tensor_get_type_impl` and `tensor_type_fallback` as of ggml 0.25.3,
 //! <https://github.com/ggml-org/llama.cpp/blob/master/src/llama-quant.cpp>, without importance matrices.
 
+use std::sync::LazyLock;
 use std::{fmt, str::FromStr};
 
 use crate::Format;
@@ -204,6 +205,26 @@ impl Mix {
         Self::ALL.iter().find(|it| it.name.eq_ignore_ascii_case(name))
     }
 
+    /// Formats of queries and keys, each with one of values, where recipes make them differ in a dense model.
+    pub fn beside_values() -> &'static [[Format; 2]] {
+        static PAIRS: LazyLock<Vec<[Format; 2]>> = LazyLock::new(|| {
+            let mut pairs = Vec::new();
+            for (heads_per_kv, (n_layers, n_cols)) in
+                [1, 4].into_iter().flat_map(|heads| [(32, 256), (80, 256), (32, 32)].map(|it| (heads, it)))
+            {
+                let model = ModelTraits { n_layers, n_values: n_layers, n_experts: 0, heads_per_kv };
+                for (mix, i) in Mix::ALL.iter().flat_map(|mix| (0..n_layers).map(move |i| (mix, i))) {
+                    let pair = [Role::Key, Role::Value].map(|role| mix.format_for(role, i, n_cols, &model));
+                    if pair[0] != pair[1] && !pairs.contains(&pair) {
+                        pairs.push(pair);
+                    }
+                }
+            }
+            pairs
+        });
+        &PAIRS
+    }
+
     /// The format of a matrix with rows of `n_cols` weights: the `i`-th of its role in the model, counted in layer
     /// order, or the layer where a layer has several experts.
     pub fn format_for(&self, role: Role, i: usize, n_cols: usize, model: &ModelTraits) -> Format {
@@ -340,6 +361,16 @@ mod tests {
         let experts = ModelTraits { n_experts: 8, ..MODEL };
         assert_eq!(mix("Q4_K_M").format_for(Role::Key, 5, 4096, &experts), Q8_0);
         assert_eq!(mix("Q5_K_M").format_for(Role::AttentionOutput, 5, 4096, &experts), Q5K);
+    }
+
+    #[test]
+    fn formats_beside_those_of_values() {
+        let pairs = Mix::beside_values();
+        assert!(pairs.contains(&[Q4K, Q6K]) && pairs.contains(&[Q2K, Q3K]) && pairs.contains(&[Q2K, Q4K]));
+        // Where rows do not fill blocks.
+        assert!(pairs.contains(&[Q5_0, Q8_0]), "{pairs:?}");
+        assert!(pairs.iter().all(|[key, value]| key != value));
+        assert!(!pairs.iter().any(|[key, _]| [F16, Q8_0, Q6K].contains(key)));
     }
 
     #[test]

@@ -10,13 +10,20 @@ impl Ops<'_> {
     /// Greedy choice of each of `rows` rows of logits, to the ids of a buffer from `pick0` on.
     pub(crate) fn argmax(&mut self, logits: Act, rows: u32, (to, pick0): (Spot, u32)) -> Slice {
         let picks = self.scratch.buffer(to).slice(0, 4 * u64::from(pick0 + rows));
-        let params = kernels::argmax::Params { n_rows: rows, n_cols: logits.width, pick0 };
-        let lanes = self.caps.max_invocations.min(256);
-        self.recording.run(
-            kernels::argmax::Argmax { lanes },
-            params,
-            kernels::argmax::Args { x: logits.slice, picks },
-        );
+        let (n_rows, n_cols) = (rows, logits.width);
+        let n_parts = kernels::argmax::parts_for(n_cols, self.caps);
+        let kernel = kernels::argmax::Argmax { lanes: self.caps.max_invocations.min(256) };
+        if n_parts == 1 {
+            let params = kernels::argmax::Params { n_rows, n_cols, n_parts, pick0 };
+            self.recording.run(kernel, params, kernels::argmax::Args { x: logits.slice, picks });
+            return picks;
+        }
+        let parts = self.scratch.buffer(Spot::PartPicks).all();
+        let params = kernels::argmax::Params { n_rows, n_cols, n_parts, pick0: 0 };
+        self.recording.run(kernel, params, kernels::argmax::Args { x: logits.slice, picks: parts });
+        let params = kernels::argmax_fold::Params { n_rows, n_cols, n_parts, pick0 };
+        let args = kernels::argmax_fold::Args { x: logits.slice, parts, picks };
+        self.recording.run(kernels::argmax_fold::ArgmaxFold { lanes: 64 }, params, args);
         picks
     }
 

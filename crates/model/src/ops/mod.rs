@@ -101,6 +101,9 @@ impl Ops<'_> {
         let to = self.act(Spot::Projected, qkv.rows);
         let merged = self.switches.fusions.has(Fusion::Qkv);
         let x = self.factor(x, self.tokens, qkv.formats());
+        if merged && self.pair(&qkv.merged, x, to) {
+            return to;
+        }
         self.side_by_side(if merged { &qkv.merged } else { &qkv.parts }, x, to);
         to
     }

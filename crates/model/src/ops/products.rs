@@ -6,7 +6,8 @@ use crate::scratch::Spot;
 use ridgeline_compute::Slice;
 use ridgeline_kernels::kv_append::{self, KvAppend};
 use ridgeline_kernels::mat_dot::{self, MatDot};
-use ridgeline_kernels::{Epilogue, SMALL_BATCH, mat_vec, stride};
+use ridgeline_kernels::mat_pair::{self, MatPair};
+use ridgeline_kernels::{Epilogue, Layout, SMALL_BATCH, mat_vec, stride};
 use ridgeline_quant::Format;
 
 /// What matrices are multiplied with.
@@ -77,6 +78,29 @@ impl Ops<'_> {
         for (row0, matrix) in matrices {
             self.product(matrix, x, (to, *row0, Epilogue::Store));
         }
+    }
+
+    /// x·Wᵀ of two matrices that differ in their formats alone, for one vector, in one launch; tells whether there is a
+    /// kernel for them.
+    pub(crate) fn pair(&mut self, matrices: &[(u32, Matrix)], x: Factor, to: Act) -> bool {
+        let [(_, upper), (row0, lower)] = matrices else { return false };
+        let ([above], [below]) = (&*upper.pieces, &*lower.pieces) else { return false };
+        let plain = [upper, lower].iter().all(|it| it.layout == Layout::Plain);
+        let Some(kernel) = MatPair::new([upper.format, lower.format], self.caps) else { return false };
+        if x.rows != 1 || x.bytes.is_some() || !plain {
+            return false;
+        }
+        debug_assert_eq!(*row0, upper.rows, "a stack has no gaps");
+        let params = mat_pair::Params {
+            upper_rows: upper.rows,
+            lower_rows: lower.rows,
+            n_cols: upper.cols,
+            upper_stride: upper.stride,
+            lower_stride: lower.stride,
+        };
+        let (upper, lower) = (above.slice, below.slice);
+        self.recording.run(kernel, params, mat_pair::Args { upper, lower, x: x.act.slice, y: to.slice });
+        true
     }
 
     /// Whether the kernel that serves a product can gate.

@@ -1,0 +1,60 @@
+//! The last step of a greedy choice among many columns.
+
+use crate::argmax::{MOST_PARTS, few_values, first_largest};
+use crate::common::{bytes4, elementwise};
+use ridgeline_compute::wgsl::array;
+use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+
+kernel! {
+    /// picks\[pick0 + r\] = index of the largest x\[r, c\], where parts\[r, n_parts\] are those of parts of the columns
+    /// ([`Argmax`](crate::argmax::Argmax)), in their order; the lowest index wins a tie.
+    pub struct ArgmaxFold("argmax_fold") { lanes: u32 }
+    params { n_rows: u32, n_cols: u32, n_parts: u32, pick0: u32 }
+    slots { x: read array<f32>, parts: read array<u32>, picks: write array<u32> }
+}
+
+impl Kernel for ArgmaxFold {
+    fn all(_caps: &Caps) -> Vec<Self> {
+        vec![Self { lanes: 64 }]
+    }
+    fn defines(&self) -> Defines {
+        elementwise(self.lanes)
+    }
+    fn groups(&self, p: &Params) -> u64 {
+        u64::from(p.n_rows)
+    }
+    fn flops(&self, p: &Params) -> u64 {
+        parts(p)
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        Bytes { x: bytes4(parts(p)), parts: bytes4(parts(p)), picks: bytes4(u64::from(p.n_rows)) }
+    }
+    fn extent(&self, p: &Params) -> Bytes {
+        let x = bytes4(u64::from(p.n_rows) * u64::from(p.n_cols));
+        Bytes { x, picks: bytes4(u64::from(p.pick0) + u64::from(p.n_rows)), ..self.traffic(p) }
+    }
+    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        let (n_rows, n_parts, pick0) = (rng.range(1, 5), rng.range(1, MOST_PARTS + 10), rng.range(0, 4));
+        let width = rng.range(1, 20);
+        let n_cols = n_parts * width;
+        // Any column of a part will do, and none.
+        let column = |rng: &mut Sampler, i: u32| {
+            if rng.range(0, 7) == 0 { u32::MAX } else { i % n_parts * width + rng.range(0, width - 1) }
+        };
+        let mut parts: Vec<u32> = (0..n_rows * n_parts).map(|i| column(rng, i)).collect();
+        // No row is without any.
+        (0..n_rows).for_each(|row| parts[(row * n_parts) as usize] = 0);
+        let params = Params { n_rows, n_cols, n_parts, pick0 };
+        Sample { params, slots: vec![few_values(rng, n_rows * n_cols), parts, vec![]] }
+    }
+    fn reference(&self, p: &Params, host: Host<'_>) {
+        let rows = host.x.chunks_exact(p.n_cols as usize).zip(host.parts.chunks_exact(p.n_parts as usize));
+        for ((row, parts), pick) in rows.zip(&mut host.picks[p.pick0 as usize..]) {
+            *pick = first_largest(row, parts.iter().copied().filter(|c| *c < p.n_cols));
+        }
+    }
+}
+
+fn parts(p: &Params) -> u64 {
+    u64::from(p.n_rows) * u64::from(p.n_parts)
+}

@@ -1,0 +1,21 @@
+// Index of the largest value of each row, from those of its parts. One workgroup per row.
+//# include reduce
+//# include "shared/largest.wgsl"
+
+@compute @workgroup_size(LANES)
+fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let row = group_index(at_group, groups);
+    if row >= params.n_rows {
+        return;
+    }
+    for (var i = ids.local; i < params.n_parts; i += LANES) {
+        let at = parts[row * params.n_parts + i];
+        if at != NOWHERE {
+            consider(x[row * params.n_cols + at], at);
+        }
+    }
+    let at = place_of_largest(ids.local);
+    if ids.local == 0u {
+        picks[params.pick0 + row] = at;
+    }
+}
