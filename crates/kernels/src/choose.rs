@@ -56,10 +56,20 @@ impl ProductChoice {
         }
     }
 
-    /// Whether the sums may be gated.
+    /// Whether the sums may be gated: where a gate and what it gates are in the same hands.
     #[must_use]
     pub const fn gates(self) -> bool {
-        !matches!(self, Self::Mul(_) | Self::Coop(_))
+        match self {
+            Self::Vec(kernel) => kernel.rows.is_multiple_of(2),
+            Self::Row(_) => true,
+            Self::Mul(_) | Self::Coop(_) => false,
+        }
+    }
+
+    /// Whether operands meet in tiles.
+    #[must_use]
+    pub const fn is_tiled(self) -> bool {
+        matches!(self, Self::Mul(_) | Self::Coop(_))
     }
 
     /// Records the product; all of them take the same parameters.
@@ -127,12 +137,9 @@ pub fn product_for(format: Format, n_vecs: u32, caps: &Caps) -> ProductChoice {
         return ProductChoice::Row(kernel);
     }
     let (rows, cols) = match n_vecs {
-        _ if caps.subgroup.is_none() => match n_vecs {
-            0 | 1 => (4, 1),
-            2..=4 => (4, 4),
-            _ => (2, 8),
-        },
-        n if caps.software => (8, [1, 1, 2, 4, 4].get(n as usize).copied().unwrap_or(8)),
+        n if caps.software && caps.subgroup.is_some() => {
+            (8, [1, 1, 2, 4, 4].get(n as usize).copied().unwrap_or(8))
+        }
         0 | 1 => (4, 1),
         2..=4 => (4, n_vecs),
         5 | 6 => (2, n_vecs),
@@ -224,17 +231,41 @@ pub fn cache_in_texture(cache: [Format; 2], head: u32, group: u32, caps: &Caps) 
 /// Most parts that the positions of one attention are cut into.
 pub const MAX_SPLITS: u32 = 32;
 
-/// Positions that one workgroup of attention covers, where the queries by themselves make `groups` workgroups: cut only
-/// so far that a device with many cores has work for them, and never under 256 positions, below which adding up the
-/// parts costs more than it saves.
+/// Workgroups that attention is cut into where nobody measured: a GPU of the larger kind runs a few hundred of them at a
+/// time; a few threads need only so many as let them finish together.
 #[must_use]
-pub fn span_for(context: u32, groups: u64, caps: &Caps) -> u32 {
-    // A GPU of the larger kind runs a few hundred workgroups of this kernel at a time; a few threads need only so many
-    // as let them finish together.
-    let wanted: u64 = if caps.software { 24 } else { 256 };
-    let splits = u32::try_from(wanted / groups.max(1)).unwrap_or(MAX_SPLITS).clamp(1, MAX_SPLITS);
+pub const fn attention_groups(caps: &Caps) -> u32 {
+    if caps.software { 24 } else { 256 }
+}
+
+/// Positions that one workgroup of attention covers, where the queries by themselves make `groups` workgroups and the
+/// device wants `wanted`: cut only so far that all its cores have work, and never under 256 positions, below which adding
+/// up the parts costs more than it saves.
+#[must_use]
+pub fn span_for(context: u32, groups: u64, wanted: u32) -> u32 {
+    let splits = u32::try_from(u64::from(wanted) / groups.max(1)).unwrap_or(MAX_SPLITS).clamp(1, MAX_SPLITS);
     if splits == 1 {
         return context.max(1);
     }
     context.div_ceil(splits).max(256).next_multiple_of(64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_SPLITS, span_for};
+
+    #[test]
+    fn attention_is_cut_as_far_as_it_helps() {
+        assert_eq!(span_for(100, 8, 256), 256, "short ones are in one piece");
+        assert_eq!(span_for(8192, 8, 256), 256, "32 parts of 256");
+        assert_eq!(span_for(8192, 64, 256), 2048, "4 parts");
+        assert_eq!(span_for(8192, 256, 256), 8192, "there is work enough");
+        assert_eq!(span_for(8192, 1000, 256), 8192);
+        assert_eq!(span_for(8192, 4, 24), 1408, "6 parts in whole steps of 64");
+        assert_eq!(span_for(0, 0, 0), 1);
+        for context in [1, 255, 257, 5000, 1 << 20] {
+            let span = span_for(context, 1, u32::MAX);
+            assert!(context.div_ceil(span) <= MAX_SPLITS, "{context}: {span}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Which product serves which shapes on one device, where somebody measured it.
 
-use crate::choose::{ProductChoice, SMALL_BATCH, layout_for, product_for};
+use crate::choose::{ProductChoice, SMALL_BATCH, attention_groups, layout_for, product_for};
 use crate::mat_coop::MatCoop;
 use crate::mat_mul::{MatMul, Tile};
 use crate::mat_row::MatRow;
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 pub struct Class {
     /// Number format of the matrix.
     pub format: Format,
-    /// Vectors: 1 to 8, 16 for up to 16, 64 for more.
+    /// Vectors: 1 to 8, 16 for up to 16, 32 for up to 32, 64 for more.
     pub vectors: u32,
     /// How many rows the matrix has.
     pub rows: RowCount,
@@ -64,18 +64,20 @@ impl Class {
             0 | 1 => 1,
             2..=8 => n_vecs,
             9..=16 => 16,
+            17..=32 => 32,
             _ => 64,
         };
         Self { format, vectors, rows: RowCount::of(n_rows) }
     }
 
     /// What may serve it, with the same results up to the order of sums and, with cooperative matrices, operands of 16
-    /// bits: variants that make at most twice as many vectors at a time as there are, and an even number of rows, as gated
-    /// sums need them, of weights as they lie.
+    /// bits: variants that make at most twice as many vectors at a time as there are, of weights as they lie. Rows are even
+    /// where a matrix is large enough to be gated.
     #[must_use]
     pub fn candidates(self, caps: &Caps) -> Vec<ProductChoice> {
         let fits = |kernel: &MatVec| {
-            kernel.format == self.format && kernel.rows.is_multiple_of(2) && kernel.cols <= 2 * self.vectors
+            let even = kernel.rows.is_multiple_of(2) || self.rows == RowCount::Few;
+            kernel.format == self.format && even && kernel.cols <= 2 * self.vectors
         };
         let vec = MatVec::all(caps).into_iter().filter(fits).map(ProductChoice::Vec);
         let tiled =
@@ -94,6 +96,7 @@ impl Class {
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Tuning {
     choices: BTreeMap<Class, ProductChoice>,
+    attention_groups: Option<u32>,
 }
 
 impl Tuning {
@@ -102,7 +105,18 @@ impl Tuning {
         self.choices.insert(class, choice);
     }
 
-    /// The choices made.
+    /// Cuts attention into so many workgroups.
+    pub const fn cut_attention(&mut self, groups: u32) {
+        self.attention_groups = Some(groups);
+    }
+
+    /// Workgroups that attention is cut into.
+    #[must_use]
+    pub fn attention_groups(&self, caps: &Caps) -> u32 {
+        self.attention_groups.unwrap_or_else(|| attention_groups(caps))
+    }
+
+    /// The choices made for products.
     pub fn choices(&self) -> impl Iterator<Item = (Class, ProductChoice)> {
         self.choices.iter().map(|(class, choice)| (*class, *choice))
     }

@@ -39,7 +39,7 @@ impl Model {
         Ok(Self { config, embed, norm, head, decoder, tuning, report, format })
     }
 
-    /// The same with the products that were found to be the fastest on its device.
+    /// The same with the kernels that were found to be the fastest on its device.
     #[must_use]
     pub fn tuned(self, tuning: Tuning) -> Self {
         Self { tuning, ..self }

@@ -5,7 +5,7 @@ use crate::ops::{Draw, Ops};
 use crate::scratch::{Scratch, Spot};
 use crate::{Config, Error, Model, RunTimes, Switches};
 use ridgeline_compute::{Buffer, Caps, Executor, Outcome, Recording, Region, Role};
-use ridgeline_kernels::attention_for;
+use ridgeline_kernels::{Tuning, attention_for};
 use ridgeline_quant::Format;
 use ridgeline_speculative::{Choice, LanguageModel, Logits, Rows, Take, Token, continue_by_rows};
 use std::cell::RefCell;
@@ -55,6 +55,7 @@ pub struct Session<E: Executor> {
     scratch: Scratch,
     table: Buffer,
     switches: Switches,
+    tuning: Tuning,
     recording: Recording,
     len: usize,
     times: RunTimes,
@@ -106,17 +107,23 @@ impl<E: Executor> Session<E> {
         drop(device);
         let (recording, times) = (Recording::new(), RunTimes::default());
         Ok(Self {
-            model,
             executor,
             cache,
             scratch,
             table,
             switches: options.switches,
+            tuning: model.tuning.clone(),
+            model,
             recording,
             len: 0,
             times,
             token_ns: None,
         })
+    }
+
+    /// Chooses other kernels than those found for its model's device.
+    pub fn tune(&mut self, tuning: Tuning) {
+        self.tuning = tuning;
     }
 
     /// The model.
@@ -222,7 +229,7 @@ impl<E: Executor> Session<E> {
             cache: &self.cache,
             table: self.table.all(),
             caps: &caps,
-            tuning: &self.model.tuning,
+            tuning: &self.tuning,
             switches: self.switches,
             first: narrow(first),
             tokens: narrow(n),

@@ -1,14 +1,16 @@
-//! `ridgeline tune`: the fastest products for a model's shapes on this device, kept and used from then on.
+//! `ridgeline tune`: the fastest kernels for a model's shapes on this device, kept and used from then on.
 
 use crate::cli::Globals;
 use crate::lab::Lab;
-use crate::tune::{Finding, keep, path, tune};
+use crate::tune::{Cut, Finding, Found, Whole, keep, path, tune};
 use crate::{install, output};
 use anyhow::Context;
+use ridgeline_kernels::{ProductChoice, Reduce};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// Find the fastest matrix products for a model on this device; later commands use them
+/// Find the fastest matrix products and the best cut of attention for a model on this device; later commands use them
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// GGUF file, safetensors folder, or a name under models/; several with commas or by repetition
@@ -31,33 +33,72 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     }
     let started = Instant::now();
     let mut lab = Lab::new(device, None, 0);
-    let mut rows = vec![["format", "vectors", "rows", "default", "fastest", "gain"].map(str::to_owned).to_vec()];
-    let mut all = Vec::new();
+    let mut found = Vec::new();
     for name in &args.model {
         let loaded = lab.load(name, None)?;
-        let found = tune(&lab, &loaded, &mut |it| {
-            output::note(&format!("{name}: {} with {} vectors", it.class.format, it.class.vectors));
-        })?;
-        rows.extend(found.iter().map(row));
-        all.extend(found);
+        found.push(tune(&lab, &loaded, &mut |what| output::note(&format!("{name}: {what}")))?);
     }
-    let kept = lab.device.borrow_mut().gpu().map_or(Ok(0), |gpu| keep(gpu, &all))?;
+    let kept = lab.device.borrow_mut().gpu().map_or(Ok(0), |gpu| keep(gpu, &found))?;
     if globals.json {
-        let of = |it: &Finding| {
-            let better = it.better.as_ref();
-            serde_json::json!({
-                "format": it.class.format, "vectors": it.class.vectors, "rows": it.class.rows.name(),
-                "default": format!("{:?}", it.default), "default_s": it.default_s.value,
-                "fastest": better.map(|it| format!("{:?}", it.0)), "fastest_s": better.map(|it| it.1.value),
-            })
-        };
-        output::json(&all.iter().map(of).collect::<Vec<_>>())?;
+        output::json(&args.model.iter().zip(&found).map(|(name, it)| json(name, it)).collect::<Vec<_>>())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let table = output::table(&[false, true, false, false, false, true], &rows);
+    let mut text = String::new();
+    for (name, it) in args.model.iter().zip(&found) {
+        text += &format!("{name}\n\n{}\n{}\n{}\n", products(it), attention(it), passes(it));
+    }
     let seconds = started.elapsed().as_secs_f64();
-    output::text(&format!("{table}{kept} choices in {} ({seconds:.0} s)\n", path.display()))?;
+    output::text(&format!("{text}{kept} choices in {} ({seconds:.0} s)\n", path.display()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn json(name: &str, found: &Found) -> serde_json::Value {
+    let product = |it: &Finding| {
+        let better = it.better.as_ref();
+        serde_json::json!({
+            "format": it.class.format, "vectors": it.class.vectors, "rows": it.class.rows.name(),
+            "default": format!("{:?}", it.default), "default_s": it.default_s.value,
+            "fastest": better.map(|it| format!("{:?}", it.0)), "fastest_s": better.map(|it| it.1.value),
+        })
+    };
+    let attention = found.attention.map(|it| {
+        serde_json::json!({
+            "default": it.default, "default_s": it.default_s.value,
+            "fastest": it.better.map(|it| it.0), "fastest_s": it.better.map(|it| it.1.value),
+        })
+    });
+    let pass = |it: &Whole| {
+        serde_json::json!({
+            "tokens": it.tokens, "depth": it.depth, "default_s": it.default_s, "gain": it.gain,
+            "kept": !it.is_slower(),
+        })
+    };
+    serde_json::json!({
+        "model": name,
+        "products": found.products.iter().map(product).collect::<Vec<_>>(),
+        "attention": attention,
+        "passes": found.passes.iter().map(pass).collect::<Vec<_>>(),
+    })
+}
+
+/// The products, and from how many vectors on tiles serve them.
+fn products(found: &Found) -> String {
+    let mut rows = vec![["format", "vectors", "rows", "default", "fastest", "gain"].map(str::to_owned).to_vec()];
+    rows.extend(found.products.iter().map(row));
+    let mut text = output::table(&[false, true, false, false, false, true], &rows);
+    let mut told = BTreeMap::new();
+    for it in &found.products {
+        let choice = it.better.map_or(it.default, |it| it.0);
+        let from: &mut Option<u32> = told.entry((it.class.format, it.class.rows)).or_default();
+        if choice.is_tiled() && from.is_none() {
+            *from = Some(it.class.vectors);
+        }
+    }
+    for ((format, rows), from) in told {
+        let from = from.map_or_else(|| "never".to_owned(), |n| format!("from {n} vectors on"));
+        text += &format!("tiles of {format}, {} rows: {from}\n", rows.name());
+    }
+    text
 }
 
 fn row(it: &Finding) -> Vec<String> {
@@ -76,11 +117,45 @@ fn row(it: &Finding) -> Vec<String> {
 }
 
 /// A product's variant in a word.
-fn shape(choice: &ridgeline_kernels::ProductChoice) -> String {
+fn shape(choice: &ProductChoice) -> String {
     match choice {
-        ridgeline_kernels::ProductChoice::Vec(it) => format!("{} x {}", it.rows, it.cols),
-        ridgeline_kernels::ProductChoice::Row(it) => format!("{} x {} a lane", it.rows, it.cols),
-        ridgeline_kernels::ProductChoice::Mul(it) => format!("tiles of {:?}", it.tile),
-        ridgeline_kernels::ProductChoice::Coop(it) => format!("cooperative {0} x {0}, tiles of {1}", it.edge, it.tile),
+        ProductChoice::Vec(it) if it.reduce == Reduce::Split => format!("{} x {}, split", it.rows, it.cols),
+        ProductChoice::Vec(it) => format!("{} x {}", it.rows, it.cols),
+        ProductChoice::Row(it) => format!("{} x {} a lane", it.rows, it.cols),
+        ProductChoice::Mul(it) => format!("tiles of {:?}", it.tile),
+        ProductChoice::Coop(it) => format!("cooperative {0} x {0}, tiles of {1}", it.edge, it.tile),
     }
+}
+
+fn attention(found: &Found) -> String {
+    let Some(Cut { default, default_s, better }) = found.attention else {
+        return "attention: cut alike whatever is wanted\n".to_owned();
+    };
+    let usual = format!("attention in {default} workgroups: {:.3} ms a token", 1e3 * default_s.value);
+    match better {
+        Some((groups, seconds)) => {
+            format!("{usual}; in {groups}: {:.2}x\n", default_s.value / seconds.value)
+        }
+        None => format!("{usual}, the fastest\n"),
+    }
+}
+
+/// Whole passes with what was found.
+fn passes(found: &Found) -> String {
+    if found.passes.is_empty() {
+        return "whole passes: the same as before\n".to_owned();
+    }
+    let header = ["tokens", "depth", "default, ms", "gain", "95 % interval", "kept"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    rows.extend(found.passes.iter().map(|it| {
+        vec![
+            it.tokens.to_string(),
+            it.depth.to_string(),
+            format!("{:.3}", 1e3 * it.default_s),
+            format!("{:.3}x", it.gain.value),
+            format!("{:.3} – {:.3}", it.gain.lo, it.gain.hi),
+            if it.is_slower() { "no" } else { "yes" }.to_owned(),
+        ]
+    }));
+    output::table(&[true, true, true, true, false, false], &rows)
 }

@@ -128,7 +128,7 @@ impl Ops<'_> {
         let span = match self.switches.span {
             _ if self.tokens > SMALL_BATCH => context,
             Some(span) => span.max(context.div_ceil(MAX_SPLITS)).min(context),
-            None => kernels::span_for(context, groups, self.caps),
+            None => kernels::span_for(context, groups, self.tuning.attention_groups(self.caps)),
         };
         let [key_stride, value_stride] = self.cache.strides;
         let params = kernels::attention::Params {

@@ -1,0 +1,124 @@
+//! Products of matrices.
+
+use super::{TOKENS, contest};
+use crate::models::Loaded;
+use crate::probe::Timer;
+use crate::{Device, Error, Lab};
+use ridgeline_compute::{AnyKernel, Caps, Executor, Recording, Slice};
+use ridgeline_kernels::{Class, Epilogue, ProductChoice, mat_vec, product_for};
+use ridgeline_model::{Session, SessionOptions};
+use ridgeline_roofline::Measured;
+use ridgeline_speculative::Rows;
+use std::collections::BTreeMap;
+
+/// Longest launch in seconds; of a larger matrix as many rows are used as take so long.
+const LONGEST_S: f64 = 4e-3;
+
+/// What was found for one class.
+#[derive(Clone, Debug)]
+pub(crate) struct Finding {
+    pub class: Class,
+    pub default: ProductChoice,
+    pub default_s: Measured,
+    /// The choice and its time, where one is better than the default.
+    pub better: Option<(ProductChoice, Measured)>,
+}
+
+impl Finding {
+    /// The choice, where one is better than the default.
+    pub(crate) fn chosen(&self) -> Option<(Class, ProductChoice)> {
+        self.better.map(|(choice, _)| (self.class, choice))
+    }
+}
+
+/// A product of a forward pass.
+#[derive(Clone, Debug)]
+struct Launch {
+    params: mat_vec::Params,
+    slices: Vec<Slice>,
+}
+
+impl Launch {
+    fn of(pass: &Recording, step: &ridgeline_compute::Step) -> Option<(Class, Self)> {
+        let format = ProductChoice::of(pass.kernel(step))?.format();
+        // The blocks of parameters of all products are the same, field by field.
+        let params: mat_vec::Params = bytemuck::pod_read_unaligned(pass.params(step));
+        let halves = if params.epilogue == Epilogue::Gate as u32 { 2 } else { 1 };
+        let class = Class::of(format, params.n_vecs, halves * params.n_rows);
+        Some((class, Self { params, slices: pass.slices(step).to_vec() }))
+    }
+
+    /// What tells a large launch from a small one.
+    fn size(&self) -> u64 {
+        u64::from(self.params.n_rows) * u64::from(self.params.n_cols)
+    }
+
+    /// The launch by a kernel, of sums that are stored: that is what every candidate can do.
+    fn recorded(&self, choice: ProductChoice) -> Recording {
+        let params = mat_vec::Params { epilogue: Epilogue::Store as u32, ..self.params };
+        let mut recording = Recording::new();
+        recording.run_erased(&choice.into(), bytemuck::bytes_of(&params), &self.slices);
+        recording
+    }
+
+    /// The same with so few rows that it takes at most `longest` seconds, if all of them take `seconds`.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count")]
+    fn shortened(mut self, seconds: f64) -> Self {
+        if seconds > LONGEST_S {
+            let rows = (f64::from(self.params.n_rows) * LONGEST_S / seconds) as u32;
+            self.params.n_rows = rows.next_multiple_of(64).min(self.params.n_rows);
+        }
+        self
+    }
+}
+
+/// Tries the products of a model's passes; `tell` hears which.
+pub(super) fn tune(lab: &Lab, loaded: &Loaded, tell: &mut dyn FnMut(&str)) -> Result<Vec<Finding>, Error> {
+    let largest = TOKENS[TOKENS.len() - 1];
+    let options =
+        SessionOptions { context: largest, batch: largest, logit_rows: 16, ..SessionOptions::default() };
+    // Its buffers are what the launches read.
+    let mut session = lab.session(loaded, options)?;
+    let launches = launches(lab, &mut session)?;
+    let mut device = lab.device.borrow_mut();
+    let caps = device.caps().clone();
+    let kernels = launches.keys().flat_map(|class| class.candidates(&caps)).map(AnyKernel::from);
+    // All at once and on several threads. What cannot be compiled is told when its turn comes.
+    let _ = device.prepare(&kernels.collect::<Vec<_>>());
+    let mut timer = Timer::new(&mut device)?;
+    let mut findings = Vec::new();
+    for (class, launch) in launches {
+        tell(&format!("{} with {} vectors, {} rows", class.format, class.vectors, class.rows.name()));
+        findings.push(try_class(&mut timer, &caps, class, launch)?);
+    }
+    Ok(findings)
+}
+
+/// The largest launch of each class.
+fn launches(lab: &Lab, session: &mut Session<Device>) -> Result<BTreeMap<Class, Launch>, Error> {
+    let mut launches: BTreeMap<Class, Launch> = BTreeMap::new();
+    for n in TOKENS {
+        let tokens: Vec<u32> = (0..).take(n).collect();
+        let pass = session.record(&tokens, if n <= 16 { Rows::All } else { Rows::Last })?.clone();
+        // The buffers that the launches read hold numbers from now on.
+        lab.device.borrow_mut().run(&pass)?;
+        for (class, launch) in pass.steps().iter().filter_map(|step| Launch::of(&pass, step)) {
+            let known = launches.get(&class).map_or(0, Launch::size);
+            if launch.size() > known {
+                launches.insert(class, launch);
+            }
+        }
+    }
+    Ok(launches)
+}
+
+fn try_class(timer: &mut Timer<'_>, caps: &Caps, class: Class, launch: Launch) -> Result<Finding, Error> {
+    let default = product_for(class.format, launch.params.n_vecs, caps);
+    let alone = timer.unit(&launch.recorded(default))?.estimate_s;
+    let launch = launch.shortened(alone);
+    let others: Vec<ProductChoice> =
+        class.candidates(caps).into_iter().filter(|choice| *choice != default).collect();
+    let works: Vec<Recording> = others.iter().map(|choice| launch.recorded(*choice)).collect();
+    let (default_s, better) = contest::hold(timer, &launch.recorded(default), &works)?;
+    Ok(Finding { class, default, default_s, better: better.map(|(i, seconds)| (others[i], seconds)) })
+}
