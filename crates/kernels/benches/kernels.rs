@@ -36,6 +36,7 @@ fn main() {
         .measurement_time(Duration::from_secs(1))
         .configure_from_args();
     mat_vecs(&mut criterion, &gpu);
+    batches(&mut criterion, &gpu);
     mat_muls(&mut criterion, &gpu);
     attentions(&mut criterion, &gpu);
     norms(&mut criterion, &gpu);
@@ -57,20 +58,38 @@ fn shapes(format: Format) -> impl Iterator<Item = (u32, u32)> {
 
 fn mat_vecs(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
     for &format in Format::ALL {
-        for (n_rows, n_cols) in shapes(format) {
-            let kernel = product_for(format, 1, gpu.borrow().caps());
-            let stride = stride(format, n_cols as usize);
-            let params =
-                mat_vec::Params { n_rows, n_cols, n_vecs: 1, stride, ld: n_rows, row0: 0, epilogue: 0 };
-            let id = BenchmarkId::new(format!("{format}"), format!("{n_rows}x{n_cols}"));
-            let names = ("matvec", id);
-            match kernel {
-                ProductChoice::Vec(kernel) => bench(criterion, gpu, names, (kernel, params)),
-                ProductChoice::Row(kernel) => bench(criterion, gpu, names, (kernel, bytemuck::cast(params))),
-                ProductChoice::Mul(kernel) => bench(criterion, gpu, names, (kernel, bytemuck::cast(params))),
-                ProductChoice::Coop(kernel) => bench(criterion, gpu, names, (kernel, bytemuck::cast(params))),
-            }
+        for shape in shapes(format) {
+            product(criterion, gpu, ("matvec", shape), (format, 1));
         }
+    }
+}
+
+/// Small batches, as verifying drafts needs them, with the largest of the shapes.
+fn batches(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
+    for &format in Format::ALL {
+        for n_vecs in [1, 2, 3, 4, 5, 6, 8, 16] {
+            product(criterion, gpu, ("batch", SHAPES[2]), (format, n_vecs));
+        }
+    }
+}
+
+/// The product that serves so many vectors here.
+fn product(
+    criterion: &mut Criterion,
+    gpu: &RefCell<Gpu>,
+    (group, (n_rows, n_cols)): (&str, (u32, u32)),
+    (format, n_vecs): (Format, u32),
+) {
+    let kernel = product_for(format, n_vecs, gpu.borrow().caps());
+    let stride = stride(format, n_cols as usize);
+    let params = mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld: n_rows, row0: 0, epilogue: 0 };
+    let size = if n_vecs == 1 { format!("{n_rows}x{n_cols}") } else { format!("{n_rows}x{n_cols}x{n_vecs}") };
+    let names = (group, BenchmarkId::new(format!("{format}"), size));
+    match kernel {
+        ProductChoice::Vec(kernel) => bench(criterion, gpu, names, (kernel, params)),
+        ProductChoice::Row(kernel) => bench(criterion, gpu, names, (kernel, bytemuck::cast(params))),
+        ProductChoice::Mul(kernel) => bench(criterion, gpu, names, (kernel, bytemuck::cast(params))),
+        ProductChoice::Coop(kernel) => bench(criterion, gpu, names, (kernel, bytemuck::cast(params))),
     }
 }
 

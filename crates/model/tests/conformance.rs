@@ -157,7 +157,10 @@ fn check<E: Executor>(
     if times.wait_ns == 0 && times.recordings as usize > 1 + len.div_ceil(16) {
         return Err(format!("{} recordings for {len} tokens", times.recordings).into());
     }
-    drawn(&mut session, [ids.len(), len - 1], picks[0])?;
+    let wide = Sampler { temperature: 1.5, top_k: 9, ..Sampler::default() };
+    for sampler in [wide, Sampler::default()] {
+        drawn(&mut session, &sampler, [ids.len(), len - 1], picks[0])?;
+    }
     // Not past the end of the cache, and with nothing appended then.
     let room = session.capacity() - session.len();
     match session.continue_greedy(picks[0], room + 1) {
@@ -167,11 +170,15 @@ fn check<E: Executor>(
 }
 
 /// Tokens drawn on the device are those that the host draws from the rows, at the same numbers.
-fn drawn<E: Executor>(session: &mut Session<E>, [from, n]: [usize; 2], token: Token) -> Result<(), Failed> {
-    let sampler = Sampler { temperature: 1.5, top_k: 9, ..Sampler::default() };
+fn drawn<E: Executor>(
+    session: &mut Session<E>,
+    sampler: &Sampler,
+    [from, n]: [usize; 2],
+    token: Token,
+) -> Result<(), Failed> {
     // Multiples of the golden ratio fill the unit interval evenly.
     let at: Vec<f64> = (1..=n).map(|i| (i as f64 * 0.618_034).fract()).collect();
-    let choice = speculative::Choice::Drawn(&sampler, &at);
+    let choice = speculative::Choice::Drawn(sampler, &at);
     let (mut device, mut host): (Vec<Token>, Vec<Token>) = (Vec::new(), Vec::new());
     session.truncate(from);
     session.continue_by(token, choice, &mut |picks| {

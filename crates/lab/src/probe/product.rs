@@ -11,7 +11,7 @@ use ridgeline_kernels::mat_coop::MatCoop;
 use ridgeline_kernels::mat_mul::{MatMul, Tile};
 use ridgeline_kernels::mat_row::MatRow;
 use ridgeline_kernels::mat_vec::{self, MatVec};
-use ridgeline_kernels::{Epilogue, Layout, ProductChoice, Reduce, layout_for, product_for, stride};
+use ridgeline_kernels::{Epilogue, Layout, ProductChoice, Reduce, Tuning, layout_for, stride};
 use ridgeline_quant::Format;
 use ridgeline_roofline::Measured;
 use serde::{Deserialize, Serialize};
@@ -290,7 +290,7 @@ pub fn mat_vecs(timer: &mut Timer<'_>, budget: &Budget) -> Result<(MatVecs, Vec<
     let formats = studied();
     let (mut units, mut works) = (Vec::new(), Vec::new());
     for &format in &formats {
-        let (work, buffers) = split(timer, format, [SIDE, SIDE])?;
+        let (work, buffers) = split(timer, (format, &Tuning::default()), [SIDE, SIDE])?;
         units.push(timer.unit(&work)?.keeping(&buffers));
         works.push(work);
     }
@@ -315,18 +315,19 @@ pub fn mat_vecs(timer: &mut Timer<'_>, budget: &Budget) -> Result<(MatVecs, Vec<
     Ok((MatVecs { products }, block_ns))
 }
 
-/// Seconds of the product of a matrix of `[rows, cols]` with a vector, and the bytes of the matrix.
+/// Seconds of the product of a matrix of `[rows, cols]` with a vector by the kernel that `tuning` chooses, and the bytes of
+/// the matrix.
 ///
 /// # Errors
 /// What the device says.
 pub(crate) fn product_s(
     device: &mut Device,
-    format: Format,
+    (format, tuning): (Format, &Tuning),
     shape: [u32; 2],
 ) -> Result<(Measured, u64), Error> {
     const ROUND: Budget = Budget { warmup: 0, min_reps: 10, max_reps: 20, budget_s: 1.0 };
     let mut timer = Timer::new(device)?;
-    let (work, buffers) = split(&mut timer, format, shape)?;
+    let (work, buffers) = split(&mut timer, (format, tuning), shape)?;
     let unit = timer.unit(&work)?.keeping(&buffers);
     let measured = blocks(&mut timer, &[unit], Clock::Device, &ROUND)?;
     Ok((typical(&measured.seconds[0]).ok_or(Error::NoBlocks)?, work.cost().weights))
@@ -335,7 +336,7 @@ pub(crate) fn product_s(
 /// One product of a matrix of `[rows, cols]` with a vector, in as few launches as bindings allow.
 fn split(
     timer: &mut Timer<'_>,
-    format: Format,
+    (format, tuning): (Format, &Tuning),
     [rows, cols]: [u32; 2],
 ) -> Result<(Recording, Vec<Buffer>), Error> {
     let stride = stride(format, cols as usize);
@@ -349,7 +350,7 @@ fn split(
     let y = device.alloc(4 * u64::from(rows), Role::Activation, "y")?;
     fill(device, &x)?;
     let mut buffers = vec![x.clone(), y.clone()];
-    let kernel = product_for(format, 1, &caps);
+    let kernel = tuning.product_for(format, 1, rows, &caps);
     let mut recording = Recording::new();
     for row0 in (0..rows).step_by(most_rows as usize) {
         let n_rows = most_rows.min(rows - row0);

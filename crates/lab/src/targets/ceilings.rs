@@ -139,8 +139,10 @@ pub(crate) fn depth(lab: &mut Lab, model: &str, machine: &Machine) -> Result<Fin
 /// Products of a matrix and a vector, format by format, against the bandwidth of reading.
 pub(crate) fn products(lab: &Lab, machine: &Machine, software: bool) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
+    let tuning = crate::tune::stored(&mut lab.device.borrow_mut());
     for &format in Format::ALL.iter().filter(|it| it.in_gguf()) {
-        let (seconds, bytes) = crate::probe::product_s(&mut lab.device.borrow_mut(), format, [4096, 14336])?;
+        let (seconds, bytes) =
+            crate::probe::product_s(&mut lab.device.borrow_mut(), (format, &tuning), [4096, 14336])?;
         let floor = bytes as f64 / machine.bandwidth.read.at(bytes).value;
         findings.push(Finding {
             what: format!("{format}: 4096 x 14336 times a vector, of the bandwidth of reading"),

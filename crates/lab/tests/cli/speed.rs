@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) const ON_A_DEVICE: &[Test] = &[
     ("a_profile_accounts_for_every_launch", a_profile_accounts_for_every_launch),
+    ("launches_are_held_against_their_roofs", launches_are_held_against_their_roofs),
     ("what_is_not_merged_is_launched_apart", what_is_not_merged_is_launched_apart),
     ("integer_products_tell_what_they_do_to_logits", integer_products_tell_what_they_do_to_logits),
     ("what_tune_finds_is_kept_and_used", what_tune_finds_is_kept_and_used),
@@ -101,6 +102,28 @@ fn a_profile_accounts_for_every_launch() {
     let product = |line: &&str| line.contains("mat\\_") && line.contains(" (head");
     let table: Vec<_> = text.lines().filter(product).collect();
     assert_eq!(table.len(), 2, "{text}");
+}
+
+fn launches_are_held_against_their_roofs() {
+    let arguments = ["bench", "-m", "tiny-draft", "-p", "0", "-n", "2", "-r", "1", "--profile"];
+    let text = ridgeline(&arguments).ok();
+    let cells = |line: &str| -> Vec<String> {
+        line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
+    };
+    let (_, table) = text.split_once("tiny-draft tg1:").expect("a profile");
+    let mut lines = table.lines().filter(|line| line.starts_with('|')).map(cells);
+    let header = lines.next().expect("a header");
+    let column =
+        |name: &str| header.iter().position(|it| it == name).unwrap_or_else(|| panic!("{name}: {text}"));
+    let [roof, bound] = ["of its roof", "bound"].map(column);
+    let rows: Vec<_> = lines.skip(1).collect();
+    assert!(rows.len() > 8, "{text}");
+    for row in rows {
+        let share: f64 = row[roof].trim_end_matches('%').trim().parse().expect("a number");
+        // Launches are timed apart from the ceilings, on a machine that others use too.
+        assert!((0.0..200.0).contains(&share), "{row:?}");
+        assert!(["memory", "compute", "launch"].contains(&&*row[bound]), "{row:?}");
+    }
 }
 
 fn integer_products_tell_what_they_do_to_logits() {
