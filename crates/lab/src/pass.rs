@@ -229,6 +229,7 @@ impl Bench {
     }
 
     fn time(&mut self, test: Test, budget: &Budget, want: Rows) -> Result<Pass, Error> {
+        self.session.prepare(&[test.prompt])?;
         // One repetition that is only counted doubles as the first warm-up.
         let mut cost = Cost::ZERO;
         let mut set = 0;

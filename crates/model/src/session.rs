@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 mod chain;
+mod prepare;
 
 pub(crate) use chain::MAX_AHEAD;
 

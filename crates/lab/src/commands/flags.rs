@@ -162,8 +162,8 @@ pub(crate) fn vocabulary_of(loaded: &Loaded) -> Result<&Tokenizer, Usage> {
 /// Passes of up to this many tokens return a row for each: more could be too many for one recording.
 const ROWS: usize = 16;
 
-/// Runs passes of these many tokens and what the sampler needs, and forgets them, so that no compiler works under the clock: some drivers compile
-/// at a pipeline's first launch. The twins are not compiled, so they are left alone.
+/// Compiles what passes of these many tokens and the sampler need, then runs them and forgets them, so that no compiler works
+/// under the clock: some drivers compile at a pipeline's first launch. The twins are not compiled, so they are left alone.
 pub(crate) fn warm_up(
     session: &mut Session<Device>,
     options: &SessionOptions,
@@ -173,6 +173,7 @@ pub(crate) fn warm_up(
     if session.executor().borrow_mut().gpu().is_none() {
         return Ok(());
     }
+    session.prepare(passes)?;
     for &tokens in passes {
         let tokens = vec![0; tokens.min(options.batch).min(options.context)];
         let want = if tokens.len() <= ROWS { Rows::All } else { Rows::Last };

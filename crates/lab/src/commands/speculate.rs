@@ -110,8 +110,8 @@ impl Job<'_> {
         if !self.args.prompt.no_warmup {
             let prompt = self.prompt.len();
             // Speculation leaves the prompt's last token to the first round.
-            warm_up(&mut session, &self.options, &[prompt, prompt.saturating_sub(1)], &self.sampler)?;
-            warm_up(&mut session, &self.options, passes, &self.sampler)?;
+            let passes = [&[prompt, prompt.saturating_sub(1)], passes].concat();
+            warm_up(&mut session, &self.options, &passes, &self.sampler)?;
         }
         Ok(session)
     }

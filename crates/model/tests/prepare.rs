@@ -1,0 +1,135 @@
+//! What a session prepares is all that it then asks its executor for.
+
+use ridgeline_compute::{
+    AnyKernel, Buffer, Caps, Cpu, Error, Executor, Outcome, Recording, Role, Slice, Started,
+};
+use ridgeline_model::{AttentionPath, Model, RunTimes, Session, SessionOptions, Switches};
+use ridgeline_speculative::{Choice, LanguageModel, Rows, Sampler};
+use ridgeline_weights::Checkpoint;
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The twins, and which kernels they were told of.
+#[derive(Debug)]
+struct Counting {
+    cpu: Cpu,
+    prepared: HashSet<AnyKernel>,
+    calls: usize,
+    /// Kernels that ran without.
+    stalls: Vec<AnyKernel>,
+}
+
+impl Executor for Counting {
+    fn caps(&self) -> &Caps {
+        self.cpu.caps()
+    }
+    fn alloc(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, Error> {
+        self.cpu.alloc(bytes, role, label)
+    }
+    fn alloc_texture(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, Error> {
+        self.cpu.alloc_texture(bytes, role, label)
+    }
+    fn write(&mut self, at: Slice, data: &[u8]) -> Result<(), Error> {
+        self.cpu.write(at, data)
+    }
+    fn prepare(&mut self, kernels: &[AnyKernel]) -> Result<(), Error> {
+        self.calls += 1;
+        self.prepared.extend(kernels.iter().cloned());
+        Ok(())
+    }
+    fn start(&mut self, recording: &Recording) -> Result<Started, Error> {
+        let used = recording.kernels().iter().filter(|it| !self.prepared.contains(it));
+        self.stalls.extend(used.cloned());
+        self.cpu.start(recording)
+    }
+    fn finish(&mut self, started: Started) -> Result<Outcome, Error> {
+        self.cpu.finish(started)
+    }
+}
+
+const CONTEXT: usize = 300;
+const BATCH: usize = 32;
+
+fn session(family: &str, caps: Caps, switches: Switches) -> Session<Counting> {
+    let cpu = Cpu::new(caps);
+    let mut executor = Counting { cpu, prepared: HashSet::new(), calls: 0, stalls: Vec::new() };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(family);
+    let checkpoint = Checkpoint::open(&folder).expect("the checkpoint");
+    let model = Model::load(&checkpoint, &mut executor).expect("the model");
+    let options = SessionOptions { context: CONTEXT, batch: BATCH, switches, ..SessionOptions::default() };
+    Session::new(Arc::new(model), Rc::new(RefCell::new(executor)), options).expect("a session")
+}
+
+/// Runs what was prepared, at the beginning of the context and at its end.
+fn run(session: &mut Session<Counting>, lengths: &[usize]) {
+    let drawn = Sampler::default();
+    for &n in lengths {
+        for want in [Rows::Last, Rows::All] {
+            for position in [0, CONTEXT - n] {
+                session.truncate(0);
+                session.assume(position).expect("it fits");
+                session.extend_greedy(&vec![1; n], want).expect("choices");
+            }
+        }
+    }
+    for position in [0, CONTEXT - 8] {
+        session.truncate(0);
+        session.assume(position).expect("it fits");
+        session.extend(&[1], Rows::Last).expect("logits");
+        session.continue_greedy(1, 3).expect("choices");
+        let choice = Choice::Drawn(&drawn, &[0.1, 0.9]);
+        session.continue_by(1, choice, &mut |_| ControlFlow::Continue(())).expect("drawn tokens");
+    }
+}
+
+/// Adapters that take different kernels, GPUs without and with subgroups and one in software.
+fn adapters() -> [Caps; 3] {
+    let subgroups = Caps { subgroup: Some((8, 8)), ..Caps::webgpu() };
+    [Caps::webgpu(), subgroups.clone(), Caps { software: true, max_texture: 1 << 27, ..subgroups }]
+}
+
+#[test]
+fn what_was_prepared_is_all_that_runs() {
+    let unfused = Switches { attention: AttentionPath::Unfused, ..Switches::default() };
+    let spans = Switches { span: Some(8), ..Switches::default() };
+    let integer = Switches { integer: true, ..Switches::default() };
+    for (family, switches) in [
+        ("llama", Switches::default()),
+        ("qwen3", Switches::default()),
+        ("llama", unfused),
+        ("llama", spans),
+        ("qwen2", integer),
+    ] {
+        for caps in adapters() {
+            let mut session = session(family, caps, switches);
+            session.assume(7).expect("it fits");
+            // More than a batch are a batch and a rest.
+            let lengths = [5, BATCH + 8];
+            session.prepare(&lengths).expect("kernels");
+            assert_eq!((session.len(), session.take_times()), (7, RunTimes::default()));
+            run(&mut session, &lengths);
+            let executor = session.executor().borrow();
+            assert_eq!(executor.calls, 1, "all of them at once");
+            assert_eq!(executor.stalls, [], "{family}, {switches:?}");
+        }
+    }
+}
+
+#[test]
+fn attention_is_cut_at_the_end_of_the_context_alone() {
+    let mut session = session("llama", Caps::webgpu(), Switches::default());
+    session.prepare(&[]).expect("kernels");
+    let names = |session: &mut Session<Counting>, position| -> Vec<&str> {
+        session.truncate(0);
+        session.assume(position).expect("it fits");
+        let pass = session.record(&[1], Rows::Last).expect("a pass");
+        pass.steps().iter().map(|step| pass.kernel(step).name()).collect()
+    };
+    assert!(!names(&mut session, 0).contains(&"attn_fold"));
+    assert!(names(&mut session, CONTEXT - 1).contains(&"attn_fold"));
+    assert!(session.executor().borrow().prepared.iter().any(|it| it.name() == "attn_fold"));
+}
