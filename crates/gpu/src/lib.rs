@@ -5,6 +5,7 @@
 //! asked for anything, and no error of the driver becomes a panic.
 
 mod adapter;
+mod bare;
 mod clocks;
 mod error;
 mod faults;
@@ -21,6 +22,7 @@ mod texture;
 mod write;
 
 pub use adapter::{AdapterInfo, AdapterLimits, Choice, DeviceKind, Features, adapters};
+pub use bare::Bare;
 pub use error::Error;
 pub use gpu::{Gpu, HostStats};
 pub use memory::{Ledger, Usage};

@@ -72,7 +72,7 @@ impl Gpu {
     }
 
     /// Finds the pipeline of each of the recording's kernels, and compiles those that are new.
-    fn resolve(&mut self, recording: &Recording) -> Result<(), Error> {
+    pub(crate) fn resolve(&mut self, recording: &Recording) -> Result<(), Error> {
         let kernels = recording.kernels();
         if kernels.iter().any(|kernel| self.pipelines.find(kernel).is_none()) {
             self.pipelines.prepare(&self.device, &self.linker, self.options.checks, kernels)?;

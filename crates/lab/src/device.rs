@@ -2,8 +2,8 @@
 
 use crate::models;
 use ridgeline_compute::{
-    AnyKernel, Buffer, Caps, Cpu, Error, Executor, Kernel, Outcome, Recording, Role, Sampler, Slice, Source,
-    Started,
+    AnyKernel, Buffer, Caps, Cpu, Error, Executor, Kernel, Linker, Outcome, Recording, Role, Sampler, Slice,
+    Source, Started,
 };
 use ridgeline_gpu::{Choice, Gpu, Options};
 use ridgeline_kernels::mat_coop::MatCoop;
@@ -30,8 +30,7 @@ impl Device {
             Some(name) => Choice::Named(name.to_owned()),
             None => Choice::Best,
         };
-        let linker = Arc::new(ridgeline_kernels::linker().expect("the shipped templates are valid"));
-        let mut gpu = Gpu::open(&choice, linker, Options::default())?;
+        let mut gpu = Gpu::open(&choice, linker(), Options::default())?;
         if let Some(folder) = models::pipelines() {
             gpu.keep_pipelines(&folder);
         }
@@ -40,6 +39,14 @@ impl Device {
             gpu.forgo_cooperative();
         }
         Ok(Self::Gpu(Box::new(gpu)))
+    }
+
+    /// wgpu's do-nothing backend, for what the host pays.
+    ///
+    /// # Errors
+    /// Where wgpu was built without it.
+    pub(crate) fn noop() -> Result<Self, ridgeline_gpu::Error> {
+        Ok(Self::Gpu(Box::new(Gpu::noop(linker())?)))
     }
 
     /// The GPU, if it is one.
@@ -56,6 +63,11 @@ impl Device {
             Self::Cpu(cpu) => cpu,
         }
     }
+}
+
+/// The shipped templates.
+fn linker() -> Arc<Linker> {
+    Arc::new(ridgeline_kernels::linker().expect("the shipped templates are valid"))
 }
 
 /// Products that the cooperative matrices of a device are tried with, of random sizes about those of their tiles.

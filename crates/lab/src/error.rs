@@ -12,6 +12,9 @@ pub enum Error {
     /// A model cannot be run.
     #[error(transparent)]
     Model(#[from] ridgeline_model::Error),
+    /// No device.
+    #[error(transparent)]
+    Adapter(#[from] ridgeline_gpu::Error),
     /// The device failed.
     #[error(transparent)]
     Device(#[from] ridgeline_compute::Error),

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 /// Hold this program's own engine against the targets set for it: ratios within one run on this device
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Which: peer, verify, ceilings, depth, load, products, stable; several with commas [default: all]
+    /// Which: peer, verify, ceilings, depth, load, host, upload, products, stable; several with commas [default: all]
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
     /// Models that are verified and held against the ceilings, in place of those of matrix/targets.toml
@@ -25,6 +25,9 @@ pub(crate) struct Args {
     /// Model that is loaded, in place of the one there
     #[arg(long)]
     load: Option<String>,
+    /// Model whose decode steps the host's cost is measured with, in place of the one there
+    #[arg(long)]
+    host: Option<String>,
     /// Python interpreter with llama-cpp-python, for the comparison with llama.cpp on the processor
     #[arg(long, value_name = "PYTHON")]
     peer: Option<PathBuf>,
@@ -37,16 +40,20 @@ enum Part {
     Ceilings,
     Depth,
     Load,
+    Host,
+    Upload,
     Products,
     Stable,
 }
 
-const ALL: [Part; 7] = [
+const ALL: [Part; 9] = [
     Part::Peer,
     Part::Verify,
     Part::Ceilings,
     Part::Depth,
     Part::Load,
+    Part::Host,
+    Part::Upload,
     Part::Products,
     Part::Stable,
 ];
@@ -65,6 +72,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     }
     plan.deep = args.deep.unwrap_or(plan.deep);
     plan.load = args.load.unwrap_or(plan.load);
+    plan.host = args.host.unwrap_or(plan.host);
     let parts = if args.only.is_empty() { ALL.to_vec() } else { args.only.clone() };
     let findings = measure(&mut lab, &plan, &parts, args.peer.as_deref())?;
     let (_, adapter) = lab.names();
@@ -115,6 +123,8 @@ fn measure(lab: &mut Lab, plan: &Plan, parts: &[Part], peer: Option<&Path>) -> R
                 let machine = ceilings(lab)?;
                 findings.push(targets::load(lab, &plan.load, &machine)?);
             }
+            Part::Host => findings.extend(targets::host(lab, &plan.host)?),
+            Part::Upload => findings.extend(targets::upload(lab, &ceilings(lab)?)?),
             Part::Products => findings.extend(targets::products(lab, &ceilings(lab)?, software)?),
             Part::Stable => {
                 for model in &plan.models {

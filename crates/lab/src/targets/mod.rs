@@ -2,14 +2,18 @@
 //! it, reaches in the same minutes.
 
 mod ceilings;
+mod host;
 mod load;
 mod peer;
 mod stable;
+mod upload;
 
 pub(crate) use ceilings::{against_ceilings, depth, products, verification};
+pub(crate) use host::host;
 pub(crate) use load::load;
 pub(crate) use peer::{PeerModel, beside_peer};
 pub(crate) use stable::stable;
+pub(crate) use upload::upload;
 
 use crate::pass::Test;
 use crate::{Error, models};
@@ -91,6 +95,8 @@ pub(crate) struct Plan {
     pub deep: String,
     /// The model that is loaded.
     pub load: String,
+    /// The model whose decode steps the host's cost is measured with.
+    pub host: String,
     /// Models that another engine was measured with.
     pub peer: Vec<PeerModel>,
 }
@@ -125,7 +131,7 @@ mod tests {
         let plan = Plan::shipped();
         let models = plan.models.iter().chain(&plan.gpu_models);
         let peers = plan.peer.iter().map(|it| &it.model);
-        for name in models.chain([&plan.deep, &plan.load]).chain(peers) {
+        for name in models.chain([&plan.deep, &plan.load, &plan.host]).chain(peers) {
             assert!(crate::models::checkpoint(name, None).is_ok(), "{name}");
         }
     }

@@ -13,6 +13,7 @@ pub(crate) const ON_A_DEVICE: &[Test] = &[
     ("integer_products_tell_what_they_do_to_logits", integer_products_tell_what_they_do_to_logits),
     ("what_tune_finds_is_kept_and_used", what_tune_finds_is_kept_and_used),
     ("verification_is_told_beside_its_targets", verification_is_told_beside_its_targets),
+    ("the_host_is_told_with_and_without_a_driver", the_host_is_told_with_and_without_a_driver),
 ];
 
 pub(crate) const TESTS: &[Test] = &[("what_needs_a_clock_says_so", what_needs_a_clock_says_so)];
@@ -255,4 +256,15 @@ fn verification_is_told_beside_its_targets() {
     assert!(stable["detail"].as_str().is_some_and(|it| it.starts_with(&compared)), "{stable}");
     let text = ridgeline(&["targets", "--only", "peer", "--peer", "/no/such/python"]);
     text.fails(1, &["the other engine cannot be asked", "/no/such/python"]);
+}
+
+fn the_host_is_told_with_and_without_a_driver() {
+    let told = ridgeline(&["targets", "--only", "host", "--host", "tiny-draft", "--json"]).json();
+    let targets = told["targets"].as_array().expect("findings");
+    let bounds: Vec<_> = targets.iter().map(|it| it["target"]["at_most"].as_f64()).collect();
+    assert_eq!(bounds, [Some(2.0), Some(60.0), None, None, None, None], "{told}");
+    let [launch, recorded, share, driven] = [0, 2, 3, 4].map(|i| number(&targets[i]["here"]["value"]));
+    assert!(launch > 0.0 && recorded > 0.0 && driven > 0.0, "{told}");
+    // The same commands with nothing to look up are most of it, and never much more than all.
+    assert!((0.2..1.5).contains(&share), "{told}");
 }

@@ -1,0 +1,149 @@
+//! What the host pays for a decode step of a real session: on wgpu's do-nothing backend, where nothing but the host works, and
+//! on the device in use, whose driver's own cost is in the figures.
+
+use super::{Finding, REPETITIONS, Target};
+use crate::lab::Lab;
+use crate::measure::timed;
+use crate::{Device, Error, probe};
+use ridgeline_compute::{Executor, Recording, Timing};
+use ridgeline_experiment::stats;
+use ridgeline_model::{Session, SessionOptions};
+use ridgeline_roofline::Measured;
+use ridgeline_speculative::Rows;
+
+/// Decode steps in the longer of two recordings; the other has one.
+const MANY: u32 = 9;
+
+/// Turns on the do-nothing backend, where one takes a millisecond.
+const TURNS: u32 = 201;
+
+/// Launches of decode steps at most 2 us each and 60 us for all else.
+pub(crate) fn host(lab: &mut Lab, model: &str) -> Result<Vec<Finding>, Error> {
+    let mut idle = Lab::new(Device::noop()?, None, lab.seed);
+    let mut nothing = Side::new(&mut idle, model)?;
+    let targets = [Target::AtMost(2.0), Target::AtMost(60.0)];
+    let mut findings = nothing.costs("wgpu's do-nothing backend", TURNS, targets, Timing::total_ns)?;
+    findings.extend([nothing.recording()?, nothing.wgpu()?]);
+    let mut side = Side::new(lab, model)?;
+    let (_, adapter) = lab.names();
+    // Here the wait is the device's.
+    let host = |timing: &Timing| timing.encode_ns + timing.submit_ns;
+    findings.extend(side.costs(&adapter, 2 * REPETITIONS, [Target::Told; 2], host)?);
+    Ok(findings)
+}
+
+/// A session, and its decode step as recordings.
+struct Side {
+    model: String,
+    session: Session<Device>,
+    one: Recording,
+    many: Recording,
+}
+
+impl Side {
+    fn new(lab: &mut Lab, model: &str) -> Result<Self, Error> {
+        let loaded = lab.load(model, None)?;
+        let mut session = lab.session(&loaded, SessionOptions::default())?;
+        session.prepare(&[])?;
+        let one = session.record(&[0], Rows::Last)?.clone();
+        let many = repeated(&one, MANY);
+        // The first runs make bind groups.
+        for recording in [&one, &many] {
+            session.executor().borrow_mut().run(recording)?;
+        }
+        Ok(Self { model: model.to_owned(), session, one, many })
+    }
+
+    /// Launches of a step.
+    fn launches(&self) -> f64 {
+        self.one.steps().len() as f64
+    }
+
+    /// Microseconds of a launch, and of what a run costs without any: the slope between one step and many, and its
+    /// intercept, turn by turn.
+    fn costs(
+        &mut self,
+        on: &str,
+        turns: u32,
+        [each, rest]: [Target; 2],
+        of: impl Fn(&Timing) -> u64,
+    ) -> Result<Vec<Finding>, Error> {
+        let device = self.session.executor().clone();
+        let us = |recording: &Recording| -> Result<f64, Error> {
+            Ok(of(&device.borrow_mut().run(recording)?.timing) as f64 / 1e3)
+        };
+        let mut samples: [Vec<f64>; 4] = Default::default();
+        for _ in 0..turns {
+            let (one, many) = (us(&self.one)?, us(&self.many)?);
+            let step = (many - one) / f64::from(MANY - 1);
+            let figures = [step / self.launches(), one - step, one, many];
+            samples.iter_mut().zip(figures).for_each(|(samples, it)| samples.push(it));
+        }
+        let [launch, fixed, one, many] = [0, 1, 2, 3].map(|i| median(&samples[i]));
+        let n = self.one.steps().len();
+        let detail = format!(
+            "{:.1} us for a step of {n} launches, {:.1} us for {MANY} in one",
+            one?.value, many?.value
+        );
+        let finding = |what: &str, target, here| {
+            let what = format!("{}: us of the host {what}, {on}", self.model);
+            Finding { what, target, here, detail: detail.clone() }
+        };
+        Ok(vec![finding("per launch", each, launch?), finding("per run besides", rest, fixed?)])
+    }
+
+    /// Microseconds of putting a launch into a recording.
+    fn recording(&mut self) -> Result<Finding, Error> {
+        let mut samples = Vec::new();
+        for _ in 0..TURNS {
+            let (recorded, ns) = timed(|| self.session.record(&[0], Rows::Last).map(|it| it.steps().len()));
+            samples.push(ns as f64 / 1e3 / recorded? as f64);
+        }
+        Ok(Finding {
+            what: format!("{}: us of recording a launch, not in the above", self.model),
+            target: Target::Told,
+            here: median(&samples)?,
+            detail: format!("a step of {} launches by its session", self.one.steps().len()),
+        })
+    }
+
+    /// Share of a launch's cost that is wgpu's own: the same commands, with nothing to look up.
+    fn wgpu(&mut self) -> Result<Finding, Error> {
+        let mut device = self.session.executor().borrow_mut();
+        let Some(gpu) = device.gpu() else { return Err(probe::Error::NoClock.into()) };
+        let (one, many) = (gpu.bare(&self.one)?, gpu.bare(&self.many)?);
+        let (mut ours, mut bare) = (Vec::new(), Vec::new());
+        for _ in 0..TURNS {
+            let mut us = |of: &Recording| gpu.run(of).map(|it| it.timing.total_ns() as f64 / 1e3);
+            let few = us(&self.one)?;
+            ours.push((us(&self.many)? - few) / f64::from(MANY - 1) / self.launches());
+            let few = gpu.run_bare(&one)? as f64;
+            bare.push((gpu.run_bare(&many)? as f64 - few) / 1e3 / f64::from(MANY - 1) / self.launches());
+        }
+        Ok(Finding {
+            what: format!("{}: share of a launch there that is wgpu's own", self.model),
+            target: Target::Told,
+            here: stats::ratio_of_medians(&bare, &ours, 0).ok_or(probe::Error::NoBlocks)?,
+            detail: format!("{:.2} of {:.2} us", median(&bare)?.value, median(&ours)?.value),
+        })
+    }
+}
+
+fn median(samples: &[f64]) -> Result<Measured, Error> {
+    Ok(stats::median_interval(samples).ok_or(probe::Error::NoBlocks)?)
+}
+
+/// The launches of a pass `n` times over, with what it sends and fetches once: as tokens share a submission.
+fn repeated(pass: &Recording, n: u32) -> Recording {
+    let mut all = Recording::new();
+    for (to, data) in pass.uploads() {
+        all.upload(to, data);
+    }
+    for step in (0..n).flat_map(|_| pass.steps()) {
+        all.run_erased(pass.kernel(step), pass.params(step), pass.slices(step));
+    }
+    for &from in pass.reads() {
+        all.read_back(from);
+    }
+    all
+}

@@ -1,0 +1,132 @@
+//! Putting weights onto the device.
+
+use super::{Finding, REPETITIONS, Target};
+use crate::lab::Lab;
+use crate::measure::timed;
+use crate::{Device, Error, probe};
+use ridgeline_compute::{Buffer, Executor, Role, Source};
+use ridgeline_experiment::stats;
+use ridgeline_kernels::{Layout, layout_for};
+use ridgeline_quant::Format;
+use ridgeline_roofline::{Machine, Measured};
+
+/// Bytes that are put there.
+const BYTES: u64 = 256 << 20;
+
+/// Columns of the rows that they are packed into.
+const COLUMNS: usize = 4096;
+
+/// Memory where weights would lie: buffers of so many rows.
+struct Space {
+    buffers: Vec<Buffer>,
+    layout: Layout,
+    rows: usize,
+    /// Bytes of a row on the device.
+    row: u64,
+}
+
+/// Bytes in memory put where weights lie, over the bandwidth of copying on the device. Both count what is read and what is
+/// written, so that an upload's bytes count twice.
+pub(crate) fn upload(lab: &Lab, machine: &Machine) -> Result<Vec<Finding>, Error> {
+    let space = Space::new(&mut lab.device.borrow_mut())?;
+    let bytes = space.bytes();
+    let copy = machine.bandwidth.copy.at(2 * bytes).value;
+    let finding = |what: &str, target, seconds: Measured| {
+        let rate = |seconds: f64| 2.0 * bytes as f64 / seconds;
+        Finding {
+            what: format!(
+                "uploading {} MiB{what}, read and written, of the bandwidth of copying",
+                bytes >> 20
+            ),
+            target,
+            here: Measured {
+                value: rate(seconds.value) / copy,
+                lo: rate(seconds.hi) / copy,
+                hi: rate(seconds.lo) / copy,
+            },
+            detail: format!("{:.2} of {:.2} GB/s", rate(seconds.value) / 1e9, copy / 1e9),
+        }
+    };
+    let plain = space.plain(lab)?;
+    let packed = space.packed(lab)?;
+    let format = Format::BYTES;
+    Ok(vec![
+        finding("", Target::AtLeast(0.5), plain),
+        finding(&format!(" packed from {format}"), Target::Told, packed),
+    ])
+}
+
+impl Space {
+    fn new(device: &mut Device) -> Result<Self, Error> {
+        let layout = layout_for(device.caps());
+        let row = Format::BYTES.device_bytes(1, COLUMNS);
+        let count = BYTES.div_ceil(device.caps().largest(layout.in_texture()));
+        // Whole turns, as a model's matrices have them.
+        let rows = usize::try_from(BYTES / count / row).unwrap_or(usize::MAX) / 16 * 16;
+        let mut alloc =
+            |_| device.alloc_in(layout.in_texture(), rows as u64 * row, Role::Weights, "uploaded weights");
+        let buffers = (0..count).map(&mut alloc).collect::<Result<_, _>>()?;
+        Ok(Self { buffers, layout, rows, row })
+    }
+
+    fn bytes(&self) -> u64 {
+        self.buffers.iter().map(|it| it.all().bytes).sum()
+    }
+
+    /// Words that lie in memory as they are wanted.
+    fn plain(&self, lab: &Lab) -> Result<Measured, Error> {
+        let words: Vec<u32> = (0..index(self.rows as u64 * self.row / 4)).map(pattern).collect();
+        self.time(lab, &|offset, to| {
+            let first = index(offset / 4);
+            to.copy_from_slice(&words[first..first + to.len()]);
+        })
+    }
+
+    /// Rows as a file has them, packed on the way.
+    fn packed(&self, lab: &Lab) -> Result<Measured, Error> {
+        let spec = Format::BYTES.spec();
+        let file_row = index(Format::BYTES.bytes(COLUMNS as u64));
+        let words: Vec<u32> = (0..self.rows * file_row / 4).map(pattern).collect();
+        let file: &[u8] = bytemuck::cast_slice(&words);
+        let (turns, row_words) = (self.layout.turns(), index(self.row / 4));
+        self.time(lab, &|offset, to| {
+            let from = &file[index(offset / self.row) * file_row..];
+            let mut rows = vec![0; turns * row_words];
+            for (from, to) in from.chunks_exact(turns * file_row).zip(to.chunks_exact_mut(turns * row_words))
+            {
+                for (from, row) in from.chunks_exact(file_row).zip(rows.chunks_exact_mut(row_words)) {
+                    (spec.pack_row)(from, row);
+                }
+                self.layout.place(&rows, row_words, to);
+            }
+        })
+    }
+
+    /// Seconds of filling the space, until the device has it. Not counted is a first time, in which the memory itself may have
+    /// to be found.
+    fn time(&self, lab: &Lab, source: &Source<'_>) -> Result<Measured, Error> {
+        let mut device = lab.device.borrow_mut();
+        let mut seconds = Vec::new();
+        for _ in 0..=REPETITIONS {
+            let (filled, ns) = timed(|| -> Result<(), Error> {
+                for buffer in &self.buffers {
+                    device.fill(buffer.all(), self.row * self.layout.turns() as u64, source)?;
+                }
+                Ok(device.gpu().map_or(Ok(()), |gpu| gpu.settle())?)
+            });
+            filled?;
+            seconds.push(ns as f64 / 1e9);
+        }
+        Ok(stats::median_interval(&seconds[1..]).ok_or(probe::Error::NoBlocks)?)
+    }
+}
+
+/// Words that are not all alike.
+fn pattern(i: usize) -> u32 {
+    u32::try_from(i).unwrap_or(u32::MAX).wrapping_mul(0x9E37_79B9)
+}
+
+/// Everything here is a few hundred million bytes.
+fn index(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
