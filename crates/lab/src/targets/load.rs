@@ -34,7 +34,7 @@ pub(crate) fn load(lab: &Lab, model: &str, machine: &Machine) -> Result<Finding,
         target: Target::AtMost(1.3),
         here: here.ok_or(crate::probe::Error::NoBlocks)?,
         detail: format!(
-            "{load:.2} s against {read:.2} + {copy:.2} s; the first {:.2} s, pipelines compiled",
+            "{load:.2} s against {read:.2} + {copy:.2} s; the first {:.2} s, with what was still to compile",
             loads[0]
         ),
     })
