@@ -1,4 +1,5 @@
-// Index of the largest value of each part of each row; the lowest index wins a tie. One workgroup per part.
+// Index of the largest value of each part of each row; the lowest index wins a tie. One workgroup per part. A row in one
+// part without any number gives 0.
 //# include reduce
 //# include "shared/largest.wgsl"
 
@@ -17,6 +18,6 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     }
     let at = place_of_largest(ids.local);
     if ids.local == 0u {
-        picks[params.pick0 + index] = at;
+        picks[params.pick0 + index] = select(at, 0u, at == NOWHERE && params.n_parts == 1u);
     }
 }

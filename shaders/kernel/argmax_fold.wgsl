@@ -1,4 +1,4 @@
-// Index of the largest value of each row, from those of its parts. One workgroup per row.
+// Index of the largest value of each row, from those of its parts; 0 where none has a number. One workgroup per row.
 //# include reduce
 //# include "shared/largest.wgsl"
 
@@ -16,6 +16,6 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     }
     let at = place_of_largest(ids.local);
     if ids.local == 0u {
-        picks[params.pick0 + row] = at;
+        picks[params.pick0 + row] = select(at, 0u, at == NOWHERE);
     }
 }

@@ -1,4 +1,5 @@
-// The place of the largest of what a workgroup's lanes consider; of several as large the first.
+// The place of the largest of what a workgroup's lanes consider; of several as large the first. What is no number does not
+// count.
 const NOWHERE: u32 = 0xffffffffu;
 var<workgroup> best: array<f32, LANES>;
 var<workgroup> where_best: array<u32, LANES>;
@@ -7,7 +8,9 @@ var<private> place: u32 = NOWHERE;
 
 // A lane considers its values in the order of their places.
 fn consider(v: f32, i: u32) {
-    if v > top || place == NOWHERE {
+    // By its bits, because compilers may assume that there are none.
+    let is_number = (bitcast<u32>(v) & 0x7fffffffu) <= 0x7f800000u;
+    if is_number && (v > top || place == NOWHERE) {
         top = v;
         place = i;
     }

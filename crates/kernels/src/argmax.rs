@@ -6,7 +6,8 @@ use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
 
 kernel! {
     /// picks\[pick0 + r · n_parts + p\] = index of the largest x\[r, c\] of part p of the columns; the lowest index wins a
-    /// tie. Parts are as wide as the first, and those beyond the columns give [`u32::MAX`].
+    /// tie, and NaN loses. Parts are as wide as the first; one without a number, as those beyond the columns are, gives
+    /// [`u32::MAX`], and a row that is one part and has none gives 0.
     pub struct Argmax("argmax") { lanes: u32 }
     params { n_rows: u32, n_cols: u32, n_parts: u32, pick0: u32 }
     slots { x: read array<f32>, picks: write array<u32> }
@@ -47,7 +48,7 @@ impl Kernel for Argmax {
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
         let (n_rows, n_cols, pick0) = (rng.range(1, 5), rng.range(1, 700), rng.range(0, 4));
         let params = Params { n_rows, n_cols, n_parts: rng.range(1, 6), pick0 };
-        Sample { params, slots: vec![few_values(rng, n_rows * n_cols), vec![]] }
+        Sample { params, slots: vec![few_values(rng, [n_rows, n_cols]), vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
         let width = p.n_cols.div_ceil(p.n_parts);
@@ -55,7 +56,8 @@ impl Kernel for Argmax {
         for row in host.x.chunks_exact(p.n_cols as usize) {
             for (part, pick) in (0..p.n_parts).zip(&mut picks) {
                 let [first, end] = [part, part + 1].map(|it| (it * width).min(p.n_cols));
-                *pick = first_largest(row, first..end);
+                let none = if p.n_parts == 1 { 0 } else { u32::MAX };
+                *pick = first_largest(row, first..end).unwrap_or(none);
             }
         }
     }
@@ -65,13 +67,22 @@ fn picks(p: &Params) -> u64 {
     u64::from(p.n_rows) * u64::from(p.n_parts)
 }
 
-/// Numbers of few distinct values, so that ties are common.
-pub(crate) fn few_values(rng: &mut Sampler, n: u32) -> Vec<u32> {
-    (0..n).map(|_| (f32::from(rng.pick(&[-9_i8, -3, 2, 7])) / 4.0).to_bits()).collect()
+/// Rows of few distinct values, so that ties are common; some are of a broken model, with little else than NaN.
+pub(crate) fn few_values(rng: &mut Sampler, [n_rows, n_cols]: [u32; 2]) -> Vec<u32> {
+    let mut x = Vec::new();
+    for _ in 0..n_rows {
+        let numbers = rng.pick(&[0, 1, 16, 16]);
+        let mut value = || {
+            let number = rng.pick(&[-2.25, -0.75, 0.5, 1.75, f32::NEG_INFINITY]);
+            if rng.range(0, 15) < numbers { number } else { f32::NAN }
+        };
+        x.extend((0..n_cols).map(|_| value().to_bits()));
+    }
+    x
 }
 
-/// The first of some columns that hold the largest value of them; [`u32::MAX`] of none.
-pub(crate) fn first_largest(row: &[f32], mut columns: impl Iterator<Item = u32> + Clone) -> u32 {
-    let top = columns.clone().map(|c| row[c as usize]).fold(f32::NEG_INFINITY, f32::max);
-    columns.find(|&c| row[c as usize] == top).unwrap_or(u32::MAX)
+/// The first of some columns that hold the largest number of them.
+pub(crate) fn first_largest(row: &[f32], columns: impl Iterator<Item = u32>) -> Option<u32> {
+    let value = |c: u32| row[c as usize];
+    columns.filter(|&c| !value(c).is_nan()).reduce(|best, c| if value(c) > value(best) { c } else { best })
 }

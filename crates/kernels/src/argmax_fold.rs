@@ -7,7 +7,7 @@ use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
 
 kernel! {
     /// picks\[pick0 + r\] = index of the largest x\[r, c\], where parts\[r, n_parts\] are those of parts of the columns
-    /// ([`Argmax`](crate::argmax::Argmax)), in their order; the lowest index wins a tie.
+    /// ([`Argmax`](crate::argmax::Argmax)), in their order; the lowest index wins a tie, and 0 stands for none.
     pub struct ArgmaxFold("argmax_fold") { lanes: u32 }
     params { n_rows: u32, n_cols: u32, n_parts: u32, pick0: u32 }
     slots { x: read array<f32>, parts: read array<u32>, picks: write array<u32> }
@@ -41,16 +41,14 @@ impl Kernel for ArgmaxFold {
         let column = |rng: &mut Sampler, i: u32| {
             if rng.range(0, 7) == 0 { u32::MAX } else { i % n_parts * width + rng.range(0, width - 1) }
         };
-        let mut parts: Vec<u32> = (0..n_rows * n_parts).map(|i| column(rng, i)).collect();
-        // No row is without any.
-        (0..n_rows).for_each(|row| parts[(row * n_parts) as usize] = 0);
+        let parts: Vec<u32> = (0..n_rows * n_parts).map(|i| column(rng, i)).collect();
         let params = Params { n_rows, n_cols, n_parts, pick0 };
-        Sample { params, slots: vec![few_values(rng, n_rows * n_cols), parts, vec![]] }
+        Sample { params, slots: vec![few_values(rng, [n_rows, n_cols]), parts, vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
         let rows = host.x.chunks_exact(p.n_cols as usize).zip(host.parts.chunks_exact(p.n_parts as usize));
         for ((row, parts), pick) in rows.zip(&mut host.picks[p.pick0 as usize..]) {
-            *pick = first_largest(row, parts.iter().copied().filter(|c| *c < p.n_cols));
+            *pick = first_largest(row, parts.iter().copied().filter(|c| *c < p.n_cols)).unwrap_or(0);
         }
     }
 }

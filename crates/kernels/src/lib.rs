@@ -13,13 +13,13 @@ mod product;
 mod tuning;
 
 pub use choose::{
-    AttentionChoice, MAX_SPLITS, ProductChoice, SMALL_BATCH, attention_for, attention_groups,
+    AttentionChoice, MAX_SPLITS, ProductChoice, SMALL_BATCH, attention_for, attention_workgroups,
     cache_in_texture, layout_for, norm_for, product_for, span_for,
 };
 pub use common::{Reduce, stride};
 pub use layout::Layout;
 pub use product::Epilogue;
-pub use tuning::{Class, RowCount, Tuning};
+pub use tuning::{Class, Heads, RowCount, Tuning};
 
 use ridgeline_compute::{AnyKernel, Caps, Error, Kernel, Linker};
 

@@ -1,6 +1,6 @@
 //! Which product serves which shapes on one device, where somebody measured it.
 
-use crate::choose::{ProductChoice, SMALL_BATCH, attention_groups, layout_for, product_for};
+use crate::choose::{ProductChoice, SMALL_BATCH, attention_workgroups, layout_for, product_for};
 use crate::mat_coop::MatCoop;
 use crate::mat_mul::{MatMul, Tile};
 use crate::mat_row::MatRow;
@@ -71,8 +71,8 @@ impl Class {
     }
 
     /// What may serve it, with the same results up to the order of sums and, with cooperative matrices, operands of 16
-    /// bits: variants that make at most twice as many vectors at a time as there are, of weights as they lie. Rows are even
-    /// where a matrix is large enough to be gated.
+    /// bits: variants that make at most twice as many vectors at a time as there are, of weights as they lie. Tiles are worth a
+    /// try from five vectors on, cooperative matrices beyond small batches, an odd number of rows where there are few.
     #[must_use]
     pub fn candidates(self, caps: &Caps) -> Vec<ProductChoice> {
         let fits = |kernel: &MatVec| {
@@ -92,11 +92,20 @@ impl Class {
     }
 }
 
+/// Heads of keys and values of a layer: what decides how much work attention is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Heads {
+    /// How many there are.
+    pub count: u32,
+    /// Values of one.
+    pub width: u32,
+}
+
 /// Choices by class; classes without one are served as on any device of the kind.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Tuning {
     choices: BTreeMap<Class, ProductChoice>,
-    attention_groups: Option<u32>,
+    workgroups: BTreeMap<Heads, u32>,
 }
 
 impl Tuning {
@@ -105,15 +114,15 @@ impl Tuning {
         self.choices.insert(class, choice);
     }
 
-    /// Cuts attention into so many workgroups.
-    pub const fn cut_attention(&mut self, groups: u32) {
-        self.attention_groups = Some(groups);
+    /// Splits attention over the cache into so many workgroups.
+    pub fn split_attention(&mut self, heads: Heads, workgroups: u32) {
+        self.workgroups.insert(heads, workgroups);
     }
 
-    /// Workgroups that attention is cut into.
+    /// Workgroups that attention over the cache is split into.
     #[must_use]
-    pub fn attention_groups(&self, caps: &Caps) -> u32 {
-        self.attention_groups.unwrap_or_else(|| attention_groups(caps))
+    pub fn attention_workgroups(&self, heads: Heads, caps: &Caps) -> u32 {
+        self.workgroups.get(&heads).copied().unwrap_or_else(|| attention_workgroups(caps))
     }
 
     /// The choices made for products.

@@ -2,7 +2,7 @@
 
 use crate::cli::Globals;
 use crate::lab::Lab;
-use crate::tune::{Cut, Finding, Found, Whole, keep, path, tune};
+use crate::tune::{Finding, Found, Split, Whole, keep, path, tune};
 use crate::{install, output};
 use anyhow::Context;
 use ridgeline_kernels::{ProductChoice, Reduce};
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// Find the fastest matrix products and the best cut of attention for a model on this device; later commands use them
+/// Find the fastest matrix products and the best split of attention for a model on this device; later commands use them
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// GGUF file, safetensors folder, or a name under models/; several with commas or by repetition
@@ -33,12 +33,13 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     }
     let started = Instant::now();
     let mut lab = Lab::new(device, None, 0);
-    let mut found = Vec::new();
+    let (mut found, mut kept) = (Vec::new(), 0);
     for name in &args.model {
         let loaded = lab.load(name, None)?;
         found.push(tune(&lab, &loaded, &mut |what| output::note(&format!("{name}: {what}")))?);
+        // After each, so that a later model's trouble costs no findings.
+        kept = lab.device.borrow_mut().gpu().map_or(Ok(0), |gpu| keep(gpu, &found))?;
     }
-    let kept = lab.device.borrow_mut().gpu().map_or(Ok(0), |gpu| keep(gpu, &found))?;
     if globals.json {
         output::json(&args.model.iter().zip(&found).map(|(name, it)| json(name, it)).collect::<Vec<_>>())?;
         return Ok(ExitCode::SUCCESS);
@@ -59,11 +60,12 @@ fn json(name: &str, found: &Found) -> serde_json::Value {
             "format": it.class.format, "vectors": it.class.vectors, "rows": it.class.rows.name(),
             "default": format!("{:?}", it.default), "default_s": it.default_s.value,
             "fastest": better.map(|it| format!("{:?}", it.0)), "fastest_s": better.map(|it| it.1.value),
+            "kept": it.chosen().is_some(),
         })
     };
-    let attention = found.attention.map(|it| {
+    let attention = found.attention.as_ref().map(|it| {
         serde_json::json!({
-            "default": it.default, "default_s": it.default_s.value,
+            "depths": it.depths, "kept": it.chosen().is_some(), "default": it.default, "default_s": it.default_s.value,
             "fastest": it.better.map(|it| it.0), "fastest_s": it.better.map(|it| it.1.value),
         })
     });
@@ -88,11 +90,10 @@ fn products(found: &Found) -> String {
     let mut text = output::table(&[false, true, false, false, false, true], &rows);
     let mut told = BTreeMap::new();
     for it in &found.products {
-        let choice = it.better.map_or(it.default, |it| it.0);
+        let choice = it.chosen().map_or(it.default, |it| it.1);
         let from: &mut Option<u32> = told.entry((it.class.format, it.class.rows)).or_default();
-        if choice.is_tiled() && from.is_none() {
-            *from = Some(it.class.vectors);
-        }
+        // From there on all are.
+        *from = if choice.is_tiled() { from.or(Some(it.class.vectors)) } else { None };
     }
     for ((format, rows), from) in told {
         let from = from.map_or_else(|| "never".to_owned(), |n| format!("from {n} vectors on"));
@@ -103,6 +104,7 @@ fn products(found: &Found) -> String {
 
 fn row(it: &Finding) -> Vec<String> {
     let (fastest, gain) = match &it.better {
+        Some((choice, _)) if it.rejected => (shape(choice), "slower in a pass".to_owned()),
         Some((choice, seconds)) => (shape(choice), format!("{:.2}x", it.default_s.value / seconds.value)),
         None => ("the default".to_owned(), String::new()),
     };
@@ -128,13 +130,16 @@ fn shape(choice: &ProductChoice) -> String {
 }
 
 fn attention(found: &Found) -> String {
-    let Some(Cut { default, default_s, better }) = found.attention else {
-        return "attention: cut alike whatever is wanted\n".to_owned();
+    let Some(Split { depths, default, default_s, better, rejected, .. }) = &found.attention else {
+        return "attention: nothing to choose from\n".to_owned();
     };
-    let usual = format!("attention in {default} workgroups: {:.3} ms a token", 1e3 * default_s.value);
+    let ms = 1e3 * default_s.value;
+    let usual = format!("attention in {default} workgroups: {ms:.3} ms for a token at each of {depths:?}");
     match better {
-        Some((groups, seconds)) => {
-            format!("{usual}; in {groups}: {:.2}x\n", default_s.value / seconds.value)
+        Some((workgroups, seconds)) => {
+            let gain = default_s.value / seconds.value;
+            let but = if *rejected { ", slower in a pass" } else { "" };
+            format!("{usual}; in {workgroups}: {gain:.2}x{but}\n")
         }
         None => format!("{usual}, the fastest\n"),
     }

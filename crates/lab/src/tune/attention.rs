@@ -1,43 +1,59 @@
-//! Into how many workgroups attention is cut at depth.
+//! Into how many workgroups attention over a long cache is split.
 
 use super::contest;
 use crate::models::Loaded;
 use crate::probe::Timer;
 use crate::{Device, Error, Lab};
 use ridgeline_compute::{Executor, Recording};
-use ridgeline_kernels::{Tuning, attention_groups};
-use ridgeline_model::{Session, SessionOptions};
+use ridgeline_kernels::{Heads, Tuning, attention_workgroups};
+use ridgeline_model::{Config, Session, SessionOptions};
 use ridgeline_roofline::Measured;
 use ridgeline_speculative::Rows;
 
-/// Positions before the token whose attention is timed.
-pub(super) const DEPTHS: [usize; 2] = [1024, 4096];
+/// Positions before the tokens whose attention is timed, as far as a model was trained for so many.
+const DEPTHS: [usize; 3] = [1024, 4096, 16384];
 
 /// What was found.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Cut {
+#[derive(Clone, Debug)]
+pub(crate) struct Split {
+    pub heads: Heads,
+    pub depths: Vec<usize>,
     /// Workgroups where nobody measured.
     pub default: u32,
-    /// Seconds of a token's attention at both depths.
+    /// Seconds of attention, a token at each of the depths.
     pub default_s: Measured,
     /// Other workgroups and their seconds, where they are better.
     pub better: Option<(u32, Measured)>,
+    /// Whether that is slower in a whole pass.
+    pub rejected: bool,
 }
 
-/// Tries a half, a quarter, twice and four times as many workgroups; nothing where they all cut alike.
-pub(super) fn tune(lab: &Lab, loaded: &Loaded) -> Result<Option<Cut>, Error> {
-    let most = loaded.model.config.window.unwrap_or(usize::MAX);
-    let depths: Vec<usize> = DEPTHS.into_iter().filter(|depth| *depth < most).collect();
-    let options =
-        SessionOptions { context: DEPTHS[1].min(most - 1) + 1, batch: 1, ..SessionOptions::default() };
-    let mut session = lab.session(loaded, options)?;
-    let default = attention_groups(lab.device.borrow().caps());
-    let usual = work(&mut session, &depths, default)?;
+impl Split {
+    /// The choice, where there is one.
+    pub(crate) fn chosen(&self) -> Option<(Heads, u32)> {
+        self.better.filter(|_| !self.rejected).map(|(workgroups, _)| (self.heads, workgroups))
+    }
+}
+
+fn heads(config: &Config) -> Heads {
+    let [count, width] = [config.kv_heads, config.head_dim].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    Heads { count, width }
+}
+
+/// Tries a half, a quarter, twice and four times as many workgroups; nothing where they all split alike, or where a long
+/// cache has no room.
+pub(super) fn tune(lab: &Lab, loaded: &Loaded) -> Result<Option<Split>, Error> {
+    let config = &loaded.model.config;
+    let most = config.window.unwrap_or(usize::MAX).min(config.trained_context);
+    let mut depths: Vec<usize> = DEPTHS.into_iter().filter(|depth| *depth < most).collect();
+    let Some(mut session) = session(lab, loaded, &mut depths) else { return Ok(None) };
+    let (heads, default) = (heads(config), attention_workgroups(lab.device.borrow().caps()));
+    let usual = work(&mut session, &depths, (heads, default))?;
     let mut others = Vec::new();
-    for groups in [default / 4, default / 2, 2 * default, 4 * default] {
-        let work = work(&mut session, &depths, groups)?;
+    for workgroups in [default / 4, default / 2, 2 * default, 4 * default] {
+        let work = work(&mut session, &depths, (heads, workgroups))?;
         if spans(&work) != spans(&usual) {
-            others.push((groups, work));
+            others.push((workgroups, work));
         }
     }
     if others.is_empty() {
@@ -46,13 +62,31 @@ pub(super) fn tune(lab: &Lab, loaded: &Loaded) -> Result<Option<Cut>, Error> {
     let mut device = lab.device.borrow_mut();
     let works: Vec<Recording> = others.iter().map(|it| it.1.clone()).collect();
     let (default_s, better) = contest::hold(&mut Timer::new(&mut device)?, &usual, &works)?;
-    Ok(Some(Cut { default, default_s, better: better.map(|(i, seconds)| (others[i].0, seconds)) }))
+    let better = better.map(|(i, seconds)| (others[i].0, seconds));
+    Ok(Some(Split { heads, depths, default, default_s, better, rejected: false }))
 }
 
-/// All attention of a token at each of the depths, cut into so many workgroups.
-fn work(session: &mut Session<Device>, depths: &[usize], groups: u32) -> Result<Recording, Error> {
+/// A session that reaches the deepest of the depths that the device has memory for; the others are taken out.
+fn session(lab: &Lab, loaded: &Loaded, depths: &mut Vec<usize>) -> Option<Session<Device>> {
+    while let Some(&deepest) = depths.last() {
+        let options = SessionOptions { context: deepest + 1, batch: 1, ..SessionOptions::default() };
+        match lab.session(loaded, options) {
+            Ok(session) => return Some(session),
+            Err(error) => tracing::warn!("attention at depth {deepest} is not tried: {error}"),
+        }
+        depths.pop();
+    }
+    None
+}
+
+/// All attention of a token at each of the depths, split into so many workgroups.
+fn work(
+    session: &mut Session<Device>,
+    depths: &[usize],
+    (heads, workgroups): (Heads, u32),
+) -> Result<Recording, Error> {
     let mut tuning = Tuning::default();
-    tuning.cut_attention(groups);
+    tuning.split_attention(heads, workgroups);
     session.tune(tuning);
     let mut work = Recording::new();
     for &depth in depths {
@@ -68,7 +102,7 @@ fn work(session: &mut Session<Device>, depths: &[usize], groups: u32) -> Result<
 /// The kernels that fused attention is.
 const KERNELS: [&str; 3] = ["attention", "attn_lane", "attn_fold"];
 
-/// What tells one way of cutting from another.
+/// What tells one way of splitting from another.
 fn spans(work: &Recording) -> Vec<&[u8]> {
     work.steps().iter().map(|step| work.params(step)).collect()
 }

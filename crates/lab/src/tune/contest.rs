@@ -15,6 +15,7 @@ const FINALISTS: usize = 3;
 /// A work within this factor of the fastest at first sight is worth a closer look.
 const CLOSE: f64 = 1.25;
 
+/// Short, because a model has some thirty classes.
 const ROUND: Budget = Budget { warmup: 0, min_reps: 7, max_reps: 15, budget_s: 0.4 };
 
 /// Holds `others` against the default: its seconds and, where one of them is better, which, and its seconds.

@@ -1,10 +1,10 @@
 //! The file in which what was found for a device is kept.
 
-use super::{Cut, Finding, Found};
+use super::{Finding, Found, Split};
 use crate::{Device, Error, models};
 use ridgeline_compute::{AnyKernel, Executor};
 use ridgeline_gpu::Gpu;
-use ridgeline_kernels::{Class, ProductChoice, RowCount, Tuning};
+use ridgeline_kernels::{Class, Heads, ProductChoice, RowCount, Tuning};
 use ridgeline_quant::Format;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -33,12 +33,20 @@ impl Kept {
     }
 }
 
-/// How attention is cut.
+/// How attention over the cache is split.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct KeptCut {
-    groups: u32,
+struct KeptSplit {
+    kv_heads: u32,
+    head_dim: u32,
+    workgroups: u32,
     gain: f64,
+}
+
+impl KeptSplit {
+    const fn heads(&self) -> Heads {
+        Heads { count: self.kv_heads, width: self.head_dim }
+    }
 }
 
 /// The file of a device.
@@ -47,7 +55,8 @@ struct KeptCut {
 struct File {
     #[serde(default)]
     product: Vec<Kept>,
-    attention: Option<KeptCut>,
+    #[serde(default)]
+    attention: Vec<KeptSplit>,
 }
 
 /// Where the choices for a device are kept. Another driver is another device, and other shaders make times worthless.
@@ -72,34 +81,39 @@ pub(crate) fn keep(gpu: &Gpu, found: &[Found]) -> Result<usize, Error> {
     let partial = path.with_extension("partial");
     let written = fs::write(&partial, text).and_then(|()| fs::rename(&partial, &path));
     written.map_err(|source| models::Error::Io { path, source })?;
-    Ok(file.product.len() + usize::from(file.attention.is_some()))
+    Ok(file.product.len() + file.attention.len())
 }
 
 impl File {
-    /// What an earlier session found for the same is out of date; of several models of this one the most gains.
+    /// What an earlier session found for the same is out of date. Of several models of this one the most gains, unless
+    /// another was slower with what it chose.
     fn take_in(&mut self, found: &[Found]) {
         let products: Vec<&Finding> = found.iter().flat_map(|it| &it.products).collect();
         self.product.retain(|it| !products.iter().any(|found| it.serves(found.class)));
-        for Finding { class, default_s, better, .. } in products {
-            let Class { format, vectors, rows } = *class;
-            let Some((choice, seconds)) = better else { continue };
-            let (variant, gain) = (label(*choice), default_s.value / seconds.value);
-            if self.product.iter().any(|it| it.serves(*class) && it.gain >= gain) {
+        for it in &products {
+            let Some((class, choice)) = it.chosen() else { continue };
+            let Class { format, vectors, rows } = class;
+            let gain = it.better.map_or(1.0, |(_, seconds)| it.default_s.value / seconds.value);
+            let vetoed = products.iter().any(|other| other.class == class && other.rejected);
+            if vetoed || self.product.iter().any(|it| it.serves(class) && it.gain >= gain) {
                 continue;
             }
-            self.product.retain(|it| !it.serves(*class));
-            self.product.push(Kept { format, vectors, rows: rows.name().to_owned(), variant, gain });
+            self.product.retain(|it| !it.serves(class));
+            let rows = rows.name().to_owned();
+            self.product.push(Kept { format, vectors, rows, variant: label(choice), gain });
         }
-        let cuts: Vec<&Cut> = found.iter().filter_map(|it| it.attention.as_ref()).collect();
-        if !cuts.is_empty() {
-            self.attention = None;
-        }
-        for Cut { default_s, better, .. } in cuts {
-            let Some((groups, seconds)) = *better else { continue };
-            let gain = default_s.value / seconds.value;
-            if self.attention.is_none_or(|it| it.gain < gain) {
-                self.attention = Some(KeptCut { groups, gain });
+        let splits: Vec<&Split> = found.iter().filter_map(|it| it.attention.as_ref()).collect();
+        self.attention.retain(|it| !splits.iter().any(|found| it.heads() == found.heads));
+        for it in &splits {
+            let Some((heads, workgroups)) = it.chosen() else { continue };
+            let gain = it.better.map_or(1.0, |(_, seconds)| it.default_s.value / seconds.value);
+            let vetoed = splits.iter().any(|other| other.heads == heads && other.rejected);
+            if vetoed || self.attention.iter().any(|it| it.heads() == heads && it.gain >= gain) {
+                continue;
             }
+            self.attention.retain(|it| it.heads() != heads);
+            let Heads { count: kv_heads, width: head_dim } = heads;
+            self.attention.push(KeptSplit { kv_heads, head_dim, workgroups, gain });
         }
     }
 }
@@ -131,8 +145,8 @@ pub(crate) fn stored(device: &mut Device) -> Tuning {
             tuning.choose(class, choice);
         }
     }
-    if let Some(cut) = file.attention {
-        tuning.cut_attention(cut.groups);
+    for it in file.attention {
+        tuning.split_attention(it.heads(), it.workgroups);
     }
     tuning
 }
@@ -145,29 +159,59 @@ pub(crate) fn digest(tuning: &Tuning) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kept, KeptCut, label};
+    use super::{File, Finding, Found, Kept, KeptSplit, label};
     use ridgeline_compute::Caps;
     use ridgeline_kernels::{Class, product_for};
     use ridgeline_quant::Format;
+    use ridgeline_roofline::Measured;
 
     #[test]
     fn every_default_is_a_candidate_and_labels_tell_them_apart() {
         let bare = Caps::webgpu();
         let subgroups = Caps { subgroup: Some((32, 32)), ..Caps::webgpu() };
-        for caps in [bare, subgroups] {
+        let software = Caps { subgroup: Some((8, 8)), software: true, max_texture: 16384, ..Caps::webgpu() };
+        for caps in [bare, subgroups, software] {
             for &format in Format::ALL {
                 for n in super::super::TOKENS {
                     let n = u32::try_from(n).expect("few");
-                    let candidates = Class::of(format, n, 100).candidates(&caps);
-                    let default = product_for(format, n, &caps);
-                    assert!(candidates.contains(&default), "{format} {n}: {default:?}");
-                    let mut labels: Vec<_> = candidates.iter().map(|it| label(*it)).collect();
-                    labels.sort();
-                    labels.dedup();
-                    assert_eq!(labels.len(), candidates.len());
+                    for n_rows in [100, 5000, 10_000] {
+                        let candidates = Class::of(format, n, n_rows).candidates(&caps);
+                        let default = product_for(format, n, &caps);
+                        assert!(candidates.contains(&default), "{format} {n}: {default:?}");
+                        let mut labels: Vec<_> = candidates.iter().map(|it| label(*it)).collect();
+                        labels.sort();
+                        labels.dedup();
+                        assert_eq!(labels.len(), candidates.len());
+                    }
                 }
             }
         }
+    }
+
+    /// What was found with a model: for one vector a variant that gains so much.
+    fn found(variant: usize, gain: f64, rejected: bool) -> Found {
+        let caps = Caps::webgpu();
+        let class = Class::of(Format::HALF, 1, 100);
+        let choice = class.candidates(&caps)[variant];
+        let [default_s, seconds] = [gain, 1.0].map(Measured::exact);
+        let better = (gain > 1.0).then_some((choice, seconds));
+        let finding = Finding { class, default: choice, default_s, better, rejected };
+        Found { products: vec![finding], attention: None, passes: Vec::new() }
+    }
+
+    #[test]
+    fn of_several_models_the_most_gains_unless_another_loses() {
+        let mut file = File::default();
+        let gains = |file: &File| file.product.iter().map(|it| it.gain).collect::<Vec<_>>();
+        file.take_in(&[found(0, 1.2, false), found(1, 1.5, false), found(0, 1.1, false)]);
+        assert_eq!(gains(&file), [1.5]);
+        // Another session's word counts more, also where it found nothing.
+        file.take_in(&[found(0, 1.3, false)]);
+        assert_eq!(gains(&file), [1.3]);
+        file.take_in(&[found(0, 1.0, false)]);
+        assert!(gains(&file).is_empty());
+        file.take_in(&[found(0, 1.2, false), found(0, 1.2, true)]);
+        assert!(gains(&file).is_empty());
     }
 
     #[test]
@@ -179,10 +223,13 @@ mod tests {
             variant: "MatVec { … }".to_owned(),
             gain: 1.25,
         };
-        let file = super::File { product: vec![kept], attention: Some(KeptCut { groups: 128, gain: 1.5 }) };
+        let file = File {
+            product: vec![kept],
+            attention: vec![KeptSplit { kv_heads: 8, head_dim: 128, workgroups: 128, gain: 1.5 }],
+        };
         let text = toml::to_string(&file).expect("text");
-        assert_eq!(toml::from_str::<super::File>(&text), Ok(file));
-        assert_eq!(toml::from_str::<super::File>(""), Ok(super::File::default()));
-        assert!(toml::from_str::<super::File>("[[product]]\nformat = \"Q99\"\n").is_err());
+        assert_eq!(toml::from_str::<File>(&text), Ok(file));
+        assert_eq!(toml::from_str::<File>(""), Ok(File::default()));
+        assert!(toml::from_str::<File>("[[product]]\nformat = \"Q99\"\n").is_err());
     }
 }

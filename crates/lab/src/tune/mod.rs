@@ -8,23 +8,42 @@ mod kept;
 mod product;
 mod whole;
 
-pub(crate) use attention::Cut;
+pub(crate) use attention::Split;
 pub(crate) use kept::{digest, keep, path, stored};
 pub(crate) use product::Finding;
 pub(crate) use whole::Whole;
 
 use crate::models::Loaded;
 use crate::{Error, Lab};
-use ridgeline_kernels::Tuning;
+use ridgeline_kernels::{SMALL_BATCH, Tuning};
+use ridgeline_model::SessionOptions;
+use ridgeline_speculative::Rows;
 
 /// Tokens of the passes that are tried: generation, verification of drafts, prompts. One for every class of products.
 const TOKENS: [usize; 11] = [1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64];
+
+/// The tokens of a pass, and the rows of logits that are wanted of it: all of a batch that is verified, one of a prompt.
+fn batch(n: usize) -> (Vec<u32>, Rows) {
+    let verified = n <= SMALL_BATCH as usize;
+    ((0..).take(n).collect(), if verified { Rows::All } else { Rows::Last })
+}
+
+/// A session for a pass that ends at a position.
+fn options(end: usize) -> SessionOptions {
+    let batch = TOKENS[TOKENS.len() - 1];
+    SessionOptions {
+        context: end.max(batch),
+        batch,
+        logit_rows: SMALL_BATCH as usize,
+        ..SessionOptions::default()
+    }
+}
 
 /// What was found with one model.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
     pub products: Vec<Finding>,
-    pub attention: Option<Cut>,
+    pub attention: Option<Split>,
     /// Whole passes in which something changed.
     pub passes: Vec<Whole>,
 }
@@ -32,23 +51,78 @@ pub(crate) struct Found {
 /// Tries the kernels of a model's passes; `tell` hears what is being tried.
 pub(crate) fn tune(lab: &Lab, loaded: &Loaded, tell: &mut dyn FnMut(&str)) -> Result<Found, Error> {
     let mut products = product::tune(lab, loaded, tell)?;
+    let (usual, mut passes) = (Tuning::default(), Vec::new());
+    for n in TOKENS {
+        tell(&format!("whole pass of {n}"));
+        let pass = whole::beside(lab, loaded, (0, n), [&usual, &chosen(&products)])?;
+        if let Some(pass) = &pass {
+            reject(&mut products, pass);
+        }
+        passes.extend(pass);
+    }
     tell("attention");
     let mut attention = attention::tune(lab, loaded)?;
+    if let Some(split) = &mut attention
+        && let Some((heads, workgroups)) = split.chosen()
+    {
+        let products = chosen(&products);
+        let mut both = products.clone();
+        both.split_attention(heads, workgroups);
+        for &depth in &split.depths {
+            let pass = whole::beside(lab, loaded, (depth, 1), [&products, &both])?;
+            split.rejected |= pass.as_ref().is_some_and(Whole::is_slower);
+            passes.extend(pass);
+        }
+    }
+    Ok(Found { products, attention, passes })
+}
+
+fn chosen(products: &[Finding]) -> Tuning {
     let mut tuning = Tuning::default();
     for (class, choice) in products.iter().filter_map(Finding::chosen) {
         tuning.choose(class, choice);
     }
-    if let Some((groups, _)) = attention.as_ref().and_then(|it| it.better) {
-        tuning.cut_attention(groups);
+    tuning
+}
+
+/// Rejects all choices of a pass that they make slower: which of them does is not known.
+fn reject(products: &mut [Finding], pass: &Whole) {
+    if pass.is_slower() {
+        products.iter_mut().filter(|it| pass.classes.contains(&it.class)).for_each(|it| it.rejected = true);
     }
-    tell("whole passes");
-    let passes = whole::tune(lab, loaded, &tuning)?;
-    for pass in passes.iter().filter(|it| it.is_slower()) {
-        // What is faster by itself and slower in its place is not kept.
-        products.iter_mut().filter(|it| pass.is_made_of(it.class)).for_each(|it| it.better = None);
-        if let Some(cut) = attention.as_mut().filter(|_| pass.is_deep()) {
-            cut.better = None;
-        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Finding, Whole, chosen, reject};
+    use ridgeline_compute::Caps;
+    use ridgeline_kernels::{Class, product_for};
+    use ridgeline_quant::Format;
+    use ridgeline_roofline::Measured;
+
+    #[test]
+    fn what_makes_a_pass_slower_is_rejected() {
+        let caps = Caps::webgpu();
+        let finding = |vectors| {
+            let class = Class::of(Format::HALF, vectors, 100);
+            let default = product_for(Format::HALF, vectors, &caps);
+            let better = class.candidates(&caps).into_iter().find(|it| *it != default).expect("another");
+            let [slow, fast] = [2.0, 1.0].map(Measured::exact);
+            Finding { class, default, default_s: slow, better: Some((better, fast)), rejected: false }
+        };
+        let mut products = [1, 2].map(finding);
+        let pass = |lo, hi| Whole {
+            tokens: 2,
+            depth: 0,
+            default_s: 1.0,
+            gain: Measured { value: hi, lo, hi },
+            classes: [products[1].class].into(),
+        };
+        let (unsure, slower) = (pass(0.9, 1.1), pass(0.9, 0.99));
+        reject(&mut products, &unsure);
+        assert_eq!(chosen(&products).choices().count(), 2);
+        reject(&mut products, &slower);
+        let left: Vec<Class> = chosen(&products).choices().map(|it| it.0).collect();
+        assert_eq!(left, [products[0].class]);
     }
-    Ok(Found { products, attention, passes })
 }

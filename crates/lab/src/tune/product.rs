@@ -1,14 +1,13 @@
 //! Products of matrices.
 
-use super::{TOKENS, contest};
+use super::{TOKENS, batch, contest, options};
 use crate::models::Loaded;
 use crate::probe::Timer;
 use crate::{Device, Error, Lab};
 use ridgeline_compute::{AnyKernel, Caps, Executor, Recording, Slice};
-use ridgeline_kernels::{Class, Epilogue, ProductChoice, mat_vec, product_for};
-use ridgeline_model::{Session, SessionOptions};
+use ridgeline_kernels::{Class, Epilogue, ProductChoice, Tuning, mat_vec, product_for};
+use ridgeline_model::Session;
 use ridgeline_roofline::Measured;
-use ridgeline_speculative::Rows;
 use std::collections::BTreeMap;
 
 /// Longest launch in seconds; of a larger matrix as many rows are used as take so long.
@@ -22,12 +21,14 @@ pub(crate) struct Finding {
     pub default_s: Measured,
     /// The choice and its time, where one is better than the default.
     pub better: Option<(ProductChoice, Measured)>,
+    /// Whether that is slower in a whole pass.
+    pub rejected: bool,
 }
 
 impl Finding {
-    /// The choice, where one is better than the default.
+    /// The choice, where there is one.
     pub(crate) fn chosen(&self) -> Option<(Class, ProductChoice)> {
-        self.better.map(|(choice, _)| (self.class, choice))
+        self.better.filter(|_| !self.rejected).map(|(choice, _)| (self.class, choice))
     }
 }
 
@@ -74,11 +75,10 @@ impl Launch {
 
 /// Tries the products of a model's passes; `tell` hears which.
 pub(super) fn tune(lab: &Lab, loaded: &Loaded, tell: &mut dyn FnMut(&str)) -> Result<Vec<Finding>, Error> {
-    let largest = TOKENS[TOKENS.len() - 1];
-    let options =
-        SessionOptions { context: largest, batch: largest, logit_rows: 16, ..SessionOptions::default() };
     // Its buffers are what the launches read.
-    let mut session = lab.session(loaded, options)?;
+    let mut session = lab.session(loaded, options(0))?;
+    // Not what an earlier session found: it may have launched other products.
+    session.tune(Tuning::default());
     let launches = launches(lab, &mut session)?;
     let mut device = lab.device.borrow_mut();
     let caps = device.caps().clone();
@@ -94,12 +94,17 @@ pub(super) fn tune(lab: &Lab, loaded: &Loaded, tell: &mut dyn FnMut(&str)) -> Re
     Ok(findings)
 }
 
+/// The classes of the products of a pass.
+pub(super) fn classes(pass: &Recording) -> Vec<Class> {
+    pass.steps().iter().filter_map(|step| Launch::of(pass, step)).map(|it| it.0).collect()
+}
+
 /// The largest launch of each class.
 fn launches(lab: &Lab, session: &mut Session<Device>) -> Result<BTreeMap<Class, Launch>, Error> {
     let mut launches: BTreeMap<Class, Launch> = BTreeMap::new();
     for n in TOKENS {
-        let tokens: Vec<u32> = (0..).take(n).collect();
-        let pass = session.record(&tokens, if n <= 16 { Rows::All } else { Rows::Last })?.clone();
+        let (tokens, rows) = batch(n);
+        let pass = session.record(&tokens, rows)?.clone();
         // The buffers that the launches read hold numbers from now on.
         lab.device.borrow_mut().run(&pass)?;
         for (class, launch) in pass.steps().iter().filter_map(|step| Launch::of(&pass, step)) {
@@ -120,5 +125,6 @@ fn try_class(timer: &mut Timer<'_>, caps: &Caps, class: Class, launch: Launch) -
         class.candidates(caps).into_iter().filter(|choice| *choice != default).collect();
     let works: Vec<Recording> = others.iter().map(|choice| launch.recorded(*choice)).collect();
     let (default_s, better) = contest::hold(timer, &launch.recorded(default), &works)?;
-    Ok(Finding { class, default, default_s, better: better.map(|(i, seconds)| (others[i], seconds)) })
+    let better = better.map(|(i, seconds)| (others[i], seconds));
+    Ok(Finding { class, default, default_s, better, rejected: false })
 }

@@ -197,7 +197,7 @@ fn what_tune_finds_is_kept_and_used() {
         entries.map(|it| it.path()).filter(|it| text_of(it).contains("tuning-")).collect()
     };
     let found = run(&["tune", "-m", &model, "--json"]).json();
-    let found = found[0]["products"].as_array().expect("findings");
+    let (passes, found) = (&found[0]["passes"], found[0]["products"].as_array().expect("findings"));
     for vectors in [1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64] {
         assert!(found.iter().any(|it| it["vectors"] == vectors), "{vectors}");
     }
@@ -206,6 +206,12 @@ fn what_tune_finds_is_kept_and_used() {
         assert_ne!(it["fastest"], it["default"], "{it}");
     }
     let [file] = &text(root.path())[..] else { panic!("one file for the device") };
+    let kept = found.iter().filter(|it| it["kept"] == true).count();
+    let text_kept = fs::read_to_string(file).expect("text");
+    assert_eq!(text_kept.matches("[[product]]").count(), kept, "{text_kept}");
+    // Nothing is kept that was not tried in a pass.
+    let tried = passes.as_array().map_or(0, Vec::len);
+    assert!(kept == 0 || tried > 0, "{kept} kept, {tried} passes");
 
     // A choice of our own shows in the next pass, and nothing else changes.
     let words = ["run", "-m", &model, "-p", "It was", "-n", "8", "--temp", "0", "--json"];

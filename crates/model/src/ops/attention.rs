@@ -6,7 +6,7 @@ use crate::scratch::Spot;
 use crate::{AttentionPath, Fusion};
 use ridgeline_compute::Slice;
 use ridgeline_kernels::rope_append::{Before, RopeAppend};
-use ridgeline_kernels::{self as kernels, MAX_SPLITS, SMALL_BATCH};
+use ridgeline_kernels::{self as kernels, Heads, MAX_SPLITS, SMALL_BATCH};
 
 impl Ops<'_> {
     /// Adds the bias \[projections\] to queries, keys and values; normalises each head of queries and keys with the gains
@@ -128,7 +128,10 @@ impl Ops<'_> {
         let span = match self.switches.span {
             _ if self.tokens > SMALL_BATCH => context,
             Some(span) => span.max(context.div_ceil(MAX_SPLITS)).min(context),
-            None => kernels::span_for(context, groups, self.tuning.attention_groups(self.caps)),
+            None => {
+                let heads = Heads { count: n_heads / group, width: head };
+                kernels::span_for(context, groups, self.tuning.attention_workgroups(heads, self.caps))
+            }
         };
         let [key_stride, value_stride] = self.cache.strides;
         let params = kernels::attention::Params {

@@ -7,7 +7,7 @@ use ridgeline_compute::Slice;
 use ridgeline_kernels::kv_append::{self, KvAppend};
 use ridgeline_kernels::mat_dot::{self, MatDot};
 use ridgeline_kernels::mat_pair::{self, MatPair};
-use ridgeline_kernels::{Epilogue, Layout, SMALL_BATCH, mat_vec, stride};
+use ridgeline_kernels::{Epilogue, Layout, ProductChoice, SMALL_BATCH, mat_vec, product_for, stride};
 use ridgeline_quant::Format;
 
 /// What matrices are multiplied with.
@@ -67,7 +67,7 @@ impl Ops<'_> {
                 self.recording.run(kernel, params, mat_dot::Args { weights, x: bytes, y });
                 continue;
             }
-            let choice = self.tuning.product_for(matrix.format, x.rows, piece.rows, self.caps);
+            let choice = self.choice(matrix, (x.rows, piece.rows), halves == 2);
             let params = mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };
             choice.record(self.recording, params, mat_vec::Args { weights, x: x.act.slice, y });
         }
@@ -81,13 +81,13 @@ impl Ops<'_> {
     }
 
     /// x·Wᵀ of two matrices that differ in their formats alone, for one vector, in one launch; tells whether there is a
-    /// kernel for them.
+    /// kernel for them, made for GPUs.
     pub(crate) fn pair(&mut self, matrices: &[(u32, Matrix)], x: Factor, to: Act) -> bool {
         let [(_, upper), (row0, lower)] = matrices else { return false };
         let ([above], [below]) = (&*upper.pieces, &*lower.pieces) else { return false };
         let plain = [upper, lower].iter().all(|it| it.layout == Layout::Plain);
         let Some(kernel) = MatPair::new([upper.format, lower.format], self.caps) else { return false };
-        if x.rows != 1 || x.bytes.is_some() || !plain {
+        if x.rows != 1 || x.bytes.is_some() || !plain || self.caps.software {
             return false;
         }
         debug_assert_eq!(*row0, upper.rows, "a stack has no gaps");
@@ -106,6 +106,16 @@ impl Ops<'_> {
     /// Whether the kernel that serves a product can gate.
     pub(crate) fn can_gate(&self, matrix: &Matrix, x: Factor) -> bool {
         let integer = x.bytes.is_some() && MatDot::takes(matrix.format);
-        integer || self.tuning.product_for(matrix.format, x.rows, matrix.rows, self.caps).gates()
+        integer || self.choice(matrix, (x.rows, matrix.rows), true).gates()
+    }
+
+    /// The kernel for so many vectors and rows of a matrix. One that was found to be the fastest but cannot gate where the
+    /// usual one can is passed over there: it would cost a launch more.
+    fn choice(&self, matrix: &Matrix, (n_vecs, n_rows): (u32, u32), gate: bool) -> ProductChoice {
+        let choice = self.tuning.product_for(matrix.format, n_vecs, n_rows, self.caps);
+        if gate && !choice.gates() && !choice.is_tiled() {
+            return product_for(matrix.format, n_vecs, self.caps);
+        }
+        choice
     }
 }
