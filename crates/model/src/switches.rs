@@ -14,7 +14,7 @@ pub enum AttentionPath {
 /// Launches that can be merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fusion {
-    /// One product for queries, keys and values.
+    /// One launch for queries, keys and values.
     Qkv,
     /// Bias, norms of heads, rotation and storing in the cache.
     RopeAppend,
