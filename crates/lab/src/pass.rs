@@ -205,13 +205,10 @@ impl Bench {
         let device = self.session.executor().clone();
         let sequence = profile::Sequence::new(&mut device.borrow_mut(), &pass)?;
         let (mut alone, mut in_turn) = (Vec::new(), Vec::new());
-        let mut before = self.generation_ns(middle, steps)?;
         repeat(budget, || {
             let kernels = sequence.time(&mut device.borrow_mut())?;
             let ns = self.generation_ns(middle, steps)?;
-            // Those before and after, because a turn may take a second, in which a machine changes its pace.
-            let step = (before + ns) as f64 / 2.0 * 1e-9 / steps as f64;
-            before = ns;
+            let step = ns as f64 * 1e-9 / steps as f64;
             alone.push(kernels.0 / step);
             in_turn.push(kernels.1 / step);
             Ok::<_, Error>(ns)

@@ -89,7 +89,7 @@ impl Experiment<Lab> for Study {
 }
 
 /// Repetitions of the kernels of a step, where they have to be timed apart from it.
-const KERNELS: Budget = Budget { warmup: 0, min_reps: 9, max_reps: 60, budget_s: 8.0 };
+const KERNELS: Budget = Budget { warmup: 0, min_reps: 9, max_reps: 60, budget_s: 4.0 };
 
 /// The row of llama-bench's table.
 #[must_use]
