@@ -231,8 +231,8 @@ pub fn cache_in_texture(cache: [Format; 2], head: u32, group: u32, caps: &Caps) 
 /// Most parts that the positions of one attention are cut into.
 pub const MAX_SPLITS: u32 = 32;
 
-/// Workgroups that attention over the cache is split into where nobody measured: a GPU of the larger kind runs a few hundred of them at a
-/// time; a few threads need only so many as let them finish together.
+/// Workgroups that attention over the cache is split into where nobody measured: a GPU of the larger kind runs a few
+/// hundred of them at a time; a few threads need only so many as let them finish together.
 #[must_use]
 pub const fn attention_workgroups(caps: &Caps) -> u32 {
     if caps.software { 24 } else { 256 }

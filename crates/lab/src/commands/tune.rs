@@ -2,7 +2,7 @@
 
 use crate::cli::Globals;
 use crate::lab::Lab;
-use crate::tune::{Finding, Found, Split, Whole, keep, path, tune};
+use crate::tune::{Found, Product, Split, Whole, keep, path, tune};
 use crate::{install, output};
 use anyhow::Context;
 use ridgeline_kernels::{ProductChoice, Reduce};
@@ -54,7 +54,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
 }
 
 fn json(name: &str, found: &Found) -> serde_json::Value {
-    let product = |it: &Finding| {
+    let product = |it: &Product| {
         let better = it.better.as_ref();
         serde_json::json!({
             "format": it.class.format, "vectors": it.class.vectors, "rows": it.class.rows.name(),
@@ -63,9 +63,9 @@ fn json(name: &str, found: &Found) -> serde_json::Value {
             "kept": it.chosen().is_some(),
         })
     };
-    let attention = found.attention.as_ref().map(|it| {
+    let attention = found.attention.as_ref().map(|Split { finding: it, depths }| {
         serde_json::json!({
-            "depths": it.depths, "kept": it.chosen().is_some(), "default": it.default, "default_s": it.default_s.value,
+            "depths": depths, "kept": it.chosen().is_some(), "default": it.default, "default_s": it.default_s.value,
             "fastest": it.better.map(|it| it.0), "fastest_s": it.better.map(|it| it.1.value),
         })
     });
@@ -90,7 +90,7 @@ fn products(found: &Found) -> String {
     let mut text = output::table(&[false, true, false, false, false, true], &rows);
     let mut told = BTreeMap::new();
     for it in &found.products {
-        let choice = it.chosen().map_or(it.default, |it| it.1);
+        let choice = it.chosen().unwrap_or(it.default);
         let from: &mut Option<u32> = told.entry((it.class.format, it.class.rows)).or_default();
         // From there on all are.
         *from = if choice.is_tiled() { from.or(Some(it.class.vectors)) } else { None };
@@ -102,10 +102,10 @@ fn products(found: &Found) -> String {
     text
 }
 
-fn row(it: &Finding) -> Vec<String> {
+fn row(it: &Product) -> Vec<String> {
     let (fastest, gain) = match &it.better {
         Some((choice, _)) if it.rejected => (shape(choice), "slower in a pass".to_owned()),
-        Some((choice, seconds)) => (shape(choice), format!("{:.2}x", it.default_s.value / seconds.value)),
+        Some((choice, _)) => (shape(choice), format!("{:.2}x", it.gain())),
         None => ("the default".to_owned(), String::new()),
     };
     vec![
@@ -130,16 +130,15 @@ fn shape(choice: &ProductChoice) -> String {
 }
 
 fn attention(found: &Found) -> String {
-    let Some(Split { depths, default, default_s, better, rejected, .. }) = &found.attention else {
+    let Some(Split { finding: it, depths }) = &found.attention else {
         return "attention: nothing to choose from\n".to_owned();
     };
-    let ms = 1e3 * default_s.value;
+    let (default, ms) = (it.default, 1e3 * it.default_s.value);
     let usual = format!("attention in {default} workgroups: {ms:.3} ms for a token at each of {depths:?}");
-    match better {
-        Some((workgroups, seconds)) => {
-            let gain = default_s.value / seconds.value;
-            let but = if *rejected { ", slower in a pass" } else { "" };
-            format!("{usual}; in {workgroups}: {gain:.2}x{but}\n")
+    match it.better {
+        Some((workgroups, _)) => {
+            let but = if it.rejected { ", slower in a pass" } else { "" };
+            format!("{usual}; in {workgroups}: {:.2}x{but}\n", it.gain())
         }
         None => format!("{usual}, the fastest\n"),
     }

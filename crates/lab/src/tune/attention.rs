@@ -1,13 +1,12 @@
 //! Into how many workgroups attention over a long cache is split.
 
-use super::contest;
+use super::contest::{self, Finding};
 use crate::models::Loaded;
 use crate::probe::Timer;
 use crate::{Device, Error, Lab};
 use ridgeline_compute::{Executor, Recording};
 use ridgeline_kernels::{Heads, Tuning, attention_workgroups};
 use ridgeline_model::{Config, Session, SessionOptions};
-use ridgeline_roofline::Measured;
 use ridgeline_speculative::Rows;
 
 /// Positions before the tokens whose attention is timed, as far as a model was trained for so many.
@@ -16,23 +15,9 @@ const DEPTHS: [usize; 3] = [1024, 4096, 16384];
 /// What was found.
 #[derive(Clone, Debug)]
 pub(crate) struct Split {
-    pub heads: Heads,
+    /// Workgroups, and seconds of attention of a token at each of the depths.
+    pub finding: Finding<Heads, u32>,
     pub depths: Vec<usize>,
-    /// Workgroups where nobody measured.
-    pub default: u32,
-    /// Seconds of attention, a token at each of the depths.
-    pub default_s: Measured,
-    /// Other workgroups and their seconds, where they are better.
-    pub better: Option<(u32, Measured)>,
-    /// Whether that is slower in a whole pass.
-    pub rejected: bool,
-}
-
-impl Split {
-    /// The choice, where there is one.
-    pub(crate) fn chosen(&self) -> Option<(Heads, u32)> {
-        self.better.filter(|_| !self.rejected).map(|(workgroups, _)| (self.heads, workgroups))
-    }
 }
 
 fn heads(config: &Config) -> Heads {
@@ -60,10 +45,8 @@ pub(super) fn tune(lab: &Lab, loaded: &Loaded) -> Result<Option<Split>, Error> {
         return Ok(None);
     }
     let mut device = lab.device.borrow_mut();
-    let works: Vec<Recording> = others.iter().map(|it| it.1.clone()).collect();
-    let (default_s, better) = contest::hold(&mut Timer::new(&mut device)?, &usual, &works)?;
-    let better = better.map(|(i, seconds)| (others[i].0, seconds));
-    Ok(Some(Split { heads, depths, default, default_s, better, rejected: false }))
+    let finding = contest::hold(&mut Timer::new(&mut device)?, heads, (default, &usual), &others)?;
+    Ok(Some(Split { finding, depths }))
 }
 
 /// A session that reaches the deepest of the depths that the device has memory for; the others are taken out.

@@ -18,15 +18,51 @@ const CLOSE: f64 = 1.25;
 /// Short, because a model has some thirty classes.
 const ROUND: Budget = Budget { warmup: 0, min_reps: 7, max_reps: 15, budget_s: 0.4 };
 
-/// Holds `others` against the default: its seconds and, where one of them is better, which, and its seconds.
-pub(super) fn hold(
+/// What was found for a class of works.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Finding<K, C> {
+    pub class: K,
+    pub default: C,
+    pub default_s: Measured,
+    /// Another choice and its time, where it is better than the default.
+    pub better: Option<(C, Measured)>,
+    /// Whether that is slower in a whole pass.
+    pub rejected: bool,
+}
+
+impl<K, C: Copy> Finding<K, C> {
+    /// The choice, where there is one.
+    pub(crate) fn chosen(&self) -> Option<C> {
+        self.better.filter(|_| !self.rejected).map(|it| it.0)
+    }
+
+    /// Time of the default over time of what is better; 1 where nothing is.
+    pub(crate) fn gain(&self) -> f64 {
+        self.better.map_or(1.0, |it| self.default_s.value / it.1.value)
+    }
+}
+
+/// Holds other choices for a class against the default.
+pub(super) fn hold<K, C: Copy>(
+    timer: &mut Timer<'_>,
+    class: K,
+    (default, usual): (C, &Recording),
+    others: &[(C, Recording)],
+) -> Result<Finding<K, C>, Error> {
+    let (default_s, better) = fastest(timer, usual, others)?;
+    let better = better.map(|(i, seconds)| (others[i].0, seconds));
+    Ok(Finding { class, default, default_s, better, rejected: false })
+}
+
+/// The default's seconds and, where another is better, which, and its seconds.
+fn fastest<C>(
     timer: &mut Timer<'_>,
     default: &Recording,
-    others: &[Recording],
+    others: &[(C, Recording)],
 ) -> Result<(Measured, Option<(usize, Measured)>), Error> {
     let before = timer.unit(default)?.estimate_s;
     let mut seen = Vec::new();
-    for (i, work) in others.iter().enumerate() {
+    for (i, (_, work)) in others.iter().enumerate() {
         match timer.unit(work) {
             Ok(unit) => seen.push((unit.estimate_s, i)),
             // What a driver refuses to compile is no candidate, and no reason to stop.
@@ -46,7 +82,7 @@ pub(super) fn hold(
         return Ok((Measured::exact(seconds), None));
     }
     let works: Vec<&Recording> =
-        std::iter::once(default).chain(finalists.iter().map(|&i| &others[i])).collect();
+        std::iter::once(default).chain(finalists.iter().map(|&i| &others[i].1)).collect();
     let times = round(timer, &works)?;
     let Some(best) = winner(&times) else { return Ok((times[0], None)) };
     // A second opinion, because the best of several is partly the luckiest.

@@ -1,12 +1,14 @@
 //! The file in which what was found for a device is kept.
 
-use super::{Finding, Found, Split};
+use super::Found;
+use super::contest::Finding;
 use crate::{Device, Error, models};
 use ridgeline_compute::{AnyKernel, Executor};
 use ridgeline_gpu::Gpu;
 use ridgeline_kernels::{Class, Heads, ProductChoice, RowCount, Tuning};
 use ridgeline_quant::Format;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
@@ -85,37 +87,39 @@ pub(crate) fn keep(gpu: &Gpu, found: &[Found]) -> Result<usize, Error> {
 }
 
 impl File {
-    /// What an earlier session found for the same is out of date. Of several models of this one the most gains, unless
-    /// another was slower with what it chose.
+    /// What an earlier session found for the same is out of date.
     fn take_in(&mut self, found: &[Found]) {
-        let products: Vec<&Finding> = found.iter().flat_map(|it| &it.products).collect();
+        let products: Vec<_> = found.iter().flat_map(|it| &it.products).collect();
         self.product.retain(|it| !products.iter().any(|found| it.serves(found.class)));
-        for it in &products {
-            let Some((class, choice)) = it.chosen() else { continue };
-            let Class { format, vectors, rows } = class;
-            let gain = it.better.map_or(1.0, |(_, seconds)| it.default_s.value / seconds.value);
-            let vetoed = products.iter().any(|other| other.class == class && other.rejected);
-            if vetoed || self.product.iter().any(|it| it.serves(class) && it.gain >= gain) {
-                continue;
-            }
-            self.product.retain(|it| !it.serves(class));
-            let rows = rows.name().to_owned();
-            self.product.push(Kept { format, vectors, rows, variant: label(choice), gain });
+        for it in best(&products) {
+            let (Class { format, vectors, rows }, Some(choice)) = (it.class, it.chosen()) else { continue };
+            let (rows, variant) = (rows.name().to_owned(), label(choice));
+            self.product.push(Kept { format, vectors, rows, variant, gain: it.gain() });
         }
-        let splits: Vec<&Split> = found.iter().filter_map(|it| it.attention.as_ref()).collect();
-        self.attention.retain(|it| !splits.iter().any(|found| it.heads() == found.heads));
-        for it in &splits {
-            let Some((heads, workgroups)) = it.chosen() else { continue };
-            let gain = it.better.map_or(1.0, |(_, seconds)| it.default_s.value / seconds.value);
-            let vetoed = splits.iter().any(|other| other.heads == heads && other.rejected);
-            if vetoed || self.attention.iter().any(|it| it.heads() == heads && it.gain >= gain) {
+        let splits = found.iter().filter_map(|it| it.attention.as_ref());
+        let splits: Vec<_> = splits.map(|it| &it.finding).collect();
+        self.attention.retain(|it| !splits.iter().any(|found| it.heads() == found.class));
+        for it in best(&splits) {
+            let (Heads { count: kv_heads, width: head_dim }, Some(workgroups)) = (it.class, it.chosen())
+            else {
                 continue;
-            }
-            self.attention.retain(|it| it.heads() != heads);
-            let Heads { count: kv_heads, width: head_dim } = heads;
-            self.attention.push(KeptSplit { kv_heads, head_dim, workgroups, gain });
+            };
+            self.attention.push(KeptSplit { kv_heads, head_dim, workgroups, gain: it.gain() });
         }
     }
+}
+
+/// Of what several models chose for a class the one that gains most, unless another was slower with what it chose.
+fn best<'a, K: Copy + Ord, C: Copy>(found: &[&'a Finding<K, C>]) -> Vec<&'a Finding<K, C>> {
+    let mut best: BTreeMap<K, &Finding<K, C>> = BTreeMap::new();
+    for it in found.iter().filter(|it| it.chosen().is_some()) {
+        let known = best.entry(it.class).or_insert(it);
+        if it.gain() > known.gain() {
+            *known = it;
+        }
+    }
+    best.retain(|class, _| !found.iter().any(|it| it.class == *class && it.rejected));
+    best.into_values().collect()
 }
 
 fn read(path: &std::path::Path) -> Option<File> {

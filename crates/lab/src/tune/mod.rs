@@ -10,7 +10,7 @@ mod whole;
 
 pub(crate) use attention::Split;
 pub(crate) use kept::{digest, keep, path, stored};
-pub(crate) use product::Finding;
+pub(crate) use product::Product;
 pub(crate) use whole::Whole;
 
 use crate::models::Loaded;
@@ -42,7 +42,7 @@ fn options(end: usize) -> SessionOptions {
 /// What was found with one model.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
-    pub products: Vec<Finding>,
+    pub products: Vec<Product>,
     pub attention: Option<Split>,
     /// Whole passes in which something changed.
     pub passes: Vec<Whole>,
@@ -62,31 +62,33 @@ pub(crate) fn tune(lab: &Lab, loaded: &Loaded, tell: &mut dyn FnMut(&str)) -> Re
     }
     tell("attention");
     let mut attention = attention::tune(lab, loaded)?;
-    if let Some(split) = &mut attention
-        && let Some((heads, workgroups)) = split.chosen()
+    if let Some(Split { finding, depths }) = &mut attention
+        && let Some(workgroups) = finding.chosen()
     {
         let products = chosen(&products);
         let mut both = products.clone();
-        both.split_attention(heads, workgroups);
-        for &depth in &split.depths {
+        both.split_attention(finding.class, workgroups);
+        for &depth in &*depths {
             let pass = whole::beside(lab, loaded, (depth, 1), [&products, &both])?;
-            split.rejected |= pass.as_ref().is_some_and(Whole::is_slower);
+            finding.rejected |= pass.as_ref().is_some_and(Whole::is_slower);
             passes.extend(pass);
         }
     }
     Ok(Found { products, attention, passes })
 }
 
-fn chosen(products: &[Finding]) -> Tuning {
+fn chosen(products: &[Product]) -> Tuning {
     let mut tuning = Tuning::default();
-    for (class, choice) in products.iter().filter_map(Finding::chosen) {
-        tuning.choose(class, choice);
+    for it in products {
+        if let Some(choice) = it.chosen() {
+            tuning.choose(it.class, choice);
+        }
     }
     tuning
 }
 
 /// Rejects all choices of a pass that they make slower: which of them does is not known.
-fn reject(products: &mut [Finding], pass: &Whole) {
+fn reject(products: &mut [Product], pass: &Whole) {
     if pass.is_slower() {
         products.iter_mut().filter(|it| pass.classes.contains(&it.class)).for_each(|it| it.rejected = true);
     }
@@ -94,7 +96,7 @@ fn reject(products: &mut [Finding], pass: &Whole) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Finding, Whole, chosen, reject};
+    use super::{Product, Whole, chosen, reject};
     use ridgeline_compute::Caps;
     use ridgeline_kernels::{Class, product_for};
     use ridgeline_quant::Format;
@@ -108,7 +110,7 @@ mod tests {
             let default = product_for(Format::HALF, vectors, &caps);
             let better = class.candidates(&caps).into_iter().find(|it| *it != default).expect("another");
             let [slow, fast] = [2.0, 1.0].map(Measured::exact);
-            Finding { class, default, default_s: slow, better: Some((better, fast)), rejected: false }
+            Product { class, default, default_s: slow, better: Some((better, fast)), rejected: false }
         };
         let mut products = [1, 2].map(finding);
         let pass = |lo, hi| Whole {

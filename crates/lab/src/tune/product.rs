@@ -1,5 +1,6 @@
 //! Products of matrices.
 
+use super::contest::Finding;
 use super::{TOKENS, batch, contest, options};
 use crate::models::Loaded;
 use crate::probe::Timer;
@@ -7,30 +8,13 @@ use crate::{Device, Error, Lab};
 use ridgeline_compute::{AnyKernel, Caps, Executor, Recording, Slice};
 use ridgeline_kernels::{Class, Epilogue, ProductChoice, Tuning, mat_vec, product_for};
 use ridgeline_model::Session;
-use ridgeline_roofline::Measured;
 use std::collections::BTreeMap;
 
 /// Longest launch in seconds; of a larger matrix as many rows are used as take so long.
 const LONGEST_S: f64 = 4e-3;
 
 /// What was found for one class.
-#[derive(Clone, Debug)]
-pub(crate) struct Finding {
-    pub class: Class,
-    pub default: ProductChoice,
-    pub default_s: Measured,
-    /// The choice and its time, where one is better than the default.
-    pub better: Option<(ProductChoice, Measured)>,
-    /// Whether that is slower in a whole pass.
-    pub rejected: bool,
-}
-
-impl Finding {
-    /// The choice, where there is one.
-    pub(crate) fn chosen(&self) -> Option<(Class, ProductChoice)> {
-        self.better.filter(|_| !self.rejected).map(|(choice, _)| (self.class, choice))
-    }
-}
+pub(crate) type Product = Finding<Class, ProductChoice>;
 
 /// A product of a forward pass.
 #[derive(Clone, Debug)]
@@ -74,7 +58,7 @@ impl Launch {
 }
 
 /// Tries the products of a model's passes; `tell` hears which.
-pub(super) fn tune(lab: &Lab, loaded: &Loaded, tell: &mut dyn FnMut(&str)) -> Result<Vec<Finding>, Error> {
+pub(super) fn tune(lab: &Lab, loaded: &Loaded, tell: &mut dyn FnMut(&str)) -> Result<Vec<Product>, Error> {
     // Its buffers are what the launches read.
     let mut session = lab.session(loaded, options(0))?;
     // Not what an earlier session found: it may have launched other products.
@@ -117,14 +101,11 @@ fn launches(lab: &Lab, session: &mut Session<Device>) -> Result<BTreeMap<Class, 
     Ok(launches)
 }
 
-fn try_class(timer: &mut Timer<'_>, caps: &Caps, class: Class, launch: Launch) -> Result<Finding, Error> {
+fn try_class(timer: &mut Timer<'_>, caps: &Caps, class: Class, launch: Launch) -> Result<Product, Error> {
     let default = product_for(class.format, launch.params.n_vecs, caps);
     let alone = timer.unit(&launch.recorded(default))?.estimate_s;
     let launch = launch.shortened(alone);
-    let others: Vec<ProductChoice> =
-        class.candidates(caps).into_iter().filter(|choice| *choice != default).collect();
-    let works: Vec<Recording> = others.iter().map(|choice| launch.recorded(*choice)).collect();
-    let (default_s, better) = contest::hold(timer, &launch.recorded(default), &works)?;
-    let better = better.map(|(i, seconds)| (others[i], seconds));
-    Ok(Finding { class, default, default_s, better, rejected: false })
+    let others = class.candidates(caps).into_iter().filter(|choice| *choice != default);
+    let others: Vec<_> = others.map(|choice| (choice, launch.recorded(choice))).collect();
+    contest::hold(timer, class, (default, &launch.recorded(default)), &others)
 }
