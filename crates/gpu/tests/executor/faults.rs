@@ -90,7 +90,8 @@ pub(crate) fn a_silent_device_is_a_typed_error() {
     );
     recording.read_back(y.all());
     gpu.prepare(recording.kernels()).expect("a pipeline");
-    let error = gpu.run(&recording).expect_err("a millisecond is too short");
+    // Where other programs hold up this thread, the device may be done before it looks.
+    let error = (0..5).find_map(|_| gpu.run(&recording).err()).expect("a millisecond is too short");
     assert!(matches!(error, Error::Timeout { .. }), "{error}");
 }
 

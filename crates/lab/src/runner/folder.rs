@@ -7,6 +7,7 @@ use ridgeline_experiment::record::Record;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Name of the journal in its folder.
 pub const JOURNAL: &str = "journal.jsonl";
@@ -21,7 +22,8 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder where it is missing, and locks it.
+    /// Makes the folder where it is missing, and locks it: within a second, because a run that was killed may not be
+    /// gone yet.
     ///
     /// # Errors
     /// [`ridgeline_experiment::Error::JournalBusy`] while another run has it.
@@ -34,13 +36,14 @@ impl Folder {
             .truncate(false)
             .open(&lock_path)
             .map_err(at(&lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), journal: None, _lock: lock }),
-            Err(TryLockError::WouldBlock) => {
-                Err(ridgeline_experiment::Error::JournalBusy { path: path.to_owned() }.into())
+        for _ in 0..20 {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Self { path: path.to_owned(), journal: None, _lock: lock }),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(50)),
+                Err(TryLockError::Error(source)) => return Err(Error::Io { path: lock_path, source }),
             }
-            Err(TryLockError::Error(source)) => Err(Error::Io { path: lock_path, source }),
         }
+        Err(ridgeline_experiment::Error::JournalBusy { path: path.to_owned() }.into())
     }
 
     /// The folder.

@@ -1,7 +1,7 @@
 //! Commands about this program's own speed: profiles, tuning, targets.
 
 use crate::Test;
-use crate::program::{Done, command, finish, on_cpu, repository, ridgeline};
+use crate::program::{Done, command, finish, on_cpu, one_of_five, repository, ridgeline};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -106,6 +106,12 @@ fn a_profile_accounts_for_every_launch() {
 }
 
 fn launches_are_held_against_their_roofs() {
+    // Launches are timed apart from the ceilings that they are held against.
+    one_of_five(shares_of_roofs, |shares| shares.iter().all(|it| (0.0..200.0).contains(it)));
+}
+
+/// Per cent of its roof that every launch of a profile reaches.
+fn shares_of_roofs() -> Vec<f64> {
     let arguments = ["bench", "-m", "tiny-draft", "-p", "0", "-n", "2", "-r", "1", "--profile"];
     let text = ridgeline(&arguments).ok();
     let cells = |line: &str| -> Vec<String> {
@@ -119,12 +125,10 @@ fn launches_are_held_against_their_roofs() {
     let [roof, bound] = ["of its roof", "bound"].map(column);
     let rows: Vec<_> = lines.skip(1).collect();
     assert!(rows.len() > 8, "{text}");
-    for row in rows {
-        let share: f64 = row[roof].trim_end_matches('%').trim().parse().expect("a number");
-        // Launches are timed apart from the ceilings, on a machine that others use too.
-        assert!((0.0..200.0).contains(&share), "{row:?}");
+    for row in &rows {
         assert!(["memory", "compute", "launch"].contains(&&*row[bound]), "{row:?}");
     }
+    rows.iter().map(|row| row[roof].trim_end_matches('%').trim().parse().expect("a number")).collect()
 }
 
 fn integer_products_tell_what_they_do_to_logits() {
@@ -244,17 +248,16 @@ fn what_tune_finds_is_kept_and_used() {
 }
 
 fn verification_is_told_beside_its_targets() {
-    let told = ridgeline(&["targets", "--only", "verify", "-m", "tiny-draft", "--json"]).json();
-    let targets = told["targets"].as_array().expect("findings");
-    assert_eq!(targets.len(), 15, "two to sixteen rows");
-    for it in targets {
-        let here = &it["here"];
-        assert!(
-            number(&here["lo"]) <= number(&here["value"]) && number(&here["value"]) <= number(&here["hi"]),
-            "{it}"
-        );
-        assert!(number(&here["value"]) > 0.2, "{it}");
-    }
+    let verify = || {
+        let told = ridgeline(&["targets", "--only", "verify", "-m", "tiny-draft", "--json"]).json();
+        let targets = told["targets"].as_array().expect("findings").iter();
+        targets.map(|it| ["lo", "value", "hi"].map(|key| number(&it["here"][key]))).collect::<Vec<_>>()
+    };
+    one_of_five(verify, |rows| {
+        assert_eq!(rows.len(), 15, "two to sixteen rows");
+        assert!(rows.iter().all(|it| it.is_sorted()), "{rows:?}");
+        rows.iter().all(|&[_, value, _]| value > 0.2)
+    });
     let told = ridgeline(&["targets", "--only", "stable", "-m", "tiny-draft", "--json"]).json();
     let stable = &told["targets"][0];
     assert_eq!(number(&stable["here"]["hi"]), 0.0, "{stable}");
@@ -265,12 +268,13 @@ fn verification_is_told_beside_its_targets() {
 }
 
 fn the_host_is_told_with_and_without_a_driver() {
-    let told = ridgeline(&["targets", "--only", "host", "--host", "tiny-draft", "--json"]).json();
-    let targets = told["targets"].as_array().expect("findings");
-    let bounds: Vec<_> = targets.iter().map(|it| it["target"]["at_most"].as_f64()).collect();
-    assert_eq!(bounds, [Some(2.0), Some(60.0), None, None, None, None], "{told}");
-    let [launch, recorded, share, driven] = [0, 2, 3, 4].map(|i| number(&targets[i]["here"]["value"]));
-    assert!(launch > 0.0 && recorded > 0.0 && driven > 0.0, "{told}");
-    // The same commands with nothing to look up are most of it, and never much more than all.
-    assert!((0.2..1.5).contains(&share), "{told}");
+    let host = || ridgeline(&["targets", "--only", "host", "--host", "tiny-draft", "--json"]).json();
+    one_of_five(host, |told| {
+        let targets = told["targets"].as_array().expect("findings");
+        let bounds: Vec<_> = targets.iter().map(|it| it["target"]["at_most"].as_f64()).collect();
+        assert_eq!(bounds, [Some(2.0), Some(60.0), None, None, None, None], "{told}");
+        let [launch, recorded, share, driven] = [0, 2, 3, 4].map(|i| number(&targets[i]["here"]["value"]));
+        // The same commands with nothing to look up are most of it, and never much more than all.
+        launch > 0.0 && recorded > 0.0 && driven > 0.0 && (0.2..1.5).contains(&share)
+    });
 }

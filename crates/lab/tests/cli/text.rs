@@ -1,7 +1,7 @@
 //! What `run` prints: streams, seeds, timings, prompts from files.
 
 use crate::Test;
-use crate::program::{ids, on_cpu, ridgeline};
+use crate::program::{ids, on_cpu, one_of_five, ridgeline};
 use serde_json::Value;
 
 pub(crate) const TESTS: &[Test] = &[
@@ -113,11 +113,8 @@ fn timings_are_consistent() {
         let submissions = got["timings"]["submissions"].as_u64().expect("a number");
         (submissions, got["tokens"].as_array().map_or(0, Vec::len) as u64)
     };
-    let (submissions, tokens) = sampled("40");
-    assert!(
-        (3..tokens).contains(&submissions),
-        "the device draws {tokens} tokens in {submissions} submissions"
-    );
+    // The device draws as many tokens in a submission as take it a twentieth of a second.
+    one_of_five(|| sampled("40"), |&(submissions, tokens)| (3..tokens).contains(&submissions));
     let (submissions, tokens) = sampled("0");
     assert_eq!(submissions, tokens, "the host draws from every row");
     let rate = times["predicted_per_second"].as_f64().expect("a rate");

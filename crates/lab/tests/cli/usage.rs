@@ -141,8 +141,10 @@ fn a_missing_adapter_is_installed() {
     let (log_path, from, to) = (log.display(), driver.display(), manifest.display());
     let script =
         format!("#!/bin/sh\necho noise\necho \"$@\" >> {log_path}\n[ \"$1\" = update ] || cp {from} {to}\n");
-    fs::write(&apt, script).expect("a file");
-    let made = Command::new("chmod").arg("+x").arg(&apt).status().expect("chmod is there");
+    // By a process of its own: a child that another test has just forked would hold the file open for writing, and a
+    // program that is being written cannot be started.
+    let write = ["-c", "printf %s \"$1\" > \"$0\" && chmod +x \"$0\""];
+    let made = Command::new("sh").args(write).arg(&apt).arg(script).status().expect("a shell");
     assert!(made.success());
     let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap_or_default());
     let run = ["run", "-m", "tiny-target", "-p", "It", "-n", "4", "--temp", "0"];

@@ -54,11 +54,11 @@ fn every_fault_costs_one_cell() {
 fn a_cell_that_hangs_is_killed() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut settings = settings(folder.path(), &copies(&[1000], &["hang", "well"], 1));
-    settings.cell_limit = Some(Duration::from_secs(3));
+    settings.cell_limit = Some(Duration::from_secs(8));
     let summary = run(&settings).expect("it runs");
     assert_eq!((summary.ok, summary.failed), (1, 1), "the next cell is measured");
     let (status, reason) = ending(&records(folder.path()), "hang");
-    assert!(status == Status::Failed && reason.contains("still at work after 3 s"), "{reason}");
+    assert!(status == Status::Failed && reason.contains("still at work after 8 s"), "{reason}");
 }
 
 fn a_check_that_is_demanded_has_to_be_made() {

@@ -29,7 +29,7 @@ fn nothing_finished_is_lost() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let out = folder.path();
     let sizes: Vec<u64> = (1..=30).map(|i| i * 1000).collect();
-    let matrix = copies(&sizes, &["well"], 3);
+    let matrix = copies(&sizes, &["well"], 12);
     let mut random = Xoshiro256PlusPlus::seed_from_u64(20);
     let mut finished: Vec<Vec<u8>> = Vec::new();
     for round in 0..ROUNDS {
