@@ -18,10 +18,6 @@ pub(crate) fn to_ridgeline(root: &Path, arguments: &[OsString]) -> anyhow::Resul
         .arg("--")
         .args(arguments)
         .env("RIDGELINE_ROOT", root);
-    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-        // Without a desktop session Mesa's device-selection layer only complains on stderr, once per instance.
-        command.env("NODEVICE_SELECT", "1");
-    }
     become_program(command)
 }
 

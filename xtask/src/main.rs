@@ -20,7 +20,7 @@ Usage: cargo xtask <command> [arguments...]
   ci         run everything a change has to pass (.ci/run)
   <command>  build `ridgeline` in release and run `ridgeline <command> [arguments...]`
 
-`cargo xtask help` lists the commands of `ridgeline`, `cargo xtask bench-all` runs the whole experiment matrix.";
+`cargo xtask help` lists the commands of `ridgeline`, and `cargo xtask bench-all` runs the whole experiment matrix.";
 
 /// What a wrong command line exits with, the same number as `ridgeline`'s own.
 const USAGE_ERROR: u8 = 2;

@@ -163,6 +163,20 @@ impl Matrix {
         Self::parse(path, &std::fs::read_to_string(path).map_err(Error::io(path))?)
     }
 
+    /// The same of other models: they take the place of the values of every axis that is called `model`.
+    #[must_use]
+    pub fn of_models(mut self, names: &[String]) -> Self {
+        for group in &mut self.groups {
+            let quick = group.quick.as_mut().map(|quick| &mut quick.axes);
+            for Axes(axes) in [Some(&mut group.axes), quick].into_iter().flatten() {
+                if let Some(values) = axes.get_mut("model") {
+                    *values = names.iter().map(|name| Value::from(name.as_str())).collect();
+                }
+            }
+        }
+        self
+    }
+
     /// The groups that run at a pace, with axes and budget settled.
     #[must_use]
     pub fn at(&self, pace: Pace) -> Vec<Group> {

@@ -72,6 +72,17 @@ fn quick_replaces_axes_and_budget() {
 }
 
 #[test]
+fn other_models_take_the_place_of_a_matrixs() {
+    let names = ["x".to_owned(), "y".to_owned(), "z".to_owned()];
+    let matrix = parse(TWO).expect("parses").of_models(&names);
+    for pace in [Pace::Full, Pace::Quick] {
+        let groups = matrix.at(pace);
+        assert_eq!(groups[0].axes.values("model"), names.clone().map(Value::from), "{pace:?}");
+        assert!(groups.iter().skip(1).all(|g| g.axes.values("model").is_empty()), "no axis is added");
+    }
+}
+
+#[test]
 fn mistakes_in_a_matrix_are_named() {
     let empty = TWO.replace("[0, 256, 1024]", "[]");
     assert!(matches!(parse(&empty), Err(Error::EmptyAxis { axis, .. }) if axis == "depth"));

@@ -27,7 +27,6 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("-ub", "--ubatch-size"),
     ("-fa", "--flash-attn"),
     ("-dev", "--device"),
-    ("-oe", "--output-err"),
     // No command has it: weights are on the device or the device is `cpu`. Rewritten so that the error names it
     // whole, and not as a bad value of `-n`.
     ("-ngl", "--n-gpu-layers"),
@@ -41,7 +40,7 @@ pub struct Globals {
     /// adapter]
     #[arg(long, global = true, value_name = "NAME")]
     pub device: Option<String>,
-    /// Print one JSON object instead of text
+    /// Print JSON instead of text
     #[arg(long, global = true)]
     pub json: bool,
     /// Say more on stderr; twice for everything
@@ -54,7 +53,7 @@ pub struct Globals {
 
 /// Measures how fast a language model runs on this machine's GPU, how fast it could run, and why.
 #[derive(Debug, Parser)]
-#[command(name = "ridgeline", version = version(), arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(name = "ridgeline", version = version(), arg_required_else_help = true)]
 struct Cli {
     #[command(flatten)]
     globals: Globals,

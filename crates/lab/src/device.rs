@@ -164,9 +164,10 @@ mod tests {
     fn this_adapter_multiplies_well() {
         let linker = Arc::new(ridgeline_kernels::linker().expect("the shipped templates are valid"));
         let options = Options { as_gpu: true, ..Options::default() };
-        // Without an adapter there is nothing to look at.
-        if let Ok(mut gpu) = Gpu::open(&Choice::Best, linker, options) {
-            assert_eq!(fault(&mut gpu), None);
+        match Gpu::open(&Choice::Best, linker, options) {
+            Ok(mut gpu) => assert_eq!(fault(&mut gpu), None),
+            // There is nothing to look at.
+            Err(error) => assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{error}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The experiments, and the commands of `ridgeline` that run them: the only crate that reads the clock, prints, and
+//! The experiments, and the commands of `ridgeline` that run them: the only crate that reads the calendar, prints, and
 //! knows every other crate.
 
 pub mod cli;

@@ -2,8 +2,8 @@
 //! with its key/value cache.
 //!
 //! `forward` never touches a device: it records launches, and the executor the session holds runs them. A model
-//! family is one file under `arch/`, built from the blocks of `layers/`; which kernels run, and whether a component
-//! runs at all, is decided in [`Ops`] alone.
+//! family is one file under `arch/`, built from the blocks of `layers/`; which kernels run is decided in
+//! [`Ops`] alone.
 
 pub mod arch;
 mod cache;

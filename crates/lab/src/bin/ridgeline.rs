@@ -2,26 +2,42 @@
 
 fn main() -> std::process::ExitCode {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    in_huge_pages();
+    again::start();
     ridgeline_lab::cli::main(std::env::args_os())
 }
 
-/// Starts this program again with a C library that asks for huge pages, unless whoever started it has settings of their
-/// own. A software adapter's memory is that library's, and a model is loaded in half the time so. Only its start-up reads
-/// the setting, hence the new start.
+/// Starting this program again with settings that libraries read from the environment when they are loaded.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-fn in_huge_pages() {
+mod again {
     use std::os::unix::process::CommandExt;
-    const SETTINGS: &str = "GLIBC_TUNABLES";
-    if std::env::var_os(SETTINGS).is_some() {
-        return;
+    use std::process::Command;
+
+    /// A software adapter's memory is the C library's, and a model is loaded in half the time in huge pages.
+    const HUGE_PAGES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+    /// Mesa's layer that puts the desktop's adapter first writes errors where there is no desktop.
+    const NO_DESKTOP: (&str, &str) = ("NODEVICE_SELECT", "1");
+    /// One of these is set where there is a desktop, or where that layer is asked for an adapter.
+    const DESKTOP: [&str; 5] =
+        ["DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "MESA_VK_DEVICE_SELECT", "DRI_PRIME"];
+
+    /// Does nothing where whoever started this program has settings of their own.
+    pub(crate) fn start() {
+        let set = |name: &str| std::env::var_os(name).is_some();
+        let mut settings = vec![HUGE_PAGES];
+        if !DESKTOP.into_iter().any(set) {
+            settings.push(NO_DESKTOP);
+        }
+        settings.retain(|(name, _)| !set(name));
+        if settings.is_empty() {
+            return;
+        }
+        let mut arguments = std::env::args_os();
+        let Ok(program) = std::env::current_exe() else { return };
+        let mut again = Command::new(program);
+        if let Some(name) = arguments.next() {
+            again.arg0(name);
+        }
+        // It comes back only where that failed, and then it is slower or louder.
+        let _ = again.args(arguments).envs(settings).exec();
     }
-    let mut arguments = std::env::args_os();
-    let Ok(program) = std::env::current_exe() else { return };
-    let mut again = std::process::Command::new(program);
-    if let Some(name) = arguments.next() {
-        again.arg0(name);
-    }
-    // It comes back only where that failed, and then small pages do.
-    let _ = again.args(arguments).env(SETTINGS, "glibc.malloc.hugetlb=1").exec();
 }

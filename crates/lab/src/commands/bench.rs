@@ -43,9 +43,12 @@ pub(crate) struct Args {
     /// Timed repetitions
     #[arg(short, long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     repetitions: u32,
-    /// Most tokens per pass
-    #[arg(short, long, visible_alias = "ubatch-size", default_value_t = 512)]
+    /// Most tokens per pass, with -ub: the lesser of the two counts
+    #[arg(short, long, default_value_t = 2048)]
     batch_size: usize,
+    /// Most tokens per pass (-ub)
+    #[arg(long, default_value_t = 512)]
+    ubatch_size: usize,
     /// Number formats of the keys in the cache (-ctk); several with commas
     #[arg(long, value_name = "TYPE", value_delimiter = ',', default_value = Format::HALF.spec().name)]
     cache_type_k: Vec<Format>,
@@ -176,12 +179,17 @@ impl Args {
         cases
     }
 
+    /// Most tokens per pass.
+    fn batch(&self) -> usize {
+        self.batch_size.min(self.ubatch_size).max(1)
+    }
+
     fn options(&self, cache: [Format; 2]) -> SessionOptions {
         let attention = if self.flash_attn == 1 { AttentionPath::Fused } else { AttentionPath::Unfused };
         let fusions = self.without.iter().fold(Fusions::all(), |all, &it| all.without(it));
         let (integer, cooperative) = (self.integer, !self.no_coop);
         let switches = Switches { attention, fusions, integer, cooperative, ..Switches::default() };
-        SessionOptions { batch: self.batch_size.max(1), cache, switches, ..SessionOptions::default() }
+        SessionOptions { batch: self.batch(), cache, switches, ..SessionOptions::default() }
     }
 
     /// What integer products do to each model's logits, with the first cache that was asked for: below a table, beside
@@ -208,7 +216,7 @@ impl Args {
         sink: Option<File>,
     ) -> anyhow::Result<()> {
         anyhow::ensure!(lab.measures(), "the CPU twins have no clock; profile a device that wgpu drives");
-        let mut passes: Vec<usize> = tests.iter().map(|test| test.prompt.min(self.batch_size.max(1))).collect();
+        let mut passes: Vec<usize> = tests.iter().map(|test| test.prompt.min(self.batch())).collect();
         passes.extend(tests.iter().map(|test| usize::from(test.generate > 0)));
         passes.sort_unstable();
         passes.dedup();

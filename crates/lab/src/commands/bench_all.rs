@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// The matrix of a program that is not in its checkout.
 const MATRIX: &str = include_str!("../../../../matrix/default.toml");
+/// The same where models are named.
+const OF_MODEL: &str = include_str!("../../../../matrix/model.toml");
 
 /// Run the whole experiment matrix: a journal, and a report in HTML and Markdown
 ///
@@ -19,7 +21,11 @@ const MATRIX: &str = include_str!("../../../../matrix/default.toml");
 /// device, or by another build, do not count as measured.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Matrix to run [default: matrix/default.toml]
+    /// Measure these models in place of the matrix's: GGUF files, safetensors folders, or names under models/; several
+    /// with commas or by repetition
+    #[arg(short, long, value_delimiter = ',')]
+    model: Vec<String>,
+    /// Matrix to run [default: matrix/default.toml, with -m matrix/model.toml]
     #[arg(long, value_name = "FILE")]
     matrix: Option<PathBuf>,
     /// Run only cells whose line in --list this regular expression finds
@@ -79,8 +85,10 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
 
 fn settings(args: Args, globals: &Globals) -> anyhow::Result<Settings> {
     let root = models::root();
+    // Before anything is measured: a cell of a model that there is not would fail alone, and after the ceilings.
+    args.model.iter().try_for_each(|name| models::path(name).map(drop))?;
     Ok(Settings {
-        matrix: matrix(args.matrix.as_deref(), &root).map_err(|e| usage(e.into()))?,
+        matrix: matrix(args.matrix.as_deref(), &args.model, &root).map_err(|e| usage(e.into()))?,
         pace: if args.quick { Pace::Quick } else { Pace::Full },
         filter: args.filter,
         shard: args.shard,
@@ -99,14 +107,16 @@ fn settings(args: Args, globals: &Globals) -> anyhow::Result<Settings> {
     })
 }
 
-/// The matrix that was named, the checkout's, or the one built in.
-fn matrix(named: Option<&Path>, root: &Path) -> Result<Matrix, ridgeline_experiment::Error> {
-    let default = root.join("matrix").join("default.toml");
-    match named {
+/// The matrix that was named, the checkout's, or the one built in; of these models, where any are named.
+fn matrix(named: Option<&Path>, models: &[String], root: &Path) -> Result<Matrix, ridgeline_experiment::Error> {
+    let (file, built_in) = if models.is_empty() { ("default.toml", MATRIX) } else { ("model.toml", OF_MODEL) };
+    let default = root.join("matrix").join(file);
+    let matrix = match named {
         Some(path) => Matrix::load(path),
         None if default.exists() => Matrix::load(&default),
-        None => Matrix::parse(Path::new("the built-in matrix"), MATRIX),
-    }
+        None => Matrix::parse(Path::new("the built-in matrix"), built_in),
+    }?;
+    Ok(if models.is_empty() { matrix } else { matrix.of_models(models) })
 }
 
 fn print_cells(cells: &[Cell], as_json: bool) -> anyhow::Result<()> {
@@ -147,10 +157,12 @@ mod tests {
     #[test]
     fn the_default_matrix_is_found_and_is_the_built_in_one() {
         let elsewhere = tempfile::tempdir().expect("a temporary folder");
-        let built_in = matrix(None, elsewhere.path()).expect("it parses");
-        assert_eq!(built_in, matrix(None, &models::root()).expect("the checkout's parses"));
-        assert!(built_in.groups.iter().any(|g| g.name == "bench"));
-        let error = matrix(Some(Path::new("no/such.toml")), elsewhere.path()).expect_err("no such file");
+        for named in [&[][..], &["a.gguf".to_owned()]] {
+            let built_in = matrix(None, named, elsewhere.path()).expect("it parses");
+            assert_eq!(built_in, matrix(None, named, &models::root()).expect("the checkout's parses"));
+            assert!(built_in.groups.iter().any(|g| g.name == "bench"));
+        }
+        let error = matrix(Some(Path::new("no/such.toml")), &[], elsewhere.path()).expect_err("no such file");
         assert!(error.to_string().contains("no/such.toml"), "{error}");
     }
 }

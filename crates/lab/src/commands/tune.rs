@@ -28,8 +28,10 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     if args.reset {
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => return Ok(ExitCode::SUCCESS),
+            _ if globals.json => output::json(&Vec::<serde_json::Value>::new())?,
+            _ => {}
         }
+        return Ok(ExitCode::SUCCESS);
     }
     let started = Instant::now();
     let mut lab = Lab::new(device, None, 0);

@@ -1,6 +1,7 @@
 //! GAP-10: the time of one pass over n tokens, every position's choice wanted, against the time of one token. What
 //! verification costs, and where extra tokens stop being free.
 
+use super::{model_in, title};
 use crate::lab::Lab;
 use crate::pass::{Bench, Pass};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
@@ -20,7 +21,7 @@ use std::collections::BTreeMap;
 pub(crate) struct Point {
     /// Name of the model.
     pub model: String,
-    /// Number format of its matrices, or a mix.
+    /// Number format of its matrices, a mix, or `stored`.
     pub format: String,
     /// Tokens in one pass.
     pub tokens: usize,
@@ -41,7 +42,7 @@ impl Experiment<Lab> for Study {
         if !lab.measures() {
             return Err(RunError::skip("the CPU twins are an oracle; their speed means nothing"));
         }
-        let loaded = lab.load(&format!("{}:{}", point.model, point.format), None)?;
+        let loaded = lab.load(&model_in(&point.model, &point.format), None)?;
         // One pass, whatever the vocabulary: a recording that gives all its rows.
         let options = SessionOptions { logit_rows: point.tokens, ..SessionOptions::default() };
         let mut bench = Bench::new(lab, &loaded, point.depth, point.tokens, options)?;
@@ -54,7 +55,7 @@ impl Experiment<Lab> for Study {
     fn summarise(entries: &[Entry<'_, Point, Pass>], context: &Context<'_>) -> Vec<Section> {
         let mut models: BTreeMap<String, Curve<'_>> = BTreeMap::new();
         for entry in entries {
-            let name = format!("{} {} @ d{}", entry.point.model, entry.point.format, entry.point.depth);
+            let name = format!("{} @ d{}", title(&entry.point.model, &entry.point.format), entry.point.depth);
             models.entry(name).or_default().insert(entry.point.tokens, entry);
         }
         if models.is_empty() {

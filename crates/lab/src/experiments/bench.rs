@@ -1,5 +1,6 @@
 //! Prompt and generation speed at a depth, as llama-bench measures it, held against the device's ceilings.
 
+use super::{model_in, title};
 use crate::lab::Lab;
 use crate::pass::{Bench, Pass, Test};
 use ridgeline_experiment::bench_table::{self, BenchRow};
@@ -8,7 +9,6 @@ use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::report::{Bar, Block, Dot, Roofline, Section, Waterfalls};
 use ridgeline_experiment::stats;
 use ridgeline_model::SessionOptions;
-use ridgeline_quant::Format;
 use ridgeline_roofline::Machine;
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Point {
     /// Name of the model.
     pub model: String,
-    /// Number format of its matrices.
+    /// Number format of its matrices, a mix, or `stored`.
     pub format: String,
     /// `pp128`, `tg64`, …
     pub test: String,
@@ -56,9 +56,8 @@ impl Experiment<Lab> for Study {
         if !lab.measures() {
             return Err(RunError::skip("the CPU twins are an oracle; their speed means nothing"));
         }
-        let format: Format = point.format.parse().map_err(crate::Error::from)?;
         let test: Test = point.test.parse()?;
-        let loaded = lab.load(&point.model, Some(format))?;
+        let loaded = lab.load(&model_in(&point.model, &point.format), None)?;
         let options = SessionOptions::default();
         let mut bench = Bench::new(lab, &loaded, point.depth, test.prompt + test.generate, options)?;
         let mut pass = bench.test(test, budget)?;
@@ -113,7 +112,7 @@ pub(crate) fn described(model: &str, format: &str, row: &Row, machine: Option<&M
         gpu_info: row.adapter.clone(),
         backends: row.backend.clone(),
         model_filename: model.to_owned(),
-        model_type: format!("{model} {}", format.to_uppercase()),
+        model_type: title(model, &format.to_uppercase()),
         model_size: row.pass.weight_bytes,
         model_n_params: row.pass.params,
         n_batch: row.batch as u64,
@@ -133,7 +132,7 @@ pub(crate) fn described(model: &str, format: &str, row: &Row, machine: Option<&M
 
 fn label(point: &Point) -> String {
     let depth = if point.depth > 0 { format!(" @ d{}", point.depth) } else { String::new() };
-    format!("{} {} {}{depth}", point.model, point.format, point.test)
+    format!("{} {}{depth}", title(&point.model, &point.format), point.test)
 }
 
 fn waterfalls(entries: &[Entry<'_, Point, Row>], machine: &Machine) -> Waterfalls {

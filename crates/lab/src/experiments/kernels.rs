@@ -3,13 +3,13 @@
 //! The launches are those that the model records: each distinct one is repeated over the same buffers and timed by
 //! slope, so that its working set is its own bytes. A pass finds fewer of them in the cache.
 
+use super::{model_in, title};
 use crate::lab::Lab;
 use crate::profile::{Launch, Row, profile};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::report::{Block, Dot, Roofline, Section, number};
 use ridgeline_model::SessionOptions;
-use ridgeline_quant::Format;
 use ridgeline_roofline::Machine;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Point {
     /// Name of the model.
     pub model: String,
-    /// Number format of its matrices.
+    /// Number format of its matrices, a mix, or `stored`.
     pub format: String,
     /// Tokens in the pass.
     pub tokens: usize,
@@ -40,8 +40,7 @@ impl Experiment<Lab> for Study {
         if !lab.measures() {
             return Err(RunError::skip("the CPU twins are an oracle; their speed means nothing"));
         }
-        let format: Format = point.format.parse().map_err(crate::Error::from)?;
-        let loaded = lab.load(&point.model, Some(format))?;
+        let loaded = lab.load(&model_in(&point.model, &point.format), None)?;
         let profile = profile(lab, &loaded, (point.depth, point.tokens), SessionOptions::default(), budget)?;
         let (row, block_ns) = (profile.row, profile.block_ns);
         let check = lab.machine.as_ref().map(|machine| row.check(machine));
@@ -64,8 +63,9 @@ impl Experiment<Lab> for Study {
         }
         for entry in entries {
             let Point { model, format, tokens, depth } = &entry.point;
+            let name = title(model, format);
             let total = number::si(entry.row.total_s(), "s");
-            let caption = format!("{model} {format}, {tokens} tokens after {depth}: {total} in all launches.");
+            let caption = format!("{name}, {tokens} tokens after {depth}: {total} in all launches.");
             section = section.with(Block::Table(entry.row.table(caption, context.machine)));
         }
         vec![section]
@@ -77,7 +77,7 @@ fn dots(point: &Point, row: &Row, machine: &Machine) -> Vec<Dot> {
     let dot = |launch: &Launch| {
         let prediction = launch.prediction(machine);
         Some(Dot {
-            label: format!("{} of {} {}, {} tokens", launch.label(), point.model, point.format, point.tokens),
+            label: format!("{} of {}, {} tokens", launch.label(), title(&point.model, &point.format), point.tokens),
             group: launch.kernel.clone(),
             intensity: launch.cost.intensity()?,
             flops_per_s: launch.rate(launch.cost.flops),

@@ -55,8 +55,6 @@ impl Worker {
     pub(crate) fn start(program: &Program, job: &Job) -> io::Result<Self> {
         let mut child = Command::new(&program.path)
             .args(&program.arguments)
-            // A layer of Mesa that chooses among devices complains where there is no display.
-            .env("NODEVICE_SELECT", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

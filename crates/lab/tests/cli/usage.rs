@@ -16,6 +16,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("the_root_can_be_moved", the_root_can_be_moved),
     ("an_unknown_device_has_its_own_code", an_unknown_device_has_its_own_code),
     ("a_machine_without_adapters_is_told_what_to_do", a_machine_without_adapters_is_told_what_to_do),
+    ("a_machine_without_a_desktop_is_no_error", a_machine_without_a_desktop_is_no_error),
     ("a_closed_pipe_is_no_error", a_closed_pipe_is_no_error),
     ("llama_spellings_work", llama_spellings_work),
     ("models_that_do_not_go_together", models_that_do_not_go_together),
@@ -120,6 +121,17 @@ fn a_machine_without_adapters_is_told_what_to_do() {
     let findings: serde_json::Value = serde_json::from_str(&doctor.stdout).expect("JSON");
     assert!(findings["remedy"].is_string() && findings["adapters"].as_array().is_some_and(Vec::is_empty));
     finish(&mut with_only(nothing, &[&run[..], &["--device", "cpu"]].concat())).ok();
+}
+
+/// Mesa's layer looks for a desktop, and would say that there is none.
+fn a_machine_without_a_desktop_is_no_error() {
+    let mut command = command(&["doctor", "--json"]);
+    for variable in ["DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "NODEVICE_SELECT"] {
+        command.env_remove(variable);
+    }
+    let doctor = finish(&mut command);
+    assert!(!doctor.stderr.contains("XDG_RUNTIME_DIR"), "{}", doctor.stderr);
+    serde_json::from_str::<serde_json::Value>(&doctor.stdout).expect("JSON");
 }
 
 /// The driver that Mesa's package has brought to this machine, if it has.

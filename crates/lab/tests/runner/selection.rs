@@ -14,6 +14,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("what_cannot_be_meant_is_an_error", what_cannot_be_meant_is_an_error),
     ("the_command_lists_cells_and_refuses_nonsense", the_command_lists_cells_and_refuses_nonsense),
     ("the_default_matrix_fits_its_experiments", the_default_matrix_fits_its_experiments),
+    ("models_take_the_place_of_the_matrixs", models_take_the_place_of_the_matrixs),
 ];
 
 const CEILINGS: &str = "[[experiment]]\nname = \"ceilings\"\naxes = { bytes = [1000] }\n\
@@ -109,6 +110,7 @@ fn the_command_lists_cells_and_refuses_nonsense() {
         (vec!["bench-all", "--device", "cpu", "--out", out, "--shard", "0/2"], "--shard"),
         (vec!["bench-all", "--device", "cpu", "--out", out, "--resume", "--fresh"], "cannot be used with"),
         (vec!["bench-all", "--matrix", bad], "bad.toml"),
+        (vec!["bench-all", "-m", "no-such-model", "--out", out], "no-such-model"),
         (vec!["report", out], "holds no journal"),
         (vec!["compare", out, out], "holds no journal"),
         (vec!["merge", out, "--out", out], "holds no journal"),
@@ -131,5 +133,25 @@ fn the_default_matrix_fits_its_experiments() {
             assert!(text.lines().any(|l| l.starts_with(name)), "{name} is missing:\n{text}");
         }
         assert!(text.starts_with("ceilings "), "they run first:\n{text}");
+    }
+}
+
+fn models_take_the_place_of_the_matrixs() {
+    for pace in [&["--quick"][..], &[]] {
+        let listed =
+            ridgeline(&[&["bench-all", "--list", "-m", "tiny-draft,bench-110m:q4_k_m"], pace].concat());
+        assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+        let text = String::from_utf8(listed.stdout).expect("text");
+        assert!(text.starts_with("ceilings "), "they run first:\n{text}");
+        for name in ["kernels", "bench", "batch"] {
+            let of = |model: &str| {
+                let is =
+                    |l: &&str| l.starts_with(name) && l.contains(&format!(" format=stored model={model} "));
+                text.lines().filter(is).count()
+            };
+            let [one, other] = ["tiny-draft", "bench-110m:q4_k_m"].map(of);
+            assert!(one > 0 && one == other, "{name}: {one} and {other} cells:\n{text}");
+        }
+        assert!(!text.contains("tiny-target"), "{text}");
     }
 }

@@ -1,5 +1,4 @@
-//! The operations families are written in. Here, and nowhere else, it is decided which kernel serves an operation
-//! and whether a component is replaced by the identity.
+//! The operations families are written in. Here, and nowhere else, it is decided which kernel serves an operation.
 
 mod attention;
 mod choose;
