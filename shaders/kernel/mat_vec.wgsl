@@ -45,6 +45,20 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         //# endfor
         for (var p = team_lane(ids); p < parts; p += team_lanes(ids)) {
             let at = column(p * SPAN);
+            // The fewer of rows and vectors wait in registers, the others come one after the other.
+            //# if COLS > ROWS
+            //# for r in range(ROWS)
+            let w${r} = weights_unpack(row${r}, params.n_cols, p);
+            //# endfor
+            //# for i in range(PART // 4)
+            //# for c in range(COLS)
+            let v${c}_${i} = x[x${c} + at + ${RUNS * i // (PART // 4) * (STEP // 4) + i % (PART // 4 // RUNS)}u];
+            //# for r in range(ROWS)
+            acc${r}_${c} = dot_add(w${r}[${i}], v${c}_${i}, acc${r}_${c});
+            //# endfor
+            //# endfor
+            //# endfor
+            //# else
             //# for c in range(COLS)
             //# for i in range(PART // 4)
             let v${c}_${i} = x[x${c} + at + ${RUNS * i // (PART // 4) * (STEP // 4) + i % (PART // 4 // RUNS)}u];
@@ -58,6 +72,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
             //# endfor
             //# endfor
             //# endfor
+            //# endif
         }
         //# if SUMS > 0
         //# for r in range(ROWS)

@@ -27,7 +27,7 @@ impl MatVec {
 }
 
 /// Rows and columns of a team's block where teams are subgroups. Rows are even where sums may be gated.
-const SHAPES: [(u32, u32); 14] = [
+const SHAPES: [(u32, u32); 15] = [
     (1, 1),
     (2, 1),
     (4, 1),
@@ -40,13 +40,16 @@ const SHAPES: [(u32, u32); 14] = [
     (2, 5),
     (2, 6),
     (2, 8),
+    (4, 8),
     (8, 8),
     (2, 16),
 ];
-/// The same where the team is the workgroup.
+/// Sums of a team that a GPU's registers bear beside the weights or the vectors that wait there. Software adapters have none.
+const MOST_SUMS: u32 = 32;
+/// Those where the team is the workgroup.
 const WORKGROUP_SHAPES: [(u32, u32); 9] =
     [(2, 1), (4, 1), (4, 2), (4, 3), (4, 4), (2, 5), (2, 6), (2, 8), (2, 16)];
-/// The same where the subgroups of a workgroup split columns.
+/// Those where the subgroups of a workgroup split columns.
 const SPLIT_SHAPES: [(u32, u32); 2] = [(2, 1), (2, 4)];
 
 impl Kernel for MatVec {
@@ -59,8 +62,10 @@ impl Kernel for MatVec {
                 Reduce::Split => (256, &SPLIT_SHAPES[..]),
             };
             let blocks = reduce.teams(caps, lanes);
+            let shapes = shapes.iter().filter(|(rows, cols)| caps.software || rows * cols <= MOST_SUMS);
             for &format in Format::ALL {
-                all.extend(shapes.iter().map(|&(rows, cols)| Self { format, reduce, lanes, blocks, rows, cols }));
+                let variant = |&(rows, cols): &_| Self { format, reduce, lanes, blocks, rows, cols };
+                all.extend(shapes.clone().map(variant));
             }
         }
         all
