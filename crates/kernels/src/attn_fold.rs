@@ -1,26 +1,36 @@
 //! Second half of attention over spans of positions (flash-decoding, Dao et al. 2023).
 
+use crate::choose::MAX_SPLITS;
 use crate::common::{bytes4, elementwise};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
 
 kernel! {
     /// out\[r\] = Σ_s e^(top_s − top) · sum_s / Σ_s e^(top_s − top) · total_s, where part s of row r is
-    /// \[head_dim sums, top_s, total_s, 0, 0\] and parts are \[splits, n_rows\]; `top` is the largest of the tops.
-    pub struct AttnFold("attn_fold") { lanes: u32 }
+    /// \[head_dim sums, top_s, total_s, 0, 0\] and parts are \[splits, n_rows\]; `top` is the largest of the tops. A workgroup
+    /// makes a row `together`, or each of its invocations a vec4 by itself.
+    pub struct AttnFold("attn_fold") { lanes: u32, together: bool }
     params { n_rows: u32, head_dim: u32, splits: u32 }
     slots { parts: read array<vec4<f32>>, out: write array<vec4<f32>> }
 }
 
+impl AttnFold {
+    /// The variant for this device: barriers are coroutines on a software adapter, and nothing waits for memory there.
+    #[must_use]
+    pub const fn new(caps: &Caps) -> Self {
+        Self { lanes: 64, together: !caps.software }
+    }
+}
+
 impl Kernel for AttnFold {
     fn all(_caps: &Caps) -> Vec<Self> {
-        vec![Self { lanes: 64 }]
+        [true, false].map(|together| Self { lanes: 64, together }).to_vec()
     }
     fn defines(&self) -> Defines {
-        elementwise(self.lanes)
+        elementwise(self.lanes).u32("MOST", MAX_SPLITS).value("TOGETHER", self.together)
     }
     fn groups(&self, p: &Params) -> u64 {
-        (values(p) / 4).div_ceil(u64::from(self.lanes))
+        if self.together { u64::from(p.n_rows) } else { (values(p) / 4).div_ceil(u64::from(self.lanes)) }
     }
     fn flops(&self, p: &Params) -> u64 {
         u64::from(p.splits) * (2 * values(p) + 5 * u64::from(p.n_rows))
@@ -33,7 +43,9 @@ impl Kernel for AttnFold {
         self.traffic(p)
     }
     fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
-        let params = Params { n_rows: rng.range(1, 9), head_dim: 8 * rng.range(1, 10), splits: rng.range(2, 6) };
+        // Rows narrower and wider than the workgroup, few parts and as many as there may be.
+        let head_dim = rng.pick(&[8, 40, 64, 80, 128, 256, 320]);
+        let params = Params { n_rows: rng.range(1, 9), head_dim, splits: rng.pick(&[2, 3, 5, 33, MAX_SPLITS]) };
         let mut parts = rng.floats(crate::common::small(self.traffic(&params).parts / 4) as usize);
         for (i, part) in parts.chunks_exact_mut(params.head_dim as usize + 4).enumerate() {
             // Later parts may have seen nothing, the first always has.

@@ -229,43 +229,81 @@ pub fn cache_in_texture(cache: [Format; 2], head: u32, group: u32, caps: &Caps) 
 }
 
 /// Most parts that the positions of one attention are cut into.
-pub const MAX_SPLITS: u32 = 32;
+pub const MAX_SPLITS: u32 = 64;
 
-/// Workgroups that attention over the cache is split into where nobody measured: a GPU of the larger kind runs a few
-/// hundred of them at a time; a few threads need only so many as let them finish together.
+/// Parts that there is memory for where so many tokens attend: all for [`SMALL_BATCH`] of them.
 #[must_use]
-pub const fn attention_workgroups(caps: &Caps) -> u32 {
-    if caps.software { 24 } else { 256 }
+pub const fn most_splits(n_tokens: u32) -> u32 {
+    let shared = MAX_SPLITS * SMALL_BATCH / if n_tokens == 0 { 1 } else { n_tokens };
+    if shared > MAX_SPLITS {
+        MAX_SPLITS
+    } else if shared == 0 {
+        1
+    } else {
+        shared
+    }
 }
 
-/// Positions that one workgroup of attention covers, where the queries by themselves make `groups` workgroups and the
-/// device wants `wanted`: cut only so far that all its cores have work, and never under 256 positions, below which adding
-/// up the parts costs more than it saves.
+/// Workgroups that attention over the cache is split into where nobody measured: a GPU of the larger kind has more than a
+/// hundred cores that each want several of them; a few threads need only so many as let them finish together.
 #[must_use]
-pub fn span_for(context: u32, groups: u64, wanted: u32) -> u32 {
-    let splits = u32::try_from(u64::from(wanted) / groups.max(1)).unwrap_or(MAX_SPLITS).clamp(1, MAX_SPLITS);
-    if splits == 1 {
+pub const fn attention_workgroups(caps: &Caps) -> u32 {
+    if caps.software { 24 } else { 512 }
+}
+
+/// Fewest positions of a part: a workgroup's turn on a GPU, several on a software adapter, where parts cost what positions do.
+const fn least_span(caps: &Caps) -> u32 {
+    if caps.software { UNCUT } else { 64 }
+}
+
+/// Positions up to which attention is one launch: adding up parts is another.
+const UNCUT: u32 = 256;
+
+/// Positions that one workgroup of attention covers, where `n_tokens` queries by themselves make `groups` workgroups and the
+/// device wants `wanted`: cut only so far that all its cores have work, and not at all where that is soon done.
+#[must_use]
+pub fn span_for(context: u32, n_tokens: u32, groups: u64, wanted: u32, caps: &Caps) -> u32 {
+    let splits = u64::from(wanted) / groups.max(1);
+    let splits = u32::try_from(splits).unwrap_or(MAX_SPLITS).clamp(1, most_splits(n_tokens));
+    // On a software adapter the parts of many queries cost more than cores that wait.
+    let many = caps.software && n_tokens > SMALL_BATCH;
+    if splits == 1 || context <= UNCUT || many {
         return context.max(1);
     }
-    context.div_ceil(splits).max(256).next_multiple_of(64)
+    context.div_ceil(splits).max(least_span(caps)).next_multiple_of(64)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_SPLITS, span_for};
+    use super::{MAX_SPLITS, SMALL_BATCH, most_splits, span_for};
+    use ridgeline_compute::Caps;
 
     #[test]
     fn attention_is_cut_as_far_as_it_helps() {
-        assert_eq!(span_for(100, 8, 256), 256, "short ones are in one piece");
-        assert_eq!(span_for(8192, 8, 256), 256, "32 parts of 256");
-        assert_eq!(span_for(8192, 64, 256), 2048, "4 parts");
-        assert_eq!(span_for(8192, 256, 256), 8192, "there is work enough");
-        assert_eq!(span_for(8192, 1000, 256), 8192);
-        assert_eq!(span_for(8192, 4, 24), 1408, "6 parts in whole steps of 64");
-        assert_eq!(span_for(0, 0, 0), 1);
-        for context in [1, 255, 257, 5000, 1 << 20] {
-            let span = span_for(context, 1, u32::MAX);
-            assert!(context.div_ceil(span) <= MAX_SPLITS, "{context}: {span}");
+        let gpu = Caps::webgpu();
+        let span = |context, groups, wanted| span_for(context, 1, groups, wanted, &gpu);
+        assert_eq!(span(256, 8, 512), 256, "short ones are in one piece");
+        assert_eq!(span(300, 8, 512), 64, "a part is a workgroup's turn at least");
+        assert_eq!(span(8192, 8, 512), 128, "64 parts");
+        assert_eq!(span(8192, 128, 512), 2048, "4 parts");
+        assert_eq!(span(8192, 512, 512), 8192, "there is work enough");
+        assert_eq!(span(8192, 1000, 512), 8192);
+        assert_eq!(span(0, 0, 0), 1);
+        let software = Caps { software: true, ..gpu };
+        assert_eq!(span_for(8192, 1, 4, 24, &software), 1408, "6 parts in whole steps of 64");
+        assert_eq!(span_for(1000, 1, 3, 24, &software), 256);
+        assert_eq!([span_for(1000, 17, 3, 512, &gpu), span_for(1000, 17, 3, 512, &software)], [64, 1000]);
+    }
+
+    #[test]
+    fn parts_fit_their_memory() {
+        for n_tokens in [1, 15, 16, 17, 18, 64, 512, 1024, 5000] {
+            let most = most_splits(n_tokens);
+            assert!(most == 1 || most * n_tokens <= MAX_SPLITS * SMALL_BATCH, "{n_tokens}: {most}");
+            for context in [1, 255, 257, 5000, 1 << 20] {
+                let span = span_for(context, n_tokens, 1, u32::MAX, &Caps::webgpu());
+                assert!(context.div_ceil(span) <= most, "{context}: {span}");
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ mod tuning;
 
 pub use choose::{
     AttentionChoice, MAX_SPLITS, ProductChoice, SMALL_BATCH, attention_for, attention_workgroups,
-    cache_in_texture, layout_for, norm_for, product_for, span_for,
+    cache_in_texture, layout_for, most_splits, norm_for, product_for, span_for,
 };
 pub use common::{Reduce, stride};
 pub use layout::Layout;

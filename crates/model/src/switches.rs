@@ -84,8 +84,8 @@ impl Default for Fusions {
 pub struct Switches {
     /// How attention is computed.
     pub attention: AttentionPath,
-    /// Positions that one workgroup of the fused attention covers while few tokens are appended; chosen by position and
-    /// device where it is not given. Shorter spans give more cores work.
+    /// Positions that one workgroup of the fused attention covers, as far as there is memory for the parts of so many
+    /// tokens; chosen by position and device where it is not given. Shorter spans give more cores work.
     pub span: Option<u32>,
     /// Which launches are merged.
     pub fusions: Fusions,

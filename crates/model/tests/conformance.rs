@@ -58,7 +58,7 @@ fn main() {
 
 /// The forward pass must give the same in one piece, in ragged chunks, through the unfused attention, with nothing else
 /// merged either, and with the positions of attention cut into short spans.
-fn variations() -> [(&'static str, SessionOptions); 5] {
+fn variations() -> [(&'static str, SessionOptions); 6] {
     let whole = whole(Switches::exact());
     let unfused = Switches { attention: AttentionPath::Unfused, ..whole.switches };
     let apart = Switches { fusions: Fusions::NONE, ..whole.switches };
@@ -69,6 +69,7 @@ fn variations() -> [(&'static str, SessionOptions); 5] {
         ("unfused", SessionOptions { switches: unfused, ..whole }),
         ("apart", SessionOptions { switches: apart, ..whole }),
         ("spans", SessionOptions { batch: 7, switches: spans, ..whole }),
+        ("spans of many", SessionOptions { switches: spans, ..whole }),
     ]
 }
 

@@ -6,7 +6,7 @@ use crate::scratch::Spot;
 use crate::{AttentionPath, Fusion};
 use ridgeline_compute::Slice;
 use ridgeline_kernels::rope_append::{Before, RopeAppend};
-use ridgeline_kernels::{self as kernels, Heads, MAX_SPLITS, SMALL_BATCH};
+use ridgeline_kernels::{self as kernels, Heads};
 
 impl Ops<'_> {
     /// Adds the bias \[projections\] to queries, keys and values; normalises each head of queries and keys with the gains
@@ -126,11 +126,11 @@ impl Ops<'_> {
         let groups = u64::from(n_heads / group) * u64::from(self.tokens.div_ceil(kernel.tokens()));
         // The scratch buffer holds the parts of so many tokens and splits.
         let span = match self.switches.span {
-            _ if self.tokens > SMALL_BATCH => context,
-            Some(span) => span.max(context.div_ceil(MAX_SPLITS)).min(context),
+            Some(span) => span.max(context.div_ceil(kernels::most_splits(self.tokens))).min(context),
             None => {
                 let heads = Heads { count: n_heads / group, width: head };
-                kernels::span_for(context, groups, self.tuning.attention_workgroups(heads, self.caps))
+                let wanted = self.tuning.attention_workgroups(heads, self.caps);
+                kernels::span_for(context, self.tokens, groups, wanted, self.caps)
             }
         };
         let [key_stride, value_stride] = self.cache.strides;
@@ -151,7 +151,7 @@ impl Ops<'_> {
         if splits > 1 {
             let params = kernels::attn_fold::Params { n_rows: self.tokens * n_heads, head_dim: head, splits };
             let args = kernels::attn_fold::Args { parts: to, out: out.slice };
-            self.recording.run(kernels::attn_fold::AttnFold { lanes: 64 }, params, args);
+            self.recording.run(kernels::attn_fold::AttnFold::new(self.caps), params, args);
         }
     }
 
