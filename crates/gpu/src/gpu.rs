@@ -102,14 +102,15 @@ impl Gpu {
         };
         let (device, queue) = pollster::block_on(request).map_err(refused)?;
         tracing::debug!(adapter = %info.name, backend = %info.backend, driver = %info.driver_info, "device opened");
+        let caps = caps(&info, &limits, options);
         Ok(Self {
-            caps: caps(&info, &limits, options),
+            policy: Policy::of(&caps),
+            caps,
             device: Watched::new(device, options.timeout),
             queue,
             info,
             options,
             linker,
-            policy: Policy::default(),
             memory: Memory::default(),
             pipelines: Pipelines::default(),
             groups: Groups::default(),

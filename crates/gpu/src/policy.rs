@@ -1,6 +1,6 @@
 //! How a recording reaches the device: the knobs that the studies turn.
 
-use ridgeline_compute::Step;
+use ridgeline_compute::{Caps, Recording, Step};
 use std::time::Duration;
 
 /// How many submissions a recording becomes.
@@ -9,6 +9,9 @@ pub enum Submission {
     /// One, and one wait.
     #[default]
     Recording,
+    /// As few as hold so many floating-point operations each, or one launch more, and a single wait at the end: drivers give
+    /// a device up that works at one submission for seconds.
+    Bounded(u64),
     /// One and a wait whenever the layer changes; what stands before and after the layers is one each.
     Layer,
     /// One and a wait for each launch.
@@ -68,11 +71,33 @@ impl Default for Options {
     }
 }
 
+/// Operations of a submission on a GPU: a third of a second at a teraflop a second, which any GPU reaches in a product of a
+/// prompt, where Windows waits for two seconds and others for about ten. On a large one they take a millisecond, beside
+/// which a submission is nothing.
+const BOUND: u64 = 300_000_000_000;
+
+impl Policy {
+    /// What a device begins with: a software adapter's driver has nobody who watches it.
+    pub(crate) fn of(caps: &Caps) -> Self {
+        let submission = if caps.software { Submission::Recording } else { Submission::Bounded(BOUND) };
+        Self { submission, ..Self::default() }
+    }
+}
+
 impl Submission {
     /// End of the submission that starts with step `first`.
-    pub(crate) fn end(self, steps: &[Step], first: usize) -> usize {
+    pub(crate) fn end(self, recording: &Recording, first: usize) -> usize {
+        let steps = recording.steps();
         match self {
             Self::Recording => steps.len(),
+            Self::Bounded(most) => {
+                let mut flops = 0;
+                let full = |step: &Step| {
+                    flops += recording.step_cost(step).flops;
+                    flops >= most
+                };
+                steps.iter().skip(first).position(full).map_or(steps.len(), |n| first + n + 1)
+            }
             Self::Launch | Self::LaunchUnwaited => steps.len().min(first + 1),
             Self::Layer => {
                 let layer = steps.get(first).map(|step| step.region.layer);

@@ -34,7 +34,7 @@ impl Gpu {
         self.upload(recording)?;
         let mut first = 0;
         let (last_submission, reads) = loop {
-            let end = self.policy.submission.end(steps, first);
+            let end = self.policy.submission.end(recording, first);
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             self.encode(&mut encoder, recording, first..end, profile)?;
             let last = end == steps.len();

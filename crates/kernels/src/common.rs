@@ -25,8 +25,9 @@ impl Reduce {
     pub(crate) fn teams(self, caps: &Caps, lanes: u32) -> u32 {
         match (self, caps.subgroup) {
             (Self::Subgroup, Some((smallest, largest))) => {
-                // Where the size is not fixed, drivers pick 32 or more; too few teams only means that they loop.
-                let size = if smallest == largest { smallest } else { smallest.max(32) };
+                // Where the size is not fixed, drivers pick 16 or more: Intel's 16 of 8 to 32. Too few teams only loop, but
+                // teams for which there is no block are idle.
+                let size = if smallest == largest { smallest } else { smallest.max(16) };
                 (lanes / size).max(1)
             }
             _ => 1,

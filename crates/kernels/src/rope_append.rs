@@ -4,7 +4,7 @@ use crate::common::{Reduce, bytes4, cache_formats, device_bytes, encode_row, for
 use crate::rms_norm::normalise;
 use crate::rope::{Pairing, turn};
 use ridgeline_compute::wgsl::{array, vec4};
-use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_compute::{Bindings, Caps, Defines, Kernel, Sample, Sampler, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
@@ -47,10 +47,12 @@ impl RopeAppend {
         Self { keys, values, pairing, with, reduce, lanes, heads: reduce.teams(caps, lanes), texture: false }
     }
 
-    /// Whether heads of `head_dim` values, of which `rotary` turn, can be read four at a time, partners too.
+    /// Whether heads of `head_dim` values, of which `rotary` turn, can be read four at a time, partners too, and the device
+    /// binds so much to one launch.
     #[must_use]
-    pub const fn takes(head_dim: u32, rotary: u32) -> bool {
-        head_dim.is_multiple_of(4) && rotary.is_multiple_of(8)
+    pub const fn takes(head_dim: u32, rotary: u32, caps: &Caps) -> bool {
+        let binds = caps.max_slots as usize >= <Self as Bindings>::SLOTS.len();
+        binds && head_dim.is_multiple_of(4) && rotary.is_multiple_of(8)
     }
 
     fn bias_bytes(&self, p: &Params) -> u64 {

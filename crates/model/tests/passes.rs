@@ -31,7 +31,11 @@ rope_base = 10000.0
 "#;
 
 fn session(checkpoint: &Checkpoint, switches: Switches) -> Session<Cpu> {
-    let mut cpu = Cpu::new(Caps { subgroup: Some((32, 32)), ..Caps::webgpu() });
+    session_on(Caps { subgroup: Some((32, 32)), ..Caps::webgpu() }, checkpoint, switches)
+}
+
+fn session_on(caps: Caps, checkpoint: &Checkpoint, switches: Switches) -> Session<Cpu> {
+    let mut cpu = Cpu::new(caps);
     let model = Model::load(checkpoint, &mut cpu).expect("the model");
     let options =
         SessionOptions { context: 64, batch: 32, logit_rows: 32, switches, ..SessionOptions::default() };
@@ -68,6 +72,21 @@ fn a_layer_is_nine_launches_at_most() {
                 let launches = pass.steps().iter().filter(|step| step.region.layer == Some(layer)).count();
                 assert_eq!(launches, most, "{family}, layer {layer}, spans of {span:?}");
             }
+        }
+    }
+}
+
+#[test]
+fn four_bindings_are_enough() {
+    // What Vulkan guarantees for a shader.
+    let caps = Caps { max_slots: 4, ..Caps::webgpu() };
+    for checkpoint in ["llama", "mistral", "qwen2", "qwen3"].map(family) {
+        let mut session = session_on(caps.clone(), &checkpoint, Switches::default());
+        for tokens in [1, 20] {
+            let ids: Vec<u32> = (0..tokens).collect();
+            let pass = session.record(&ids, Rows::Last).expect("a pass");
+            let most = pass.steps().iter().map(|step| pass.slices(step).len()).max();
+            assert!(most.is_some_and(|most| most <= 4), "{most:?}");
         }
     }
 }

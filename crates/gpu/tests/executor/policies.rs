@@ -36,8 +36,13 @@ fn layered(gpu: &mut Gpu) -> (Recording, [Buffer; 2]) {
 pub(crate) fn every_policy_gives_the_same_result() {
     let mut gpu = gpu();
     let (recording, _keep) = layered(&mut gpu);
+    let each = recording.step_cost(&recording.steps()[0]).flops;
+    assert!(recording.steps().iter().all(|step| recording.step_cost(step).flops == each), "twelve alike");
     let submissions = [
         (Submission::Recording, 1),
+        (Submission::Bounded(u64::MAX), 1),
+        (Submission::Bounded(5 * each), 3),
+        (Submission::Bounded(1), 12),
         (Submission::Layer, 3),
         (Submission::Launch, 12),
         (Submission::LaunchUnwaited, 12),

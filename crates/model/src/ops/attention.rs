@@ -12,7 +12,8 @@ impl Ops<'_> {
     /// Adds the bias \[projections\] to queries, keys and values; normalises each head of queries and keys with the gains
     /// \[2, head\]; rotates them by their positions; stores keys and values in the cache of `layer`. Gives the queries.
     pub fn turn_and_remember(&mut self, layer: usize, qkv: Act, [bias, gains]: [Option<&Vector>; 2]) -> Act {
-        let fits = RopeAppend::takes(narrow(self.config.head_dim), narrow(self.config.rope.rotary));
+        let fits =
+            RopeAppend::takes(narrow(self.config.head_dim), narrow(self.config.rope.rotary), self.caps);
         if !fits || !self.switches.fusions.has(Fusion::RopeAppend) {
             self.turn_and_remember_apart(layer, qkv, [bias, gains]);
             return qkv;
