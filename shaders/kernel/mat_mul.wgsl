@@ -1,5 +1,7 @@
 // y = x·Wᵀ for many vectors. A workgroup makes a 32 × 32 tile of y from tiles of x and of decoded W in workgroup
 // memory, DEPTH columns at a time; an invocation makes 4 × 4 of it. Accumulation is in f32 whatever the tiles hold.
+// Eight invocations read neighbouring rows of W at once, whose lines are one vec4 longer than they need be: where lines
+// are a multiple of all banks, all eight would wait for the same ones.
 //# include reduce
 //# include "shared/epilogue.wgsl"
 //# include "shared/runs.wgsl"
@@ -10,7 +12,8 @@
 const TILE: u32 = 32u;
 const QUADS: u32 = DEPTH / 4u;
 var<workgroup> xs: array<vec4<Tile>, TILE * QUADS>;
-var<workgroup> ws: array<vec4<Tile>, TILE * QUADS>;
+const LINE: u32 = QUADS + 1u;
+var<workgroup> ws: array<vec4<Tile>, TILE * LINE>;
 
 @compute @workgroup_size(LANES)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -36,18 +39,20 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
             xs[i] = vec4<Tile>(select(vec4f(), x[vector * quads + column(min(at, quads - 1u))], at < quads));
         }
         for (var i = ids.local; i < TILE * QUADS / SPAN; i += LANES) {
-            let at = k + (i % (QUADS / SPAN)) * SPAN;
-            let row = min(row_first + i / (QUADS / SPAN), params.n_rows - 1u);
+            let first = (i % (QUADS / SPAN)) * SPAN;
+            let at = k + first;
+            let line = i / (QUADS / SPAN);
+            let row = min(row_first + line, params.n_rows - 1u);
             let w = weights_unpack(weights_row(row, params.stride), params.n_cols, min(at, quads - SPAN) / SPAN);
             //# for s in range(PART // 4)
-            ws[i * SPAN + ${s}u] = vec4<Tile>(select(vec4f(), w[${s}], at < quads));
+            ws[line * LINE + first + ${s}u] = vec4<Tile>(select(vec4f(), w[${s}], at < quads));
             //# endfor
         }
         workgroupBarrier();
         for (var q = 0u; q < QUADS; q++) {
             //# for i in range(4)
             let a${i} = xs[(ty * 4u + ${i}u) * QUADS + q];
-            let b${i} = ws[(tx * 4u + ${i}u) * QUADS + q];
+            let b${i} = ws[(tx + ${8 * i}u) * LINE + q];
             //# endfor
             //# for i in range(4)
             //# for j in range(4)
@@ -59,8 +64,8 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     }
     //# for i in range(4)
     //# for j in range(4)
-    if vec0 + ty * 4u + ${i}u < params.n_vecs && row_first + tx * 4u + ${j}u < params.n_rows {
-        put((vec0 + ty * 4u + ${i}u) * params.ld + params.row0 + row_first + tx * 4u + ${j}u, acc${i}_${j});
+    if vec0 + ty * 4u + ${i}u < params.n_vecs && row_first + tx + ${8 * j}u < params.n_rows {
+        put((vec0 + ty * 4u + ${i}u) * params.ld + params.row0 + row_first + tx + ${8 * j}u, acc${i}_${j});
     }
     //# endfor
     //# endfor

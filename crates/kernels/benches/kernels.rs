@@ -102,7 +102,7 @@ fn mat_muls(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
                 mat_mul::Params { n_rows, n_cols, n_vecs: 32, stride, ld: n_rows, row0: 0, epilogue: 0 };
             let id = || BenchmarkId::new(format!("{format}"), format!("{n_rows}x{n_cols}x32"));
             bench(criterion, gpu, ("matmul", id()), (kernel, params));
-            if let Some(kernel) = MatCoop::new(format, gpu.borrow().caps()) {
+            if let Some(kernel) = MatCoop::for_vectors(format, gpu.borrow().caps(), params.n_vecs) {
                 bench(criterion, gpu, ("coop", id()), (kernel, bytemuck::cast(params)));
             }
         }

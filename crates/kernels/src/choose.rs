@@ -148,7 +148,7 @@ pub fn product_for(format: Format, n_vecs: u32, caps: &Caps) -> ProductChoice {
     };
     if n_vecs > SMALL_BATCH && !caps.software {
         let tiles = ProductChoice::Mul(MatMul { format, tile: Tile::F32, depth: 32 });
-        return MatCoop::new(format, caps).map_or(tiles, ProductChoice::Coop);
+        return MatCoop::for_vectors(format, caps, n_vecs).map_or(tiles, ProductChoice::Coop);
     }
     ProductChoice::Vec(MatVec::new(format, caps, rows, cols))
 }

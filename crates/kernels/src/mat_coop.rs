@@ -21,7 +21,7 @@ kernel! {
 /// Edges of output tiles by that of the matrices: a large one reads less for each product, and of small ones more run at a
 /// time. Of small matrices a large tile would be more than registers hold.
 const fn tiles(edge: u32) -> &'static [u32] {
-    if edge < 16 { &[64] } else { &[64, 128] }
+    if edge < 16 { &[32, 64] } else { &[32, 64, 128] }
 }
 
 /// Columns that are multiplied at a time.
@@ -36,10 +36,12 @@ impl MatCoop {
         2 * 2 * self.tile * (DEPTH + 8) + 4 * SUBGROUPS * 256
     }
 
-    /// The variant for this device with the largest matrices it has, in small tiles.
+    /// The variant for so many vectors on this device: the largest matrices it has, in tiles that the vectors fill, of 64 at
+    /// most.
     #[must_use]
-    pub fn new(format: Format, caps: &Caps) -> Option<Self> {
-        Self::all_of(format, caps).next()
+    pub fn for_vectors(format: Format, caps: &Caps, n_vecs: u32) -> Option<Self> {
+        let tile = if n_vecs > 32 { 64 } else { 32 };
+        Self::all_of(format, caps).find(|it| it.tile == tile)
     }
 
     fn all_of(format: Format, caps: &Caps) -> impl Iterator<Item = Self> {

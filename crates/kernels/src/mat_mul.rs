@@ -29,9 +29,9 @@ const TILE: u32 = 32;
 const LANES: u32 = 64;
 
 impl MatMul {
-    /// Bytes of the two tiles.
+    /// Bytes of the two tiles, the lines of one of which are a vec4 longer.
     const fn workgroup_bytes(self) -> u32 {
-        2 * TILE * self.depth * if matches!(self.tile, Tile::F32) { 4 } else { 2 }
+        TILE * (2 * self.depth + 4) * if matches!(self.tile, Tile::F32) { 4 } else { 2 }
     }
 }
 

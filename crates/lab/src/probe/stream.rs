@@ -8,7 +8,7 @@ use super::blocks::{blocks, ceiling};
 use super::slope::grown;
 use super::{Clock, Error, Timer, Unit, is_quick};
 use crate::Device;
-use ridgeline_compute::{Buffer, Executor, Kernel, Recording, Role, Sampler, Slice};
+use ridgeline_compute::{Buffer, Caps, Executor, Kernel, Recording, Role, Sampler, Slice};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_gpu::{Passes, Policy};
 use ridgeline_kernels::copy::{self, Copy as CopyWords};
@@ -25,8 +25,12 @@ const STORE: u32 = Epilogue::Store as u32;
 
 /// The smallest working set, bytes: less than any first-level cache.
 const SMALLEST: u64 = 16 << 10;
-/// The largest working set, bytes: several times the last-level cache of most devices.
-const LARGEST: u64 = 256 << 20;
+
+/// The largest working set, bytes: several times the last-level cache, which is a quarter of this on the largest GPUs.
+const fn largest(caps: &Caps) -> u64 {
+    if caps.software { 256 << 20 } else { 1 << 30 }
+}
+
 /// From this size on the weights of a matrix-vector product are a candidate for reading; below it, launches dominate.
 const PRODUCT_FROM: u64 = 1 << 20;
 /// Columns of that product.
@@ -103,7 +107,7 @@ pub fn curve(
     let sets = Sets::new(timer.device, stream)?;
     let mut candidates = candidates(timer.device, stream);
     let (mut sizes, mut units, mut variants) = (Vec::new(), Vec::new(), Vec::new());
-    for bytes in sizes_of(is_quick(budget)) {
+    for bytes in sizes_of(largest(timer.device.caps()), is_quick(budget)) {
         let (unit, variant) = fastest(timer, &sets, &mut candidates, bytes)?;
         sizes.push(bytes);
         units.push(unit);
@@ -128,11 +132,11 @@ pub fn curve(
 }
 
 /// Working-set sizes: doubling, or eight-fold where time is short; the largest is always there.
-fn sizes_of(quick: bool) -> Vec<u64> {
+fn sizes_of(largest: u64, quick: bool) -> Vec<u64> {
     let factor = if quick { 8 } else { 2 };
     let mut sizes: Vec<u64> =
-        std::iter::successors(Some(SMALLEST), |s| Some(s * factor)).take_while(|s| *s < LARGEST).collect();
-    sizes.push(LARGEST);
+        std::iter::successors(Some(SMALLEST), |s| Some(s * factor)).take_while(|s| *s < largest).collect();
+    sizes.push(largest);
     sizes
 }
 
@@ -217,7 +221,7 @@ impl Candidate {
 /// Filled sets for the largest size, in buffers or in textures.
 fn sets_in(device: &mut Device, stream: Stream, texture: bool) -> Result<Vec<Vec<Buffer>>, Error> {
     let most = device.caps().largest(texture) / 4096 * 4096;
-    let each = LARGEST / stream.streams();
+    let each = largest(device.caps()) / stream.streams();
     let count = each.div_ceil(most);
     let bytes = (each / count).next_multiple_of(4096).min(most);
     let mut alloc = || -> Result<_, Error> {
@@ -339,14 +343,17 @@ fn timestamps(timer: &mut Timer<'_>, unit: &Unit, bytes_per_s: f64) -> Result<Op
 
 #[cfg(test)]
 mod tests {
-    use super::{LARGEST, SMALLEST, sizes_of};
+    use super::{SMALLEST, largest, sizes_of};
+    use ridgeline_compute::Caps;
 
     #[test]
     fn sizes_double_and_end_at_the_largest() {
-        let sizes = sizes_of(false);
-        assert_eq!((sizes[0], sizes.len(), sizes.last()), (SMALLEST, 15, Some(&LARGEST)));
-        let quick = sizes_of(true);
-        assert!(quick.len() < 7 && quick.last() == Some(&LARGEST), "{quick:?}");
-        assert!(quick.windows(2).all(|w| w[0] < w[1]));
+        for (software, most) in [(true, 256 << 20), (false, 1 << 30)] {
+            let most_of = largest(&Caps { software, ..Caps::webgpu() });
+            let (sizes, quick) = (sizes_of(most_of, false), sizes_of(most_of, true));
+            assert_eq!((sizes[0], sizes.last(), quick.last()), (SMALLEST, Some(&most), Some(&most)));
+            assert!(sizes.windows(2).all(|w| w[1] == 2 * w[0]), "{sizes:?}");
+            assert!(quick.len() < 8 && quick.windows(2).all(|w| w[0] < w[1]), "{quick:?}");
+        }
     }
 }
