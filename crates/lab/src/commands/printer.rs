@@ -43,12 +43,13 @@ impl<'t> Printer<'t> {
         }
     }
 
-    /// The whole text, and the times from [`Printer::start`] to the first token and to now, when the generation has ended.
+    /// The whole text, and the times from [`Printer::start`] to the first token and to now, when the generation has ended:
+    /// to now both where the first choice was to stop.
     ///
     /// # Errors
     /// Why [`Printer::push`] broke off.
     pub(crate) fn finish(mut self) -> anyhow::Result<Printed> {
-        let end = self.first.map(|_| Instant::now());
+        let end = Instant::now();
         if let Some(error) = self.error {
             return Err(error);
         }
@@ -57,9 +58,8 @@ impl<'t> Printer<'t> {
         if self.live {
             output::text(&(rest + "\n"))?;
         }
-        let since =
-            |moment: Option<Instant>| moment.map_or(Duration::ZERO, |it| it.duration_since(self.start));
-        Ok(Printed { text: self.text, first: since(self.first), end: since(end) })
+        let first = self.first.unwrap_or(end).duration_since(self.start);
+        Ok(Printed { text: self.text, first, end: end.duration_since(self.start) })
     }
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct Printed {
     pub(crate) text: String,
     /// From the start to the first token.
     pub(crate) first: Duration,
-    /// From the start to the end of the generation; zero where no token came.
+    /// From the start to the end of the generation.
     pub(crate) end: Duration,
 }
 
@@ -114,7 +114,7 @@ impl Timings {
             prompt_ns: nanos(printed.first),
             ttft_ns: nanos(printed.first),
             predicted_ns: nanos(rest),
-            prompt_per_second: (first > 0.0).then(|| prompt as f64 / first),
+            prompt_per_second: (evaluated > 0 && first > 0.0).then(|| prompt as f64 / first),
             predicted_per_second: measured.then(|| later as f64 / seconds),
             tpot_ns: measured.then(|| 1e9 * seconds / later as f64),
             ..Self::default()

@@ -117,6 +117,11 @@ fn timings_are_consistent() {
     one_of_five(|| sampled("40"), |&(submissions, tokens)| (3..tokens).contains(&submissions));
     let (submissions, tokens) = sampled("0");
     assert_eq!(submissions, tokens, "the host draws from every row");
+    // A text whose first choice is to stop has taken its prompt's time all the same.
+    let ended = ["run", "-m", "tiny-target:q8_0", "-p", &"the old prince had been in the room, and ".repeat(12)];
+    let got = ridgeline(&[&ended[..], &["-n", "8", "--temp", "0", "--json"]].concat()).json();
+    assert_eq!((got["tokens"].as_array().map(Vec::len), &got["finish"]), (Some(0), &Value::from("stop")));
+    assert!(got["timings"]["prompt_per_second"].as_f64().is_some_and(|it| it > 0.0), "{got}");
     let rate = times["predicted_per_second"].as_f64().expect("a rate");
     assert!((rate * ns("predicted_ns") as f64 / 1e9 - 31.0).abs() < 1e-6, "31 tokens follow the first");
 }
