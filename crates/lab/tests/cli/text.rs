@@ -118,7 +118,8 @@ fn timings_are_consistent() {
     let (submissions, tokens) = sampled("0");
     assert_eq!(submissions, tokens, "the host draws from every row");
     // A text whose first choice is to stop has taken its prompt's time all the same.
-    let ended = ["run", "-m", "tiny-target:q8_0", "-p", &"the old prince had been in the room, and ".repeat(12)];
+    let ended =
+        ["run", "-m", "tiny-target:q8_0", "-p", &"the old prince had been in the room, and ".repeat(12)];
     let got = ridgeline(&[&ended[..], &["-n", "8", "--temp", "0", "--json"]].concat()).json();
     assert_eq!((got["tokens"].as_array().map(Vec::len), &got["finish"]), (Some(0), &Value::from("stop")));
     assert!(got["timings"]["prompt_per_second"].as_f64().is_some_and(|it| it > 0.0), "{got}");
