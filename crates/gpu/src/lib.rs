@@ -1,7 +1,7 @@
 //! The wgpu executor: devices, buffers, pipelines, clocks.
 //!
 //! The only crate that names wgpu. A [`Gpu`] runs a [`ridgeline_compute::Recording`] as one encoder, one compute pass
-//! and one submission unless its [`Policy`] says otherwise, and reports where the time went. The environment is not
+//! and one submission, or as many as its [`Policy`] says, and reports where the time went. The environment is not
 //! asked for anything, and no error of the driver becomes a panic.
 
 mod adapter;

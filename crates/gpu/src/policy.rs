@@ -30,7 +30,7 @@ pub enum Passes {
     Launch,
 }
 
-/// How recordings are run. None of it changes results.
+/// How recordings are run. None of it changes results. A GPU begins with bounded submissions, all else with the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Policy {
     /// How many submissions.
@@ -71,10 +71,9 @@ impl Default for Options {
     }
 }
 
-/// Operations of a submission on a GPU: a third of a second at a teraflop a second, which any GPU reaches in a product of a
-/// prompt, where Windows waits for two seconds and others for about ten. On a large one they take a millisecond, beside
-/// which a submission is nothing.
-const BOUND: u64 = 300_000_000_000;
+/// Operations of a submission on a GPU: half a second for one that does 0.2 teraflop a second, half of what the smallest
+/// promise, where Windows waits for two seconds and others for about ten. No launch of an 8 B model has many more.
+const BOUND: u64 = 100_000_000_000;
 
 impl Policy {
     /// What a device begins with: a software adapter's driver has nobody who watches it.
@@ -105,6 +104,12 @@ impl Submission {
                 others.map_or(steps.len(), |n| first + n)
             }
         }
+    }
+
+    /// Whether submissions are handed over when all are encoded: what the device does is then between the first of them and
+    /// the end of the wait, and no encoding.
+    pub(crate) fn is_held(self) -> bool {
+        matches!(self, Self::Bounded(_))
     }
 
     /// Whether the host waits after a submission that is not the last.

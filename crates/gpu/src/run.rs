@@ -32,7 +32,7 @@ impl Gpu {
         let mut timing = Timing::default();
         let mut watch = Stopwatch::start();
         self.upload(recording)?;
-        let mut first = 0;
+        let (mut first, mut ready) = (0, Vec::new());
         let (last_submission, reads) = loop {
             let end = self.policy.submission.end(recording, first);
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
@@ -40,12 +40,17 @@ impl Gpu {
             let last = end == steps.len();
             let reads = if last { recording.reads() } else { &[] };
             let reads = self.read_back.encode(&self.device, &self.memory, &mut encoder, reads)?;
-            let commands = encoder.finish();
+            ready.push(encoder.finish());
             timing.encode_ns += watch.lap();
-            let submission = self.queue.submit([commands]);
+            if !last && self.policy.submission.is_held() {
+                first = end;
+                continue;
+            }
+            timing.submissions += u32::try_from(ready.len()).unwrap_or(u32::MAX);
+            let submitted = ready.drain(..).fold(None, |_, commands| Some(self.queue.submit([commands])));
+            let submission = submitted.expect("this one at least");
             self.writer.submitted();
             timing.submit_ns += watch.lap();
-            timing.submissions += 1;
             if last {
                 break (submission, reads);
             }

@@ -44,13 +44,13 @@ const SHAPES: [(u32, u32); 15] = [
     (8, 8),
     (2, 16),
 ];
-/// Sums of a team that a GPU's registers bear beside the weights or the vectors that wait there. Software adapters have none.
-const MOST_SUMS: u32 = 32;
-/// Those where the team is the workgroup.
+/// The same where the team is the workgroup.
 const WORKGROUP_SHAPES: [(u32, u32); 9] =
     [(2, 1), (4, 1), (4, 2), (4, 3), (4, 4), (2, 5), (2, 6), (2, 8), (2, 16)];
-/// Those where the subgroups of a workgroup split columns.
+/// The same where the subgroups of a workgroup split columns.
 const SPLIT_SHAPES: [(u32, u32); 2] = [(2, 1), (2, 4)];
+/// Sums of a team that a GPU's registers bear beside the weights or the vectors that wait there. Software adapters have none.
+const MOST_SUMS: u32 = 32;
 
 impl Kernel for MatVec {
     fn all(caps: &Caps) -> Vec<Self> {

@@ -241,11 +241,12 @@ impl Bench {
         })?;
         self.session.take_times();
         let samples_ns = repeat(budget, || self.repetition(test, want, &mut |_, _, _| Ok(())))?;
-        let RunTimes { recordings, submissions, encode_ns, submit_ns, .. } = self.session.take_times();
+        let RunTimes { recordings, encode_ns, submit_ns, .. } = self.session.take_times();
         let rounds = u64::try_from(samples_ns.len()).unwrap_or(1) + u64::from(budget.warmup);
         let (most, rows) = if test.prompt > 0 { (test.prompt, want.count(test.prompt)) } else { (1, 1) };
         let scratch = self.session.activation_bytes(most.min(self.session.batch()), rows);
-        let submissions = u64::from(submissions) / rounds.max(1);
+        // A recording may be several submissions, of which the host waits for the last.
+        let submissions = u64::from(recordings) / rounds.max(1);
         let host_ns_per_recording = (encode_ns + submit_ns) as f64 / f64::from(recordings.max(1));
         let (params, weight_bytes) = (self.report.params, self.report.format_bytes);
         let regime = Regime::new(set).scratch(scratch).submissions(submissions);

@@ -1,18 +1,18 @@
 //! The `ridgeline` command.
 
 fn main() -> std::process::ExitCode {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[cfg(target_os = "linux")]
     again::start();
     ridgeline_lab::cli::main(std::env::args_os())
 }
 
 /// Starting this program again with settings that libraries read from the environment when they are loaded.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[cfg(target_os = "linux")]
 mod again {
     use std::os::unix::process::CommandExt;
     use std::process::Command;
 
-    /// A software adapter's memory is the C library's, and a model is loaded in half the time in huge pages.
+    /// A software adapter's memory is the C library's, and in huge pages a model is loaded in half the time (glibc).
     const HUGE_PAGES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
     /// Mesa's layer that puts the desktop's adapter first writes errors where there is no desktop.
     const NO_DESKTOP: (&str, &str) = ("NODEVICE_SELECT", "1");

@@ -85,10 +85,14 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
 
 fn settings(args: Args, globals: &Globals) -> anyhow::Result<Settings> {
     let root = models::root();
-    // Before anything is measured: a cell of a model that there is not would fail alone, and after the ceilings.
-    args.model.iter().try_for_each(|name| models::path(name).map(drop))?;
+    // Before anything is measured: a cell of a model that cannot be read would fail alone, and after the ceilings.
+    args.model.iter().try_for_each(|name| models::checkpoint(name, None).map(drop))?;
+    let matrix = matrix(args.matrix.as_deref(), &args.model, &root).map_err(|e| usage(e.into()))?;
+    if !args.model.is_empty() && !matrix.groups.iter().any(|group| group.axes.has("model")) {
+        return Err(Usage("-m: no experiment of the matrix has an axis called model".to_owned()).into());
+    }
     Ok(Settings {
-        matrix: matrix(args.matrix.as_deref(), &args.model, &root).map_err(|e| usage(e.into()))?,
+        matrix,
         pace: if args.quick { Pace::Quick } else { Pace::Full },
         filter: args.filter,
         shard: args.shard,

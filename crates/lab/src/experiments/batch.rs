@@ -1,7 +1,7 @@
 //! GAP-10: the time of one pass over n tokens, every position's choice wanted, against the time of one token. What
 //! verification costs, and where extra tokens stop being free.
 
-use super::{model_in, title};
+use super::{load, title};
 use crate::lab::Lab;
 use crate::pass::{Bench, Pass};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
@@ -42,7 +42,7 @@ impl Experiment<Lab> for Study {
         if !lab.measures() {
             return Err(RunError::skip("the CPU twins are an oracle; their speed means nothing"));
         }
-        let loaded = lab.load(&model_in(&point.model, &point.format), None)?;
+        let loaded = load(lab, &point.model, &point.format)?;
         // One pass, whatever the vocabulary: a recording that gives all its rows.
         let options = SessionOptions { logit_rows: point.tokens, ..SessionOptions::default() };
         let mut bench = Bench::new(lab, &loaded, point.depth, point.tokens, options)?;

@@ -1,6 +1,6 @@
 //! Prompt and generation speed at a depth, as llama-bench measures it, held against the device's ceilings.
 
-use super::{model_in, title};
+use super::{STORED, load, title};
 use crate::lab::Lab;
 use crate::pass::{Bench, Pass, Test};
 use ridgeline_experiment::bench_table::{self, BenchRow};
@@ -57,7 +57,7 @@ impl Experiment<Lab> for Study {
             return Err(RunError::skip("the CPU twins are an oracle; their speed means nothing"));
         }
         let test: Test = point.test.parse()?;
-        let loaded = lab.load(&model_in(&point.model, &point.format), None)?;
+        let loaded = load(lab, &point.model, &point.format)?;
         let options = SessionOptions::default();
         let mut bench = Bench::new(lab, &loaded, point.depth, test.prompt + test.generate, options)?;
         let mut pass = bench.test(test, budget)?;
@@ -112,7 +112,7 @@ pub(crate) fn described(model: &str, format: &str, row: &Row, machine: Option<&M
         gpu_info: row.adapter.clone(),
         backends: row.backend.clone(),
         model_filename: model.to_owned(),
-        model_type: title(model, &format.to_uppercase()),
+        model_type: if format == STORED { model.to_owned() } else { title(model, &format.to_uppercase()) },
         model_size: row.pass.weight_bytes,
         model_n_params: row.pass.params,
         n_batch: row.batch as u64,

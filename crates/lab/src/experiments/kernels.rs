@@ -3,7 +3,7 @@
 //! The launches are those that the model records: each distinct one is repeated over the same buffers and timed by
 //! slope, so that its working set is its own bytes. A pass finds fewer of them in the cache.
 
-use super::{model_in, title};
+use super::{load, title};
 use crate::lab::Lab;
 use crate::profile::{Launch, Row, profile};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
@@ -40,7 +40,7 @@ impl Experiment<Lab> for Study {
         if !lab.measures() {
             return Err(RunError::skip("the CPU twins are an oracle; their speed means nothing"));
         }
-        let loaded = lab.load(&model_in(&point.model, &point.format), None)?;
+        let loaded = load(lab, &point.model, &point.format)?;
         let profile = profile(lab, &loaded, (point.depth, point.tokens), SessionOptions::default(), budget)?;
         let (row, block_ns) = (profile.row, profile.block_ns);
         let check = lab.machine.as_ref().map(|machine| row.check(machine));

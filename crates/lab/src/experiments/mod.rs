@@ -1,7 +1,10 @@
 //! The list of experiments. Each is one file here that exports `Study`, and one word.
 
-use crate::Lab;
+use crate::models::Loaded;
 use crate::runner::Catalogue;
+use crate::{Error, Lab};
+use ridgeline_quant::Format;
+use std::rc::Rc;
 
 ridgeline_experiment::experiments! { Lab: ceilings, kernels, bench, batch, speculation, ladder }
 
@@ -9,17 +12,20 @@ ridgeline_experiment::experiments! { Lab: ceilings, kernels, bench, batch, specu
 pub(crate) use bench::{Row as Measured, described};
 
 /// What a cell says in place of a number format to measure a file's weights as they are.
-const STORED: &str = "stored";
+pub(crate) const STORED: &str = "stored";
 
-/// What a model is loaded by: its name, and the number format or the mix that a cell wants its matrices in.
-fn model_in(model: &str, format: &str) -> String {
-    if format == STORED { model.to_owned() } else { format!("{model}:{format}") }
+/// A model in the number format or the mix that a cell wants its matrices in.
+fn load(lab: &mut Lab, model: &str, format: &str) -> Result<Rc<Loaded>, Error> {
+    match format.parse::<Format>() {
+        _ if format == STORED => lab.load(model, None),
+        Ok(uniform) => lab.load(model, Some(uniform)),
+        Err(_) => lab.load(&format!("{model}:{format}"), None),
+    }
 }
 
-/// What a cell's model is called in tables and figures.
+/// What a cell's model is called in tables and figures: as the matrix has it, so that two files are two.
 fn title(model: &str, format: &str) -> String {
-    let name = std::path::Path::new(model).file_name().map_or(model.into(), |it| it.to_string_lossy());
-    if format.eq_ignore_ascii_case(STORED) { name.into_owned() } else { format!("{model} {format}") }
+    if format == STORED { model.to_owned() } else { format!("{model} {format}") }
 }
 
 /// What `bench-all` and `report` work with.

@@ -25,10 +25,12 @@ const STORE: u32 = Epilogue::Store as u32;
 
 /// The smallest working set, bytes: less than any first-level cache.
 const SMALLEST: u64 = 16 << 10;
+/// The least that the largest working set is, bytes, on devices of little memory.
+const LEAST: u64 = 256 << 20;
 
 /// The largest working set, bytes: several times the last-level cache, which is a quarter of this on the largest GPUs.
 const fn largest(caps: &Caps) -> u64 {
-    if caps.software { 256 << 20 } else { 1 << 30 }
+    if caps.software { LEAST } else { 1 << 30 }
 }
 
 /// From this size on the weights of a matrix-vector product are a candidate for reading; below it, launches dominate.
@@ -104,10 +106,19 @@ pub fn curve(
     stream: Stream,
     budget: &Budget,
 ) -> Result<(StreamCurve, Vec<u64>), Error> {
-    let sets = Sets::new(timer.device, stream)?;
+    let mut most = largest(timer.device.caps());
+    let sets = loop {
+        match Sets::new(timer.device, stream, most) {
+            Err(error) if most > LEAST => {
+                tracing::warn!("bandwidth is measured to {} MiB: {error}", most >> 21);
+            }
+            sets => break sets?,
+        }
+        most /= 2;
+    };
     let mut candidates = candidates(timer.device, stream);
     let (mut sizes, mut units, mut variants) = (Vec::new(), Vec::new(), Vec::new());
-    for bytes in sizes_of(largest(timer.device.caps()), is_quick(budget)) {
+    for bytes in sizes_of(most, is_quick(budget)) {
         let (unit, variant) = fastest(timer, &sets, &mut candidates, bytes)?;
         sizes.push(bytes);
         units.push(unit);
@@ -219,9 +230,13 @@ impl Candidate {
 }
 
 /// Filled sets for the largest size, in buffers or in textures.
-fn sets_in(device: &mut Device, stream: Stream, texture: bool) -> Result<Vec<Vec<Buffer>>, Error> {
+fn sets_in(
+    device: &mut Device,
+    (stream, bytes): (Stream, u64),
+    texture: bool,
+) -> Result<Vec<Vec<Buffer>>, Error> {
     let most = device.caps().largest(texture) / 4096 * 4096;
-    let each = largest(device.caps()) / stream.streams();
+    let each = bytes / stream.streams();
     let count = each.div_ceil(most);
     let bytes = (each / count).next_multiple_of(4096).min(most);
     let mut alloc = || -> Result<_, Error> {
@@ -234,12 +249,12 @@ fn sets_in(device: &mut Device, stream: Stream, texture: bool) -> Result<Vec<Vec
 }
 
 impl Sets {
-    /// Allocates and fills the buffers for the largest size.
-    fn new(device: &mut Device, stream: Stream) -> Result<Self, Error> {
+    /// Allocates and fills the buffers for sets of up to `bytes` bytes.
+    fn new(device: &mut Device, stream: Stream, bytes: u64) -> Result<Self, Error> {
         let textures = layout_for(device.caps()).in_texture();
-        let sets = sets_in(device, stream, false)?;
+        let sets = sets_in(device, (stream, bytes), false)?;
         let textures = match stream {
-            Stream::Read if textures => sets_in(device, stream, true)?,
+            Stream::Read if textures => sets_in(device, (stream, bytes), true)?,
             _ => Vec::new(),
         };
         let small = |device: &mut Device, label| device.alloc(1 << 20, Role::Activation, label);

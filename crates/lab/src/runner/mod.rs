@@ -18,7 +18,8 @@ pub use child::serve;
 pub use error::Error;
 pub use worker::Program;
 
-use crate::{Lab, output, provenance};
+use crate::experiments::STORED;
+use crate::{Lab, models, output, provenance};
 use folder::Folder;
 use progress::Progress;
 use protocol::{Hello, Job, Reply};
@@ -190,6 +191,23 @@ fn greet(program: &Program, job: &Job) -> Result<Hello, Error> {
     }
 }
 
+/// What files hold now, by the name of the model.
+#[derive(Default)]
+struct Files(HashMap<String, Option<String>>);
+
+impl Files {
+    /// Whether a record is of what its model's file holds now. Only cells that measure weights as they are stored name files
+    /// of the user's, which change under a name that stays.
+    fn are_of(&mut self, record: &Record) -> bool {
+        let (Some(model), Some(id)) = (record.point["model"].as_str(), &record.model) else { return true };
+        if record.point["format"] != STORED {
+            return true;
+        }
+        let hash = || models::open(model, None).ok().and_then(|it| it.id.hash);
+        *self.0.entry(model.to_owned()).or_insert_with(hash) == id.hash
+    }
+}
+
 /// One invocation at work.
 struct Run<'a> {
     settings: &'a Settings,
@@ -223,7 +241,8 @@ impl<'a> Run<'a> {
                 r.map_or((&self.hello.machine, &self.hello.build), |r| (&r.machine, &r.build));
             provenance::measurement_key(id, machine, build)
         };
-        let records = self.folder.records().iter();
+        let mut files = Files::default();
+        let records = self.folder.records().iter().filter(|record| files.are_of(record));
         let last: HashMap<String, Status> = records.map(|r| (key(&r.cell_id, Some(r)), r.status)).collect();
         let done = |cell: &&Cell| last.get(&key(&cell.id(), None)) == Some(&Status::Ok);
         cells.iter().filter(|cell| !done(cell)).cloned().collect()

@@ -22,6 +22,7 @@ pub(crate) const ON_A_DEVICE: &[Test] = &[
     ("inspect_loads", inspect_loads),
     ("logits_agree_with_the_twins", logits_agree_with_the_twins),
     ("the_doctor_runs_a_kernel", the_doctor_runs_a_kernel),
+    ("a_file_is_measured_again_when_it_changes", a_file_is_measured_again_when_it_changes),
 ];
 
 /// A shape so small that twins are quick.
@@ -252,4 +253,23 @@ fn the_doctor_runs_a_kernel() {
     assert!(json["remedy"].is_null(), "there is an adapter");
     assert!(json["models"].as_array().expect("names").iter().any(|it| it == "tiny-target"));
     assert!(ridgeline(&["doctor"]).ok().contains(chosen));
+}
+
+/// A cell of a user's file as it is stored, with its journal.
+fn a_file_is_measured_again_when_it_changes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [file, out] = ["m.gguf", "out"].map(|name| folder.path().join(name));
+    let [model, out] = [&file, &out].map(|path| path.to_str().expect("UTF-8"));
+    let bench = || {
+        let arguments =
+            ["bench-all", "-m", model, "--quick", "--out", out, "--json", "--filter", "^bench .*tg16"];
+        let summary = ridgeline(&arguments).json();
+        ["ok", "failed", "earlier"].map(|key| summary[key].as_u64().expect("a count"))
+    };
+    fs::copy(repository("models/tiny/draft.gguf"), &file).expect("copied");
+    assert_eq!([bench(), bench()], [[1, 0, 0], [0, 0, 1]]);
+    fs::copy(repository("models/tiny/target.gguf"), &file).expect("copied");
+    assert_eq!([bench(), bench()], [[1, 0, 0], [0, 0, 1]]);
+    let report = fs::read_to_string(Path::new(out).join("report.md")).expect("a report");
+    assert!(report.contains("m.gguf") && !report.to_lowercase().contains("stored"), "{report}");
 }

@@ -100,7 +100,9 @@ fn the_command_lists_cells_and_refuses_nonsense() {
     assert_eq!(cells.len(), text.lines().count());
     let bad = folder.path().join("bad.toml");
     std::fs::write(&bad, "[[experiment]]\nname = 3\n").expect("written");
-    let bad = bad.to_str().expect("a plain path");
+    let ceilings = folder.path().join("ceilings.toml");
+    std::fs::write(&ceilings, CEILINGS).expect("written");
+    let [bad, ceilings] = [&bad, &ceilings].map(|path| path.to_str().expect("a plain path"));
     for (arguments, words) in [
         (
             vec!["bench-all", "--device", "cpu", "--out", out, "--filter", "no such cell"],
@@ -111,6 +113,7 @@ fn the_command_lists_cells_and_refuses_nonsense() {
         (vec!["bench-all", "--device", "cpu", "--out", out, "--resume", "--fresh"], "cannot be used with"),
         (vec!["bench-all", "--matrix", bad], "bad.toml"),
         (vec!["bench-all", "-m", "no-such-model", "--out", out], "no-such-model"),
+        (vec!["bench-all", "-m", "tiny-draft", "--matrix", ceilings, "--out", out], "no experiment"),
         (vec!["report", out], "holds no journal"),
         (vec!["compare", out, out], "holds no journal"),
         (vec!["merge", out, "--out", out], "holds no journal"),
