@@ -80,12 +80,6 @@ impl Axes {
         self.0.get(axis).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether there is such an axis.
-    #[must_use]
-    pub fn has(&self, axis: &str) -> bool {
-        self.0.contains_key(axis)
-    }
-
     /// These axes with some of them replaced.
     fn replaced(&self, by: &Self) -> Self {
         let mut axes = self.0.clone();

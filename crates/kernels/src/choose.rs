@@ -233,15 +233,8 @@ pub const MAX_SPLITS: u32 = 64;
 
 /// Parts that there is memory for where so many tokens attend: all for [`SMALL_BATCH`] of them.
 #[must_use]
-pub const fn most_splits(n_tokens: u32) -> u32 {
-    let shared = MAX_SPLITS * SMALL_BATCH / if n_tokens == 0 { 1 } else { n_tokens };
-    if shared > MAX_SPLITS {
-        MAX_SPLITS
-    } else if shared == 0 {
-        1
-    } else {
-        shared
-    }
+pub fn most_splits(n_tokens: u32) -> u32 {
+    (MAX_SPLITS * SMALL_BATCH / n_tokens.max(1)).clamp(1, MAX_SPLITS)
 }
 
 /// Workgroups that attention over the cache is split into where nobody measured: a GPU of the larger kind has more than a

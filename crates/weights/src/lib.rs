@@ -1,8 +1,8 @@
 //! GGUF and safetensors checkpoints over mmap, random-weight checkpoints, GGUF writer.
 //!
 //! [`Checkpoint::open`] maps a file and checks every length, offset and type before anything is believed;
-//! tensors are bytes in the file's own number format, borrowed but where they are drawn or put together. Names and metadata are GGUF's whatever the
-//! container: the differences are resolved in `convention` and nowhere else.
+//! tensors are bytes in the file's own number format, borrowed but where they are drawn or put together. Names and
+//! metadata are GGUF's whatever the container: the differences are resolved in `convention` and nowhere else.
 
 mod checkpoint;
 mod convention;

@@ -88,7 +88,7 @@ fn settings(args: Args, globals: &Globals) -> anyhow::Result<Settings> {
     // Before anything is measured: a cell of a model that cannot be read would fail alone, and after the ceilings.
     args.model.iter().try_for_each(|name| models::checkpoint(name, None).map(drop))?;
     let matrix = matrix(args.matrix.as_deref(), &args.model, &root).map_err(|e| usage(e.into()))?;
-    if !args.model.is_empty() && !matrix.groups.iter().any(|group| group.axes.has("model")) {
+    if !args.model.is_empty() && matrix.groups.iter().all(|group| group.axes.values("model").is_empty()) {
         return Err(Usage("-m: no experiment of the matrix has an axis called model".to_owned()).into());
     }
     Ok(Settings {

@@ -234,17 +234,20 @@ impl<'a> Run<'a> {
         record.machine == self.hello.machine && record.build == self.hello.build
     }
 
-    /// The cells of which this machine and build have no record, or a newest one that is not ok.
+    /// The cells of which this machine and build have no record, or a newest one that is not ok or of another file.
     fn todo(&self, cells: &[Cell]) -> Vec<Cell> {
         let key = |id: &str, r: Option<&Record>| {
             let (machine, build) =
                 r.map_or((&self.hello.machine, &self.hello.build), |r| (&r.machine, &r.build));
             provenance::measurement_key(id, machine, build)
         };
+        let records = self.folder.records().iter();
+        let last: HashMap<String, &Record> = records.map(|r| (key(&r.cell_id, Some(r)), r)).collect();
         let mut files = Files::default();
-        let records = self.folder.records().iter().filter(|record| files.are_of(record));
-        let last: HashMap<String, Status> = records.map(|r| (key(&r.cell_id, Some(r)), r.status)).collect();
-        let done = |cell: &&Cell| last.get(&key(&cell.id(), None)) == Some(&Status::Ok);
+        let mut done = |cell: &Cell| {
+            let record = last.get(&key(&cell.id(), None));
+            record.is_some_and(|record| record.status == Status::Ok && files.are_of(record))
+        };
         cells.iter().filter(|cell| !done(cell)).cloned().collect()
     }
 
