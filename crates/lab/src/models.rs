@@ -86,6 +86,9 @@ impl Error {
     }
 }
 
+/// What a cell says in place of a number format to measure a file's weights as they are.
+pub(crate) const STORED: &str = "stored";
+
 /// A model's weights and what identifies them.
 #[derive(Debug)]
 pub struct Opened {

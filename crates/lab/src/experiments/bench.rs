@@ -1,7 +1,8 @@
 //! Prompt and generation speed at a depth, as llama-bench measures it, held against the device's ceilings.
 
-use super::{STORED, load, title};
+use super::{load, title};
 use crate::lab::Lab;
+use crate::models::STORED;
 use crate::pass::{Bench, Pass, Test};
 use ridgeline_experiment::bench_table::{self, BenchRow};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};

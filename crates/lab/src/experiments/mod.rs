@@ -1,6 +1,6 @@
 //! The list of experiments. Each is one file here that exports `Study`, and one word.
 
-use crate::models::Loaded;
+use crate::models::{Loaded, STORED};
 use crate::runner::Catalogue;
 use crate::{Error, Lab};
 use ridgeline_quant::Format;
@@ -10,9 +10,6 @@ ridgeline_experiment::experiments! { Lab: ceilings, kernels, bench, batch, specu
 
 /// What the `bench` command prints its rows with.
 pub(crate) use bench::{Row as Measured, described};
-
-/// What a cell says in place of a number format to measure a file's weights as they are.
-pub(crate) const STORED: &str = "stored";
 
 /// A model in the number format or the mix that a cell wants its matrices in.
 fn load(lab: &mut Lab, model: &str, format: &str) -> Result<Rc<Loaded>, Error> {

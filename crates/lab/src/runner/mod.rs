@@ -18,7 +18,6 @@ pub use child::serve;
 pub use error::Error;
 pub use worker::Program;
 
-use crate::experiments::STORED;
 use crate::{Lab, models, output, provenance};
 use folder::Folder;
 use progress::Progress;
@@ -200,7 +199,7 @@ impl Files {
     /// of the user's, which change under a name that stays.
     fn are_of(&mut self, record: &Record) -> bool {
         let (Some(model), Some(id)) = (record.point["model"].as_str(), &record.model) else { return true };
-        if record.point["format"] != STORED {
+        if record.point["format"] != models::STORED {
             return true;
         }
         let hash = || models::open(model, None).ok().and_then(|it| it.id.hash);
