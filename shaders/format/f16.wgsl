@@ -1,6 +1,6 @@
-// F16 rows, two values per word, eight per vec4. `row` is the row's first vec4; a part is 8 values.
-fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 2> {
-    let w = ${src}_at(row, part);
+// F16 rows, two values per word, eight per vec4. `row` is the row's first vec4; a chunk is 8 values.
+fn ${src}_unpack(row: u32, cols: u32, chunk: u32) -> array<vec4f, 2> {
+    let w = ${src}_at(row, chunk);
     return array<vec4f, 2>(
         vec4f(unpack2x16float(w.x), unpack2x16float(w.y)),
         vec4f(unpack2x16float(w.z), unpack2x16float(w.w)),

@@ -1,7 +1,7 @@
-// F32 rows, four values per vec4 word. `row` is the row's first vec4; a part is 8 values.
-fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 2> {
-    let a = ${src}_at(row, 2u * part);
-    let b = ${src}_at(row, 2u * part + 1u);
+// F32 rows, four values per vec4 word. `row` is the row's first vec4; a chunk is 8 values.
+fn ${src}_unpack(row: u32, cols: u32, chunk: u32) -> array<vec4f, 2> {
+    let a = ${src}_at(row, 2u * chunk);
+    let b = ${src}_at(row, 2u * chunk + 1u);
     return array<vec4f, 2>(bitcast<vec4f>(a), bitcast<vec4f>(b));
 }
 

@@ -1,10 +1,10 @@
 // IQ4_XS rows in two planes: indices, one vec4 per group of 32; then two words per superblock of 256: its f16 unit, the
-// upper two bits of its eight scales, and their lower four bits. `row` is the row's first vec4; a part is one group.
-fn ${src}_scale(row: u32, cols: u32, part: u32) -> vec2f {
-    let block = part >> 3u;
+// upper two bits of its eight scales, and their lower four bits. `row` is the row's first vec4; a chunk is one group.
+fn ${src}_scale(row: u32, cols: u32, chunk: u32) -> vec2f {
+    let block = chunk >> 3u;
     let words = ${src}_at(row, (cols >> 5u) + (block >> 1u));
     let header = select(words.xy, words.zw, (block & 1u) == 1u);
-    let group = part & 7u;
+    let group = chunk & 7u;
     let low = (header.y >> (4u * group)) & 15u;
     let high = (header.x >> (16u + 2u * group)) & 3u;
     return vec2f(unpack2x16float(header.x).x * (f32(low | (high << 4u)) - 32.0));
@@ -14,5 +14,5 @@ fn ${src}_quad(quants: u32, scale: vec2f) -> vec4f {
     return scale.x * ${src}_levels(quants);
 }
 //# include "shared/plane.wgsl"
-//# include "shared/uneven.wgsl"
+//# include "shared/iq4_levels.wgsl"
 //# include "shared/nibbles.wgsl"

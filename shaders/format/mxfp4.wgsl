@@ -1,5 +1,5 @@
 // MXFP4 rows in two planes: four-bit floats, one vec4 per block of 32, then one byte per block, the exponent of its
-// scale. `row` is the row's first vec4; a part is one block.
+// scale. `row` is the row's first vec4; a chunk is one block.
 fn ${src}_scale(row: u32, cols: u32, block: u32) -> vec2f {
     let word = ${src}_word(row, (cols >> 3u) + (block >> 2u));
     let e = (word >> (8u * (block & 3u))) & 255u;

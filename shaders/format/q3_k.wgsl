@@ -1,14 +1,14 @@
 // Q3_K rows in four planes: high bits, two vec4 per superblock of 256; low two bits, four vec4; six-bit scales of 16
-// groups, three words; their f16 unit. `row` is the row's first vec4; a part is 16 values of each of two neighbouring
+// groups, three words; their f16 unit. `row` is the row's first vec4; a chunk is 16 values of each of two neighbouring
 // groups of 32. Group g of a superblock has bit g of every byte of high bits. A head is a superblock's
 // scales.
 //# include "shared/plane.wgsl"
 
 // Scales of the two groups.
-fn ${src}_scales(row: u32, cols: u32, part: u32) -> vec2f {
+fn ${src}_scales(row: u32, cols: u32, chunk: u32) -> vec2f {
     let blocks = cols >> 8u;
-    let block = part >> 3u;
-    let r = part & 7u;
+    let block = chunk >> 3u;
+    let r = chunk & 7u;
     let first = 24u * blocks + 3u * block;
     let half = 16u * (r & 1u);
     let low = ${src}_word(row, first + ((r >> 1u) & 1u)) >> (4u * (r >> 2u) + half);
@@ -23,9 +23,9 @@ fn ${src}_quad(low: u32, high: u32, scale: f32) -> vec4f {
     return scale * (vec4f(unpack4xI8(q)) - 4.0);
 }
 
-struct ${src}_Head { words: vec3u, unit: f32 }
+struct ${src}_Header { words: vec3u, unit: f32 }
 
-fn ${src}_head(row: u32, cols: u32, group: u32) -> ${src}_Head {
+fn ${src}_header(row: u32, cols: u32, group: u32) -> ${src}_Header {
     let blocks = cols >> 8u;
     let first = 24u * blocks + 3u * group;
     let words = vec3u(
@@ -33,45 +33,45 @@ fn ${src}_head(row: u32, cols: u32, group: u32) -> ${src}_Head {
         ${src}_word(row, first + 1u),
         ${src}_word(row, first + 2u),
     );
-    return ${src}_Head(words, ${src}_plane_half(row, 54u * blocks + group));
+    return ${src}_Header(words, ${src}_plane_half(row, 54u * blocks + group));
 }
 
-fn ${src}_affine(head: ${src}_Head, part: u32) -> vec4f {
-    let shift = 8u * (part & 1u) + (part & 4u);
-    let low = select(head.words.x, head.words.y, (part & 2u) == 2u) >> shift;
-    let high = head.words.z >> (shift + (part & 2u));
+fn ${src}_affine(header: ${src}_Header, chunk: u32) -> vec4f {
+    let shift = 8u * (chunk & 1u) + (chunk & 4u);
+    let low = select(header.words.x, header.words.y, (chunk & 2u) == 2u) >> shift;
+    let high = header.words.z >> (shift + (chunk & 2u));
     let six = (vec2u(low, low >> 16u) & vec2u(15u)) | ((vec2u(high, high >> 16u) & vec2u(3u)) << vec2u(4u));
-    let s = head.unit * (vec2f(six) - 32.0);
+    let s = header.unit * (vec2f(six) - 32.0);
     return ${src}_lowered(s, -4.0 * s);
 }
 
-fn ${src}_packed(row: u32, cols: u32, part: u32) -> array<u32, 8> {
+fn ${src}_packed(row: u32, cols: u32, chunk: u32) -> array<u32, 8> {
     let blocks = cols >> 8u;
-    let half = part & 1u;
-    let q = ${src}_at(row, 2u * blocks + 2u * (part >> 2u) + half) >> vec4u(2u * (part & 2u));
-    let h = ${src}_at(row, 2u * (part >> 3u) + half) >> vec4u(part & 6u);
+    let half = chunk & 1u;
+    let q = ${src}_at(row, 2u * blocks + 2u * (chunk >> 2u) + half) >> vec4u(2u * (chunk & 2u));
+    let h = ${src}_at(row, 2u * (chunk >> 3u) + half) >> vec4u(chunk & 6u);
     let low = (q & vec4u(0x03030303u)) | ((h & vec4u(0x01010101u)) << vec4u(2u));
     let high = ((q >> vec4u(2u)) & vec4u(0x03030303u)) | ((h & vec4u(0x02020202u)) << vec4u(1u));
     return array<u32, 8>(low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w);
 }
 
-fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    let q = ${src}_packed(row, cols, part);
+fn ${src}_raw(row: u32, cols: u32, chunk: u32) -> array<vec4f, 8> {
+    let q = ${src}_packed(row, cols, chunk);
     return array<vec4f, 8>(
         ${src}_raised0(q[0]), ${src}_raised0(q[1]), ${src}_raised0(q[2]), ${src}_raised0(q[3]),
         ${src}_raised0(q[4]), ${src}_raised0(q[5]), ${src}_raised0(q[6]), ${src}_raised0(q[7]),
     );
 }
-//# with bits = 3, fields = [0], quads = 8, runs = 2, head_parts = 8
+//# with bits = 3, fields = [0], quads = 8, runs = 2, chunks_per_header = 8
 //# include "shared/affine.wgsl"
 //# endwith
 
 // Values 4i to 4i + 3.
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
-    let part = i >> 3u;
+    let chunk = i >> 3u;
     let word = i & 7u;
-    let low = ${src}_word(row, 8u * ((cols >> 8u) + (part >> 2u)) + word) >> (2u * (part & 3u));
-    let high = ${src}_word(row, 8u * (part >> 3u) + word) >> (part & 7u);
-    let s = ${src}_scales(row, cols, part);
+    let low = ${src}_word(row, 8u * ((cols >> 8u) + (chunk >> 2u)) + word) >> (2u * (chunk & 3u));
+    let high = ${src}_word(row, 8u * (chunk >> 3u) + word) >> (chunk & 7u);
+    let s = ${src}_scales(row, cols, chunk);
     return ${src}_quad(low, high, select(s.x, s.y, word >= 4u));
 }

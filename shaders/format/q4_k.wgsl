@@ -1,30 +1,30 @@
 // Q4_K rows as in the file: nine vec4 per superblock of 256, a header and eight of nibbles. `row` is the row's first
-// vec4; a part is the low and the high half-bytes of one vec4, 16 values of each of two neighbouring groups. A head is the header.
-//# include "shared/six_bits.wgsl"
+// vec4; a chunk is the low and the high half-bytes of one vec4, 16 values of each of two neighbouring groups. A head is the header.
+//# include "shared/k_scales.wgsl"
 
 fn ${src}_quad(quants: u32, s: vec2f) -> vec4f {
     return s.x * vec4f(unpack4xI8(quants & 0x0f0f0f0fu)) - s.y;
 }
 
-fn ${src}_head(row: u32, cols: u32, group: u32) -> vec4u {
+fn ${src}_header(row: u32, cols: u32, group: u32) -> vec4u {
     return ${src}_at(row, 9u * group);
 }
 
-fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    let q = ${src}_at(row, 9u * (part >> 3u) + 1u + (part & 7u));
+fn ${src}_raw(row: u32, cols: u32, chunk: u32) -> array<vec4f, 8> {
+    let q = ${src}_at(row, 9u * (chunk >> 3u) + 1u + (chunk & 7u));
     return array<vec4f, 8>(
         ${src}_raised0(q.x), ${src}_raised0(q.y), ${src}_raised0(q.z), ${src}_raised0(q.w),
         ${src}_raised4(q.x), ${src}_raised4(q.y), ${src}_raised4(q.z), ${src}_raised4(q.w),
     );
 }
 
-fn ${src}_packed(row: u32, cols: u32, part: u32) -> array<u32, 8> {
-    let q = ${src}_at(row, 9u * (part >> 3u) + 1u + (part & 7u));
+fn ${src}_packed(row: u32, cols: u32, chunk: u32) -> array<u32, 8> {
+    let q = ${src}_at(row, 9u * (chunk >> 3u) + 1u + (chunk & 7u));
     let low = q & vec4u(0x0f0f0f0fu);
     let high = (q >> vec4u(4u)) & vec4u(0x0f0f0f0fu);
     return array<u32, 8>(low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w);
 }
-//# with bits = 4, fields = [0, 4], quads = 8, runs = 2, head_parts = 8
+//# with bits = 4, fields = [0, 4], quads = 8, runs = 2, chunks_per_header = 8
 //# include "shared/affine.wgsl"
 //# endwith
 

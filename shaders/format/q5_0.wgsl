@@ -1,5 +1,5 @@
 // Q5_0 rows in three planes: low nibbles, one vec4 per block of 32; fifth bits, one word per block, weight i in bit i;
-// one f16 scale per block. `row` is the row's first vec4; a part is one block.
+// one f16 scale per block. `row` is the row's first vec4; a chunk is one block.
 fn ${src}_scale(row: u32, cols: u32, block: u32) -> vec2f {
     return vec2f(${src}_plane_half(row, 10u * (cols >> 5u) + block));
 }

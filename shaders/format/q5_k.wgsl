@@ -1,34 +1,34 @@
 // Q5_K rows as in the file: eleven vec4 per superblock of 256, a header, two of fifth bits and eight of nibbles. `row`
-// is the row's first vec4; a part is the low and the high half-bytes of one vec4, 16 values of each of two neighbouring
+// is the row's first vec4; a chunk is the low and the high half-bytes of one vec4, 16 values of each of two neighbouring
 // groups. A head is the header. Group g has bit g of every byte of fifth bits.
-//# include "shared/six_bits.wgsl"
+//# include "shared/k_scales.wgsl"
 
 fn ${src}_quad(low: u32, high: u32, s: vec2f) -> vec4f {
     let q = (low & 0x0f0f0f0fu) | ((high & 0x01010101u) << 4u);
     return s.x * vec4f(unpack4xI8(q)) - s.y;
 }
 
-fn ${src}_head(row: u32, cols: u32, group: u32) -> vec4u {
+fn ${src}_header(row: u32, cols: u32, group: u32) -> vec4u {
     return ${src}_at(row, 11u * group);
 }
 
-fn ${src}_packed(row: u32, cols: u32, part: u32) -> array<u32, 8> {
-    let block = 11u * (part >> 3u);
-    let q = ${src}_at(row, block + 3u + (part & 7u));
-    let h = ${src}_at(row, block + 1u + (part & 1u)) >> vec4u(part & 6u);
+fn ${src}_packed(row: u32, cols: u32, chunk: u32) -> array<u32, 8> {
+    let block = 11u * (chunk >> 3u);
+    let q = ${src}_at(row, block + 3u + (chunk & 7u));
+    let h = ${src}_at(row, block + 1u + (chunk & 1u)) >> vec4u(chunk & 6u);
     let low = (q & vec4u(0x0f0f0f0fu)) | ((h & vec4u(0x01010101u)) << vec4u(4u));
     let high = ((q >> vec4u(4u)) & vec4u(0x0f0f0f0fu)) | ((h & vec4u(0x02020202u)) << vec4u(3u));
     return array<u32, 8>(low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w);
 }
 
-fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    let q = ${src}_packed(row, cols, part);
+fn ${src}_raw(row: u32, cols: u32, chunk: u32) -> array<vec4f, 8> {
+    let q = ${src}_packed(row, cols, chunk);
     return array<vec4f, 8>(
         ${src}_raised0(q[0]), ${src}_raised0(q[1]), ${src}_raised0(q[2]), ${src}_raised0(q[3]),
         ${src}_raised0(q[4]), ${src}_raised0(q[5]), ${src}_raised0(q[6]), ${src}_raised0(q[7]),
     );
 }
-//# with bits = 5, fields = [0], quads = 8, runs = 2, head_parts = 8
+//# with bits = 5, fields = [0], quads = 8, runs = 2, chunks_per_header = 8
 //# include "shared/affine.wgsl"
 //# endwith
 

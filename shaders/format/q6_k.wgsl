@@ -1,14 +1,14 @@
 // Q6_K rows in four planes: low four bits, eight vec4 per superblock of 256; high two bits, four vec4; signed byte
-// scales of 16 groups, one vec4; their f16 unit. `row` is the row's first vec4; a part is the low and the high half-bytes
+// scales of 16 groups, one vec4; their f16 unit. `row` is the row's first vec4; a chunk is the low and the high half-bytes
 // of one vec4, 16 values each that lie 64 apart. A head is a superblock's scales.
 //# include "shared/plane.wgsl"
 
 // Scales of the two groups.
-fn ${src}_scales(row: u32, cols: u32, part: u32) -> vec2f {
+fn ${src}_scales(row: u32, cols: u32, chunk: u32) -> vec2f {
     let blocks = cols >> 8u;
-    let s = unpack4xI8(${src}_word(row, 48u * blocks + (part >> 1u)));
-    let pair = select(s.xy, s.zw, (part & 1u) == 1u);
-    return ${src}_plane_half(row, 104u * blocks + (part >> 3u)) * vec2f(pair);
+    let s = unpack4xI8(${src}_word(row, 48u * blocks + (chunk >> 1u)));
+    let pair = select(s.xy, s.zw, (chunk & 1u) == 1u);
+    return ${src}_plane_half(row, 104u * blocks + (chunk >> 3u)) * vec2f(pair);
 }
 
 fn ${src}_quad(low: u32, high: u32, scale: f32) -> vec4f {
@@ -16,46 +16,46 @@ fn ${src}_quad(low: u32, high: u32, scale: f32) -> vec4f {
     return scale * (vec4f(unpack4xI8(q)) - 32.0);
 }
 
-struct ${src}_Head { scales: vec4u, unit: f32 }
+struct ${src}_Header { scales: vec4u, unit: f32 }
 
-fn ${src}_head(row: u32, cols: u32, group: u32) -> ${src}_Head {
+fn ${src}_header(row: u32, cols: u32, group: u32) -> ${src}_Header {
     let blocks = cols >> 8u;
-    return ${src}_Head(${src}_at(row, 12u * blocks + group), ${src}_plane_half(row, 104u * blocks + group));
+    return ${src}_Header(${src}_at(row, 12u * blocks + group), ${src}_plane_half(row, 104u * blocks + group));
 }
 
-fn ${src}_affine(head: ${src}_Head, part: u32) -> vec4f {
-    let bytes = select(head.scales.xy, head.scales.zw, (part & 4u) == 4u) << vec2u(24u - 8u * (part & 3u));
-    let s = head.unit * vec2f(bitcast<vec2i>(bytes) >> vec2u(24u));
+fn ${src}_affine(header: ${src}_Header, chunk: u32) -> vec4f {
+    let bytes = select(header.scales.xy, header.scales.zw, (chunk & 4u) == 4u) << vec2u(24u - 8u * (chunk & 3u));
+    let s = header.unit * vec2f(bitcast<vec2i>(bytes) >> vec2u(24u));
     return ${src}_lowered(s, -32.0 * s);
 }
 
-fn ${src}_packed(row: u32, cols: u32, part: u32) -> array<u32, 8> {
-    let group = part & 3u;
-    let q = ${src}_at(row, part);
-    let h = ${src}_at(row, 8u * (cols >> 8u) + 2u * (part >> 2u) + (group & 1u)) >> vec4u(group & 2u);
+fn ${src}_packed(row: u32, cols: u32, chunk: u32) -> array<u32, 8> {
+    let group = chunk & 3u;
+    let q = ${src}_at(row, chunk);
+    let h = ${src}_at(row, 8u * (cols >> 8u) + 2u * (chunk >> 2u) + (group & 1u)) >> vec4u(group & 2u);
     let low = (q & vec4u(0x0f0f0f0fu)) | ((h & vec4u(0x03030303u)) << vec4u(4u));
     let high = ((q >> vec4u(4u)) & vec4u(0x0f0f0f0fu)) | (h & vec4u(0x30303030u));
     return array<u32, 8>(low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w);
 }
 
-fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    let q = ${src}_packed(row, cols, part);
+fn ${src}_raw(row: u32, cols: u32, chunk: u32) -> array<vec4f, 8> {
+    let q = ${src}_packed(row, cols, chunk);
     return array<vec4f, 8>(
         ${src}_raised0(q[0]), ${src}_raised0(q[1]), ${src}_raised0(q[2]), ${src}_raised0(q[3]),
         ${src}_raised0(q[4]), ${src}_raised0(q[5]), ${src}_raised0(q[6]), ${src}_raised0(q[7]),
     );
 }
-//# with bits = 6, fields = [0], quads = 8, runs = 2, head_parts = 8
+//# with bits = 6, fields = [0], quads = 8, runs = 2, chunks_per_header = 8
 //# include "shared/affine.wgsl"
 //# endwith
 
 // Values 4i to 4i + 3.
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
-    let part = i >> 3u;
-    let j = part & 3u;
+    let chunk = i >> 3u;
+    let j = chunk & 3u;
     let word = i & 7u;
-    let low = ${src}_word(row, 16u * (part >> 2u) + 8u * (j & 1u) + word) >> (4u * (j >> 1u));
-    let high = ${src}_word(row, 32u * (cols >> 8u) + 8u * (part >> 2u) + word) >> (2u * j);
-    let s = ${src}_scales(row, cols, part);
+    let low = ${src}_word(row, 16u * (chunk >> 2u) + 8u * (j & 1u) + word) >> (4u * (j >> 1u));
+    let high = ${src}_word(row, 32u * (cols >> 8u) + 8u * (chunk >> 2u) + word) >> (2u * j);
+    let s = ${src}_scales(row, cols, chunk);
     return ${src}_quad(low, high, select(s.x, s.y, word >= 4u));
 }

@@ -1,37 +1,37 @@
 // Q8_0 rows in two planes: signed bytes, four per word in the order of the weights, then one f16 scale per block
-// of 32. `row` is the row's first vec4; a part is 16 values, half a block. A head is the scales of sixteen parts.
+// of 32. `row` is the row's first vec4; a chunk is 16 values, half a block. A head is the scales of sixteen chunks.
 fn ${src}_scale(row: u32, cols: u32, block: u32) -> f32 {
     let pair = unpack2x16float(${src}_word(row, (cols >> 2u) + (block >> 1u)));
     return select(pair.x, pair.y, (block & 1u) == 1u);
 }
 
-alias ${src}_Head = vec4u;
+alias ${src}_Header = vec4u;
 
-fn ${src}_head(row: u32, cols: u32, group: u32) -> vec4u {
+fn ${src}_header(row: u32, cols: u32, group: u32) -> vec4u {
     return ${src}_at(row, (cols >> 4u) + group);
 }
 
-fn ${src}_affine(head: vec4u, part: u32) -> vec4f {
+fn ${src}_affine(header: vec4u, chunk: u32) -> vec4f {
     // Selects, because a component that is looked up would live in memory.
-    let half = select(head.xy, head.zw, (part & 8u) == 8u);
-    let pair = select(half.x, half.y, (part & 4u) == 4u);
-    let d = unpack2x16float(pair >> (8u * (part & 2u))).x;
+    let half = select(header.xy, header.zw, (chunk & 8u) == 8u);
+    let pair = select(half.x, half.y, (chunk & 4u) == 4u);
+    let d = unpack2x16float(pair >> (8u * (chunk & 2u))).x;
     return ${src}_lowered(vec2f(d), vec2f(-128.0 * d));
 }
 
 // Offset by 128, which leaves the sign out.
-fn ${src}_raw(row: u32, cols: u32, part: u32) -> array<vec4f, 4> {
-    let q = ${src}_at(row, part) ^ vec4u(0x80808080u);
+fn ${src}_raw(row: u32, cols: u32, chunk: u32) -> array<vec4f, 4> {
+    let q = ${src}_at(row, chunk) ^ vec4u(0x80808080u);
     return array<vec4f, 4>(
         ${src}_raised0(q.x), ${src}_raised0(q.y), ${src}_raised0(q.z), ${src}_raised0(q.w),
     );
 }
 
-fn ${src}_packed(row: u32, cols: u32, part: u32) -> array<u32, 4> {
-    let q = ${src}_at(row, part);
+fn ${src}_packed(row: u32, cols: u32, chunk: u32) -> array<u32, 4> {
+    let q = ${src}_at(row, chunk);
     return array<u32, 4>(q.x, q.y, q.z, q.w);
 }
-//# with bits = 8, bias = 128, fields = [0], quads = 4, runs = 1, head_parts = 16
+//# with bits = 8, bias = 128, fields = [0], quads = 4, runs = 1, chunks_per_header = 16
 //# include "shared/affine.wgsl"
 //# endwith
 

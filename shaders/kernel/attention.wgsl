@@ -1,6 +1,6 @@
 // Fused attention with online softmax (Milakov & Gimelshein 2018; Dao et al. 2022). A workgroup serves TOKENS
 // queries of GROUP heads that share one key/value head, so each key and value is read once for ROWS query rows.
-// Scores: one position per invocation. Values: one vec4 of the head per invocation, positions split SPLITS ways.
+// Scores: one position per invocation. Values: one vec4 of the head per invocation, positions value_row VALUE_ROWS ways.
 // Where the positions are cut into spans, each workgroup leaves its sum before the division, its maximum and its total.
 //# include reduce
 //# with src = "keys", interleaved = false, texture = false
@@ -12,18 +12,18 @@
 //# include values_file
 //# endwith
 const QUADS: u32 = HEAD / 4u;
-const SPLITS: u32 = LANES / QUADS;
+const VALUE_ROWS: u32 = LANES / QUADS;
 // Finite, because some compilers assume that infinities do not occur.
 const MASKED: f32 = -3.0e38;
 var<workgroup> query: array<vec4f, ROWS * QUADS>;
 var<workgroup> maxima: array<f32, ROWS * LANES>;
 var<workgroup> weight: array<f32, ROWS * LANES>;
-var<workgroup> folded: array<vec4f, LANES>;
+var<workgroup> partial_out: array<vec4f, LANES>;
 var<workgroup> totals: array<f32, LANES>;
 
 @compute @workgroup_size(LANES)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
-    //# include "shared/attended.wgsl"
+    //# include "shared/kv_split.wgsl"
     // Row r is query token0 + r / GROUP, head kv_head · GROUP + r % GROUP.
     for (var i = ids.local; i < ROWS * QUADS; i += LANES) {
         let r = i / QUADS;
@@ -38,54 +38,54 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     var acc${r} = vec4f();
     let last${r} = params.position + min(token0 + ${r}u / GROUP, params.n_tokens - 1u);
     //# endfor
-    let end = min(last${ROWS - 1} + 1u, (part_of + 1u) * params.span);
+    let end = min(last${ROWS - 1} + 1u, (kv_split + 1u) * params.split_len);
     let base = kv_head * params.capacity;
     let quad = ids.local % QUADS;
-    let split = ids.local / QUADS;
-    for (var start = part_of * params.span; start < end; start += LANES) {
+    let value_row = ids.local / QUADS;
+    for (var start = kv_split * params.split_len; start < end; start += LANES) {
         let at = start + ids.local;
         let row = keys_row(base + min(at, end - 1u), params.key_stride);
         //# for r in range(ROWS)
         var s${r} = 0.0;
         //# endfor
-        for (var p = 0u; p < HEAD / PART; p++) {
+        for (var p = 0u; p < HEAD / UNPACK_LEN; p++) {
             let k = keys_unpack(row, HEAD, p);
-            let first = p * (PART / 4u);
+            let first = p * (UNPACK_LEN / 4u);
             //# for r in range(ROWS)
-            //# for i in range(PART // 4)
+            //# for i in range(UNPACK_LEN // 4)
             s${r} += dot(k[${i}], query[${r}u * QUADS + first + ${i}u]);
             //# endfor
             //# endfor
         }
         //# for r in range(ROWS)
         s${r} = select(MASKED, s${r}, at <= last${r} && at < end);
-        let part${r} = part_max(s${r});
+        let part${r} = partial_max(s${r});
         //# endfor
-        if leads_part(ids) {
+        if writes_partial(ids) {
             //# for r in range(ROWS)
-            maxima[${r}u * LANES + part(ids)] = part${r};
+            maxima[${r}u * LANES + partial_index(ids)] = part${r};
             //# endfor
         }
         workgroupBarrier();
         //# for r in range(ROWS)
         var new${r} = top${r};
         //# endfor
-        for (var i = 0u; i < parts(ids); i++) {
+        for (var i = 0u; i < partial_count(ids); i++) {
             //# for r in range(ROWS)
             new${r} = max(new${r}, maxima[${r}u * LANES + i]);
             //# endfor
         }
         //# for r in range(ROWS)
         weight[${r}u * LANES + ids.local] = select(0.0, exp(s${r} - new${r}), at <= last${r} && at < end);
-        let fade${r} = exp(top${r} - new${r});
-        acc${r} *= fade${r};
-        total${r} *= fade${r};
+        let rescale${r} = exp(top${r} - new${r});
+        acc${r} *= rescale${r};
+        total${r} *= rescale${r};
         top${r} = new${r};
         //# endfor
         workgroupBarrier();
-        if split < SPLITS {
+        if value_row < VALUE_ROWS {
             let n = min(LANES, end - start);
-            for (var i = split; i < n; i += SPLITS) {
+            for (var i = value_row; i < n; i += VALUE_ROWS) {
                 let v = values_vec4(values_row(base + start + i, params.value_stride), HEAD, quad);
                 //# for r in range(ROWS)
                 acc${r} += weight[${r}u * LANES + i] * v;
@@ -96,21 +96,21 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     }
     //# for r in range(ROWS)
     workgroupBarrier();
-    folded[ids.local] = acc${r};
+    partial_out[ids.local] = acc${r};
     totals[ids.local] = total${r};
     workgroupBarrier();
     if ids.local < QUADS && token0 + ${r}u / GROUP < params.n_tokens {
         var sum = vec4f();
         var total = 0.0;
-        for (var i = 0u; i < SPLITS; i++) {
-            sum += folded[i * QUADS + ids.local];
+        for (var i = 0u; i < VALUE_ROWS; i++) {
+            sum += partial_out[i * QUADS + ids.local];
             total += totals[i * QUADS + ids.local];
         }
         let row = (token0 + ${r}u / GROUP) * params.n_heads + kv_head * GROUP + ${r}u % GROUP;
-        if splits == 1u {
+        if kv_splits == 1u {
             out[row * QUADS + ids.local] = sum / total;
         } else {
-            let at = (part_of * params.n_tokens * params.n_heads + row) * (QUADS + 1u);
+            let at = (kv_split * params.n_tokens * params.n_heads + row) * (QUADS + 1u);
             out[at + ids.local] = sum;
             if ids.local == 0u {
                 out[at + QUADS] = vec4f(top${r}, total, 0.0, 0.0);

@@ -24,10 +24,10 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     let head = query % params.n_heads;
     let query0 = ((query / params.n_heads) * params.ld + head * params.head_dim) / 4u;
     var sum = 0.0;
-    for (var p = 0u; p < params.head_dim / PART; p++) {
+    for (var p = 0u; p < params.head_dim / UNPACK_LEN; p++) {
         let k = keys_unpack(row, params.head_dim, p);
-        let first = query0 + p * (PART / 4u);
-        //# for i in range(PART // 4)
+        let first = query0 + p * (UNPACK_LEN / 4u);
+        //# for i in range(UNPACK_LEN // 4)
         sum += dot(k[${i}], q[first + ${i}u]);
         //# endfor
     }

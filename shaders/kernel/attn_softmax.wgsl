@@ -13,12 +13,12 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     for (var i = ids.local; i < params.n_cols; i += LANES) {
         top = max(top, scores[first + i]);
     }
-    let mine = part_max(top);
-    if leads_part(ids) {
-        maxima[part(ids)] = mine;
+    let mine = partial_max(top);
+    if writes_partial(ids) {
+        maxima[partial_index(ids)] = mine;
     }
     workgroupBarrier();
-    for (var i = 0u; i < parts(ids); i++) {
+    for (var i = 0u; i < partial_count(ids); i++) {
         top = max(top, maxima[i]);
     }
     var sum = 0.0;
@@ -27,7 +27,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         scores[first + i] = e;
         sum += e;
     }
-    let total = group_sum(ids, sum);
+    let total = workgroup_sum(ids, sum);
     for (var i = ids.local; i < params.n_cols; i += LANES) {
         scores[first + i] = scores[first + i] / total;
     }

@@ -38,13 +38,13 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
             let vector = min(vec0 + i / QUADS, params.n_vecs - 1u);
             xs[i] = vec4<Tile>(select(vec4f(), x[vector * quads + column(min(at, quads - 1u))], at < quads));
         }
-        for (var i = ids.local; i < TILE * QUADS / SPAN; i += LANES) {
-            let first = (i % (QUADS / SPAN)) * SPAN;
+        for (var i = ids.local; i < TILE * QUADS / UNPACK_QUADS; i += LANES) {
+            let first = (i % (QUADS / UNPACK_QUADS)) * UNPACK_QUADS;
             let at = k + first;
-            let line = i / (QUADS / SPAN);
+            let line = i / (QUADS / UNPACK_QUADS);
             let row = min(row_first + line, params.n_rows - 1u);
-            let w = weights_unpack(weights_row(row, params.stride), params.n_cols, min(at, quads - SPAN) / SPAN);
-            //# for s in range(PART // 4)
+            let w = weights_unpack(weights_row(row, params.stride), params.n_cols, min(at, quads - UNPACK_QUADS) / UNPACK_QUADS);
+            //# for s in range(UNPACK_LEN // 4)
             ws[line * LINE + first + ${s}u] = vec4<Tile>(select(vec4f(), w[${s}], at < quads));
             //# endfor
         }
@@ -65,7 +65,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     //# for i in range(4)
     //# for j in range(4)
     if vec0 + ty * 4u + ${i}u < params.n_vecs && row_first + tx + ${8 * j}u < params.n_rows {
-        put((vec0 + ty * 4u + ${i}u) * params.ld + params.row0 + row_first + tx + ${8 * j}u, acc${i}_${j});
+        write_output((vec0 + ty * 4u + ${i}u) * params.ld + params.row0 + row_first + tx + ${8 * j}u, acc${i}_${j});
     }
     //# endfor
     //# endfor

@@ -1,6 +1,6 @@
-// y = W·x for one to a few vectors. A team owns ROWS rows of W and COLS vectors: every weight is decoded once
+// y = W·x for one to a few vectors. A reduce_group owns ROWS rows of W and COLS vectors: every weight is decoded once
 // for all COLS. Accumulators are named scalars, because indexed private arrays spill. What becomes of the sums is a
-// parameter and not a variant: it costs one uniform branch per team.
+// parameter and not a variant: it costs one uniform branch per reduce_group.
 //# include reduce
 //# include "shared/dot_add.wgsl"
 //# include "shared/epilogue.wgsl"
@@ -12,10 +12,10 @@
 
 @compute @workgroup_size(LANES)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
-    let parts = params.n_cols / PART;
+    let chunks = params.n_cols / UNPACK_LEN;
     //# if ROWS % 2 == 0
-    // Half of a team's rows are gates, the other half what they gate, `n_rows` rows further down.
-    let gated = params.epilogue == GATE;
+    // Half of a reduce_group's rows are gates, the other half what they gate, `n_rows` rows further down.
+    let gated = params.epilogue == SWIGLU;
     let outputs = select(ROWS, ROWS / 2u, gated);
     //# else
     let outputs = ROWS;
@@ -30,7 +30,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     //# for c in range(COLS)
     let x${c} = min(col0 + ${c}u, params.n_vecs - 1u) * (params.n_cols / 4u);
     //# endfor
-    for (var block = team(ids); block < BLOCKS; block += teams(ids)) {
+    for (var block = reduce_group(ids); block < BLOCKS; block += reduce_groups(ids)) {
         let first = ((group % row_groups) * BLOCKS + block) * outputs;
         //# for r in range(ROWS)
         //# if ROWS % 2 == 0
@@ -43,16 +43,16 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         var acc${r}_${c} = 0.0;
         //# endfor
         //# endfor
-        for (var p = team_lane(ids); p < parts; p += team_lanes(ids)) {
-            let at = column(p * SPAN);
+        for (var p = reduce_lane(ids); p < chunks; p += reduce_lanes(ids)) {
+            let at = column(p * UNPACK_QUADS);
             // The fewer of rows and vectors wait in registers, the others come one after the other.
             //# if COLS > ROWS
             //# for r in range(ROWS)
             let w${r} = weights_unpack(row${r}, params.n_cols, p);
             //# endfor
-            //# for i in range(PART // 4)
+            //# for i in range(UNPACK_LEN // 4)
             //# for c in range(COLS)
-            let v${c}_${i} = x[x${c} + at + ${RUNS * i // (PART // 4) * (STEP // 4) + i % (PART // 4 // RUNS)}u];
+            let v${c}_${i} = x[x${c} + at + ${RUNS * i // (UNPACK_LEN // 4) * (STEP // 4) + i % (UNPACK_LEN // 4 // RUNS)}u];
             //# for r in range(ROWS)
             acc${r}_${c} = dot_add(w${r}[${i}], v${c}_${i}, acc${r}_${c});
             //# endfor
@@ -60,14 +60,14 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
             //# endfor
             //# else
             //# for c in range(COLS)
-            //# for i in range(PART // 4)
-            let v${c}_${i} = x[x${c} + at + ${RUNS * i // (PART // 4) * (STEP // 4) + i % (PART // 4 // RUNS)}u];
+            //# for i in range(UNPACK_LEN // 4)
+            let v${c}_${i} = x[x${c} + at + ${RUNS * i // (UNPACK_LEN // 4) * (STEP // 4) + i % (UNPACK_LEN // 4 // RUNS)}u];
             //# endfor
             //# endfor
             //# for r in range(ROWS)
             let w${r} = weights_unpack(row${r}, params.n_cols, p);
             //# for c in range(COLS)
-            //# for i in range(PART // 4)
+            //# for i in range(UNPACK_LEN // 4)
             acc${r}_${c} = dot_add(w${r}[${i}], v${c}_${i}, acc${r}_${c});
             //# endfor
             //# endfor
@@ -77,7 +77,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         //# if SUMS > 0
         //# for r in range(ROWS)
         //# for c in range(COLS)
-        leave_share(ids, ${r * COLS + c}u, acc${r}_${c});
+        store_partial_sum(ids, ${r * COLS + c}u, acc${r}_${c});
         //# endfor
         //# endfor
         workgroupBarrier();
@@ -85,12 +85,12 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         //# for r in range(ROWS)
         //# for c in range(COLS)
         //# if SUMS > 0
-        let sum${r}_${c} = whole_sum(ids, ${r * COLS + c}u);
+        let sum${r}_${c} = total_sum(ids, ${r * COLS + c}u);
         //# else
-        let sum${r}_${c} = team_sum(ids, acc${r}_${c});
+        let sum${r}_${c} = reduce_sum(ids, acc${r}_${c});
         //# endif
         //# endfor
         //# endfor
-        //# include "shared/team_outputs.wgsl"
+        //# include "shared/write_outputs.wgsl"
     }
 }

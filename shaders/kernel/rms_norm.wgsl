@@ -14,7 +14,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         let v = x[source + i];
         squares += dot(v, v);
     }
-    let scale = inverseSqrt(group_sum(ids, squares) / f32(params.n_cols) + params.eps);
+    let scale = inverseSqrt(workgroup_sum(ids, squares) / f32(params.n_cols) + params.eps);
     for (var i = ids.local; i < quads; i += LANES) {
         y[row * quads + i] = x[source + i] * scale * gain[i];
     }

@@ -1,9 +1,9 @@
 // Between the projection and attention, in one launch: queries are rotated into a buffer of their own, keys are
 // rotated and values go as they are into the cache, in the cache's number formats. Rows of qkv hold all query heads,
 // then all key heads, then all value heads. With BIAS one is added before; with NORM heads of queries and keys are
-// normalised then. A team owns a head.
+// normalised then. A reduce_group owns a head.
 //# include reduce
-//# with src = "keys", store = "turned", interleaved = false, texture = TEXTURE
+//# with src = "keys", store = "rotated", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"
 //# include keys_file
 //# endwith
@@ -12,7 +12,7 @@
 //# include values_file
 //# endwith
 
-// The head that the team works on.
+// The head that the reduce_group works on.
 var<private> token: u32;
 var<private> head: u32;
 //# if NORM
@@ -32,7 +32,7 @@ fn projected(quad: u32) -> vec4f {
 }
 
 // The same of a head of queries or keys before it is rotated.
-fn straight(quad: u32) -> vec4f {
+fn unrotated(quad: u32) -> vec4f {
     let x = projected(quad);
     //# if NORM
     return x * scale * gains[select(0u, params.head_dim / 4u, head >= params.n_heads) + quad];
@@ -41,21 +41,21 @@ fn straight(quad: u32) -> vec4f {
     //# endif
 }
 
-// The same turned by the position of the token; what lies beyond the rotated part of a head stays.
-fn turned(quad: u32) -> vec4f {
-    let x = straight(quad);
-    let turns = params.rotary / 4u;
-    if quad >= turns {
+// The same rotated by the position of the token; what lies beyond the rotated part of a head stays.
+fn rotated(quad: u32) -> vec4f {
+    let x = unrotated(quad);
+    let pairs = params.rotary / 4u;
+    if quad >= pairs {
         return x;
     }
-    let first = (params.position + token) * turns;
+    let first = (params.position + token) * pairs;
     //# if PAIR_STEP == 2
     let t = table[first + quad];
     return x * t.xxzz + vec4f(-x.y, x.x, -x.w, x.z) * t.yyww;
     //# else
-    let second = quad >= turns / 2u;
-    let pair = select(quad, quad - turns / 2u, second);
-    let other = straight(select(quad + turns / 2u, pair, second));
+    let second = quad >= pairs / 2u;
+    let pair = select(quad, quad - pairs / 2u, second);
+    let other = unrotated(select(quad + pairs / 2u, pair, second));
     let a = table[first + 2u * pair];
     let b = table[first + 2u * pair + 1u];
     let s = vec4f(a.yw, b.yw);
@@ -68,19 +68,19 @@ fn store(ids: Ids) {
     let quads = params.head_dim / 4u;
     if head < params.n_heads {
         let first = (token * params.n_heads + head) * quads;
-        for (var i = team_lane(ids); i < quads; i += team_lanes(ids)) {
-            q[first + i] = turned(i);
+        for (var i = reduce_lane(ids); i < quads; i += reduce_lanes(ids)) {
+            q[first + i] = rotated(i);
         }
         return;
     }
     let key = head - params.n_heads;
     let row = (key % params.kv_heads) * params.capacity + params.position + token;
     if key < params.kv_heads {
-        for (var i = team_lane(ids); i < params.key_stride; i += team_lanes(ids)) {
+        for (var i = reduce_lane(ids); i < params.key_stride; i += reduce_lanes(ids)) {
             keys_put(row * params.key_stride + i, keys_store(0u, params.head_dim, i));
         }
     } else {
-        for (var i = team_lane(ids); i < params.value_stride; i += team_lanes(ids)) {
+        for (var i = reduce_lane(ids); i < params.value_stride; i += reduce_lanes(ids)) {
             values_put(row * params.value_stride + i, values_store(0u, params.head_dim, i));
         }
     }
@@ -90,18 +90,18 @@ fn store(ids: Ids) {
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let heads = params.n_heads + 2u * params.kv_heads;
     let all = params.n_tokens * heads;
-    for (var block = team(ids); block < BLOCKS; block += teams(ids)) {
+    for (var block = reduce_group(ids); block < BLOCKS; block += reduce_groups(ids)) {
         let index = group_index(at_group, groups) * BLOCKS + block;
-        // A team too many does as the last, so that sums are everyone's, and stores nothing.
+        // A reduce_group too many does as the last, so that sums are everyone's, and stores nothing.
         token = min(index, all - 1u) / heads;
         head = min(index, all - 1u) % heads;
         //# if NORM
         var squares = 0.0;
-        for (var i = team_lane(ids); i < params.head_dim / 4u; i += team_lanes(ids)) {
+        for (var i = reduce_lane(ids); i < params.head_dim / 4u; i += reduce_lanes(ids)) {
             let v = projected(i);
             squares += dot(v, v);
         }
-        scale = inverseSqrt(team_sum(ids, squares) / f32(params.head_dim) + params.eps);
+        scale = inverseSqrt(reduce_sum(ids, squares) / f32(params.head_dim) + params.eps);
         //# endif
         if index < all {
             store(ids);

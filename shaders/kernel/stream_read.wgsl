@@ -30,7 +30,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         sum += quad(first + ${i}u * LANES);
     }
     //# endfor
-    let total = group_sum(ids, sum.x + sum.y + sum.z + sum.w);
+    let total = workgroup_sum(ids, sum.x + sum.y + sum.z + sum.w);
     if ids.local == 0u {
         sums[group] = total;
     }

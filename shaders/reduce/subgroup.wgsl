@@ -1,4 +1,4 @@
-// Teams are subgroups of whatever size the device gives: sums within a team need no barrier.
+// Teams are subgroups of whatever size the device gives: sums within a reduce_group need no barrier.
 struct Ids {
     @builtin(local_invocation_index) local: u32,
     @builtin(subgroup_id) subgroup: u32,
@@ -10,29 +10,29 @@ var<workgroup> partial: array<f32, LANES>;
 
 //# include "shared/group_index.wgsl"
 
-// Which team of the workgroup, and how many there are.
-fn team(ids: Ids) -> u32 {
+// Which reduce_group of the workgroup, and how many there are.
+fn reduce_group(ids: Ids) -> u32 {
     return ids.subgroup;
 }
-fn teams(ids: Ids) -> u32 {
+fn reduce_groups(ids: Ids) -> u32 {
     return ids.subgroups;
 }
 
-// Which lane of the team, and how many there are: a subgroup may be wider than the workgroup.
-fn team_lane(ids: Ids) -> u32 {
+// Which lane of the reduce_group, and how many there are: a subgroup may be wider than the workgroup.
+fn reduce_lane(ids: Ids) -> u32 {
     return ids.lane;
 }
-fn team_lanes(ids: Ids) -> u32 {
+fn reduce_lanes(ids: Ids) -> u32 {
     return min(ids.size, LANES);
 }
 
-// Sum over the team, known to every lane of it.
-fn team_sum(ids: Ids, v: f32) -> f32 {
+// Sum over the reduce_group, known to every lane of it.
+fn reduce_sum(ids: Ids, v: f32) -> f32 {
     return subgroupAdd(v);
 }
 
 // Sum over the workgroup, known to every invocation. Contains barriers: call it in uniform control flow.
-fn group_sum(ids: Ids, v: f32) -> f32 {
+fn workgroup_sum(ids: Ids, v: f32) -> f32 {
     let mine = subgroupAdd(v);
     workgroupBarrier();
     if ids.lane == 0u {
@@ -47,15 +47,15 @@ fn group_sum(ids: Ids, v: f32) -> f32 {
 }
 
 // A maximum over part of the workgroup: `parts` of them cover it, and the part's leader holds one.
-fn part_max(v: f32) -> f32 {
+fn partial_max(v: f32) -> f32 {
     return subgroupMax(v);
 }
-fn part(ids: Ids) -> u32 {
+fn partial_index(ids: Ids) -> u32 {
     return ids.subgroup;
 }
-fn parts(ids: Ids) -> u32 {
+fn partial_count(ids: Ids) -> u32 {
     return ids.subgroups;
 }
-fn leads_part(ids: Ids) -> bool {
+fn writes_partial(ids: Ids) -> bool {
     return ids.lane == 0u;
 }

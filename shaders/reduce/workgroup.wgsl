@@ -1,4 +1,4 @@
-// The team is the whole workgroup, and its sums go through workgroup memory: runs on every device.
+// The reduce_group is the whole workgroup, and its sums go through workgroup memory: runs on every device.
 struct Ids {
     @builtin(local_invocation_index) local: u32,
 }
@@ -6,10 +6,10 @@ var<workgroup> partial: array<f32, LANES>;
 
 //# include "shared/group_index.wgsl"
 
-//# include "shared/one_team.wgsl"
+//# include "shared/workgroup_is_group.wgsl"
 
 // Sum over the workgroup, known to every invocation. Contains barriers: call it in uniform control flow.
-fn group_sum(ids: Ids, v: f32) -> f32 {
+fn workgroup_sum(ids: Ids, v: f32) -> f32 {
     workgroupBarrier();
     partial[ids.local] = v;
     workgroupBarrier();
@@ -22,21 +22,21 @@ fn group_sum(ids: Ids, v: f32) -> f32 {
     return partial[0];
 }
 
-// Sum over the team, known to every lane of it. Contains barriers, as above.
-fn team_sum(ids: Ids, v: f32) -> f32 {
-    return group_sum(ids, v);
+// Sum over the reduce_group, known to every lane of it. Contains barriers, as above.
+fn reduce_sum(ids: Ids, v: f32) -> f32 {
+    return workgroup_sum(ids, v);
 }
 
 // A maximum over part of the workgroup: here every invocation is a part of its own.
-fn part_max(v: f32) -> f32 {
+fn partial_max(v: f32) -> f32 {
     return v;
 }
-fn part(ids: Ids) -> u32 {
+fn partial_index(ids: Ids) -> u32 {
     return ids.local;
 }
-fn parts(ids: Ids) -> u32 {
+fn partial_count(ids: Ids) -> u32 {
     return LANES;
 }
-fn leads_part(ids: Ids) -> bool {
+fn writes_partial(ids: Ids) -> bool {
     return true;
 }

@@ -1,7 +1,7 @@
-// Parts of `runs` runs of weights s·q + o, where q are raw quants of `bits` bits. The format brings `_head`, what
-// `head_parts` parts share; `_affine(head, part)`, the scales of the runs (x and y) and their offsets (z and w) for what
-// `_raw(row, cols, part)` gives. That is 1 + q / 2^bits: bits on top of a mantissa need no conversion to a float. It also
-// brings `_packed(row, cols, part)`, the quants as bytes, for integer products.
+// Parts of `runs` runs of weights s·q + o, where q are raw quants of `bits` bits. The format brings `_header`, what
+// `chunks_per_header` chunks share; `_affine(header, chunk)`, the scales of the runs (x and y) and their offsets (z and w) for what
+// `_raw(row, cols, chunk)` gives. That is 1 + q / 2^bits: bits on top of a mantissa need no conversion to a float. It also
+// brings `_packed(row, cols, chunk)`, the quants as bytes, for integer products.
 //# for first in fields
 fn ${src}_raised${first}(w: u32) -> vec4f {
     let bits = vec4u(
@@ -19,7 +19,7 @@ fn ${src}_lowered(s: vec2f, o: vec2f) -> vec4f {
     return vec4f(${2 ** bits}.0 * s, o - ${2 ** bits}.0 * s);
 }
 
-// Scales and offsets for what `_packed(row, cols, part)` gives: the raw quants less a `bias`, as signed bytes.
+// Scales and offsets for what `_packed(row, cols, chunk)` gives: the raw quants less a `bias`, as signed bytes.
 fn ${src}_plain(lowered: vec4f) -> vec4f {
     let s = lowered.xy / ${2 ** bits}.0;
     //# if bias is defined
@@ -29,9 +29,9 @@ fn ${src}_plain(lowered: vec4f) -> vec4f {
     //# endif
 }
 
-fn ${src}_part(head: ${src}_Head, row: u32, cols: u32, part: u32) -> array<vec4f, ${quads}> {
-    let q = ${src}_raw(row, cols, part);
-    let s = ${src}_affine(head, part);
+fn ${src}_unpack_with(header: ${src}_Header, row: u32, cols: u32, chunk: u32) -> array<vec4f, ${quads}> {
+    let q = ${src}_raw(row, cols, chunk);
+    let s = ${src}_affine(header, chunk);
     return array<vec4f, ${quads}>(
         //# for i in range(quads)
         //# set run = i // (quads // runs)
@@ -40,6 +40,6 @@ fn ${src}_part(head: ${src}_Head, row: u32, cols: u32, part: u32) -> array<vec4f
     );
 }
 
-fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, ${quads}> {
-    return ${src}_part(${src}_head(row, cols, part / ${head_parts}u), row, cols, part);
+fn ${src}_unpack(row: u32, cols: u32, chunk: u32) -> array<vec4f, ${quads}> {
+    return ${src}_unpack_with(${src}_header(row, cols, chunk / ${chunks_per_header}u), row, cols, chunk);
 }

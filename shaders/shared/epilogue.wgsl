@@ -1,9 +1,9 @@
 // What becomes of the sums of a matrix product.
 const STORE: u32 = 0u;
 const ADD: u32 = 1u;
-const GATE: u32 = 2u;
+const SWIGLU: u32 = 2u;
 
-fn put(at: u32, sum: f32) {
+fn write_output(at: u32, sum: f32) {
     if params.epilogue == ADD {
         y[at] += sum;
     } else {

@@ -1,5 +1,5 @@
 // Rows of affine groups in two planes: quants of `bits` bits, a stream that fills words from the low bit up, then the
-// scale and the bias of every group of `group` weights, in single precision. `row` is the row's first vec4; a part is
+// scale and the bias of every group of `group` weights, in single precision. `row` is the row's first vec4; a chunk is
 // 32 values, which is `bits` words.
 //# include "shared/plane.wgsl"
 
@@ -8,18 +8,18 @@ fn ${src}_affine(row: u32, cols: u32, at: u32) -> vec2f {
     return bitcast<vec2f>(vec2u(${src}_word(row, word), ${src}_word(row, word + 1u)));
 }
 
-fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    let a = ${src}_affine(row, cols, part / ${group // 32}u);
+fn ${src}_unpack(row: u32, cols: u32, chunk: u32) -> array<vec4f, 8> {
+    let a = ${src}_affine(row, cols, chunk / ${group // 32}u);
     //# if bits % 4 == 0
     //# for v in range(bits // 4)
-    let v${v} = ${src}_at(row, part * ${bits // 4}u + ${v}u);
+    let v${v} = ${src}_at(row, chunk * ${bits // 4}u + ${v}u);
     //# for c in "xyzw"
     let q${4 * v + loop.index0} = v${v}.${c};
     //# endfor
     //# endfor
     //# else
     //# for k in range(bits)
-    let q${k} = ${src}_word(row, part * ${bits}u + ${k}u);
+    let q${k} = ${src}_word(row, chunk * ${bits}u + ${k}u);
     //# endfor
     //# endif
     return array<vec4f, 8>(

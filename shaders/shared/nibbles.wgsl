@@ -9,13 +9,13 @@ fn ${src}_spread(bits: u32) -> u32 {
 }
 //# endif
 
-fn ${src}_unpack(row: u32, cols: u32, part: u32) -> array<vec4f, 8> {
-    let q = ${src}_at(row, part);
+fn ${src}_unpack(row: u32, cols: u32, chunk: u32) -> array<vec4f, 8> {
+    let q = ${src}_at(row, chunk);
     let low = q & vec4u(0x0f0f0f0fu);
     let high = (q >> vec4u(4u)) & vec4u(0x0f0f0f0fu);
-    let s = ${src}_scale(row, cols, part);
+    let s = ${src}_scale(row, cols, chunk);
     //# if five is defined
-    let h = ${src}_fifth(row, cols, part);
+    let h = ${src}_fifth(row, cols, chunk);
     return array<vec4f, 8>(
         ${src}_quad(low.x | ${src}_spread(h), s),
         ${src}_quad(low.y | ${src}_spread(h >> 4u), s),

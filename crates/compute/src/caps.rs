@@ -22,7 +22,7 @@ pub struct Caps {
     /// Workgroups per grid dimension.
     pub max_groups: u32,
     /// Storage bindings per shader stage.
-    pub max_slots: u32,
+    pub max_storage_buffers: u32,
     /// Bytes of immediate data.
     pub max_immediates: u32,
     /// A software adapter: barriers and workgroup memory cost more than reading memory again.
@@ -30,7 +30,7 @@ pub struct Caps {
 }
 
 impl Caps {
-    /// Most bytes of a slot, one that lies in a texture or in a buffer.
+    /// Most bytes of a binding, one that lies in a texture or in a buffer.
     #[must_use]
     pub fn largest(&self, texture: bool) -> u64 {
         if texture { self.max_texture } else { self.max_binding.min(self.max_buffer) }
@@ -49,7 +49,7 @@ impl Caps {
             max_workgroup_memory: 16 << 10,
             max_invocations: 256,
             max_groups: 65_535,
-            max_slots: 8,
+            max_storage_buffers: 8,
             max_immediates: 128,
             software: false,
         }

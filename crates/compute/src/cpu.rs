@@ -1,8 +1,8 @@
 //! The CPU executor: runs every kernel's twin. Right and slow; it is the oracle, and the whole model without a GPU.
 
 use crate::{
-    Access, AnyKernel, Buffer, BufferId, Caps, Error, Executor, HostBuf, Outcome, Recording, Role, Slice,
-    Started,
+    Access, AnyKernel, Buffer, BufferId, Caps, Error, Executor, HostBuf, RunOutput, Recording, Role, Slice,
+    InFlight,
 };
 use std::collections::HashMap;
 
@@ -27,7 +27,7 @@ impl Cpu {
     }
 
     /// Frees buffers whose handles are gone.
-    fn sweep(&mut self) {
+    fn free_unused(&mut self) {
         self.buffers.retain(|_, (handle, _)| !handle.is_last());
     }
 
@@ -36,12 +36,12 @@ impl Cpu {
         Ok(&words[range(at)])
     }
 
-    fn step(&mut self, recording: &Recording, step: &crate::Step) -> Result<(), Error> {
+    fn step(&mut self, recording: &Recording, step: &crate::Launch) -> Result<(), Error> {
         let kernel = recording.kernel(step);
         // A twin sees exactly what the launch may touch, however large the buffer behind it is.
-        let extent = kernel.extent(recording.params(step));
-        let slices: Vec<Slice> = recording.slices(step).iter().zip(extent).map(|(s, n)| s.head(n)).collect();
-        let written = |i: usize| kernel.slots()[i].access != Access::Read;
+        let min_binding_size = kernel.min_binding_size(recording.params(step));
+        let slices: Vec<Slice> = recording.slices(step).iter().zip(min_binding_size).map(|(s, n)| s.head(n)).collect();
+        let written = |i: usize| kernel.bindings()[i].access != Access::Read;
         let mut taken = HashMap::new();
         for (i, slice) in slices.iter().enumerate().filter(|(i, _)| written(*i)) {
             let (_, words) = self.buffers.get_mut(&slice.id).ok_or(Error::UnknownBuffer { id: slice.id })?;
@@ -53,7 +53,7 @@ impl Cpu {
         let mut owned = owned.into_iter();
         for (i, slice) in slices.iter().enumerate() {
             bufs.push(if written(i) {
-                let (_, words) = owned.next().expect("every written slot was taken");
+                let (_, words) = owned.next().expect("every written binding was taken");
                 HostBuf::Write(&mut words[range(*slice)])
             } else {
                 HostBuf::Read(self.words(*slice)?)
@@ -82,7 +82,7 @@ impl Executor for Cpu {
     }
 
     fn alloc(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, Error> {
-        self.sweep();
+        self.free_unused();
         let out_of_memory = || Error::OutOfMemory { label: label.to_owned(), role, bytes };
         let words = usize::try_from(bytes.div_ceil(4)).map_err(|_| out_of_memory())?;
         let mut data = Vec::new();
@@ -108,23 +108,23 @@ impl Executor for Cpu {
         Ok(())
     }
 
-    fn start(&mut self, recording: &Recording) -> Result<Started, Error> {
+    fn start(&mut self, recording: &Recording) -> Result<InFlight, Error> {
         for (to, data) in recording.uploads() {
             self.write(to, data)?;
         }
         for step in recording.steps() {
             self.step(recording, step)?;
         }
-        let mut outcome = Outcome::default();
+        let mut outcome = RunOutput::default();
         for &from in recording.reads() {
             let bytes: &[u8] = bytemuck::cast_slice(self.words(from)?);
             let wanted = usize::try_from(from.bytes).unwrap_or(usize::MAX);
             outcome.reads.push(bytes[..wanted.min(bytes.len())].to_vec());
         }
-        Ok(Started::new(outcome))
+        Ok(InFlight::new(outcome))
     }
 
-    fn finish(&mut self, started: Started) -> Result<Outcome, Error> {
+    fn finish(&mut self, started: InFlight) -> Result<RunOutput, Error> {
         Ok(started.into_inner())
     }
 }

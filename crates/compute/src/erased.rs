@@ -1,6 +1,6 @@
 //! Kernels without their type: what recordings hold and executors cache by.
 
-use crate::{Access, Defines, HostBuf, Kernel, Role, SlotInfo};
+use crate::{Access, Defines, HostBuf, Kernel, Role, BindingInfo};
 use ridgeline_roofline::Cost;
 use std::any::Any;
 use std::fmt;
@@ -14,21 +14,21 @@ pub trait DynKernel: fmt::Debug + Send + Sync {
     /// Names and WGSL types of the parameters.
     fn params(&self) -> &'static [(&'static str, &'static str)];
     /// The bindings.
-    fn slots(&self) -> &'static [SlotInfo];
+    fn bindings(&self) -> &'static [BindingInfo];
     /// What the template is rendered with.
     fn defines(&self) -> Defines;
-    /// Whether a slot lies in a texture.
-    fn in_texture(&self, slot: &SlotInfo) -> bool;
+    /// Whether a binding lies in a texture.
+    fn in_texture(&self, binding: &BindingInfo) -> bool;
     /// Number of workgroups.
     fn groups(&self, params: &[u8]) -> u64;
-    /// The launch's cost, each slot's traffic booked under its buffer's role.
+    /// The launch's cost, each binding's traffic booked under its buffer's role.
     fn cost(&self, params: &[u8], roles: &[Role]) -> Cost;
-    /// Least bytes of each slot, in slot order.
-    fn extent(&self, params: &[u8]) -> Vec<u64>;
-    /// Runs the CPU twin on buffers in slot order.
+    /// Least bytes of each binding, in binding order.
+    fn min_binding_size(&self, params: &[u8]) -> Vec<u64>;
+    /// Runs the CPU twin on buffers in binding order.
     fn reference(&self, params: &[u8], bufs: Vec<HostBuf<'_>>);
-    /// Parameter bytes and slot contents for a twin test.
-    fn sample(&self, rng: &mut crate::Sampler) -> (Vec<u8>, Vec<Vec<u32>>);
+    /// Parameter bytes and binding contents for a twin test.
+    fn sample(&self, rng: &mut crate::TestRng) -> (Vec<u8>, Vec<Vec<u32>>);
     #[doc(hidden)]
     fn as_any(&self) -> &dyn Any;
     #[doc(hidden)]
@@ -48,16 +48,16 @@ impl<K: Kernel> DynKernel for K {
     fn params(&self) -> &'static [(&'static str, &'static str)] {
         K::PARAMS
     }
-    fn slots(&self) -> &'static [SlotInfo] {
-        K::SLOTS
+    fn bindings(&self) -> &'static [BindingInfo] {
+        K::BINDINGS
     }
     fn defines(&self) -> Defines {
         Kernel::defines(self)
     }
-    fn in_texture(&self, slot: &SlotInfo) -> bool {
-        let texture = Kernel::in_texture(self, slot.name);
+    fn in_texture(&self, binding: &BindingInfo) -> bool {
+        let texture = Kernel::in_texture(self, binding.name);
         debug_assert!(
-            !texture || slot.access != Access::Update,
+            !texture || binding.access != Access::Update,
             "{self:?}: texels cannot be changed in place"
         );
         texture
@@ -70,22 +70,22 @@ impl<K: Kernel> DynKernel for K {
         let mut bytes = Vec::with_capacity(roles.len());
         K::bytes(self.traffic(&p), &mut bytes);
         let mut cost = Cost { flops: self.flops(&p), launches: 1, ..Cost::ZERO };
-        for ((slot, &role), &n) in K::SLOTS.iter().zip(roles).zip(&bytes) {
-            book(&mut cost, slot.access, role, n);
+        for ((binding, &role), &n) in K::BINDINGS.iter().zip(roles).zip(&bytes) {
+            add_traffic(&mut cost, binding.access, role, n);
         }
         cost
     }
-    fn extent(&self, params: &[u8]) -> Vec<u64> {
+    fn min_binding_size(&self, params: &[u8]) -> Vec<u64> {
         let mut bytes = Vec::new();
-        K::bytes(Kernel::extent(self, &params_of::<K>(params)), &mut bytes);
+        K::bytes(Kernel::min_binding_size(self, &params_of::<K>(params)), &mut bytes);
         bytes
     }
     fn reference(&self, params: &[u8], bufs: Vec<HostBuf<'_>>) {
         Kernel::reference(self, &params_of::<K>(params), K::host(bufs));
     }
-    fn sample(&self, rng: &mut crate::Sampler) -> (Vec<u8>, Vec<Vec<u32>>) {
+    fn sample(&self, rng: &mut crate::TestRng) -> (Vec<u8>, Vec<Vec<u32>>) {
         let sample = Kernel::sample(self, rng);
-        (bytemuck::bytes_of(&sample.params).to_vec(), sample.slots)
+        (bytemuck::bytes_of(&sample.params).to_vec(), sample.bindings)
     }
     fn as_any(&self) -> &dyn Any {
         self
@@ -101,8 +101,8 @@ impl<K: Kernel> DynKernel for K {
     }
 }
 
-/// Adds `n` bytes of a slot to the line its role and access name. An update is half read, half written.
-fn book(cost: &mut Cost, access: Access, role: Role, n: u64) {
+/// Adds `n` bytes of a binding to the line its role and access name. An update is half read, half written.
+fn add_traffic(cost: &mut Cost, access: Access, role: Role, n: u64) {
     let (read, written) = match access {
         Access::Read => (n, 0),
         Access::Write => (0, n),

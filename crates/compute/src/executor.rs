@@ -30,7 +30,7 @@ impl Timing {
 
 /// Results of one [`Executor::run`].
 #[derive(Clone, Debug, Default)]
-pub struct Outcome {
+pub struct RunOutput {
     /// Where the time went.
     pub timing: Timing,
     /// The bytes of each [`Recording::read_back`], in order.
@@ -40,9 +40,9 @@ pub struct Outcome {
 /// A recording under way, to be handed to [`Executor::finish`] of the executor that started it. Dropped, its results
 /// are never fetched.
 #[derive(Debug)]
-pub struct Started(Box<dyn Any>);
+pub struct InFlight(Box<dyn Any>);
 
-impl Started {
+impl InFlight {
     /// What an executor has to remember.
     pub fn new(what: impl Any) -> Self {
         Self(Box::new(what))
@@ -59,7 +59,7 @@ impl Started {
 }
 
 /// Makes the words of a slice from an offset in bytes on; what it is given holds zeros or what it made before.
-pub type Source<'a> = dyn Fn(u64, &mut [u32]) + Sync + 'a;
+pub type FillFn<'a> = dyn Fn(u64, &mut [u32]) + Sync + 'a;
 
 /// Bytes that [`Executor::fill`] makes at a time where the executor does not know better.
 const FILLED: u64 = 4 << 20;
@@ -75,14 +75,14 @@ pub trait Executor {
     /// Out of memory, or beyond a limit of the device.
     fn alloc(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, Error>;
 
-    /// Allocates `bytes` bytes, zeroed, in a texture of [`TEXELS`](crate::TEXELS) vec4 words per line: for slots that
+    /// Allocates `bytes` bytes, zeroed, in a texture of [`TEXELS`](crate::TEXELS) vec4 words per line: for bindings that
     /// [lie in one](crate::Kernel::in_texture), and for no others. What is written begins and ends with a vec4 word.
     ///
     /// # Errors
     /// As [`Self::alloc`].
     fn alloc_texture(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, Error>;
 
-    /// [`Self::alloc_texture`] for a slot that lies in one, [`Self::alloc`] for any other.
+    /// [`Self::alloc_texture`] for a binding that lies in one, [`Self::alloc`] for any other.
     ///
     /// # Errors
     /// As [`Self::alloc`].
@@ -102,7 +102,7 @@ pub trait Executor {
     ///
     /// # Errors
     /// As [`Self::write`].
-    fn fill(&mut self, at: Slice, unit: u64, source: &Source<'_>) -> Result<(), Error> {
+    fn fill(&mut self, at: Slice, unit: u64, source: &FillFn<'_>) -> Result<(), Error> {
         // Units are whole words, so that 64 of them end where a slice may begin.
         let aligned = 64 * unit;
         let step = aligned * (FILLED / aligned).max(1);
@@ -127,19 +127,19 @@ pub trait Executor {
     ///
     /// # Errors
     /// An unknown buffer, a kernel that does not compile, a lost device.
-    fn start(&mut self, recording: &Recording) -> Result<Started, Error>;
+    fn start(&mut self, recording: &Recording) -> Result<InFlight, Error>;
 
     /// Waits for what was started.
     ///
     /// # Errors
     /// A lost or silent device.
-    fn finish(&mut self, started: Started) -> Result<Outcome, Error>;
+    fn finish(&mut self, started: InFlight) -> Result<RunOutput, Error>;
 
     /// Runs a recording to completion.
     ///
     /// # Errors
     /// As [`Self::start`] and [`Self::finish`].
-    fn run(&mut self, recording: &Recording) -> Result<Outcome, Error> {
+    fn run(&mut self, recording: &Recording) -> Result<RunOutput, Error> {
         let started = self.start(recording)?;
         self.finish(started)
     }

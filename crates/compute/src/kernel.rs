@@ -1,14 +1,14 @@
 //! The two halves of a kernel: [`Bindings`], which [`kernel!`](crate::kernel!) writes, and [`Kernel`], which the
 //! kernel's author writes.
 
-use crate::{Caps, Sample, Sampler, Slice};
+use crate::{Caps, TestInput, TestRng, Slice};
 use bytemuck::Pod;
 use minijinja::Value;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::hash::Hash;
 
-/// How a slot is bound.
+/// How a binding is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
     /// `var<storage, read>`.
@@ -24,7 +24,7 @@ pub const TEXELS: u32 = 1024;
 
 /// One binding of a kernel.
 #[derive(Clone, Copy, Debug)]
-pub struct SlotInfo {
+pub struct BindingInfo {
     /// Its name, in WGSL and in Rust.
     pub name: &'static str,
     /// How it is accessed.
@@ -33,7 +33,7 @@ pub struct SlotInfo {
     pub wgsl: &'static str,
 }
 
-/// Host memory behind one slot while a twin runs, as 32-bit words.
+/// Host memory behind one binding while a twin runs, as 32-bit words.
 #[derive(Debug)]
 pub enum HostBuf<'a> {
     /// For reading.
@@ -49,20 +49,20 @@ pub trait Bindings {
     /// Names and WGSL types of the parameters, 4-byte scalars only, in order.
     const PARAMS: &'static [(&'static str, &'static str)];
     /// The bindings, in order.
-    const SLOTS: &'static [SlotInfo];
+    const BINDINGS: &'static [BindingInfo];
     /// The parameter block, passed as immediates.
     type Params: Pod + Debug + Send + Sync;
-    /// One slice per slot, by name.
+    /// One slice per binding, by name.
     type Args;
-    /// One host view per slot, by name.
+    /// One host view per binding, by name.
     type Host<'a>;
-    /// One byte count per slot, by name.
+    /// One byte count per binding, by name.
     type Bytes: Copy + Debug;
-    /// The slices in slot order.
+    /// The slices in binding order.
     fn slices(args: &Self::Args, out: &mut Vec<Slice>);
-    /// The host views from buffers in slot order.
+    /// The host views from buffers in binding order.
     fn host<'a>(bufs: Vec<HostBuf<'a>>) -> Self::Host<'a>;
-    /// The byte counts in slot order.
+    /// The byte counts in binding order.
     fn bytes(b: Self::Bytes, out: &mut Vec<u64>);
 }
 
@@ -72,7 +72,7 @@ pub trait Kernel: Bindings + Copy + Eq + Hash + Debug + Send + Sync + 'static {
     fn all(caps: &Caps) -> Vec<Self>;
     /// What the template of this variant is rendered with.
     fn defines(&self) -> Defines;
-    /// Whether a slot that is only read, or only written, lies in a texture
+    /// Whether a binding that is only read, or only written, lies in a texture
     /// ([`Executor::alloc_texture`](crate::Executor::alloc_texture)): some devices have a shorter way to it than to a
     /// buffer. Where `s` does, vec4 word `i` of it is texel `n = params.s_first + i`, at column `n % TEXELS` of line
     /// `n / TEXELS`.
@@ -83,12 +83,12 @@ pub trait Kernel: Bindings + Copy + Eq + Hash + Debug + Send + Sync + 'static {
     fn groups(&self, p: &Self::Params) -> u64;
     /// Floating-point operations (a multiply-add is two).
     fn flops(&self, p: &Self::Params) -> u64;
-    /// Unique bytes moved through each slot; an `update` slot counts what it reads plus what it writes.
+    /// Unique bytes moved through each binding; an `update` binding counts what it reads plus what it writes.
     fn traffic(&self, p: &Self::Params) -> Self::Bytes;
-    /// Bytes each slot must hold at least: with bounds checks off, nothing beyond is touched.
-    fn extent(&self, p: &Self::Params) -> Self::Bytes;
-    /// Random but valid parameters and slot contents for the twin tests; ragged shapes included.
-    fn sample(&self, rng: &mut Sampler) -> Sample<Self::Params>;
+    /// Bytes each binding must hold at least: with bounds checks off, nothing beyond is touched.
+    fn min_binding_size(&self, p: &Self::Params) -> Self::Bytes;
+    /// Random but valid parameters and binding contents for the twin tests; ragged shapes included.
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Self::Params>;
     /// The CPU twin: the same parameters, the same names, obvious code, f64 accumulation.
     fn reference(&self, p: &Self::Params, host: Self::Host<'_>);
 }

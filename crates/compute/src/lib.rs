@@ -23,10 +23,10 @@ pub use caps::Caps;
 pub use cpu::Cpu;
 pub use erased::{AnyKernel, DynKernel};
 pub use error::Error;
-pub use executor::{Executor, Outcome, Source, Started, Timing};
-pub use kernel::{Access, Bindings, Defines, HostBuf, Kernel, SlotInfo, TEXELS};
-pub use recording::{Recording, Region, Step, fold_grid};
-pub use sample::{Sample, Sampler};
+pub use executor::{Executor, RunOutput, FillFn, InFlight, Timing};
+pub use kernel::{Access, Bindings, Defines, HostBuf, Kernel, BindingInfo, TEXELS};
+pub use recording::{Recording, Region, Launch, dispatch_grid};
+pub use sample::{TestInput, TestRng};
 pub use template::{Linker, Rendered};
 
 #[doc(hidden)]

@@ -1,10 +1,10 @@
 //! [`kernel!`](crate::kernel!): one declaration, read by Rust and by WGSL.
 
-/// Declares a kernel's variant fields, parameters and slots; one kernel per module.
+/// Declares a kernel's variant fields, parameters and bindings; one kernel per module.
 ///
 /// Writes, into the current module, the variant struct, `Params`, `Args`, `Host`, `Bytes` and the
 /// [`Bindings`](crate::Bindings) between them. The module imports `array` and `vec4` from
-/// [`wgsl`](crate::wgsl) as its slot types need them.
+/// [`wgsl`](crate::wgsl) as its binding types need them.
 ///
 /// ```
 /// mod scale {
@@ -13,7 +13,7 @@
 ///         /// y = factor * x.
 ///         pub struct Scale("scale") { lanes: u32 }
 ///         params { n: u32, factor: f32 }
-///         slots { x: read array<f32>, y: write array<f32> }
+///         bindings { x: read array<f32>, y: write array<f32> }
 ///     }
 /// }
 /// # use ridgeline_compute::Bindings;
@@ -25,7 +25,7 @@ macro_rules! kernel {
         $(#[$doc:meta])*
         pub struct $name:ident($stem:literal) { $($(#[$fdoc:meta])* $field:ident: $fty:ty),* $(,)? }
         params { $($(#[$pdoc:meta])* $param:ident: $pty:ident),* $(,)? }
-        slots { $($(#[$sdoc:meta])* $slot:ident: $access:ident $sty:ty),* $(,)? }
+        bindings { $($(#[$bdoc:meta])* $binding:ident: $access:ident $bty:ty),* $(,)? }
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -39,27 +39,27 @@ macro_rules! kernel {
 
         /// The device slices a launch binds.
         #[derive(Clone, Copy, Debug)]
-        pub struct Args { $($(#[$sdoc])* #[doc = concat!("Slot `", stringify!($slot), "`.")] pub $slot: $crate::Slice),* }
+        pub struct Args { $($(#[$bdoc])* #[doc = concat!("Binding `", stringify!($binding), "`.")] pub $binding: $crate::Slice),* }
 
         /// The host views a CPU twin works on.
         #[derive(Debug)]
         pub struct Host<'a> {
-            $(#[doc = concat!("Slot `", stringify!($slot), "`.")]
-              pub $slot: <$crate::wgsl::$access as $crate::wgsl::AccessType>::View<'a, <$sty as $crate::wgsl::SlotType>::Elem>,)*
+            $(#[doc = concat!("Binding `", stringify!($binding), "`.")]
+              pub $binding: <$crate::wgsl::$access as $crate::wgsl::AccessType>::View<'a, <$bty as $crate::wgsl::BindingType>::Elem>,)*
             #[doc(hidden)] pub _life: std::marker::PhantomData<&'a ()>,
         }
 
-        /// A number of bytes for each slot.
+        /// A number of bytes for each binding.
         #[derive(Clone, Copy, Debug)]
-        pub struct Bytes { $(#[doc = concat!("Bytes of slot `", stringify!($slot), "`.")] pub $slot: u64),* }
+        pub struct Bytes { $(#[doc = concat!("Bytes of binding `", stringify!($binding), "`.")] pub $binding: u64),* }
 
         impl $crate::Bindings for $name {
             const NAME: &'static str = $stem;
             const PARAMS: &'static [(&'static str, &'static str)] = &[$((stringify!($param), stringify!($pty))),*];
-            const SLOTS: &'static [$crate::SlotInfo] = &[$($crate::SlotInfo {
-                name: stringify!($slot),
+            const BINDINGS: &'static [$crate::BindingInfo] = &[$($crate::BindingInfo {
+                name: stringify!($binding),
                 access: <$crate::wgsl::$access as $crate::wgsl::AccessType>::ACCESS,
-                wgsl: stringify!($sty),
+                wgsl: stringify!($bty),
             }),*];
             type Params = Params;
             type Args = Args;
@@ -67,20 +67,20 @@ macro_rules! kernel {
             type Bytes = Bytes;
             fn slices(args: &Args, out: &mut Vec<$crate::Slice>) {
                 let _ = (args, &out);
-                $(out.push(args.$slot);)*
+                $(out.push(args.$binding);)*
             }
             fn host<'a>(bufs: Vec<$crate::HostBuf<'a>>) -> Host<'a> {
                 let mut bufs = bufs.into_iter();
                 let _ = &mut bufs;
                 Host {
-                    $($slot: <$crate::wgsl::$access as $crate::wgsl::AccessType>::view(
-                        bufs.next().expect("one host buffer per slot")),)*
+                    $($binding: <$crate::wgsl::$access as $crate::wgsl::AccessType>::view(
+                        bufs.next().expect("one host buffer per binding")),)*
                     _life: std::marker::PhantomData,
                 }
             }
             fn bytes(b: Bytes, out: &mut Vec<u64>) {
                 let _ = (b, &out);
-                $(out.push(b.$slot);)*
+                $(out.push(b.$binding);)*
             }
         }
     };

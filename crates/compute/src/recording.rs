@@ -15,7 +15,7 @@ pub struct Region {
 
 /// One launch.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct Launch {
     kernel: usize,
     params: Range<usize>,
     slices: Range<usize>,
@@ -29,7 +29,7 @@ pub struct Step {
 #[derive(Clone, Debug, Default)]
 pub struct Recording {
     kernels: Vec<AnyKernel>,
-    steps: Vec<Step>,
+    steps: Vec<Launch>,
     params: Vec<u8>,
     slices: Vec<Slice>,
     uploads: Vec<(Slice, Range<usize>)>,
@@ -78,7 +78,7 @@ impl Recording {
     /// Records one launch.
     ///
     /// # Panics
-    /// When a slice is shorter than the kernel's extent, or a written buffer is bound twice: either would be
+    /// When a slice is shorter than the kernel's min_binding_size, or a written buffer is bound twice: either would be
     /// undefined behaviour on the device, and is a bug of the caller.
     pub fn run<K: Kernel>(&mut self, kernel: K, params: K::Params, args: K::Args) {
         let first = self.slices.len();
@@ -88,12 +88,12 @@ impl Recording {
         self.push(kernel, bytemuck::bytes_of(&params), first);
     }
 
-    /// Records one launch of a kernel without its type: parameters as bytes, slices in slot order.
+    /// Records one launch of a kernel without its type: parameters as bytes, slices in binding order.
     ///
     /// # Panics
-    /// As [`Self::run`], and when there are not as many slices as slots.
+    /// As [`Self::run`], and when there are not as many slices as bindings.
     pub fn run_erased(&mut self, kernel: &AnyKernel, params: &[u8], slices: &[Slice]) {
-        assert_eq!(slices.len(), kernel.slots().len(), "{kernel:?}: one slice per slot");
+        assert_eq!(slices.len(), kernel.bindings().len(), "{kernel:?}: one slice per binding");
         let first = self.slices.len();
         self.slices.extend_from_slice(slices);
         let found = self.kernels.iter().position(|k| k == kernel);
@@ -109,12 +109,12 @@ impl Recording {
     /// Adds the step whose slices, from `first` on, were pushed last.
     fn push(&mut self, index: usize, params: &[u8], first: usize) {
         let kernel = &self.kernels[index];
-        check(kernel, &self.slices[first..], &kernel.extent(params));
-        let grid = fold_grid(kernel.groups(params));
+        check(kernel, &self.slices[first..], &kernel.min_binding_size(params));
+        let grid = dispatch_grid(kernel.groups(params));
         let start = self.params.len();
         self.params.extend_from_slice(params);
         let (params, slices) = (start..self.params.len(), first..self.slices.len());
-        self.steps.push(Step { kernel: index, params, slices, grid, region: self.region });
+        self.steps.push(Launch { kernel: index, params, slices, grid, region: self.region });
     }
 
     /// Appends the launches, uploads and read-backs of another recording.
@@ -131,13 +131,13 @@ impl Recording {
 
     /// The launches.
     #[must_use]
-    pub fn steps(&self) -> &[Step] {
+    pub fn steps(&self) -> &[Launch] {
         &self.steps
     }
 
     /// A step's kernel.
     #[must_use]
-    pub fn kernel(&self, step: &Step) -> &AnyKernel {
+    pub fn kernel(&self, step: &Launch) -> &AnyKernel {
         &self.kernels[step.kernel]
     }
 
@@ -149,13 +149,13 @@ impl Recording {
 
     /// A step's parameter block.
     #[must_use]
-    pub fn params(&self, step: &Step) -> &[u8] {
+    pub fn params(&self, step: &Launch) -> &[u8] {
         &self.params[step.params.clone()]
     }
 
-    /// A step's slices, in slot order.
+    /// A step's slices, in binding order.
     #[must_use]
-    pub fn slices(&self, step: &Step) -> &[Slice] {
+    pub fn slices(&self, step: &Launch) -> &[Slice] {
         &self.slices[step.slices.clone()]
     }
 
@@ -172,7 +172,7 @@ impl Recording {
 
     /// Cost of one step.
     #[must_use]
-    pub fn step_cost(&self, step: &Step) -> Cost {
+    pub fn launch_cost(&self, step: &Launch) -> Cost {
         let slices = self.slices(step);
         let mut roles = [Role::Activation; 16];
         for (role, slice) in roles.iter_mut().zip(slices) {
@@ -184,14 +184,14 @@ impl Recording {
     /// Cost of the whole recording: exact bytes by role, operations and launches, before anything runs.
     #[must_use]
     pub fn cost(&self) -> Cost {
-        self.steps.iter().map(|step| self.step_cost(step)).sum()
+        self.steps.iter().map(|step| self.launch_cost(step)).sum()
     }
 }
 
 /// Folds a linear number of workgroups into dimensions of at most 65 535 each; the last row may be partly empty,
 /// so kernels compare their linear group index with their own count.
 #[must_use]
-pub fn fold_grid(groups: u64) -> [u32; 3] {
+pub fn dispatch_grid(groups: u64) -> [u32; 3] {
     const MAX: u64 = 65_535;
     assert!(groups <= MAX * MAX, "{groups} workgroups do not fit a two-dimensional grid");
     let rows = groups.div_ceil(MAX).max(1);
@@ -200,27 +200,27 @@ pub fn fold_grid(groups: u64) -> [u32; 3] {
 }
 
 fn check(kernel: &AnyKernel, slices: &[Slice], need: &[u64]) {
-    for (i, (slice, info)) in slices.iter().zip(kernel.slots()).enumerate() {
+    for (i, (slice, info)) in slices.iter().zip(kernel.bindings()).enumerate() {
         let bytes = slice.bytes;
-        assert!(bytes >= need[i], "{kernel:?}: slot {} holds {bytes} bytes, needs {}", info.name, need[i]);
+        assert!(bytes >= need[i], "{kernel:?}: binding {} holds {bytes} bytes, needs {}", info.name, need[i]);
         let clash = |j: usize, other: &Slice| j != i && other.id == slice.id;
         let twice = info.access != Access::Read && slices.iter().enumerate().any(|(j, s)| clash(j, s));
-        assert!(!twice, "{kernel:?}: the buffer written by slot {} is bound twice", info.name);
+        assert!(!twice, "{kernel:?}: the buffer written by binding {} is bound twice", info.name);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::fold_grid;
+    use super::dispatch_grid;
 
     #[test]
     fn grids_cover_every_group_within_the_limit() {
         for groups in [1, 2, 65_535, 65_536, 151_936, 1 << 20, 3_000_000_000] {
-            let [x, y, z] = fold_grid(groups);
+            let [x, y, z] = dispatch_grid(groups);
             assert!(x <= 65_535 && y <= 65_535 && z == 1);
             let covered = u64::from(x) * u64::from(y);
             assert!(covered >= groups && covered < groups + u64::from(y), "{groups}: {x}x{y}");
         }
-        assert_eq!(fold_grid(0), [0, 1, 1]);
+        assert_eq!(dispatch_grid(0), [0, 1, 1]);
     }
 }

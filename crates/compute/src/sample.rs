@@ -3,20 +3,20 @@
 use rand::{Rng, RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-/// Parameters and slot contents of one launch. Write slots hold an empty vector: the test sizes and poisons them.
+/// Parameters and binding contents of one launch. Write bindings hold an empty vector: the test sizes and poisons them.
 #[derive(Clone, Debug)]
-pub struct Sample<P> {
+pub struct TestInput<P> {
     /// The launch's parameters.
     pub params: P,
-    /// One vector of 32-bit words per slot.
-    pub slots: Vec<Vec<u32>>,
+    /// One vector of 32-bit words per binding.
+    pub bindings: Vec<Vec<u32>>,
 }
 
 /// A seeded source of test data.
 #[derive(Clone, Debug)]
-pub struct Sampler(Xoshiro256PlusPlus);
+pub struct TestRng(Xoshiro256PlusPlus);
 
-impl Sampler {
+impl TestRng {
     /// The source for a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {

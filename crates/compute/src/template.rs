@@ -75,30 +75,30 @@ impl Linker {
 
 /// Writes the parameter struct and the bindings.
 fn header(wgsl: &mut String, kernel: &dyn DynKernel) {
-    let textures: Vec<_> = kernel.slots().iter().filter(|slot| kernel.in_texture(slot)).collect();
+    let textures: Vec<_> = kernel.bindings().iter().filter(|binding| kernel.in_texture(binding)).collect();
     if !kernel.params().is_empty() || !textures.is_empty() {
         *wgsl += "struct Params {\n";
         for (name, wgsl_type) in kernel.params() {
             *wgsl += &format!("    {name}: {wgsl_type},\n");
         }
-        for slot in &textures {
-            *wgsl += &format!("    {}_first: u32,\n", slot.name);
+        for binding in &textures {
+            *wgsl += &format!("    {}_first: u32,\n", binding.name);
         }
         *wgsl += "}\nvar<immediate> params: Params;\n";
     }
     if !textures.is_empty() {
         *wgsl += &format!("const TEXELS: u32 = {TEXELS}u;\n");
     }
-    for (binding, slot) in kernel.slots().iter().enumerate() {
-        if kernel.in_texture(slot) {
-            let access = if slot.access == Access::Read { "read" } else { "write" };
+    for (index, binding) in kernel.bindings().iter().enumerate() {
+        if kernel.in_texture(binding) {
+            let access = if binding.access == Access::Read { "read" } else { "write" };
             let ty = format!("texture_storage_2d<rgba32uint, {access}>");
-            *wgsl += &format!("@group(0) @binding({binding}) var {}: {ty};\n", slot.name);
+            *wgsl += &format!("@group(0) @binding({index}) var {}: {ty};\n", binding.name);
             continue;
         }
-        let access = if slot.access == Access::Read { "read" } else { "read_write" };
-        let (name, ty) = (slot.name, slot.wgsl);
-        *wgsl += &format!("@group(0) @binding({binding}) var<storage, {access}> {name}: {ty};\n");
+        let access = if binding.access == Access::Read { "read" } else { "read_write" };
+        let (name, ty) = (binding.name, binding.wgsl);
+        *wgsl += &format!("@group(0) @binding({index}) var<storage, {access}> {name}: {ty};\n");
     }
 }
 

@@ -1,5 +1,5 @@
-//! WGSL's own type names as Rust types, so that one token sequence declares a slot in both languages.
-#![expect(non_camel_case_types, reason = "the names are WGSL's, so that `stringify!` of a slot type is WGSL")]
+//! WGSL's own type names as Rust types, so that one token sequence declares a binding in both languages.
+#![expect(non_camel_case_types, reason = "the names are WGSL's, so that `stringify!` of a binding type is WGSL")]
 
 use crate::{Access, HostBuf};
 use bytemuck::Pod;
@@ -13,38 +13,38 @@ pub struct array<T>(PhantomData<T>);
 #[derive(Debug)]
 pub struct vec4<T>(PhantomData<T>);
 
-/// A type a slot may have.
-pub trait SlotType {
+/// A type a binding may have.
+pub trait BindingType {
     /// What one host element is.
     type Elem: Pod;
 }
-impl SlotType for array<f32> {
+impl BindingType for array<f32> {
     type Elem = f32;
 }
-impl SlotType for array<u32> {
+impl BindingType for array<u32> {
     type Elem = u32;
 }
-impl SlotType for array<vec4<f32>> {
+impl BindingType for array<vec4<f32>> {
     type Elem = f32;
 }
-impl SlotType for array<vec4<u32>> {
+impl BindingType for array<vec4<u32>> {
     type Elem = u32;
 }
 
-/// How a slot is accessed; implemented by the structs [`read`], [`struct@write`] and [`update`].
+/// How a binding is accessed; implemented by the structs [`read`], [`struct@write`] and [`update`].
 pub trait AccessType {
     /// The access as a value.
     const ACCESS: Access;
-    /// The twin's view of a slot with elements `E`.
+    /// The twin's view of a binding with elements `E`.
     type View<'a, E: 'a>;
     /// Makes the view.
     fn view<E: Pod>(buf: HostBuf<'_>) -> Self::View<'_, E>;
 }
 
-/// Read-only slot.
+/// Read-only binding.
 #[derive(Debug)]
 pub struct read;
-/// Slot of which every element in the extent is written and none read.
+/// Slot of which every element in the min_binding_size is written and none read.
 #[derive(Debug)]
 pub struct write;
 /// Slot that is changed in place: elements may be read and may stay as they are.
@@ -64,7 +64,7 @@ impl AccessType for read {
 
 fn view_mut<E: Pod>(buf: HostBuf<'_>) -> &mut [E] {
     match buf {
-        HostBuf::Read(_) => unreachable!("a written slot is handed out for writing"),
+        HostBuf::Read(_) => unreachable!("a written binding is handed out for writing"),
         HostBuf::Write(words) => bytemuck::cast_slice_mut(words),
     }
 }

@@ -53,7 +53,7 @@ pub struct AdapterLimits {
     #[serde(default)]
     pub max_texture_side: u32,
     /// Storage bindings per shader stage.
-    pub max_slots: u32,
+    pub max_storage_buffers: u32,
     /// Workgroup memory.
     pub max_workgroup_memory: u32,
     /// Invocations per workgroup.
@@ -168,7 +168,7 @@ fn limits(limits: &wgpu::Limits) -> AdapterLimits {
         max_buffer: limits.max_buffer_size,
         max_binding: limits.max_storage_buffer_binding_size,
         max_texture_side: limits.max_texture_dimension_2d,
-        max_slots: limits.max_storage_buffers_per_shader_stage,
+        max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
         max_workgroup_memory: limits.max_compute_workgroup_storage_size,
         max_invocations: limits.max_compute_invocations_per_workgroup,
         max_workgroup_x: limits.max_compute_workgroup_size_x,
@@ -198,7 +198,7 @@ fn cooperative_edge(adapter: &wgpu::Adapter) -> u32 {
 
 /// Which adapter to open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Choice {
+pub enum AdapterChoice {
     /// Discrete before integrated before virtual before software.
     #[default]
     Best,
@@ -239,12 +239,12 @@ fn sorted(instance: &wgpu::Instance, backends: wgpu::Backends) -> Vec<(AdapterIn
 }
 
 /// Applies the choice.
-pub(crate) fn choose(choice: &Choice, validation: bool) -> Result<(AdapterInfo, wgpu::Adapter), Error> {
+pub(crate) fn choose(choice: &AdapterChoice, validation: bool) -> Result<(AdapterInfo, wgpu::Adapter), Error> {
     let mut found = list(native(), validation);
     let index = match choice {
-        Choice::Best => 0,
-        Choice::Index(index) => *index,
-        Choice::Named(text) => {
+        AdapterChoice::Best => 0,
+        AdapterChoice::Index(index) => *index,
+        AdapterChoice::Named(text) => {
             if !found.iter().any(|(info, _)| info.matches(text)) {
                 found.extend(list(wgpu::Backends::GL, validation));
             }
@@ -257,7 +257,7 @@ pub(crate) fn choose(choice: &Choice, validation: bool) -> Result<(AdapterInfo, 
     let seen = || found.iter().map(|(info, _)| info.clone()).collect();
     let Some((info, _)) = found.get(index) else {
         let wanted = match choice {
-            Choice::Named(text) => text.clone(),
+            AdapterChoice::Named(text) => text.clone(),
             _ => format!("adapter {index}"),
         };
         return Err(Error::NoMatch { wanted, seen: seen() });
@@ -316,7 +316,7 @@ mod tests {
                 max_buffer: 1,
                 max_binding: 1,
                 max_texture_side: 8192,
-                max_slots: 8,
+                max_storage_buffers: 8,
                 max_workgroup_memory: 1,
                 max_invocations: 1,
                 max_workgroup_x: 1,

@@ -1,19 +1,19 @@
 //! [`Gpu`]: an open device and everything that is kept on it.
 
 use crate::adapter::{choose, noop};
-use crate::faults::Watched;
-use crate::groups::Groups;
-use crate::kept::Kept;
+use crate::checked_device::CheckedDevice;
+use crate::bind_groups::BindGroupCache;
+use crate::pipeline_cache::PipelineCacheFile;
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
 use crate::profile::Profiler;
 use crate::readback::ReadBack;
 use crate::texture;
 use crate::write::Writer;
-use crate::{AdapterInfo, Choice, DeviceKind, Error, Ledger, Options, Policy};
+use crate::{AdapterInfo, AdapterChoice, DeviceKind, Error, MemoryUsage, GpuOptions, Policy};
 use ridgeline_compute::{
-    AnyKernel, Buffer, Caps, Error as RunError, Executor, Linker, Outcome, Recording, Role, Slice, Source,
-    Started,
+    AnyKernel, Buffer, Caps, Error as RunError, Executor, Linker, RunOutput, Recording, Role, Slice, FillFn,
+    InFlight,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -26,14 +26,14 @@ const IMMEDIATES: u32 = 128;
 pub struct Gpu {
     pub(crate) info: AdapterInfo,
     pub(crate) caps: Caps,
-    pub(crate) options: Options,
+    pub(crate) options: GpuOptions,
     pub(crate) policy: Policy,
     pub(crate) linker: Arc<Linker>,
-    pub(crate) device: Watched,
+    pub(crate) device: CheckedDevice,
     pub(crate) queue: wgpu::Queue,
     pub(crate) memory: Memory,
     pub(crate) pipelines: Pipelines,
-    pub(crate) groups: Groups,
+    pub(crate) groups: BindGroupCache,
     pub(crate) writer: Writer,
     pub(crate) read_back: ReadBack,
     pub(crate) profiler: Profiler,
@@ -57,7 +57,7 @@ impl Gpu {
     ///
     /// # Errors
     /// No such adapter, one without immediates, or one whose driver refuses.
-    pub fn open(choice: &Choice, linker: Arc<Linker>, options: Options) -> Result<Self, Error> {
+    pub fn open(choice: &AdapterChoice, linker: Arc<Linker>, options: GpuOptions) -> Result<Self, Error> {
         let (info, adapter) = choose(choice, options.validation)?;
         Self::connect(info, &adapter, linker, options)
     }
@@ -69,14 +69,14 @@ impl Gpu {
     /// Where wgpu was built without it.
     pub fn noop(linker: Arc<Linker>) -> Result<Self, Error> {
         let (info, adapter) = noop().ok_or(Error::NoAdapter)?;
-        Self::connect(info, &adapter, linker, Options::default())
+        Self::connect(info, &adapter, linker, GpuOptions::default())
     }
 
     fn connect(
         info: AdapterInfo,
         adapter: &wgpu::Adapter,
         linker: Arc<Linker>,
-        options: Options,
+        options: GpuOptions,
     ) -> Result<Self, Error> {
         let used = wgpu::Features::IMMEDIATES
             | wgpu::Features::PIPELINE_CACHE
@@ -106,14 +106,14 @@ impl Gpu {
         Ok(Self {
             policy: Policy::of(&caps),
             caps,
-            device: Watched::new(device, options.timeout),
+            device: CheckedDevice::new(device, options.timeout),
             queue,
             info,
             options,
             linker,
             memory: Memory::default(),
             pipelines: Pipelines::default(),
-            groups: Groups::default(),
+            groups: BindGroupCache::default(),
             writer: Writer::default(),
             read_back: ReadBack::default(),
             profiler: Profiler::default(),
@@ -129,7 +129,7 @@ impl Gpu {
 
     /// How it was opened.
     #[must_use]
-    pub fn options(&self) -> Options {
+    pub fn options(&self) -> GpuOptions {
         self.options
     }
 
@@ -145,21 +145,21 @@ impl Gpu {
     }
 
     /// Leaves the device's cooperative matrices unused from now on, and says so to whoever asks what it has.
-    pub fn forgo_cooperative(&mut self) {
+    pub fn disable_cooperative(&mut self) {
         self.caps.cooperative = &[];
         self.info.limits.cooperative_edge = 0;
     }
 
     /// Keeps compiled pipelines in `folder` from now on, and uses what it holds, where the backend has a cache for them.
     /// Nobody else may be able to write there: drivers do not check what they once wrote.
-    pub fn keep_pipelines(&mut self, folder: &Path) {
-        self.pipelines.keep(Kept::open(&self.device, folder));
+    pub fn set_pipeline_cache_dir(&mut self, folder: &Path) {
+        self.pipelines.keep(PipelineCacheFile::open(&self.device, folder));
     }
 
     /// Device memory by role, of buffers not yet freed.
     #[must_use]
-    pub fn ledger(&self) -> Ledger {
-        self.memory.ledger()
+    pub fn memory_usage(&self) -> MemoryUsage {
+        self.memory.memory_usage()
     }
 
     /// Sizes of the host's caches.
@@ -173,16 +173,16 @@ impl Gpu {
     }
 
     /// Frees buffers whose last handle is gone, with the bind groups that name them. Allocating does so too.
-    pub fn sweep(&mut self) {
-        self.groups.forget(&self.memory.sweep());
+    pub fn free_unused(&mut self) {
+        self.groups.forget(&self.memory.free_unused());
     }
 
     /// Hands outstanding writes to the device and waits until it is idle, so that a measurement starts clean.
     ///
     /// # Errors
     /// A lost or silent device.
-    pub fn settle(&mut self) -> Result<(), RunError> {
-        self.sweep();
+    pub fn wait_idle(&mut self) -> Result<(), RunError> {
+        self.free_unused();
         self.writer.flush(&self.device, &self.queue)
     }
 
@@ -195,7 +195,7 @@ impl Gpu {
 
 /// The feature that cooperative matrices need where the adapter has some that kernels can use, and the leave to use it.
 #[expect(unsafe_code, reason = "wgpu asks whoever enables what it has not finished to say so")]
-fn cooperative(info: &AdapterInfo, options: Options) -> (wgpu::Features, wgpu::ExperimentalFeatures) {
+fn cooperative(info: &AdapterInfo, options: GpuOptions) -> (wgpu::Features, wgpu::ExperimentalFeatures) {
     if cooperative_edges(info, options).is_empty() {
         return (wgpu::Features::empty(), wgpu::ExperimentalFeatures::disabled());
     }
@@ -204,12 +204,12 @@ fn cooperative(info: &AdapterInfo, options: Options) -> (wgpu::Features, wgpu::E
     (wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, unsafe { wgpu::ExperimentalFeatures::enabled() })
 }
 
-fn software(info: &AdapterInfo, options: Options) -> bool {
-    info.kind == DeviceKind::Software && !options.as_gpu
+fn software(info: &AdapterInfo, options: GpuOptions) -> bool {
+    info.kind == DeviceKind::Software && !options.gpu_kernels
 }
 
 /// Of software adapters none: matrices are loops there, which take minutes to compile.
-fn cooperative_edges(info: &AdapterInfo, options: Options) -> &'static [u32] {
+fn cooperative_edges(info: &AdapterInfo, options: GpuOptions) -> &'static [u32] {
     match info.limits.cooperative_edge {
         _ if software(info, options) => &[],
         16 => &[16],
@@ -218,7 +218,7 @@ fn cooperative_edges(info: &AdapterInfo, options: Options) -> &'static [u32] {
     }
 }
 
-fn caps(info: &AdapterInfo, limits: &wgpu::Limits, options: Options) -> Caps {
+fn caps(info: &AdapterInfo, limits: &wgpu::Limits, options: GpuOptions) -> Caps {
     Caps {
         subgroup: info.features.subgroup.then_some(info.subgroup),
         f16: info.features.f16,
@@ -231,7 +231,7 @@ fn caps(info: &AdapterInfo, limits: &wgpu::Limits, options: Options) -> Caps {
             .max_compute_invocations_per_workgroup
             .min(limits.max_compute_workgroup_size_x),
         max_groups: limits.max_compute_workgroups_per_dimension,
-        max_slots: limits.max_storage_buffers_per_shader_stage,
+        max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
         max_immediates: limits.max_immediate_size,
         software: software(info, options),
     }
@@ -243,28 +243,28 @@ impl Executor for Gpu {
     }
 
     fn alloc(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, RunError> {
-        self.sweep();
+        self.free_unused();
         let allocated = self.memory.alloc(&self.device, bytes, role, label);
         self.device.explain(allocated)
     }
 
     fn alloc_texture(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, RunError> {
-        self.sweep();
+        self.free_unused();
         let allocated = self.memory.alloc_texture(&self.device, bytes, role, label);
         self.device.explain(allocated)
     }
 
     fn write(&mut self, at: Slice, data: &[u8]) -> Result<(), RunError> {
         self.device.check()?;
-        let home = self.memory.get(at)?;
-        let written = self.writer.write(&self.device, &self.queue, (home, at), data);
+        let storage = self.memory.get(at)?;
+        let written = self.writer.write(&self.device, &self.queue, (storage, at), data);
         self.device.explain(written)
     }
 
-    fn fill(&mut self, at: Slice, unit: u64, source: &Source<'_>) -> Result<(), RunError> {
+    fn fill(&mut self, at: Slice, unit: u64, source: &FillFn<'_>) -> Result<(), RunError> {
         self.device.check()?;
-        let home = self.memory.get(at)?;
-        let filled = self.writer.fill(&self.device, &self.queue, (home, at), unit, source);
+        let storage = self.memory.get(at)?;
+        let filled = self.writer.fill(&self.device, &self.queue, (storage, at), unit, source);
         self.device.explain(filled)
     }
 
@@ -274,12 +274,12 @@ impl Executor for Gpu {
         self.device.explain(prepared)
     }
 
-    fn start(&mut self, recording: &Recording) -> Result<Started, RunError> {
-        let begun = self.begin(recording);
-        self.device.explain(begun).map(Started::new)
+    fn start(&mut self, recording: &Recording) -> Result<InFlight, RunError> {
+        let submitted = self.begin(recording);
+        self.device.explain(submitted).map(InFlight::new)
     }
 
-    fn finish(&mut self, started: Started) -> Result<Outcome, RunError> {
+    fn finish(&mut self, started: InFlight) -> Result<RunOutput, RunError> {
         let ended = self.end(started.into_inner());
         self.device.explain(ended)
     }

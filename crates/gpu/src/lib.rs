@@ -5,13 +5,13 @@
 //! asked for anything, and no error of the driver becomes a panic.
 
 mod adapter;
-mod bare;
+mod raw_launches;
 mod clocks;
 mod error;
-mod faults;
+mod checked_device;
 mod gpu;
-mod groups;
-mod kept;
+mod bind_groups;
+mod pipeline_cache;
 mod memory;
 mod pipeline;
 mod policy;
@@ -21,9 +21,9 @@ mod run;
 mod texture;
 mod write;
 
-pub use adapter::{AdapterInfo, AdapterLimits, Choice, DeviceKind, Features, adapters};
-pub use bare::Bare;
+pub use adapter::{AdapterInfo, AdapterLimits, AdapterChoice, DeviceKind, Features, adapters};
+pub use raw_launches::RawLaunches;
 pub use error::Error;
 pub use gpu::{Gpu, HostStats};
-pub use memory::{Ledger, Usage};
-pub use policy::{Checks, Options, Passes, Policy, Submission};
+pub use memory::{MemoryUsage, Usage};
+pub use policy::{Checks, GpuOptions, Passes, Policy, Submission};

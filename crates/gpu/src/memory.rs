@@ -1,6 +1,6 @@
 //! Device buffers by handle, and the account of what they occupy.
 
-use crate::faults::{Watched, describe};
+use crate::checked_device::{CheckedDevice, describe};
 use crate::texture::{self, Texture};
 use ridgeline_compute::{Buffer, BufferId, Error, Role, Slice};
 use std::collections::HashMap;
@@ -23,7 +23,7 @@ impl Usage {
 
 /// Device memory by role, in bytes, alignment included. Staging and the driver's own memory are not in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ledger {
+pub struct MemoryUsage {
     /// Model weights.
     pub weights: Usage,
     /// Key/value cache.
@@ -34,7 +34,7 @@ pub struct Ledger {
     pub total: Usage,
 }
 
-impl Ledger {
+impl MemoryUsage {
     fn of(&mut self, role: Role) -> &mut Usage {
         match role {
             Role::Weights => &mut self.weights,
@@ -46,14 +46,14 @@ impl Ledger {
 
 /// What holds the bytes of a buffer.
 #[derive(Debug)]
-pub(crate) enum Home {
+pub(crate) enum Storage {
     /// A buffer of the device.
     Buffer(wgpu::Buffer),
     /// A texture.
     Texture(Texture),
 }
 
-impl Home {
+impl Storage {
     /// The buffer, for what textures cannot do.
     pub(crate) fn buffer(&self) -> Result<&wgpu::Buffer, Error> {
         match self {
@@ -76,18 +76,18 @@ impl Home {
 }
 
 #[derive(Debug)]
-struct Held {
+struct Allocation {
     handle: Buffer,
     /// Bytes it occupies.
     occupies: u64,
-    home: Home,
+    storage: Storage,
 }
 
 /// The buffers of a device.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    buffers: HashMap<BufferId, Held>,
-    ledger: Ledger,
+    buffers: HashMap<BufferId, Allocation>,
+    memory_usage: MemoryUsage,
 }
 
 /// Sizes are whole 16-byte vectors and never zero, so that any slice can be bound, copied and read as `vec4`.
@@ -99,7 +99,7 @@ impl Memory {
     /// Allocates, within the device's limits.
     pub(crate) fn alloc(
         &mut self,
-        device: &Watched,
+        device: &CheckedDevice,
         bytes: u64,
         role: Role,
         label: &str,
@@ -109,7 +109,7 @@ impl Memory {
             return Err(Error::Limit { label: label.to_owned(), bytes, limit, what: "max_buffer_size" });
         }
         let made = device.scoped(|device| {
-            Home::Buffer(device.create_buffer(&wgpu::BufferDescriptor {
+            Storage::Buffer(device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some(label),
                 size: padded(bytes),
                 usage: wgpu::BufferUsages::STORAGE
@@ -118,14 +118,14 @@ impl Memory {
                 mapped_at_creation: false,
             }))
         });
-        let home = made.map_err(|error| refused(&error, bytes, role, label))?;
-        self.hold(device, (bytes, padded(bytes)), role, home)
+        let storage = made.map_err(|error| refused(&error, bytes, role, label))?;
+        self.hold(device, (bytes, padded(bytes)), role, storage)
     }
 
     /// Allocates a texture, within the device's limits.
     pub(crate) fn alloc_texture(
         &mut self,
-        device: &Watched,
+        device: &CheckedDevice,
         bytes: u64,
         role: Role,
         label: &str,
@@ -135,47 +135,47 @@ impl Memory {
             let what = "max_texture_dimension_2d";
             return Err(Error::Limit { label: label.to_owned(), bytes, limit, what });
         }
-        let made = device.scoped(|device| Home::Texture(Texture::new(device, bytes, label)));
-        let home = made.map_err(|error| refused(&error, bytes, role, label))?;
-        self.hold(device, (bytes, texture::padded(bytes)), role, home)
+        let made = device.scoped(|device| Storage::Texture(Texture::new(device, bytes, label)));
+        let storage = made.map_err(|error| refused(&error, bytes, role, label))?;
+        self.hold(device, (bytes, texture::padded(bytes)), role, storage)
     }
 
     /// Books what was made.
     fn hold(
         &mut self,
-        device: &Watched,
+        device: &CheckedDevice,
         (bytes, occupies): (u64, u64),
         role: Role,
-        home: Home,
+        storage: Storage,
     ) -> Result<Buffer, Error> {
         device.check_now()?;
         let handle = Buffer::new(bytes, role);
-        self.ledger.of(role).add(occupies);
-        self.ledger.total.add(occupies);
-        self.buffers.insert(handle.id(), Held { handle: handle.clone(), occupies, home });
+        self.memory_usage.of(role).add(occupies);
+        self.memory_usage.total.add(occupies);
+        self.buffers.insert(handle.id(), Allocation { handle: handle.clone(), occupies, storage });
         Ok(handle)
     }
 
     /// Frees buffers whose handles are gone, and names them.
-    pub(crate) fn sweep(&mut self) -> Vec<BufferId> {
-        let ledger = &mut self.ledger;
+    pub(crate) fn free_unused(&mut self) -> Vec<BufferId> {
+        let memory_usage = &mut self.memory_usage;
         let gone = self.buffers.extract_if(|_, held| held.handle.is_last());
         gone.map(|(id, held)| {
-            ledger.of(held.handle.all().role).now -= held.occupies;
-            ledger.total.now -= held.occupies;
+            memory_usage.of(held.handle.all().role).now -= held.occupies;
+            memory_usage.total.now -= held.occupies;
             id
         })
         .collect()
     }
 
     /// What holds a slice.
-    pub(crate) fn get(&self, at: Slice) -> Result<&Home, Error> {
-        self.buffers.get(&at.id).map(|held| &held.home).ok_or(Error::UnknownBuffer { id: at.id })
+    pub(crate) fn get(&self, at: Slice) -> Result<&Storage, Error> {
+        self.buffers.get(&at.id).map(|held| &held.storage).ok_or(Error::UnknownBuffer { id: at.id })
     }
 
     /// What is allocated.
-    pub(crate) fn ledger(&self) -> Ledger {
-        self.ledger
+    pub(crate) fn memory_usage(&self) -> MemoryUsage {
+        self.memory_usage
     }
 
     /// Number of buffers.
@@ -193,7 +193,7 @@ fn refused(error: &wgpu::Error, bytes: u64, role: Role, label: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ledger, padded, refused};
+    use super::{MemoryUsage, padded, refused};
     use ridgeline_compute::{Error, Role};
 
     #[test]
@@ -203,11 +203,11 @@ mod tests {
 
     #[test]
     fn the_peak_stays() {
-        let mut ledger = Ledger::default();
-        ledger.of(Role::Kv).add(32);
-        ledger.of(Role::Kv).now -= 32;
-        ledger.of(Role::Kv).add(16);
-        assert_eq!((ledger.kv.now, ledger.kv.peak), (16, 32));
+        let mut memory_usage = MemoryUsage::default();
+        memory_usage.of(Role::Kv).add(32);
+        memory_usage.of(Role::Kv).now -= 32;
+        memory_usage.of(Role::Kv).add(16);
+        assert_eq!((memory_usage.kv.now, memory_usage.kv.peak), (16, 32));
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! Compute pipelines by kernel: layouts from the kernels' slots, compilation on several threads.
+//! Compute pipelines by kernel: layouts from the kernels' bindings, compilation on several threads.
 
 use crate::Checks;
-use crate::faults::{Watched, describe};
-use crate::kept::Kept;
-use ridgeline_compute::{Access, AnyKernel, Error, Linker, SlotInfo};
+use crate::checked_device::{CheckedDevice, describe};
+use crate::pipeline_cache::PipelineCacheFile;
+use ridgeline_compute::{Access, AnyKernel, Error, Linker, BindingInfo};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A layout that kernels with the same slots and the same bytes of immediates share.
+/// A layout that kernels with the same bindings and the same bytes of immediates share.
 #[derive(Debug)]
 struct Layout {
     /// Place of the bind-group layout, which kernels with other immediates share too.
@@ -22,11 +22,11 @@ pub(crate) struct Pipeline {
     pub(crate) compute: wgpu::ComputePipeline,
     /// Which bind-group layout; pipelines of equal numbers share bind groups.
     pub(crate) layout: usize,
-    /// Slots that lie in textures.
+    /// Bindings that lie in textures.
     pub(crate) textures: Vec<usize>,
 }
 
-/// How a slot is bound.
+/// How a bound is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Bound {
     Read,
@@ -35,9 +35,9 @@ enum Bound {
 }
 
 impl Bound {
-    fn of(kernel: &AnyKernel, slot: &SlotInfo) -> Self {
-        match slot.access {
-            access if kernel.in_texture(slot) => Self::Texture { written: access != Access::Read },
+    fn of(kernel: &AnyKernel, bound: &BindingInfo) -> Self {
+        match bound.access {
+            access if kernel.in_texture(bound) => Self::Texture { written: access != Access::Read },
             Access::Read => Self::Read,
             Access::Write | Access::Update => Self::Written,
         }
@@ -68,26 +68,26 @@ impl Bound {
 }
 
 fn bound(kernel: &AnyKernel) -> impl Iterator<Item = Bound> {
-    kernel.slots().iter().map(|slot| Bound::of(kernel, slot))
+    kernel.bindings().iter().map(|bound| Bound::of(kernel, bound))
 }
 
 /// Every kernel compiled so far.
 #[derive(Debug, Default)]
 pub(crate) struct Pipelines {
     group_layouts: Vec<wgpu::BindGroupLayout>,
-    /// By how slots are bound.
-    by_slots: HashMap<Vec<Bound>, usize>,
+    /// By how bindings are bound.
+    by_bindings: HashMap<Vec<Bound>, usize>,
     layouts: Vec<Layout>,
     /// By bind-group layout and bytes of immediates.
     by_signature: HashMap<(usize, u32), usize>,
     pipelines: Vec<Pipeline>,
     by_kernel: HashMap<AnyKernel, usize>,
-    kept: Option<Kept>,
+    kept: Option<PipelineCacheFile>,
 }
 
 impl Pipelines {
     /// Where pipelines are kept beyond the process.
-    pub(crate) fn keep(&mut self, kept: Option<Kept>) {
+    pub(crate) fn keep(&mut self, kept: Option<PipelineCacheFile>) {
         self.kept = kept;
     }
 
@@ -114,7 +114,7 @@ impl Pipelines {
     /// Compiles those of `kernels` that are not yet, and keeps them.
     pub(crate) fn prepare(
         &mut self,
-        device: &Watched,
+        device: &CheckedDevice,
         linker: &Linker,
         checks: Checks,
         kernels: &[AnyKernel],
@@ -129,7 +129,7 @@ impl Pipelines {
             return Ok(());
         }
         let compile = |(kernel, layout): (&AnyKernel, usize)| {
-            let compiler = Compiler { device, linker, checks, cache: self.kept.as_ref().map(Kept::cache) };
+            let compiler = Compiler { device, linker, checks, cache: self.kept.as_ref().map(PipelineCacheFile::cache) };
             compiler.compile(kernel, &self.layouts[layout].pipeline)
         };
         let compiled = parallel(&jobs, compile)?;
@@ -152,18 +152,18 @@ impl Pipelines {
         failed.map_or(Ok(()), Err)
     }
 
-    fn layout(&mut self, device: &Watched, kernel: &AnyKernel) -> Result<usize, Error> {
+    fn layout(&mut self, device: &CheckedDevice, kernel: &AnyKernel) -> Result<usize, Error> {
         let refused = |error| shader_error(kernel, &error);
-        let slots: Vec<_> = bound(kernel).collect();
+        let bindings: Vec<_> = bound(kernel).collect();
         // Parameters are 4-byte scalars, and a texture's first texel is one more.
-        let scalars = kernel.params().len() + slots.iter().filter(|slot| slot.in_texture()).count();
+        let scalars = kernel.params().len() + bindings.iter().filter(|bound| bound.in_texture()).count();
         let immediate_size = u32::try_from(4 * scalars).unwrap_or(u32::MAX);
-        let groups = if let Some(&groups) = self.by_slots.get(&slots) {
+        let groups = if let Some(&groups) = self.by_bindings.get(&bindings) {
             groups
         } else {
-            let made = device.scoped(|device| make_group_layout(device, &slots));
+            let made = device.scoped(|device| make_group_layout(device, &bindings));
             self.group_layouts.push(made.map_err(refused)?);
-            self.by_slots.insert(slots, self.group_layouts.len() - 1);
+            self.by_bindings.insert(bindings, self.group_layouts.len() - 1);
             self.group_layouts.len() - 1
         };
         if let Some(&layout) = self.by_signature.get(&(groups, immediate_size)) {
@@ -186,13 +186,13 @@ fn shader_error(kernel: &AnyKernel, error: &wgpu::Error) -> Error {
     Error::Shader { kernel: kernel.label(), reason: describe(error) }
 }
 
-fn make_group_layout(device: &wgpu::Device, slots: &[Bound]) -> wgpu::BindGroupLayout {
+fn make_group_layout(device: &wgpu::Device, bindings: &[Bound]) -> wgpu::BindGroupLayout {
     let entries: Vec<_> = (0_u32..)
-        .zip(slots)
-        .map(|(binding, slot)| wgpu::BindGroupLayoutEntry {
+        .zip(bindings)
+        .map(|(binding, bound)| wgpu::BindGroupLayoutEntry {
             binding,
             visibility: wgpu::ShaderStages::COMPUTE,
-            ty: slot.ty(),
+            ty: bound.ty(),
             count: None,
         })
         .collect();
@@ -227,7 +227,7 @@ fn parallel<J: Copy + Sync, R: Send>(jobs: &[J], work: impl Fn(J) -> R + Sync) -
 
 /// What compilation needs besides the kernel.
 struct Compiler<'a> {
-    device: &'a Watched,
+    device: &'a CheckedDevice,
     linker: &'a Linker,
     checks: Checks,
     cache: Option<&'a wgpu::PipelineCache>,
@@ -271,9 +271,9 @@ impl Compiler<'_> {
     reason = "leaving out the checks is what makes measured kernels comparable to native ones"
 )]
 fn create_trusted(device: &wgpu::Device, module: wgpu::ShaderModuleDescriptor<'_>) -> wgpu::ShaderModule {
-    // SAFETY: the source is this program's own, not a user's. A kernel declares the extent of each slot for its
+    // SAFETY: the source is this program's own, not a user's. A kernel declares the min_binding_size of each bound for its
     // parameters, `Recording::run` refuses slices shorter than that, and the twin tests run every variant with the
-    // checks on and off and compare, so that an access beyond the extent of a buffer shows; slots in textures they
+    // checks on and off and compare, so that an access beyond the min_binding_size of a buffer shows; bindings in textures they
     // surround with words that must neither be read nor change. Kernel loops run over counts from
     // the parameters and end; divisors are non-zero constants or parameters; there are no ray queries or meshes.
     unsafe { device.create_shader_module_trusted(module, wgpu::ShaderRuntimeChecks::unchecked()) }

@@ -1,6 +1,6 @@
 //! How a recording reaches the device: the knobs that the studies turn.
 
-use ridgeline_compute::{Caps, Recording, Step};
+use ridgeline_compute::{Caps, Recording, Launch};
 use std::time::Duration;
 
 /// How many submissions a recording becomes.
@@ -17,7 +17,7 @@ pub enum Submission {
     /// One and a wait for each launch.
     Launch,
     /// One for each launch, and a single wait at the end.
-    LaunchUnwaited,
+    LaunchNoWait,
 }
 
 /// How many compute passes a submission becomes.
@@ -54,7 +54,7 @@ pub enum Checks {
 
 /// How a device is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct GpuOptions {
     /// Checks in shaders.
     pub checks: Checks,
     /// The backend's validation layers, where installed. Slow: for tests.
@@ -62,12 +62,12 @@ pub struct Options {
     /// Longest wait for the device.
     pub timeout: Duration,
     /// A software adapter is given the kernels of a GPU: for tests of these where there is none.
-    pub as_gpu: bool,
+    pub gpu_kernels: bool,
 }
 
-impl Default for Options {
+impl Default for GpuOptions {
     fn default() -> Self {
-        Self { checks: Checks::Off, validation: false, timeout: Duration::from_secs(120), as_gpu: false }
+        Self { checks: Checks::Off, validation: false, timeout: Duration::from_secs(120), gpu_kernels: false }
     }
 }
 
@@ -91,13 +91,13 @@ impl Submission {
             Self::Recording => steps.len(),
             Self::Bounded(most) => {
                 let mut flops = 0;
-                let full = |step: &Step| {
-                    flops += recording.step_cost(step).flops;
+                let full = |step: &Launch| {
+                    flops += recording.launch_cost(step).flops;
                     flops >= most
                 };
                 steps.iter().skip(first).position(full).map_or(steps.len(), |n| first + n + 1)
             }
-            Self::Launch | Self::LaunchUnwaited => steps.len().min(first + 1),
+            Self::Launch | Self::LaunchNoWait => steps.len().min(first + 1),
             Self::Layer => {
                 let layer = steps.get(first).map(|step| step.region.layer);
                 let others = steps.iter().skip(first).position(|step| Some(step.region.layer) != layer);
@@ -108,7 +108,7 @@ impl Submission {
 
     /// Whether submissions are handed over when all are encoded: what the device does is then between the first of them and
     /// the end of the wait, and no encoding.
-    pub(crate) fn is_held(self) -> bool {
+    pub(crate) fn defers_submit(self) -> bool {
         matches!(self, Self::Bounded(_))
     }
 

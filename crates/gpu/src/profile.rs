@@ -4,7 +4,7 @@
 //! some drivers return zeros or hang otherwise (wgpu issue 9414).
 
 use crate::clocks::step_times;
-use crate::faults::{Watched, describe};
+use crate::checked_device::{CheckedDevice, describe};
 use crate::readback::{mappable, mapped};
 use ridgeline_compute::Error;
 
@@ -21,7 +21,7 @@ pub(crate) struct Profiler {
 
 impl Profiler {
     /// Makes room for a recording's steps.
-    pub(crate) fn reserve(&mut self, device: &Watched, steps: usize) -> Result<(), Error> {
+    pub(crate) fn reserve(&mut self, device: &CheckedDevice, steps: usize) -> Result<(), Error> {
         while self.sets.len() * STEPS < steps {
             let made = device.scoped(|device| {
                 device.create_query_set(&wgpu::QuerySetDescriptor {
@@ -48,7 +48,7 @@ impl Profiler {
     /// Nanoseconds of each of the first `steps` steps, if they can be true within `wall` nanoseconds.
     pub(crate) fn times(
         &self,
-        device: &Watched,
+        device: &CheckedDevice,
         queue: &wgpu::Queue,
         steps: usize,
         wall: u64,

@@ -1,8 +1,8 @@
 //! Copies from the device to the host, through mapped buffers that grow as needed and go round: one for each recording
 //! under way.
 
-use crate::faults::{Watched, describe};
-use crate::memory::{Home, Memory};
+use crate::checked_device::{CheckedDevice, describe};
+use crate::memory::{Storage, Memory};
 use ridgeline_compute::{Error, Slice};
 
 /// Most buffers that are kept for the next read-backs.
@@ -30,7 +30,7 @@ impl ReadBack {
     /// Appends the copies of `reads` to the commands.
     pub(crate) fn encode(
         &mut self,
-        device: &Watched,
+        device: &CheckedDevice,
         memory: &Memory,
         encoder: &mut wgpu::CommandEncoder,
         reads: &[Slice],
@@ -41,11 +41,11 @@ impl ReadBack {
         for (staging, slice) in staging.iter().flat_map(|it| reads.iter().map(move |slice| (it, slice))) {
             if slice.bytes > 0 {
                 match memory.get(*slice)? {
-                    Home::Buffer(buffer) => {
+                    Storage::Buffer(buffer) => {
                         let bytes = slice.bytes.next_multiple_of(4);
                         encoder.copy_buffer_to_buffer(buffer, slice.offset, staging, at, bytes);
                     }
-                    Home::Texture(texture) => texture.read(encoder, *slice, (staging, at)),
+                    Storage::Texture(texture) => texture.read(encoder, *slice, (staging, at)),
                 }
                 at += room(slice);
             }
@@ -53,7 +53,7 @@ impl ReadBack {
         Ok(Reads { staging, slices: reads.to_vec() })
     }
 
-    fn take(&mut self, device: &Watched, bytes: u64) -> Result<wgpu::Buffer, Error> {
+    fn take(&mut self, device: &CheckedDevice, bytes: u64) -> Result<wgpu::Buffer, Error> {
         let limit = device.limits().max_buffer_size;
         if bytes > limit {
             let label = "read-backs of one recording".to_owned();
@@ -69,7 +69,7 @@ impl ReadBack {
     /// Maps the copies, waits for the submission that makes them, and takes them out.
     pub(crate) fn collect(
         &mut self,
-        device: &Watched,
+        device: &CheckedDevice,
         submission: wgpu::SubmissionIndex,
         reads: Reads,
     ) -> Result<Vec<Vec<u8>>, Error> {
@@ -105,7 +105,7 @@ impl ReadBack {
 }
 
 /// A buffer that the device copies into and the host reads.
-pub(crate) fn mappable(device: &Watched, size: u64) -> Result<wgpu::Buffer, Error> {
+pub(crate) fn mappable(device: &CheckedDevice, size: u64) -> Result<wgpu::Buffer, Error> {
     let made = device.scoped(|device| {
         device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("read-back"),
@@ -119,7 +119,7 @@ pub(crate) fn mappable(device: &Watched, size: u64) -> Result<wgpu::Buffer, Erro
 
 /// Shows the first `bytes` bytes of a mappable buffer once the submission is done.
 pub(crate) fn mapped<T>(
-    device: &Watched,
+    device: &CheckedDevice,
     submission: wgpu::SubmissionIndex,
     buffer: &wgpu::Buffer,
     bytes: u64,

@@ -1,16 +1,16 @@
 //! Running a recording: uploads, encoding, submissions, read-backs, and where the time went.
 
 use crate::clocks::Stopwatch;
-use crate::groups::Maker;
+use crate::bind_groups::BindGroupBuilder;
 use crate::readback::Reads;
 use crate::texture::first_texel;
 use crate::{Gpu, Passes};
-use ridgeline_compute::{Error, Outcome, Recording, Step, Timing};
+use ridgeline_compute::{Error, RunOutput, Recording, Launch, Timing};
 use std::ops::Range;
 
 /// A recording that the device works at.
 #[derive(Debug)]
-pub(crate) struct Begun {
+pub(crate) struct Submitted {
     last_submission: wgpu::SubmissionIndex,
     reads: Reads,
     timing: Timing,
@@ -21,7 +21,7 @@ pub(crate) struct Begun {
 impl Gpu {
     /// Hands a recording to the device under the current policy. Times of launches lie in one place, so that of several
     /// recordings under way only the last can be profiled.
-    pub(crate) fn begin(&mut self, recording: &Recording) -> Result<Begun, Error> {
+    pub(crate) fn begin(&mut self, recording: &Recording) -> Result<Submitted, Error> {
         self.device.check()?;
         self.resolve(recording)?;
         let steps = recording.steps();
@@ -42,7 +42,7 @@ impl Gpu {
             let reads = self.read_back.encode(&self.device, &self.memory, &mut encoder, reads)?;
             ready.push(encoder.finish());
             timing.encode_ns += watch.lap();
-            if !last && self.policy.submission.is_held() {
+            if !last && self.policy.submission.defers_submit() {
                 first = end;
                 continue;
             }
@@ -61,19 +61,19 @@ impl Gpu {
             first = end;
         };
         let profiled = profile.then_some(steps.len());
-        Ok(Begun { last_submission, reads, timing, profiled })
+        Ok(Submitted { last_submission, reads, timing, profiled })
     }
 
     /// Waits for the device and fetches what it made.
-    pub(crate) fn end(&mut self, begun: Begun) -> Result<Outcome, Error> {
-        let Begun { last_submission, reads, mut timing, profiled } = begun;
+    pub(crate) fn end(&mut self, submitted: Submitted) -> Result<RunOutput, Error> {
+        let Submitted { last_submission, reads, mut timing, profiled } = submitted;
         let mut watch = Stopwatch::start();
         let reads = self.read_back.collect(&self.device, last_submission, reads)?;
         timing.wait_ns += watch.lap();
         if let Some(steps) = profiled {
             timing.step_ns = self.profiler.times(&self.device, &self.queue, steps, timing.total_ns())?;
         }
-        Ok(Outcome { timing, reads })
+        Ok(RunOutput { timing, reads })
     }
 
     /// Finds the pipeline of each of the recording's kernels, and compiles those that are new.
@@ -123,9 +123,9 @@ impl Gpu {
         &mut self,
         pass: &mut wgpu::ComputePass<'_>,
         recording: &Recording,
-        steps: &[Step],
+        steps: &[Launch],
     ) -> Result<(), Error> {
-        let maker = Maker {
+        let maker = BindGroupBuilder {
             device: &self.device,
             memory: &self.memory,
             pipelines: &self.pipelines,
@@ -150,8 +150,8 @@ impl Gpu {
             }
             // Views begin where a texture does, so that kernels are told where their slices do.
             let mut next = u32::try_from(params.len()).unwrap_or(u32::MAX);
-            for &slot in &pipeline.textures {
-                let first = first_texel(recording.slices(step)[slot]);
+            for &binding in &pipeline.textures {
+                let first = first_texel(recording.slices(step)[binding]);
                 pass.set_immediates(next, &first.to_le_bytes());
                 next += 4;
             }

@@ -1,7 +1,7 @@
 //! Plain data in textures: lines of [`TEXELS`] vec4 words. Some drivers read a texel by a shorter way than a word of a
 //! buffer.
 
-use crate::faults::Watched;
+use crate::checked_device::CheckedDevice;
 use ridgeline_compute::{Error, Slice, TEXELS};
 
 /// Bytes of a texel.
@@ -35,7 +35,7 @@ impl Block {
         wgpu::Origin3d { x: self.column, y: self.line, z: 0 }
     }
 
-    const fn extent(self) -> wgpu::Extent3d {
+    const fn min_binding_size(self) -> wgpu::Extent3d {
         wgpu::Extent3d { width: self.width, height: self.lines, depth_or_array_layers: 1 }
     }
 
@@ -118,7 +118,7 @@ impl Texture {
         let mut rest = data;
         for block in blocks(offset, data.len() as u64) {
             let (mine, others) = rest.split_at(usize::try_from(block.bytes()).unwrap_or(rest.len()));
-            queue.write_texture(self.at(block), mine, block.layout(0), block.extent());
+            queue.write_texture(self.at(block), mine, block.layout(0), block.min_binding_size());
             rest = others;
         }
     }
@@ -133,14 +133,14 @@ impl Texture {
         let mut first = first;
         for block in blocks(from.offset, from.bytes.next_multiple_of(TEXEL)) {
             let to = wgpu::TexelCopyBufferInfo { buffer: to, layout: block.layout(first) };
-            encoder.copy_texture_to_buffer(self.at(block), to, block.extent());
+            encoder.copy_texture_to_buffer(self.at(block), to, block.min_binding_size());
             first += block.bytes();
         }
     }
 }
 
 /// Refuses data that does not begin and end with a texel.
-pub(crate) fn check_whole(device: &Watched, offset: u64, bytes: u64) -> Result<(), Error> {
+pub(crate) fn check_whole(device: &CheckedDevice, offset: u64, bytes: u64) -> Result<(), Error> {
     if offset.is_multiple_of(TEXEL) && bytes.is_multiple_of(TEXEL) {
         return device.check();
     }

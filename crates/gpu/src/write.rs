@@ -1,9 +1,9 @@
 //! Host data on its way to the device, in staging of bounded size.
 
-use crate::faults::Watched;
-use crate::memory::Home;
+use crate::checked_device::CheckedDevice;
+use crate::memory::Storage;
 use crate::texture::check_whole;
-use ridgeline_compute::{Error, Slice, Source};
+use ridgeline_compute::{Error, Slice, FillFn};
 use std::collections::VecDeque;
 
 /// Most bytes of staging that are alive at a time. wgpu allocates staging per write and frees it when the submission
@@ -19,15 +19,15 @@ const CACHED: u64 = 128 << 10;
 /// Stages `bytes` bytes, `step` at a time; false where the device has no staging.
 fn stage(
     queue: &wgpu::Queue,
-    (home, offset): (&Home, u64),
+    (storage, offset): (&Storage, u64),
     (bytes, step): (u64, u64),
-    source: &Source<'_>,
+    source: &FillFn<'_>,
 ) -> bool {
-    let Home::Buffer(buffer) = home else {
+    let Storage::Buffer(buffer) = storage else {
         // wgpu stages what goes to a texture by itself, one allocation each time.
         let mut made = vec![0; usize_of(bytes / 4)];
         source(0, &mut made);
-        return place(queue, (home, offset), bytemuck::cast_slice(&made));
+        return place(queue, (storage, offset), bytemuck::cast_slice(&made));
     };
     let view = wgpu::BufferSize::new(bytes).and_then(|n| queue.write_buffer_with(buffer, offset, n));
     let Some(mut view) = view else { return false };
@@ -42,10 +42,10 @@ fn stage(
 }
 
 /// What is written to a texture are whole texels.
-fn check(device: &Watched, home: &Home, offset: u64, bytes: u64) -> Result<(), Error> {
-    match home {
-        Home::Buffer(_) => Ok(()),
-        Home::Texture(_) => check_whole(device, offset, bytes),
+fn check(device: &CheckedDevice, storage: &Storage, offset: u64, bytes: u64) -> Result<(), Error> {
+    match storage {
+        Storage::Buffer(_) => Ok(()),
+        Storage::Texture(_) => check_whole(device, offset, bytes),
     }
 }
 
@@ -55,14 +55,14 @@ fn usize_of(bytes: u64) -> usize {
 }
 
 /// Stages data that lies in memory already; false where the device has no staging.
-fn place(queue: &wgpu::Queue, (home, offset): (&Home, u64), data: &[u8]) -> bool {
-    match home {
-        Home::Buffer(buffer) => {
+fn place(queue: &wgpu::Queue, (storage, offset): (&Storage, u64), data: &[u8]) -> bool {
+    match storage {
+        Storage::Buffer(buffer) => {
             let bytes = wgpu::BufferSize::new(data.len() as u64);
             let view = bytes.and_then(|n| queue.write_buffer_with(buffer, offset, n));
             view.map(|mut view| view.copy_from_slice(data)).is_some()
         }
-        Home::Texture(texture) => {
+        Storage::Texture(texture) => {
             texture.stage(queue, offset, data);
             true
         }
@@ -82,9 +82,9 @@ impl Writer {
     /// Copies `data` to the start of a slice. The device has it before anything that is submitted later.
     pub(crate) fn write(
         &mut self,
-        device: &Watched,
+        device: &CheckedDevice,
         queue: &wgpu::Queue,
-        (home, at): (&Home, Slice),
+        (storage, at): (&Storage, Slice),
         data: &[u8],
     ) -> Result<(), Error> {
         let bytes = data.len() as u64;
@@ -92,12 +92,12 @@ impl Writer {
             let label = "a write".to_owned();
             return Err(Error::Limit { label, bytes, limit: at.bytes, what: "the slice written to" });
         }
-        check(device, home, at.offset, bytes)?;
+        check(device, storage, at.offset, bytes)?;
         let mut offset = at.offset;
         for piece in data.chunks(usize_of(PIECE)) {
             let bytes = piece.len() as u64;
             self.make_room(device, queue, bytes)?;
-            if !place(queue, (home, offset), piece) {
+            if !place(queue, (storage, offset), piece) {
                 device.check_now()?;
                 return Err(Error::Device { reason: format!("a write of {bytes} bytes was refused") });
             }
@@ -111,14 +111,14 @@ impl Writer {
     /// at once: each makes a little, which its cache holds, and moves it to staging.
     pub(crate) fn fill(
         &mut self,
-        device: &Watched,
+        device: &CheckedDevice,
         queue: &wgpu::Queue,
-        (home, at): (&Home, Slice),
+        (storage, at): (&Storage, Slice),
         unit: u64,
-        source: &Source<'_>,
+        source: &FillFn<'_>,
     ) -> Result<(), Error> {
-        check(device, home, at.offset, at.bytes)?;
-        check(device, home, at.offset, unit)?;
+        check(device, storage, at.offset, at.bytes)?;
+        check(device, storage, at.offset, unit)?;
         let units = |bytes: u64| unit * (bytes / unit).max(1);
         let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
         let mut done = 0;
@@ -128,7 +128,7 @@ impl Writer {
             let share = piece.div_ceil(threads).next_multiple_of(unit);
             let stage = |first: u64| {
                 let bytes = share.min(done + piece - first);
-                stage(queue, (home, at.offset + first), (bytes, units(CACHED)), &|offset, to| {
+                stage(queue, (storage, at.offset + first), (bytes, units(CACHED)), &|offset, to| {
                     source(first + offset, to);
                 })
             };
@@ -150,7 +150,7 @@ impl Writer {
     }
 
     /// Submits what makes a piece, and waits for the oldest pieces until `bytes` more fit.
-    fn make_room(&mut self, device: &Watched, queue: &wgpu::Queue, bytes: u64) -> Result<(), Error> {
+    fn make_room(&mut self, device: &CheckedDevice, queue: &wgpu::Queue, bytes: u64) -> Result<(), Error> {
         let alive = |this: &Self| this.open + this.copying.iter().map(|it| it.1).sum::<u64>();
         if self.open + bytes > PIECE || alive(self) + bytes > STAGING {
             self.submit(queue);
@@ -171,7 +171,7 @@ impl Writer {
     }
 
     /// Waits until the device holds everything written.
-    pub(crate) fn flush(&mut self, device: &Watched, queue: &wgpu::Queue) -> Result<(), Error> {
+    pub(crate) fn flush(&mut self, device: &CheckedDevice, queue: &wgpu::Queue) -> Result<(), Error> {
         let submission = queue.submit([]);
         self.submitted();
         device.wait(submission)

@@ -4,14 +4,14 @@
 //! so that launching and waiting do not hide small kernels.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use ridgeline_compute::{Buffer, Executor, Kernel, Recording, Role, Sampler, Slice};
-use ridgeline_gpu::{Choice, Gpu, Options};
+use ridgeline_compute::{Buffer, Executor, Kernel, Recording, Role, TestRng, Slice};
+use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
 use ridgeline_kernels::attention;
-use ridgeline_kernels::mat_coop::MatCoop;
+use ridgeline_kernels::mat_mul_coop::MatMulCoop;
 use ridgeline_kernels::mat_mul::{self, MatMul, Tile};
 use ridgeline_kernels::mat_vec;
 use ridgeline_kernels::rms_norm;
-use ridgeline_kernels::{AttentionChoice, ProductChoice, attention_for, norm_for, product_for, stride};
+use ridgeline_kernels::{AttentionKernel, LinearKernel, attention_for, norm_for, linear_for, stride};
 use ridgeline_quant::Format;
 use std::cell::RefCell;
 use std::io::Write;
@@ -26,7 +26,7 @@ fn main() {
         Ok(linker) => Arc::new(linker),
         Err(error) => return skip(&error.to_string()),
     };
-    let gpu = match Gpu::open(&Choice::Best, linker, Options::default()) {
+    let gpu = match Gpu::open(&AdapterChoice::Best, linker, GpuOptions::default()) {
         Ok(gpu) => RefCell::new(gpu),
         Err(error) => return skip(&error.to_string()),
     };
@@ -80,16 +80,16 @@ fn product(
     (group, (n_rows, n_cols)): (&str, (u32, u32)),
     (format, n_vecs): (Format, u32),
 ) {
-    let kernel = product_for(format, n_vecs, gpu.borrow().caps());
+    let kernel = linear_for(format, n_vecs, gpu.borrow().caps());
     let stride = stride(format, n_cols as usize);
     let params = mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld: n_rows, row0: 0, epilogue: 0 };
     let size = if n_vecs == 1 { format!("{n_rows}x{n_cols}") } else { format!("{n_rows}x{n_cols}x{n_vecs}") };
     let names = (group, BenchmarkId::new(format!("{format}"), size));
     match kernel {
-        ProductChoice::Vec(kernel) => bench(criterion, gpu, names, (kernel, params)),
-        ProductChoice::Row(kernel) => bench(criterion, gpu, names, (kernel, bytemuck::cast(params))),
-        ProductChoice::Mul(kernel) => bench(criterion, gpu, names, (kernel, bytemuck::cast(params))),
-        ProductChoice::Coop(kernel) => bench(criterion, gpu, names, (kernel, bytemuck::cast(params))),
+        LinearKernel::Vec(kernel) => bench(criterion, gpu, names, (kernel, params)),
+        LinearKernel::Rows(kernel) => bench(criterion, gpu, names, (kernel, bytemuck::cast(params))),
+        LinearKernel::Mul(kernel) => bench(criterion, gpu, names, (kernel, bytemuck::cast(params))),
+        LinearKernel::Coop(kernel) => bench(criterion, gpu, names, (kernel, bytemuck::cast(params))),
     }
 }
 
@@ -102,7 +102,7 @@ fn mat_muls(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
                 mat_mul::Params { n_rows, n_cols, n_vecs: 32, stride, ld: n_rows, row0: 0, epilogue: 0 };
             let id = || BenchmarkId::new(format!("{format}"), format!("{n_rows}x{n_cols}x32"));
             bench(criterion, gpu, ("matmul", id()), (kernel, params));
-            if let Some(kernel) = MatCoop::for_vectors(format, gpu.borrow().caps(), params.n_vecs) {
+            if let Some(kernel) = MatMulCoop::for_batch(format, gpu.borrow().caps(), params.n_vecs) {
                 bench(criterion, gpu, ("coop", id()), (kernel, bytemuck::cast(params)));
             }
         }
@@ -122,14 +122,14 @@ fn attentions(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
             key_stride: stride,
             value_stride: stride,
             ld: n_heads * head,
-            span: context,
+            split_len: context,
             scale: 0.125,
         };
         let id = BenchmarkId::new("fused", format!("{n_tokens} after {position}"));
         let names = ("attention", id);
         match kernel {
-            AttentionChoice::Group(kernel) => bench(criterion, gpu, names, (kernel, params)),
-            AttentionChoice::Lane(kernel) => bench(criterion, gpu, names, (kernel, bytemuck::cast(params))),
+            AttentionKernel::Workgroup(kernel) => bench(criterion, gpu, names, (kernel, params)),
+            AttentionKernel::Simd(kernel) => bench(criterion, gpu, names, (kernel, bytemuck::cast(params))),
         }
     }
 }
@@ -150,11 +150,11 @@ fn bench<K: Kernel>(
     (group, id): (&str, BenchmarkId),
     (kernel, params): (K, K::Params),
 ) {
-    let mut extents = Vec::new();
-    K::bytes(kernel.extent(&params), &mut extents);
-    let slots = K::SLOTS.iter().map(|slot| kernel.in_texture(slot.name));
+    let mut min_binding_sizes = Vec::new();
+    K::bytes(kernel.min_binding_size(&params), &mut min_binding_sizes);
+    let bindings = K::BINDINGS.iter().map(|binding| kernel.in_texture(binding.name));
     let buffers =
-        extents.iter().zip(slots).map(|(&bytes, texture)| filled(&mut gpu.borrow_mut(), bytes, texture));
+        min_binding_sizes.iter().zip(bindings).map(|(&bytes, texture)| filled(&mut gpu.borrow_mut(), bytes, texture));
     let buffers = match buffers.collect::<Result<Vec<Buffer>, _>>() {
         Ok(buffers) => buffers,
         Err(error) => return skip(&format!("{group}: {error}")),
@@ -191,7 +191,7 @@ fn bench<K: Kernel>(
 /// A buffer of random floats; what other number formats read in them does not matter to the time.
 fn filled(gpu: &mut Gpu, bytes: u64, texture: bool) -> Result<Buffer, ridgeline_compute::Error> {
     let buffer = gpu.alloc_in(texture, bytes.next_multiple_of(4), Role::Activation, "bench")?;
-    let words = Sampler::new(bytes).words(usize::try_from(bytes.div_ceil(4)).unwrap_or(usize::MAX));
+    let words = TestRng::new(bytes).words(usize::try_from(bytes.div_ceil(4)).unwrap_or(usize::MAX));
     gpu.write(buffer.all(), bytemuck::cast_slice(&words))?;
     Ok(buffer)
 }

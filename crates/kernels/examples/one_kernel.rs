@@ -4,8 +4,8 @@
 //! `cargo run --release -p ridgeline-kernels --example one_kernel -- 4096 4096 1`
 
 use ridgeline_compute::{Executor, Recording, Role};
-use ridgeline_gpu::{Choice, Gpu, Options};
-use ridgeline_kernels::{Epilogue, layout_for, mat_vec, product_for, stride};
+use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
+use ridgeline_kernels::{Epilogue, layout_for, mat_vec, linear_for, stride};
 use ridgeline_quant::Format;
 use std::error::Error;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let n_rows = sizes.next().unwrap_or(Ok(4096))?;
     let n_cols = sizes.next().unwrap_or(Ok(4096))?;
     let n_vecs = sizes.next().unwrap_or(Ok(1))?;
-    let mut gpu = Gpu::open(&Choice::Best, Arc::new(ridgeline_kernels::linker()?), Options::default())?;
+    let mut gpu = Gpu::open(&AdapterChoice::Best, Arc::new(ridgeline_kernels::linker()?), GpuOptions::default())?;
     report(&format!("{} ({})", gpu.info().name, gpu.info().backend));
     for &format in Format::ALL {
         let stride = stride(format, n_cols as usize);
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let (weights, x, y) = (weights.all(), x.all(), y.all());
                 let (ld, row0, epilogue) = (n_rows, 0, Epilogue::Store as u32);
                 let params = mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };
-                let choice = product_for(format, n_vecs, gpu.caps());
+                let choice = linear_for(format, n_vecs, gpu.caps());
                 choice.record(&mut recording, params, mat_vec::Args { weights, x, y });
             }
             let mut best = u64::MAX;

@@ -2,13 +2,13 @@
 
 use crate::common::{bytes4, elementwise};
 use ridgeline_compute::wgsl::{array, vec4};
-use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
     /// x\[i\] += delta\[i mod period\] for `n` values; both are multiples of 4.
     pub struct Add("add") { lanes: u32 }
     params { n: u32, period: u32 }
-    slots { x: update array<vec4<f32>>, delta: read array<vec4<f32>> }
+    bindings { x: update array<vec4<f32>>, delta: read array<vec4<f32>> }
 }
 
 impl Kernel for Add {
@@ -27,14 +27,14 @@ impl Kernel for Add {
     fn traffic(&self, p: &Params) -> Bytes {
         Bytes { x: 2 * bytes4(u64::from(p.n)), delta: bytes4(u64::from(p.period.min(p.n))) }
     }
-    fn extent(&self, p: &Params) -> Bytes {
+    fn min_binding_size(&self, p: &Params) -> Bytes {
         Bytes { x: bytes4(u64::from(p.n)), delta: bytes4(u64::from(p.period.min(p.n))) }
     }
-    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
         let period = 4 * rng.range(1, 200);
         let n = period * rng.range(1, 4);
-        let slots = vec![rng.words(n as usize), rng.words(period as usize)];
-        Sample { params: Params { n, period }, slots }
+        let bindings = vec![rng.words(n as usize), rng.words(period as usize)];
+        TestInput { params: Params { n, period }, bindings }
     }
     fn reference(&self, _p: &Params, host: Host<'_>) {
         for (x, &delta) in host.x.iter_mut().zip(host.delta.iter().cycle()) {

@@ -2,28 +2,28 @@
 
 use crate::common::{bytes4, elementwise};
 use ridgeline_compute::wgsl::array;
-use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
-    /// picks\[pick0 + r · n_parts + p\] = index of the largest x\[r, c\] of part p of the columns; the lowest index wins a
+    /// picks\[pick0 + r · n_splits + p\] = index of the largest x\[r, c\] of part p of the columns; the lowest index wins a
     /// tie, and NaN loses. Parts are as wide as the first; one without a number, as those beyond the columns are, gives
     /// [`u32::MAX`], and a row that is one part and has none gives 0.
     pub struct Argmax("argmax") { lanes: u32 }
-    params { n_rows: u32, n_cols: u32, n_parts: u32, pick0: u32 }
-    slots { x: read array<f32>, picks: write array<u32> }
+    params { n_rows: u32, n_cols: u32, n_splits: u32, pick0: u32 }
+    bindings { x: read array<f32>, picks: write array<u32> }
 }
 
 /// Most parts of a row.
-pub const MOST_PARTS: u32 = 64;
+pub const MAX_ARGMAX_SPLITS: u32 = 64;
 
 /// Columns that a part has at the least: fewer would not keep its lanes busy.
-const LEAST_COLS: u32 = 2048;
+const MIN_SPLIT_COLS: u32 = 2048;
 
 /// Parts that a row of `n_cols` is cut into: one workgroup at a time reads slowly, but a software adapter has nothing to put
 /// beside it.
 #[must_use]
-pub fn parts_for(n_cols: u32, caps: &Caps) -> u32 {
-    if caps.software { 1 } else { (n_cols / LEAST_COLS).clamp(1, MOST_PARTS) }
+pub fn argmax_splits_for(n_cols: u32, caps: &Caps) -> u32 {
+    if caps.software { 1 } else { (n_cols / MIN_SPLIT_COLS).clamp(1, MAX_ARGMAX_SPLITS) }
 }
 
 impl Kernel for Argmax {
@@ -42,33 +42,33 @@ impl Kernel for Argmax {
     fn traffic(&self, p: &Params) -> Bytes {
         Bytes { x: bytes4(u64::from(p.n_rows) * u64::from(p.n_cols)), picks: bytes4(picks(p)) }
     }
-    fn extent(&self, p: &Params) -> Bytes {
+    fn min_binding_size(&self, p: &Params) -> Bytes {
         Bytes { picks: bytes4(u64::from(p.pick0) + picks(p)), ..self.traffic(p) }
     }
-    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
         let (n_rows, n_cols, pick0) = (rng.range(1, 5), rng.range(1, 700), rng.range(0, 4));
-        let params = Params { n_rows, n_cols, n_parts: rng.range(1, 6), pick0 };
-        Sample { params, slots: vec![few_values(rng, [n_rows, n_cols]), vec![]] }
+        let params = Params { n_rows, n_cols, n_splits: rng.range(1, 6), pick0 };
+        TestInput { params, bindings: vec![rows_with_ties(rng, [n_rows, n_cols]), vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
-        let width = p.n_cols.div_ceil(p.n_parts);
+        let width = p.n_cols.div_ceil(p.n_splits);
         let mut picks = host.picks[p.pick0 as usize..].iter_mut();
         for row in host.x.chunks_exact(p.n_cols as usize) {
-            for (part, pick) in (0..p.n_parts).zip(&mut picks) {
+            for (part, pick) in (0..p.n_splits).zip(&mut picks) {
                 let [first, end] = [part, part + 1].map(|it| (it * width).min(p.n_cols));
-                let none = if p.n_parts == 1 { 0 } else { u32::MAX };
-                *pick = first_largest(row, first..end).unwrap_or(none);
+                let none = if p.n_splits == 1 { 0 } else { u32::MAX };
+                *pick = first_argmax(row, first..end).unwrap_or(none);
             }
         }
     }
 }
 
 fn picks(p: &Params) -> u64 {
-    u64::from(p.n_rows) * u64::from(p.n_parts)
+    u64::from(p.n_rows) * u64::from(p.n_splits)
 }
 
 /// Rows of few distinct values, so that ties are common; some are of a broken model, with little else than NaN.
-pub(crate) fn few_values(rng: &mut Sampler, [n_rows, n_cols]: [u32; 2]) -> Vec<u32> {
+pub(crate) fn rows_with_ties(rng: &mut TestRng, [n_rows, n_cols]: [u32; 2]) -> Vec<u32> {
     let mut x = Vec::new();
     for _ in 0..n_rows {
         let numbers = rng.pick(&[0, 1, 16, 16]);
@@ -82,7 +82,7 @@ pub(crate) fn few_values(rng: &mut Sampler, [n_rows, n_cols]: [u32; 2]) -> Vec<u
 }
 
 /// The first of some columns that hold the largest number of them.
-pub(crate) fn first_largest(row: &[f32], columns: impl Iterator<Item = u32>) -> Option<u32> {
+pub(crate) fn first_argmax(row: &[f32], columns: impl Iterator<Item = u32>) -> Option<u32> {
     let value = |c: u32| row[c as usize];
     columns.filter(|&c| !value(c).is_nan()).reduce(|best, c| if value(c) > value(best) { c } else { best })
 }

@@ -1,25 +1,25 @@
 //! Fused causal attention over the key/value cache, with online softmax.
 
 use crate::common::{Reduce, bytes4, cache_formats, device_bytes, fits_cache, format_bytes, random_rows, small, stride, with_format};
-use crate::heads::Heads;
+use crate::attention_shape::AttentionShape;
 use ridgeline_compute::wgsl::{array, vec4};
-use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
     /// out\[t, h\] = softmax(scale · q\[t, h\] · Kᵀ) · V over positions 0 to `position` + t, where query heads
     /// h share key/value head h / `group`. Rows of q are `ld` floats apart and hold \[n_heads, head\]; cache rows are
-    /// \[kv heads, capacity\] rows of `head` values. A workgroup serves `tokens` queries of one key/value head and `span`
+    /// \[kv heads, capacity\] rows of `head` values. A workgroup serves `tokens` queries of one key/value head and `split_len`
     /// positions. Where that is all of them, out is \[n_tokens, n_heads, head\]; otherwise it holds the parts that
-    /// [`AttnFold`](crate::attn_fold::AttnFold) adds up (flash-decoding, Dao et al. 2023).
+    /// [`AttnReduce`](crate::attn_reduce::AttnReduce) adds up (flash-decoding, Dao et al. 2023).
     pub struct Attention("attention") {
         keys: Format, values: Format, reduce: Reduce, lanes: u32, head: u32, group: u32, tokens: u32,
     }
     params {
         n_tokens: u32, n_heads: u32, capacity: u32, position: u32, key_stride: u32, value_stride: u32, ld: u32,
-        span: u32, scale: f32,
+        split_len: u32, scale: f32,
     }
-    slots {
+    bindings {
         q: read array<vec4<f32>>, keys: read array<vec4<u32>>, values: read array<vec4<u32>>,
         out: write array<vec4<f32>>,
     }
@@ -33,16 +33,16 @@ impl Attention {
         4 * (rows * self.head + 2 * rows * self.lanes + 4 * self.lanes + 2 * self.lanes)
     }
 
-    const fn heads(self, p: &Params) -> Heads {
+    const fn heads(self, p: &Params) -> AttentionShape {
         let &Params { n_tokens, n_heads, capacity, position, .. } = p;
-        Heads { n_tokens, n_heads, head_dim: self.head, group: self.group, capacity, position, stride: 0 }
+        AttentionShape { n_tokens, n_heads, head_dim: self.head, group: self.group, capacity, position, stride: 0 }
     }
 
     fn out_bytes(self, p: &Params) -> u64 {
         let rows = u64::from(p.n_tokens) * u64::from(p.n_heads);
-        bytes4(match p.splits() {
+        bytes4(match p.kv_splits() {
             1 => rows * u64::from(self.head),
-            splits => u64::from(splits) * rows * u64::from(self.head + 4),
+            kv_splits => u64::from(kv_splits) * rows * u64::from(self.head + 4),
         })
     }
 }
@@ -50,8 +50,8 @@ impl Attention {
 impl Params {
     /// Number of parts that the positions are cut into.
     #[must_use]
-    pub const fn splits(&self) -> u32 {
-        (self.position + self.n_tokens).div_ceil(self.span)
+    pub const fn kv_splits(&self) -> u32 {
+        (self.position + self.n_tokens).div_ceil(self.split_len)
     }
 }
 
@@ -96,7 +96,7 @@ impl Kernel for Attention {
     }
     fn groups(&self, p: &Params) -> u64 {
         let queries = u64::from(p.n_heads / self.group) * u64::from(p.n_tokens.div_ceil(self.tokens));
-        queries * u64::from(p.splits())
+        queries * u64::from(p.kv_splits())
     }
     fn flops(&self, p: &Params) -> u64 {
         self.heads(p).flops()
@@ -106,31 +106,31 @@ impl Kernel for Attention {
         let [keys, values] = [self.keys, self.values].map(|f| format_bytes(f, heads.rows_read(), self.head));
         Bytes { q: bytes4(heads.query_values()), keys, values, out: self.out_bytes(p) }
     }
-    fn extent(&self, p: &Params) -> Bytes {
+    fn min_binding_size(&self, p: &Params) -> Bytes {
         let heads = self.heads(p);
-        let [keys, values] = [p.key_stride, p.value_stride].map(|s| device_bytes(heads.rows_held(), s));
+        let [keys, values] = [p.key_stride, p.value_stride].map(|s| device_bytes(heads.rows_required(), s));
         let q = u64::from(p.n_tokens - 1) * u64::from(p.ld) + u64::from(p.n_heads * self.head);
         Bytes { q: bytes4(q), keys, values, out: self.out_bytes(p) }
     }
-    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
         let n_heads = self.group * rng.range(1, 3);
         let (n_tokens, position) = (rng.range(1, 9), rng.pick(&[0, 1, 62, 63, 64, 65, 150]));
         let capacity = position + n_tokens + rng.range(0, 3);
         let [key_stride, value_stride] = [self.keys, self.values].map(|f| stride(f, self.head as usize));
         let ld = n_heads * self.head + 4 * rng.range(0, 3);
-        let span = rng.pick(&[1000, 64, 50]);
+        let split_len = rng.pick(&[1000, 64, 50]);
         let params =
-            Params { n_tokens, n_heads, capacity, position, key_stride, value_stride, ld, span, scale: 0.7 };
-        let rows = small(self.heads(&params).rows_held());
+            Params { n_tokens, n_heads, capacity, position, key_stride, value_stride, ld, split_len, scale: 0.7 };
+        let rows = small(self.heads(&params).rows_required());
         let keys = random_rows(rng, self.keys, rows, self.head);
         let values = random_rows(rng, self.values, rows, self.head);
-        Sample { params, slots: vec![rng.words((n_tokens * ld) as usize), keys, values, vec![]] }
+        TestInput { params, bindings: vec![rng.words((n_tokens * ld) as usize), keys, values, vec![]] }
     }
     #[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
     fn reference(&self, p: &Params, host: Host<'_>) {
-        let (width, splits) = (self.head as usize, p.splits() as usize);
-        let keys = Heads { stride: p.key_stride, ..self.heads(p) };
-        let values = Heads { stride: p.value_stride, ..self.heads(p) };
+        let (width, kv_splits) = (self.head as usize, p.kv_splits() as usize);
+        let keys = AttentionShape { stride: p.key_stride, ..self.heads(p) };
+        let values = AttentionShape { stride: p.value_stride, ..self.heads(p) };
         let rows = host.q.chunks(p.ld as usize).flat_map(|row| row.chunks_exact(width).take(p.n_heads as usize));
         let queries = (p.n_tokens * p.n_heads) as usize;
         for (query, q) in rows.take(queries).enumerate() {
@@ -138,16 +138,16 @@ impl Kernel for Attention {
             let values = values.rows(query, self.values, host.values);
             let scores = keys.iter().map(|k| f64::from(p.scale) * f64::from(crate::common::dot(q, k)));
             let scores: Vec<f64> = scores.collect();
-            for split in 0..splits {
-                let span = p.span as usize;
-                let seen = split * span..scores.len().min((split + 1) * span).max(split * span);
+            for split in 0..kv_splits {
+                let split_len = p.split_len as usize;
+                let seen = split * split_len..scores.len().min((split + 1) * split_len).max(split * split_len);
                 let (scores, values) = (scores.get(seen.clone()), values.get(seen));
                 let (scores, values) = (scores.unwrap_or(&[]), values.unwrap_or(&[]));
-                let top = scores.iter().copied().fold(f64::from(crate::heads::MASKED), f64::max);
+                let top = scores.iter().copied().fold(f64::from(crate::attention_shape::MASKED), f64::max);
                 let weights: Vec<f64> = scores.iter().map(|s| (s - top).exp()).collect();
                 let total: f64 = weights.iter().sum();
                 let sum = |i| weights.iter().zip(values).map(|(w, v)| w * f64::from(v[i])).sum::<f64>();
-                if splits == 1 {
+                if kv_splits == 1 {
                     let out = &mut host.out[query * width..][..width];
                     out.iter_mut().enumerate().for_each(|(i, out)| *out = (sum(i) / total) as f32);
                 } else {

@@ -1,9 +1,9 @@
 //! Unfused attention, first of three: the scores.
 
 use crate::common::{bytes4, cache_formats, device_bytes, dot, elementwise, format_bytes, random_rows, small, with_format};
-use crate::heads::Heads;
+use crate::attention_shape::AttentionShape;
 use ridgeline_compute::wgsl::{array, vec4};
-use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
@@ -11,7 +11,7 @@ kernel! {
     /// scores are `position` + `n_tokens` long, rows of q `ld` floats. Keys lie in a buffer or in a `texture`.
     pub struct AttnScores("attn_scores") { cache: Format, lanes: u32, texture: bool }
     params { n_tokens: u32, n_heads: u32, head_dim: u32, group: u32, capacity: u32, position: u32, stride: u32, ld: u32, scale: f32 }
-    slots { q: read array<vec4<f32>>, keys: read array<vec4<u32>>, scores: write array<f32> }
+    bindings { q: read array<vec4<f32>>, keys: read array<vec4<u32>>, scores: write array<f32> }
 }
 
 impl Kernel for AttnScores {
@@ -22,8 +22,8 @@ impl Kernel for AttnScores {
     fn defines(&self) -> Defines {
         with_format(elementwise(self.lanes), "cache_file", self.cache).value("TEXTURE", self.texture)
     }
-    fn in_texture(&self, slot: &str) -> bool {
-        self.texture && slot == "keys"
+    fn in_texture(&self, binding: &str) -> bool {
+        self.texture && binding == "keys"
     }
     fn groups(&self, p: &Params) -> u64 {
         score_values(p).div_ceil(u64::from(self.lanes))
@@ -35,18 +35,18 @@ impl Kernel for AttnScores {
         let keys = format_bytes(self.cache, heads(p).rows_read(), p.head_dim);
         Bytes { q: bytes4(heads(p).query_values()), keys, scores: bytes4(score_values(p)) }
     }
-    fn extent(&self, p: &Params) -> Bytes {
-        let keys = device_bytes(heads(p).rows_held(), p.stride);
+    fn min_binding_size(&self, p: &Params) -> Bytes {
+        let keys = device_bytes(heads(p).rows_required(), p.stride);
         let q = u64::from(p.n_tokens - 1) * u64::from(p.ld) + u64::from(p.n_heads * p.head_dim);
         Bytes { q: bytes4(q), keys, scores: bytes4(score_values(p)) }
     }
-    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
-        let Heads { n_tokens, n_heads, head_dim, group, capacity, position, stride } = Heads::sample(rng, self.cache);
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+        let AttentionShape { n_tokens, n_heads, head_dim, group, capacity, position, stride } = AttentionShape::sample(rng, self.cache);
         let ld = n_heads * head_dim + 4 * rng.range(0, 3);
         let params = Params { n_tokens, n_heads, head_dim, group, capacity, position, stride, ld, scale: 0.3 };
         let q = rng.words((n_tokens * ld) as usize);
-        let keys = random_rows(rng, self.cache, small(heads(&params).rows_held()), head_dim);
-        Sample { params, slots: vec![q, keys, vec![]] }
+        let keys = random_rows(rng, self.cache, small(heads(&params).rows_required()), head_dim);
+        TestInput { params, bindings: vec![q, keys, vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
         let context = (p.position + p.n_tokens) as usize;
@@ -54,7 +54,7 @@ impl Kernel for AttnScores {
         let rows = host.q.chunks(p.ld as usize).flat_map(|row| row.chunks_exact(width).take(heads_of));
         let queries = rows.zip(host.scores.chunks_exact_mut(context));
         for (query, (q, scores)) in queries.enumerate() {
-            scores.fill(crate::heads::MASKED);
+            scores.fill(crate::attention_shape::MASKED);
             for (score, k) in scores.iter_mut().zip(heads(p).rows(query, self.cache, host.keys)) {
                 *score = p.scale * dot(q, &k);
             }
@@ -62,9 +62,9 @@ impl Kernel for AttnScores {
     }
 }
 
-const fn heads(p: &Params) -> Heads {
+const fn heads(p: &Params) -> AttentionShape {
     let &Params { n_tokens, n_heads, head_dim, group, capacity, position, stride, .. } = p;
-    Heads { n_tokens, n_heads, head_dim, group, capacity, position, stride }
+    AttentionShape { n_tokens, n_heads, head_dim, group, capacity, position, stride }
 }
 
 fn score_values(p: &Params) -> u64 {

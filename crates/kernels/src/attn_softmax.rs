@@ -2,13 +2,13 @@
 
 use crate::common::{Reduce, bytes4};
 use ridgeline_compute::wgsl::array;
-use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
     /// scores\[r\] = softmax(scores\[r\]) for `n_rows` rows of `n_cols`.
     pub struct AttnSoftmax("attn_softmax") { reduce: Reduce, lanes: u32 }
     params { n_rows: u32, n_cols: u32 }
-    slots { scores: update array<f32> }
+    bindings { scores: update array<f32> }
 }
 
 impl Kernel for AttnSoftmax {
@@ -27,18 +27,18 @@ impl Kernel for AttnSoftmax {
     fn traffic(&self, p: &Params) -> Bytes {
         Bytes { scores: 2 * bytes4(values(p)) }
     }
-    fn extent(&self, p: &Params) -> Bytes {
+    fn min_binding_size(&self, p: &Params) -> Bytes {
         Bytes { scores: bytes4(values(p)) }
     }
-    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
         let (n_rows, n_cols) = (rng.range(1, 9), rng.range(1, 300));
         let mut scores = rng.words((n_rows * n_cols) as usize);
         // The first column stays visible, as position 0 does.
-        scores.iter_mut().filter(|_| rng.range(0, 3) == 0).for_each(|s| *s = crate::heads::MASKED.to_bits());
+        scores.iter_mut().filter(|_| rng.range(0, 3) == 0).for_each(|s| *s = crate::attention_shape::MASKED.to_bits());
         for row in scores.chunks_exact_mut(n_cols as usize) {
             row[0] = rng.float().to_bits();
         }
-        Sample { params: Params { n_rows, n_cols }, slots: vec![scores] }
+        TestInput { params: Params { n_rows, n_cols }, bindings: vec![scores] }
     }
     #[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
     fn reference(&self, p: &Params, host: Host<'_>) {

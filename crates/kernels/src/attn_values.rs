@@ -1,9 +1,9 @@
 //! Unfused attention, last of three: the weighted sum of values.
 
 use crate::common::{bytes4, cache_formats, device_bytes, elementwise, format_bytes, random_rows, small, with_format};
-use crate::heads::Heads;
+use crate::attention_shape::AttentionShape;
 use ridgeline_compute::wgsl::{array, vec4};
-use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
@@ -11,7 +11,7 @@ kernel! {
     /// in a `texture`.
     pub struct AttnValues("attn_values") { cache: Format, lanes: u32, texture: bool }
     params { n_tokens: u32, n_heads: u32, head_dim: u32, group: u32, capacity: u32, position: u32, stride: u32 }
-    slots { weights: read array<f32>, values: read array<vec4<u32>>, out: write array<vec4<f32>> }
+    bindings { weights: read array<f32>, values: read array<vec4<u32>>, out: write array<vec4<f32>> }
 }
 
 impl Kernel for AttnValues {
@@ -22,8 +22,8 @@ impl Kernel for AttnValues {
     fn defines(&self) -> Defines {
         with_format(elementwise(self.lanes), "cache_file", self.cache).value("TEXTURE", self.texture)
     }
-    fn in_texture(&self, slot: &str) -> bool {
-        self.texture && slot == "values"
+    fn in_texture(&self, binding: &str) -> bool {
+        self.texture && binding == "values"
     }
     fn groups(&self, p: &Params) -> u64 {
         (heads(p).query_values() / 4).div_ceil(u64::from(self.lanes))
@@ -35,16 +35,16 @@ impl Kernel for AttnValues {
         let values = format_bytes(self.cache, heads(p).rows_read(), p.head_dim);
         Bytes { weights: bytes4(heads(p).scores()), values, out: bytes4(heads(p).query_values()) }
     }
-    fn extent(&self, p: &Params) -> Bytes {
-        let values = device_bytes(heads(p).rows_held(), p.stride);
+    fn min_binding_size(&self, p: &Params) -> Bytes {
+        let values = device_bytes(heads(p).rows_required(), p.stride);
         Bytes { weights: bytes4(weight_values(p)), values, out: bytes4(heads(p).query_values()) }
     }
-    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
-        let Heads { n_tokens, n_heads, head_dim, group, capacity, position, stride } = Heads::sample(rng, self.cache);
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+        let AttentionShape { n_tokens, n_heads, head_dim, group, capacity, position, stride } = AttentionShape::sample(rng, self.cache);
         let params = Params { n_tokens, n_heads, head_dim, group, capacity, position, stride };
         let weights = rng.words(small(weight_values(&params)) as usize);
-        let values = random_rows(rng, self.cache, small(heads(&params).rows_held()), head_dim);
-        Sample { params, slots: vec![weights, values, vec![]] }
+        let values = random_rows(rng, self.cache, small(heads(&params).rows_required()), head_dim);
+        TestInput { params, bindings: vec![weights, values, vec![]] }
     }
     #[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
     fn reference(&self, p: &Params, host: Host<'_>) {
@@ -60,9 +60,9 @@ impl Kernel for AttnValues {
     }
 }
 
-const fn heads(p: &Params) -> Heads {
+const fn heads(p: &Params) -> AttentionShape {
     let &Params { n_tokens, n_heads, head_dim, group, capacity, position, stride } = p;
-    Heads { n_tokens, n_heads, head_dim, group, capacity, position, stride }
+    AttentionShape { n_tokens, n_heads, head_dim, group, capacity, position, stride }
 }
 
 fn weight_values(p: &Params) -> u64 {

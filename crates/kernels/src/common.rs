@@ -1,17 +1,17 @@
 //! What several kernels share: reductions, number formats in templates, host-side rows and sizes.
 
-use ridgeline_compute::{Caps, Defines, Sampler};
+use ridgeline_compute::{Caps, Defines, TestRng};
 use ridgeline_quant::Format;
 
 /// How lanes add up: within subgroups, or through workgroup memory on devices without them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Reduce {
-    /// Subgroup operations; teams are subgroups.
+    /// Subgroup operations; groups_per_workgroup are subgroups.
     Subgroup,
     /// Workgroup memory and barriers; the team is the workgroup.
     Workgroup,
     /// Both; the team is the workgroup, whose subgroups split what it sums. Products of few rows alone come so.
-    Split,
+    SplitK,
 }
 
 impl Reduce {
@@ -22,11 +22,11 @@ impl Reduce {
     }
 
     /// Teams in a workgroup of so many lanes.
-    pub(crate) fn teams(self, caps: &Caps, lanes: u32) -> u32 {
+    pub(crate) fn groups_per_workgroup(self, caps: &Caps, lanes: u32) -> u32 {
         match (self, caps.subgroup) {
             (Self::Subgroup, Some((smallest, largest))) => {
-                // Where the size is not fixed, drivers pick 16 or more: Intel's 16 of 8 to 32. Too few teams only loop, but
-                // teams for which there is no block are idle.
+                // Where the size is not fixed, drivers pick 16 or more: Intel's 16 of 8 to 32. Too few groups_per_workgroup only loop, but
+                // groups_per_workgroup for which there is no block are idle.
                 let size = if smallest == largest { smallest } else { smallest.max(16) };
                 (lanes / size).max(1)
             }
@@ -39,7 +39,7 @@ impl Reduce {
         let file = match self {
             Self::Subgroup => "reduce/subgroup.wgsl",
             Self::Workgroup => "reduce/workgroup.wgsl",
-            Self::Split => "reduce/split.wgsl",
+            Self::SplitK => "reduce/split_k.wgsl",
         };
         defines.value("reduce", file)
     }
@@ -50,16 +50,16 @@ pub(crate) fn elementwise(lanes: u32) -> Defines {
     Defines::new(lanes).value("reduce", "reduce/none.wgsl")
 }
 
-/// Adds a number format's include under `key`, its part's size, runs and their distance as `PART`, `RUNS` and `STEP`,
-/// and the parts of a head as `HEAD_PARTS`.
+/// Adds a number format's include under `key`, its part's size, runs and their distance as `UNPACK_LEN`, `RUNS` and `STEP`,
+/// and the parts of a head as `CHUNKS_PER_HEADER`.
 pub(crate) fn with_format(defines: Defines, key: &str, format: Format) -> Defines {
     let spec = format.spec();
     defines
         .value(key, spec.wgsl)
-        .u32("PART", small(spec.part))
+        .u32("UNPACK_LEN", small(spec.unpack_len))
         .u32("RUNS", small(spec.runs))
         .u32("STEP", small(spec.run_step))
-        .u32("HEAD_PARTS", small(spec.head_parts))
+        .u32("CHUNKS_PER_HEADER", small(spec.chunks_per_header))
 }
 
 /// A size that the kernel's parameter block holds as `u32`.
@@ -100,14 +100,14 @@ pub(crate) fn encode_row(format: Format, values: &[f32], words: &mut [u32]) {
 }
 
 /// Random device rows for twin tests: any bits for quants, ordinary scales.
-pub(crate) fn random_rows(rng: &mut Sampler, format: Format, rows: u32, cols: u32) -> Vec<u32> {
+pub(crate) fn random_rows(rng: &mut TestRng, format: Format, rows: u32, cols: u32) -> Vec<u32> {
     let spec = format.spec();
     let stride = stride(format, cols as usize) as usize * 4;
     let mut bytes = vec![0; cols as usize / spec.block_len * spec.block_bytes];
     let mut words = vec![0; rows as usize * stride];
     for row in words.chunks_exact_mut(stride) {
         bytes.chunks_mut(8).for_each(|b| b.copy_from_slice(&rng.bits().to_le_bytes()[..b.len()]));
-        (spec.tame)(&mut bytes);
+        (spec.bound_scales)(&mut bytes);
         (spec.pack_row)(&bytes, row);
     }
     words
@@ -130,7 +130,7 @@ pub(crate) fn fits_cache(format: Format, head: u32) -> bool {
 }
 
 /// A random width of cache rows.
-pub(crate) fn random_head(rng: &mut Sampler, format: Format) -> u32 {
+pub(crate) fn random_head(rng: &mut TestRng, format: Format) -> u32 {
     let heads: Vec<u32> = [16, 32, 64, 80, 96].into_iter().filter(|&head| fits_cache(format, head)).collect();
     rng.pick(&heads)
 }

@@ -2,13 +2,13 @@
 
 use crate::common::{bytes4, elementwise};
 use ridgeline_compute::wgsl::{array, vec4};
-use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
     /// to = from, `n` words, a multiple of 4, `rounds` times in one launch.
     pub struct Copy("copy") { lanes: u32, items: u32 }
     params { n: u32, rounds: u32 }
-    slots { from_words: read array<vec4<u32>>, to: write array<vec4<u32>> }
+    bindings { from_words: read array<vec4<u32>>, to: write array<vec4<u32>> }
 }
 
 impl Kernel for Copy {
@@ -28,12 +28,12 @@ impl Kernel for Copy {
         let n = bytes4(u64::from(p.n) * u64::from(p.rounds));
         Bytes { from_words: n, to: n }
     }
-    fn extent(&self, p: &Params) -> Bytes {
+    fn min_binding_size(&self, p: &Params) -> Bytes {
         self.traffic(&Params { rounds: 1, ..*p })
     }
-    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
         let n = 4 * rng.range(1, 5000);
-        Sample { params: Params { n, rounds: rng.range(1, 3) }, slots: vec![rng.words(n as usize), vec![]] }
+        TestInput { params: Params { n, rounds: rng.range(1, 3) }, bindings: vec![rng.words(n as usize), vec![]] }
     }
     fn reference(&self, _p: &Params, host: Host<'_>) {
         host.to.copy_from_slice(host.from_words);

@@ -2,13 +2,13 @@
 
 use crate::common::elementwise;
 use ridgeline_compute::wgsl::array;
-use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
     /// to\[0\] = value, by one workgroup: as little as a launch can do and still be seen to have run.
     pub struct Empty("empty") { lanes: u32 }
     params { value: u32 }
-    slots { to: write array<u32> }
+    bindings { to: write array<u32> }
 }
 
 impl Kernel for Empty {
@@ -27,11 +27,11 @@ impl Kernel for Empty {
     fn traffic(&self, _p: &Params) -> Bytes {
         Bytes { to: 4 }
     }
-    fn extent(&self, p: &Params) -> Bytes {
+    fn min_binding_size(&self, p: &Params) -> Bytes {
         self.traffic(p)
     }
-    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
-        Sample { params: Params { value: rng.range(1, 99) }, slots: vec![vec![]] }
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+        TestInput { params: Params { value: rng.range(1, 99) }, bindings: vec![vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
         host.to[0] = p.value;

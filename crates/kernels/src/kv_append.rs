@@ -2,7 +2,7 @@
 
 use crate::common::{bytes4, cache_formats, device_bytes, elementwise, encode_row, format_bytes, random_head, stride, with_format};
 use ridgeline_compute::wgsl::{array, vec4};
-use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
@@ -11,7 +11,7 @@ kernel! {
     /// buffer or in a `texture`.
     pub struct KvAppend("kv_append") { format: Format, lanes: u32, texture: bool }
     params { n_tokens: u32, n_heads: u32, head_dim: u32, capacity: u32, position: u32, stride: u32, ld: u32, first: u32 }
-    slots { x: read array<vec4<f32>>, cache: write array<vec4<u32>> }
+    bindings { x: read array<vec4<f32>>, cache: write array<vec4<u32>> }
 }
 
 impl Kernel for KvAppend {
@@ -22,8 +22,8 @@ impl Kernel for KvAppend {
     fn defines(&self) -> Defines {
         with_format(elementwise(self.lanes), "cache_file", self.format).value("TEXTURE", self.texture)
     }
-    fn in_texture(&self, slot: &str) -> bool {
-        self.texture && slot == "cache"
+    fn in_texture(&self, binding: &str) -> bool {
+        self.texture && binding == "cache"
     }
     fn groups(&self, p: &Params) -> u64 {
         (rows(p) * u64::from(p.stride)).div_ceil(u64::from(self.lanes))
@@ -35,13 +35,13 @@ impl Kernel for KvAppend {
         let x = bytes4(rows(p) * u64::from(p.head_dim));
         Bytes { x, cache: format_bytes(self.format, rows(p), p.head_dim) }
     }
-    fn extent(&self, p: &Params) -> Bytes {
+    fn min_binding_size(&self, p: &Params) -> Bytes {
         let row = u64::from(p.first) + u64::from(p.n_heads) * u64::from(p.head_dim);
         let x = bytes4(u64::from(p.n_tokens - 1) * u64::from(p.ld) + row);
         let last = u64::from(p.n_heads - 1) * u64::from(p.capacity) + u64::from(p.position + p.n_tokens);
         Bytes { x, cache: device_bytes(last, p.stride) }
     }
-    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
         let (n_tokens, n_heads, position) = (rng.range(1, 9), rng.range(1, 4), rng.range(0, 9));
         let head_dim = random_head(rng, self.format);
         let capacity = position + n_tokens + rng.range(0, 3);
@@ -49,7 +49,7 @@ impl Kernel for KvAppend {
         let first = 4 * rng.range(0, 3);
         let ld = first + n_heads * head_dim + 4 * rng.range(0, 3);
         let params = Params { n_tokens, n_heads, head_dim, capacity, position, stride, ld, first };
-        Sample { params, slots: vec![rng.words((n_tokens * ld) as usize), vec![]] }
+        TestInput { params, bindings: vec![rng.words((n_tokens * ld) as usize), vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
         let words = p.stride as usize * 4;

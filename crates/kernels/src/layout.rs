@@ -6,18 +6,18 @@ use ridgeline_quant::Format;
 
 /// How rows lie in a buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum Layout {
+pub enum WeightLayout {
     /// One after the other.
     #[default]
     Plain,
-    /// Eight rows take turns, one vec4 word each; missing ones of the last eight are padding. They lie in a texture.
+    /// Eight rows take rows_interleaved, one vec4 word each; missing ones of the last eight are padding. They lie in a texture.
     Interleaved,
 }
 
-impl Layout {
-    /// Rows that take turns.
+impl WeightLayout {
+    /// Rows that take rows_interleaved.
     #[must_use]
-    pub const fn turns(self) -> usize {
+    pub const fn rows_interleaved(self) -> usize {
         match self {
             Self::Plain => 1,
             Self::Interleaved => 8,
@@ -38,15 +38,15 @@ impl Layout {
     /// Bytes of `rows` rows of `stride` vec4 words, padding included.
     #[must_use]
     pub const fn bytes(self, rows: u64, stride: u32) -> u64 {
-        rows.next_multiple_of(self.turns() as u64) * stride as u64 * 16
+        rows.next_multiple_of(self.rows_interleaved() as u64) * stride as u64 * 16
     }
 
-    /// Lays rows of `row_words` words, as many as take turns, where they belong.
-    pub fn place(self, rows: &[u32], row_words: usize, to: &mut [u32]) {
+    /// Lays rows of `row_words` words, as many as take rows_interleaved, where they belong.
+    pub fn store_rows(self, rows: &[u32], row_words: usize, to: &mut [u32]) {
         match self {
             Self::Plain => to.copy_from_slice(rows),
             Self::Interleaved => {
-                for (at, to) in to.chunks_exact_mut(self.turns() * 4).enumerate() {
+                for (at, to) in to.chunks_exact_mut(self.rows_interleaved() * 4).enumerate() {
                     for (row, to) in rows.chunks_exact(row_words).zip(to.chunks_exact_mut(4)) {
                         to.copy_from_slice(&row[4 * at..4 * at + 4]);
                     }
@@ -55,46 +55,46 @@ impl Layout {
         }
     }
 
-    /// The row that [`Self::place`] put at `index`, of `stride` vec4 words.
-    pub(crate) fn take(self, from: &[u32], index: usize, stride: u32) -> Vec<u32> {
-        let (turns, stride) = (self.turns(), stride as usize);
-        let from = &from[index / turns * turns * stride * 4 + index % turns * 4..];
-        from.chunks(turns * 4).take(stride).flat_map(|word| word[..4].to_vec()).collect()
+    /// The row that [`Self::store_rows`] put at `index`, of `stride` vec4 words.
+    pub(crate) fn load_row(self, from: &[u32], index: usize, stride: u32) -> Vec<u32> {
+        let (rows_interleaved, stride) = (self.rows_interleaved(), stride as usize);
+        let from = &from[index / rows_interleaved * rows_interleaved * stride * 4 + index % rows_interleaved * 4..];
+        from.chunks(rows_interleaved * 4).take(stride).flat_map(|word| word[..4].to_vec()).collect()
     }
 }
 
 /// Decodes device row `index` of rows in a layout into `row`.
-pub(crate) fn decode_laid(
-    (format, layout): (Format, Layout),
+pub(crate) fn decode_layout_row(
+    (format, layout): (Format, WeightLayout),
     words: &[u32],
     (index, stride): (u32, u32),
     row: &mut [f32],
 ) {
-    let words = layout.take(words, index as usize, stride);
+    let words = layout.load_row(words, index as usize, stride);
     (format.spec().decode_row)(&words[..(format.spec().row_words)(row.len())], row);
 }
 
 /// Plain rows of `stride` vec4 words in a layout.
-pub(crate) fn laid(layout: Layout, rows: &[u32], stride: u32) -> Vec<u32> {
+pub(crate) fn to_layout(layout: WeightLayout, rows: &[u32], stride: u32) -> Vec<u32> {
     let row_words = stride as usize * 4;
     let held = layout.bytes((rows.len() / row_words) as u64, stride);
     let mut rows = rows.to_vec();
     rows.resize(small(held / 4) as usize, 0);
     let mut words = vec![0; rows.len()];
-    let turns = layout.turns() * row_words;
-    let groups = rows.chunks_exact(turns).zip(words.chunks_exact_mut(turns));
-    groups.for_each(|(rows, words)| layout.place(rows, row_words, words));
+    let rows_interleaved = layout.rows_interleaved() * row_words;
+    let groups = rows.chunks_exact(rows_interleaved).zip(words.chunks_exact_mut(rows_interleaved));
+    groups.for_each(|(rows, words)| layout.store_rows(rows, row_words, words));
     words
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Layout, laid};
+    use super::{WeightLayout, to_layout};
 
     #[test]
     fn eight_rows_take_turns_and_the_last_are_padded() {
         let rows: Vec<u32> = (0..9 * 8).collect();
-        let words = laid(Layout::Interleaved, &rows, 2);
+        let words = to_layout(WeightLayout::Interleaved, &rows, 2);
         assert_eq!(words.len(), 16 * 8);
         assert_eq!(words[..8], [0, 1, 2, 3, 8, 9, 10, 11], "word 0 of rows 0 and 1");
         assert_eq!(words[32..36], [4, 5, 6, 7], "word 1 of row 0");
@@ -104,11 +104,11 @@ mod tests {
     #[test]
     fn what_was_placed_is_taken() {
         let rows: Vec<u32> = (0..11 * 12).collect();
-        for layout in [Layout::Plain, Layout::Interleaved] {
-            let words = laid(layout, &rows, 3);
+        for layout in [WeightLayout::Plain, WeightLayout::Interleaved] {
+            let words = to_layout(layout, &rows, 3);
             assert_eq!(words.len() as u64 * 4, layout.bytes(11, 3));
             for (i, row) in rows.chunks(12).enumerate() {
-                assert_eq!(layout.take(&words, i, 3), row, "{layout:?} {i}");
+                assert_eq!(layout.load_row(&words, i, 3), row, "{layout:?} {i}");
             }
         }
     }

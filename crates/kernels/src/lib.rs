@@ -2,24 +2,24 @@
 //! it means (the CPU twin). The WGSL of `src/<kernel>.rs` is `kernel/<kernel>.wgsl` of the shaders crate.
 //!
 //! Shapes are row-major, outermost first. Weight rows and cache rows are in the *device* layout of their number
-//! format (`ridgeline_quant::Spec::pack_row`); strides count vec4 words of 16 bytes. Weight rows lie in a [`Layout`], cache rows one after the other. Columns are a multiple of the
+//! format (`ridgeline_quant::Spec::pack_row`); strides count vec4 words of 16 bytes. Weight rows lie in a [`WeightLayout`], cache rows one after the other. Columns are a multiple of the
 //! format's part.
 
 mod choose;
 mod common;
-mod heads;
+mod attention_shape;
 mod layout;
-mod product;
+mod linear;
 mod tuning;
 
 pub use choose::{
-    AttentionChoice, MAX_SPLITS, ProductChoice, SMALL_BATCH, attention_for, attention_workgroups,
-    cache_in_texture, layout_for, most_splits, norm_for, product_for, span_for,
+    AttentionKernel, MAX_KV_SPLITS, LinearKernel, SMALL_BATCH, attention_for, attention_workgroups,
+    cache_in_texture, layout_for, max_kv_splits, norm_for, linear_for, kv_split_len,
 };
 pub use common::{Reduce, stride};
-pub use layout::Layout;
-pub use product::Epilogue;
-pub use tuning::{Class, Heads, RowCount, Tuning};
+pub use layout::WeightLayout;
+pub use linear::Epilogue;
+pub use tuning::{LinearClass, KvHeads, RowCount, Tuning};
 
 use ridgeline_compute::{AnyKernel, Caps, Error, Kernel, Linker};
 
@@ -41,24 +41,24 @@ macro_rules! kernels {
 kernels! {
     add::Add,
     argmax::Argmax,
-    argmax_fold::ArgmaxFold,
+    argmax_reduce::ArgmaxReduce,
     attention::Attention,
-    attn_fold::AttnFold,
-    attn_lane::AttnLane,
+    attn_reduce::AttnReduce,
+    attention_simd::AttentionSimd,
     attn_scores::AttnScores,
     attn_softmax::AttnSoftmax,
     attn_values::AttnValues,
     copy::Copy,
-    draw::Draw,
+    sample_top_k::SampleTopK,
     embed::Embed,
     empty::Empty,
-    head_norm::HeadNorm,
+    qk_norm::QkNorm,
     kv_append::KvAppend,
-    mat_coop::MatCoop,
-    mat_dot::MatDot,
+    mat_mul_coop::MatMulCoop,
+    mat_vec_i8::MatVecI8,
     mat_mul::MatMul,
-    mat_pair::MatPair,
-    mat_row::MatRow,
+    mat_vec_dual::MatVecDual,
+    mat_vec_rows::MatVecRows,
     mat_vec::MatVec,
     rms_norm::RmsNorm,
     rope::Rope,

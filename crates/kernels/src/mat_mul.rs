@@ -1,10 +1,10 @@
 //! y = x·Wᵀ for many vectors, in tiles.
 
 use crate::common::{elementwise, with_format};
-use crate::layout::Layout;
-use crate::product::{Epilogue, Product, ROWS};
+use crate::layout::WeightLayout;
+use crate::linear::{Epilogue, LinearShape, ROWS};
 use ridgeline_compute::wgsl::{array, vec4};
-use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 /// What the tiles in workgroup memory hold; sums are f32 either way.
@@ -21,7 +21,7 @@ kernel! {
     /// stores or adds. `stride` counts vec4 words per row of W, `ld` floats per row of y.
     pub struct MatMul("mat_mul") { format: Format, tile: Tile, depth: u32 }
     params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32 }
-    slots { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
+    bindings { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
 }
 
 /// Edge of the output tile, and invocations per workgroup; the WGSL's index arithmetic rests on both.
@@ -53,25 +53,25 @@ impl Kernel for MatMul {
         u64::from(p.n_rows.div_ceil(TILE)) * u64::from(p.n_vecs.div_ceil(TILE))
     }
     fn flops(&self, p: &Params) -> u64 {
-        product(p).flops()
+        linear(p).flops()
     }
     fn traffic(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = product(p).traffic(self.format);
+        let [weights, x, y] = linear(p).traffic(self.format);
         Bytes { weights, x, y }
     }
-    fn extent(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = product(p).extent(Layout::Plain);
+    fn min_binding_size(&self, p: &Params) -> Bytes {
+        let [weights, x, y] = linear(p).min_binding_size(WeightLayout::Plain);
         Bytes { weights, x, y }
     }
-    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
-        let (product, slots) = Product::sample(rng, (self.format, Layout::Plain), [ROWS, 70], &[Epilogue::Store, Epilogue::Add]);
-        Sample { params: bytemuck::cast(product), slots }
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+        let (linear, bindings) = LinearShape::sample(rng, (self.format, WeightLayout::Plain), [ROWS, 70], &[Epilogue::Store, Epilogue::Add]);
+        TestInput { params: bytemuck::cast(linear), bindings }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
-        product(p).reference((self.format, Layout::Plain), host.weights, host.x, host.y);
+        linear(p).reference((self.format, WeightLayout::Plain), host.weights, host.x, host.y);
     }
 }
 
-fn product(p: &Params) -> Product {
+fn linear(p: &Params) -> LinearShape {
     bytemuck::cast(*p)
 }

@@ -1,10 +1,10 @@
 //! y = W·x for one to a few vectors.
 
 use crate::common::{Reduce, with_format};
-use crate::layout::Layout;
-use crate::product::{Epilogue, Product, ROWS};
+use crate::layout::WeightLayout;
+use crate::linear::{Epilogue, LinearShape, ROWS};
 use ridgeline_compute::wgsl::{array, vec4};
-use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
@@ -13,7 +13,7 @@ kernel! {
     /// such blocks. `stride` counts vec4 words per row of W, `ld` floats per row of y.
     pub struct MatVec("mat_vec") { format: Format, reduce: Reduce, lanes: u32, blocks: u32, rows: u32, cols: u32 }
     params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32 }
-    slots { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
+    bindings { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
 }
 
 impl MatVec {
@@ -22,11 +22,11 @@ impl MatVec {
     pub fn new(format: Format, caps: &Caps, rows: u32, cols: u32) -> Self {
         let lanes = 64;
         let reduce = Reduce::all(caps)[0];
-        Self { format, reduce, lanes, blocks: reduce.teams(caps, lanes), rows, cols }
+        Self { format, reduce, lanes, blocks: reduce.groups_per_workgroup(caps, lanes), rows, cols }
     }
 }
 
-/// Rows and columns of a team's block where teams are subgroups. Rows are even where sums may be gated.
+/// Rows and columns of a team's block where groups_per_workgroup are subgroups. Rows are even where sums may be gated.
 const SHAPES: [(u32, u32); 15] = [
     (1, 1),
     (2, 1),
@@ -55,13 +55,13 @@ const MOST_SUMS: u32 = 32;
 impl Kernel for MatVec {
     fn all(caps: &Caps) -> Vec<Self> {
         let mut all = Vec::new();
-        for reduce in Reduce::all(caps).iter().copied().chain(caps.subgroup.map(|_| Reduce::Split)) {
+        for reduce in Reduce::all(caps).iter().copied().chain(caps.subgroup.map(|_| Reduce::SplitK)) {
             let (lanes, shapes) = match reduce {
                 Reduce::Subgroup => (64, &SHAPES[..]),
                 Reduce::Workgroup => (64, &WORKGROUP_SHAPES[..]),
-                Reduce::Split => (256, &SPLIT_SHAPES[..]),
+                Reduce::SplitK => (256, &SPLIT_SHAPES[..]),
             };
-            let blocks = reduce.teams(caps, lanes);
+            let blocks = reduce.groups_per_workgroup(caps, lanes);
             let shapes = shapes.iter().filter(|(rows, cols)| caps.software || rows * cols <= MOST_SUMS);
             for &format in Format::ALL {
                 let variant = |&(rows, cols): &_| Self { format, reduce, lanes, blocks, rows, cols };
@@ -73,35 +73,35 @@ impl Kernel for MatVec {
     fn defines(&self) -> Defines {
         let d = with_format(self.reduce.define(Defines::new(self.lanes)), "weights_file", self.format);
         // Sums that a barrier makes whole, all at once.
-        let sums = if self.reduce == Reduce::Split { self.rows * self.cols } else { 0 };
+        let sums = if self.reduce == Reduce::SplitK { self.rows * self.cols } else { 0 };
         d.u32("BLOCKS", self.blocks).u32("ROWS", self.rows).u32("COLS", self.cols).u32("SUMS", sums)
     }
     fn groups(&self, p: &Params) -> u64 {
-        let outputs = if p.epilogue == Epilogue::Gate as u32 { self.rows / 2 } else { self.rows };
+        let outputs = if p.epilogue == Epilogue::SwiGlu as u32 { self.rows / 2 } else { self.rows };
         u64::from(p.n_rows.div_ceil(self.blocks * outputs)) * u64::from(p.n_vecs.div_ceil(self.cols))
     }
     fn flops(&self, p: &Params) -> u64 {
-        product(p).flops()
+        linear(p).flops()
     }
     fn traffic(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = product(p).traffic(self.format);
+        let [weights, x, y] = linear(p).traffic(self.format);
         Bytes { weights, x, y }
     }
-    fn extent(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = product(p).extent(Layout::Plain);
+    fn min_binding_size(&self, p: &Params) -> Bytes {
+        let [weights, x, y] = linear(p).min_binding_size(WeightLayout::Plain);
         Bytes { weights, x, y }
     }
-    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
-        let epilogues = [Epilogue::Store, Epilogue::Add, Epilogue::Gate];
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+        let epilogues = [Epilogue::Store, Epilogue::Add, Epilogue::SwiGlu];
         let epilogues = &epilogues[..if self.rows.is_multiple_of(2) { 3 } else { 2 }];
-        let (product, slots) = Product::sample(rng, (self.format, Layout::Plain), [ROWS, 2 * self.cols + 1], epilogues);
-        Sample { params: bytemuck::cast(product), slots }
+        let (linear, bindings) = LinearShape::sample(rng, (self.format, WeightLayout::Plain), [ROWS, 2 * self.cols + 1], epilogues);
+        TestInput { params: bytemuck::cast(linear), bindings }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
-        product(p).reference((self.format, Layout::Plain), host.weights, host.x, host.y);
+        linear(p).reference((self.format, WeightLayout::Plain), host.weights, host.x, host.y);
     }
 }
 
-fn product(p: &Params) -> Product {
+fn linear(p: &Params) -> LinearShape {
     bytemuck::cast(*p)
 }

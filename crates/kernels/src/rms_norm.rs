@@ -2,13 +2,13 @@
 
 use crate::common::{Reduce, bytes4};
 use ridgeline_compute::wgsl::{array, vec4};
-use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
     /// y\[r, c\] = x\[row0 + r, c\] / sqrt(mean_c x² + eps) · gain\[c\] for `n_rows` rows of `n_cols` (a multiple of 4).
     pub struct RmsNorm("rms_norm") { reduce: Reduce, lanes: u32 }
     params { n_rows: u32, n_cols: u32, row0: u32, eps: f32 }
-    slots { x: read array<vec4<f32>>, gain: read array<vec4<f32>>, y: write array<vec4<f32>> }
+    bindings { x: read array<vec4<f32>>, gain: read array<vec4<f32>>, y: write array<vec4<f32>> }
 }
 
 /// x / sqrt(mean x² + eps) · gain, rounded once.
@@ -40,15 +40,15 @@ impl Kernel for RmsNorm {
         let rows = u64::from(p.n_rows) * row;
         Bytes { x: rows, gain: row, y: rows }
     }
-    fn extent(&self, p: &Params) -> Bytes {
+    fn min_binding_size(&self, p: &Params) -> Bytes {
         let row = bytes4(u64::from(p.n_cols));
         Bytes { x: u64::from(p.row0 + p.n_rows) * row, gain: row, y: u64::from(p.n_rows) * row }
     }
-    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
         let (n_rows, row0, n_cols) = (rng.range(1, 5), rng.range(0, 2), 4 * rng.range(1, 300));
         let x = rng.words(((row0 + n_rows) * n_cols) as usize);
-        let slots = vec![x, rng.words(n_cols as usize), vec![]];
-        Sample { params: Params { n_rows, n_cols, row0, eps: 1e-5 }, slots }
+        let bindings = vec![x, rng.words(n_cols as usize), vec![]];
+        TestInput { params: Params { n_rows, n_cols, row0, eps: 1e-5 }, bindings }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
         let cols = p.n_cols as usize;

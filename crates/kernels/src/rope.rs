@@ -2,9 +2,9 @@
 
 use crate::common::{bytes4, elementwise};
 use ridgeline_compute::wgsl::array;
-use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
-/// Which two values of a head one rotation turns.
+/// Which two values of a head one rotation cos_sin.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Pairing {
     /// Values 2i and 2i + 1: the paper's, and GGUF's llama family.
@@ -23,17 +23,17 @@ impl Pairing {
     }
 }
 
-/// Turns the pairs of one head by `turns`: cosine and sine of each.
-pub(crate) fn turn(pairing: Pairing, x: &mut [f32], turns: &[f32]) {
-    let half = turns.len() / 2;
-    for (pair, turn) in turns.chunks_exact(2).enumerate() {
+/// Rotates the pairs of one head by `cos_sin`: cosine and sine of each.
+pub(crate) fn rotate(pairing: Pairing, x: &mut [f32], cos_sin: &[f32]) {
+    let half = cos_sin.len() / 2;
+    for (pair, rotate) in cos_sin.chunks_exact(2).enumerate() {
         let (i, j) = match pairing {
             Pairing::Interleaved => (2 * pair, 2 * pair + 1),
             Pairing::HalfSplit => (pair, pair + half),
         };
         let (a, b) = (x[i], x[j]);
-        x[i] = a * turn[0] - b * turn[1];
-        x[j] = b * turn[0] + a * turn[1];
+        x[i] = a * rotate[0] - b * rotate[1];
+        x[j] = b * rotate[0] + a * rotate[1];
     }
 }
 
@@ -42,7 +42,7 @@ kernel! {
     /// begin at x\[t · ld + first\]. `table` \[positions, rotary/2, 2\] holds cosine and sine.
     pub struct Rope("rope") { pairing: Pairing, lanes: u32 }
     params { n_tokens: u32, n_heads: u32, head_dim: u32, rotary: u32, position: u32, ld: u32, first: u32 }
-    slots { x: update array<f32>, table: read array<f32> }
+    bindings { x: update array<f32>, table: read array<f32> }
 }
 
 impl Kernel for Rope {
@@ -61,12 +61,12 @@ impl Kernel for Rope {
     fn traffic(&self, p: &Params) -> Bytes {
         Bytes { x: 2 * bytes4(2 * pairs(p)), table: bytes4(u64::from(p.n_tokens) * u64::from(p.rotary)) }
     }
-    fn extent(&self, p: &Params) -> Bytes {
+    fn min_binding_size(&self, p: &Params) -> Bytes {
         let heads = u64::from(p.first) + u64::from(p.n_heads) * u64::from(p.head_dim);
         let x = u64::from(p.n_tokens - 1) * u64::from(p.ld) + heads;
         Bytes { x: bytes4(x), table: bytes4(u64::from(p.position + p.n_tokens) * u64::from(p.rotary)) }
     }
-    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
         let (n_tokens, n_heads, position) = (rng.range(1, 5), rng.range(1, 5), rng.range(0, 7));
         let head_dim = rng.pick(&[16, 32, 64, 80]);
         let rotary = if rng.range(0, 1) == 0 { head_dim } else { head_dim / 2 };
@@ -74,14 +74,14 @@ impl Kernel for Rope {
         let ld = first + n_heads * head_dim + rng.range(0, 9);
         let x = rng.words((n_tokens * ld) as usize);
         let table = rng.words(((position + n_tokens) * rotary) as usize);
-        Sample { params: Params { n_tokens, n_heads, head_dim, rotary, position, ld, first }, slots: vec![x, table] }
+        TestInput { params: Params { n_tokens, n_heads, head_dim, rotary, position, ld, first }, bindings: vec![x, table] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
         let half = p.rotary as usize / 2;
         for (token, row) in host.x.chunks_mut(p.ld as usize).enumerate() {
-            let turns = &host.table[2 * (p.position as usize + token) * half..][..2 * half];
+            let cos_sin = &host.table[2 * (p.position as usize + token) * half..][..2 * half];
             let heads = row[p.first as usize..].chunks_exact_mut(p.head_dim as usize);
-            heads.take(p.n_heads as usize).for_each(|head| turn(self.pairing, head, turns));
+            heads.take(p.n_heads as usize).for_each(|head| rotate(self.pairing, head, cos_sin));
         }
     }
 }

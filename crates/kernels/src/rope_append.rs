@@ -2,9 +2,9 @@
 
 use crate::common::{Reduce, bytes4, cache_formats, device_bytes, encode_row, format_bytes, random_head, stride, with_format};
 use crate::rms_norm::normalise;
-use crate::rope::{Pairing, turn};
+use crate::rope::{Pairing, rotate};
 use ridgeline_compute::wgsl::{array, vec4};
-use ridgeline_compute::{Bindings, Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_compute::{Bindings, Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
@@ -13,26 +13,26 @@ kernel! {
     /// those of `values` the values. Rotation is that of [`Rope`](crate::rope::Rope), strides count vec4 words per row. The
     /// cache lies in buffers or in `texture`s. Widths must be such as [`RopeAppend::takes`], `ld` a multiple of four.
     ///
-    /// Before that, `with` says, `bias` \[n_heads + 2 · kv_heads, head_dim\] is added to every row, and heads of queries and
-    /// keys are normalised as [`HeadNorm`](crate::head_norm::HeadNorm) does it, with `eps`. What is not there is not read:
-    /// any slice can stand for it. A workgroup has `heads` teams, each of which owns a head.
+    /// QkNormBias that, `with` says, `bias` \[n_heads + 2 · kv_heads, head_dim\] is added to every row, and heads of queries and
+    /// keys are normalised as [`QkNorm`](crate::qk_norm::QkNorm) does it, with `eps`. What is not there is not read:
+    /// any slice can stand for it. A workgroup has `heads` groups_per_workgroup, each of which owns a head.
     pub struct RopeAppend("rope_append") {
-        keys: Format, values: Format, pairing: Pairing, with: Before, reduce: Reduce, lanes: u32, heads: u32, texture: bool,
+        keys: Format, values: Format, pairing: Pairing, with: QkNormBias, reduce: Reduce, lanes: u32, heads: u32, texture: bool,
     }
     params {
         n_tokens: u32, n_heads: u32, kv_heads: u32, head_dim: u32, rotary: u32, position: u32, capacity: u32, ld: u32,
         key_stride: u32, value_stride: u32, eps: f32,
     }
-    slots {
+    bindings {
         qkv: read array<vec4<f32>>, bias: read array<vec4<f32>>, gains: read array<vec4<f32>>,
         table: read array<vec4<f32>>, q: write array<vec4<f32>>, keys: write array<vec4<u32>>,
         values: write array<vec4<u32>>,
     }
 }
 
-/// What happens to projections before they are rotated.
+/// What happens to projections qk_norm_bias they are rotated.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Before {
+pub struct QkNormBias {
     /// Queries, keys and values have a bias.
     pub bias: bool,
     /// Heads of queries and keys are normalised.
@@ -42,16 +42,16 @@ pub struct Before {
 impl RopeAppend {
     /// The kernel for a cache in buffers, on a device with `caps`.
     #[must_use]
-    pub fn new(caps: &Caps, [keys, values]: [Format; 2], pairing: Pairing, with: Before) -> Self {
+    pub fn new(caps: &Caps, [keys, values]: [Format; 2], pairing: Pairing, with: QkNormBias) -> Self {
         let (reduce, lanes) = (Reduce::all(caps)[0], 64);
-        Self { keys, values, pairing, with, reduce, lanes, heads: reduce.teams(caps, lanes), texture: false }
+        Self { keys, values, pairing, with, reduce, lanes, heads: reduce.groups_per_workgroup(caps, lanes), texture: false }
     }
 
-    /// Whether heads of `head_dim` values, of which `rotary` turn, can be read four at a time, partners too, and the device
+    /// Whether heads of `head_dim` values, of which `rotary` rotate, can be read four at a time, partners too, and the device
     /// binds so much to one launch.
     #[must_use]
     pub const fn takes(head_dim: u32, rotary: u32, caps: &Caps) -> bool {
-        let binds = caps.max_slots as usize >= <Self as Bindings>::SLOTS.len();
+        let binds = caps.max_storage_buffers as usize >= <Self as Bindings>::BINDINGS.len();
         binds && head_dim.is_multiple_of(4) && rotary.is_multiple_of(8)
     }
 
@@ -68,19 +68,19 @@ impl Kernel for RopeAppend {
     fn all(caps: &Caps) -> Vec<Self> {
         let pairs = cache_formats().flat_map(|keys| cache_formats().map(move |values| [keys, values]));
         let pairings = [Pairing::Interleaved, Pairing::HalfSplit];
-        let plain = Self::new(caps, [Format::HALF; 2], Pairing::HalfSplit, Before::default());
+        let plain = Self::new(caps, [Format::HALF; 2], Pairing::HalfSplit, QkNormBias::default());
         let buffers = pairs.flat_map(|[keys, values]| pairings.map(|pairing| Self { keys, values, pairing, ..plain }));
-        // What a store makes depends neither on where it goes nor on what happened before, and that not on the format: a few
+        // What a store makes depends neither on where it goes nor on what happened qk_norm_bias, and that not on the format: a few
         // variants show all there is.
-        let alike = cache_formats().map(|format| Self { keys: format, values: format, ..plain });
-        let textures = alike.clone().map(|it| Self { texture: true, ..it });
-        let both = alike.map(|it| Self { with: Before { bias: true, norm: true }, ..it });
-        let before = [(true, false), (false, true), (true, true)].map(|(bias, norm)| Before { bias, norm });
-        let turned = before.map(|with| Self { pairing: Pairing::Interleaved, with, ..plain });
-        let stored = before.map(|with| Self { texture: true, with, ..plain });
-        let teams = before.into_iter().chain([Before::default()]);
-        let teams = teams.map(|with| Self { reduce: Reduce::Workgroup, heads: 1, with, ..plain });
-        buffers.chain(textures).chain(both).chain(turned).chain(stored).chain(teams).collect()
+        let per_format = cache_formats().map(|format| Self { keys: format, values: format, ..plain });
+        let textures = per_format.clone().map(|it| Self { texture: true, ..it });
+        let both = per_format.map(|it| Self { with: QkNormBias { bias: true, norm: true }, ..it });
+        let qk_norm_bias = [(true, false), (false, true), (true, true)].map(|(bias, norm)| QkNormBias { bias, norm });
+        let rotated = qk_norm_bias.map(|with| Self { pairing: Pairing::Interleaved, with, ..plain });
+        let stored = qk_norm_bias.map(|with| Self { texture: true, with, ..plain });
+        let groups_per_workgroup = qk_norm_bias.into_iter().chain([QkNormBias::default()]);
+        let groups_per_workgroup = groups_per_workgroup.map(|with| Self { reduce: Reduce::Workgroup, heads: 1, with, ..plain });
+        buffers.chain(textures).chain(both).chain(rotated).chain(stored).chain(groups_per_workgroup).collect()
     }
     fn defines(&self) -> Defines {
         let d = with_format(self.reduce.define(Defines::new(self.lanes)), "keys_file", self.keys);
@@ -88,17 +88,17 @@ impl Kernel for RopeAppend {
         let d = d.u32("PAIR_STEP", self.pairing.step()).u32("BLOCKS", self.heads);
         d.value("BIAS", self.with.bias).value("NORM", self.with.norm)
     }
-    fn in_texture(&self, slot: &str) -> bool {
-        self.texture && (slot == "keys" || slot == "values")
+    fn in_texture(&self, binding: &str) -> bool {
+        self.texture && (binding == "keys" || binding == "values")
     }
     fn groups(&self, p: &Params) -> u64 {
         (u64::from(p.n_tokens) * u64::from(p.n_heads + 2 * p.kv_heads)).div_ceil(u64::from(self.heads))
     }
     fn flops(&self, p: &Params) -> u64 {
-        let turned = u64::from(p.n_heads + p.kv_heads);
-        let normalised = if self.with.norm { 4 * turned * u64::from(p.head_dim) } else { 0 };
+        let rotated = u64::from(p.n_heads + p.kv_heads);
+        let normalised = if self.with.norm { 4 * rotated * u64::from(p.head_dim) } else { 0 };
         let added = self.bias_bytes(p) / 4;
-        u64::from(p.n_tokens) * (3 * turned * u64::from(p.rotary) + normalised + added)
+        u64::from(p.n_tokens) * (3 * rotated * u64::from(p.rotary) + normalised + added)
     }
     fn traffic(&self, p: &Params) -> Bytes {
         let heads = u64::from(p.n_heads + 2 * p.kv_heads);
@@ -112,7 +112,7 @@ impl Kernel for RopeAppend {
             values: format_bytes(self.values, new_rows(p), p.head_dim),
         }
     }
-    fn extent(&self, p: &Params) -> Bytes {
+    fn min_binding_size(&self, p: &Params) -> Bytes {
         let heads = u64::from(p.n_heads + 2 * p.kv_heads);
         let last = u64::from(p.kv_heads - 1) * u64::from(p.capacity) + u64::from(p.position + p.n_tokens);
         Bytes {
@@ -125,7 +125,7 @@ impl Kernel for RopeAppend {
             values: device_bytes(last, p.value_stride),
         }
     }
-    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
         let wider = if self.keys.spec().kv_block >= self.values.spec().kv_block { self.keys } else { self.values };
         let head_dim = random_head(rng, wider);
         let (n_tokens, kv_heads, position) = (rng.range(1, 7), rng.range(1, 3), rng.range(0, 9));
@@ -141,14 +141,14 @@ impl Kernel for RopeAppend {
         let gains = rng.words(2 * head_dim as usize);
         let table = rng.words(((position + n_tokens) * rotary) as usize);
         let qkv = rng.words((n_tokens * ld) as usize);
-        Sample { params, slots: vec![qkv, bias, gains, table, vec![], vec![], vec![]] }
+        TestInput { params, bindings: vec![qkv, bias, gains, table, vec![], vec![], vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
         let (width, half) = (p.head_dim as usize, p.rotary as usize / 2);
         let [n_heads, kv_heads] = [p.n_heads, p.kv_heads].map(|n| n as usize);
         for (token, row) in host.qkv.chunks(p.ld as usize).enumerate() {
             let position = p.position as usize + token;
-            let turns = &host.table[2 * position * half..][..2 * half];
+            let cos_sin = &host.table[2 * position * half..][..2 * half];
             for (head, x) in row.chunks_exact(width).take(n_heads + 2 * kv_heads).enumerate() {
                 let mut x = x.to_vec();
                 if self.with.bias {
@@ -159,7 +159,7 @@ impl Kernel for RopeAppend {
                     normalise(&mut x, &host.gains[first..][..width], p.eps);
                 }
                 if head < n_heads + kv_heads {
-                    turn(self.pairing, &mut x, turns);
+                    rotate(self.pairing, &mut x, cos_sin);
                 }
                 let at = |head: usize, stride: u32| (head * p.capacity as usize + position) * 4 * stride as usize;
                 if head < n_heads {

@@ -2,7 +2,7 @@
 
 use crate::common::{Reduce, bytes4};
 use ridgeline_compute::wgsl::{array, vec4};
-use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
     /// sums\[g\] = sum of workgroup g's share of `n` values, a multiple of 4. The values are read `rounds` times in one
@@ -10,7 +10,7 @@ kernel! {
     /// a `texture`.
     pub struct StreamRead("stream_read") { reduce: Reduce, lanes: u32, items: u32, texture: bool }
     params { n: u32, rounds: u32 }
-    slots { from_words: read array<vec4<f32>>, sums: write array<f32> }
+    bindings { from_words: read array<vec4<f32>>, sums: write array<f32> }
 }
 
 impl StreamRead {
@@ -32,8 +32,8 @@ impl Kernel for StreamRead {
     fn defines(&self) -> Defines {
         self.reduce.define(Defines::new(self.lanes)).u32("ITEMS", self.items).value("TEXTURE", self.texture)
     }
-    fn in_texture(&self, slot: &str) -> bool {
-        slot == "from_words" && self.texture
+    fn in_texture(&self, binding: &str) -> bool {
+        binding == "from_words" && self.texture
     }
     fn groups(&self, p: &Params) -> u64 {
         self.shares(p) * u64::from(p.rounds)
@@ -45,12 +45,12 @@ impl Kernel for StreamRead {
         let values = u64::from(p.n) * u64::from(p.rounds);
         Bytes { from_words: bytes4(values), sums: bytes4(Kernel::groups(self, p)) }
     }
-    fn extent(&self, p: &Params) -> Bytes {
+    fn min_binding_size(&self, p: &Params) -> Bytes {
         Bytes { from_words: bytes4(u64::from(p.n)), sums: bytes4(self.shares(p)) }
     }
-    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
         let n = 4 * rng.range(1, 5000);
-        Sample { params: Params { n, rounds: rng.range(1, 3) }, slots: vec![rng.words(n as usize), vec![]] }
+        TestInput { params: Params { n, rounds: rng.range(1, 3) }, bindings: vec![rng.words(n as usize), vec![]] }
     }
     #[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
     fn reference(&self, _p: &Params, host: Host<'_>) {

@@ -2,14 +2,14 @@
 
 use crate::common::{bytes4, elementwise};
 use ridgeline_compute::wgsl::{array, vec4};
-use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
     /// out\[r, c\] = g / (1 + exp(−g)) · both\[r, n_cols + c\] with g = both\[r, c\], for `n_cols` a multiple of 4: rows of
     /// `both` hold the gate, then the other half.
     pub struct SwiGlu("swi_glu") { lanes: u32 }
     params { n_rows: u32, n_cols: u32 }
-    slots { both: read array<vec4<f32>>, out: write array<vec4<f32>> }
+    bindings { both: read array<vec4<f32>>, out: write array<vec4<f32>> }
 }
 
 impl Kernel for SwiGlu {
@@ -23,25 +23,25 @@ impl Kernel for SwiGlu {
         (values(p) / 4).div_ceil(u64::from(self.lanes))
     }
     fn flops(&self, p: &Params) -> u64 {
-        crate::product::GATE_FLOPS * values(p)
+        crate::linear::SWIGLU_FLOPS * values(p)
     }
     fn traffic(&self, p: &Params) -> Bytes {
         Bytes { both: bytes4(2 * values(p)), out: bytes4(values(p)) }
     }
-    fn extent(&self, p: &Params) -> Bytes {
+    fn min_binding_size(&self, p: &Params) -> Bytes {
         self.traffic(p)
     }
-    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
         let (n_rows, n_cols) = (rng.range(1, 5), 4 * rng.range(1, 60));
         let both = rng.floats((2 * n_rows * n_cols) as usize).into_iter().map(|v| (30.0 * v).to_bits()).collect();
-        Sample { params: Params { n_rows, n_cols }, slots: vec![both, vec![]] }
+        TestInput { params: Params { n_rows, n_cols }, bindings: vec![both, vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
         let cols = p.n_cols as usize;
         for (both, out) in host.both.chunks_exact(2 * cols).zip(host.out.chunks_exact_mut(cols)) {
             let (gates, ups) = both.split_at(cols);
             for ((out, &gate), &up) in out.iter_mut().zip(gates).zip(ups) {
-                *out = gated(f64::from(gate), f64::from(up));
+                *out = swiglu(f64::from(gate), f64::from(up));
             }
         }
     }
@@ -49,7 +49,7 @@ impl Kernel for SwiGlu {
 
 /// silu(gate) · up, rounded once.
 #[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
-pub(crate) fn gated(gate: f64, up: f64) -> f32 {
+pub(crate) fn swiglu(gate: f64, up: f64) -> f32 {
     (gate / (1.0 + (-gate).exp()) * up) as f32
 }
 

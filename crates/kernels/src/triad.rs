@@ -2,13 +2,13 @@
 
 use crate::common::{bytes4, elementwise};
 use ridgeline_compute::wgsl::{array, vec4};
-use ridgeline_compute::{Caps, Defines, Kernel, Sample, Sampler, kernel};
+use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
     /// to = a + factor · b, `n` values, a multiple of 4, `rounds` times in one launch.
     pub struct Triad("triad") { lanes: u32, items: u32 }
     params { n: u32, rounds: u32, factor: f32 }
-    slots { a: read array<vec4<f32>>, b: read array<vec4<f32>>, to: write array<vec4<f32>> }
+    bindings { a: read array<vec4<f32>>, b: read array<vec4<f32>>, to: write array<vec4<f32>> }
 }
 
 impl Kernel for Triad {
@@ -28,13 +28,13 @@ impl Kernel for Triad {
         let n = bytes4(u64::from(p.n) * u64::from(p.rounds));
         Bytes { a: n, b: n, to: n }
     }
-    fn extent(&self, p: &Params) -> Bytes {
+    fn min_binding_size(&self, p: &Params) -> Bytes {
         self.traffic(&Params { rounds: 1, ..*p })
     }
-    fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
         let n = 4 * rng.range(1, 5000);
-        let slots = vec![rng.words(n as usize), rng.words(n as usize), vec![]];
-        Sample { params: Params { n, rounds: rng.range(1, 3), factor: 3.0 }, slots }
+        let bindings = vec![rng.words(n as usize), rng.words(n as usize), vec![]];
+        TestInput { params: Params { n, rounds: rng.range(1, 3), factor: 3.0 }, bindings }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
         for ((to, &a), &b) in host.to.iter_mut().zip(host.a).zip(host.b) {

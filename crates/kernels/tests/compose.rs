@@ -4,7 +4,7 @@
 mod translate;
 
 use naga::{AddressSpace, TypeInner};
-use ridgeline_compute::{Access, AnyKernel, Caps, Sampler};
+use ridgeline_compute::{Access, AnyKernel, Caps, TestRng};
 use std::collections::HashSet;
 use std::sync::OnceLock;
 use translate::{Shader, roomy};
@@ -38,8 +38,8 @@ fn every_variant_is_valid_and_within_default_limits() {
         let limits = if default.contains(&shader.kernel) { caps.clone() } else { roomy() };
         let most = limits.max_workgroup_memory;
         assert!(bytes <= most, "{}: {bytes} bytes of workgroup memory", shader.label);
-        assert!(shader.kernel.slots().len() <= 8, "{}: too many bindings", shader.label);
-        let textures = shader.kernel.slots().iter().filter(|slot| shader.kernel.in_texture(slot)).count();
+        assert!(shader.kernel.bindings().len() <= 8, "{}: too many bindings", shader.label);
+        let textures = shader.kernel.bindings().iter().filter(|binding| shader.kernel.in_texture(binding)).count();
         let immediates = 4 * (shader.kernel.params().len() + textures);
         assert!(
             immediates <= caps.max_immediates as usize,
@@ -58,8 +58,8 @@ fn parameters_and_slots_are_what_rust_declares() {
         let info = shader.info.get_entry_point(0);
         let params = globals.iter().find(|(_, g)| g.space == AddressSpace::Immediate);
         let mut declared: Vec<String> = shader.kernel.params().iter().map(|it| it.0.to_owned()).collect();
-        let textures = shader.kernel.slots().iter().filter(|slot| shader.kernel.in_texture(slot));
-        declared.extend(textures.map(|slot| format!("{}_first", slot.name)));
+        let textures = shader.kernel.bindings().iter().filter(|binding| shader.kernel.in_texture(binding));
+        declared.extend(textures.map(|binding| format!("{}_first", binding.name)));
         if let Some((_, global)) = params {
             let TypeInner::Struct { members, span } = &shader.module.types[global.ty].inner else {
                 panic!("{}: the parameters are not a struct", shader.label);
@@ -72,21 +72,21 @@ fn parameters_and_slots_are_what_rust_declares() {
         } else {
             assert!(declared.is_empty(), "{}: parameters are not bound", shader.label);
         }
-        let (params, _) = shader.kernel.sample(&mut Sampler::new(1));
-        let extent = shader.kernel.extent(&params);
-        for (binding, slot) in shader.kernel.slots().iter().enumerate() {
-            let find = |g: &naga::GlobalVariable| g.binding.is_some_and(|b| b.binding as usize == binding);
-            let (handle, _) = globals.iter().find(|(_, g)| find(g)).expect("every slot is rendered");
+        let (params, _) = shader.kernel.sample(&mut TestRng::new(1));
+        let min_binding_sizes = shader.kernel.min_binding_size(&params);
+        for (index, binding) in shader.kernel.bindings().iter().enumerate() {
+            let find = |g: &naga::GlobalVariable| g.binding.is_some_and(|b| b.binding as usize == index);
+            let (handle, _) = globals.iter().find(|(_, g)| find(g)).expect("every binding is rendered");
             let used = info[handle];
             let writes = used.contains(naga::valid::GlobalUse::WRITE);
             // What a variant does not touch is declared empty.
-            assert_eq!(used.is_empty(), extent[binding] == 0, "{}: use of slot {}", shader.label, slot.name);
+            assert_eq!(used.is_empty(), min_binding_sizes[index] == 0, "{}: use of binding {}", shader.label, binding.name);
             if used.is_empty() {
                 continue;
             }
-            assert_eq!(writes, slot.access != Access::Read, "{}: slot {}", shader.label, slot.name);
+            assert_eq!(writes, binding.access != Access::Read, "{}: binding {}", shader.label, binding.name);
             let reads = used.contains(naga::valid::GlobalUse::READ);
-            assert_eq!(reads, slot.access != Access::Write, "{}: slot {}", shader.label, slot.name);
+            assert_eq!(reads, binding.access != Access::Write, "{}: binding {}", shader.label, binding.name);
         }
     }
 }
@@ -95,7 +95,7 @@ fn parameters_and_slots_are_what_rust_declares() {
 /// invocations; naga accepts those, browsers and hardware do not. `ids.local`, lanes and subgroup numbers differ.
 fn doubtful_barriers(wgsl: &str) -> Vec<usize> {
     let varies = |line: &str| {
-        ["ids.local", "ids.lane", "ids.subgroup", "team_lane", "leads_part", "split"]
+        ["ids.local", "ids.lane", "ids.subgroup", "reduce_lane", "writes_partial", "split"]
             .iter()
             .any(|v| line.contains(v))
     };

@@ -1,7 +1,7 @@
 //! What a kernel says it moves of a matrix or a cache is what the format table says those weights take, to the byte.
 
 use ridgeline_compute::{Caps, Kernel};
-use ridgeline_kernels::{embed, kv_append, mat_coop, mat_mul, mat_row, mat_vec, stride};
+use ridgeline_kernels::{embed, kv_append, mat_mul_coop, mat_mul, mat_vec_rows, mat_vec, stride};
 use ridgeline_quant::Format;
 
 /// Bytes of 256 weights, by GGUF name: the sizes of the blocks of ggml, written out a second time on purpose, as is
@@ -52,16 +52,16 @@ fn products_and_gathers_move_exactly_the_bytes_of_the_format() {
             let p = mat_vec::Params { n_rows, n_cols, n_vecs: 2, stride, ld, row0, epilogue: 0 };
             assert_eq!(k.traffic(&p).weights, rows, "{k:?}");
         }
-        for k in mat_row::MatRow::all(&caps).into_iter().filter(|k| k.format == format) {
-            let p = mat_row::Params { n_rows, n_cols, n_vecs: 2, stride, ld, row0, epilogue: 0 };
+        for k in mat_vec_rows::MatVecRows::all(&caps).into_iter().filter(|k| k.format == format) {
+            let p = mat_vec_rows::Params { n_rows, n_cols, n_vecs: 2, stride, ld, row0, epilogue: 0 };
             assert_eq!(k.traffic(&p).weights, rows, "{k:?}");
         }
         for k in mat_mul::MatMul::all(&caps).into_iter().filter(|k| k.format == format) {
             let p = mat_mul::Params { n_rows, n_cols, n_vecs: 40, stride, ld, row0, epilogue: 0 };
             assert_eq!(k.traffic(&p).weights, rows, "{k:?}");
         }
-        for k in mat_coop::MatCoop::all(&caps).into_iter().filter(|k| k.format == format) {
-            let p = mat_coop::Params { n_rows, n_cols, n_vecs: 40, stride, ld, row0, epilogue: 0 };
+        for k in mat_mul_coop::MatMulCoop::all(&caps).into_iter().filter(|k| k.format == format) {
+            let p = mat_mul_coop::Params { n_rows, n_cols, n_vecs: 40, stride, ld, row0, epilogue: 0 };
             assert_eq!(k.traffic(&p).weights, rows, "{k:?}");
         }
         for k in embed::Embed::all(&caps).into_iter().filter(|k| k.format == format) {

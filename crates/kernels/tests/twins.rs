@@ -1,12 +1,12 @@
 //! Every kernel variant on the device against its CPU twin, at seeded ragged shapes, with shader checks on and off.
 //!
-//! Written slots start out as NaN on both sides, so that an element one of them forgets shows. Without an adapter
+//! Written bindings start out as NaN on both sides, so that an element one of them forgets shows. Without an adapter
 //! the trials are reported as ignored, and fail where `CI=true`. Those of cooperative matrices are ignored wherever the
 //! adapter has none.
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use ridgeline_compute::{Access, AnyKernel, Caps, Cpu, Executor, Recording, Role, Sampler, TEXELS};
-use ridgeline_gpu::{Checks, Choice, Gpu, Options};
+use ridgeline_compute::{Access, AnyKernel, Caps, Cpu, Executor, Recording, Role, TestRng, TEXELS};
+use ridgeline_gpu::{Checks, AdapterChoice, Gpu, GpuOptions};
 use ridgeline_kernels::kv_append::{self, KvAppend};
 use ridgeline_kernels::mat_vec::MatVec;
 use ridgeline_kernels::rope_append::{self, RopeAppend};
@@ -31,7 +31,7 @@ fn main() {
     }
     let trial = |name: &'static str, checks: Checks| {
         let label = format!("{name}_{}", if checks == Checks::On { "checked" } else { "unchecked" });
-        let lacks = name == "mat_coop" && adapter && !cooperative;
+        let lacks = name == "mat_mul_coop" && adapter && !cooperative;
         Trial::test(label, move || twins(name, checks)).with_ignored_flag(lacks || (!adapter && !required))
     };
     let mut trials: Vec<_> =
@@ -53,8 +53,8 @@ fn main() {
 fn twins(name: &str, checks: Checks) -> Result<(), Failed> {
     let linker = Arc::new(ridgeline_kernels::linker()?);
     // Software adapters leave cooperative matrices to GPUs.
-    let options = Options { checks, as_gpu: name == "mat_coop", ..Options::default() };
-    let mut gpu = Gpu::open(&Choice::Best, linker, options)?;
+    let options = GpuOptions { checks, gpu_kernels: name == "mat_mul_coop", ..GpuOptions::default() };
+    let mut gpu = Gpu::open(&AdapterChoice::Best, linker, options)?;
     let variants: Vec<_> =
         ridgeline_kernels::all(gpu.caps()).into_iter().filter(|k| k.name() == name).collect();
     let many = variants.len() > MANY;
@@ -80,7 +80,7 @@ const WIDTH: &str = "LP_NATIVE_VECTOR_WIDTH";
 /// A few variants of each kernel, those first whose teams are subgroups.
 fn a_few_of_each() -> Result<(), Failed> {
     const FEW: usize = 8;
-    let mut gpu = Gpu::open(&Choice::Best, Arc::new(ridgeline_kernels::linker()?), Options::default())?;
+    let mut gpu = Gpu::open(&AdapterChoice::Best, Arc::new(ridgeline_kernels::linker()?), GpuOptions::default())?;
     if let Ok(bits) = std::env::var(WIDTH) {
         let lanes = bits.parse::<u32>()? / 32;
         assert_eq!(gpu.caps().subgroup, Some((lanes, lanes)), "the adapter took no notice of {WIDTH}");
@@ -101,7 +101,7 @@ fn a_few_of_each() -> Result<(), Failed> {
 }
 
 fn is_of_subgroups(kernel: &AnyKernel) -> bool {
-    ["reduce: Subgroup", "reduce: Split"].iter().any(|it| kernel.label().contains(it))
+    ["reduce: Subgroup", "reduce: SplitK"].iter().any(|it| kernel.label().contains(it))
 }
 
 /// The same in processes of their own, where subgroups have half and twice the lanes that Mesa gives them by itself.
@@ -119,34 +119,34 @@ fn other_subgroups() -> Result<(), Failed> {
 
 /// Teams where a subgroup has room for more lanes than the workgroup has, as 128 wide ones have for the 64 of the variants.
 fn wide_subgroups() -> Result<(), Failed> {
-    let mut gpu = Gpu::open(&Choice::Best, Arc::new(ridgeline_kernels::linker()?), Options::default())?;
+    let mut gpu = Gpu::open(&AdapterChoice::Best, Arc::new(ridgeline_kernels::linker()?), GpuOptions::default())?;
     let Some((least, _)) = gpu.caps().subgroup else { return Ok(()) };
-    let kernel = MatVec { lanes: least / 2, blocks: 1, ..MatVec::new(Format::BYTES, gpu.caps(), 4, 2) };
+    let kernel = MatVec { lanes: least / 2, blocks: 1, ..MatVec::new(Format::INT8_ACTIVATIONS, gpu.caps(), 4, 2) };
     (0..SAMPLES).try_for_each(|seed| compare(&mut gpu, &AnyKernel::new(kernel), seed))
 }
 
 fn compare(gpu: &mut Gpu, kernel: &AnyKernel, seed: u64) -> Result<(), Failed> {
-    let (params, mut slots) = kernel.sample(&mut Sampler::new(seed));
-    for (i, bytes) in kernel.extent(&params).into_iter().enumerate() {
-        if kernel.slots()[i].access == Access::Write {
-            slots[i] = vec![f32::NAN.to_bits(); usize::try_from(bytes / 4)?];
+    let (params, mut bindings) = kernel.sample(&mut TestRng::new(seed));
+    for (i, bytes) in kernel.min_binding_size(&params).into_iter().enumerate() {
+        if kernel.bindings()[i].access == Access::Write {
+            bindings[i] = vec![f32::NAN.to_bits(); usize::try_from(bytes / 4)?];
         }
     }
-    let here = run(gpu, kernel, &params, &slots)?;
-    let twin = run(&mut Cpu::new(gpu.caps().clone()), kernel, &params, &slots)?;
+    let here = run(gpu, kernel, &params, &bindings)?;
+    let twin = run(&mut Cpu::new(gpu.caps().clone()), kernel, &params, &bindings)?;
     let stores = stores(kernel, &params);
-    for (slot, ((info, here), twin)) in kernel.slots().iter().zip(here).zip(twin).enumerate() {
-        if let Some(store) = stores.iter().find(|store| store.slot == slot) {
+    for (binding, ((info, here), twin)) in kernel.bindings().iter().zip(here).zip(twin).enumerate() {
+        if let Some(store) = stores.iter().find(|store| store.binding == binding) {
             store.alike([&here, &twin]).map_err(|e| format!("{}, seed {seed}: {e}", kernel.label()))?;
             continue;
         }
         let floats = info.wgsl.contains("f32");
-        let at = |i: usize| format!("{}, seed {seed}, slot {}[{i}]", kernel.label(), info.name);
+        let at = |i: usize| format!("{}, seed {seed}, binding {}[{i}]", kernel.label(), info.name);
         let scale = twin.iter().map(|&w| f32::from_bits(w).abs()).filter(|v| *v < 1e30).fold(0.0, f32::max);
         for (i, (&a, &b)) in here.iter().zip(&twin).enumerate() {
             let (x, y) = (f32::from_bits(a), f32::from_bits(b));
-            // f32 sums of up to a few hundred terms, f16 tiles: relative to the slot's largest value.
-            let halves = kernel.label().contains("tile: F16") || kernel.name() == "mat_coop";
+            // f32 sums of up to a few hundred terms, f16 tiles: relative to the binding's largest value.
+            let halves = kernel.label().contains("tile: F16") || kernel.name() == "mat_mul_coop";
             let tolerance = if halves { 4e-3 } else { 2e-5 };
             let equal = a == b || (floats && (x - y).abs() <= tolerance * scale);
             if !equal {
@@ -157,9 +157,9 @@ fn compare(gpu: &mut Gpu, kernel: &AnyKernel, seed: u64) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A slot in which a kernel stores rows of `width` values in a number format.
+/// A binding in which a kernel stores rows of `width` values in a number format.
 struct Store {
-    slot: usize,
+    binding: usize,
     format: Format,
     width: usize,
     /// Words per row.
@@ -169,8 +169,8 @@ struct Store {
 }
 
 fn stores(kernel: &AnyKernel, params: &[u8]) -> Vec<Store> {
-    let store = |slot, format, width: u32, stride: u32| Store {
-        slot,
+    let store = |binding, format, width: u32, stride: u32| Store {
+        binding,
         format,
         width: width as usize,
         stride: 4 * stride as usize,
@@ -238,15 +238,15 @@ impl Store {
 /// Bytes around a slice of a texture: it begins near the end of a line, and what surrounds it would show in any sum.
 const MARGIN: u64 = 16 * TEXELS as u64 - 256;
 
-/// Runs one launch and returns the contents of every slot.
+/// Runs one launch and returns the contents of every binding.
 fn run<E: Executor>(
     executor: &mut E,
     kernel: &AnyKernel,
     params: &[u8],
-    slots: &[Vec<u32>],
+    bindings: &[Vec<u32>],
 ) -> Result<Vec<Vec<u32>>, Failed> {
     let (mut buffers, mut slices) = (Vec::new(), Vec::new());
-    for (info, words) in kernel.slots().iter().zip(slots) {
+    for (info, words) in kernel.bindings().iter().zip(bindings) {
         let bytes = 4 * words.len() as u64;
         let margin = if kernel.in_texture(info) { MARGIN } else { 0 };
         let buffer = executor.alloc_in(margin > 0, bytes + 2 * margin, Role::Activation, info.name)?;

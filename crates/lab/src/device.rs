@@ -2,11 +2,11 @@
 
 use crate::models;
 use ridgeline_compute::{
-    AnyKernel, Buffer, Caps, Cpu, Error, Executor, Kernel, Linker, Outcome, Recording, Role, Sampler, Slice,
-    Source, Started,
+    AnyKernel, Buffer, Caps, Cpu, Error, Executor, Kernel, Linker, RunOutput, Recording, Role, TestRng, Slice,
+    FillFn, InFlight,
 };
-use ridgeline_gpu::{Choice, Gpu, Options};
-use ridgeline_kernels::mat_coop::MatCoop;
+use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
+use ridgeline_kernels::mat_mul_coop::MatMulCoop;
 use ridgeline_quant::Format;
 use std::sync::Arc;
 
@@ -27,16 +27,16 @@ impl Device {
     pub fn open(name: Option<&str>) -> Result<Self, ridgeline_gpu::Error> {
         let choice = match name {
             Some("cpu") => return Ok(Self::Cpu(Cpu::new(Caps::webgpu()))),
-            Some(name) => Choice::Named(name.to_owned()),
-            None => Choice::Best,
+            Some(name) => AdapterChoice::Named(name.to_owned()),
+            None => AdapterChoice::Best,
         };
-        let mut gpu = Gpu::open(&choice, linker(), Options::default())?;
+        let mut gpu = Gpu::open(&choice, linker(), GpuOptions::default())?;
         if let Some(folder) = models::pipelines() {
-            gpu.keep_pipelines(&folder);
+            gpu.set_pipeline_cache_dir(&folder);
         }
         if let Some(fault) = fault(&mut gpu) {
             tracing::warn!("cooperative matrices of {} stay unused: {fault}", gpu.info().name);
-            gpu.forgo_cooperative();
+            gpu.disable_cooperative();
         }
         Ok(Self::Gpu(Box::new(gpu)))
     }
@@ -76,10 +76,10 @@ const TRIALS: u64 = 4;
 /// What is wrong with the cooperative matrices that products would use, if there are any: held against the twin in every
 /// tile. What wgpu has not finished, and few programs use, is looked at on each device before it is relied on.
 fn fault(gpu: &mut Gpu) -> Option<String> {
-    let used = MatCoop::all(gpu.caps()).into_iter().filter(|kernel| kernel.format == Format::HALF);
+    let used = MatMulCoop::all(gpu.caps()).into_iter().filter(|kernel| kernel.format == Format::HALF);
     for (kernel, seed) in used.flat_map(|kernel| (0..TRIALS).map(move |seed| (AnyKernel::new(kernel), seed)))
     {
-        let inputs = kernel.sample(&mut Sampler::new(seed));
+        let inputs = kernel.sample(&mut TestRng::new(seed));
         let twin = products(&mut Cpu::new(gpu.caps().clone()), &kernel, &inputs);
         match (products(gpu, &kernel, &inputs), twin) {
             (Err(error), _) | (_, Err(error)) => return Some(error.to_string()),
@@ -102,10 +102,10 @@ fn alike(here: &[f32], twin: &[f32]) -> bool {
 fn products<E: Executor>(
     executor: &mut E,
     kernel: &AnyKernel,
-    (params, slots): &(Vec<u8>, Vec<Vec<u32>>),
+    (params, bindings): &(Vec<u8>, Vec<Vec<u32>>),
 ) -> Result<Vec<f32>, Error> {
     let (mut buffers, mut recording) = (Vec::new(), Recording::new());
-    for (info, words) in kernel.slots().iter().zip(slots) {
+    for (info, words) in kernel.bindings().iter().zip(bindings) {
         let buffer = executor.alloc(4 * words.len() as u64, Role::Activation, info.name)?;
         executor.write(buffer.all(), bytemuck::cast_slice(words))?;
         buffers.push(buffer);
@@ -133,16 +133,16 @@ impl Executor for Device {
     fn write(&mut self, at: Slice, data: &[u8]) -> Result<(), Error> {
         self.executor().write(at, data)
     }
-    fn fill(&mut self, at: Slice, unit: u64, source: &Source<'_>) -> Result<(), Error> {
+    fn fill(&mut self, at: Slice, unit: u64, source: &FillFn<'_>) -> Result<(), Error> {
         self.executor().fill(at, unit, source)
     }
     fn prepare(&mut self, kernels: &[AnyKernel]) -> Result<(), Error> {
         self.executor().prepare(kernels)
     }
-    fn start(&mut self, recording: &Recording) -> Result<Started, Error> {
+    fn start(&mut self, recording: &Recording) -> Result<InFlight, Error> {
         self.executor().start(recording)
     }
-    fn finish(&mut self, started: Started) -> Result<Outcome, Error> {
+    fn finish(&mut self, started: InFlight) -> Result<RunOutput, Error> {
         self.executor().finish(started)
     }
 }
@@ -150,7 +150,7 @@ impl Executor for Device {
 #[cfg(test)]
 mod tests {
     use super::{alike, fault};
-    use ridgeline_gpu::{Choice, Gpu, Options};
+    use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
     use std::sync::Arc;
 
     #[test]
@@ -163,8 +163,8 @@ mod tests {
     #[test]
     fn this_adapter_multiplies_well() {
         let linker = Arc::new(ridgeline_kernels::linker().expect("the shipped templates are valid"));
-        let options = Options { as_gpu: true, ..Options::default() };
-        match Gpu::open(&Choice::Best, linker, options) {
+        let options = GpuOptions { gpu_kernels: true, ..GpuOptions::default() };
+        match Gpu::open(&AdapterChoice::Best, linker, options) {
             Ok(mut gpu) => assert_eq!(fault(&mut gpu), None),
             // There is nothing to look at.
             Err(error) => assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{error}"),

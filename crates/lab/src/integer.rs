@@ -33,7 +33,7 @@ pub(crate) fn effect(lab: &Lab, loaded: &Loaded, options: SessionOptions) -> Res
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(lab.seed);
     let at: Vec<f64> = (0..TOKENS).map(|_| rng.random_range(0.0..1.0)).collect();
     let mut text: Vec<Token> = vec![0];
-    without.continue_by(0, Choice::Drawn(&Sampler::default(), &at), &mut |picks| {
+    without.decode(0, Choice::Sampled(&Sampler::default(), &at), &mut |picks| {
         text.extend_from_slice(picks);
         ControlFlow::Continue(())
     })?;

@@ -132,7 +132,7 @@ impl Shares {
 }
 
 /// What sees every piece of a repetition before it runs.
-type Before<'a> = dyn FnMut(&mut Session<Device>, &[Token], Rows) -> Result<(), Error> + 'a;
+type QkNormBias<'a> = dyn FnMut(&mut Session<Device>, &[Token], Rows) -> Result<(), Error> + 'a;
 
 /// A sequence at a depth, ready to be timed.
 #[derive(Debug)]
@@ -164,7 +164,7 @@ impl Bench {
         if loaded.tokenizer.is_some() {
             session.extend(&tokens[..depth], Rows::None)?;
         } else {
-            session.assume(depth)?;
+            session.set_kv_len(depth)?;
         }
         Ok(Self { session, report: loaded.model.report(), depth, tokens })
     }
@@ -200,7 +200,7 @@ impl Bench {
         let step_s = generation.median_s() / n as f64;
         let steps = steps_of_a_turn(step_s).min(n);
         let middle = self.depth + (n - steps) / 2;
-        self.session.assume(middle + steps / 2)?;
+        self.session.set_kv_len(middle + steps / 2)?;
         let pass = self.session.record(&self.tokens[..1], Rows::Last)?.clone();
         let device = self.session.executor().clone();
         let sequence = profile::Sequence::new(&mut device.borrow_mut(), &pass)?;
@@ -222,8 +222,8 @@ impl Bench {
     /// Nanoseconds of generating `n` tokens after `len` others.
     fn generation_ns(&mut self, len: usize, n: usize) -> Result<u64, Error> {
         self.session.truncate(self.depth);
-        self.session.assume(len)?;
-        let (picks, ns) = timed(|| self.session.continue_greedy(self.tokens[0], n));
+        self.session.set_kv_len(len)?;
+        let (picks, ns) = timed(|| self.session.decode_greedy(self.tokens[0], n));
         picks?;
         Ok(ns)
     }
@@ -263,7 +263,7 @@ impl Bench {
     }
 
     /// One repetition from the depth on; `before` sees every piece that is about to run.
-    fn repetition(&mut self, test: Test, want: Rows, before: &mut Before<'_>) -> Result<u64, Error> {
+    fn repetition(&mut self, test: Test, want: Rows, before: &mut QkNormBias<'_>) -> Result<u64, Error> {
         self.session.truncate(self.depth);
         let batch = self.session.batch();
         let mut token = self.tokens[0];
@@ -278,11 +278,11 @@ impl Bench {
         }
         let first = self.session.len();
         for position in first..first + test.generate {
-            self.session.assume(position)?;
+            self.session.set_kv_len(position)?;
             before(&mut self.session, &[token], Rows::Last)?;
         }
         self.session.truncate(first);
-        self.session.continue_greedy(token, test.generate)?;
+        self.session.decode_greedy(token, test.generate)?;
         Ok(nanoseconds(start))
     }
 }

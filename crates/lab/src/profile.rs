@@ -67,7 +67,7 @@ pub(crate) fn profile(
 ) -> Result<Profile, Error> {
     let options = SessionOptions { context: depth + tokens, batch: tokens, ..options };
     let mut session = lab.session(loaded, options)?;
-    session.assume(depth)?;
+    session.set_kv_len(depth)?;
     // Distinct tokens, so that the embedding rows counted are the rows read.
     let ids: Vec<u32> = (0..).take(tokens).collect();
     let pass = session.record(&ids, Rows::Last)?.clone();
@@ -162,7 +162,7 @@ impl Kinds {
                     part: step.region.part.to_owned(),
                     count: 0,
                     grid: step.grid,
-                    cost: pass.step_cost(step),
+                    cost: pass.launch_cost(step),
                     seconds: Measured::exact(0.0),
                     blocks: Vec::new(),
                 });

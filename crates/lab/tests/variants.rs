@@ -1,7 +1,7 @@
 //! What the shipped models are served by is among the variants that the tests of kernels go through.
 
 use ridgeline_compute::{AnyKernel, Caps};
-use ridgeline_kernels::{attention_for, product_for};
+use ridgeline_kernels::{attention_for, linear_for};
 use ridgeline_quant::Format;
 use ridgeline_weights::Shape;
 use std::collections::HashSet;
@@ -59,5 +59,5 @@ fn attention_of_every_shipped_shape_is_tested() {
 
 #[test]
 fn products_of_every_format_are_tested() {
-    are_tested(|tokens, caps| Format::ALL.iter().map(|&it| product_for(it, tokens, caps).into()).collect());
+    are_tested(|tokens, caps| Format::ALL.iter().map(|&it| linear_for(it, tokens, caps).into()).collect());
 }

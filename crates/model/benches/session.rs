@@ -2,7 +2,7 @@
 //! and on the best adapter if there is one.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use ridgeline_gpu::{Choice, Gpu, Options};
+use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
 use ridgeline_model::{Model, Session, SessionOptions};
 use ridgeline_quant::Format;
 use ridgeline_speculative::{LanguageModel, Rows};
@@ -24,9 +24,9 @@ fn main() {
     let linker = Arc::new(ridgeline_kernels::linker().expect("the shipped templates are valid"));
     let shape = include_str!("../../../models/bench-110m.toml");
     let shape = Shape::from_toml(shape).expect("a shape");
-    let checkpoint = Checkpoint::random(&shape, Format::BYTES, 0).expect("random weights");
+    let checkpoint = Checkpoint::random(&shape, Format::INT8_ACTIVATIONS, 0).expect("random weights");
     let noop = Gpu::noop(linker.clone()).expect("the do-nothing backend is built in");
-    let adapter = Gpu::open(&Choice::Best, linker, Options::default()).ok();
+    let adapter = Gpu::open(&AdapterChoice::Best, linker, GpuOptions::default()).ok();
     for gpu in [Some(noop), adapter].into_iter().flatten() {
         let name = gpu.info().name.clone();
         let name = if gpu.info().backend == "noop" { "noop" } else { &name };
@@ -40,7 +40,7 @@ fn session(checkpoint: &Checkpoint, mut gpu: Gpu) -> Session<Gpu> {
     let options = SessionOptions { context: 2 * DEPTH, ..SessionOptions::default() };
     let mut session = Session::new(model, Rc::new(RefCell::new(gpu)), options).expect("a session");
     session.prepare(&[]).expect("kernels");
-    session.assume(DEPTH).expect("it fits");
+    session.set_kv_len(DEPTH).expect("it fits");
     session
 }
 

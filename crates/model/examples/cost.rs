@@ -24,11 +24,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = Arc::new(Model::load(&checkpoint, &mut cpu)?);
     let options = SessionOptions { context: depth + 1, ..SessionOptions::default() };
     let mut session = Session::new(model, Rc::new(RefCell::new(cpu)), options)?;
-    session.assume(depth)?;
+    session.set_kv_len(depth)?;
     let recording: &Recording = session.record(&[0], Rows::Last)?;
     let mut parts = BTreeMap::new();
     for step in recording.steps() {
-        *parts.entry(step.region.part).or_insert(ridgeline_roofline::Cost::ZERO) += recording.step_cost(step);
+        *parts.entry(step.region.part).or_insert(ridgeline_roofline::Cost::ZERO) += recording.launch_cost(step);
     }
     print(&["part", "launches", "weights MB", "KV MB", "activations MB", "MFLOP", "FLOP/byte"]);
     for (part, cost) in parts.into_iter().chain([("total", recording.cost())]) {

@@ -1,9 +1,9 @@
 //! From checkpoint to device: packs rows into the device layout of their format.
 
-use crate::matrix::{Matrix, Piece, Stack, Vector};
+use crate::matrix::{WeightMatrix, RowChunk, FusedLinear, Vector};
 use crate::{Config, Error};
 use ridgeline_compute::{Buffer, Executor, Role, Slice};
-use ridgeline_kernels::{Layout, layout_for};
+use ridgeline_kernels::{WeightLayout, layout_for};
 use ridgeline_quant::Format;
 use ridgeline_weights::Checkpoint;
 use std::borrow::Cow;
@@ -20,7 +20,7 @@ pub struct LoadReport {
     pub params: u64,
     /// Bytes in the checkpoint's formats.
     pub format_bytes: u64,
-    /// Bytes of the rows on the device, padded to whole vec4 words and whole turns.
+    /// Bytes of the rows on the device, padded to whole vec4 words and whole rows_interleaved.
     pub device_bytes: u64,
 }
 
@@ -28,7 +28,7 @@ pub struct LoadReport {
 pub struct Loader<'a> {
     checkpoint: &'a Checkpoint,
     executor: &'a mut dyn Executor,
-    layout: Layout,
+    layout: WeightLayout,
     report: LoadReport,
     used: HashSet<String>,
 }
@@ -70,7 +70,7 @@ impl<'a> Loader<'a> {
     ///
     /// # Errors
     /// A missing tensor, another shape, columns that are no multiple of the format's part, a device too small.
-    pub fn matrix(&mut self, name: &str, rows: usize, cols: usize) -> Result<Matrix, Error> {
+    pub fn matrix(&mut self, name: &str, rows: usize, cols: usize) -> Result<WeightMatrix, Error> {
         let source = self.source(name, rows, cols)?;
         let limit = self.binding_limit();
         // Whole multiples of 16 rows keep every staging write 256-aligned.
@@ -80,32 +80,32 @@ impl<'a> Loader<'a> {
             let what = "16 rows in one binding";
             return Err(ridgeline_compute::Error::Limit { label, bytes, limit, what }.into());
         }
-        let mut pieces = Vec::new();
+        let mut chunks = Vec::new();
         for row0 in (0..rows).step_by(most) {
             let n = most.min(rows - row0);
-            let buffer = self.alloc(source.held(n) as u64 * source.row_bytes(), name)?;
+            let buffer = self.alloc(source.padded_rows(n) as u64 * source.row_bytes(), name)?;
             let slice = buffer.all();
             self.upload(slice, &source, row0..row0 + n)?;
-            pieces.push(Piece { buffer, slice, row0: index(row0), rows: index(n) });
+            chunks.push(RowChunk { buffer, slice, row0: index(row0), rows: index(n) });
         }
-        Ok(source.matrix(pieces))
+        Ok(source.matrix(chunks))
     }
 
     /// Loads matrices of `cols` columns that multiply the same vectors: names and rows, from the top down.
     ///
     /// # Errors
     /// As [`Self::matrix`].
-    pub fn stack(&mut self, tensors: &[(&str, usize)], cols: usize) -> Result<Stack, Error> {
-        let mut stack = Stack { merged: Vec::new(), parts: Vec::new(), rows: 0 };
+    pub fn fused_linear(&mut self, tensors: &[(&str, usize)], cols: usize) -> Result<FusedLinear, Error> {
+        let mut fused = FusedLinear { merged: Vec::new(), parts: Vec::new(), rows: 0 };
         let mut rest = tensors;
         while let Some(&(name, _)) = rest.first() {
             let format = self.checkpoint.format(name);
-            let alike = rest.iter().take_while(|(name, _)| self.checkpoint.format(name) == format).count();
-            let (run, others) = rest.split_at(alike);
+            let n_same_type = rest.iter().take_while(|(name, _)| self.checkpoint.format(name) == format).count();
+            let (run, others) = rest.split_at(n_same_type);
             rest = others;
-            let first = stack.rows;
+            let first = fused.rows;
             let whole = match format {
-                Some(format) if self.fits_together(run, format, cols) => {
+                Some(format) if self.can_fuse(run, format, cols) => {
                     Some(self.together(run, format, cols)?)
                 }
                 _ => None,
@@ -117,22 +117,22 @@ impl<'a> Loader<'a> {
                 }
             };
             for part in parts {
-                stack.parts.push((stack.rows, part.clone()));
+                fused.parts.push((fused.rows, part.clone()));
                 if whole.is_none() {
-                    stack.merged.push((stack.rows, part.clone()));
+                    fused.merged.push((fused.rows, part.clone()));
                 }
-                stack.rows += part.rows;
+                fused.rows += part.rows;
             }
-            stack.merged.extend(whole.map(|whole| (first, whole)));
+            fused.merged.extend(whole.map(|whole| (first, whole)));
         }
-        Ok(stack)
+        Ok(fused)
     }
 
     /// Whether one binding holds these tensors without gaps, and each begins at an offset that can be bound.
-    fn fits_together(&self, run: &[(&str, usize)], format: Format, cols: usize) -> bool {
+    fn can_fuse(&self, run: &[(&str, usize)], format: Format, cols: usize) -> bool {
         let row_bytes = (format.spec().row_words)(cols) as u64 * 4;
         let (total, aligned) = run.iter().fold((0_u64, true), |(offset, aligned), (_, rows)| {
-            let whole = rows.is_multiple_of(self.layout.turns());
+            let whole = rows.is_multiple_of(self.layout.rows_interleaved());
             let bytes = row_bytes.saturating_mul(*rows as u64);
             (offset.saturating_add(bytes), aligned && whole && offset.is_multiple_of(OFFSET_ALIGNMENT))
         });
@@ -144,7 +144,7 @@ impl<'a> Loader<'a> {
     }
 
     /// Loads tensors of one format into one buffer.
-    fn together(&mut self, run: &[(&str, usize)], format: Format, cols: usize) -> Result<Matrix, Error> {
+    fn together(&mut self, run: &[(&str, usize)], format: Format, cols: usize) -> Result<WeightMatrix, Error> {
         let row_bytes = (format.spec().row_words)(cols) as u64 * 4;
         let total_rows: usize = run.iter().map(|(_, rows)| rows).sum();
         let label: Vec<&str> = run.iter().map(|(name, _)| *name).collect();
@@ -157,9 +157,9 @@ impl<'a> Loader<'a> {
             offset += slice.bytes;
         }
         let stride = index((format.spec().row_words)(cols) / 4);
-        let pieces = vec![Piece { slice: buffer.all(), buffer, row0: 0, rows: index(total_rows) }];
+        let chunks = vec![RowChunk { slice: buffer.all(), buffer, row0: 0, rows: index(total_rows) }];
         let (rows, cols) = (index(total_rows), index(cols));
-        Ok(Matrix { pieces, format, rows, cols, stride, layout: self.layout })
+        Ok(WeightMatrix { chunks, format, rows, cols, stride, layout: self.layout })
     }
 
     fn binding_limit(&self) -> u64 {
@@ -174,7 +174,7 @@ impl<'a> Loader<'a> {
     fn source(&mut self, name: &str, rows: usize, cols: usize) -> Result<Source<'a>, Error> {
         let tensor = self.checkpoint.expect(name, &[rows, cols])?;
         let (format, spec) = (tensor.format, tensor.format.spec());
-        if !cols.is_multiple_of(spec.part.max(spec.block_len)) {
+        if !cols.is_multiple_of(spec.unpack_len.max(spec.block_len)) {
             let (path, value) =
                 (self.checkpoint.path().to_owned(), format!("{cols} ({name}, {})", spec.name));
             let rule = "it must be a multiple of the number format's block";
@@ -182,7 +182,7 @@ impl<'a> Loader<'a> {
         }
         let source = Source { format, layout: self.layout, rows, cols, bytes: tensor.bytes };
         self.used.insert(name.to_owned());
-        let on_device = source.held(rows) as u64 * source.row_bytes();
+        let on_device = source.padded_rows(rows) as u64 * source.row_bytes();
         self.count(rows as u64 * cols as u64, source.bytes.len() as u64, on_device);
         Ok(source)
     }
@@ -196,7 +196,7 @@ impl<'a> Loader<'a> {
             let end = at(offset + 4 * to.len() as u64).min(bytes.len());
             source.pack(&bytes[at(offset)..end], to);
         };
-        self.executor.fill(to, row_bytes * self.layout.turns() as u64, &packed)?;
+        self.executor.fill(to, row_bytes * self.layout.rows_interleaved() as u64, &packed)?;
         Ok(())
     }
 
@@ -236,7 +236,7 @@ impl<'a> Loader<'a> {
     ///
     /// # Errors
     /// As [`Self::matrix`].
-    pub(crate) fn ends(&mut self, config: &Config) -> Result<(Matrix, Vector, Option<Matrix>), Error> {
+    pub(crate) fn embedding_and_head(&mut self, config: &Config) -> Result<(WeightMatrix, Vector, Option<WeightMatrix>), Error> {
         let embed = self.matrix("token_embd.weight", config.vocab, config.hidden)?;
         let norm = self.vector("output_norm.weight", config.hidden)?;
         let untied = self.has("output.weight");
@@ -249,7 +249,7 @@ impl<'a> Loader<'a> {
 /// A matrix in the checkpoint.
 struct Source<'a> {
     format: Format,
-    layout: Layout,
+    layout: WeightLayout,
     rows: usize,
     cols: usize,
     bytes: Cow<'a, [u8]>,
@@ -262,8 +262,8 @@ impl Source<'_> {
     }
 
     /// Rows that `rows` rows take the place of on the device.
-    const fn held(&self, rows: usize) -> usize {
-        rows.next_multiple_of(self.layout.turns())
+    const fn padded_rows(&self, rows: usize) -> usize {
+        rows.next_multiple_of(self.layout.rows_interleaved())
     }
 
     /// Bytes of a device row.
@@ -271,36 +271,36 @@ impl Source<'_> {
         self.row_words() as u64 * 4
     }
 
-    /// Packs whole rows of the file into rows of the device, as many as take turns at a time.
+    /// Packs whole rows of the file into rows of the device, as many as take rows_interleaved at a time.
     fn pack(&self, from: &[u8], to: &mut [u32]) {
-        let (turns, row_words) = (self.layout.turns(), self.row_words());
+        let (rows_interleaved, row_words) = (self.layout.rows_interleaved(), self.row_words());
         let (pack_row, file_row) = (self.format.spec().pack_row, self.bytes.len() / self.rows);
-        let mut rows = vec![0; turns * row_words];
-        for (from, to) in from.chunks(turns * file_row).zip(to.chunks_mut(turns * row_words)) {
+        let mut rows = vec![0; rows_interleaved * row_words];
+        for (from, to) in from.chunks(rows_interleaved * file_row).zip(to.chunks_mut(rows_interleaved * row_words)) {
             for (from, row) in from.chunks_exact(file_row).zip(rows.chunks_exact_mut(row_words)) {
                 pack_row(from, row);
             }
             // Rows that are missing hold what was there before, which nothing reads.
-            self.layout.place(&rows, row_words, to);
+            self.layout.store_rows(&rows, row_words, to);
         }
     }
 
     /// The matrix on the device.
-    fn matrix(&self, pieces: Vec<Piece>) -> Matrix {
+    fn matrix(&self, chunks: Vec<RowChunk>) -> WeightMatrix {
         let (rows, cols, stride) = (index(self.rows), index(self.cols), index(self.row_words() / 4));
-        Matrix { pieces, format: self.format, rows, cols, stride, layout: self.layout }
+        WeightMatrix { chunks, format: self.format, rows, cols, stride, layout: self.layout }
     }
 }
 
 /// The tensors that lie in one buffer, each by itself.
-fn split(whole: &Matrix, run: &[(&str, usize)]) -> Vec<Matrix> {
-    let buffer = &whole.pieces[0].buffer;
+fn split(whole: &WeightMatrix, run: &[(&str, usize)]) -> Vec<WeightMatrix> {
+    let buffer = &whole.chunks[0].buffer;
     let mut offset = 0;
     let mut part = |&(_, rows): &(&str, usize)| {
         let slice = buffer.slice(offset, rows as u64 * u64::from(whole.stride) * 16);
         offset += slice.bytes;
-        let pieces = vec![Piece { buffer: buffer.clone(), slice, row0: 0, rows: index(rows) }];
-        Matrix { pieces, rows: index(rows), ..whole.clone() }
+        let chunks = vec![RowChunk { buffer: buffer.clone(), slice, row0: 0, rows: index(rows) }];
+        WeightMatrix { chunks, rows: index(rows), ..whole.clone() }
     };
     run.iter().map(&mut part).collect()
 }

@@ -1,12 +1,12 @@
 //! Weights on the device.
 
 use ridgeline_compute::{Buffer, Slice};
-use ridgeline_kernels::Layout;
+use ridgeline_kernels::WeightLayout;
 use ridgeline_quant::Format;
 
 /// A consecutive run of a matrix's rows in one binding.
 #[derive(Clone, Debug)]
-pub(crate) struct Piece {
+pub(crate) struct RowChunk {
     /// Keeps the memory.
     pub(crate) buffer: Buffer,
     /// Where in it the rows lie.
@@ -16,10 +16,10 @@ pub(crate) struct Piece {
 }
 
 /// A weight matrix \[rows, cols\] in its own number format. One larger than the device's binding limit is held in
-/// several pieces, split by rows.
+/// several chunks, split by rows.
 #[derive(Clone, Debug)]
-pub struct Matrix {
-    pub(crate) pieces: Vec<Piece>,
+pub struct WeightMatrix {
+    pub(crate) chunks: Vec<RowChunk>,
     /// Number format of the elements.
     pub format: Format,
     /// Rows: the length of the product.
@@ -28,11 +28,11 @@ pub struct Matrix {
     pub cols: u32,
     /// Vec4 words per device row.
     pub(crate) stride: u32,
-    /// How the rows of a piece lie.
-    pub(crate) layout: Layout,
+    /// How the rows of a chunk lie.
+    pub(crate) layout: WeightLayout,
 }
 
-impl Matrix {
+impl WeightMatrix {
     /// Bytes of the number format, without padding.
     #[must_use]
     pub fn format_bytes(&self) -> u64 {
@@ -44,16 +44,16 @@ impl Matrix {
 /// gates. Neighbours of one number format lie in one buffer, so that one launch serves them; two formats are served by
 /// one launch where there is a kernel for the pair.
 #[derive(Clone, Debug)]
-pub struct Stack {
+pub struct FusedLinear {
     /// As few matrices as possible, each with the row of the stack that it begins with.
-    pub(crate) merged: Vec<(u32, Matrix)>,
+    pub(crate) merged: Vec<(u32, WeightMatrix)>,
     /// The matrices that were stacked, each by itself.
-    pub(crate) parts: Vec<(u32, Matrix)>,
+    pub(crate) parts: Vec<(u32, WeightMatrix)>,
     /// Rows of all of them.
     pub rows: u32,
 }
 
-impl Stack {
+impl FusedLinear {
     /// Number formats of its matrices.
     pub(crate) fn formats(&self) -> impl Iterator<Item = Format> {
         self.parts.iter().map(|(_, matrix)| matrix.format)

@@ -1,7 +1,7 @@
 //! A loaded model: configuration and weights on a device. Never changes after loading.
 
 use crate::arch::{self, Decoder};
-use crate::matrix::{Matrix, Vector};
+use crate::matrix::{WeightMatrix, Vector};
 use crate::{Config, Error, LoadReport, Loader};
 use ridgeline_compute::Executor;
 use ridgeline_kernels::Tuning;
@@ -13,9 +13,9 @@ use ridgeline_weights::Checkpoint;
 pub struct Model {
     /// Dimensions and constants.
     pub config: Config,
-    pub(crate) embed: Matrix,
+    pub(crate) embed: WeightMatrix,
     pub(crate) norm: Vector,
-    pub(crate) head: Option<Matrix>,
+    pub(crate) head: Option<WeightMatrix>,
     pub(crate) decoder: Box<dyn Decoder>,
     pub(crate) tuning: Tuning,
     report: LoadReport,
@@ -31,7 +31,7 @@ impl Model {
         let family = arch::of(checkpoint)?;
         let config = family.config(checkpoint)?;
         let mut loader = Loader::new(checkpoint, executor);
-        let (embed, norm, head) = loader.ends(&config)?;
+        let (embed, norm, head) = loader.embedding_and_head(&config)?;
         let decoder = family.load(&mut loader, &config)?;
         let report = loader.finish(&config)?;
         let format = checkpoint.main_format().unwrap_or(embed.format);

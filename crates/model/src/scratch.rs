@@ -4,64 +4,64 @@
 use crate::session::MAX_AHEAD;
 use crate::{Config, Error};
 use ridgeline_compute::{Buffer, Executor, Role};
-use ridgeline_kernels::argmax::MOST_PARTS;
-use ridgeline_kernels::{MAX_SPLITS, SMALL_BATCH, stride};
+use ridgeline_kernels::argmax::MAX_ARGMAX_SPLITS;
+use ridgeline_kernels::{MAX_KV_SPLITS, SMALL_BATCH, stride};
 use ridgeline_quant::Format;
 
 /// Where an operation leaves its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Spot {
+pub enum Temp {
     /// The residual stream, `(tokens, hidden)`.
     Residual,
     /// Normalised rows, `(tokens, hidden)`.
     Normed,
     /// Queries, keys and values as projected, `(tokens, heads + 2 · kv_heads, head_dim)`.
-    Projected,
+    Qkv,
     /// Rotated queries, `(tokens, heads, head_dim)`.
     Query,
     /// Parts of attention over spans of positions, `(splits, tokens, heads, head_dim + 4)`.
-    Parts,
+    AttnPartials,
     /// Attention's output, `(tokens, heads, head_dim)`.
-    Mixed,
+    AttnOut,
     /// The output of a block before it is added to the residual stream, `(tokens, hidden)`.
-    Branch,
+    BlockOut,
     /// The gate of the feed-forward block and what it gates, `(tokens, 2, ffn)`.
-    Both,
+    GateUp,
     /// Their product, `(tokens, ffn)`.
-    Inner,
+    FfnHidden,
     /// Scores of the unfused attention, `(tokens, heads, context)`.
     Scores,
     /// Logits, `(rows, vocab)`.
     Logits,
     /// Greedy choices, `(rows)`.
-    Picks,
+    GreedyTokens,
     /// Greedy choices of parts of the vocabulary, `(rows, parts)`.
-    PartPicks,
+    PartialArgmax,
     /// Activations as bytes, `(tokens, width)` of up to [`SMALL_BATCH`] tokens.
     Bytes,
     /// Token ids, `(tokens)`, or one and the choices that follow it, the last in its place.
     Tokens,
 }
 
-const ALL: [Spot; 15] = [
-    Spot::Residual,
-    Spot::Normed,
-    Spot::Projected,
-    Spot::Query,
-    Spot::Parts,
-    Spot::Mixed,
-    Spot::Branch,
-    Spot::Both,
-    Spot::Inner,
-    Spot::Scores,
-    Spot::Logits,
-    Spot::Picks,
-    Spot::PartPicks,
-    Spot::Bytes,
-    Spot::Tokens,
+const ALL: [Temp; 15] = [
+    Temp::Residual,
+    Temp::Normed,
+    Temp::Qkv,
+    Temp::Query,
+    Temp::AttnPartials,
+    Temp::AttnOut,
+    Temp::BlockOut,
+    Temp::GateUp,
+    Temp::FfnHidden,
+    Temp::Scores,
+    Temp::Logits,
+    Temp::GreedyTokens,
+    Temp::PartialArgmax,
+    Temp::Bytes,
+    Temp::Tokens,
 ];
 
-/// One buffer per [`Spot`].
+/// One buffer per [`Temp`].
 #[derive(Debug)]
 pub(crate) struct Scratch {
     buffers: Vec<Buffer>,
@@ -73,7 +73,7 @@ pub(crate) struct Scratch {
 
 /// Bytes of the buffers that any pass over `tokens` tokens with `rows` rows of logits touches at least: bandwidth is looked
 /// up by it, and is the higher, the fewer there are.
-pub(crate) fn touched(config: &Config, tokens: usize, rows: usize) -> u64 {
+pub(crate) fn min_activation_bytes(config: &Config, tokens: usize, rows: usize) -> u64 {
     let per_token = 2 * config.hidden + 2 * config.q_width() + 2 * config.kv_width() + config.ffn + 1;
     4 * (tokens * per_token + rows * (config.vocab + 1)) as u64
 }
@@ -91,34 +91,34 @@ impl Scratch {
         (scores, integer): (usize, bool),
     ) -> Result<Self, Error> {
         let rows = (LOGITS_BYTES / (4 * config.vocab)).max(least).clamp(1, tokens);
-        let parts = MAX_SPLITS as usize * tokens.min(SMALL_BATCH as usize);
-        let floats = |spot| match spot {
-            Spot::Residual | Spot::Normed | Spot::Branch => tokens * config.hidden,
-            Spot::Projected => tokens * (config.q_width() + 2 * config.kv_width()),
-            Spot::Query | Spot::Mixed => tokens * config.q_width(),
-            Spot::Parts => parts * config.heads * (config.head_dim + 4),
-            Spot::Both => tokens * 2 * config.ffn,
-            Spot::Inner => tokens * config.ffn,
-            Spot::Scores => (tokens * config.heads * scores).max(1),
-            Spot::Logits => rows * config.vocab,
-            Spot::Picks => rows,
-            Spot::PartPicks => rows * MOST_PARTS as usize,
-            Spot::Bytes if integer => {
+        let parts = MAX_KV_SPLITS as usize * tokens.min(SMALL_BATCH as usize);
+        let floats = |temp| match temp {
+            Temp::Residual | Temp::Normed | Temp::BlockOut => tokens * config.hidden,
+            Temp::Qkv => tokens * (config.q_width() + 2 * config.kv_width()),
+            Temp::Query | Temp::AttnOut => tokens * config.q_width(),
+            Temp::AttnPartials => parts * config.heads * (config.head_dim + 4),
+            Temp::GateUp => tokens * 2 * config.ffn,
+            Temp::FfnHidden => tokens * config.ffn,
+            Temp::Scores => (tokens * config.heads * scores).max(1),
+            Temp::Logits => rows * config.vocab,
+            Temp::GreedyTokens => rows,
+            Temp::PartialArgmax => rows * MAX_ARGMAX_SPLITS as usize,
+            Temp::Bytes if integer => {
                 let widest = config.hidden.max(config.q_width()).max(config.ffn);
-                4 * stride(Format::BYTES, widest) as usize * tokens.min(SMALL_BATCH as usize)
+                4 * stride(Format::INT8_ACTIVATIONS, widest) as usize * tokens.min(SMALL_BATCH as usize)
             }
-            Spot::Bytes => 1,
-            Spot::Tokens => tokens.max(MAX_AHEAD),
+            Temp::Bytes => 1,
+            Temp::Tokens => tokens.max(MAX_AHEAD),
         };
         let mut buffers = Vec::with_capacity(ALL.len());
-        for (i, spot) in ALL.into_iter().enumerate() {
-            debug_assert_eq!(spot as usize, i, "the buffers lie in the order of the enum");
-            buffers.push(executor.alloc(4 * floats(spot) as u64, Role::Activation, &format!("{spot:?}"))?);
+        for (i, temp) in ALL.into_iter().enumerate() {
+            debug_assert_eq!(temp as usize, i, "the buffers lie in the order of the enum");
+            buffers.push(executor.alloc(4 * floats(temp) as u64, Role::Activation, &format!("{temp:?}"))?);
         }
         Ok(Self { buffers, tokens, rows })
     }
 
-    pub(crate) fn buffer(&self, spot: Spot) -> &Buffer {
-        &self.buffers[spot as usize]
+    pub(crate) fn buffer(&self, temp: Temp) -> &Buffer {
+        &self.buffers[temp as usize]
     }
 }

@@ -1,21 +1,21 @@
 //! One sequence: a model, an executor, a key/value cache, and the buffers a forward pass needs.
 
 use crate::cache::KvCache;
-use crate::ops::{Draw, Ops};
-use crate::scratch::{Scratch, Spot};
+use crate::ops::{Sample, Ops};
+use crate::scratch::{Scratch, Temp};
 use crate::{Config, Error, Model, RunTimes, Switches};
-use ridgeline_compute::{Buffer, Caps, Executor, Outcome, Recording, Region, Role};
+use ridgeline_compute::{Buffer, Caps, Executor, RunOutput, Recording, Region, Role};
 use ridgeline_kernels::{Tuning, attention_for};
 use ridgeline_quant::Format;
-use ridgeline_speculative::{Choice, LanguageModel, Logits, Rows, Take, Token, continue_by_rows};
+use ridgeline_speculative::{Choice, LanguageModel, Logits, Rows, OnTokens, Token, decode_on_host};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-mod chain;
+mod decode;
 mod prepare;
 
-pub(crate) use chain::MAX_AHEAD;
+pub(crate) use decode::MAX_AHEAD;
 
 /// An executor that several sessions use, one at a time: a draft and a target on one device.
 pub type Shared<E> = Rc<RefCell<E>>;
@@ -27,7 +27,7 @@ pub struct SessionOptions {
     pub context: usize,
     /// Most tokens per recording; longer prompts are cut into chunks.
     pub batch: usize,
-    /// Rows of logits that one recording can give at least; more are given where they stay under 32 MiB.
+    /// Rows of logits that one recording can output at least; more are given where they stay under 32 MiB.
     pub logit_rows: usize,
     /// Number formats of the keys and of the values in the cache.
     pub cache: [Format; 2],
@@ -66,18 +66,18 @@ pub struct Session<E: Executor> {
 
 /// What becomes of a pass's last rows.
 #[derive(Clone, Copy, PartialEq)]
-enum Give {
+enum Output {
     /// The host gets logits.
     Logits,
     /// The host gets greedy choices.
-    Picks,
-    /// A choice becomes the token at this place of their buffer: drawn, or the greedy one.
-    Next(u32, Option<Draw>),
+    GreedyTokens,
+    /// A choice becomes the token at this range of their buffer: drawn, or the greedy one.
+    Next(u32, Option<Sample>),
 }
 
 /// The tokens of a pass: where their ids begin, how many they are, and the position of the first.
 #[derive(Clone, Copy)]
-struct Place {
+struct TokenRange {
     first: usize,
     n: usize,
     position: usize,
@@ -150,7 +150,7 @@ impl<E: Executor> Session<E> {
     ///
     /// # Errors
     /// [`Error::ContextFull`] beyond the cache.
-    pub fn assume(&mut self, len: usize) -> Result<(), Error> {
+    pub fn set_kv_len(&mut self, len: usize) -> Result<(), Error> {
         if len > self.cache.capacity {
             return Err(Error::ContextFull { wanted: len, capacity: self.cache.capacity });
         }
@@ -161,7 +161,7 @@ impl<E: Executor> Session<E> {
     /// Bytes of the activation buffers that a pass over `tokens` tokens with `rows` rows of logits touches.
     #[must_use]
     pub fn activation_bytes(&self, tokens: usize, rows: usize) -> u64 {
-        crate::scratch::touched(&self.model.config, tokens, rows)
+        crate::scratch::min_activation_bytes(&self.model.config, tokens, rows)
     }
 
     /// Most tokens per recording.
@@ -189,7 +189,7 @@ impl<E: Executor> Session<E> {
         if tokens.len() > self.scratch.tokens || rows > most {
             return Err(Error::Batch { tokens: tokens.len(), batch: self.scratch.tokens, rows, most });
         }
-        self.build(tokens, want, Give::Picks);
+        self.build(tokens, want, Output::GreedyTokens);
         Ok(&self.recording)
     }
 
@@ -205,19 +205,19 @@ impl<E: Executor> Session<E> {
         }
     }
 
-    fn build(&mut self, tokens: &[Token], want: Rows, give: Give) {
+    fn build(&mut self, tokens: &[Token], want: Rows, output: Output) {
         self.begin(tokens);
-        let place = Place { first: 0, n: tokens.len(), position: self.len };
-        self.pass(place, want.count(tokens.len()), give);
+        let range = TokenRange { first: 0, n: tokens.len(), position: self.len };
+        self.pass(range, want.count(tokens.len()), output);
     }
 
     fn begin(&mut self, tokens: &[Token]) {
         self.recording.clear();
-        self.recording.upload(self.scratch.buffer(Spot::Tokens).all(), bytemuck::cast_slice(tokens));
+        self.recording.upload(self.scratch.buffer(Temp::Tokens).all(), bytemuck::cast_slice(tokens));
     }
 
     /// Records one pass.
-    fn pass(&mut self, Place { first, n, position }: Place, rows: usize, give: Give) {
+    fn pass(&mut self, TokenRange { first, n, position }: TokenRange, rows: usize, output: Output) {
         let executor = self.executor.borrow();
         let mut caps = executor.caps().clone();
         if !self.switches.cooperative {
@@ -247,15 +247,15 @@ impl<E: Executor> Session<E> {
         ops.part("head");
         if rows > 0 {
             let logits = ops.head(&self.model, narrow(n - rows), narrow(rows));
-            let back = match give {
-                Give::Picks => Some(ops.argmax(logits, narrow(rows), (Spot::Picks, 0))),
-                Give::Logits => Some(logits.slice.head(4 * rows as u64 * u64::from(logits.width))),
-                Give::Next(place, None) => {
-                    ops.argmax(logits, 1, (Spot::Tokens, place));
+            let back = match output {
+                Output::GreedyTokens => Some(ops.argmax(logits, narrow(rows), (Temp::GreedyTokens, 0))),
+                Output::Logits => Some(logits.slice.head(4 * rows as u64 * u64::from(logits.width))),
+                Output::Next(range, None) => {
+                    ops.argmax(logits, 1, (Temp::Tokens, range));
                     None
                 }
-                Give::Next(place, Some(draw)) => {
-                    ops.draw(logits, draw, place);
+                Output::Next(range, Some(sample)) => {
+                    ops.sample_top_k(logits, sample, range);
                     None
                 }
             };
@@ -267,11 +267,11 @@ impl<E: Executor> Session<E> {
     }
 
     /// Runs `tokens` in chunks; hands each chunk's read-back to `take`.
-    fn advance(
+    fn run_chunks(
         &mut self,
         tokens: &[Token],
         want: Rows,
-        give: Give,
+        output: Output,
         mut take: impl FnMut(&[u8]),
     ) -> Result<(), Error> {
         self.check(tokens)?;
@@ -281,8 +281,8 @@ impl<E: Executor> Session<E> {
         for (i, chunk) in tokens.chunks(most).enumerate() {
             let last = i + 1 == chunks;
             let rows = if want == Rows::Last && !last { Rows::None } else { want };
-            self.build(chunk, rows, give);
-            let Outcome { timing, reads } = self.executor.borrow_mut().run(&self.recording)?;
+            self.build(chunk, rows, output);
+            let RunOutput { timing, reads } = self.executor.borrow_mut().run(&self.recording)?;
             self.times.add(&timing, chunk.len() as u64);
             self.len += chunk.len();
             reads.iter().for_each(|bytes| take(bytes));
@@ -308,7 +308,7 @@ impl<E: Executor> LanguageModel for Session<E> {
 
     fn extend(&mut self, tokens: &[Token], want: Rows) -> Result<Logits, Error> {
         let mut data = Vec::with_capacity(want.count(tokens.len()) * self.vocab());
-        self.advance(tokens, want, Give::Logits, |bytes| data.extend(floats(bytes)))?;
+        self.run_chunks(tokens, want, Output::Logits, |bytes| data.extend(floats(bytes)))?;
         Ok(Logits { vocab: self.vocab(), data })
     }
 
@@ -318,22 +318,22 @@ impl<E: Executor> LanguageModel for Session<E> {
 
     fn extend_greedy(&mut self, tokens: &[Token], want: Rows) -> Result<Vec<Token>, Error> {
         let mut picks = Vec::with_capacity(want.count(tokens.len()));
-        self.advance(tokens, want, Give::Picks, |bytes| picks.extend(words(bytes)))?;
+        self.run_chunks(tokens, want, Output::GreedyTokens, |bytes| picks.extend(words(bytes)))?;
         Ok(picks)
     }
 
-    fn continue_by(&mut self, token: Token, choice: Choice<'_>, take: &mut Take<'_>) -> Result<(), Error> {
+    fn decode(&mut self, token: Token, choice: Choice<'_>, on_tokens: &mut OnTokens<'_>) -> Result<(), Error> {
         let n = choice.count();
         if self.len + n > self.cache.capacity {
             return Err(Error::ContextFull { wanted: self.len + n, capacity: self.cache.capacity });
         }
         self.check(&[token][..n.min(1)])?;
         match choice {
-            Choice::Largest(_) => self.chain(token, n, &|_| None, take),
-            Choice::Drawn(sampler, at) if Draw::can(sampler) => {
-                self.chain(token, n, &|i| Some(Draw::new(sampler, at[i])), take)
+            Choice::Greedy(_) => self.chain(token, n, &|_| None, on_tokens),
+            Choice::Sampled(sampler, at) if Sample::supports(sampler) => {
+                self.chain(token, n, &|i| Some(Sample::new(sampler, at[i])), on_tokens)
             }
-            Choice::Drawn(..) => continue_by_rows(self, token, choice, take),
+            Choice::Sampled(..) => decode_on_host(self, token, choice, on_tokens),
         }
     }
 }

@@ -86,7 +86,7 @@ pub struct Switches {
     pub attention: AttentionPath,
     /// Positions that one workgroup of the fused attention covers, as far as there is memory for the parts of so many
     /// tokens; chosen by position and device where it is not given. Shorter spans give more cores work.
-    pub span: Option<u32>,
+    pub kv_split_len: Option<u32>,
     /// Which launches are merged.
     pub fusions: Fusions,
     /// Whether matrices whose weights are bytes that share scales meet few vectors in integer dot products. Activations
@@ -109,7 +109,7 @@ impl Default for Switches {
     fn default() -> Self {
         Self {
             attention: AttentionPath::default(),
-            span: None,
+            kv_split_len: None,
             fusions: Fusions::default(),
             integer: false,
             cooperative: true,

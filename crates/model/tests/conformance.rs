@@ -6,10 +6,10 @@
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_compute::{Caps, Cpu, Executor};
-use ridgeline_gpu::{Choice, Gpu, Options};
+use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
 use ridgeline_model::{AttentionPath, Error, Fusion, Fusions, Model, Session, SessionOptions, Switches};
 use ridgeline_quant::Format;
-use ridgeline_speculative::{self as speculative, LanguageModel, Rows, Sampler, Token, continue_by_rows};
+use ridgeline_speculative::{self as speculative, LanguageModel, Rows, Sampler, Token, decode_on_host};
 use ridgeline_weights::Checkpoint;
 use safetensors::SafeTensors;
 use std::cell::RefCell;
@@ -39,16 +39,16 @@ fn main() {
             let trial = move || on_cpu(family, file);
             trials.push(Trial::test(format!("{family}_{container}_twins"), trial));
             for (name, options) in variations() {
-                let trial = move || on_gpu(family, file, options, Options::default());
+                let trial = move || on_gpu(family, file, options, GpuOptions::default());
                 let trial = Trial::test(format!("{family}_{container}_device_{name}"), trial);
                 trials.push(trial.with_ignored_flag(!adapter && !required));
             }
             // The kernels of GPUs, where the adapter is a software one.
-            let as_gpu = Options { as_gpu: true, ..Options::default() };
-            let trial = move || on_gpu(family, file, whole(Switches::exact()), as_gpu);
+            let gpu_kernels = GpuOptions { gpu_kernels: true, ..GpuOptions::default() };
+            let trial = move || on_gpu(family, file, whole(Switches::exact()), gpu_kernels);
             let trial = Trial::test(format!("{family}_{container}_device_as_gpu"), trial);
             trials.push(trial.with_ignored_flag(!adapter && !required));
-            let trial = move || on_gpu(family, file, whole(Switches::default()), as_gpu);
+            let trial = move || on_gpu(family, file, whole(Switches::default()), gpu_kernels);
             let trial = Trial::test(format!("{family}_{container}_device_cooperative"), trial);
             trials.push(trial.with_ignored_flag(!cooperative));
         }
@@ -57,19 +57,19 @@ fn main() {
 }
 
 /// The forward pass must give the same in one piece, in ragged chunks, through the unfused attention, with nothing else
-/// merged either, and with the positions of attention cut into short spans.
+/// merged either, and with the positions of attention cut into short splits.
 fn variations() -> [(&'static str, SessionOptions); 6] {
     let whole = whole(Switches::exact());
     let unfused = Switches { attention: AttentionPath::Unfused, ..whole.switches };
     let apart = Switches { fusions: Fusions::NONE, ..whole.switches };
-    let spans = Switches { span: Some(8), ..whole.switches };
+    let splits = Switches { kv_split_len: Some(8), ..whole.switches };
     [
         ("whole", whole),
         ("chunked", SessionOptions { batch: 7, ..whole }),
         ("unfused", SessionOptions { switches: unfused, ..whole }),
         ("apart", SessionOptions { switches: apart, ..whole }),
-        ("spans", SessionOptions { batch: 7, switches: spans, ..whole }),
-        ("spans of many", SessionOptions { switches: spans, ..whole }),
+        ("splits", SessionOptions { batch: 7, switches: splits, ..whole }),
+        ("splits of many", SessionOptions { switches: splits, ..whole }),
     ]
 }
 
@@ -94,9 +94,9 @@ fn on_cpu(family: &str, file: &str) -> Result<(), Failed> {
     check(family, file, Cpu::new(turns), SessionOptions { context: 52, ..variations()[0].1 })
 }
 
-fn on_gpu(family: &str, file: &str, options: SessionOptions, open: Options) -> Result<(), Failed> {
+fn on_gpu(family: &str, file: &str, options: SessionOptions, open: GpuOptions) -> Result<(), Failed> {
     let linker = Arc::new(ridgeline_kernels::linker()?);
-    check(family, file, Gpu::open(&Choice::Best, linker, open)?, options)
+    check(family, file, Gpu::open(&AdapterChoice::Best, linker, open)?, options)
 }
 
 fn check<E: Executor>(
@@ -131,7 +131,7 @@ fn check<E: Executor>(
         // What is likeliest may be another token where operands are rounded, which the pass must have been seen to do.
         session.truncate(0);
         let pass = session.record(&ids, Rows::Last)?;
-        let rounds = |step| pass.kernel(step).name() == "mat_coop";
+        let rounds = |step| pass.kernel(step).name() == "mat_mul_coop";
         return if pass.steps().iter().any(rounds) { Ok(()) } else { Err("no cooperative matrix".into()) };
     }
     session.truncate(0);
@@ -149,7 +149,7 @@ fn check<E: Executor>(
     let mut picks = session.extend_greedy(&ids, Rows::Last)?;
     let len = greedy.len();
     session.take_times();
-    picks.extend(session.continue_greedy(picks[0], len - 1)?);
+    picks.extend(session.decode_greedy(picks[0], len - 1)?);
     if picks != greedy || session.len() != ids.len() + len - 1 {
         return Err(format!("greedy {picks:?} without the host in between, golden {greedy:?}").into());
     }
@@ -164,7 +164,7 @@ fn check<E: Executor>(
     }
     // Not past the end of the cache, and with nothing appended then.
     let room = session.capacity() - session.len();
-    match session.continue_greedy(picks[0], room + 1) {
+    match session.decode_greedy(picks[0], room + 1) {
         Err(Error::ContextFull { .. }) => Ok(()),
         other => Err(format!("beyond the last position: {other:?}").into()),
     }
@@ -179,15 +179,15 @@ fn drawn<E: Executor>(
 ) -> Result<(), Failed> {
     // Multiples of the golden ratio fill the unit interval evenly.
     let at: Vec<f64> = (1..=n).map(|i| (i as f64 * 0.618_034).fract()).collect();
-    let choice = speculative::Choice::Drawn(sampler, &at);
+    let choice = speculative::Choice::Sampled(sampler, &at);
     let (mut device, mut host): (Vec<Token>, Vec<Token>) = (Vec::new(), Vec::new());
     session.truncate(from);
-    session.continue_by(token, choice, &mut |picks| {
+    session.decode(token, choice, &mut |picks| {
         device.extend_from_slice(picks);
         ControlFlow::Continue(())
     })?;
     session.truncate(from);
-    continue_by_rows(session, token, choice, &mut |picks| {
+    decode_on_host(session, token, choice, &mut |picks| {
         host.extend_from_slice(picks);
         ControlFlow::Continue(())
     })?;
@@ -197,7 +197,7 @@ fn drawn<E: Executor>(
     // Whoever breaks off finds what was appended meanwhile in the cache, and no more.
     session.truncate(from);
     let mut calls = 0;
-    session.continue_by(token, choice, &mut |_| {
+    session.decode(token, choice, &mut |_| {
         calls += 1;
         ControlFlow::Break(())
     })?;

@@ -6,8 +6,8 @@
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_compute::{Caps, Cpu, Executor};
-use ridgeline_gpu::{Choice, Gpu, Options};
-use ridgeline_kernels::mat_dot::MatDot;
+use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
+use ridgeline_kernels::mat_vec_i8::MatVecI8;
 use ridgeline_model::{Error, Model, Session, SessionOptions, Switches};
 use ridgeline_quant::Format;
 use ridgeline_speculative::{LanguageModel, Rows, Token};
@@ -91,7 +91,7 @@ fn main() {
 
 fn gpu() -> Result<Gpu, Failed> {
     let linker = Arc::new(ridgeline_kernels::linker()?);
-    Ok(Gpu::open(&Choice::Best, linker, Options::default())?)
+    Ok(Gpu::open(&AdapterChoice::Best, linker, GpuOptions::default())?)
 }
 
 fn session<E: Executor>(
@@ -167,7 +167,7 @@ fn integer(format: Format) -> Result<(), Failed> {
     agree(&checkpoint, (cache, true), BYTES_TOLERANCE)?;
     let loss =
         distance(&logits(&checkpoint, gpu()?, (cache, true))?, &logits(&checkpoint, gpu()?, (cache, false))?);
-    let expected = if MatDot::takes(format) { 1e-4..3e-2 } else { 0.0..1e-9 };
+    let expected = if MatVecI8::takes(format) { 1e-4..3e-2 } else { 0.0..1e-9 };
     if expected.contains(&loss) {
         Ok(())
     } else {

@@ -1,7 +1,7 @@
 //! What a pass is made of: launches a layer, and how much of the head.
 
 use ridgeline_compute::{Caps, Cpu, Recording};
-use ridgeline_kernels::{ProductChoice, mat_vec};
+use ridgeline_kernels::{LinearKernel, mat_vec};
 use ridgeline_model::{Fusion, Fusions, Model, Session, SessionOptions, Switches};
 use ridgeline_speculative::{LanguageModel, Rows, argmax};
 use ridgeline_weights::{Checkpoint, Recipe, Shape};
@@ -54,9 +54,9 @@ fn mixed(recipe: &str) -> Checkpoint {
 }
 
 /// A pass over `tokens` tokens of a small model after `depth` others.
-fn pass(checkpoint: &Checkpoint, (depth, tokens): (usize, u32), want: Rows, span: Option<u32>) -> Recording {
-    let mut session = session(checkpoint, Switches { span, ..Switches::default() });
-    session.assume(depth).expect("it fits");
+fn pass(checkpoint: &Checkpoint, (depth, tokens): (usize, u32), want: Rows, kv_split_len: Option<u32>) -> Recording {
+    let mut session = session(checkpoint, Switches { kv_split_len, ..Switches::default() });
+    session.set_kv_len(depth).expect("it fits");
     let ids: Vec<u32> = (0..tokens).collect();
     session.record(&ids, want).expect("a pass").clone()
 }
@@ -66,11 +66,11 @@ fn a_layer_is_nine_launches_at_most() {
     let families = ["llama", "mistral", "qwen2", "qwen3"].map(|it| (it, family(it)));
     let mixes = ["q2_k", "q3_k_m", "q4_k_m", "q5_k_m", "iq4_xs"].map(|it| (it, mixed(it)));
     for (family, checkpoint) in families.into_iter().chain(mixes) {
-        for (span, most) in [(None, 8), (Some(8), 9)] {
-            let pass = pass(&checkpoint, (30, 1), Rows::Last, span);
+        for (kv_split_len, most) in [(None, 8), (Some(8), 9)] {
+            let pass = pass(&checkpoint, (30, 1), Rows::Last, kv_split_len);
             for layer in 0..LAYERS {
                 let launches = pass.steps().iter().filter(|step| step.region.layer == Some(layer)).count();
-                assert_eq!(launches, most, "{family}, layer {layer}, spans of {span:?}");
+                assert_eq!(launches, most, "{family}, layer {layer}, splits of {kv_split_len:?}");
             }
         }
     }
@@ -79,7 +79,7 @@ fn a_layer_is_nine_launches_at_most() {
 #[test]
 fn four_bindings_are_enough() {
     // What Vulkan guarantees for a shader.
-    let caps = Caps { max_slots: 4, ..Caps::webgpu() };
+    let caps = Caps { max_storage_buffers: 4, ..Caps::webgpu() };
     for checkpoint in ["llama", "mistral", "qwen2", "qwen3"].map(family) {
         let mut session = session_on(caps.clone(), &checkpoint, Switches::default());
         for tokens in [1, 20] {
@@ -102,7 +102,7 @@ fn two_formats_in_one_launch_give_what_two_launches_give() {
             .expect("a pass")
             .kernels()
             .iter()
-            .any(|it| it.name() == "mat_pair");
+            .any(|it| it.name() == "mat_vec_dual");
         let logits = [5, 7].map(|token| session.extend(&[token], Rows::Last).expect("logits").data);
         (paired, logits)
     });
@@ -116,7 +116,7 @@ fn a_wide_vocabulary_is_searched_in_parts() {
     let mut session = session(&checkpoint, Switches::exact());
     let tokens: Vec<u32> = (0..9).map(|i| 531 * i).collect();
     let pass = session.record(&tokens, Rows::All).expect("a pass");
-    assert!(pass.kernels().iter().any(|it| it.name() == "argmax_fold"));
+    assert!(pass.kernels().iter().any(|it| it.name() == "argmax_reduce"));
     let picks = session.extend_greedy(&tokens, Rows::All).expect("choices");
     session.truncate(0);
     let logits = session.extend(&tokens, Rows::All).expect("logits");
@@ -129,7 +129,7 @@ fn no_more_of_the_head_is_computed_than_is_asked_for() {
     for (want, vectors) in [(Rows::None, vec![]), (Rows::Last, vec![1]), (Rows::All, vec![20])] {
         let pass = pass(&family("llama"), (0, 20), want, None);
         let heads = pass.steps().iter().filter(|step| step.region.part == "head");
-        let products = heads.filter(|step| ProductChoice::of(pass.kernel(step)).is_some());
+        let products = heads.filter(|step| LinearKernel::of(pass.kernel(step)).is_some());
         let of = |step| bytemuck::pod_read_unaligned::<mat_vec::Params>(pass.params(step)).n_vecs;
         assert_eq!(products.map(of).collect::<Vec<_>>(), vectors, "{want:?}");
     }

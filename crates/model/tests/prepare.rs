@@ -1,7 +1,7 @@
 //! What a session prepares is all that it then asks its executor for.
 
 use ridgeline_compute::{
-    AnyKernel, Buffer, Caps, Cpu, Error, Executor, Outcome, Recording, Role, Slice, Started,
+    AnyKernel, Buffer, Caps, Cpu, Error, Executor, RunOutput, Recording, Role, Slice, InFlight,
 };
 use ridgeline_model::{AttentionPath, Model, RunTimes, Session, SessionOptions, Switches};
 use ridgeline_speculative::{Choice, LanguageModel, Rows, Sampler};
@@ -41,12 +41,12 @@ impl Executor for Counting {
         self.prepared.extend(kernels.iter().cloned());
         Ok(())
     }
-    fn start(&mut self, recording: &Recording) -> Result<Started, Error> {
+    fn start(&mut self, recording: &Recording) -> Result<InFlight, Error> {
         let used = recording.kernels().iter().filter(|it| !self.prepared.contains(it));
         self.stalls.extend(used.cloned());
         self.cpu.start(recording)
     }
-    fn finish(&mut self, started: Started) -> Result<Outcome, Error> {
+    fn finish(&mut self, started: InFlight) -> Result<RunOutput, Error> {
         self.cpu.finish(started)
     }
 }
@@ -71,18 +71,18 @@ fn run(session: &mut Session<Counting>, lengths: &[usize]) {
         for want in [Rows::Last, Rows::All] {
             for position in [0, CONTEXT - n] {
                 session.truncate(0);
-                session.assume(position).expect("it fits");
+                session.set_kv_len(position).expect("it fits");
                 session.extend_greedy(&vec![1; n], want).expect("choices");
             }
         }
     }
     for position in [0, CONTEXT - 8] {
         session.truncate(0);
-        session.assume(position).expect("it fits");
+        session.set_kv_len(position).expect("it fits");
         session.extend(&[1], Rows::Last).expect("logits");
-        session.continue_greedy(1, 3).expect("choices");
-        let choice = Choice::Drawn(&drawn, &[0.1, 0.9]);
-        session.continue_by(1, choice, &mut |_| ControlFlow::Continue(())).expect("drawn tokens");
+        session.decode_greedy(1, 3).expect("choices");
+        let choice = Choice::Sampled(&drawn, &[0.1, 0.9]);
+        session.decode(1, choice, &mut |_| ControlFlow::Continue(())).expect("drawn tokens");
     }
 }
 
@@ -95,18 +95,18 @@ fn adapters() -> [Caps; 3] {
 #[test]
 fn what_was_prepared_is_all_that_runs() {
     let unfused = Switches { attention: AttentionPath::Unfused, ..Switches::default() };
-    let spans = Switches { span: Some(8), ..Switches::default() };
+    let splits = Switches { kv_split_len: Some(8), ..Switches::default() };
     let integer = Switches { integer: true, ..Switches::default() };
     for (family, switches) in [
         ("llama", Switches::default()),
         ("qwen3", Switches::default()),
         ("llama", unfused),
-        ("llama", spans),
+        ("llama", splits),
         ("qwen2", integer),
     ] {
         for caps in adapters() {
             let mut session = session(family, caps, switches);
-            session.assume(7).expect("it fits");
+            session.set_kv_len(7).expect("it fits");
             // More than a batch are a batch and a rest.
             let lengths = [5, BATCH + 8];
             session.prepare(&lengths).expect("kernels");
@@ -125,11 +125,11 @@ fn attention_is_cut_at_the_end_of_the_context_alone() {
     session.prepare(&[]).expect("kernels");
     let names = |session: &mut Session<Counting>, position| -> Vec<&str> {
         session.truncate(0);
-        session.assume(position).expect("it fits");
+        session.set_kv_len(position).expect("it fits");
         let pass = session.record(&[1], Rows::Last).expect("a pass");
         pass.steps().iter().map(|step| pass.kernel(step).name()).collect()
     };
-    assert!(!names(&mut session, 0).contains(&"attn_fold"));
-    assert!(names(&mut session, CONTEXT - 1).contains(&"attn_fold"));
-    assert!(session.executor().borrow().prepared.iter().any(|it| it.name() == "attn_fold"));
+    assert!(!names(&mut session, 0).contains(&"attn_reduce"));
+    assert!(names(&mut session, CONTEXT - 1).contains(&"attn_reduce"));
+    assert!(session.executor().borrow().prepared.iter().any(|it| it.name() == "attn_reduce"));
 }

@@ -12,7 +12,7 @@ use half::f16;
 use crate::words::pad_words;
 
 /// A block as the file holds it: bytes without padding, of alignment one.
-pub(crate) trait Layout: Pod {
+pub(crate) trait QuantBlock: Pod {
     /// Weights per block.
     const LEN: usize;
     /// The byte ranges of a block that become planes, in the order of the planes. A plane whose range is not a
@@ -22,12 +22,12 @@ pub(crate) trait Layout: Pod {
     /// The values of the block, of which there are `LEN`.
     fn decode(&self, values: &mut [f32]);
 
-    /// Replaces scales that came from random bits by ordinary ones; see [`Spec::tame`](crate::Spec::tame).
-    fn tame(&mut self);
+    /// Replaces scales that came from random bits by ordinary ones; see [`Spec::bound_scales`](crate::Spec::bound_scales).
+    fn bound_scales(&mut self);
 }
 
 /// A block whose values are rounded one by one, as the reference quantiser does.
-pub(crate) trait Nearest: Layout {
+pub(crate) trait RoundBlock: QuantBlock {
     /// The block that stands for `LEN` values.
     fn encode(values: &[f32]) -> Self;
 }
@@ -35,7 +35,7 @@ pub(crate) trait Nearest: Layout {
 /// A field of 16 bytes: two nibbles each, weight `j` in the low one of byte `j`, weight `j + 16` in the high one.
 pub(crate) type Nibbles = [u8; 16];
 
-pub(crate) fn decode<B: Layout>(bytes: &[u8], values: &mut [f32]) {
+pub(crate) fn decode<B: QuantBlock>(bytes: &[u8], values: &mut [f32]) {
     let blocks: &[B] = bytemuck::cast_slice(bytes);
     assert_eq!(blocks.len() * B::LEN, values.len(), "the values must fill the blocks");
     for (block, values) in blocks.iter().zip(values.chunks_exact_mut(B::LEN)) {
@@ -43,7 +43,7 @@ pub(crate) fn decode<B: Layout>(bytes: &[u8], values: &mut [f32]) {
     }
 }
 
-pub(crate) fn encode<B: Nearest>(values: &[f32], bytes: &mut [u8]) {
+pub(crate) fn encode<B: RoundBlock>(values: &[f32], bytes: &mut [u8]) {
     let blocks: &mut [B] = bytemuck::cast_slice_mut(bytes);
     assert_eq!(blocks.len() * B::LEN, values.len(), "the values must fill the blocks");
     for (block, values) in blocks.iter_mut().zip(values.chunks_exact(B::LEN)) {
@@ -51,16 +51,16 @@ pub(crate) fn encode<B: Nearest>(values: &[f32], bytes: &mut [u8]) {
     }
 }
 
-pub(crate) fn tame<B: Layout>(bytes: &mut [u8]) {
+pub(crate) fn bound_scales<B: QuantBlock>(bytes: &mut [u8]) {
     let blocks: &mut [B] = bytemuck::cast_slice_mut(bytes);
-    blocks.iter_mut().for_each(B::tame);
+    blocks.iter_mut().for_each(B::bound_scales);
 }
 
-pub(crate) fn row_words<B: Layout>(n_cols: usize) -> usize {
+pub(crate) fn row_words<B: QuantBlock>(n_cols: usize) -> usize {
     pad_words((n_cols / B::LEN * size_of::<B>()).div_ceil(4))
 }
 
-pub(crate) fn pack_row<B: Layout>(bytes: &[u8], words: &mut [u32]) {
+pub(crate) fn pack_row<B: QuantBlock>(bytes: &[u8], words: &mut [u32]) {
     words.fill(0);
     let row: &mut [u8] = bytemuck::cast_slice_mut(words);
     let mut at = 0;
@@ -74,7 +74,7 @@ pub(crate) fn pack_row<B: Layout>(bytes: &[u8], words: &mut [u32]) {
     words.iter_mut().for_each(|word| *word = u32::from_le(*word));
 }
 
-pub(crate) fn unpack_row<B: Layout>(words: &[u32], bytes: &mut [u8]) {
+pub(crate) fn unpack_row<B: QuantBlock>(words: &[u32], bytes: &mut [u8]) {
     let row: Vec<u32> = words.iter().map(|word| word.to_le()).collect();
     let row: &[u8] = bytemuck::cast_slice(&row);
     let mut at = 0;
@@ -86,7 +86,7 @@ pub(crate) fn unpack_row<B: Layout>(words: &[u32], bytes: &mut [u8]) {
     }
 }
 
-pub(crate) fn decode_row<B: Layout>(words: &[u32], values: &mut [f32]) {
+pub(crate) fn decode_row<B: QuantBlock>(words: &[u32], values: &mut [f32]) {
     let mut blocks = vec![B::zeroed(); values.len() / B::LEN];
     unpack_row::<B>(words, bytemuck::cast_slice_mut(&mut blocks));
     decode::<B>(bytemuck::cast_slice(&blocks), values);
@@ -103,7 +103,7 @@ pub(crate) fn to_half(value: f32) -> [u8; 2] {
 }
 
 /// A scale of either sign between `largest / 2` and `largest`, from the random bits that the field holds.
-pub(crate) fn tame_half(field: [u8; 2], largest: f32) -> [u8; 2] {
+pub(crate) fn bound_half(field: [u8; 2], largest: f32) -> [u8; 2] {
     let [low, high] = field;
     let size = largest * (1.0 + f32::from(low) / 256.0) / 2.0;
     to_half(if high.is_multiple_of(2) { size } else { -size })
@@ -130,13 +130,13 @@ pub(crate) fn fifth_bits(quants: [u8; 32]) -> [u8; 4] {
 }
 
 /// The value farthest from zero, the first of them where several are equally far.
-pub(crate) fn farthest(values: &[f32]) -> f32 {
-    let size = largest_size(values);
+pub(crate) fn signed_amax(values: &[f32]) -> f32 {
+    let size = amax(values);
     if size > 0.0 { values.iter().copied().find(|it| it.abs() == size).unwrap_or(size) } else { 0.0 }
 }
 
 /// How far from zero the farthest value is.
-pub(crate) fn largest_size(values: &[f32]) -> f32 {
+pub(crate) fn amax(values: &[f32]) -> f32 {
     const LANES: usize = 8; // so that no comparison waits for the one before
     let mut lanes = [0.0_f32; LANES];
     for values in values.chunks(LANES) {
@@ -148,7 +148,7 @@ pub(crate) fn largest_size(values: &[f32]) -> f32 {
 }
 
 /// The least and the greatest value.
-pub(crate) fn extremes(values: &[f32]) -> (f32, f32) {
+pub(crate) fn min_max(values: &[f32]) -> (f32, f32) {
     let least = values.iter().copied().fold(f32::MAX, |a, b| if b < a { b } else { a });
     let greatest = values.iter().copied().fold(f32::MIN, |a, b| if b > a { b } else { a });
     (least, greatest)
@@ -184,20 +184,20 @@ mod tests {
     }
 
     #[test]
-    fn tame_scales_are_bounded_and_keep_both_signs() {
-        let scales = (0..=u16::MAX).map(|bits| half(tame_half(bits.to_le_bytes(), 0.5)));
-        let (least, greatest) = extremes(&scales.collect::<Vec<_>>());
+    fn bounded_scales_are_bounded_and_keep_both_signs() {
+        let scales = (0..=u16::MAX).map(|bits| half(bound_half(bits.to_le_bytes(), 0.5)));
+        let (least, greatest) = min_max(&scales.collect::<Vec<_>>());
         assert!((-0.5..=-0.49).contains(&least) && (0.49..=0.5).contains(&greatest), "{least} {greatest}");
     }
 
     #[test]
-    fn tame_blocks_are_finite_in_every_format() {
+    fn bounded_blocks_are_finite_in_every_format() {
         for &format in Format::ALL {
             let spec = format.spec();
             let n = 4 * spec.block_len;
             for fill in [0x00_u8, 0x5a, 0xff] {
                 let mut bytes = vec![fill; 4 * spec.block_bytes];
-                (spec.tame)(&mut bytes);
+                (spec.bound_scales)(&mut bytes);
                 let mut values = vec![f32::NAN; n];
                 (spec.decode)(&bytes, &mut values);
                 assert!(values.iter().all(|it| it.abs() < 8.0), "{format}, {fill:#x}: {values:?}");

@@ -20,16 +20,16 @@ pub(crate) const SPEC: Spec = Spec {
     gguf_file_type: 0,
     block_len: 1,
     block_bytes: size_of::<Block>(),
-    part: 8,
+    unpack_len: 8,
     runs: 1,
     run_step: 8,
-    head_parts: 1,
+    chunks_per_header: 1,
     kv_block: Some(8),
     wgsl: "format/f32.wgsl",
     decode,
     rounding: Rounding::Nearest,
     encode: Some(encode),
-    tame,
+    bound_scales,
     row_words,
     pack_row: pack_bytes,
     unpack_row: unpack_bytes,
@@ -53,7 +53,7 @@ fn encode(values: &[f32], bytes: &mut [u8]) {
 }
 
 /// The upper 16 bits become a fraction of 2¹⁵.
-fn tame(bytes: &mut [u8]) {
+fn bound_scales(bytes: &mut [u8]) {
     for block in bytemuck::cast_slice_mut::<u8, Block>(bytes) {
         *block = (f32::from(i16::from_le_bytes([block[2], block[3]])) / 32_768.0).to_le_bytes();
     }

@@ -52,7 +52,7 @@ impl Format {
     /// IEEE half precision: what a matrix falls back to when its rows do not fill the wanted blocks.
     pub const HALF: Self = Self::F16;
     /// Signed bytes that share a scale: what vectors become for integer dot products.
-    pub const BYTES: Self = Self::Q8_0;
+    pub const INT8_ACTIVATIONS: Self = Self::Q8_0;
 
     /// File bytes of `n` weights; `n` must be a multiple of the block length.
     pub const fn bytes(self, n: u64) -> u64 {

@@ -35,7 +35,7 @@ pub(crate) fn encode<H: Half>(values: &[f32], bytes: &mut [u8]) {
 }
 
 /// The bits become a fraction of 2¹⁵.
-pub(crate) fn tame<H: Half>(bytes: &mut [u8]) {
+pub(crate) fn bound_scales<H: Half>(bytes: &mut [u8]) {
     for block in bytemuck::cast_slice_mut::<u8, Block>(bytes) {
         *block = H::narrow(f32::from(i16::from_le_bytes(*block)) / 32_768.0).to_le_bytes();
     }

@@ -13,7 +13,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::{
     Spec,
-    blocks::{self, Layout, Nibbles},
+    blocks::{self, QuantBlock, Nibbles},
     spec::Rounding,
 };
 
@@ -33,16 +33,16 @@ pub(crate) const SPEC: Spec = Spec {
     gguf_file_type: 25,
     block_len: Block::LEN,
     block_bytes: size_of::<Block>(),
-    part: 32,
+    unpack_len: 32,
     runs: 1,
     run_step: 32,
-    head_parts: 1,
+    chunks_per_header: 1,
     kv_block: None,
     wgsl: "format/iq4_nl.wgsl",
     decode: blocks::decode::<Block>,
     rounding: Rounding::Search,
     encode: Some(crate::search::iq4_nl),
-    tame: blocks::tame::<Block>,
+    bound_scales: blocks::bound_scales::<Block>,
     row_words: blocks::row_words::<Block>,
     pack_row: blocks::pack_row::<Block>,
     unpack_row: blocks::unpack_row::<Block>,
@@ -53,7 +53,7 @@ pub(crate) const SPEC: Spec = Spec {
 /// <https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-common.h>.
 pub(crate) const TABLE: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
-impl Layout for Block {
+impl QuantBlock for Block {
     const LEN: usize = 32;
     const PLANES: &'static [std::ops::Range<usize>] = &[2..18, 0..2];
 
@@ -64,7 +64,7 @@ impl Layout for Block {
         }
     }
 
-    fn tame(&mut self) {
-        self.d = blocks::tame_half(self.d, 1.0 / 127.0);
+    fn bound_scales(&mut self) {
+        self.d = blocks::bound_half(self.d, 1.0 / 127.0);
     }
 }

@@ -15,7 +15,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::{
     Spec,
-    blocks::{self, Layout, Nibbles},
+    blocks::{self, QuantBlock, Nibbles},
     iq4_nl::TABLE,
     spec::Rounding,
 };
@@ -40,23 +40,23 @@ pub(crate) const SPEC: Spec = Spec {
     gguf_file_type: 30,
     block_len: Block::LEN,
     block_bytes: size_of::<Block>(),
-    part: 32,
+    unpack_len: 32,
     runs: 1,
     run_step: 32,
-    head_parts: 1,
+    chunks_per_header: 1,
     kv_block: None,
     wgsl: "format/iq4_xs.wgsl",
     decode: blocks::decode::<Block>,
     rounding: Rounding::Search,
     encode: Some(crate::search::iq4_xs),
-    tame: blocks::tame::<Block>,
+    bound_scales: blocks::bound_scales::<Block>,
     row_words: blocks::row_words::<Block>,
     pack_row: blocks::pack_row::<Block>,
     unpack_row: blocks::unpack_row::<Block>,
     decode_row: blocks::decode_row::<Block>,
 };
 
-impl Layout for Block {
+impl QuantBlock for Block {
     const LEN: usize = 256;
     const PLANES: &'static [std::ops::Range<usize>] = &[8..136, 0..8];
 
@@ -72,7 +72,7 @@ impl Layout for Block {
         }
     }
 
-    fn tame(&mut self) {
-        self.d = blocks::tame_half(self.d, 1.0 / 4064.0);
+    fn bound_scales(&mut self) {
+        self.d = blocks::bound_half(self.d, 1.0 / 4064.0);
     }
 }

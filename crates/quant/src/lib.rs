@@ -17,7 +17,7 @@ mod words;
 
 pub use format::UnknownFormat;
 pub use ggml::{GgmlType, MAX_GGML_TYPE};
-pub use mix::{Mix, ModelTraits, Role, UnknownMix};
+pub use mix::{Mix, ModelTraits, TensorCategory, UnknownMix};
 pub use spec::{Encode, Rounding, Spec};
 
 // The one list of formats: each entry names the variant and the file that holds its `SPEC`.

@@ -12,7 +12,7 @@ use crate::Format;
 
 /// What a matrix does in a model, as far as recipes tell matrices apart.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Role {
+pub enum TensorCategory {
     /// The output head, or the token embedding where it is the head too.
     Head,
     /// The values of attention, or queries, keys and values in one.
@@ -32,7 +32,7 @@ pub enum Role {
 pub struct ModelTraits {
     /// Layers.
     pub n_layers: usize,
-    /// Layers with a tensor of [`Role::Value`].
+    /// Layers with a tensor of [`TensorCategory::Value`].
     pub n_values: usize,
     /// Experts of a layer; 0 or 1 for a dense model.
     pub n_experts: usize,
@@ -53,7 +53,7 @@ pub struct Mix {
     down: Rule,
     attention_output: Rule,
     /// Whether attention's output projection gets five bits where a layer has eight experts.
-    spare_experts: bool,
+    moe_attn_output_q5k: bool,
 }
 
 /// Which format a tensor of layer `i` of `n` gets in place of the base.
@@ -66,7 +66,7 @@ enum Rule {
     /// The first `n / .0`, then all others.
     FirstPart(usize, Format, Format),
     /// The first and last eighth, and every third between them.
-    MoreBits(Format),
+    UseMoreBits(Format),
     /// Where at least four query heads share a value head, else.
     Shared(Format, Format),
 }
@@ -90,8 +90,8 @@ impl Rule {
                     rest
                 }
             }
-            Self::MoreBits(it) => {
-                if more_bits(i, n) {
+            Self::UseMoreBits(it) => {
+                if use_more_bits(i, n) {
                     it
                 } else {
                     base
@@ -108,7 +108,7 @@ impl Rule {
     }
 }
 
-fn more_bits(i: usize, n: usize) -> bool {
+fn use_more_bits(i: usize, n: usize) -> bool {
     i < n / 8 || i >= 7 * n / 8 || (i - n / 8) % 3 == 2
 }
 
@@ -121,7 +121,7 @@ const fn plain(base: Format) -> Mix {
         value: Rule::Base,
         down: Rule::Base,
         attention_output: Rule::Base,
-        spare_experts: false,
+        moe_attn_output_q5k: false,
     }
 }
 
@@ -146,15 +146,15 @@ const MIXES: &[Mix] = &[
         value: Rule::Shared(Q4K, Q3K),
         down: Rule::Always(Q3K),
         attention_output: Rule::Always(Q3K),
-        spare_experts: true,
+        moe_attn_output_q5k: true,
         ..named("Q2_K", 10, Q2K)
     },
-    Mix { spare_experts: true, ..named("Q3_K_S", 11, Q3K) },
+    Mix { moe_attn_output_q5k: true, ..named("Q3_K_S", 11, Q3K) },
     Mix {
         value: Rule::First(2, Q5K, Q4K),
         down: Rule::FirstPart(16, Q5K, Q4K),
         attention_output: Rule::Always(Q4K),
-        spare_experts: true,
+        moe_attn_output_q5k: true,
         ..named("Q3_K_M", 12, Q3K)
     },
     Mix {
@@ -166,27 +166,27 @@ const MIXES: &[Mix] = &[
     Mix {
         value: Rule::First(4, Q5K, Q4K),
         down: Rule::FirstPart(8, Q5K, Q4K),
-        spare_experts: true,
+        moe_attn_output_q5k: true,
         ..named("Q4_K_S", 14, Q4K)
     },
     Mix {
-        value: Rule::MoreBits(Q6K),
-        down: Rule::MoreBits(Q6K),
-        spare_experts: true,
+        value: Rule::UseMoreBits(Q6K),
+        down: Rule::UseMoreBits(Q6K),
+        moe_attn_output_q5k: true,
         ..named("Q4_K_M", 15, Q4K)
     },
     named("Q5_K_S", 16, Q5K),
-    Mix { value: Rule::MoreBits(Q6K), down: Rule::MoreBits(Q6K), ..named("Q5_K_M", 17, Q5K) },
+    Mix { value: Rule::UseMoreBits(Q6K), down: Rule::UseMoreBits(Q6K), ..named("Q5_K_M", 17, Q5K) },
     Mix {
         value: Rule::Shared(Q5K, Iq4Nl),
         down: Rule::FirstPart(8, Q5K, Iq4Nl),
-        spare_experts: true,
+        moe_attn_output_q5k: true,
         ..named("IQ4_NL", 25, Iq4Nl)
     },
     Mix {
         value: Rule::Shared(Q5K, Iq4Xs),
         down: Rule::FirstPart(8, Q5K, Iq4Xs),
-        spare_experts: true,
+        moe_attn_output_q5k: true,
         ..named("IQ4_XS", 30, Iq4Xs)
     },
 ];
@@ -206,7 +206,7 @@ impl Mix {
     }
 
     /// Formats of queries and keys, each with one of values, where recipes make them differ in a dense model.
-    pub fn beside_values() -> &'static [[Format; 2]] {
+    pub fn key_value_type_pairs() -> &'static [[Format; 2]] {
         static PAIRS: LazyLock<Vec<[Format; 2]>> = LazyLock::new(|| {
             let mut pairs = Vec::new();
             for (heads_per_kv, (n_layers, n_cols)) in
@@ -214,7 +214,7 @@ impl Mix {
             {
                 let model = ModelTraits { n_layers, n_values: n_layers, n_experts: 0, heads_per_kv };
                 for (mix, i) in Mix::ALL.iter().flat_map(|mix| (0..n_layers).map(move |i| (mix, i))) {
-                    let pair = [Role::Key, Role::Value].map(|role| mix.format_for(role, i, n_cols, &model));
+                    let pair = [TensorCategory::Key, TensorCategory::Value].map(|role| mix.format_for(role, i, n_cols, &model));
                     if pair[0] != pair[1] && !pairs.contains(&pair) {
                         pairs.push(pair);
                     }
@@ -227,50 +227,50 @@ impl Mix {
 
     /// The format of a matrix with rows of `n_cols` weights: the `i`-th of its role in the model, counted in layer
     /// order, or the layer where a layer has several experts.
-    pub fn format_for(&self, role: Role, i: usize, n_cols: usize, model: &ModelTraits) -> Format {
-        fitting(self.wanted(role, i, n_cols, model), n_cols)
+    pub fn format_for(&self, role: TensorCategory, i: usize, n_cols: usize, model: &ModelTraits) -> Format {
+        fallback_type(self.wanted(role, i, n_cols, model), n_cols)
     }
 
-    fn wanted(&self, role: Role, i: usize, n_cols: usize, model: &ModelTraits) -> Format {
+    fn wanted(&self, role: TensorCategory, i: usize, n_cols: usize, model: &ModelTraits) -> Format {
         let base = self.base;
         if base.spec().block_len == 1 {
             return base;
         }
         let eight_experts = model.n_experts == 8;
         match role {
-            Role::Head if base == Q8_0 || !n_cols.is_multiple_of(base.spec().block_len) => Q8_0,
-            Role::Head => Q6K,
-            Role::Value | Role::Key if eight_experts => Q8_0,
-            Role::Value => {
+            TensorCategory::Head if base == Q8_0 || !n_cols.is_multiple_of(base.spec().block_len) => Q8_0,
+            TensorCategory::Head => Q6K,
+            TensorCategory::Value | TensorCategory::Key if eight_experts => Q8_0,
+            TensorCategory::Value => {
                 let format = self.value.format(base, i, model.n_values, model.heads_per_kv);
                 // Models of 70 billion weights: their value matrices are an eighth of their query matrices.
                 let deep = model.n_layers == 80 && model.heads_per_kv > 1;
                 if deep && [Q3K, Q4K].contains(&format) { Q5K } else { format }
             }
-            Role::AttentionOutput if eight_experts => {
-                if self.spare_experts {
+            TensorCategory::AttentionOutput if eight_experts => {
+                if self.moe_attn_output_q5k {
                     Q5K
                 } else {
                     base
                 }
             }
-            Role::AttentionOutput => {
+            TensorCategory::AttentionOutput => {
                 self.attention_output.format(base, i, model.n_layers, model.heads_per_kv)
             }
-            Role::Down => self.down.format(base, i, model.n_layers, model.heads_per_kv),
-            Role::Key | Role::Other => base,
+            TensorCategory::Down => self.down.format(base, i, model.n_layers, model.heads_per_kv),
+            TensorCategory::Key | TensorCategory::Other => base,
         }
     }
 
     /// The base format of a matrix with rows of `n_cols` weights, or what replaces it where they do not fill its
     /// blocks: the recipe without its exceptions.
     pub fn pure_format(&self, n_cols: usize) -> Format {
-        fitting(self.base, n_cols)
+        fallback_type(self.base, n_cols)
     }
 }
 
 /// The format, or the one of smaller blocks that takes its place where rows of `n_cols` weights do not fill its own.
-fn fitting(format: Format, n_cols: usize) -> Format {
+fn fallback_type(format: Format, n_cols: usize) -> Format {
     let fits = |it: Format| n_cols.is_multiple_of(it.spec().block_len);
     if fits(format) {
         return format;
@@ -336,36 +336,36 @@ mod tests {
 
     #[test]
     fn more_bits_go_to_both_ends_and_every_third() {
-        let layers: Vec<_> = (0..32).filter(|&i| more_bits(i, 32)).collect();
+        let layers: Vec<_> = (0..32).filter(|&i| use_more_bits(i, 32)).collect();
         assert_eq!(layers, [0, 1, 2, 3, 6, 9, 12, 15, 18, 21, 24, 27, 28, 29, 30, 31]);
     }
 
     #[test]
     fn value_and_down_rules() {
         let format = |name: &str, role, i| mix(name).format_for(role, i, 4096, &MODEL);
-        assert_eq!(format("Q2_K", Role::Value, 0), Q4K);
-        assert_eq!(format("Q2_K", Role::Down, 9), Q3K);
-        assert_eq!(format("Q3_K_M", Role::Value, 1), Q5K);
-        assert_eq!(format("Q3_K_M", Role::Value, 2), Q4K);
-        assert_eq!(format("Q3_K_M", Role::Down, 1), Q5K);
-        assert_eq!(format("Q3_K_M", Role::Down, 2), Q4K);
-        assert_eq!(format("Q4_K_S", Role::Down, 3), Q5K);
-        assert_eq!(format("Q4_K_S", Role::Down, 4), Q4K);
-        assert_eq!(format("Q4_K_M", Role::Head, 0), Q6K);
-        assert_eq!(format("Q8_0", Role::Head, 0), Q8_0);
-        assert_eq!(format("F16", Role::Head, 0), F16);
+        assert_eq!(format("Q2_K", TensorCategory::Value, 0), Q4K);
+        assert_eq!(format("Q2_K", TensorCategory::Down, 9), Q3K);
+        assert_eq!(format("Q3_K_M", TensorCategory::Value, 1), Q5K);
+        assert_eq!(format("Q3_K_M", TensorCategory::Value, 2), Q4K);
+        assert_eq!(format("Q3_K_M", TensorCategory::Down, 1), Q5K);
+        assert_eq!(format("Q3_K_M", TensorCategory::Down, 2), Q4K);
+        assert_eq!(format("Q4_K_S", TensorCategory::Down, 3), Q5K);
+        assert_eq!(format("Q4_K_S", TensorCategory::Down, 4), Q4K);
+        assert_eq!(format("Q4_K_M", TensorCategory::Head, 0), Q6K);
+        assert_eq!(format("Q8_0", TensorCategory::Head, 0), Q8_0);
+        assert_eq!(format("F16", TensorCategory::Head, 0), F16);
         let few = ModelTraits { heads_per_kv: 2, ..MODEL };
-        assert_eq!(mix("Q2_K").format_for(Role::Value, 0, 4096, &few), Q3K);
+        assert_eq!(mix("Q2_K").format_for(TensorCategory::Value, 0, 4096, &few), Q3K);
         let deep = ModelTraits { n_layers: 80, n_values: 80, heads_per_kv: 8, ..MODEL };
-        assert_eq!(mix("Q4_K_S").format_for(Role::Value, 40, 8192, &deep), Q5K);
+        assert_eq!(mix("Q4_K_S").format_for(TensorCategory::Value, 40, 8192, &deep), Q5K);
         let experts = ModelTraits { n_experts: 8, ..MODEL };
-        assert_eq!(mix("Q4_K_M").format_for(Role::Key, 5, 4096, &experts), Q8_0);
-        assert_eq!(mix("Q5_K_M").format_for(Role::AttentionOutput, 5, 4096, &experts), Q5K);
+        assert_eq!(mix("Q4_K_M").format_for(TensorCategory::Key, 5, 4096, &experts), Q8_0);
+        assert_eq!(mix("Q5_K_M").format_for(TensorCategory::AttentionOutput, 5, 4096, &experts), Q5K);
     }
 
     #[test]
     fn formats_beside_those_of_values() {
-        let pairs = Mix::beside_values();
+        let pairs = Mix::key_value_type_pairs();
         assert!(pairs.contains(&[Q4K, Q6K]) && pairs.contains(&[Q2K, Q3K]) && pairs.contains(&[Q2K, Q4K]));
         // Where rows do not fill blocks.
         assert!(pairs.contains(&[Q5_0, Q8_0]), "{pairs:?}");
@@ -375,11 +375,11 @@ mod tests {
 
     #[test]
     fn rows_that_do_not_fill_blocks_fall_back() {
-        let format = |name: &str, n_cols| mix(name).format_for(Role::Other, 0, n_cols, &MODEL);
+        let format = |name: &str, n_cols| mix(name).format_for(TensorCategory::Other, 0, n_cols, &MODEL);
         let names = ["Q2_K", "Q3_K_S", "Q4_K_S", "Q5_K_S", "Q6_K", "IQ4_XS", "Q8_0"];
         assert_eq!(names.map(|it| format(it, 288)), [Q4_0, Q4_0, Q5_0, Q5_1, Q8_0, Iq4Nl, Q8_0]);
         assert_eq!(names.map(|it| format(it, 40)), [F16; 7]);
-        assert_eq!(mix("Q4_K_M").format_for(Role::Head, 0, 288, &MODEL), Q8_0);
+        assert_eq!(mix("Q4_K_M").format_for(TensorCategory::Head, 0, 288, &MODEL), Q8_0);
         assert_eq!(mix("Q4_K_M").pure_format(288), Q5_0);
     }
 }

@@ -49,16 +49,16 @@ impl<const BITS: usize, const GROUP: usize> Affine<BITS, GROUP> {
         gguf_file_type: Spec::NOT_IN_GGUF,
         block_len: GROUP,
         block_bytes: Self::BLOCK,
-        part: 32,
+        unpack_len: 32,
         runs: 1,
         run_step: 32,
-        head_parts: 1,
+        chunks_per_header: 1,
         kv_block: None,
         wgsl: Self::NAMES[1],
         decode: Self::decode,
         rounding: Rounding::Nearest,
         encode: None,
-        tame: Self::tame,
+        bound_scales: Self::bound_scales,
         row_words: Self::row_words,
         pack_row: Self::pack_row,
         unpack_row: Self::unpack_row,
@@ -78,7 +78,7 @@ impl<const BITS: usize, const GROUP: usize> Affine<BITS, GROUP> {
     }
 
     /// Scales so that the quants span a range of at most one, biases of at most one half.
-    fn tame(bytes: &mut [u8]) {
+    fn bound_scales(bytes: &mut [u8]) {
         let largest = 1.0 / f32::from(1_u16 << BITS);
         for block in bytes.chunks_exact_mut(Self::BLOCK) {
             let (scale, bias) = block[Self::QUANTS..].split_at_mut(AFFINE / 2);

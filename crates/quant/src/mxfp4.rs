@@ -15,7 +15,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::{
     Spec,
-    blocks::{self, Layout, Nearest, Nibbles},
+    blocks::{self, QuantBlock, RoundBlock, Nibbles},
     spec::Rounding,
 };
 
@@ -35,16 +35,16 @@ pub(crate) const SPEC: Spec = Spec {
     gguf_file_type: 38,
     block_len: Block::LEN,
     block_bytes: size_of::<Block>(),
-    part: 32,
+    unpack_len: 32,
     runs: 1,
     run_step: 32,
-    head_parts: 1,
+    chunks_per_header: 1,
     kv_block: None,
     wgsl: "format/mxfp4.wgsl",
     decode: blocks::decode::<Block>,
     rounding: Rounding::Nearest,
     encode: Some(blocks::encode::<Block>),
-    tame: blocks::tame::<Block>,
+    bound_scales: blocks::bound_scales::<Block>,
     row_words: blocks::row_words::<Block>,
     pack_row: blocks::pack_row::<Block>,
     unpack_row: blocks::unpack_row::<Block>,
@@ -80,7 +80,7 @@ fn nearest(value: f32, scale: f32) -> u8 {
     index | sign << 3
 }
 
-impl Layout for Block {
+impl QuantBlock for Block {
     const LEN: usize = 32;
     const PLANES: &'static [std::ops::Range<usize>] = &[1..17, 0..1];
 
@@ -91,14 +91,14 @@ impl Layout for Block {
         }
     }
 
-    fn tame(&mut self) {
+    fn bound_scales(&mut self) {
         self.e = 117 + self.e % 8;
     }
 }
 
-impl Nearest for Block {
+impl RoundBlock for Block {
     fn encode(values: &[f32]) -> Self {
-        let e = exponent(blocks::largest_size(values));
+        let e = exponent(blocks::amax(values));
         let scale = half_scale(e);
         Self { e, qs: blocks::to_nibbles(std::array::from_fn(|i| nearest(values[i], scale))) }
     }

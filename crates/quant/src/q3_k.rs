@@ -15,7 +15,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::{
     Spec,
-    blocks::{self, Layout},
+    blocks::{self, QuantBlock},
     spec::Rounding,
 };
 
@@ -39,16 +39,16 @@ pub(crate) const SPEC: Spec = Spec {
     gguf_file_type: 11,
     block_len: Block::LEN,
     block_bytes: size_of::<Block>(),
-    part: 32,
+    unpack_len: 32,
     runs: 2,
     run_step: 32,
-    head_parts: 8,
+    chunks_per_header: 8,
     kv_block: None,
     wgsl: "format/q3_k.wgsl",
     decode: blocks::decode::<Block>,
     rounding: Rounding::Search,
     encode: Some(crate::search::q3_k),
-    tame: blocks::tame::<Block>,
+    bound_scales: blocks::bound_scales::<Block>,
     row_words: blocks::row_words::<Block>,
     pack_row: blocks::pack_row::<Block>,
     unpack_row: blocks::unpack_row::<Block>,
@@ -62,7 +62,7 @@ fn scale(scales: [u8; 12], g: usize) -> i8 {
     (low | (high << 4)).cast_signed() - 32
 }
 
-impl Layout for Block {
+impl QuantBlock for Block {
     const LEN: usize = 256;
     const PLANES: &'static [std::ops::Range<usize>] = &[0..32, 32..96, 96..108, 108..110];
 
@@ -76,7 +76,7 @@ impl Layout for Block {
         }
     }
 
-    fn tame(&mut self) {
-        self.d = blocks::tame_half(self.d, 1.0 / 128.0);
+    fn bound_scales(&mut self) {
+        self.d = blocks::bound_half(self.d, 1.0 / 128.0);
     }
 }

@@ -13,7 +13,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::{
     Spec,
-    blocks::{self, Layout, Nearest, Nibbles},
+    blocks::{self, QuantBlock, RoundBlock, Nibbles},
     spec::Rounding,
 };
 
@@ -33,23 +33,23 @@ pub(crate) const SPEC: Spec = Spec {
     gguf_file_type: 2,
     block_len: Block::LEN,
     block_bytes: size_of::<Block>(),
-    part: 32,
+    unpack_len: 32,
     runs: 1,
     run_step: 32,
-    head_parts: 1,
+    chunks_per_header: 1,
     kv_block: Some(32),
     wgsl: "format/q4_0.wgsl",
     decode: blocks::decode::<Block>,
     rounding: Rounding::Nearest,
     encode: Some(blocks::encode::<Block>),
-    tame: blocks::tame::<Block>,
+    bound_scales: blocks::bound_scales::<Block>,
     row_words: blocks::row_words::<Block>,
     pack_row: blocks::pack_row::<Block>,
     unpack_row: blocks::unpack_row::<Block>,
     decode_row: blocks::decode_row::<Block>,
 };
 
-impl Layout for Block {
+impl QuantBlock for Block {
     const LEN: usize = 32;
     const PLANES: &'static [std::ops::Range<usize>] = &[2..18, 0..2];
 
@@ -60,15 +60,15 @@ impl Layout for Block {
         }
     }
 
-    fn tame(&mut self) {
-        self.d = blocks::tame_half(self.d, 0.125);
+    fn bound_scales(&mut self) {
+        self.d = blocks::bound_half(self.d, 0.125);
     }
 }
 
-impl Nearest for Block {
+impl RoundBlock for Block {
     fn encode(values: &[f32]) -> Self {
         // The value farthest from zero becomes -8, the one quant without a counterpart of the other sign.
-        let d = blocks::farthest(values) / -8.0;
+        let d = blocks::signed_amax(values) / -8.0;
         // Dividing by the unrounded scale, as the reference does: the stored scale is rounded afterwards.
         let inverse = blocks::inverse(d);
         let quants = std::array::from_fn(|i| blocks::level(values[i] * inverse, 8.5, 15));

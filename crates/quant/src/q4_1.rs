@@ -12,7 +12,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::{
     Spec,
-    blocks::{self, Layout, Nearest, Nibbles},
+    blocks::{self, QuantBlock, RoundBlock, Nibbles},
     spec::Rounding,
 };
 
@@ -34,23 +34,23 @@ pub(crate) const SPEC: Spec = Spec {
     gguf_file_type: 3,
     block_len: Block::LEN,
     block_bytes: size_of::<Block>(),
-    part: 32,
+    unpack_len: 32,
     runs: 1,
     run_step: 32,
-    head_parts: 1,
+    chunks_per_header: 1,
     kv_block: None,
     wgsl: "format/q4_1.wgsl",
     decode: blocks::decode::<Block>,
     rounding: Rounding::Nearest,
     encode: Some(blocks::encode::<Block>),
-    tame: blocks::tame::<Block>,
+    bound_scales: blocks::bound_scales::<Block>,
     row_words: blocks::row_words::<Block>,
     pack_row: blocks::pack_row::<Block>,
     unpack_row: blocks::unpack_row::<Block>,
     decode_row: blocks::decode_row::<Block>,
 };
 
-impl Layout for Block {
+impl QuantBlock for Block {
     const LEN: usize = 32;
     const PLANES: &'static [std::ops::Range<usize>] = &[4..20, 0..4];
 
@@ -61,15 +61,15 @@ impl Layout for Block {
         }
     }
 
-    fn tame(&mut self) {
-        self.d = blocks::tame_half(self.d, 0.125);
-        self.m = blocks::tame_half(self.m, 1.0);
+    fn bound_scales(&mut self) {
+        self.d = blocks::bound_half(self.d, 0.125);
+        self.m = blocks::bound_half(self.m, 1.0);
     }
 }
 
-impl Nearest for Block {
+impl RoundBlock for Block {
     fn encode(values: &[f32]) -> Self {
-        let (least, greatest) = blocks::extremes(values);
+        let (least, greatest) = blocks::min_max(values);
         let d = (greatest - least) / 15.0;
         let inverse = blocks::inverse(d);
         let quants = std::array::from_fn(|i| blocks::level((values[i] - least) * inverse, 0.5, 15));

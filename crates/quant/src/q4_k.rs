@@ -14,7 +14,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::{
     Spec,
-    blocks::{self, Layout},
+    blocks::{self, QuantBlock},
     spec::Rounding,
 };
 
@@ -38,16 +38,16 @@ pub(crate) const SPEC: Spec = Spec {
     gguf_file_type: 14,
     block_len: Block::LEN,
     block_bytes: size_of::<Block>(),
-    part: 32,
+    unpack_len: 32,
     runs: 2,
     run_step: 32,
-    head_parts: 8,
+    chunks_per_header: 8,
     kv_block: None,
     wgsl: "format/q4_k.wgsl",
     decode: blocks::decode::<Block>,
     rounding: Rounding::Search,
     encode: Some(crate::search::q4_k),
-    tame: blocks::tame::<Block>,
+    bound_scales: blocks::bound_scales::<Block>,
     row_words: blocks::row_words::<Block>,
     pack_row: blocks::pack_row::<Block>,
     unpack_row: blocks::unpack_row::<Block>,
@@ -64,7 +64,7 @@ pub(crate) fn scale_and_min(scales: [u8; 12], g: usize) -> (u8, u8) {
     }
 }
 
-impl Layout for Block {
+impl QuantBlock for Block {
     const LEN: usize = 256;
     const PLANES: &'static [std::ops::Range<usize>] = &[std::ops::Range { start: 0, end: size_of::<Self>() }];
 
@@ -79,9 +79,9 @@ impl Layout for Block {
         }
     }
 
-    fn tame(&mut self) {
-        self.d = blocks::tame_half(self.d, 1.0 / 945.0);
-        self.dmin = blocks::tame_half(self.dmin, 1.0 / 63.0);
+    fn bound_scales(&mut self) {
+        self.d = blocks::bound_half(self.d, 1.0 / 945.0);
+        self.dmin = blocks::bound_half(self.dmin, 1.0 / 63.0);
     }
 }
 

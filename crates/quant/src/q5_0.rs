@@ -13,7 +13,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::{
     Spec,
-    blocks::{self, Layout, Nearest, Nibbles},
+    blocks::{self, QuantBlock, RoundBlock, Nibbles},
     spec::Rounding,
 };
 
@@ -35,23 +35,23 @@ pub(crate) const SPEC: Spec = Spec {
     gguf_file_type: 8,
     block_len: Block::LEN,
     block_bytes: size_of::<Block>(),
-    part: 32,
+    unpack_len: 32,
     runs: 1,
     run_step: 32,
-    head_parts: 1,
+    chunks_per_header: 1,
     kv_block: None,
     wgsl: "format/q5_0.wgsl",
     decode: blocks::decode::<Block>,
     rounding: Rounding::Nearest,
     encode: Some(blocks::encode::<Block>),
-    tame: blocks::tame::<Block>,
+    bound_scales: blocks::bound_scales::<Block>,
     row_words: blocks::row_words::<Block>,
     pack_row: blocks::pack_row::<Block>,
     unpack_row: blocks::unpack_row::<Block>,
     decode_row: blocks::decode_row::<Block>,
 };
 
-impl Layout for Block {
+impl QuantBlock for Block {
     const LEN: usize = 32;
     const PLANES: &'static [std::ops::Range<usize>] = &[6..22, 2..6, 0..2];
 
@@ -62,15 +62,15 @@ impl Layout for Block {
         }
     }
 
-    fn tame(&mut self) {
-        self.d = blocks::tame_half(self.d, 0.0625);
+    fn bound_scales(&mut self) {
+        self.d = blocks::bound_half(self.d, 0.0625);
     }
 }
 
-impl Nearest for Block {
+impl RoundBlock for Block {
     fn encode(values: &[f32]) -> Self {
         // The value farthest from zero becomes -16, the one quant without a counterpart of the other sign.
-        let d = blocks::farthest(values) / -16.0;
+        let d = blocks::signed_amax(values) / -16.0;
         let inverse = blocks::inverse(d);
         let quants = std::array::from_fn(|i| blocks::level(values[i] * inverse, 16.5, 31));
         Self { d: blocks::to_half(d), qh: blocks::fifth_bits(quants), qs: blocks::to_nibbles(quants) }

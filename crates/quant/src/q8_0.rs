@@ -13,7 +13,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::{
     Spec,
-    blocks::{self, Layout, Nearest},
+    blocks::{self, QuantBlock, RoundBlock},
     spec::Rounding,
 };
 
@@ -33,23 +33,23 @@ pub(crate) const SPEC: Spec = Spec {
     gguf_file_type: 7,
     block_len: Block::LEN,
     block_bytes: size_of::<Block>(),
-    part: 16,
+    unpack_len: 16,
     runs: 1,
     run_step: 16,
-    head_parts: 16,
+    chunks_per_header: 16,
     kv_block: Some(32),
     wgsl: "format/q8_0.wgsl",
     decode: blocks::decode::<Block>,
     rounding: Rounding::Nearest,
     encode: Some(blocks::encode::<Block>),
-    tame: blocks::tame::<Block>,
+    bound_scales: blocks::bound_scales::<Block>,
     row_words: blocks::row_words::<Block>,
     pack_row: blocks::pack_row::<Block>,
     unpack_row: blocks::unpack_row::<Block>,
     decode_row: blocks::decode_row::<Block>,
 };
 
-impl Layout for Block {
+impl QuantBlock for Block {
     const LEN: usize = 32;
     const PLANES: &'static [std::ops::Range<usize>] = &[2..34, 0..2];
 
@@ -60,14 +60,14 @@ impl Layout for Block {
         }
     }
 
-    fn tame(&mut self) {
-        self.d = blocks::tame_half(self.d, 1.0 / 128.0);
+    fn bound_scales(&mut self) {
+        self.d = blocks::bound_half(self.d, 1.0 / 128.0);
     }
 }
 
-impl Nearest for Block {
+impl RoundBlock for Block {
     fn encode(values: &[f32]) -> Self {
-        let d = blocks::largest_size(values) / 127.0;
+        let d = blocks::amax(values) / 127.0;
         // Dividing by the unrounded scale, as the reference does: the stored scale is rounded afterwards.
         let inverse = blocks::inverse(d);
         Self { d: blocks::to_half(d), qs: std::array::from_fn(|i| round_to_i8(values[i] * inverse)) }

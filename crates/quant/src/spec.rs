@@ -30,14 +30,14 @@ pub struct Spec {
     /// File bytes per block.
     pub block_bytes: usize,
     /// Weights that one `unpack` of the WGSL twin yields; divides the weights of every row.
-    pub part: usize,
+    pub unpack_len: usize,
     /// Runs of consecutive weights that a part consists of. More than one where a word of the file holds bits of weights
     /// that lie apart.
     pub runs: usize,
     /// Weights from the beginning of a run to the beginning of the part's next; between them lie those of other parts.
     pub run_step: usize,
     /// Parts that share a head, which is what the WGSL twin reads their scales from; 1 where it has none.
-    pub head_parts: usize,
+    pub chunks_per_header: usize,
     /// Values that the rows of a key/value cache must be a multiple of; `None` if the format cannot hold a cache.
     pub kv_block: Option<usize>,
     /// Path of the WGSL twin inside the shaders crate, for instance `"format/q8_0.wgsl"`.
@@ -50,7 +50,7 @@ pub struct Spec {
     pub encode: Option<Encode>,
     /// Makes file bytes of whole blocks that were drawn at random stand for weights between about -2 and 2, by
     /// changing nothing but scales: weights for tests and measurements that need no encoder.
-    pub tame: fn(&mut [u8]),
+    pub bound_scales: fn(&mut [u8]),
     /// Words (`u32`) of one packed device row of `n_cols` weights: a multiple of four, so that every row
     /// starts on a 16-byte boundary.
     pub row_words: fn(n_cols: usize) -> usize,

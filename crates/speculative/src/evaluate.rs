@@ -5,7 +5,7 @@ use crate::{Dist, Error, LanguageModel, Logits, Rows, Sampler, Token};
 /// What came back from the model: one entry per wanted row.
 pub(crate) enum Evaluated {
     /// Greedy picks, made by the model.
-    Picks(Vec<Token>),
+    GreedyTokens(Vec<Token>),
     /// Whole rows.
     Rows(Logits),
 }
@@ -14,30 +14,30 @@ impl Evaluated {
     /// The distribution that `sampler` makes of row `i`, given the tokens before the predicted one.
     pub(crate) fn dist(&self, i: usize, sampler: &Sampler, history: &[Token]) -> Result<Dist, Error> {
         match self {
-            Self::Picks(picks) => Ok(Dist::point(picks[i])),
+            Self::GreedyTokens(picks) => Ok(Dist::point(picks[i])),
             Self::Rows(logits) => sampler.dist(logits.row(i), history),
         }
     }
 }
 
-/// Appends `tokens` and reads back what `want` names, as picks where `picks_suffice`. `wrap` makes our error of the
+/// Appends `tokens` and reads back what `want` names, as picks where `greedy_only`. `wrap` makes our error of the
 /// model's.
 pub(crate) fn evaluate<M: LanguageModel>(
     model: &mut M,
     tokens: &[Token],
     want: Rows,
-    picks_suffice: bool,
+    greedy_only: bool,
     wrap: fn(crate::error::Source) -> Error,
 ) -> Result<Evaluated, Error> {
     let vocab = model.vocab();
     let expected = want.count(tokens.len());
-    let (evaluated, got) = if picks_suffice {
+    let (evaluated, got) = if greedy_only {
         let picks = model.extend_greedy(tokens, want).map_err(|e| wrap(Box::new(e)))?;
         if let Some(&token) = picks.iter().find(|&&t| t as usize >= vocab) {
             return Err(Error::TokenOutOfVocab { token, vocab });
         }
         let got = picks.len();
-        (Evaluated::Picks(picks), got)
+        (Evaluated::GreedyTokens(picks), got)
     } else {
         let logits = model.extend(tokens, want).map_err(|e| wrap(Box::new(e)))?;
         let got = logits.rows();

@@ -2,13 +2,13 @@
 
 use crate::dist::uniform;
 use crate::evaluate::{evaluate, require_room};
-use crate::{Choice, Error, LanguageModel, Rows, Sampler, SamplerRng, Stream, Token};
+use crate::{Choice, Error, LanguageModel, Rows, Sampler, SamplerRng, RngStream, Token};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
 /// Why generation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Finish {
+pub enum FinishReason {
     /// As many tokens as were asked for.
     Length,
     /// This stop token came. It is not part of the output.
@@ -23,7 +23,7 @@ pub struct Generation {
     /// The new tokens, without prompt and stop token.
     pub tokens: Vec<Token>,
     /// Why there are no more.
-    pub finish: Finish,
+    pub finish: FinishReason,
 }
 
 /// Continues `prompt` by up to `n` tokens, one per pass. After the first, the model chooses by itself where no choice
@@ -45,14 +45,14 @@ pub fn generate<M: LanguageModel>(
 ) -> Result<Generation, Error> {
     sampler.check()?;
     let mut output = Output::new(prompt, model.vocab(), n, stop, on_token)?;
-    let mut rng = sampler.rng(Stream::Target);
+    let mut rng = sampler.rng(RngStream::Target);
     let mut evaluated = 0;
     // Whether the model met a row that it cannot choose from: evaluated here, it says why.
     let mut stuck = false;
     model.truncate(0);
     while !output.is_finished() {
         if evaluated > 0 && sampler.forgets() && !stuck {
-            stuck = continue_alone(model, &mut output, sampler, &mut rng)?;
+            stuck = decode_on_device(model, &mut output, sampler, &mut rng)?;
             evaluated = output.context.len() - 1;
             if stuck {
                 model.truncate(evaluated);
@@ -72,7 +72,7 @@ pub fn generate<M: LanguageModel>(
 
 /// Lets the model evaluate the newest token, the only one that it has not, and make the choices after it. True where it
 /// met a row that it could not choose from.
-fn continue_alone<M: LanguageModel>(
+fn decode_on_device<M: LanguageModel>(
     model: &mut M,
     output: &mut Output<'_>,
     sampler: &Sampler,
@@ -84,13 +84,13 @@ fn continue_alone<M: LanguageModel>(
     let n = output.remaining().min(model.capacity() - evaluated);
     let at: Vec<f64>;
     let choice = if sampler.is_argmax() {
-        Choice::Largest(n)
+        Choice::Greedy(n)
     } else {
         at = (0..n).map(|_| uniform(rng)).collect();
-        Choice::Drawn(sampler, &at)
+        Choice::Sampled(sampler, &at)
     };
     let (mut got, mut wrong) = (0, None);
-    let mut take = |picks: &[Token]| {
+    let mut on_tokens = |picks: &[Token]| {
         for &pick in picks {
             if pick as usize >= vocab {
                 wrong = Some(pick);
@@ -104,7 +104,7 @@ fn continue_alone<M: LanguageModel>(
         }
         ControlFlow::Continue(())
     };
-    model.continue_by(newest, choice, &mut take).map_err(|e| Error::Target(Box::new(e)))?;
+    model.decode(newest, choice, &mut on_tokens).map_err(|e| Error::Target(Box::new(e)))?;
     match wrong {
         Some(Token::MAX) => Ok(true),
         Some(token) => Err(Error::TokenOutOfVocab { token, vocab }),
@@ -121,7 +121,7 @@ pub(crate) struct Output<'a> {
     n: usize,
     stop: &'a [Token],
     on_token: &'a mut dyn FnMut(Token) -> ControlFlow<()>,
-    finish: Option<Finish>,
+    finish: Option<FinishReason>,
 }
 
 impl<'a> Output<'a> {
@@ -138,7 +138,7 @@ impl<'a> Output<'a> {
         if let Some(&token) = prompt.iter().find(|&&t| t as usize >= vocab) {
             return Err(Error::TokenOutOfVocab { token, vocab });
         }
-        let finish = (n == 0).then_some(Finish::Length);
+        let finish = (n == 0).then_some(FinishReason::Length);
         Ok(Self { context: prompt.to_vec(), prompt_len: prompt.len(), n, stop, on_token, finish })
     }
 
@@ -159,20 +159,20 @@ impl<'a> Output<'a> {
     /// Hands a token over, unless it ends the generation. Must not be called once finished.
     pub(crate) fn push(&mut self, token: Token) {
         if self.stop.contains(&token) {
-            self.finish = Some(Finish::Stop(token));
+            self.finish = Some(FinishReason::Stop(token));
             return;
         }
         self.context.push(token);
         if (self.on_token)(token).is_break() {
-            self.finish = Some(Finish::Cancelled);
+            self.finish = Some(FinishReason::Cancelled);
         } else if self.remaining() == 0 {
-            self.finish = Some(Finish::Length);
+            self.finish = Some(FinishReason::Length);
         }
     }
 
     pub(crate) fn into_generation(mut self) -> Generation {
         let tokens = self.context.split_off(self.prompt_len);
         // Only asked of a finished output; one that is not has run to its length as far as anyone can tell.
-        Generation { tokens, finish: self.finish.unwrap_or(Finish::Length) }
+        Generation { tokens, finish: self.finish.unwrap_or(FinishReason::Length) }
     }
 }

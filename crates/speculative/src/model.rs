@@ -56,23 +56,23 @@ impl Logits {
 #[derive(Clone, Copy, Debug)]
 pub enum Choice<'a> {
     /// The most probable one, so many times.
-    Largest(usize),
+    Greedy(usize),
     /// Drawn by a sampler that [looks at no history](Sampler::forgets), at these numbers in [0, 1).
-    Drawn(&'a Sampler, &'a [f64]),
+    Sampled(&'a Sampler, &'a [f64]),
 }
 
 impl Choice<'_> {
     /// Number of tokens chosen.
     pub const fn count(self) -> usize {
         match self {
-            Self::Largest(n) => n,
-            Self::Drawn(_, at) => at.len(),
+            Self::Greedy(n) => n,
+            Self::Sampled(_, at) => at.len(),
         }
     }
 }
 
 /// Is handed choices as they come, and may break off.
-pub type Take<'a> = dyn FnMut(&[Token]) -> ControlFlow<()> + 'a;
+pub type OnTokens<'a> = dyn FnMut(&[Token]) -> ControlFlow<()> + 'a;
 
 /// A language model with one sequence in its cache.
 ///
@@ -116,20 +116,20 @@ pub trait LanguageModel {
         Ok((0..logits.rows()).map(|i| argmax(logits.row(i))).collect())
     }
 
-    /// Appends `token`, makes a choice, appends it, and so on, one evaluation per choice; `take` is handed the choices in
-    /// order, in pieces of whatever size suits the model. The last choice is not appended. Where `take` breaks off, the
+    /// Appends `token`, makes a choice, appends it, and so on, one evaluation per choice; `on_tokens` is handed the choices in
+    /// order, in pieces of whatever size suits the model. The last choice is not appended. Where `on_tokens` breaks off, the
     /// cache may hold choices that it was not handed, in order behind those it was. A row that nothing can be drawn from
     /// gives [`Token::MAX`]. A device model overrides this so that the device does not wait for the host in between.
     ///
     /// # Errors
     /// As [`extend`](Self::extend).
-    fn continue_by(
+    fn decode(
         &mut self,
         token: Token,
         choice: Choice<'_>,
-        take: &mut Take<'_>,
+        on_tokens: &mut OnTokens<'_>,
     ) -> Result<(), Self::Error> {
-        continue_by_rows(self, token, choice, take)
+        decode_on_host(self, token, choice, on_tokens)
     }
 
     /// Appends `token` and then the most probable next token again and again, `n` tokens in all; returns the choice
@@ -137,9 +137,9 @@ pub trait LanguageModel {
     ///
     /// # Errors
     /// As [`extend`](Self::extend).
-    fn continue_greedy(&mut self, token: Token, n: usize) -> Result<Vec<Token>, Self::Error> {
+    fn decode_greedy(&mut self, token: Token, n: usize) -> Result<Vec<Token>, Self::Error> {
         let mut picks = Vec::with_capacity(n);
-        self.continue_by(token, Choice::Largest(n), &mut |more| {
+        self.decode(token, Choice::Greedy(n), &mut |more| {
             picks.extend_from_slice(more);
             ControlFlow::Continue(())
         })?;
@@ -147,26 +147,26 @@ pub trait LanguageModel {
     }
 }
 
-/// What [`LanguageModel::continue_by`] means, in terms of [`LanguageModel::extend`]: every choice is the host's.
+/// What [`LanguageModel::decode`] means, in terms of [`LanguageModel::extend`]: every choice is the host's.
 ///
 /// # Errors
 /// As [`LanguageModel::extend`].
-pub fn continue_by_rows<M: LanguageModel + ?Sized>(
+pub fn decode_on_host<M: LanguageModel + ?Sized>(
     model: &mut M,
     token: Token,
     choice: Choice<'_>,
-    take: &mut Take<'_>,
+    on_tokens: &mut OnTokens<'_>,
 ) -> Result<(), M::Error> {
     let mut token = token;
     for i in 0..choice.count() {
         token = match choice {
-            Choice::Largest(_) => model.extend_greedy(&[token], Rows::Last)?[0],
-            Choice::Drawn(sampler, at) => {
+            Choice::Greedy(_) => model.extend_greedy(&[token], Rows::Last)?[0],
+            Choice::Sampled(sampler, at) => {
                 let logits = model.extend(&[token], Rows::Last)?;
                 sampler.dist(logits.row(0), &[]).map_or(Token::MAX, |dist| dist.at(at[i]))
             }
         };
-        if take(&[token]).is_break() {
+        if on_tokens(&[token]).is_break() {
             break;
         }
     }
@@ -200,13 +200,13 @@ impl<M: LanguageModel + ?Sized> LanguageModel for &mut M {
         (**self).extend_greedy(tokens, want)
     }
 
-    fn continue_by(
+    fn decode(
         &mut self,
         token: Token,
         choice: Choice<'_>,
-        take: &mut Take<'_>,
+        on_tokens: &mut OnTokens<'_>,
     ) -> Result<(), Self::Error> {
-        (**self).continue_by(token, choice, take)
+        (**self).decode(token, choice, on_tokens)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Drafting with a smaller model that shares the target's vocabulary.
 
 use crate::evaluate::{Evaluated, evaluate};
-use crate::{Dist, Draft, Error, LanguageModel, Proposer, Rows, Sampler, SamplerRng, Stream, Token};
+use crate::{Dist, Draft, Error, LanguageModel, Proposer, Rows, Sampler, SamplerRng, RngStream, Token};
 use serde::{Deserialize, Serialize};
 
 /// How long drafts are. The names and defaults are those of llama.cpp's `--spec-draft-*` options.
@@ -57,7 +57,7 @@ impl<M: LanguageModel> ModelProposer<M> {
             return Err(Error::Parameter { name: "n_min", value, requirement: "no larger than n_max" });
         }
         model.truncate(0);
-        Ok(Self { model, sampler, options, rng: sampler.rng(Stream::Draft), cached: Vec::new() })
+        Ok(Self { model, sampler, options, rng: sampler.rng(RngStream::Draft), cached: Vec::new() })
     }
 
     /// The draft model.
@@ -71,26 +71,26 @@ impl<M: LanguageModel> ModelProposer<M> {
     }
 
     /// Evaluates what `sequence` has beyond the cache, for its last row.
-    fn catch_up(&mut self, sequence: &[Token], want: Rows) -> Result<Evaluated, Error> {
+    fn evaluate_new_tokens(&mut self, sequence: &[Token], want: Rows) -> Result<Evaluated, Error> {
         let new = &sequence[self.cached.len()..];
-        let picks = self.picks_suffice();
+        let picks = self.greedy_only();
         let evaluated = evaluate(&mut self.model, new, want, picks, Error::DraftModel)?;
         self.cached.extend_from_slice(new);
         Ok(evaluated)
     }
 
     /// Whether nothing but the likeliest tokens is asked for, however likely they are.
-    fn picks_suffice(&self) -> bool {
+    fn greedy_only(&self) -> bool {
         self.sampler.is_argmax() && self.options.p_min <= 0.0
     }
 
     /// The `max` likeliest tokens, one after the other, without a look at any before the last.
     fn propose_greedy(&mut self, context: &[Token], max: usize) -> Result<Draft, Error> {
-        let Evaluated::Picks(mut tokens) = self.catch_up(context, Rows::Last)? else {
+        let Evaluated::GreedyTokens(mut tokens) = self.evaluate_new_tokens(context, Rows::Last)? else {
             return Ok(Draft::default());
         };
         let wrap = |error: M::Error| Error::DraftModel(Box::new(error));
-        let more = self.model.continue_greedy(tokens[0], max - 1).map_err(wrap)?;
+        let more = self.model.decode_greedy(tokens[0], max - 1).map_err(wrap)?;
         if more.len() != max - 1 {
             return Err(Error::RowCount { expected: max - 1, got: more.len() });
         }
@@ -113,7 +113,7 @@ impl<M: LanguageModel> ModelProposer<M> {
     ) -> Result<Option<(Token, Dist)>, Error> {
         if self.sampler.is_greedy() {
             let (token, confidence) = match evaluated {
-                Evaluated::Picks(picks) => (picks[0], 1.0),
+                Evaluated::GreedyTokens(picks) => (picks[0], 1.0),
                 Evaluated::Rows(logits) => self.sampler.pick(logits.row(0), sequence)?,
             };
             return Ok((confidence >= self.options.p_min).then(|| (token, Dist::point(token))));
@@ -134,12 +134,12 @@ impl<M: LanguageModel> Proposer for ModelProposer<M> {
     }
 
     fn begin(&mut self, prompt: &[Token]) -> Result<(), Error> {
-        self.rng = self.sampler.rng(Stream::Draft);
+        self.rng = self.sampler.rng(RngStream::Draft);
         self.cached.clear();
         self.model.truncate(0);
         let head = &prompt[..prompt.len().saturating_sub(1)];
         if !head.is_empty() && head.len() <= self.model.capacity() {
-            self.catch_up(head, Rows::None)?;
+            self.evaluate_new_tokens(head, Rows::None)?;
         }
         Ok(())
     }
@@ -157,13 +157,13 @@ impl<M: LanguageModel> Proposer for ModelProposer<M> {
             self.cached.iter().zip(context).take_while(|(a, b)| a == b).count().min(context.len() - 1);
         self.cached.truncate(shared);
         self.model.truncate(shared);
-        if self.picks_suffice() {
+        if self.greedy_only() {
             return self.propose_greedy(context, max);
         }
         let mut sequence = context.to_vec();
         let mut probs = Vec::new();
         while probs.len() < max {
-            let evaluated = self.catch_up(&sequence, Rows::Last)?;
+            let evaluated = self.evaluate_new_tokens(&sequence, Rows::Last)?;
             let Some((token, dist)) = self.choose(&evaluated, &sequence, probs.len())? else { break };
             sequence.push(token);
             probs.push(dist);

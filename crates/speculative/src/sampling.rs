@@ -15,7 +15,7 @@ pub type SamplerRng = rand_xoshiro::Xoshiro256PlusPlus;
 /// Which of a seed's independent random sequences is meant. The draft must not share the verifier's: acceptance
 /// would be correlated with the tokens that are tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
+pub enum RngStream {
     /// Plain sampling and verification.
     Target,
     /// Sampling of draft tokens.
@@ -90,12 +90,12 @@ impl Sampler {
     }
 
     /// The generator for one of this seed's streams.
-    pub fn rng(&self, stream: Stream) -> SamplerRng {
+    pub fn rng(&self, stream: RngStream) -> SamplerRng {
         let mut rng = SamplerRng::seed_from_u64(self.seed);
         match stream {
-            Stream::Target => {}
+            RngStream::Target => {}
             // 2^128 draws ahead: the two never meet.
-            Stream::Draft => rng.jump(),
+            RngStream::Draft => rng.jump(),
         }
         rng
     }
@@ -325,7 +325,7 @@ mod tests {
     fn streams_of_a_seed_differ_and_repeat() {
         use rand::Rng;
         let draw = |stream| Sampler::default().rng(stream).next_u64();
-        assert_eq!(draw(Stream::Target), draw(Stream::Target));
-        assert_ne!(draw(Stream::Target), draw(Stream::Draft));
+        assert_eq!(draw(RngStream::Target), draw(RngStream::Target));
+        assert_ne!(draw(RngStream::Target), draw(RngStream::Draft));
     }
 }

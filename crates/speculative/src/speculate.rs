@@ -6,7 +6,7 @@
 use crate::evaluate::{Evaluated, evaluate, require_room};
 use crate::generate::{Generation, Output};
 use crate::{
-    Acceptance, Dist, Draft, Error, LanguageModel, Proposer, Rows, Sampler, SamplerRng, Stats, Stream,
+    Acceptance, Dist, Draft, Error, LanguageModel, Proposer, Rows, Sampler, SamplerRng, Stats, RngStream,
     SynthRates, Token, verify,
 };
 use std::ops::ControlFlow;
@@ -74,8 +74,8 @@ impl<T: LanguageModel, P: Proposer> Speculator<T, P> {
         let mut output = Output::new(prompt, self.target.vocab(), n, stop, on_token)?;
         let synthetic = matches!(self.acceptance, Acceptance::Synthetic(_));
         let mut stats = Stats { prompt_tokens: prompt.len() as u64, synthetic, ..Stats::default() };
-        let mut rng = self.sampler.rng(Stream::Target);
-        let mut timer = Timer::start(clock);
+        let mut rng = self.sampler.rng(RngStream::Target);
+        let mut timer = Stopwatch::start(clock);
         self.target.truncate(0);
         if !output.is_finished() {
             self.prefill(prompt, &mut stats, &mut timer)?;
@@ -90,7 +90,7 @@ impl<T: LanguageModel, P: Proposer> Speculator<T, P> {
     }
 
     /// Evaluates all of the prompt but its last token, which belongs to the first round.
-    fn prefill(&mut self, prompt: &[Token], stats: &mut Stats, timer: &mut Timer<'_>) -> Result<(), Error> {
+    fn prefill(&mut self, prompt: &[Token], stats: &mut Stats, timer: &mut Stopwatch<'_>) -> Result<(), Error> {
         let head = &prompt[..prompt.len() - 1];
         require_room(&self.target, 0, prompt.len())?;
         if !head.is_empty() {
@@ -107,7 +107,7 @@ impl<T: LanguageModel, P: Proposer> Speculator<T, P> {
         output: &mut Output<'_>,
         rng: &mut SamplerRng,
         stats: &mut Stats,
-        timer: &mut Timer<'_>,
+        timer: &mut Stopwatch<'_>,
     ) -> Result<(), Error> {
         let evaluated = output.context.len() - 1;
         require_room(&self.target, evaluated, 1)?;
@@ -174,12 +174,12 @@ impl<T: LanguageModel, P: Proposer> Speculator<T, P> {
 }
 
 /// Splits the caller's time into consecutive laps.
-struct Timer<'a> {
+struct Stopwatch<'a> {
     clock: &'a mut dyn FnMut() -> u64,
     last: u64,
 }
 
-impl<'a> Timer<'a> {
+impl<'a> Stopwatch<'a> {
     fn start(clock: &'a mut dyn FnMut() -> u64) -> Self {
         let last = clock();
         Self { clock, last }

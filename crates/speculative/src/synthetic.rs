@@ -3,7 +3,7 @@
 //! (<https://github.com/ggml-org/llama.cpp/pull/27711>).
 
 use crate::dist::uniform;
-use crate::{Draft, Error, Proposer, Sampler, SamplerRng, Stream, Token};
+use crate::{Draft, Error, Proposer, Sampler, SamplerRng, RngStream, Token};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 
@@ -82,7 +82,7 @@ pub struct RandomProposer {
 impl RandomProposer {
     /// Drafts of `len` tokens out of `vocab`.
     pub fn new(vocab: usize, len: usize, seed: u64) -> Self {
-        Self { vocab, len, rng: Sampler { seed, ..Sampler::greedy() }.rng(Stream::Draft) }
+        Self { vocab, len, rng: Sampler { seed, ..Sampler::greedy() }.rng(RngStream::Draft) }
     }
 }
 

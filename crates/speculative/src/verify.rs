@@ -25,7 +25,7 @@ pub enum Acceptance {
 
 /// What the target makes of a draft.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Verification {
     /// Indices of the accepted draft tokens, each the child of the one before it. In a chain these are
     /// `0..accepted()`.
     pub path: Vec<usize>,
@@ -33,7 +33,7 @@ pub struct Verdict {
     pub next: Token,
 }
 
-impl Verdict {
+impl Verification {
     /// Number of accepted draft tokens.
     pub fn accepted(&self) -> usize {
         self.path.len()
@@ -51,7 +51,7 @@ pub fn verify(
     target: &[Dist],
     draft: &Draft,
     rng: &mut impl Rng,
-) -> Result<Verdict, Error> {
+) -> Result<Verification, Error> {
     draft.check()?;
     if target.len() != draft.len() + 1 {
         return Err(Error::RowCount { expected: draft.len() + 1, got: target.len() });
@@ -69,7 +69,7 @@ pub fn verify(
         };
         match step {
             Step::Accept(index) => path.push(index),
-            Step::Stop(next) => return Ok(Verdict { path, next }),
+            Step::Stop(next) => return Ok(Verification { path, next }),
         }
     }
 }
@@ -126,7 +126,7 @@ fn synthetic_step(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Sampler, Stream};
+    use crate::{Sampler, RngStream};
 
     fn points(tokens: &[Token]) -> Vec<Dist> {
         tokens.iter().map(|&t| Dist::point(t)).collect()
@@ -134,7 +134,7 @@ mod tests {
 
     fn verdict(rule: &Acceptance, target: &[Dist], draft: &Draft) -> (Vec<usize>, Token) {
         let verdict =
-            verify(rule, target, draft, &mut Sampler::default().rng(Stream::Target)).expect("well formed");
+            verify(rule, target, draft, &mut Sampler::default().rng(RngStream::Target)).expect("well formed");
         (verdict.path, verdict.next)
     }
 
@@ -173,7 +173,7 @@ mod tests {
         let p = Dist::from_weights([(0, 0.3), (1, 0.7)]).expect("weights");
         let draft = Draft::chain(vec![0, 1, 0], Some(vec![p.clone(); 3]));
         for seed in 0..100 {
-            let mut rng = Sampler { seed, ..Sampler::default() }.rng(Stream::Target);
+            let mut rng = Sampler { seed, ..Sampler::default() }.rng(RngStream::Target);
             let verdict =
                 verify(&Acceptance::Stochastic, &vec![p.clone(); 4], &draft, &mut rng).expect("well formed");
             assert_eq!(verdict.accepted(), 3);
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn rows_must_match_the_draft() {
-        let mut rng = Sampler::default().rng(Stream::Target);
+        let mut rng = Sampler::default().rng(RngStream::Target);
         let result = verify(&Acceptance::Greedy, &points(&[1]), &Draft::chain(vec![1], None), &mut rng);
         assert!(matches!(result, Err(Error::RowCount { expected: 2, got: 1 })));
     }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Full, Toy, plain};
 use ridgeline_speculative::{
-    Error, Finish, Generation, LanguageModel, Logits, Rows, Sampler, Stream, Token, generate,
+    Error, FinishReason, Generation, LanguageModel, Logits, Rows, Sampler, RngStream, Token, generate,
 };
 use std::ops::ControlFlow;
 
@@ -18,7 +18,7 @@ fn several_tokens_at_a_time_are_the_same_tokens() {
     let samplers = [Sampler::greedy(), Sampler::default(), Sampler::unfiltered(1.3, 5)];
     for sampler in &samplers {
         // The host's own loop is what looks at every row of logits.
-        let mut rng = sampler.rng(Stream::Target);
+        let mut rng = sampler.rng(RngStream::Target);
         let mut context = vec![0];
         while context.len() <= 20 {
             let dist = sampler.dist(&toy(1).row(&context), &context).expect("good logits");
@@ -45,7 +45,7 @@ fn several_tokens_at_a_time_are_the_same_tokens() {
             n += 1;
             if n == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        let cut = Generation { tokens: whole.tokens[..5].to_vec(), finish: Finish::Cancelled };
+        let cut = Generation { tokens: whole.tokens[..5].to_vec(), finish: FinishReason::Cancelled };
         assert_eq!((run.expect("room enough"), n), (cut, 5), "{ahead}");
         assert!(model.len() <= 6, "{ahead}: {} in the cache", model.len());
         // A cache that ends inside a batch gives what fits.

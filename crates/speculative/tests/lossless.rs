@@ -6,8 +6,8 @@ mod common;
 use common::{Toy, plain};
 use rand::Rng;
 use ridgeline_speculative::{
-    Acceptance, Dist, Draft, DraftOptions, ModelProposer, Proposer, Sampler, SamplerRng, Speculator, Stream,
-    Token, Verdict, verify,
+    Acceptance, Dist, Draft, DraftOptions, ModelProposer, Proposer, Sampler, SamplerRng, Speculator, RngStream,
+    Token, Verification, verify,
 };
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 use std::ops::ControlFlow;
@@ -179,9 +179,9 @@ fn a_proposer_that_breaks_the_rule_is_found_out() {
 }
 
 /// First three tokens of a speculation written out here, so that the rule can be exchanged.
-fn by_rule(seed: u64, rule: impl Fn(&[Dist], &Draft, &mut SamplerRng) -> Verdict) -> Vec<Token> {
+fn by_rule(seed: u64, rule: impl Fn(&[Dist], &Draft, &mut SamplerRng) -> Verification) -> Vec<Token> {
     let sampler = Sampler::unfiltered(1.0, seed);
-    let (mut rng, mut draft_rng) = (sampler.rng(Stream::Target), sampler.rng(Stream::Draft));
+    let (mut rng, mut draft_rng) = (sampler.rng(RngStream::Target), sampler.rng(RngStream::Draft));
     let dist = |toy: &Toy, s: &[Token]| sampler.dist(&toy.row(s), s).expect("good logits");
     let mut context = PROMPT.to_vec();
     while context.len() < PROMPT.len() + 3 {
@@ -202,7 +202,7 @@ fn by_rule(seed: u64, rule: impl Fn(&[Dist], &Draft, &mut SamplerRng) -> Verdict
 }
 
 /// Accepts by min(1, p/q) as is right, but draws what replaces a rejected token from p.
-fn no_residual(p: &[Dist], draft: &Draft, rng: &mut SamplerRng) -> Verdict {
+fn no_residual(p: &[Dist], draft: &Draft, rng: &mut SamplerRng) -> Verification {
     let q = draft.probs.as_ref().expect("sampled");
     let mut path = Vec::new();
     for (i, &token) in draft.tokens.iter().enumerate() {
@@ -213,7 +213,7 @@ fn no_residual(p: &[Dist], draft: &Draft, rng: &mut SamplerRng) -> Verdict {
         path.push(i);
     }
     let next = p[path.len()].sample(rng);
-    Verdict { path, next }
+    Verification { path, next }
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn siblings_of_a_tree_are_lossless() {
     let mut counts = [[0; VOCAB]; 2];
     for seed in 0..RUNS {
         let sampler = Sampler { seed, ..flat };
-        let (mut rng, mut draft_rng) = (sampler.rng(Stream::Target), sampler.rng(Stream::Draft));
+        let (mut rng, mut draft_rng) = (sampler.rng(RngStream::Target), sampler.rng(RngStream::Draft));
         let tokens = (0..3).map(|_| q.sample(&mut draft_rng)).collect();
         let draft = Draft { tokens, parents: vec![Draft::ROOT; 3], probs: Some(vec![q.clone(); 3]) };
         let verdict =

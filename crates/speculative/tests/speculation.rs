@@ -5,7 +5,7 @@ mod common;
 use common::{Full, Toy, plain};
 use proptest::prelude::*;
 use ridgeline_speculative::{
-    Dist, Draft, DraftOptions, Error, Finish, Generation, LanguageModel, Logits, ModelProposer, Proposer,
+    Dist, Draft, DraftOptions, Error, FinishReason, Generation, LanguageModel, Logits, ModelProposer, Proposer,
     RandomProposer, Rows, Sampler, Speculation, Speculator, Stats, SynthRates, Token, generate,
 };
 use std::convert::Infallible;
@@ -129,7 +129,7 @@ fn one_token_needs_no_draft() {
         .expect("room");
     assert_eq!((run.stats.rounds, run.stats.drafted, run.generation.tokens.len()), (1, 0, 1));
     let run = speculate(target.clone(), drafting(target, 4), Sampler::greedy(), &[5], 0, &[]).expect("room");
-    assert_eq!(run.generation, Generation { tokens: vec![], finish: Finish::Length });
+    assert_eq!(run.generation, Generation { tokens: vec![], finish: FinishReason::Length });
     assert_eq!(run.stats, Stats { prompt_tokens: 1, ..Stats::default() });
 }
 
@@ -142,7 +142,7 @@ fn a_stop_token_inside_a_draft_ends_the_output() {
         (2..5).find(|&i| !free[..i].contains(&free[i])).expect("the toy does not repeat itself that soon");
     let run = speculate(target.clone(), drafting(target, 7), Sampler::greedy(), &[0], 10, &[free[at]])
         .expect("room");
-    assert_eq!(run.generation, Generation { tokens: free[..at].to_vec(), finish: Finish::Stop(free[at]) });
+    assert_eq!(run.generation, Generation { tokens: free[..at].to_vec(), finish: FinishReason::Stop(free[at]) });
     assert_eq!((run.stats.rounds, run.stats.accepted, run.stats.generated), (1, 7, at as u64));
 }
 
@@ -157,7 +157,7 @@ fn the_caller_may_break_off() {
     let mut speculator =
         Speculator::new(target.clone(), drafting(target, 5), Sampler::greedy()).expect("one vocabulary");
     let run = speculator.generate(&[5], 12, &[], &mut on_token, &mut ticks()).expect("room enough");
-    assert_eq!(run.generation, Generation { tokens: seen, finish: Finish::Cancelled });
+    assert_eq!(run.generation, Generation { tokens: seen, finish: FinishReason::Cancelled });
     assert_eq!(run.generation.tokens.len(), 2);
 }
 
@@ -265,9 +265,9 @@ impl LanguageModel for Faulty {
 }
 
 /// A model that can only say what is likeliest.
-struct PicksOnly(Toy);
+struct GreedyOnly(Toy);
 
-impl LanguageModel for PicksOnly {
+impl LanguageModel for GreedyOnly {
     type Error = Full;
 
     fn vocab(&self) -> usize {
@@ -299,13 +299,13 @@ impl LanguageModel for PicksOnly {
 fn greedy_reads_no_logits_back() {
     let toy = |noise| Toy::new(5, noise, 8, 64);
     let expected = plain(toy(0.0), &Sampler::greedy(), &[1], 20, &[]).expect("room enough");
-    let proposer = ModelProposer::new(PicksOnly(toy(0.5)), Sampler::greedy(), DraftOptions::default())
+    let proposer = ModelProposer::new(GreedyOnly(toy(0.5)), Sampler::greedy(), DraftOptions::default())
         .expect("in range");
     let run =
-        speculate(PicksOnly(toy(0.0)), proposer, Sampler::greedy(), &[1], 20, &[]).expect("no logits needed");
+        speculate(GreedyOnly(toy(0.0)), proposer, Sampler::greedy(), &[1], 20, &[]).expect("no logits needed");
     assert_eq!(run.generation, expected);
     assert!(run.stats.accepted > 0 && run.stats.accepted < run.stats.drafted, "both outcomes are tried");
-    let result = speculate(PicksOnly(toy(0.0)), drafting(toy(0.0), 2), Sampler::default(), &[1, 2], 4, &[]);
+    let result = speculate(GreedyOnly(toy(0.0)), drafting(toy(0.0), 2), Sampler::default(), &[1, 2], 4, &[]);
     assert!(matches!(result, Err(Error::Target(_))), "sampling does need them");
 }
 

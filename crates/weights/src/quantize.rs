@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::Path};
 
-use ridgeline_quant::{Format, Mix, ModelTraits, Role};
+use ridgeline_quant::{Format, Mix, ModelTraits, TensorCategory};
 
 use crate::{Checkpoint, Error, Progress, convention, convert::write};
 
@@ -43,14 +43,14 @@ pub fn formats<'a>(
         .collect();
     // Files need not list their layers in order, and recipes count in order.
     matrices.sort_by_key(|it| it.0);
-    let n_values = matrices.iter().filter(|it| role(it.1.name, tied) == Role::Value).count();
+    let n_values = matrices.iter().filter(|it| role(it.1.name, tied) == TensorCategory::Value).count();
     let model = traits(checkpoint, n_values)?;
     let mut formats: HashMap<_, _> = checkpoint.tensors().map(|it| (it.name, Format::SINGLE)).collect();
     let mut counts = HashMap::new();
     for (layer, tensor) in matrices {
         let role = role(tensor.name, tied);
         let count = counts.entry(role).or_insert(0);
-        let i = if role == Role::Down && model.n_experts > 1 { layer } else { *count };
+        let i = if role == TensorCategory::Down && model.n_experts > 1 { layer } else { *count };
         *count += 1;
         let n_cols = tensor.shape.last().copied().unwrap_or_default();
         let format = if pure { mix.pure_format(n_cols) } else { mix.format_for(role, i, n_cols, &model) };
@@ -59,19 +59,19 @@ pub fn formats<'a>(
     Ok(formats)
 }
 
-fn role(name: &str, tied: bool) -> Role {
+fn role(name: &str, tied: bool) -> TensorCategory {
     let role = [
-        ("attn_qkv.weight", Role::Value),
-        ("attn_kv_b.weight", Role::Value),
-        ("attn_v.weight", Role::Value),
-        ("attn_k.weight", Role::Key),
-        ("attn_output.weight", Role::AttentionOutput),
-        ("ffn_down", Role::Down),
+        ("attn_qkv.weight", TensorCategory::Value),
+        ("attn_kv_b.weight", TensorCategory::Value),
+        ("attn_v.weight", TensorCategory::Value),
+        ("attn_k.weight", TensorCategory::Key),
+        ("attn_output.weight", TensorCategory::AttentionOutput),
+        ("ffn_down", TensorCategory::Down),
     ];
     if name == convention::OUTPUT || tied && name == convention::EMBEDDING {
-        return Role::Head;
+        return TensorCategory::Head;
     }
-    role.iter().find(|it| name.contains(it.0)).map_or(Role::Other, |it| it.1)
+    role.iter().find(|it| name.contains(it.0)).map_or(TensorCategory::Other, |it| it.1)
 }
 
 /// The layer that a tensor belongs to, if to one.

@@ -18,7 +18,7 @@ const FORMATS: &str = "crates/quant/src";
 const FORMAT_MARK: &str = "const SPEC: Spec";
 
 /// The parts a kernel may not lack: its cost, what it may touch, how it is tested and what it means.
-const KERNEL_PARTS: [&str; 5] = ["flops", "traffic", "extent", "sample", "reference"];
+const KERNEL_MEMBERS: [&str; 5] = ["flops", "traffic", "extent", "sample", "reference"];
 
 /// Shader text lies in the folders that the crate of shader text links, and nowhere else.
 pub(super) fn shader_folders(workspace: &Workspace) -> Vec<Fault> {
@@ -106,7 +106,7 @@ pub(super) fn kernel_parts(workspace: &Workspace) -> Vec<Fault> {
         let end = signature.and_then(|rest| rest.find([';', '{']).map(|at| &rest[at..]));
         end.is_some_and(|rest| rest.starts_with(';'))
     };
-    let missing = KERNEL_PARTS.iter().filter(|part| !required(part));
+    let missing = KERNEL_MEMBERS.iter().filter(|part| !required(part));
     missing
         .map(|part| Fault::whole(KERNEL_TRAIT, format!("`fn {part}` has to be required of every kernel")))
         .collect()

@@ -5,7 +5,7 @@ use crate::kernels::linker;
 use crate::kernels::spin::{self, Spin};
 use crate::{gpu, open};
 use ridgeline_compute::{AnyKernel, Error, Executor, Recording, Role};
-use ridgeline_gpu::{Choice, Error as OpenError, Gpu, Options};
+use ridgeline_gpu::{AdapterChoice, Error as OpenError, Gpu, GpuOptions};
 use std::time::Duration;
 
 pub(crate) fn foreign_buffers_are_refused() {
@@ -61,18 +61,18 @@ pub(crate) fn a_lost_device_is_a_typed_error() {
     assert!(lost(gpu.alloc(16, Role::Kv, "a").expect_err("lost")));
     assert!(lost(gpu.write(y.all(), &[0; 4]).expect_err("lost")));
     assert!(lost(gpu.prepare(&[AnyKernel::new(Spin { lanes: 32 })]).expect_err("lost")));
-    assert!(lost(gpu.settle().expect_err("lost")));
+    assert!(lost(gpu.wait_idle().expect_err("lost")));
 
     // Each call by itself on a device that was just lost.
     type Call = fn(&mut Gpu) -> Result<(), Error>;
     let calls: [Call; 4] = [
         |gpu| gpu.alloc(16, Role::Kv, "a").map(drop),
         |gpu| gpu.prepare(&[AnyKernel::new(Spin { lanes: 16 })]),
-        Gpu::settle,
+        Gpu::wait_idle,
         |gpu| gpu.run(&Recording::new()).map(drop),
     ];
     for call in calls {
-        let mut gpu = open(Options::default());
+        let mut gpu = open(GpuOptions::default());
         gpu.destroy_device();
         let error = call(&mut gpu).expect_err("lost");
         assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
@@ -80,7 +80,7 @@ pub(crate) fn a_lost_device_is_a_typed_error() {
 }
 
 pub(crate) fn a_silent_device_is_a_typed_error() {
-    let mut gpu = open(Options { timeout: Duration::from_millis(1), ..Options::default() });
+    let mut gpu = open(GpuOptions { timeout: Duration::from_millis(1), ..GpuOptions::default() });
     let y = gpu.alloc(400 * 256, Role::Activation, "y").expect("memory");
     let mut recording = Recording::new();
     recording.run(
@@ -96,16 +96,16 @@ pub(crate) fn a_silent_device_is_a_typed_error() {
 }
 
 pub(crate) fn a_wrong_name_lists_what_is_here() {
-    let choice = Choice::Named("no adapter has this name".to_owned());
-    let error = Gpu::open(&choice, linker(), Options::default()).expect_err("no such adapter");
+    let choice = AdapterChoice::Named("no adapter has this name".to_owned());
+    let error = Gpu::open(&choice, linker(), GpuOptions::default()).expect_err("no such adapter");
     let here = ridgeline_gpu::adapters();
     assert!(matches!(&error, OpenError::NoMatch { seen, .. } if *seen == here), "{error}");
     assert!(error.to_string().contains(&here[0].name), "{error}");
     let error =
-        Gpu::open(&Choice::Index(here.len()), linker(), Options::default()).expect_err("no such adapter");
+        Gpu::open(&AdapterChoice::Index(here.len()), linker(), GpuOptions::default()).expect_err("no such adapter");
     assert!(matches!(error, OpenError::NoMatch { .. }), "{error}");
 
-    let choice = Choice::Named(here[0].name.to_uppercase());
-    let gpu = Gpu::open(&choice, linker(), Options::default()).expect("the adapter by its own name");
+    let choice = AdapterChoice::Named(here[0].name.to_uppercase());
+    let gpu = Gpu::open(&choice, linker(), GpuOptions::default()).expect("the adapter by its own name");
     assert_eq!(gpu.info(), &here[0]);
 }

@@ -1,6 +1,6 @@
 //! Tiny kernels for testing the executor, with their WGSL.
 
-use ridgeline_compute::{Caps, Defines, Kernel, Linker, Sample, Sampler};
+use ridgeline_compute::{Caps, Defines, Kernel, Linker, TestInput, TestRng};
 use std::sync::Arc;
 
 const FILES: &[(&str, &str)] = &[
@@ -57,14 +57,14 @@ pub(crate) fn linker() -> Arc<Linker> {
 
 /// `y = factor x`, and a broken one beside it whose WGSL does not compile.
 pub(crate) mod scale {
-    use super::{Caps, Defines, Kernel, Sample, Sampler};
+    use super::{Caps, Defines, Kernel, TestInput, TestRng};
     use ridgeline_compute::wgsl::array;
 
     ridgeline_compute::kernel! {
         /// y = factor * x.
         pub struct Scale("scale") { lanes: u32 }
         params { n: u32, factor: f32 }
-        slots { x: read array<f32>, y: write array<f32> }
+        bindings { x: read array<f32>, y: write array<f32> }
     }
 
     impl Kernel for Scale {
@@ -81,16 +81,16 @@ pub(crate) mod scale {
             u64::from(p.n)
         }
         fn traffic(&self, p: &Params) -> Bytes {
-            self.extent(p)
+            self.min_binding_size(p)
         }
-        fn extent(&self, p: &Params) -> Bytes {
+        fn min_binding_size(&self, p: &Params) -> Bytes {
             Bytes { x: 4 * u64::from(p.n), y: 4 * u64::from(p.n) }
         }
-        fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
             let n = rng.range(1, 300);
-            Sample {
+            TestInput {
                 params: Params { n, factor: rng.float() },
-                slots: vec![rng.words(n as usize), Vec::new()],
+                bindings: vec![rng.words(n as usize), Vec::new()],
             }
         }
         fn reference(&self, p: &Params, host: Host<'_>) {
@@ -103,14 +103,14 @@ pub(crate) mod scale {
 
 /// `y += x`, in place.
 pub(crate) mod add_to {
-    use super::{Caps, Defines, Kernel, Sample, Sampler};
+    use super::{Caps, Defines, Kernel, TestInput, TestRng};
     use ridgeline_compute::wgsl::array;
 
     ridgeline_compute::kernel! {
         /// y += x.
         pub struct AddTo("add_to") { lanes: u32 }
         params { n: u32 }
-        slots { x: read array<f32>, y: update array<f32> }
+        bindings { x: read array<f32>, y: update array<f32> }
     }
 
     impl Kernel for AddTo {
@@ -129,12 +129,12 @@ pub(crate) mod add_to {
         fn traffic(&self, p: &Params) -> Bytes {
             Bytes { x: 4 * u64::from(p.n), y: 8 * u64::from(p.n) }
         }
-        fn extent(&self, p: &Params) -> Bytes {
+        fn min_binding_size(&self, p: &Params) -> Bytes {
             Bytes { x: 4 * u64::from(p.n), y: 4 * u64::from(p.n) }
         }
-        fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
             let n = rng.range(1, 300);
-            Sample { params: Params { n }, slots: vec![rng.words(n as usize), rng.words(n as usize)] }
+            TestInput { params: Params { n }, bindings: vec![rng.words(n as usize), rng.words(n as usize)] }
         }
         fn reference(&self, p: &Params, host: Host<'_>) {
             for i in 0..p.n as usize {
@@ -146,14 +146,14 @@ pub(crate) mod add_to {
 
 /// Copies vec4 words out of a texture.
 pub(crate) mod texels {
-    use super::{Caps, Defines, Kernel, Sample, Sampler};
+    use super::{Caps, Defines, Kernel, TestInput, TestRng};
     use ridgeline_compute::wgsl::{array, vec4};
 
     ridgeline_compute::kernel! {
         /// y = x, `n` vec4 words.
         pub struct Texels("texels") { lanes: u32 }
         params { n: u32 }
-        slots { x: read array<vec4<u32>>, y: write array<vec4<u32>> }
+        bindings { x: read array<vec4<u32>>, y: write array<vec4<u32>> }
     }
 
     impl Kernel for Texels {
@@ -163,8 +163,8 @@ pub(crate) mod texels {
         fn defines(&self) -> Defines {
             Defines::new(self.lanes)
         }
-        fn in_texture(&self, slot: &str) -> bool {
-            slot == "x"
+        fn in_texture(&self, binding: &str) -> bool {
+            binding == "x"
         }
         fn groups(&self, p: &Params) -> u64 {
             u64::from(p.n.div_ceil(self.lanes))
@@ -173,14 +173,14 @@ pub(crate) mod texels {
             0
         }
         fn traffic(&self, p: &Params) -> Bytes {
-            self.extent(p)
+            self.min_binding_size(p)
         }
-        fn extent(&self, p: &Params) -> Bytes {
+        fn min_binding_size(&self, p: &Params) -> Bytes {
             Bytes { x: 16 * u64::from(p.n), y: 16 * u64::from(p.n) }
         }
-        fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
             let n = rng.range(1, 300);
-            Sample { params: Params { n }, slots: vec![rng.words(4 * n as usize), Vec::new()] }
+            TestInput { params: Params { n }, bindings: vec![rng.words(4 * n as usize), Vec::new()] }
         }
         fn reference(&self, _: &Params, host: Host<'_>) {
             host.y.copy_from_slice(host.x);
@@ -193,14 +193,14 @@ pub(crate) mod texels {
 /// Mesa's software driver ends all loops of an invocation after 65 535 rounds together, so that more rounds do not
 /// take longer there, nor give the twin's result; more groups do.
 pub(crate) mod spin {
-    use super::{Caps, Defines, Kernel, Sample, Sampler};
+    use super::{Caps, Defines, Kernel, TestInput, TestRng};
     use ridgeline_compute::wgsl::array;
 
     ridgeline_compute::kernel! {
         /// y[i] = the generator's state after `rounds` steps from `i`.
         pub struct Spin("spin") { lanes: u32 }
         params { groups: u32, rounds: u32 }
-        slots { y: write array<u32> }
+        bindings { y: write array<u32> }
     }
 
     impl Kernel for Spin {
@@ -217,14 +217,14 @@ pub(crate) mod spin {
             0
         }
         fn traffic(&self, p: &Params) -> Bytes {
-            self.extent(p)
+            self.min_binding_size(p)
         }
-        fn extent(&self, p: &Params) -> Bytes {
+        fn min_binding_size(&self, p: &Params) -> Bytes {
             Bytes { y: 4 * u64::from(p.groups) * u64::from(self.lanes) }
         }
-        fn sample(&self, rng: &mut Sampler) -> Sample<Params> {
+        fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
             let params = Params { groups: rng.range(1, 9), rounds: rng.range(0, 100) };
-            Sample { params, slots: vec![Vec::new()] }
+            TestInput { params, bindings: vec![Vec::new()] }
         }
         fn reference(&self, p: &Params, host: Host<'_>) {
             for (i, y) in (0..p.groups * self.lanes).zip(host.y) {
@@ -239,14 +239,14 @@ pub(crate) mod spin {
 
 /// A kernel whose WGSL does not compile.
 pub(crate) mod broken {
-    use super::{Caps, Defines, Kernel, Sample, Sampler};
+    use super::{Caps, Defines, Kernel, TestInput, TestRng};
     use ridgeline_compute::wgsl::array;
 
     ridgeline_compute::kernel! {
         /// Does not compile.
         pub struct Broken("broken") { lanes: u32 }
         params { n: u32 }
-        slots { y: write array<f32> }
+        bindings { y: write array<f32> }
     }
 
     impl Kernel for Broken {
@@ -263,13 +263,13 @@ pub(crate) mod broken {
             0
         }
         fn traffic(&self, p: &Params) -> Bytes {
-            self.extent(p)
+            self.min_binding_size(p)
         }
-        fn extent(&self, _: &Params) -> Bytes {
+        fn min_binding_size(&self, _: &Params) -> Bytes {
             Bytes { y: 4 }
         }
-        fn sample(&self, _: &mut Sampler) -> Sample<Params> {
-            Sample { params: Params { n: 1 }, slots: vec![Vec::new()] }
+        fn sample(&self, _: &mut TestRng) -> TestInput<Params> {
+            TestInput { params: Params { n: 1 }, bindings: vec![Vec::new()] }
         }
         fn reference(&self, _: &Params, host: Host<'_>) {
             host.y[0] = 0.0;

@@ -10,15 +10,15 @@ mod results;
 mod textures;
 
 use libtest_mimic::{Arguments, Trial};
-use ridgeline_gpu::{Choice, Gpu, Options, adapters};
+use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions, adapters};
 
 /// The best adapter, opened with the validation layers on.
 pub(crate) fn gpu() -> Gpu {
-    open(Options { validation: true, ..Options::default() })
+    open(GpuOptions { validation: true, ..GpuOptions::default() })
 }
 
-pub(crate) fn open(options: Options) -> Gpu {
-    Gpu::open(&Choice::Best, kernels::linker(), options).expect("an adapter")
+pub(crate) fn open(options: GpuOptions) -> Gpu {
+    Gpu::open(&AdapterChoice::Best, kernels::linker(), options).expect("an adapter")
 }
 
 fn main() {

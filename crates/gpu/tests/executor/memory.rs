@@ -10,7 +10,7 @@ pub(crate) fn memory_is_zeroed() {
         let a = gpu.alloc(100_000, Role::Activation, "a").expect("memory");
         assert!(gpu.read(a.all()).expect("a read").iter().all(|&b| b == 0));
         gpu.write(a.all(), &[0xFF; 100_000]).expect("a write");
-        gpu.settle().expect("a wait");
+        gpu.wait_idle().expect("a wait");
     }
 }
 
@@ -24,22 +24,22 @@ pub(crate) fn dropped_buffers_are_freed() {
     recording.run(kernel, add_to::Params { n: 8 }, add_to::Args { x: keep.all(), y: slice });
     gpu.run(&recording).expect("a run");
     assert_eq!((gpu.host_stats().buffers, gpu.host_stats().bind_groups), (2, 1));
-    assert_eq!(gpu.ledger().kv.now, 2048);
+    assert_eq!(gpu.memory_usage().kv.now, 2048);
 
     drop(gone);
-    assert_eq!(gpu.ledger().kv.now, 2048, "nothing happens behind the executor's back");
-    gpu.sweep();
+    assert_eq!(gpu.memory_usage().kv.now, 2048, "nothing happens behind the executor's back");
+    gpu.free_unused();
     assert_eq!((gpu.host_stats().buffers, gpu.host_stats().bind_groups), (1, 0));
-    let ledger = gpu.ledger();
-    assert_eq!((ledger.kv.now, ledger.kv.peak, ledger.weights.now), (0, 2048, 1024));
-    assert_eq!((ledger.total.now, ledger.total.peak), (1024, 3072));
+    let memory_usage = gpu.memory_usage();
+    assert_eq!((memory_usage.kv.now, memory_usage.kv.peak, memory_usage.weights.now), (0, 2048, 1024));
+    assert_eq!((memory_usage.total.now, memory_usage.total.peak), (1024, 3072));
     assert!(matches!(gpu.run(&recording), Err(Error::UnknownBuffer { id }) if id == slice.id));
 
     // Allocating sweeps too: a buffer that is dropped and made again does not pile up.
     for _ in 0..5 {
         gpu.alloc(4096, Role::Activation, "short-lived").expect("memory");
     }
-    assert_eq!((gpu.host_stats().buffers, gpu.ledger().activation.peak), (2, 4096));
+    assert_eq!((gpu.host_stats().buffers, gpu.memory_usage().activation.peak), (2, 4096));
 }
 
 pub(crate) fn writes_larger_than_a_chunk() {

@@ -7,7 +7,7 @@ use crate::kernels::spin::{self, Spin};
 use crate::results::{bytes, floats};
 use crate::{gpu, open};
 use ridgeline_compute::{Buffer, Executor, Recording, Region, Role};
-use ridgeline_gpu::{Gpu, Options, Passes, Policy, Submission};
+use ridgeline_gpu::{Gpu, GpuOptions, Passes, Policy, Submission};
 
 /// Three layers of two parts, two launches each: `y = 2 x`, then eleven times `y += x`.
 fn layered(gpu: &mut Gpu) -> (Recording, [Buffer; 2]) {
@@ -36,8 +36,8 @@ fn layered(gpu: &mut Gpu) -> (Recording, [Buffer; 2]) {
 pub(crate) fn every_policy_gives_the_same_result() {
     let mut gpu = gpu();
     let (recording, _keep) = layered(&mut gpu);
-    let each = recording.step_cost(&recording.steps()[0]).flops;
-    assert!(recording.steps().iter().all(|step| recording.step_cost(step).flops == each), "twelve alike");
+    let each = recording.launch_cost(&recording.steps()[0]).flops;
+    assert!(recording.steps().iter().all(|step| recording.launch_cost(step).flops == each), "twelve alike");
     let submissions = [
         (Submission::Recording, 1),
         (Submission::Bounded(u64::MAX), 1),
@@ -45,7 +45,7 @@ pub(crate) fn every_policy_gives_the_same_result() {
         (Submission::Bounded(1), 12),
         (Submission::Layer, 3),
         (Submission::Launch, 12),
-        (Submission::LaunchUnwaited, 12),
+        (Submission::LaunchNoWait, 12),
     ];
     for (submission, count) in submissions {
         for passes in [Passes::Submission, Passes::Launch] {
@@ -81,7 +81,7 @@ pub(crate) fn a_layer_is_one_submission() {
 }
 
 pub(crate) fn profiled_times_are_plausible() {
-    let mut gpu = open(Options::default());
+    let mut gpu = open(GpuOptions::default());
     gpu.set_policy(Policy { profile: true, ..Policy::default() });
     let y = gpu.alloc(256, Role::Activation, "y").expect("memory");
     let mut recording = Recording::new();
@@ -111,7 +111,7 @@ pub(crate) fn profiled_times_are_plausible() {
 }
 
 pub(crate) fn profiles_span_several_query_sets() {
-    let mut gpu = open(Options::default());
+    let mut gpu = open(GpuOptions::default());
     gpu.set_policy(Policy { profile: true, ..Policy::default() });
     let y = gpu.alloc(256, Role::Activation, "y").expect("memory");
     let mut recording = Recording::new();
@@ -129,7 +129,7 @@ pub(crate) fn caches_stay_warm() {
     assert_eq!((gpu.host_stats().pipelines, gpu.host_stats().bind_groups), (2, 0));
     for _ in 0..3 {
         gpu.run(&recording).expect("a run");
-        // Both kernels bind one slot for reading and one for writing: they share the layout and the bind group.
+        // Both kernels bind one binding for reading and one for writing: they share the layout and the bind group.
         assert_eq!((gpu.host_stats().pipelines, gpu.host_stats().bind_groups), (2, 1));
     }
     let mut other = Recording::new();

@@ -5,8 +5,8 @@ use crate::kernels::linker;
 use crate::kernels::scale::{self, Scale};
 use crate::kernels::spin::{self, Spin};
 use crate::{gpu, open};
-use ridgeline_compute::{Cpu, Executor, Kernel, Recording, Role, Sampler};
-use ridgeline_gpu::{Checks, Choice, Gpu, Options};
+use ridgeline_compute::{Cpu, Executor, Kernel, Recording, Role, TestRng};
+use ridgeline_gpu::{Checks, AdapterChoice, Gpu, GpuOptions};
 
 pub(crate) fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
@@ -21,7 +21,7 @@ fn chain(executor: &mut dyn Executor, n: u32, lanes: u32) -> Vec<u8> {
     let size = 4 * u64::from(n);
     let x = executor.alloc(size, Role::Activation, "x").expect("memory");
     let y = executor.alloc(size, Role::Activation, "y").expect("memory");
-    executor.write(x.all(), &bytes(&Sampler::new(7).floats(n as usize))).expect("a write");
+    executor.write(x.all(), &bytes(&TestRng::new(7).floats(n as usize))).expect("a write");
     let mut recording = Recording::new();
     let params = scale::Params { n, factor: 3.0 };
     recording.run(Scale { lanes }, params, scale::Args { x: x.all(), y: y.all() });
@@ -34,7 +34,7 @@ fn chain(executor: &mut dyn Executor, n: u32, lanes: u32) -> Vec<u8> {
 
 pub(crate) fn kernels_agree_with_their_twins() {
     for checks in [Checks::Off, Checks::On] {
-        let mut gpu = open(Options { checks, validation: true, ..Options::default() });
+        let mut gpu = open(GpuOptions { checks, validation: true, ..GpuOptions::default() });
         for (n, lanes) in [(1, 1), (63, 64), (64, 64), (1000, 64)] {
             assert_eq!(
                 chain(&mut gpu, n, lanes),
@@ -150,9 +150,9 @@ pub(crate) fn recordings_under_way_keep_their_results() {
     recording.read_back(y.all());
     // More than there are spare buffers for read-backs, fetched in another order than they were started in.
     let times = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
-    let mut under_way = times.map(|times| (times, gpu.start(&recording).expect("a start")));
-    under_way.rotate_left(4);
-    for (times, started) in under_way {
+    let mut in_flight = times.map(|times| (times, gpu.start(&recording).expect("a start")));
+    in_flight.rotate_left(4);
+    for (times, started) in in_flight {
         let reads = gpu.finish(started).expect("a run").reads;
         assert_eq!(floats(&reads[0]), [times, 2.0 * times, 3.0 * times, 4.0 * times]);
     }
@@ -166,7 +166,7 @@ pub(crate) fn pipelines_outlive_the_process() {
     let files = || std::fs::read_dir(folder.path()).expect("a folder").flatten().collect::<Vec<_>>();
     let run = || {
         let mut gpu = gpu();
-        gpu.keep_pipelines(folder.path());
+        gpu.set_pipeline_cache_dir(folder.path());
         let y = gpu.alloc(16, Role::Activation, "y").expect("memory");
         let x = gpu.alloc(16, Role::Activation, "x").expect("memory");
         gpu.write(x.all(), &bytes(&[1.0; 4])).expect("a write");
@@ -198,7 +198,7 @@ pub(crate) fn a_recording_without_launches() {
 
 pub(crate) fn two_devices_at_once() {
     let mut gpus: Vec<_> =
-        (0..2).map(|_| Gpu::open(&Choice::Best, linker(), Options::default()).expect("an adapter")).collect();
+        (0..2).map(|_| Gpu::open(&AdapterChoice::Best, linker(), GpuOptions::default()).expect("an adapter")).collect();
     let expected = chain(&mut Cpu::default(), 5000, 64);
     std::thread::scope(|scope| {
         for gpu in &mut gpus {

@@ -27,10 +27,10 @@ pub(crate) fn textures_hold_what_was_written() {
             before.iter().chain(after).all(|&byte| byte == 0) && after.len() == 48,
             "{bytes} from {offset}"
         );
-        assert_eq!(gpu.ledger().weights.now % LINE, 0);
+        assert_eq!(gpu.memory_usage().weights.now % LINE, 0);
     }
-    gpu.sweep();
-    assert_eq!(gpu.ledger().weights.now, 0);
+    gpu.free_unused();
+    assert_eq!(gpu.memory_usage().weights.now, 0);
 }
 
 fn copied(device: &mut dyn Executor, texture: &Buffer, offset: u64, n: u32) -> Vec<u8> {

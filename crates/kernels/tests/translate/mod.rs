@@ -53,14 +53,14 @@ impl Shader {
     pub(crate) fn msl(&self) -> Result<String, msl::Error> {
         let mut resources = msl::EntryPointResources { immediates_buffer: Some(20), ..Default::default() };
         resources.sizes_buffer = Some(21);
-        for (binding, slot) in (0..).zip(self.kernel.slots()) {
-            let place = Some(u8::try_from(binding).expect("few slots"));
-            let target = if self.kernel.in_texture(slot) {
-                msl::BindTarget { texture: place, mutable: slot.access != Access::Read, ..Default::default() }
+        for (index, binding) in (0..).zip(self.kernel.bindings()) {
+            let slot = Some(u8::try_from(index).expect("few bindings"));
+            let target = if self.kernel.in_texture(binding) {
+                msl::BindTarget { texture: slot, mutable: binding.access != Access::Read, ..Default::default() }
             } else {
-                msl::BindTarget { buffer: place, mutable: slot.access != Access::Read, ..Default::default() }
+                msl::BindTarget { buffer: slot, mutable: binding.access != Access::Read, ..Default::default() }
             };
-            resources.resources.insert(naga::ResourceBinding { group: 0, binding }, target);
+            resources.resources.insert(naga::ResourceBinding { group: 0, binding: index }, target);
         }
         let options = msl::Options {
             lang_version: (3, 0),

@@ -85,7 +85,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
 
 fn settings(args: Args, globals: &Globals) -> anyhow::Result<Settings> {
     let root = models::root();
-    // Before anything is measured: a cell of a model that cannot be read would fail alone, and after the ceilings.
+    // QkNormBias anything is measured: a cell of a model that cannot be read would fail alone, and after the ceilings.
     args.model.iter().try_for_each(|name| models::checkpoint(name, None).map(drop))?;
     let matrix = matrix(args.matrix.as_deref(), &args.model, &root).map_err(|e| usage(e.into()))?;
     if !args.model.is_empty() && matrix.groups.iter().all(|group| group.axes.values("model").is_empty()) {

@@ -179,7 +179,7 @@ fn adapter_text(adapter: &AdapterInfo, chosen: bool) -> String {
     let _ = writeln!(
         text,
         "    limits    buffer {buffer}, binding {binding}, texture side {}, workgroup {workgroup}, {} bindings, {} bytes of immediates",
-        l.max_texture_side, l.max_slots, l.max_immediates
+        l.max_texture_side, l.max_storage_buffers, l.max_immediates
     );
     text
 }

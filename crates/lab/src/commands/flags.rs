@@ -178,12 +178,12 @@ pub(crate) fn warm_up(
         let tokens = vec![0; tokens.min(options.batch).min(options.context)];
         let want = if tokens.len() <= ROWS { Rows::All } else { Rows::Last };
         // Deep in the context attention takes kernels that it does not need at its beginning.
-        session.assume(if tokens.len() <= ROWS { options.context - tokens.len() } else { 0 })?;
+        session.set_kv_len(if tokens.len() <= ROWS { options.context - tokens.len() } else { 0 })?;
         session.extend_greedy(&tokens, want)?;
     }
     session.truncate(0);
     if sampler.forgets() && !sampler.is_greedy() {
-        session.continue_by(0, Choice::Drawn(sampler, &[0.5]), &mut |_| ControlFlow::Continue(()))?;
+        session.decode(0, Choice::Sampled(sampler, &[0.5]), &mut |_| ControlFlow::Continue(()))?;
         session.truncate(0);
     }
     session.take_times();

@@ -123,10 +123,10 @@ impl Occupied {
         let model = Model::load(checkpoint, &mut device)?;
         let report = model.report();
         if let Some(gpu) = device.gpu() {
-            gpu.settle()?;
+            gpu.wait_idle()?;
         }
         // The ledger also counts what the device rounds each buffer up to.
-        let on_device = device.gpu().map_or(report.device_bytes, |gpu| gpu.ledger().weights.now);
+        let on_device = device.gpu().map_or(report.device_bytes, |gpu| gpu.memory_usage().weights.now);
         let file = checkpoint.file_bytes();
         Ok(Self { device: on_device, in_format: report.format_bytes, peak_rss: peak_rss(), file })
     }

@@ -2,7 +2,7 @@
 
 use crate::output;
 use ridgeline_model::RunTimes;
-use ridgeline_speculative::{Finish, Token};
+use ridgeline_speculative::{FinishReason, Token};
 use ridgeline_text::{Specials, TextStream, Tokenizer};
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -155,11 +155,11 @@ pub(crate) fn rate(value: Option<f64>) -> String {
 }
 
 /// Why a generation ended, for JSON.
-pub(crate) const fn finish_name(finish: Finish) -> &'static str {
+pub(crate) const fn finish_name(finish: FinishReason) -> &'static str {
     match finish {
-        Finish::Length => "length",
-        Finish::Stop(_) => "stop",
-        Finish::Cancelled => "cancelled",
+        FinishReason::Length => "length",
+        FinishReason::Stop(_) => "stop",
+        FinishReason::Cancelled => "cancelled",
     }
 }
 

@@ -5,7 +5,7 @@ use crate::lab::Lab;
 use crate::tune::{Found, Product, Split, Whole, keep, path, tune};
 use crate::{install, output};
 use anyhow::Context;
-use ridgeline_kernels::{ProductChoice, Reduce};
+use ridgeline_kernels::{LinearKernel, Reduce};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -121,13 +121,13 @@ fn row(it: &Product) -> Vec<String> {
 }
 
 /// A product's variant in a word.
-fn shape(choice: &ProductChoice) -> String {
+fn shape(choice: &LinearKernel) -> String {
     match choice {
-        ProductChoice::Vec(it) if it.reduce == Reduce::Split => format!("{} x {}, split", it.rows, it.cols),
-        ProductChoice::Vec(it) => format!("{} x {}", it.rows, it.cols),
-        ProductChoice::Row(it) => format!("{} x {} a lane", it.rows, it.cols),
-        ProductChoice::Mul(it) => format!("tiles of {:?}", it.tile),
-        ProductChoice::Coop(it) => format!("cooperative {0} x {0}, tiles of {1}", it.edge, it.tile),
+        LinearKernel::Vec(it) if it.reduce == Reduce::SplitK => format!("{} x {}, split", it.rows, it.cols),
+        LinearKernel::Vec(it) => format!("{} x {}", it.rows, it.cols),
+        LinearKernel::Rows(it) => format!("{} x {} a lane", it.rows, it.cols),
+        LinearKernel::Mul(it) => format!("tiles of {:?}", it.tile),
+        LinearKernel::Coop(it) => format!("cooperative {0} x {0}, tiles of {1}", it.edge, it.tile),
     }
 }
 

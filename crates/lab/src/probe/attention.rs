@@ -45,7 +45,7 @@ fn work(timer: &mut Timer<'_>, head: u32) -> Result<(String, Recording, Vec<Buff
         key_stride: row,
         value_stride: row,
         ld: width,
-        span: context,
+        split_len: context,
         // Scores stay small, so that no weight of a softmax vanishes.
         scale: 1.0 / f32::from(u16::MAX),
     };

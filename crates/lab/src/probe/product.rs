@@ -7,11 +7,11 @@ use super::{Clock, Error, Timer, Unit, attention};
 use crate::Device;
 use ridgeline_compute::{AnyKernel, Buffer, Caps, Executor, Kernel, Recording, Role};
 use ridgeline_experiment::matrix::Budget;
-use ridgeline_kernels::mat_coop::MatCoop;
+use ridgeline_kernels::mat_mul_coop::MatMulCoop;
 use ridgeline_kernels::mat_mul::{MatMul, Tile};
-use ridgeline_kernels::mat_row::MatRow;
+use ridgeline_kernels::mat_vec_rows::MatVecRows;
 use ridgeline_kernels::mat_vec::{self, MatVec};
-use ridgeline_kernels::{Epilogue, Layout, ProductChoice, Reduce, Tuning, layout_for, stride};
+use ridgeline_kernels::{Epilogue, WeightLayout, LinearKernel, Reduce, Tuning, layout_for, stride};
 use ridgeline_quant::Format;
 use ridgeline_roofline::Measured;
 use serde::{Deserialize, Serialize};
@@ -193,23 +193,23 @@ fn fastest(tried: &mut Vec<Finalist>) {
 struct Operands {
     x: Buffer,
     y: Buffer,
-    weights: Vec<(Layout, Buffer)>,
+    weights: Vec<(WeightLayout, Buffer)>,
 }
 
 impl Operands {
     fn new(timer: &mut Timer<'_>, (rows, cols, vecs): (u32, u32, u32)) -> Result<Self, Error> {
-        let turned = layout_for(timer.device.caps());
-        let mut alloc = |layout: Layout, a: u32, b: u32, label| -> Result<_, Error> {
+        let interleaved = layout_for(timer.device.caps());
+        let mut alloc = |layout: WeightLayout, a: u32, b: u32, label| -> Result<_, Error> {
             let bytes = 4 * u64::from(a) * u64::from(b);
             let buffer = timer.device.alloc_in(layout.in_texture(), bytes, Role::Activation, label)?;
             fill(timer.device, &buffer)?;
             Ok(buffer)
         };
         let vecs = vecs.max(FEW);
-        let (x, y) = (alloc(Layout::Plain, vecs, cols, "x")?, alloc(Layout::Plain, vecs, rows, "y")?);
-        let mut weights = vec![(Layout::Plain, alloc(Layout::Plain, rows, cols, "weights")?)];
-        if turned != Layout::Plain {
-            weights.push((turned, alloc(turned, rows, cols, "weights")?));
+        let (x, y) = (alloc(WeightLayout::Plain, vecs, cols, "x")?, alloc(WeightLayout::Plain, vecs, rows, "y")?);
+        let mut weights = vec![(WeightLayout::Plain, alloc(WeightLayout::Plain, rows, cols, "weights")?)];
+        if interleaved != WeightLayout::Plain {
+            weights.push((interleaved, alloc(interleaved, rows, cols, "weights")?));
         }
         Ok(Self { x, y, weights })
     }
@@ -231,7 +231,7 @@ fn works(
     let mut works = Vec::new();
     // Blocks have to be decoded on top: plain floats reach the peak, and more candidates leave shapes untried.
     let plain = |format: Format| format.spec().block_len == 1;
-    let mut work = |choice: ProductChoice, n_vecs: u32| {
+    let mut work = |choice: LinearKernel, n_vecs: u32| {
         let Some((_, weights)) = operands.weights.iter().find(|it| it.0 == choice.layout()) else { return };
         let weights = weights.all();
         let stride = stride(choice.format(), n_cols as usize);
@@ -242,19 +242,19 @@ fn works(
         works.push((kernel, format!("{n_rows}×{n_cols}·{n_vecs}"), recording));
     };
     for kernel in MatMul::all(caps).into_iter().filter(|k| k.tile == tile && plain(k.format)) {
-        work(ProductChoice::Mul(kernel), n_vecs);
+        work(LinearKernel::Mul(kernel), n_vecs);
     }
     if tile == Tile::F16 {
-        for kernel in MatCoop::all(caps).into_iter().filter(|k| plain(k.format)) {
-            work(ProductChoice::Coop(kernel), n_vecs);
+        for kernel in MatMulCoop::all(caps).into_iter().filter(|k| plain(k.format)) {
+            work(LinearKernel::Coop(kernel), n_vecs);
         }
     }
     // Without tiles, products are 32-bit ones.
     if tile == Tile::F32 {
         let few = |k: &MatVec| plain(k.format) && k.cols >= 4 && k.reduce == Reduce::all(caps)[0];
-        let vecs = MatVec::all(caps).into_iter().filter(few).map(ProductChoice::Vec);
-        let few = |k: &MatRow| plain(k.format) && k.cols >= 4;
-        let rows = MatRow::all(caps).into_iter().filter(few).map(ProductChoice::Row);
+        let vecs = MatVec::all(caps).into_iter().filter(few).map(LinearKernel::Vec);
+        let few = |k: &MatVecRows| plain(k.format) && k.cols >= 4;
+        let rows = MatVecRows::all(caps).into_iter().filter(few).map(LinearKernel::Rows);
         for choice in vecs.chain(rows) {
             for n_vecs in [FEW, n_vecs.min(128)] {
                 work(choice, n_vecs);
@@ -342,7 +342,7 @@ fn split(
     let stride = stride(format, cols as usize);
     let caps = timer.device.caps().clone();
     let (layout, row) = (layout_for(&caps), u64::from(stride) * 16);
-    let most = caps.largest(layout.in_texture()) / row / layout.turns() as u64 * layout.turns() as u64;
+    let most = caps.largest(layout.in_texture()) / row / layout.rows_interleaved() as u64 * layout.rows_interleaved() as u64;
     let parts = u64::from(rows).div_ceil(most.max(1));
     let most_rows = rows.div_ceil(u32::try_from(parts).unwrap_or(rows));
     let device = &mut *timer.device;
@@ -350,7 +350,7 @@ fn split(
     let y = device.alloc(4 * u64::from(rows), Role::Activation, "y")?;
     fill(device, &x)?;
     let mut buffers = vec![x.clone(), y.clone()];
-    let kernel = tuning.product_for(format, 1, rows, &caps);
+    let kernel = tuning.linear_for(format, 1, rows, &caps);
     let mut recording = Recording::new();
     for row0 in (0..rows).step_by(most_rows as usize) {
         let n_rows = most_rows.min(rows - row0);

@@ -8,14 +8,14 @@ use super::blocks::{blocks, ceiling};
 use super::slope::grown;
 use super::{Clock, Error, Timer, Unit, is_quick};
 use crate::Device;
-use ridgeline_compute::{Buffer, Caps, Executor, Kernel, Recording, Role, Sampler, Slice};
+use ridgeline_compute::{Buffer, Caps, Executor, Kernel, Recording, Role, TestRng, Slice};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_gpu::{Passes, Policy};
 use ridgeline_kernels::copy::{self, Copy as CopyWords};
 use ridgeline_kernels::mat_vec;
 use ridgeline_kernels::stream_read::{self, StreamRead};
 use ridgeline_kernels::triad::{self, Triad};
-use ridgeline_kernels::{Epilogue, ProductChoice, Reduce, layout_for, product_for};
+use ridgeline_kernels::{Epilogue, LinearKernel, Reduce, layout_for, linear_for};
 use ridgeline_quant::Format;
 use ridgeline_roofline::{Curve, Sample};
 use serde::{Deserialize, Serialize};
@@ -83,7 +83,7 @@ impl Stream {
 #[derive(Clone, Copy, Debug)]
 enum Candidate {
     Read(StreamRead),
-    Weights(ProductChoice),
+    Weights(LinearKernel),
     Copy(CopyWords),
     Triad(Triad),
 }
@@ -157,7 +157,7 @@ fn candidates(device: &Device, stream: Stream) -> Vec<Candidate> {
     match stream {
         Stream::Read => {
             // The product that reads weights is a candidate too, so that it cannot beat this ceiling.
-            let weights = product_for(Format::SINGLE, 1, caps);
+            let weights = linear_for(Format::SINGLE, 1, caps);
             // Textures where weights lie in them.
             let textures = layout_for(caps).in_texture();
             let best = |k: &StreamRead| k.reduce == Reduce::all(caps)[0] && (textures || !k.texture);
@@ -290,9 +290,9 @@ impl Sets {
                     if bytes < PRODUCT_FROM {
                         return None;
                     }
-                    // Whole turns of rows.
-                    let turns = u32::try_from(k.layout().turns()).ok()?;
-                    let (n_cols, n_rows) = (PRODUCT_COLUMNS, n / PRODUCT_COLUMNS / turns * turns);
+                    // Whole rows_interleaved of rows.
+                    let rows_interleaved = u32::try_from(k.layout().rows_interleaved()).ok()?;
+                    let (n_cols, n_rows) = (PRODUCT_COLUMNS, n / PRODUCT_COLUMNS / rows_interleaved * rows_interleaved);
                     let stride = n_cols / 4;
                     let params = mat_vec::Params {
                         n_rows,
@@ -315,7 +315,7 @@ impl Sets {
 /// Fills a buffer with floats in [1, 2): untouched memory may be one shared page of zeros, and faster than memory.
 pub(crate) fn fill(device: &mut Device, buffer: &Buffer) -> Result<(), Error> {
     const CHUNK: u64 = 4 << 20;
-    let mut rng = Sampler::new(buffer.bytes());
+    let mut rng = TestRng::new(buffer.bytes());
     // Either half of a word is a 16-bit float near 1 too, so that no number format meets a NaN.
     let half = |bits: u64| 0x3c00 | (bits & 0x01ff);
     let word = |bits: u64| u32::try_from(half(bits) << 16 | half(bits >> 16)).unwrap_or(0x3c00_3c00);

@@ -111,20 +111,20 @@ impl Side {
     fn wgpu(&mut self) -> Result<Finding, Error> {
         let mut device = self.session.executor().borrow_mut();
         let Some(gpu) = device.gpu() else { return Err(probe::Error::NoClock.into()) };
-        let (one, many) = (gpu.bare(&self.one)?, gpu.bare(&self.many)?);
-        let (mut ours, mut bare) = (Vec::new(), Vec::new());
+        let (one, many) = (gpu.raw_launches(&self.one)?, gpu.raw_launches(&self.many)?);
+        let (mut ours, mut raw_launches) = (Vec::new(), Vec::new());
         for _ in 0..TURNS {
             let mut us = |of: &Recording| gpu.run(of).map(|it| it.timing.total_ns() as f64 / 1e3);
             let few = us(&self.one)?;
             ours.push((us(&self.many)? - few) / f64::from(MANY - 1) / self.launches());
-            let few = gpu.run_bare(&one)? as f64;
-            bare.push((gpu.run_bare(&many)? as f64 - few) / 1e3 / f64::from(MANY - 1) / self.launches());
+            let few = gpu.run_raw(&one)? as f64;
+            raw_launches.push((gpu.run_raw(&many)? as f64 - few) / 1e3 / f64::from(MANY - 1) / self.launches());
         }
         Ok(Finding {
             what: format!("{}: share of a launch there that is wgpu's own", self.model),
             target: Target::Told,
-            here: stats::ratio_of_medians(&bare, &ours, 0).ok_or(probe::Error::NoBlocks)?,
-            detail: format!("{:.2} of {:.2} us", median(&bare)?.value, median(&ours)?.value),
+            here: stats::ratio_of_medians(&raw_launches, &ours, 0).ok_or(probe::Error::NoBlocks)?,
+            detail: format!("{:.2} of {:.2} us", median(&raw_launches)?.value, median(&ours)?.value),
         })
     }
 }

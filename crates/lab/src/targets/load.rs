@@ -47,7 +47,7 @@ fn ready(lab: &Lab, name: &str) -> Result<Session<Device>, Error> {
     let mut session = Session::new(model, lab.device.clone(), SessionOptions::default())?;
     session.prepare(&[])?;
     if let Some(gpu) = lab.device.borrow_mut().gpu() {
-        gpu.settle()?;
+        gpu.wait_idle()?;
     }
     Ok(session)
 }

@@ -4,9 +4,9 @@ use super::{Finding, REPETITIONS, Target};
 use crate::lab::Lab;
 use crate::measure::timed;
 use crate::{Device, Error, probe};
-use ridgeline_compute::{Buffer, Executor, Role, Source};
+use ridgeline_compute::{Buffer, Executor, Role, FillFn};
 use ridgeline_experiment::stats;
-use ridgeline_kernels::{Layout, layout_for};
+use ridgeline_kernels::{WeightLayout, layout_for};
 use ridgeline_quant::Format;
 use ridgeline_roofline::{Machine, Measured};
 
@@ -19,7 +19,7 @@ const COLUMNS: usize = 4096;
 /// Memory where weights would lie: buffers of so many rows.
 struct Space {
     buffers: Vec<Buffer>,
-    layout: Layout,
+    layout: WeightLayout,
     rows: usize,
     /// Bytes of a row on the device.
     row: u64,
@@ -49,7 +49,7 @@ pub(crate) fn upload(lab: &Lab, machine: &Machine) -> Result<Vec<Finding>, Error
     };
     let plain = space.plain(lab)?;
     let packed = space.packed(lab)?;
-    let format = Format::BYTES;
+    let format = Format::INT8_ACTIVATIONS;
     Ok(vec![
         finding("", Target::AtLeast(0.5), plain),
         finding(&format!(" packed from {format}"), Target::Told, packed),
@@ -59,9 +59,9 @@ pub(crate) fn upload(lab: &Lab, machine: &Machine) -> Result<Vec<Finding>, Error
 impl Space {
     fn new(device: &mut Device) -> Result<Self, Error> {
         let layout = layout_for(device.caps());
-        let row = Format::BYTES.device_bytes(1, COLUMNS);
+        let row = Format::INT8_ACTIVATIONS.device_bytes(1, COLUMNS);
         let count = BYTES.div_ceil(device.caps().largest(layout.in_texture()));
-        // Whole turns, as a model's matrices have them.
+        // Whole rows_interleaved, as a model's matrices have them.
         let rows = usize::try_from(BYTES / count / row).unwrap_or(usize::MAX) / 16 * 16;
         let mut alloc =
             |_| device.alloc_in(layout.in_texture(), rows as u64 * row, Role::Weights, "uploaded weights");
@@ -84,35 +84,35 @@ impl Space {
 
     /// Rows as a file has them, packed on the way.
     fn packed(&self, lab: &Lab) -> Result<Measured, Error> {
-        let spec = Format::BYTES.spec();
-        let file_row = index(Format::BYTES.bytes(COLUMNS as u64));
+        let spec = Format::INT8_ACTIVATIONS.spec();
+        let file_row = index(Format::INT8_ACTIVATIONS.bytes(COLUMNS as u64));
         let words: Vec<u32> = (0..self.rows * file_row / 4).map(pattern).collect();
         let file: &[u8] = bytemuck::cast_slice(&words);
-        let (turns, row_words) = (self.layout.turns(), index(self.row / 4));
+        let (rows_interleaved, row_words) = (self.layout.rows_interleaved(), index(self.row / 4));
         self.time(lab, &|offset, to| {
             let from = &file[index(offset / self.row) * file_row..];
-            let mut rows = vec![0; turns * row_words];
-            for (from, to) in from.chunks_exact(turns * file_row).zip(to.chunks_exact_mut(turns * row_words))
+            let mut rows = vec![0; rows_interleaved * row_words];
+            for (from, to) in from.chunks_exact(rows_interleaved * file_row).zip(to.chunks_exact_mut(rows_interleaved * row_words))
             {
                 for (from, row) in from.chunks_exact(file_row).zip(rows.chunks_exact_mut(row_words)) {
                     (spec.pack_row)(from, row);
                 }
-                self.layout.place(&rows, row_words, to);
+                self.layout.store_rows(&rows, row_words, to);
             }
         })
     }
 
     /// Seconds of filling the space, until the device has it. Not counted is a first time, in which the memory itself may have
     /// to be found.
-    fn time(&self, lab: &Lab, source: &Source<'_>) -> Result<Measured, Error> {
+    fn time(&self, lab: &Lab, source: &FillFn<'_>) -> Result<Measured, Error> {
         let mut device = lab.device.borrow_mut();
         let mut seconds = Vec::new();
         for _ in 0..=REPETITIONS {
             let (filled, ns) = timed(|| -> Result<(), Error> {
                 for buffer in &self.buffers {
-                    device.fill(buffer.all(), self.row * self.layout.turns() as u64, source)?;
+                    device.fill(buffer.all(), self.row * self.layout.rows_interleaved() as u64, source)?;
                 }
-                Ok(device.gpu().map_or(Ok(()), |gpu| gpu.settle())?)
+                Ok(device.gpu().map_or(Ok(()), |gpu| gpu.wait_idle())?)
             });
             filled?;
             seconds.push(ns as f64 / 1e9);

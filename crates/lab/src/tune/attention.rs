@@ -5,7 +5,7 @@ use crate::models::Loaded;
 use crate::probe::Timer;
 use crate::{Device, Error, Lab};
 use ridgeline_compute::{Executor, Recording};
-use ridgeline_kernels::{Heads, Tuning, attention_workgroups};
+use ridgeline_kernels::{KvHeads, Tuning, attention_workgroups};
 use ridgeline_model::{Config, Session, SessionOptions};
 use ridgeline_speculative::Rows;
 
@@ -16,13 +16,13 @@ const DEPTHS: [usize; 3] = [1024, 4096, 16384];
 #[derive(Clone, Debug)]
 pub(crate) struct Split {
     /// Workgroups, and seconds of attention of a token at each of the depths.
-    pub finding: Finding<Heads, u32>,
+    pub finding: Finding<KvHeads, u32>,
     pub depths: Vec<usize>,
 }
 
-fn heads(config: &Config) -> Heads {
+fn heads(config: &Config) -> KvHeads {
     let [count, width] = [config.kv_heads, config.head_dim].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
-    Heads { count, width }
+    KvHeads { count, width }
 }
 
 /// Tries from a sixteenth to four times as many workgroups; nothing where they all split alike, or where a long cache has no
@@ -67,14 +67,14 @@ fn session(lab: &Lab, loaded: &Loaded, depths: &mut Vec<usize>) -> Option<Sessio
 fn work(
     session: &mut Session<Device>,
     depths: &[usize],
-    (heads, workgroups): (Heads, u32),
+    (heads, workgroups): (KvHeads, u32),
 ) -> Result<Recording, Error> {
     let mut tuning = Tuning::default();
     tuning.split_attention(heads, workgroups);
     session.tune(tuning);
     let mut work = Recording::new();
     for &depth in depths {
-        session.assume(depth)?;
+        session.set_kv_len(depth)?;
         let pass = session.record(&[0], Rows::None)?;
         for step in pass.steps().iter().filter(|step| KERNELS.contains(&pass.kernel(step).name())) {
             work.run_erased(pass.kernel(step), pass.params(step), pass.slices(step));
@@ -84,7 +84,7 @@ fn work(
 }
 
 /// The kernels that fused attention is.
-const KERNELS: [&str; 3] = ["attention", "attn_lane", "attn_fold"];
+const KERNELS: [&str; 3] = ["attention", "attention_simd", "attn_reduce"];
 
 /// What tells one way of splitting from another.
 fn spans(work: &Recording) -> Vec<&[u8]> {

@@ -5,14 +5,14 @@ use super::contest::Finding;
 use crate::{Device, Error, models};
 use ridgeline_compute::{AnyKernel, Executor};
 use ridgeline_gpu::Gpu;
-use ridgeline_kernels::{Class, Heads, ProductChoice, RowCount, Tuning};
+use ridgeline_kernels::{LinearClass, KvHeads, LinearKernel, RowCount, Tuning};
 use ridgeline_quant::Format;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-fn label(choice: ProductChoice) -> String {
+fn label(choice: LinearKernel) -> String {
     AnyKernel::from(choice).label()
 }
 
@@ -30,7 +30,7 @@ struct Kept {
 }
 
 impl Kept {
-    fn serves(&self, class: Class) -> bool {
+    fn serves(&self, class: LinearClass) -> bool {
         (self.format, self.vectors, &*self.rows) == (class.format, class.vectors, class.rows.name())
     }
 }
@@ -46,8 +46,8 @@ struct KeptSplit {
 }
 
 impl KeptSplit {
-    const fn heads(&self) -> Heads {
-        Heads { count: self.kv_heads, width: self.head_dim }
+    const fn heads(&self) -> KvHeads {
+        KvHeads { count: self.kv_heads, width: self.head_dim }
     }
 }
 
@@ -92,7 +92,7 @@ impl File {
         let products: Vec<_> = found.iter().flat_map(|it| &it.products).collect();
         self.product.retain(|it| !products.iter().any(|found| it.serves(found.class)));
         for it in best(&products) {
-            let (Class { format, vectors, rows }, Some(choice)) = (it.class, it.chosen()) else { continue };
+            let (LinearClass { format, vectors, rows }, Some(choice)) = (it.class, it.chosen()) else { continue };
             let (rows, variant) = (rows.name().to_owned(), label(choice));
             self.product.push(Kept { format, vectors, rows, variant, gain: it.gain() });
         }
@@ -100,7 +100,7 @@ impl File {
         let splits: Vec<_> = splits.map(|it| &it.finding).collect();
         self.attention.retain(|it| !splits.iter().any(|found| it.heads() == found.class));
         for it in best(&splits) {
-            let (Heads { count: kv_heads, width: head_dim }, Some(workgroups)) = (it.class, it.chosen())
+            let (KvHeads { count: kv_heads, width: head_dim }, Some(workgroups)) = (it.class, it.chosen())
             else {
                 continue;
             };
@@ -143,7 +143,7 @@ pub(crate) fn stored(device: &mut Device) -> Tuning {
     let file = read(&path(gpu)).unwrap_or_default();
     for Kept { format, vectors, rows, variant, .. } in file.product {
         let Some(rows) = RowCount::ALL.into_iter().find(|it| it.name() == rows) else { continue };
-        let class = Class { format, vectors, rows };
+        let class = LinearClass { format, vectors, rows };
         let candidates = class.candidates(gpu.caps());
         if let Some(choice) = candidates.into_iter().find(|it| label(*it) == variant) {
             tuning.choose(class, choice);
@@ -165,7 +165,7 @@ pub(crate) fn digest(tuning: &Tuning) -> Option<String> {
 mod tests {
     use super::{File, Finding, Found, Kept, KeptSplit, label};
     use ridgeline_compute::Caps;
-    use ridgeline_kernels::{Class, product_for};
+    use ridgeline_kernels::{LinearClass, linear_for};
     use ridgeline_quant::Format;
     use ridgeline_roofline::Measured;
 
@@ -179,8 +179,8 @@ mod tests {
                 for n in super::super::TOKENS {
                     let n = u32::try_from(n).expect("few");
                     for n_rows in [100, 5000, 10_000] {
-                        let candidates = Class::of(format, n, n_rows).candidates(&caps);
-                        let default = product_for(format, n, &caps);
+                        let candidates = LinearClass::of(format, n, n_rows).candidates(&caps);
+                        let default = linear_for(format, n, &caps);
                         assert!(candidates.contains(&default), "{format} {n}: {default:?}");
                         let mut labels: Vec<_> = candidates.iter().map(|it| label(*it)).collect();
                         labels.sort();
@@ -195,7 +195,7 @@ mod tests {
     /// What was found with a model: for one vector a variant that gains so much.
     fn found(variant: usize, gain: f64, rejected: bool) -> Found {
         let caps = Caps::webgpu();
-        let class = Class::of(Format::HALF, 1, 100);
+        let class = LinearClass::of(Format::HALF, 1, 100);
         let choice = class.candidates(&caps)[variant];
         let [default_s, seconds] = [gain, 1.0].map(Measured::exact);
         let better = (gain > 1.0).then_some((choice, seconds));

@@ -98,7 +98,7 @@ fn reject(products: &mut [Product], pass: &Whole) {
 mod tests {
     use super::{Product, Whole, chosen, reject};
     use ridgeline_compute::Caps;
-    use ridgeline_kernels::{Class, product_for};
+    use ridgeline_kernels::{LinearClass, linear_for};
     use ridgeline_quant::Format;
     use ridgeline_roofline::Measured;
 
@@ -106,8 +106,8 @@ mod tests {
     fn what_makes_a_pass_slower_is_rejected() {
         let caps = Caps::webgpu();
         let finding = |vectors| {
-            let class = Class::of(Format::HALF, vectors, 100);
-            let default = product_for(Format::HALF, vectors, &caps);
+            let class = LinearClass::of(Format::HALF, vectors, 100);
+            let default = linear_for(Format::HALF, vectors, &caps);
             let better = class.candidates(&caps).into_iter().find(|it| *it != default).expect("another");
             let [slow, fast] = [2.0, 1.0].map(Measured::exact);
             Product { class, default, default_s: slow, better: Some((better, fast)), rejected: false }
@@ -124,7 +124,7 @@ mod tests {
         reject(&mut products, &unsure);
         assert_eq!(chosen(&products).choices().count(), 2);
         reject(&mut products, &slower);
-        let left: Vec<Class> = chosen(&products).choices().map(|it| it.0).collect();
+        let left: Vec<LinearClass> = chosen(&products).choices().map(|it| it.0).collect();
         assert_eq!(left, [products[0].class]);
     }
 }

@@ -6,7 +6,7 @@ use crate::models::Loaded;
 use crate::probe::Timer;
 use crate::{Device, Error, Lab};
 use ridgeline_compute::{AnyKernel, Caps, Executor, Recording, Slice};
-use ridgeline_kernels::{Class, Epilogue, ProductChoice, Tuning, mat_vec, product_for};
+use ridgeline_kernels::{LinearClass, Epilogue, LinearKernel, Tuning, mat_vec, linear_for};
 use ridgeline_model::Session;
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 const LONGEST_S: f64 = 4e-3;
 
 /// What was found for one class.
-pub(crate) type Product = Finding<Class, ProductChoice>;
+pub(crate) type Product = Finding<LinearClass, LinearKernel>;
 
 /// A product of a forward pass.
 #[derive(Clone, Debug)]
@@ -24,12 +24,12 @@ struct Launch {
 }
 
 impl Launch {
-    fn of(pass: &Recording, step: &ridgeline_compute::Step) -> Option<(Class, Self)> {
-        let format = ProductChoice::of(pass.kernel(step))?.format();
+    fn of(pass: &Recording, step: &ridgeline_compute::Launch) -> Option<(LinearClass, Self)> {
+        let format = LinearKernel::of(pass.kernel(step))?.format();
         // The blocks of parameters of all products are the same, field by field.
         let params: mat_vec::Params = bytemuck::pod_read_unaligned(pass.params(step));
-        let halves = if params.epilogue == Epilogue::Gate as u32 { 2 } else { 1 };
-        let class = Class::of(format, params.n_vecs, halves * params.n_rows);
+        let halves = if params.epilogue == Epilogue::SwiGlu as u32 { 2 } else { 1 };
+        let class = LinearClass::of(format, params.n_vecs, halves * params.n_rows);
         Some((class, Self { params, slices: pass.slices(step).to_vec() }))
     }
 
@@ -39,7 +39,7 @@ impl Launch {
     }
 
     /// The launch by a kernel, of sums that are stored: that is what every candidate can do.
-    fn recorded(&self, choice: ProductChoice) -> Recording {
+    fn recorded(&self, choice: LinearKernel) -> Recording {
         let params = mat_vec::Params { epilogue: Epilogue::Store as u32, ..self.params };
         let mut recording = Recording::new();
         recording.run_erased(&choice.into(), bytemuck::bytes_of(&params), &self.slices);
@@ -79,13 +79,13 @@ pub(super) fn tune(lab: &Lab, loaded: &Loaded, tell: &mut dyn FnMut(&str)) -> Re
 }
 
 /// The classes of the products of a pass.
-pub(super) fn classes(pass: &Recording) -> Vec<Class> {
+pub(super) fn classes(pass: &Recording) -> Vec<LinearClass> {
     pass.steps().iter().filter_map(|step| Launch::of(pass, step)).map(|it| it.0).collect()
 }
 
 /// The largest launch of each class.
-fn launches(lab: &Lab, session: &mut Session<Device>) -> Result<BTreeMap<Class, Launch>, Error> {
-    let mut launches: BTreeMap<Class, Launch> = BTreeMap::new();
+fn launches(lab: &Lab, session: &mut Session<Device>) -> Result<BTreeMap<LinearClass, Launch>, Error> {
+    let mut launches: BTreeMap<LinearClass, Launch> = BTreeMap::new();
     for n in TOKENS {
         let (tokens, rows) = batch(n);
         let pass = session.record(&tokens, rows)?.clone();
@@ -101,8 +101,8 @@ fn launches(lab: &Lab, session: &mut Session<Device>) -> Result<BTreeMap<Class, 
     Ok(launches)
 }
 
-fn try_class(timer: &mut Timer<'_>, caps: &Caps, class: Class, launch: Launch) -> Result<Product, Error> {
-    let default = product_for(class.format, launch.params.n_vecs, caps);
+fn try_class(timer: &mut Timer<'_>, caps: &Caps, class: LinearClass, launch: Launch) -> Result<Product, Error> {
+    let default = linear_for(class.format, launch.params.n_vecs, caps);
     let alone = timer.unit(&launch.recorded(default))?.estimate_s;
     let launch = launch.shortened(alone);
     let others = class.candidates(caps).into_iter().filter(|choice| *choice != default);

@@ -6,7 +6,7 @@ use crate::{Device, Error, Lab, probe};
 use ridgeline_compute::{Executor, Recording};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::stats;
-use ridgeline_kernels::{Class, Tuning};
+use ridgeline_kernels::{LinearClass, Tuning};
 use ridgeline_model::Session;
 use ridgeline_roofline::Measured;
 use std::collections::BTreeSet;
@@ -24,7 +24,7 @@ pub(crate) struct Whole {
     /// Time without it over time with it.
     pub gain: Measured,
     /// The products of the pass.
-    pub classes: BTreeSet<Class>,
+    pub classes: BTreeSet<LinearClass>,
 }
 
 impl Whole {
@@ -42,7 +42,7 @@ pub(super) fn beside(
     [before, after]: [&Tuning; 2],
 ) -> Result<Option<Whole>, Error> {
     let mut session = lab.session(loaded, options(depth + n))?;
-    session.assume(depth)?;
+    session.set_kv_len(depth)?;
     let passes = [pass(&mut session, n, before)?, pass(&mut session, n, after)?];
     let launches = passes.each_ref().map(|pass| -> Vec<_> {
         pass.steps().iter().map(|step| (pass.kernel(step), pass.params(step))).collect()

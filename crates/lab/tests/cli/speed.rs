@@ -24,7 +24,7 @@ fn what_needs_a_clock_says_so() {
     };
     bench(&["--profile", "-o", "json"]).fails(2, &["--profile prints tables"]);
     assert!(bench(&["--profile"]).stderr.contains("no clock"));
-    // Before anything is measured, so that nothing measured is lost.
+    // QkNormBias anything is measured, so that nothing measured is lost.
     bench(&["--trace", "/no/such/folder/trace.json"]).fails(1, &["/no/such/folder/trace.json"]);
     on_cpu(&["tune"]).fails(1, &["CPU twins"]);
     on_cpu(&["targets"]).fails(2, &["CPU twins"]);
@@ -150,7 +150,7 @@ fn integer_products_tell_what_they_do_to_logits() {
 
 /// Whether a launch is a matrix product without tiles, whichever serves this device.
 fn is_product(launch: &Value) -> bool {
-    ["mat_vec", "mat_row"].iter().any(|name| launch["name"] == *name)
+    ["mat_vec", "mat_vec_rows"].iter().any(|name| launch["name"] == *name)
 }
 
 /// A folder that the program takes for its own, with one model.

@@ -1,14 +1,14 @@
 //! Grouped-query attention with rotary positions (Ainslie et al. 2023; Su et al. 2021).
 
-use crate::{Act, Config, Error, Loader, Matrix, Ops, Stack, Vector};
+use crate::{Activation, Config, Error, Loader, WeightMatrix, Ops, FusedLinear, Vector};
 
 /// Projections of one attention block, and what happens to them before they are rotated.
 #[derive(Debug)]
 pub struct Attention {
-    qkv: Stack,            // ((heads + 2 * kv_heads) * head_dim, hidden)
+    qkv: FusedLinear,            // ((heads + 2 * kv_heads) * head_dim, hidden)
     bias: Option<Vector>,  // as many as qkv has rows
     gains: Option<Vector>, // (2, head_dim): of queries, of keys
-    o: Matrix,             // (hidden, heads * head_dim)
+    o: WeightMatrix,             // (hidden, heads * head_dim)
 }
 
 impl Attention {
@@ -20,7 +20,7 @@ impl Attention {
         let [q, k, v, o] = ["q", "k", "v", "output"].map(|name| format!("{prefix}.attn_{name}.weight"));
         let rows = [(&*q, config.q_width()), (&*k, config.kv_width()), (&*v, config.kv_width())];
         Ok(Self {
-            qkv: loader.stack(&rows, config.hidden)?,
+            qkv: loader.fused_linear(&rows, config.hidden)?,
             bias: None,
             gains: None,
             o: loader.matrix(&o, config.hidden, config.q_width())?,
@@ -48,11 +48,11 @@ impl Attention {
     }
 
     /// Records the block for layer `layer`: what it makes of x (tokens, hidden) is added to the residual stream.
-    pub fn forward(&self, ops: &mut Ops<'_>, x: Act, layer: usize) {
+    pub fn forward(&self, ops: &mut Ops<'_>, x: Activation, layer: usize) {
         ops.part("attention");
-        let qkv = ops.project_stack(&self.qkv, x);
-        let q = ops.turn_and_remember(layer, qkv, [self.bias.as_ref(), self.gains.as_ref()]);
-        let mixed = ops.attend(layer, q);
-        ops.project_onto_residual(&self.o, mixed);
+        let qkv = ops.qkv_projection(&self.qkv, x);
+        let q = ops.rope_and_store_kv(layer, qkv, [self.bias.as_ref(), self.gains.as_ref()]);
+        let mixed = ops.attention(layer, q);
+        ops.linear_add_residual(&self.o, mixed);
     }
 }

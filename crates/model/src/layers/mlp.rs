@@ -1,12 +1,12 @@
-//! The gated feed-forward block, SwiGLU (Shazeer 2020).
+//! The swiglu feed-forward block, SwiGLU (Shazeer 2020).
 
-use crate::{Act, Config, Error, Loader, Matrix, Ops, Stack};
+use crate::{Activation, Config, Error, Loader, WeightMatrix, Ops, FusedLinear};
 
-/// Projections of one gated feed-forward block.
+/// Projections of one swiglu feed-forward block.
 #[derive(Debug)]
 pub struct GatedMlp {
-    gate_up: Stack, // (2 * ffn, hidden)
-    down: Matrix,   // (hidden, ffn)
+    gate_up: FusedLinear, // (2 * ffn, hidden)
+    down: WeightMatrix,   // (hidden, ffn)
 }
 
 impl GatedMlp {
@@ -17,15 +17,15 @@ impl GatedMlp {
     pub fn load(loader: &mut Loader<'_>, prefix: &str, config: &Config) -> Result<Self, Error> {
         let [gate, up, down] = ["gate", "up", "down"].map(|name| format!("{prefix}.ffn_{name}.weight"));
         Ok(Self {
-            gate_up: loader.stack(&[(&*gate, config.ffn), (&*up, config.ffn)], config.hidden)?,
+            gate_up: loader.fused_linear(&[(&*gate, config.ffn), (&*up, config.ffn)], config.hidden)?,
             down: loader.matrix(&down, config.hidden, config.ffn)?,
         })
     }
 
     /// Records the block: what it makes of x (tokens, hidden) is added to the residual stream.
-    pub fn forward(&self, ops: &mut Ops<'_>, x: Act) {
+    pub fn forward(&self, ops: &mut Ops<'_>, x: Activation) {
         ops.part("mlp");
-        let hidden = ops.gated(&self.gate_up, x);
-        ops.project_onto_residual(&self.down, hidden);
+        let hidden = ops.swiglu(&self.gate_up, x);
+        ops.linear_add_residual(&self.down, hidden);
     }
 }

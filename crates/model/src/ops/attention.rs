@@ -1,26 +1,26 @@
 //! Attention: what happens to queries, keys and values before it, and the launches that it is.
 
-use super::{Act, Ops, narrow};
+use super::{Activation, Ops, narrow};
 use crate::matrix::Vector;
-use crate::scratch::Spot;
+use crate::scratch::Temp;
 use crate::{AttentionPath, Fusion};
 use ridgeline_compute::Slice;
-use ridgeline_kernels::rope_append::{Before, RopeAppend};
-use ridgeline_kernels::{self as kernels, Heads};
+use ridgeline_kernels::rope_append::{QkNormBias, RopeAppend};
+use ridgeline_kernels::{self as kernels, KvHeads};
 
 impl Ops<'_> {
     /// Adds the bias \[projections\] to queries, keys and values; normalises each head of queries and keys with the gains
     /// \[2, head\]; rotates them by their positions; stores keys and values in the cache of `layer`. Gives the queries.
-    pub fn turn_and_remember(&mut self, layer: usize, qkv: Act, [bias, gains]: [Option<&Vector>; 2]) -> Act {
+    pub fn rope_and_store_kv(&mut self, layer: usize, qkv: Activation, [bias, gains]: [Option<&Vector>; 2]) -> Activation {
         let fits =
             RopeAppend::takes(narrow(self.config.head_dim), narrow(self.config.rope.rotary), self.caps);
         if !fits || !self.switches.fusions.has(Fusion::RopeAppend) {
-            self.turn_and_remember_apart(layer, qkv, [bias, gains]);
+            self.rope_and_store_kv_unfused(layer, qkv, [bias, gains]);
             return qkv;
         }
         let (heads, kv_heads) = (narrow(self.config.heads), narrow(self.config.kv_heads));
         let [keys, values] = [self.cache.keys(layer).all(), self.cache.values(layer).all()];
-        let out = self.act(Spot::Query, narrow(self.config.q_width()));
+        let out = self.activation(Temp::Query, narrow(self.config.q_width()));
         let [key_stride, value_stride] = self.cache.strides;
         let params = kernels::rope_append::Params {
             n_tokens: self.tokens,
@@ -35,7 +35,7 @@ impl Ops<'_> {
             value_stride,
             eps: self.config.norm_eps,
         };
-        let with = Before { bias: bias.is_some(), norm: gains.is_some() };
+        let with = QkNormBias { bias: bias.is_some(), norm: gains.is_some() };
         let kernel = RopeAppend::new(self.caps, self.cache.formats, self.config.rope.pairing, with);
         let kernel = RopeAppend { texture: self.cache.texture, ..kernel };
         // What is not there is not read.
@@ -47,14 +47,14 @@ impl Ops<'_> {
     }
 
     /// The same, queries staying where they are, with a launch for each step.
-    fn turn_and_remember_apart(&mut self, layer: usize, qkv: Act, [bias, gains]: [Option<&Vector>; 2]) {
+    fn rope_and_store_kv_unfused(&mut self, layer: usize, qkv: Activation, [bias, gains]: [Option<&Vector>; 2]) {
         let (heads, kv_heads) = (narrow(self.config.heads), narrow(self.config.kv_heads));
         let [q_width, kv_width] = [self.config.q_width(), self.config.kv_width()].map(narrow);
         if let Some(bias) = bias {
             self.add(qkv, bias.slice(), bias.len);
         }
         if let Some(gains) = gains {
-            self.head_norm(qkv, gains);
+            self.qk_norm(qkv, gains);
         }
         self.rope(qkv, heads, 0);
         self.rope(qkv, kv_heads, q_width);
@@ -63,8 +63,8 @@ impl Ops<'_> {
     }
 
     /// Normalises each head of queries and keys in place.
-    fn head_norm(&mut self, x: Act, gains: &Vector) {
-        let params = kernels::head_norm::Params {
+    fn qk_norm(&mut self, x: Activation, gains: &Vector) {
+        let params = kernels::qk_norm::Params {
             n_tokens: self.tokens,
             n_heads: narrow(self.config.heads),
             kv_heads: narrow(self.config.kv_heads),
@@ -72,13 +72,13 @@ impl Ops<'_> {
             ld: x.width,
             eps: self.config.norm_eps,
         };
-        let kernel = kernels::head_norm::HeadNorm { reduce: kernels::Reduce::all(self.caps)[0], lanes: 64 };
-        let args = kernels::head_norm::Args { x: x.slice, gains: gains.slice() };
+        let kernel = kernels::qk_norm::QkNorm { reduce: kernels::Reduce::all(self.caps)[0], lanes: 64 };
+        let args = kernels::qk_norm::Args { x: x.slice, gains: gains.slice() };
         self.recording.run(kernel, params, args);
     }
 
     /// Rotates `n_heads` heads in place, from column `first` on.
-    fn rope(&mut self, x: Act, n_heads: u32, first: u32) {
+    fn rope(&mut self, x: Activation, n_heads: u32, first: u32) {
         let params = kernels::rope::Params {
             n_tokens: self.tokens,
             n_heads,
@@ -93,7 +93,7 @@ impl Ops<'_> {
     }
 
     /// Stores keys (0) or values (1), from column `first` on, in the cache.
-    fn append(&mut self, x: Act, first: u32, (cache, which): (Slice, usize)) {
+    fn append(&mut self, x: Activation, first: u32, (cache, which): (Slice, usize)) {
         let params = kernels::kv_append::Params {
             n_tokens: self.tokens,
             n_heads: narrow(self.config.kv_heads),
@@ -110,28 +110,28 @@ impl Ops<'_> {
     }
 
     /// Causal attention of the queries over the cache of `layer`; `q` holds them first in each row.
-    pub fn attend(&mut self, layer: usize, q: Act) -> Act {
-        let out = self.act(Spot::Mixed, narrow(self.config.q_width()));
+    pub fn attention(&mut self, layer: usize, q: Activation) -> Activation {
+        let out = self.activation(Temp::AttnOut, narrow(self.config.q_width()));
         let (keys, values) = (self.cache.keys(layer).all(), self.cache.values(layer).all());
         match self.switches.attention {
-            AttentionPath::Fused => self.attend_fused(q, [keys, values], out),
-            AttentionPath::Unfused => self.attend_unfused(q, [keys, values], out),
+            AttentionPath::Fused => self.fused_attention(q, [keys, values], out),
+            AttentionPath::Unfused => self.unfused_attention(q, [keys, values], out),
         }
         out
     }
 
-    fn attend_fused(&mut self, q: Act, [keys, values]: [Slice; 2], out: Act) {
+    fn fused_attention(&mut self, q: Activation, [keys, values]: [Slice; 2], out: Activation) {
         let (head, group) = (narrow(self.config.head_dim), narrow(self.config.group()));
         let kernel = kernels::attention_for(self.cache.formats, head, group, self.tokens, self.caps);
         let (context, n_heads) = (self.position + self.tokens, narrow(self.config.heads));
         let groups = u64::from(n_heads / group) * u64::from(self.tokens.div_ceil(kernel.tokens()));
-        // The scratch buffer holds the parts of so many tokens and splits.
-        let span = match self.switches.span {
-            Some(span) => span.max(context.div_ceil(kernels::most_splits(self.tokens))).min(context),
+        // The scratch buffer holds the parts of so many tokens and kv_splits.
+        let split_len = match self.switches.kv_split_len {
+            Some(split_len) => split_len.max(context.div_ceil(kernels::max_kv_splits(self.tokens))).min(context),
             None => {
-                let heads = Heads { count: n_heads / group, width: head };
+                let heads = KvHeads { count: n_heads / group, width: head };
                 let wanted = self.tuning.attention_workgroups(heads, self.caps);
-                kernels::span_for(context, self.tokens, groups, wanted, self.caps)
+                kernels::kv_split_len(context, self.tokens, groups, wanted, self.caps)
             }
         };
         let [key_stride, value_stride] = self.cache.strides;
@@ -143,25 +143,25 @@ impl Ops<'_> {
             key_stride,
             value_stride,
             ld: q.width,
-            span,
+            split_len,
             scale: self.attention_scale(),
         };
-        let splits = params.splits();
-        let to = if splits == 1 { out.slice } else { self.scratch.buffer(Spot::Parts).all() };
+        let kv_splits = params.kv_splits();
+        let to = if kv_splits == 1 { out.slice } else { self.scratch.buffer(Temp::AttnPartials).all() };
         kernel.record(self.recording, params, kernels::attention::Args { q: q.slice, keys, values, out: to });
-        if splits > 1 {
-            let params = kernels::attn_fold::Params { n_rows: self.tokens * n_heads, head_dim: head, splits };
-            let args = kernels::attn_fold::Args { parts: to, out: out.slice };
-            self.recording.run(kernels::attn_fold::AttnFold::new(self.caps), params, args);
+        if kv_splits > 1 {
+            let params = kernels::attn_reduce::Params { n_rows: self.tokens * n_heads, head_dim: head, kv_splits };
+            let args = kernels::attn_reduce::Args { partials: to, out: out.slice };
+            self.recording.run(kernels::attn_reduce::AttnReduce::new(self.caps), params, args);
         }
     }
 
-    fn attend_unfused(&mut self, q: Act, [keys, values]: [Slice; 2], out: Act) {
+    fn unfused_attention(&mut self, q: Activation, [keys, values]: [Slice; 2], out: Activation) {
         let (n_tokens, n_heads, position) = (self.tokens, narrow(self.config.heads), self.position);
         let (head_dim, group) = (narrow(self.config.head_dim), narrow(self.config.group()));
         let (capacity, [stride, value_stride]) = (narrow(self.cache.capacity), self.cache.strides);
         let ([cache, value_cache], texture, lanes) = (self.cache.formats, self.cache.texture, 64);
-        let scores = self.scratch.buffer(Spot::Scores).all();
+        let scores = self.scratch.buffer(Temp::Scores).all();
         let scale = self.attention_scale();
         let params = kernels::attn_scores::Params {
             n_tokens,

@@ -1,21 +1,21 @@
 //! The operations families are written in. Here, and nowhere else, it is decided which kernel serves an operation.
 
 mod attention;
-mod choose;
-mod products;
+mod sampling;
+mod linear;
 
 use crate::cache::KvCache;
-use crate::matrix::{Matrix, Stack, Vector};
-use crate::scratch::{Scratch, Spot};
+use crate::matrix::{WeightMatrix, FusedLinear, Vector};
+use crate::scratch::{Scratch, Temp};
 use crate::{Config, Fusion, Model, Switches};
-pub(crate) use choose::Draw;
+pub(crate) use sampling::Sample;
 use ridgeline_compute::{Caps, Recording, Region, Slice};
 use ridgeline_kernels::{self as kernels, Epilogue, Tuning};
 use std::iter::once;
 
 /// An activation: `width` values per token, somewhere in the scratch buffers.
 #[derive(Clone, Copy, Debug)]
-pub struct Act {
+pub struct Activation {
     pub(crate) slice: Slice,
     /// Values per token.
     pub width: u32,
@@ -45,31 +45,31 @@ impl Ops<'_> {
         self.recording.enter(Region { layer: self.layer, part });
     }
 
-    pub(crate) fn act(&self, spot: Spot, width: u32) -> Act {
-        Act { slice: self.scratch.buffer(spot).all(), width }
+    pub(crate) fn activation(&self, temp: Temp, width: u32) -> Activation {
+        Activation { slice: self.scratch.buffer(temp).all(), width }
     }
 
     /// The residual stream.
     #[must_use]
-    pub fn residual(&self) -> Act {
-        self.act(Spot::Residual, narrow(self.config.hidden))
+    pub fn residual(&self) -> Activation {
+        self.activation(Temp::Residual, narrow(self.config.hidden))
     }
 
     /// Embeds the uploaded tokens into the residual stream.
-    pub(crate) fn embed(&mut self, table: &Matrix) -> Act {
+    pub(crate) fn embed(&mut self, table: &WeightMatrix) -> Activation {
         let y = self.residual();
-        for piece in &table.pieces {
+        for chunk in &table.chunks {
             let params = kernels::embed::Params {
                 n_tokens: self.tokens,
-                n_rows: piece.rows,
+                n_rows: chunk.rows,
                 n_cols: table.cols,
                 stride: table.stride,
-                row0: piece.row0,
+                row0: chunk.row0,
                 token0: self.first,
                 scale: self.config.embed_scale,
             };
-            let tokens = self.scratch.buffer(Spot::Tokens).all();
-            let args = kernels::embed::Args { table: piece.slice, tokens, y: y.slice };
+            let tokens = self.scratch.buffer(Temp::Tokens).all();
+            let args = kernels::embed::Args { table: chunk.slice, tokens, y: y.slice };
             self.recording.run(
                 kernels::embed::Embed { format: table.format, layout: table.layout, lanes: 64 },
                 params,
@@ -80,14 +80,14 @@ impl Ops<'_> {
     }
 
     /// RMSNorm of every token.
-    pub fn rms_norm(&mut self, x: Act, gain: &Vector) -> Act {
+    pub fn rms_norm(&mut self, x: Activation, gain: &Vector) -> Activation {
         self.part("norm");
         self.rms_norm_rows(x, gain, 0, self.tokens)
     }
 
     /// RMSNorm of `rows` tokens from `row0` on.
-    pub(crate) fn rms_norm_rows(&mut self, x: Act, gain: &Vector, row0: u32, rows: u32) -> Act {
-        let y = self.act(Spot::Normed, x.width);
+    pub(crate) fn rms_norm_rows(&mut self, x: Activation, gain: &Vector, row0: u32, rows: u32) -> Activation {
+        let y = self.activation(Temp::Normed, x.width);
         let params =
             kernels::rms_norm::Params { n_rows: rows, n_cols: x.width, row0, eps: self.config.norm_eps };
         let args = kernels::rms_norm::Args { x: x.slice, gain: gain.slice(), y: y.slice };
@@ -96,51 +96,51 @@ impl Ops<'_> {
     }
 
     /// Queries, keys and values of every token, side by side.
-    pub fn project_stack(&mut self, qkv: &Stack, x: Act) -> Act {
-        let to = self.act(Spot::Projected, qkv.rows);
+    pub fn qkv_projection(&mut self, qkv: &FusedLinear, x: Activation) -> Activation {
+        let to = self.activation(Temp::Qkv, qkv.rows);
         let merged = self.switches.fusions.has(Fusion::Qkv);
-        let x = self.factor(x, self.tokens, qkv.formats());
-        if merged && self.pair(&qkv.merged, x, to) {
+        let x = self.operand(x, self.tokens, qkv.formats());
+        if merged && self.linear_dual(&qkv.merged, x, to) {
             return to;
         }
-        self.side_by_side(if merged { &qkv.merged } else { &qkv.parts }, x, to);
+        self.linear_each(if merged { &qkv.merged } else { &qkv.parts }, x, to);
         to
     }
 
     /// Adds x·Wᵀ to the residual stream.
-    pub fn project_onto_residual(&mut self, matrix: &Matrix, x: Act) {
-        let (residual, x) = (self.residual(), self.factor(x, self.tokens, once(matrix.format)));
+    pub fn linear_add_residual(&mut self, matrix: &WeightMatrix, x: Activation) {
+        let (residual, x) = (self.residual(), self.operand(x, self.tokens, once(matrix.format)));
         if self.switches.fusions.has(Fusion::Residual) {
-            self.product(matrix, x, (residual, 0, Epilogue::Add));
+            self.linear(matrix, x, (residual, 0, Epilogue::Add));
             return;
         }
-        let branch = self.act(Spot::Branch, matrix.rows);
-        self.product(matrix, x, (branch, 0, Epilogue::Store));
+        let branch = self.activation(Temp::BlockOut, matrix.rows);
+        self.linear(matrix, x, (branch, 0, Epilogue::Store));
         self.add(residual, branch.slice, self.tokens * residual.width);
     }
 
     /// Adds `period` values to x, again and again.
-    fn add(&mut self, x: Act, delta: Slice, period: u32) {
+    fn add(&mut self, x: Activation, delta: Slice, period: u32) {
         let params = kernels::add::Params { n: self.tokens * x.width, period };
         let args = kernels::add::Args { x: x.slice, delta };
         self.recording.run(kernels::add::Add { lanes: 64 }, params, args);
     }
 
     /// SwiGLU of the two halves of the feed-forward block.
-    pub fn gated(&mut self, gate_up: &Stack, x: Act) -> Act {
+    pub fn swiglu(&mut self, gate_up: &FusedLinear, x: Activation) -> Activation {
         let width = gate_up.rows / 2;
-        let (out, x) = (self.act(Spot::Inner, width), self.factor(x, self.tokens, gate_up.formats()));
+        let (out, x) = (self.activation(Temp::FfnHidden, width), self.operand(x, self.tokens, gate_up.formats()));
         let fused = self.switches.fusions.has(Fusion::GateUp);
         if let [(_, both)] = &*gate_up.merged
             && fused
-            && both.pieces.len() == 1
-            && self.can_gate(both, x)
+            && both.chunks.len() == 1
+            && self.can_swiglu(both, x)
         {
-            self.product(both, x, (out, 0, Epilogue::Gate));
+            self.linear(both, x, (out, 0, Epilogue::SwiGlu));
             return out;
         }
-        let both = self.act(Spot::Both, gate_up.rows);
-        self.side_by_side(if fused { &gate_up.merged } else { &gate_up.parts }, x, both);
+        let both = self.activation(Temp::GateUp, gate_up.rows);
+        self.linear_each(if fused { &gate_up.merged } else { &gate_up.parts }, x, both);
         let args = kernels::swi_glu::Args { both: both.slice, out: out.slice };
         let params = kernels::swi_glu::Params { n_rows: self.tokens, n_cols: width };
         self.recording.run(kernels::swi_glu::SwiGlu { lanes: 64 }, params, args);
@@ -148,12 +148,12 @@ impl Ops<'_> {
     }
 
     /// Final norm and head for `rows` tokens from `row0` on: logits (rows, vocab).
-    pub(crate) fn head(&mut self, model: &Model, row0: u32, rows: u32) -> Act {
+    pub(crate) fn head(&mut self, model: &Model, row0: u32, rows: u32) -> Activation {
         let normed = self.rms_norm_rows(self.residual(), &model.norm, row0, rows);
         let matrix = model.head.as_ref().unwrap_or(&model.embed);
-        let logits = self.act(Spot::Logits, matrix.rows);
-        let x = self.factor(normed, rows, once(matrix.format));
-        self.product(matrix, x, (logits, 0, Epilogue::Store));
+        let logits = self.activation(Temp::Logits, matrix.rows);
+        let x = self.operand(normed, rows, once(matrix.format));
+        self.linear(matrix, x, (logits, 0, Epilogue::Store));
         logits
     }
 }

@@ -1,8 +1,8 @@
 //! Compiling ahead what a session will run, so that no token waits for a compiler.
 
-use super::{Give, Place, Session};
+use super::{Output, TokenRange, Session};
 use crate::Error;
-use crate::ops::Draw;
+use crate::ops::Sample;
 use ridgeline_compute::Executor;
 use ridgeline_speculative::Sampler;
 use std::collections::BTreeSet;
@@ -21,12 +21,12 @@ impl<E: Executor> Session<E> {
         for n in self.pieces(batches) {
             for position in [0, self.cache.capacity - n] {
                 // Rows of logits come from the same kernels as choices among them.
-                self.pass(Place { first: 0, n, position }, n.min(self.scratch.rows), Give::Picks);
+                self.pass(TokenRange { first: 0, n, position }, n.min(self.scratch.rows), Output::GreedyTokens);
                 self.recording.clear();
             }
         }
-        let drawn = Give::Next(0, Some(Draw::new(&Sampler::default(), 0.0)));
-        self.pass(Place { first: 0, n: 1, position: 0 }, 1, drawn);
+        let sampled = Output::Next(0, Some(Sample::new(&Sampler::default(), 0.0)));
+        self.pass(TokenRange { first: 0, n: 1, position: 0 }, 1, sampled);
         let recorded = std::mem::replace(&mut self.recording, own);
         self.executor.borrow_mut().prepare(recorded.kernels())?;
         Ok(())

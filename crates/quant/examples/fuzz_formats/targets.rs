@@ -80,7 +80,7 @@ fn bytes(spec: &Spec, n_blocks: usize, draw: &mut Draw) -> Result<Vec<u8>, Strin
         0..3 => {}
         3 => bytes.fill(draw.one_of(&[0, 0xff, 0x80, 0x7f])),
         4 => {
-            (spec.tame)(&mut bytes);
+            (spec.bound_scales)(&mut bytes);
             let weights = decoded(spec, &bytes);
             if let Some(weight) = weights.iter().find(|it| !it.is_finite() || it.abs() > 4.0) {
                 return Err(format!("tamed bytes stand for {weight}"));
@@ -190,7 +190,7 @@ fn bit_counts(spec: &Spec, n_blocks: usize, draw: &mut Draw) -> Result<(), Strin
     let bit = draw.below(8 * spec.block_bytes);
     for _ in 0..CHANCES {
         let mut bytes = draw.bytes(n_blocks * spec.block_bytes);
-        (spec.tame)(&mut bytes);
+        (spec.bound_scales)(&mut bytes);
         let block = draw.below(n_blocks);
         let before = decoded(spec, &bytes);
         bytes[block * spec.block_bytes + bit / 8] ^= 1 << (bit % 8);

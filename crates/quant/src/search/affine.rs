@@ -3,7 +3,7 @@
 //! Everything is done for all `S` sub-blocks at once, lane by lane: `x[i][j]` is weight `i` of sub-block `j`.
 
 use super::{
-    Importance, SMALLEST, Shortlist, Weighted, candidates, nearest, reciprocal, rounding_costs, stored,
+    ErrorWeighting, SMALLEST, Shortlist, Weighted, candidates, nearest, reciprocal, rounding_costs, stored,
 };
 
 /// Values of `d` that are looked at more closely, and pairs of `d` and `dmin` that are tried with real quants.
@@ -203,13 +203,13 @@ pub(super) struct Scales<const S: usize> {
 pub(super) fn search<const HIGHEST: u8, const N: usize, const S: usize>(
     x: &[[f32; S]; N],
     largest: f32,
-    importance: Importance,
+    importance: ErrorWeighting,
 ) -> Scales<S> {
     let w = importance.of(x);
     let x = (x, &w);
     let free = free_fits::<HIGHEST, N, S>(x);
     let mut best = (f32::INFINITY, Scales { d: 0.0, dmin: 0.0, scales: [0.0; S], mins: [0.0; S] });
-    for (d, dmin) in promising(&free, largest).items() {
+    for (d, dmin) in shortlist_units(&free, largest).items() {
         let mut units = (d, dmin);
         for _ in 0..ROUNDS {
             let (error, found, next) = round_scales::<HIGHEST, N, S>(x, &free, units, largest);
@@ -229,7 +229,7 @@ pub(super) fn search<const HIGHEST: u8, const N: usize, const S: usize>(
 
 /// The pairs of `d` and `dmin` under which rounding scales and minima costs least, by the curvature of the error.
 #[inline(always)]
-fn promising<const S: usize>(free: &Free<S>, largest: f32) -> Shortlist<(f32, f32), TRIED> {
+fn shortlist_units<const S: usize>(free: &Free<S>, largest: f32) -> Shortlist<(f32, f32), TRIED> {
     let mut closer = Shortlist::<(f32, f32), CLOSER>::new();
     let peak = free.scales.iter().fold(0.0_f32, |peak, &it| peak.max(it));
     // What is left of the curvature when the minimum follows the scale.

@@ -14,14 +14,14 @@ pub(super) trait Levels {
 
 /// Whole numbers `-HALF..HALF`, stored with `HALF` added.
 #[derive(Debug)]
-pub(super) struct Whole<const HALF: u8>;
+pub(super) struct IntLevels<const HALF: u8>;
 
-impl<const HALF: u8> Whole<HALF> {
+impl<const HALF: u8> IntLevels<HALF> {
     const LOWEST: f32 = -(HALF as f32);
     const HIGHEST: f32 = HALF as f32 - 1.0;
 }
 
-impl<const HALF: u8> Levels for Whole<HALF> {
+impl<const HALF: u8> Levels for IntLevels<HALF> {
     const STARTS: &'static [f32] = if HALF <= 4 {
         &[-4.4, -3.8, -3.2, -2.6, 3.4, 2.8, 2.2]
     } else {
@@ -40,15 +40,15 @@ impl<const HALF: u8> Levels for Whole<HALF> {
 
 /// The sixteen levels of the `IQ4` formats, closer together around zero (`kvalues_iq4nl` of ggml-common.h).
 #[derive(Debug)]
-pub(super) struct Curve;
+pub(super) struct Iq4Levels;
 
-const CURVE: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+const KVALUES_IQ4NL: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 /// The borders between levels are multiples of one half, so steps of one half from -128 tell them apart.
 const STEPS: usize = 512;
 
 /// The step at which the level after `code` is nearer: `(level + next) / 2` in halves, from -128.
 const fn border_above(code: u8) -> usize {
-    let sum = CURVE[code as usize] as i16 + CURVE[code as usize + 1] as i16;
+    let sum = KVALUES_IQ4NL[code as usize] as i16 + KVALUES_IQ4NL[code as usize + 1] as i16;
     (sum + 256).unsigned_abs() as usize
 }
 
@@ -60,7 +60,7 @@ const STEPPED: ([u8; STEPS], [f32; STEPS]) = {
         while code < 15 && step == border_above(code) {
             code += 1;
         }
-        (codes[step], levels[step]) = (code, CURVE[code as usize] as f32);
+        (codes[step], levels[step]) = (code, KVALUES_IQ4NL[code as usize] as f32);
         step += 1;
     }
     (codes, levels)
@@ -68,7 +68,7 @@ const STEPPED: ([u8; STEPS], [f32; STEPS]) = {
 static CODES: [u8; STEPS] = STEPPED.0;
 static LEVELS: [f32; STEPS] = STEPPED.1;
 
-impl Curve {
+impl Iq4Levels {
     #[inline(always)]
     fn step(y: f32) -> usize {
         const SHIFT: f32 = 8_388_608.0; // 2²³: the low bits of the sum are the whole number
@@ -80,7 +80,7 @@ impl Curve {
     }
 }
 
-impl Levels for Curve {
+impl Levels for Iq4Levels {
     const STARTS: &'static [f32] =
         &[-134.0, -127.0, -121.0, -115.0, -104.0, -94.0, -83.0, 119.0, 113.0, 107.0, 101.0, 89.0, 69.0];
 
@@ -102,18 +102,18 @@ mod tests {
     fn the_curve_picks_the_nearest_level() {
         for i in -1500..1500_i16 {
             let y = f32::from(i) / 10.0 + 0.03;
-            let best = CURVE.iter().map(|&it| (f32::from(it) - y).abs()).fold(f32::INFINITY, f32::min);
-            assert_eq!((Curve::level(y) - y).abs(), best, "{y}");
-            assert_eq!(f32::from(CURVE[usize::from(Curve::code(y))]), Curve::level(y));
+            let best = KVALUES_IQ4NL.iter().map(|&it| (f32::from(it) - y).abs()).fold(f32::INFINITY, f32::min);
+            assert_eq!((Iq4Levels::level(y) - y).abs(), best, "{y}");
+            assert_eq!(f32::from(KVALUES_IQ4NL[usize::from(Iq4Levels::code(y))]), Iq4Levels::level(y));
         }
-        assert_eq!(Curve::level(f32::INFINITY), 113.0);
-        assert_eq!(Curve::level(f32::NEG_INFINITY), -127.0);
+        assert_eq!(Iq4Levels::level(f32::INFINITY), 113.0);
+        assert_eq!(Iq4Levels::level(f32::NEG_INFINITY), -127.0);
     }
 
     #[test]
     fn whole_levels_are_stored_with_their_offset() {
-        assert_eq!((Whole::<4>::level(9.0), Whole::<4>::code(9.0)), (3.0, 7));
-        assert_eq!((Whole::<32>::level(-40.0), Whole::<32>::code(-40.0)), (-32.0, 0));
-        assert_eq!(Whole::<4>::code(0.2), 4);
+        assert_eq!((IntLevels::<4>::level(9.0), IntLevels::<4>::code(9.0)), (3.0, 7));
+        assert_eq!((IntLevels::<32>::level(-40.0), IntLevels::<32>::code(-40.0)), (-32.0, 0));
+        assert_eq!(IntLevels::<4>::code(0.2), 4);
     }
 }

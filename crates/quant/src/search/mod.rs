@@ -18,7 +18,7 @@ pub(crate) use pack::{iq4_nl, iq4_xs, q2_k, q3_k, q4_k, q5_k, q6_k};
 use half::f16;
 
 /// Weights of a super-block.
-const SUPER: usize = 256;
+const QK_K: usize = 256;
 /// Values beyond this saturate: no super-block scale reaches so far, and their squares still fit single precision.
 const LARGEST: f32 = 1e15;
 /// Scales below this count as zero: the smallest binary16 times one is far above, and the reciprocal stays finite.
@@ -26,7 +26,7 @@ const SMALLEST: f32 = 1e-30;
 
 /// How much the squared error of each weight counts in a search.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Importance {
+enum ErrorWeighting {
     /// All count the same.
     Equal,
     /// Large ones count up to five times as much as small ones. With few levels the least error clips the largest
@@ -35,7 +35,7 @@ enum Importance {
     Large,
 }
 
-impl Importance {
+impl ErrorWeighting {
     fn of<const N: usize, const S: usize>(self, x: &[[f32; S]; N]) -> [[f32; S]; N] {
         if self == Self::Equal {
             return [[1.0; S]; N];

@@ -1,8 +1,8 @@
 //! Blocks put together from what the searches found, field by field as GGUF stores them.
 
 use super::{
-    Importance, SUPER, affine, byte, half_bytes,
-    levels::{Curve, Levels, Whole},
+    ErrorWeighting, QK_K, affine, byte, half_bytes,
+    levels::{IntLevels, Iq4Levels, Levels},
     load, nearest, reciprocal, symmetric,
 };
 
@@ -19,7 +19,7 @@ fn blocks<const LEN: usize, const BYTES: usize>(
 }
 
 /// Sub-blocks of `N` weights side by side: `[i][j]` is weight `i` of sub-block `j`.
-fn split<const N: usize, const S: usize>(x: &[f32; SUPER]) -> [[f32; S]; N] {
+fn split<const N: usize, const S: usize>(x: &[f32; QK_K]) -> [[f32; S]; N] {
     std::array::from_fn(|i| std::array::from_fn(|j| x[N * j + i]))
 }
 
@@ -27,9 +27,9 @@ fn split<const N: usize, const S: usize>(x: &[f32; SUPER]) -> [[f32; S]; N] {
 fn symmetric_codes<L: Levels, const N: usize, const S: usize>(
     x: &[[f32; S]; N],
     found: &symmetric::Scales<S>,
-) -> [u8; SUPER] {
+) -> [u8; QK_K] {
     let inverses = found.scales.map(|it| reciprocal(found.d * it));
-    let mut codes = [0; SUPER];
+    let mut codes = [0; QK_K];
     for (i, x) in x.iter().enumerate() {
         for j in 0..S {
             codes[N * j + i] = L::code(x[j] * inverses[j]);
@@ -42,10 +42,10 @@ fn symmetric_codes<L: Levels, const N: usize, const S: usize>(
 fn affine_codes<const HIGHEST: u8, const N: usize, const S: usize>(
     x: &[[f32; S]; N],
     found: &affine::Scales<S>,
-) -> [u8; SUPER] {
+) -> [u8; QK_K] {
     let inverses = found.scales.map(|it| reciprocal(found.d * it));
     let mins = found.mins.map(|it| found.dmin * it);
-    let mut codes = [0; SUPER];
+    let mut codes = [0; QK_K];
     for (i, x) in x.iter().enumerate() {
         for j in 0..S {
             codes[N * j + i] = byte(nearest((x[j] + mins[j]) * inverses[j], 0.0, f32::from(HIGHEST)));
@@ -55,7 +55,7 @@ fn affine_codes<const HIGHEST: u8, const N: usize, const S: usize>(
 }
 
 /// Two bits of each weight: byte `l` of a half holds weights `l`, `l + 32`, `l + 64`, `l + 96` of its 128.
-fn two_bits(codes: &[u8; SUPER], out: &mut [u8]) {
+fn two_bits(codes: &[u8; QK_K], out: &mut [u8]) {
     for (out, codes) in out.chunks_exact_mut(32).zip(codes.chunks_exact(128)) {
         for (l, out) in out.iter_mut().enumerate() {
             *out = (0..4).fold(0, |it, j| it | (codes[l + 32 * j] & 3) << (2 * j));
@@ -88,7 +88,7 @@ fn six_bit_pairs(scales: [u8; 8], mins: [u8; 8]) -> [u8; 12] {
 pub(crate) fn q2_k(values: &[f32], bytes: &mut [u8]) {
     blocks(values, bytes, |x| {
         let x = split::<16, 16>(x);
-        let found = affine::search::<3, 16, 16>(&x, 15.0, Importance::Large);
+        let found = affine::search::<3, 16, 16>(&x, 15.0, ErrorWeighting::Large);
         let mut block = [0; 84];
         for (j, out) in block[..16].iter_mut().enumerate() {
             *out = byte(found.scales[j]) | byte(found.mins[j]) << 4;
@@ -104,8 +104,8 @@ pub(crate) fn q2_k(values: &[f32], bytes: &mut [u8]) {
 pub(crate) fn q3_k(values: &[f32], bytes: &mut [u8]) {
     blocks(values, bytes, |x| {
         let x = split::<16, 16>(x);
-        let found = symmetric::search::<Whole<4>, 16, 16>(&x, (-32.0, 31.0), Importance::Large);
-        let codes = symmetric_codes::<Whole<4>, 16, 16>(&x, &found);
+        let found = symmetric::search::<IntLevels<4>, 16, 16>(&x, (-32.0, 31.0), ErrorWeighting::Large);
+        let codes = symmetric_codes::<IntLevels<4>, 16, 16>(&x, &found);
         let mut block = [0; 110];
         for (l, out) in block[..32].iter_mut().enumerate() {
             *out = (0..8).fold(0, |it, j| it | (codes[l + 32 * j] >> 2) << j);
@@ -128,7 +128,7 @@ pub(crate) fn q3_k(values: &[f32], bytes: &mut [u8]) {
 pub(crate) fn q4_k(values: &[f32], bytes: &mut [u8]) {
     blocks(values, bytes, |x| {
         let x = split::<32, 8>(x);
-        let found = affine::search::<15, 32, 8>(&x, 63.0, Importance::Equal);
+        let found = affine::search::<15, 32, 8>(&x, 63.0, ErrorWeighting::Equal);
         let mut block = [0; 144];
         block[..2].copy_from_slice(&half_bytes(found.d));
         block[2..4].copy_from_slice(&half_bytes(found.dmin));
@@ -142,7 +142,7 @@ pub(crate) fn q4_k(values: &[f32], bytes: &mut [u8]) {
 pub(crate) fn q5_k(values: &[f32], bytes: &mut [u8]) {
     blocks(values, bytes, |x| {
         let x = split::<32, 8>(x);
-        let found = affine::search::<31, 32, 8>(&x, 63.0, Importance::Equal);
+        let found = affine::search::<31, 32, 8>(&x, 63.0, ErrorWeighting::Equal);
         let codes = affine_codes::<31, 32, 8>(&x, &found);
         let mut block = [0; 176];
         block[..2].copy_from_slice(&half_bytes(found.d));
@@ -160,8 +160,8 @@ pub(crate) fn q5_k(values: &[f32], bytes: &mut [u8]) {
 pub(crate) fn q6_k(values: &[f32], bytes: &mut [u8]) {
     blocks(values, bytes, |x| {
         let x = split::<16, 16>(x);
-        let found = symmetric::search::<Whole<32>, 16, 16>(&x, (-128.0, 127.0), Importance::Equal);
-        let codes = symmetric_codes::<Whole<32>, 16, 16>(&x, &found);
+        let found = symmetric::search::<IntLevels<32>, 16, 16>(&x, (-128.0, 127.0), ErrorWeighting::Equal);
+        let codes = symmetric_codes::<IntLevels<32>, 16, 16>(&x, &found);
         let mut block = [0; 210];
         four_bits(&codes, 64, &mut block[..128]);
         two_bits(&codes.map(|it| it >> 4), &mut block[128..192]);
@@ -176,13 +176,13 @@ pub(crate) fn q6_k(values: &[f32], bytes: &mut [u8]) {
 /// Values to `IQ4_NL`: d, quants 16.
 pub(crate) fn iq4_nl(values: &[f32], bytes: &mut [u8]) {
     // Blocks know nothing of each other, but eight are searched as fast as one.
-    for (values, bytes) in values.chunks(SUPER).zip(bytes.chunks_mut(8 * 18)) {
+    for (values, bytes) in values.chunks(QK_K).zip(bytes.chunks_mut(8 * 18)) {
         let x = split::<32, 8>(&load(values));
-        let scales = symmetric::single::<Curve, 32, 8>(&x);
+        let scales = symmetric::single::<Iq4Levels, 32, 8>(&x);
         for (j, block) in bytes.as_chunks_mut::<18>().0.iter_mut().enumerate() {
             let inverse = reciprocal(scales[j]);
             block[..2].copy_from_slice(&half_bytes(scales[j]));
-            four_bits(&x.map(|x| Curve::code(x[j] * inverse)), 16, &mut block[2..]);
+            four_bits(&x.map(|x| Iq4Levels::code(x[j] * inverse)), 16, &mut block[2..]);
         }
     }
 }
@@ -191,7 +191,7 @@ pub(crate) fn iq4_nl(values: &[f32], bytes: &mut [u8]) {
 pub(crate) fn iq4_xs(values: &[f32], bytes: &mut [u8]) {
     blocks(values, bytes, |x| {
         let x = split::<32, 8>(x);
-        let found = symmetric::search::<Curve, 32, 8>(&x, (-32.0, 31.0), Importance::Equal);
+        let found = symmetric::search::<Iq4Levels, 32, 8>(&x, (-32.0, 31.0), ErrorWeighting::Equal);
         let scales = found.scales.map(|it| byte(it + 32.0));
         let upper = (0..8).fold(0, |it, j| it | u16::from(scales[j] >> 4) << (2 * j));
         let mut block = [0; 136];
@@ -200,7 +200,7 @@ pub(crate) fn iq4_xs(values: &[f32], bytes: &mut [u8]) {
         for (out, pair) in block[4..8].iter_mut().zip(scales.chunks_exact(2)) {
             *out = pair[0] & 15 | pair[1] << 4;
         }
-        four_bits(&symmetric_codes::<Curve, 32, 8>(&x, &found), 16, &mut block[8..]);
+        four_bits(&symmetric_codes::<Iq4Levels, 32, 8>(&x, &found), 16, &mut block[8..]);
         block
     });
 }

@@ -3,7 +3,7 @@
 //! Everything is done for all `S` sub-blocks at once, lane by lane: `x[i][j]` is weight `i` of sub-block `j`.
 
 use super::{
-    Importance, SMALLEST, Shortlist, Weighted, candidates, levels::Levels, nearest, reciprocal,
+    ErrorWeighting, SMALLEST, Shortlist, Weighted, candidates, levels::Levels, nearest, reciprocal,
     rounding_costs, stored,
 };
 
@@ -131,14 +131,14 @@ pub(super) struct Scales<const S: usize> {
 pub(super) fn search<L: Levels, const N: usize, const S: usize>(
     x: &[[f32; S]; N],
     range: (f32, f32),
-    importance: Importance,
+    importance: ErrorWeighting,
 ) -> Scales<S> {
     let w = importance.of(x);
     let x = (x, &w);
     let fit = free_scales::<L, N, S>(x);
     let free = fit.scales();
     let mut best = (f32::INFINITY, Scales { d: 0.0, scales: [0.0; S] });
-    for d in promising(&free, &fit.qq, range).items() {
+    for d in shortlist_units(&free, &fit.qq, range).items() {
         let mut d = d;
         for _ in 0..ROUNDS {
             let (error, scales, refit) = round_scales::<L, N, S>(x, &free, d, range);
@@ -158,7 +158,7 @@ pub(super) fn search<L: Levels, const N: usize, const S: usize>(
 
 /// The super-block scales under which rounding the free scales costs least.
 #[inline(always)]
-fn promising<const S: usize>(
+fn shortlist_units<const S: usize>(
     free: &[f32; S],
     curvature: &[f32; S],
     range: (f32, f32),
@@ -202,7 +202,7 @@ fn round_scales<L: Levels, const N: usize, const S: usize>(
 /// The best binary16 scales of `S` blocks that have no others.
 #[inline(always)]
 pub(super) fn single<L: Levels, const N: usize, const S: usize>(x: &[[f32; S]; N]) -> [f32; S] {
-    let w = Importance::Equal.of(x);
+    let w = ErrorWeighting::Equal.of(x);
     let x = (x, &w);
     let mut best = ([0.0; S], [f32::INFINITY; S]);
     let mut consider = |scales: &[f32; S]| {

@@ -2,7 +2,7 @@
 //! rolled back right gives other output.
 
 use ridgeline_speculative::{
-    Choice, Error, Generation, LanguageModel, Logits, Rows, Sampler, Take, Token, continue_by_rows, generate,
+    Choice, Error, Generation, LanguageModel, Logits, Rows, Sampler, OnTokens, Token, decode_on_host, generate,
 };
 use std::ops::ControlFlow;
 
@@ -87,15 +87,15 @@ impl LanguageModel for Toy {
         self.cache.truncate(len);
     }
 
-    fn continue_by(&mut self, token: Token, choice: Choice<'_>, take: &mut Take<'_>) -> Result<(), Full> {
+    fn decode(&mut self, token: Token, choice: Choice<'_>, on_tokens: &mut OnTokens<'_>) -> Result<(), Full> {
         let (ahead, mut left, mut piece) = (self.ahead, choice.count(), Vec::new());
-        continue_by_rows(self, token, choice, &mut |more| {
+        decode_on_host(self, token, choice, &mut |more| {
             piece.extend_from_slice(more);
             left -= more.len();
             if piece.len() < ahead && left > 0 {
                 return ControlFlow::Continue(());
             }
-            take(&std::mem::take(&mut piece))
+            on_tokens(&std::mem::take(&mut piece))
         })
     }
 }

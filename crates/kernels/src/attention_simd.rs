@@ -1,0 +1,94 @@
+//! Fused causal attention by eight lanes without workgroup memory.
+
+use crate::attention::{self, Attention, SHAPES, queries};
+use crate::common::{Reduce, cache_formats, elementwise, fits_cache, small, with_format};
+use ridgeline_compute::wgsl::{array, vec4};
+use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
+use ridgeline_quant::Format;
+
+kernel! {
+    /// What [`Attention`] computes, parameters and parts included, for heads of a multiple of 32 values. Eight lanes hold
+    /// what the other kernel keeps in workgroup memory and hand it around: a software adapter reads that memory as slowly
+    /// as any other. Keys and values lie in textures.
+    pub struct AttentionSimd("attention_simd") { keys: Format, values: Format, head: u32, group: u32, tokens: u32 }
+    params {
+        n_tokens: u32, n_heads: u32, capacity: u32, position: u32, key_stride: u32, value_stride: u32, ld: u32,
+        split_len: u32, scale: f32,
+    }
+    bindings {
+        q: read array<vec4<f32>>, keys: read array<vec4<u32>>, values: read array<vec4<u32>>,
+        out: write array<vec4<f32>>,
+    }
+}
+
+/// Lanes that hand values around.
+const LANES: u32 = 8;
+
+impl AttentionSimd {
+    /// The variant for `tokens` queries at a time, or `None` where subgroups are absent or may be too small, or heads
+    /// cannot be dealt out.
+    #[must_use]
+    pub fn new(cache: [Format; 2], head: u32, group: u32, tokens: u32, caps: &Caps) -> Option<Self> {
+        let [keys, values] = cache;
+        let subgroups = caps.subgroup.is_some_and(|(least, _)| least >= LANES);
+        let fits = head.is_multiple_of(32) && cache.iter().all(|format| fits_cache(*format, head));
+        (subgroups && fits).then_some(Self { keys, values, head, group, tokens })
+    }
+
+    /// The kernel of the same meaning.
+    const fn workgroup_kernel(self) -> Attention {
+        let Self { keys, values, head, group, tokens } = self;
+        Attention { keys, values, reduce: Reduce::Workgroup, lanes: 64, head, group, tokens }
+    }
+}
+
+impl Kernel for AttentionSimd {
+    fn all(caps: &Caps) -> Vec<Self> {
+        let mut all = Vec::new();
+        for keys in cache_formats() {
+            for (head, group) in SHAPES {
+                all.extend(queries(group).filter_map(|tokens| Self::new([keys; 2], head, group, tokens, caps)));
+            }
+            for values in cache_formats().filter(|values| *values != keys) {
+                all.extend(Self::new([keys, values], 64, 4, 1, caps));
+            }
+        }
+        all
+    }
+    fn defines(&self) -> Defines {
+        let d = with_format(elementwise(LANES), "keys_file", self.keys);
+        let values = self.values.spec();
+        let d = d.value("values_file", values.wgsl).u32("VALUES_UNPACK_LEN", small(values.unpack_len));
+        let d = d.u32("HEAD", self.head).u32("GROUP", self.group).u32("TOKENS", self.tokens);
+        d.u32("ROWS", self.group * self.tokens)
+    }
+    fn in_texture(&self, binding: &str) -> bool {
+        binding == "keys" || binding == "values"
+    }
+    fn groups(&self, p: &Params) -> u64 {
+        self.workgroup_kernel().groups(&same(p))
+    }
+    fn flops(&self, p: &Params) -> u64 {
+        self.workgroup_kernel().flops(&same(p))
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        let attention::Bytes { q, keys, values, out } = self.workgroup_kernel().traffic(&same(p));
+        Bytes { q, keys, values, out }
+    }
+    fn min_binding_size(&self, p: &Params) -> Bytes {
+        let attention::Bytes { q, keys, values, out } = self.workgroup_kernel().min_binding_size(&same(p));
+        Bytes { q, keys, values, out }
+    }
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+        let TestInput { params, bindings } = self.workgroup_kernel().sample(rng);
+        TestInput { params: bytemuck::cast(params), bindings }
+    }
+    fn reference(&self, p: &Params, host: Host<'_>) {
+        let Host { q, keys, values, out, _life } = host;
+        self.workgroup_kernel().reference(&same(p), attention::Host { q, keys, values, out, _life });
+    }
+}
+
+fn same(p: &Params) -> attention::Params {
+    bytemuck::cast(*p)
+}

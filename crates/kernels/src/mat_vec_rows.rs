@@ -1,0 +1,86 @@
+//! y = W·x for one to a few vectors, where lanes own rows.
+
+use crate::common::{elementwise, with_format};
+use crate::layout::WeightLayout;
+use crate::linear::{Epilogue, LinearShape, ROWS};
+use ridgeline_compute::wgsl::{array, vec4};
+use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
+use ridgeline_quant::Format;
+
+kernel! {
+    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\], or what `epilogue` ([`Epilogue`]) makes of it; one that gates needs an
+    /// even number of rows. Each of eight lanes makes `rows` rows of W, which are [interleaved](WeightLayout::Interleaved), for
+    /// `cols` vectors at a time. `stride` counts vec4 words per row of W, `ld` floats per row of y.
+    ///
+    /// Made for software adapters: they gather lane by lane whatever the addresses, read workgroup memory no faster than
+    /// any other, and broadcast for next to nothing.
+    pub struct MatVecRows("mat_vec_rows") { format: Format, rows: u32, cols: u32 }
+    params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32 }
+    bindings { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
+}
+
+impl MatVecRows {
+    /// The variant for `cols` vectors at a time, or `None` where subgroups are absent or may be too small.
+    #[must_use]
+    pub fn new(format: Format, caps: &Caps, rows: u32, cols: u32) -> Option<Self> {
+        caps.subgroup.filter(|&(least, _)| least >= LANES).map(|_| Self { format, rows, cols })
+    }
+
+    /// The variant for any number of vectors: of those that pass over the weights as rarely as any, the one with the
+    /// fewest to spare.
+    #[must_use]
+    pub fn for_batch(format: Format, caps: &Caps, vectors: u32) -> Option<Self> {
+        let passes = |cols: u32| vectors.max(1).div_ceil(cols);
+        let (rows, cols) = SHAPES.into_iter().min_by_key(|&(_, cols)| (passes(cols), cols))?;
+        Self::new(format, caps, rows, cols)
+    }
+}
+
+/// Lanes that hand values around.
+const LANES: u32 = 8;
+
+/// Rows and columns of an invocation's block: more of either spill. Of the same columns the first is the default.
+const SHAPES: [(u32, u32); 7] = [(8, 1), (4, 2), (4, 3), (4, 4), (4, 6), (4, 8), (4, 1)];
+
+impl Kernel for MatVecRows {
+    fn all(caps: &Caps) -> Vec<Self> {
+        let with = |(rows, cols): (u32, u32)| {
+            Format::ALL.iter().filter_map(move |&format| Self::new(format, caps, rows, cols))
+        };
+        SHAPES.into_iter().flat_map(with).collect()
+    }
+    fn defines(&self) -> Defines {
+        let d = with_format(elementwise(LANES), "weights_file", self.format);
+        d.u32("ROWS", self.rows).u32("COLS", self.cols)
+    }
+    fn in_texture(&self, binding: &str) -> bool {
+        binding == "weights"
+    }
+    fn groups(&self, p: &Params) -> u64 {
+        let outputs = if p.epilogue == Epilogue::SwiGlu as u32 { self.rows / 2 } else { self.rows };
+        u64::from(p.n_rows.div_ceil(LANES * outputs)) * u64::from(p.n_vecs.div_ceil(self.cols))
+    }
+    fn flops(&self, p: &Params) -> u64 {
+        linear(p).flops()
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        let [weights, x, y] = linear(p).traffic(self.format);
+        Bytes { weights, x, y }
+    }
+    fn min_binding_size(&self, p: &Params) -> Bytes {
+        let [weights, x, y] = linear(p).min_binding_size(WeightLayout::Interleaved);
+        Bytes { weights, x, y }
+    }
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+        let epilogues = [Epilogue::Store, Epilogue::Add, Epilogue::SwiGlu];
+        let (linear, bindings) = LinearShape::sample(rng, (self.format, WeightLayout::Interleaved), [ROWS, 2 * self.cols + 1], &epilogues);
+        TestInput { params: bytemuck::cast(linear), bindings }
+    }
+    fn reference(&self, p: &Params, host: Host<'_>) {
+        linear(p).reference((self.format, WeightLayout::Interleaved), host.weights, host.x, host.y);
+    }
+}
+
+fn linear(p: &Params) -> LinearShape {
+    bytemuck::cast(*p)
+}

@@ -1,0 +1,63 @@
+//! RMSNorm of every head of queries and keys by itself: QK-norm (Dehghani et al. 2023, "Scaling Vision Transformers to 22
+//! Billion Parameters"), with the norm of the Qwen3 technical report (2025).
+
+use crate::common::{Reduce, bytes4};
+use crate::rms_norm::normalise;
+use ridgeline_compute::wgsl::{array, vec4};
+use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
+
+kernel! {
+    /// Of rows x \[n_tokens, ld\], whose first columns are \[n_heads + kv_heads, head_dim\]: each head becomes
+    /// head / sqrt(mean head² + eps) · gain, in place. `gains` \[2, head_dim\] holds the gain of queries, then that of keys.
+    /// `ld` and `head_dim` are multiples of 4.
+    pub struct QkNorm("qk_norm") { reduce: Reduce, lanes: u32 }
+    params { n_tokens: u32, n_heads: u32, kv_heads: u32, head_dim: u32, ld: u32, eps: f32 }
+    bindings { x: update array<vec4<f32>>, gains: read array<vec4<f32>> }
+}
+
+impl Kernel for QkNorm {
+    fn all(caps: &Caps) -> Vec<Self> {
+        Reduce::all(caps).iter().map(|&reduce| Self { reduce, lanes: 64 }).collect()
+    }
+    fn defines(&self) -> Defines {
+        self.reduce.define(Defines::new(self.lanes))
+    }
+    fn groups(&self, p: &Params) -> u64 {
+        heads(p)
+    }
+    fn flops(&self, p: &Params) -> u64 {
+        4 * heads(p) * u64::from(p.head_dim)
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        Bytes { x: 2 * bytes4(heads(p) * u64::from(p.head_dim)), gains: gain_bytes(p) }
+    }
+    fn min_binding_size(&self, p: &Params) -> Bytes {
+        let row = u64::from(p.n_heads + p.kv_heads) * u64::from(p.head_dim);
+        Bytes { x: bytes4(u64::from(p.n_tokens - 1) * u64::from(p.ld) + row), gains: gain_bytes(p) }
+    }
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+        let (n_tokens, kv_heads, head_dim) = (rng.range(1, 5), rng.range(1, 3), 4 * rng.range(1, 70));
+        let n_heads = kv_heads * rng.range(1, 3);
+        let ld = (n_heads + kv_heads) * head_dim + 4 * rng.range(0, 9);
+        let bindings = vec![rng.words((n_tokens * ld) as usize), rng.words(2 * head_dim as usize)];
+        TestInput { params: Params { n_tokens, n_heads, kv_heads, head_dim, ld, eps: 1e-5 }, bindings }
+    }
+    fn reference(&self, p: &Params, host: Host<'_>) {
+        let (width, n_heads) = (p.head_dim as usize, p.n_heads as usize);
+        for row in host.x.chunks_mut(p.ld as usize) {
+            let heads = row.chunks_exact_mut(width).take(n_heads + p.kv_heads as usize);
+            for (head, x) in heads.enumerate() {
+                let first = if head < n_heads { 0 } else { width };
+                normalise(x, &host.gains[first..][..width], p.eps);
+            }
+        }
+    }
+}
+
+fn heads(p: &Params) -> u64 {
+    u64::from(p.n_tokens) * u64::from(p.n_heads + p.kv_heads)
+}
+
+fn gain_bytes(p: &Params) -> u64 {
+    bytes4(2 * u64::from(p.head_dim))
+}

@@ -1,0 +1,104 @@
+//! Sampling on the device.
+
+use crate::common::{bytes4, elementwise, small};
+use ridgeline_compute::wgsl::array;
+use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
+
+kernel! {
+    /// picks\[pick0\] = the token at `at` in \[0, 1) along the cumulative distribution, in the order of ids, of what is left
+    /// of x: the `top_k` largest (1 to [`MAX_K`]; the lowest id wins a tie), of those the fewest that reach `top_p` together
+    /// (1 and above: all), of those the ones that are at least the largest plus `min_p_ln`; with probabilities proportional
+    /// to exp(x / `temperature`). [`u32::MAX`] where x holds NaN or +∞, or nothing finite.
+    pub struct SampleTopK("sample_top_k") { lanes: u32 }
+    params { n_cols: u32, pick0: u32, top_k: u32, top_p: f32, min_p_ln: f32, temperature: f32, at: f32 }
+    bindings { x: read array<f32>, picks: write array<u32> }
+}
+
+/// Most candidates that can be drawn from.
+pub const MAX_K: u32 = 64;
+
+impl Kernel for SampleTopK {
+    fn all(_caps: &Caps) -> Vec<Self> {
+        vec![Self { lanes: 64 }, Self { lanes: 256 }]
+    }
+    fn defines(&self) -> Defines {
+        elementwise(self.lanes).u32("MAX_K", MAX_K)
+    }
+    fn groups(&self, _p: &Params) -> u64 {
+        1
+    }
+    fn flops(&self, p: &Params) -> u64 {
+        // A comparison per logit, and the weights of the candidates.
+        u64::from(p.n_cols) + 4 * u64::from(p.top_k)
+    }
+    fn traffic(&self, p: &Params) -> Bytes {
+        Bytes { x: bytes4(u64::from(p.n_cols)), picks: bytes4(1) }
+    }
+    fn min_binding_size(&self, p: &Params) -> Bytes {
+        Bytes { picks: bytes4(u64::from(p.pick0) + 1), ..self.traffic(p) }
+    }
+    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+        let n_cols = rng.range(1, 700);
+        // Few distinct values, so that ties are common, some tokens that are ruled out, and now and then a broken row.
+        let value = |rng: &mut TestRng| {
+            if rng.range(0, 15) == 0 { f32::NEG_INFINITY } else { f32::from(rng.pick(&[-19_i8, -3, 0, 2, 5, 7])) / 4.0 }
+        };
+        let mut x: Vec<f32> = (0..n_cols).map(|_| value(rng)).collect();
+        if rng.range(0, 7) == 0 {
+            x[rng.range(0, n_cols - 1) as usize] = rng.pick(&[f32::NAN, f32::INFINITY]);
+        }
+        let mut params = Params {
+            n_cols,
+            pick0: rng.range(0, 3),
+            top_k: rng.range(1, MAX_K),
+            top_p: rng.pick(&[0.0, 0.371, 0.853, 1.0]),
+            min_p_ln: rng.pick(&[-30.0, -3.01, -0.51]),
+            temperature: rng.pick(&[0.25, 0.8, 2.0]),
+            at: 0.0,
+        };
+        // In the middle of a token's share, where rounding does not reach.
+        let shares = shares(&x, &params);
+        if !shares.is_empty() {
+            let i = rng.range(0, small(shares.len()) - 1) as usize;
+            let below: f64 = shares[..i].iter().map(|share| share.1).sum();
+            params.at = narrow(below + shares[i].1 / 2.0);
+        }
+        TestInput { params, bindings: vec![x.into_iter().map(f32::to_bits).collect(), vec![]] }
+    }
+    fn reference(&self, p: &Params, host: Host<'_>) {
+        let row = &host.x[..p.n_cols as usize];
+        let broken = row.iter().any(|v| v.is_nan() || *v == f32::INFINITY);
+        let mut left = f64::from(p.at);
+        let shares = if broken { Vec::new() } else { shares(row, p) };
+        let passed = shares.iter().find(|share| {
+            left -= share.1;
+            left < 0.0
+        });
+        host.picks[p.pick0 as usize] = passed.or(shares.last()).map_or(u32::MAX, |share| share.0);
+    }
+}
+
+/// The tokens that are left, in the order of ids, and the probability of each.
+fn shares(row: &[f32], p: &Params) -> Vec<(u32, f64)> {
+    let mut left: Vec<(u32, f64)> =
+        (0..).zip(row).filter(|(_, v)| v.is_finite()).map(|(id, &v)| (id, f64::from(v))).collect();
+    left.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    left.truncate(p.top_k as usize);
+    let Some(&(_, largest)) = left.first() else { return left };
+    let sum = |of: &[(u32, f64)]| of.iter().map(|(_, v)| (v - largest).exp()).sum::<f64>();
+    if p.top_p < 1.0 {
+        let enough = f64::from(p.top_p) * sum(&left);
+        let reach = (1..left.len()).find(|&n| sum(&left[..n]) >= enough).unwrap_or(left.len());
+        left.truncate(reach);
+    }
+    left.retain(|(_, v)| *v >= largest + f64::from(p.min_p_ln));
+    left.sort_by_key(|(id, _)| *id);
+    let weight = |v: f64| ((v - largest) / f64::from(p.temperature)).exp();
+    let all: f64 = left.iter().map(|(_, v)| weight(*v)).sum();
+    left.into_iter().map(|(id, v)| (id, weight(v) / all)).collect()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "f32 is what the device has")]
+fn narrow(v: f64) -> f32 {
+    v as f32
+}

@@ -1,0 +1,121 @@
+//! WeightMatrix products: which kernel serves one, and what it is given.
+
+use super::{Activation, Ops, narrow};
+use crate::matrix::WeightMatrix;
+use crate::scratch::Temp;
+use ridgeline_compute::Slice;
+use ridgeline_kernels::kv_append::{self, KvAppend};
+use ridgeline_kernels::mat_vec_i8::{self, MatVecI8};
+use ridgeline_kernels::mat_vec_dual::{self, MatVecDual};
+use ridgeline_kernels::{Epilogue, WeightLayout, LinearKernel, SMALL_BATCH, mat_vec, linear_for, stride};
+use ridgeline_quant::Format;
+
+/// What matrices are multiplied with.
+#[derive(Clone, Copy)]
+pub(crate) struct Operand {
+    activation: Activation,
+    rows: u32,
+    /// The same as bytes and the vec4 words of a row, where integer products are wanted.
+    bytes: Option<(Slice, u32)>,
+}
+
+impl Ops<'_> {
+    /// The first `rows` rows of x as a factor of matrices in these formats.
+    pub(crate) fn operand(&mut self, x: Activation, rows: u32, mut of: impl Iterator<Item = Format>) -> Operand {
+        let unit = narrow(Format::INT8_ACTIVATIONS.spec().block_len);
+        let few = rows <= SMALL_BATCH && x.width.is_multiple_of(unit);
+        let wanted = self.switches.integer && few && of.any(MatVecI8::takes);
+        let bytes = wanted.then(|| self.bytes(x, rows));
+        Operand { activation: x, rows, bytes }
+    }
+
+    /// Rows of x as bytes, and the vec4 words of one: they are stored as the rows of a cache of one head.
+    fn bytes(&mut self, x: Activation, rows: u32) -> (Slice, u32) {
+        let stride = stride(Format::INT8_ACTIVATIONS, x.width as usize);
+        let bytes = self.scratch.buffer(Temp::Bytes).slice(0, 16 * u64::from(rows) * u64::from(stride));
+        let params = kv_append::Params {
+            n_tokens: rows,
+            n_heads: 1,
+            head_dim: x.width,
+            capacity: rows,
+            position: 0,
+            stride,
+            ld: x.width,
+            first: 0,
+        };
+        let kernel = KvAppend { format: Format::INT8_ACTIVATIONS, lanes: 64, texture: false };
+        self.recording.run(kernel, params, kv_append::Args { x: x.slice, cache: bytes });
+        (bytes, stride)
+    }
+
+    /// x·Wᵀ: what `epilogue` makes of it goes into `to`, from column `first` on.
+    pub(crate) fn linear(
+        &mut self,
+        matrix: &WeightMatrix,
+        x: Operand,
+        (to, first, epilogue): (Activation, u32, Epilogue),
+    ) {
+        let (n_cols, n_vecs, stride, ld) = (matrix.cols, x.rows, matrix.stride, to.width);
+        let halves = if epilogue == Epilogue::SwiGlu { 2 } else { 1 };
+        let epilogue = epilogue as u32;
+        for chunk in &matrix.chunks {
+            let (n_rows, row0) = (chunk.rows / halves, first + chunk.row0);
+            let (weights, y) = (chunk.slice, to.slice);
+            if let Some((bytes, x_stride)) = x.bytes.filter(|_| MatVecI8::takes(matrix.format)) {
+                let kernel = MatVecI8::for_batch(matrix.format, matrix.layout, self.caps, x.rows);
+                let params = mat_vec_i8::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue, x_stride };
+                self.recording.run(kernel, params, mat_vec_i8::Args { weights, x: bytes, y });
+                continue;
+            }
+            let choice = self.choice(matrix, (x.rows, chunk.rows), halves == 2);
+            let params = mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };
+            choice.record(self.recording, params, mat_vec::Args { weights, x: x.activation.slice, y });
+        }
+    }
+
+    /// x·Wᵀ of several matrices side by side.
+    pub(crate) fn linear_each(&mut self, matrices: &[(u32, WeightMatrix)], x: Operand, to: Activation) {
+        for (row0, matrix) in matrices {
+            self.linear(matrix, x, (to, *row0, Epilogue::Store));
+        }
+    }
+
+    /// x·Wᵀ of two matrices that differ in their formats alone, for one vector, in one launch; tells whether there is a
+    /// kernel for them, made for GPUs.
+    pub(crate) fn linear_dual(&mut self, matrices: &[(u32, WeightMatrix)], x: Operand, to: Activation) -> bool {
+        let [(_, upper), (row0, lower)] = matrices else { return false };
+        let ([above], [below]) = (&*upper.chunks, &*lower.chunks) else { return false };
+        let plain = [upper, lower].iter().all(|it| it.layout == WeightLayout::Plain);
+        let Some(kernel) = MatVecDual::new([upper.format, lower.format], self.caps) else { return false };
+        if x.rows != 1 || x.bytes.is_some() || !plain || self.caps.software {
+            return false;
+        }
+        debug_assert_eq!(*row0, upper.rows, "a stack has no gaps");
+        let params = mat_vec_dual::Params {
+            upper_rows: upper.rows,
+            lower_rows: lower.rows,
+            n_cols: upper.cols,
+            upper_stride: upper.stride,
+            lower_stride: lower.stride,
+        };
+        let (upper, lower) = (above.slice, below.slice);
+        self.recording.run(kernel, params, mat_vec_dual::Args { upper, lower, x: x.activation.slice, y: to.slice });
+        true
+    }
+
+    /// Whether the kernel that serves a product can gate.
+    pub(crate) fn can_swiglu(&self, matrix: &WeightMatrix, x: Operand) -> bool {
+        let integer = x.bytes.is_some() && MatVecI8::takes(matrix.format);
+        integer || self.choice(matrix, (x.rows, matrix.rows), true).can_swiglu()
+    }
+
+    /// The kernel for so many vectors and rows of a matrix. One that was found to be the fastest but cannot gate where the
+    /// usual one can is passed over there: it would cost a launch more.
+    fn choice(&self, matrix: &WeightMatrix, (n_vecs, n_rows): (u32, u32), gate: bool) -> LinearKernel {
+        let choice = self.tuning.linear_for(matrix.format, n_vecs, n_rows, self.caps);
+        if gate && !choice.can_swiglu() && !choice.is_tiled() {
+            return linear_for(matrix.format, n_vecs, self.caps);
+        }
+        choice
+    }
+}

@@ -1,0 +1,21 @@
+// Index of the largest value of each row, from those of its parts; 0 where none has a number. One workgroup per row.
+//# include reduce
+//# include "shared/workgroup_argmax.wgsl"
+
+@compute @workgroup_size(LANES)
+fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let row = group_index(at_group, groups);
+    if row >= params.n_rows {
+        return;
+    }
+    for (var i = ids.local; i < params.n_splits; i += LANES) {
+        let at = parts[row * params.n_splits + i];
+        if at != NO_INDEX {
+            update_best(x[row * params.n_cols + at], at);
+        }
+    }
+    let at = index_of_largest(ids.local);
+    if ids.local == 0u {
+        picks[params.pick0 + row] = select(at, 0u, at == NO_INDEX);
+    }
+}

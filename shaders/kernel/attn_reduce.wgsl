@@ -1,0 +1,84 @@
+// Adds up the parts of attention over spans of positions: sums and totals are brought to the common maximum.
+//# include reduce
+//# if ROW_PER_WORKGROUP
+// A workgroup makes a row. Its invocations take groups over the parts, so that as many of them are on their way from memory
+// at a time.
+var<workgroup> rescales: array<f32, MAX_KV_SPLITS>;
+var<workgroup> totals: array<f32, MAX_KV_SPLITS>;
+var<workgroup> sums: array<vec4f, LANES>;
+
+@compute @workgroup_size(LANES)
+fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let row = group_index(at_group, groups);
+    if row >= params.n_rows {
+        return;
+    }
+    let quads = params.head_dim / 4u;
+    for (var s = ids.local; s < params.kv_splits; s += LANES) {
+        let tail = partials[(s * params.n_rows + row) * (quads + 1u) + quads];
+        rescales[s] = tail.x;
+        totals[s] = tail.y;
+    }
+    workgroupBarrier();
+    var top = -3.0e38;
+    for (var s = 0u; s < params.kv_splits; s++) {
+        top = max(top, rescales[s]);
+    }
+    workgroupBarrier();
+    for (var s = ids.local; s < params.kv_splits; s += LANES) {
+        let rescale = exp(rescales[s] - top);
+        rescales[s] = rescale;
+        totals[s] *= rescale;
+    }
+    workgroupBarrier();
+    var total = 0.0;
+    for (var s = 0u; s < params.kv_splits; s++) {
+        total += totals[s];
+    }
+    // So many invocations share a vec4 of the row; a row wider than the workgroup takes several rounds.
+    let groups = max(LANES / quads, 1u);
+    for (var first = 0u; first < quads; first += LANES) {
+        let quad = first + ids.local % min(quads, LANES);
+        let group = ids.local / quads;
+        var sum = vec4f();
+        if group < groups && quad < quads {
+            for (var s = group; s < params.kv_splits; s += groups) {
+                sum += rescales[s] * partials[(s * params.n_rows + row) * (quads + 1u) + quad];
+            }
+        }
+        workgroupBarrier();
+        sums[ids.local] = sum;
+        workgroupBarrier();
+        if group == 0u && quad < quads {
+            for (var t = 1u; t < groups; t++) {
+                sum += sums[t * quads + ids.local];
+            }
+            out[row * quads + quad] = sum / total;
+        }
+    }
+}
+//# else
+// One invocation per vec4 of the output.
+@compute @workgroup_size(LANES)
+fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let quads = params.head_dim / 4u;
+    let i = global_index(ids, at_group, groups);
+    if i >= params.n_rows * quads {
+        return;
+    }
+    let row = i / quads;
+    var top = -3.0e38;
+    for (var s = 0u; s < params.kv_splits; s++) {
+        top = max(top, partials[(s * params.n_rows + row) * (quads + 1u) + quads].x);
+    }
+    var sum = vec4f();
+    var total = 0.0;
+    for (var s = 0u; s < params.kv_splits; s++) {
+        let at = (s * params.n_rows + row) * (quads + 1u);
+        let rescale = exp(partials[at + quads].x - top);
+        sum += rescale * partials[at + i % quads];
+        total += rescale * partials[at + quads].y;
+    }
+    out[i] = sum / total;
+}
+//# endif

@@ -1,0 +1,111 @@
+// y = x·Wᵀ for many vectors by cooperative matrices. A workgroup makes a TILE × TILE tile of y from tiles of x and of
+// decoded W, of 16-bit floats in workgroup memory, DEPTH columns at a time; sums are of 32 bits. Each of four subgroups
+// makes a quarter. Where they are smaller than the largest there are more of them, and those make the same again.
+//# include reduce
+//# include "shared/epilogue.wgsl"
+//# include "shared/runs.wgsl"
+//# with src = "weights", interleaved = false, texture = false
+//# include "shared/rows.wgsl"
+//# include weights_file
+//# endwith
+//# set side = TILE // 2 // EDGE
+//# set at_once = 256 // (EDGE * EDGE)
+//# set matrix = "coop_mat" ~ EDGE ~ "x" ~ EDGE
+const QUARTER: u32 = TILE / 2u;
+const QUADS: u32 = DEPTH / 4u;
+// Lines of the tiles are eight values longer than what they hold, so that lines do not fall on the same memory banks.
+const LINE: u32 = DEPTH + 8u;
+const BLOCK: u32 = EDGE * EDGE;
+// Largest number of 16 bits: what is larger would become infinite.
+const LARGEST: vec4f = vec4f(65504.0);
+var<workgroup> xs: array<f16, TILE * LINE>;
+var<workgroup> ws: array<f16, TILE * LINE>;
+var<workgroup> sums: array<f32, 4u * 256u>;
+
+@compute @workgroup_size(LANES)
+fn main(
+    ids: Ids,
+    @builtin(subgroup_id) subgroup: u32,
+    @builtin(workgroup_id) at_group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+) {
+    // By hand, because naga does not follow what is uniform through the result of a function.
+    let group = at_group.y * groups.x + at_group.x;
+    let tiles = (params.n_rows + TILE - 1u) / TILE;
+    let vec0 = (group / tiles) * TILE;
+    let row_first = (group % tiles) * TILE;
+    if vec0 >= params.n_vecs {
+        return;
+    }
+    let quarter = subgroup % 4u;
+    let xs_first = quarter / 2u * QUARTER * LINE;
+    let ws_first = quarter % 2u * QUARTER * LINE;
+    // Loaded, because what a matrix without a value holds in Metal is for its headers to say.
+    for (var i = ids.local; i < BLOCK; i += LANES) {
+        sums[i] = 0.0;
+    }
+    workgroupBarrier();
+    //# for i in range(side)
+    //# for j in range(side)
+    var acc${i}_${j} = coopLoadT<${matrix}<f32, C>>(&sums[0], EDGE);
+    //# endfor
+    //# endfor
+    let quads = params.n_cols / 4u;
+    for (var k = 0u; k < quads; k += QUADS) {
+        for (var i = ids.local; i < TILE * QUADS; i += LANES) {
+            let at = k + i % QUADS;
+            let vector = min(vec0 + i / QUADS, params.n_vecs - 1u);
+            let v = select(vec4f(), x[vector * quads + column(min(at, quads - 1u))], at < quads);
+            let h = vec4<f16>(clamp(v, -LARGEST, LARGEST));
+            let to = i / QUADS * LINE + i % QUADS * 4u;
+            //# for c in range(4)
+            xs[to + ${c}u] = h[${c}];
+            //# endfor
+        }
+        for (var i = ids.local; i < TILE * QUADS / UNPACK_QUADS; i += LANES) {
+            let at = k + i % (QUADS / UNPACK_QUADS) * UNPACK_QUADS;
+            let row = min(row_first + i / (QUADS / UNPACK_QUADS), params.n_rows - 1u);
+            let w = weights_unpack(weights_row(row, params.stride), params.n_cols, min(at, quads - UNPACK_QUADS) / UNPACK_QUADS);
+            let to = i / (QUADS / UNPACK_QUADS) * LINE + i % (QUADS / UNPACK_QUADS) * UNPACK_LEN;
+            //# for s in range(UNPACK_LEN // 4)
+            let h${s} = vec4<f16>(select(vec4f(), w[${s}], at < quads));
+            //# for c in range(4)
+            ws[to + ${4 * s + c}u] = h${s}[${c}];
+            //# endfor
+            //# endfor
+        }
+        workgroupBarrier();
+        //# for d in range(0, DEPTH, EDGE)
+        {
+            //# for i in range(side)
+            let a${i} = coopLoadT<${matrix}<f16, A>>(&xs[xs_first + ${i} * EDGE * LINE + ${d}u], LINE);
+            let b${i} = coopLoad<${matrix}<f16, B>>(&ws[ws_first + ${i} * EDGE * LINE + ${d}u], LINE);
+            //# endfor
+            //# for i in range(side)
+            //# for j in range(side)
+            acc${i}_${j} = coopMultiplyAdd(a${i}, b${j}, acc${i}_${j});
+            //# endfor
+            //# endfor
+        }
+        //# endfor
+        workgroupBarrier();
+    }
+    //# for first in range(0, side * side, at_once)
+    //# for b in range(at_once)
+    coopStoreT(acc${(first + b) // side}_${(first + b) % side}, &sums[quarter * 256u + ${b} * BLOCK], EDGE);
+    //# endfor
+    workgroupBarrier();
+    for (var i = ids.local; i < 4u * 256u; i += LANES) {
+        let whose = i / 256u;
+        let block = ${first}u + i % 256u / BLOCK;
+        let vector = vec0 + whose / 2u * QUARTER + block / ${side}u * EDGE + i % BLOCK / EDGE;
+        let row = row_first + whose % 2u * QUARTER + block % ${side}u * EDGE + i % EDGE;
+        if vector < params.n_vecs && row < params.n_rows {
+            write_output(vector * params.ld + params.row0 + row, sums[i]);
+        }
+    }
+    //# if not loop.last
+    workgroupBarrier();
+    //# endif
+    //# endfor
+}

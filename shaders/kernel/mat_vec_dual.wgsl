@@ -1,0 +1,42 @@
+// y = W·x where W is two matrices in number formats of their own, one below the other: recipes give values other bits
+// than queries and keys, and a launch for each would cost more than the lesser of them. A reduce_group owns ROWS rows of either.
+//# include reduce
+//# include "shared/dot_add.wgsl"
+//# for src in ["upper", "lower"]
+//# with file = files[loop.index0], UNPACK_LEN = chunks[loop.index0], RUNS = runs[loop.index0], STEP = steps[loop.index0]
+//# include "shared/runs.wgsl"
+//# with interleaved = false, texture = false
+//# include "shared/rows.wgsl"
+//# include file
+//# endwith
+//# include "shared/dual_block.wgsl"
+//# endwith
+//# endfor
+
+@compute @workgroup_size(LANES)
+fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let group = group_index(at_group, groups);
+    let upper_groups = (params.upper_rows + BLOCKS * ROWS - 1u) / (BLOCKS * ROWS);
+    let lower = group >= upper_groups;
+    let n_rows = select(params.upper_rows, params.lower_rows, lower);
+    let row0 = select(0u, params.upper_rows, lower);
+    for (var block = reduce_group(ids); block < BLOCKS; block += reduce_groups(ids)) {
+        let first = (select(group, group - upper_groups, lower) * BLOCKS + block) * ROWS;
+        var shares: array<f32, ROWS>;
+        if lower {
+            shares = lower_block(ids, first);
+        } else {
+            shares = upper_block(ids, first);
+        }
+        //# for r in range(ROWS)
+        let sum${r} = reduce_sum(ids, shares[${r}]);
+        //# endfor
+        if reduce_lane(ids) == 0u {
+            //# for r in range(ROWS)
+            if first + ${r}u < n_rows {
+                y[row0 + first + ${r}u] = sum${r};
+            }
+            //# endfor
+        }
+    }
+}

@@ -1,0 +1,73 @@
+// y = W·x for one to a few vectors of signed bytes, in integer dot products of four: a run of 16 weights and the 16 bytes of
+// x that it meets are one vec4 each, and scales go to the sums. A reduce_group owns ROWS rows of W and COLS vectors.
+//# include reduce
+//# include "shared/epilogue.wgsl"
+//# include "shared/runs.wgsl"
+//# with src = "weights", interleaved = INTERLEAVED, texture = INTERLEAVED
+//# include "shared/rows.wgsl"
+//# include weights_file
+//# endwith
+//# with src = "x", interleaved = false, texture = false
+//# include "shared/rows.wgsl"
+//# include x_file
+//# endwith
+
+@compute @workgroup_size(LANES)
+fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let chunks = params.n_cols / UNPACK_LEN;
+    // Half of a reduce_group's rows are gates, the other half what they gate, `n_rows` rows further down.
+    let gated = params.epilogue == SWIGLU;
+    let outputs = select(ROWS, ROWS / 2u, gated);
+    let row_groups = (params.n_rows + BLOCKS * outputs - 1u) / (BLOCKS * outputs);
+    let group = group_index(at_group, groups);
+    let col0 = (group / row_groups) * COLS;
+    // The folded grid may hold a few workgroups too many.
+    if col0 >= params.n_vecs {
+        return;
+    }
+    //# for c in range(COLS)
+    let x${c} = x_row(min(col0 + ${c}u, params.n_vecs - 1u), params.x_stride);
+    //# endfor
+    for (var block = reduce_group(ids); block < BLOCKS; block += reduce_groups(ids)) {
+        let first = ((group % row_groups) * BLOCKS + block) * outputs;
+        //# for r in range(ROWS)
+        let output${r} = min(first + select(${r}u, ${r % (ROWS // 2)}u, gated), params.n_rows - 1u);
+        let row${r} = weights_row(output${r} + select(0u, ${r // (ROWS // 2)}u * params.n_rows, gated), params.stride);
+        //# for c in range(COLS)
+        var acc${r}_${c} = 0.0;
+        //# endfor
+        //# endfor
+        for (var p = reduce_lane(ids); p < chunks; p += reduce_lanes(ids)) {
+            let at = column(p * UNPACK_QUADS);
+            //# for c in range(COLS)
+            //# for k in range(RUNS)
+            let v${c}_${k} = x_at(x${c}, (at + ${k * (STEP // 4)}u) >> 2u);
+            let d${c}_${k} = x_scale(x${c}, params.n_cols, (at + ${k * (STEP // 4)}u) >> 3u);
+            // What offsets are multiplied with.
+            let all${c}_${k} = d${c}_${k} * f32(
+                dot4I8Packed(v${c}_${k}.x, 0x01010101u) + dot4I8Packed(v${c}_${k}.y, 0x01010101u)
+                + dot4I8Packed(v${c}_${k}.z, 0x01010101u) + dot4I8Packed(v${c}_${k}.w, 0x01010101u));
+            //# endfor
+            //# endfor
+            //# for r in range(ROWS)
+            {
+                let w = weights_packed(row${r}, params.n_cols, p);
+                let s = weights_plain(weights_affine(weights_header(row${r}, params.n_cols, p / CHUNKS_PER_HEADER), p));
+                //# for c in range(COLS)
+                //# for k in range(RUNS)
+                let sum${c}_${k} = dot4I8Packed(w[${4 * k}], v${c}_${k}.x) + dot4I8Packed(w[${4 * k + 1}], v${c}_${k}.y)
+                    + dot4I8Packed(w[${4 * k + 2}], v${c}_${k}.z) + dot4I8Packed(w[${4 * k + 3}], v${c}_${k}.w);
+                acc${r}_${c} = fma(s[${k}], d${c}_${k} * f32(sum${c}_${k}), fma(s[${2 + k}], all${c}_${k}, acc${r}_${c}));
+                //# endfor
+                //# endfor
+            }
+            //# endfor
+        }
+        //# for r in range(ROWS)
+        //# for c in range(COLS)
+        let sum${r}_${c} = reduce_sum(ids, acc${r}_${c});
+        //# endfor
+        //# endfor
+        //# include "shared/write_outputs.wgsl"
+    }
+}

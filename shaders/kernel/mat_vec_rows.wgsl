@@ -1,0 +1,133 @@
+// y = W·x for one to a few vectors where each of eight lanes owns ROWS rows of W, alone: no sum crosses lanes, and a
+// head of scales is read once for all its chunks. The rows of the lanes are neighbours, and interleaved. Lanes read x
+// together, one vec4 each, and hand it around.
+//# include reduce
+//# include "shared/dot_add.wgsl"
+//# include "shared/epilogue.wgsl"
+//# include "shared/runs.wgsl"
+//# with src = "weights", interleaved = true, texture = true
+//# include "shared/rows.wgsl"
+//# include weights_file
+//# endwith
+//# set chunks = [32 // UNPACK_LEN, 1] | max
+//# set run = UNPACK_LEN // 4 // RUNS
+// Of few columns scales and offsets go to the sums of runs; of more they cost less on the weights.
+//# set affine = CHUNKS_PER_HEADER > 1 and COLS <= 2
+const CHUNKS: u32 = ${chunks}u;
+
+@compute @workgroup_size(LANES)
+fn main(
+    @builtin(subgroup_invocation_id) lane: u32,
+    @builtin(workgroup_id) at_group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+) {
+    let quads = params.n_cols / 4u;
+    let chunks = params.n_cols / UNPACK_LEN;
+    // Half of a lane's rows are gates, the other half what they gate, `n_rows` rows further down.
+    let gated = params.epilogue == SWIGLU;
+    let outputs = select(ROWS, ROWS / 2u, gated);
+    let row_groups = (params.n_rows + 8u * outputs - 1u) / (8u * outputs);
+    let group = group_index(at_group, groups);
+    let col0 = (group / row_groups) * COLS;
+    // The folded grid may hold a few workgroups too many.
+    if col0 >= params.n_vecs {
+        return;
+    }
+    //# for c in range(COLS)
+    let x${c} = min(col0 + ${c}u, params.n_vecs - 1u) * quads;
+    //# endfor
+    let first = (group % row_groups) * 8u * outputs + lane;
+    //# for r in range(ROWS)
+    let output${r} = min(first + select(${8 * r}u, ${8 * (r % (ROWS // 2))}u, gated), params.n_rows - 1u);
+    let row${r} = weights_row(output${r} + select(0u, ${r // (ROWS // 2)}u * params.n_rows, gated), params.stride);
+    //# for c in range(COLS)
+    var acc${r}_${c} = 0.0;
+    //# endfor
+    //# endfor
+    //# if CHUNKS_PER_HEADER > 1
+    for (var p0 = 0u; p0 < chunks; p0 += CHUNKS_PER_HEADER) {
+        //# for r in range(ROWS)
+        let header${r} = weights_header(row${r}, params.n_cols, p0 / CHUNKS_PER_HEADER);
+        //# endfor
+        let end = min(p0 + CHUNKS_PER_HEADER, chunks);
+    //# else
+    {
+        let p0 = 0u;
+        let end = chunks;
+    //# endif
+        for (var p = p0; p < end; p += CHUNKS) {
+            let at = column(p * UNPACK_QUADS + lane);
+            //# for c in range(COLS)
+            //# if chunks > 1
+            let mine${c} = select(vec4f(), x[x${c} + min(at, quads - 1u)], at < quads);
+            //# else
+            let mine${c} = x[x${c} + at];
+            //# endif
+            //# for i in range(8)
+            let v${c}_${i} = subgroupBroadcast(mine${c}, ${i}u);
+            //# endfor
+            //# endfor
+            //# if affine
+            // What offsets are multiplied with: the sums of x over the runs.
+            //# for c in range(COLS)
+            //# for k in range(8 // run)
+            var sum${c}_${k} = v${c}_${k * run};
+            //# for i in range(1, run)
+            sum${c}_${k} += v${c}_${k * run + i};
+            //# endfor
+            let all${c}_${k} = (sum${c}_${k}.x + sum${c}_${k}.y) + (sum${c}_${k}.z + sum${c}_${k}.w);
+            //# endfor
+            //# endfor
+            //# endif
+            //# for r in range(ROWS)
+            //# for j in range(chunks)
+            {
+                //# set chunk = "min(p + " ~ j ~ "u, chunks - 1u)" if j > 0 else "p"
+                //# if affine
+                let w = weights_raw(row${r}, params.n_cols, ${chunk});
+                let s = weights_affine(header${r}, ${chunk});
+                //# for c in range(COLS)
+                //# for k in range(RUNS)
+                var raw${c}_${k} = 0.0;
+                //# for i in range(run)
+                raw${c}_${k} = dot_add(w[${k * run + i}], v${c}_${j * (UNPACK_LEN // 4) + k * run + i}, raw${c}_${k});
+                //# endfor
+                acc${r}_${c} = fma(s[${k}], raw${c}_${k}, fma(s[${2 + k}], all${c}_${j * RUNS + k}, acc${r}_${c}));
+                //# endfor
+                //# endfor
+                //# else
+                //# if CHUNKS_PER_HEADER > 1
+                let w = weights_unpack_with(header${r}, row${r}, params.n_cols, ${chunk});
+                //# else
+                let w = weights_unpack(row${r}, params.n_cols, ${chunk});
+                //# endif
+                //# for c in range(COLS)
+                //# for i in range(UNPACK_LEN // 4)
+                acc${r}_${c} = dot_add(w[${i}], v${c}_${j * (UNPACK_LEN // 4) + i}, acc${r}_${c});
+                //# endfor
+                //# endfor
+                //# endif
+            }
+            //# endfor
+            //# endfor
+        }
+    }
+    //# for c in range(COLS)
+    let at${c} = (col0 + ${c}u) * params.ld + params.row0 + first;
+    if col0 + ${c}u < params.n_vecs {
+        if gated {
+            //# for r in range(ROWS // 2)
+            if first + ${8 * r}u < params.n_rows {
+                y[at${c} + ${8 * r}u] = silu(acc${r}_${c}) * acc${r + ROWS // 2}_${c};
+            }
+            //# endfor
+        } else {
+            //# for r in range(ROWS)
+            if first + ${8 * r}u < params.n_rows {
+                write_output(at${c} + ${8 * r}u, acc${r}_${c});
+            }
+            //# endfor
+        }
+    }
+    //# endfor
+}

@@ -1,0 +1,24 @@
+// RMSNorm of each head of queries and keys in place: x = x / sqrt(mean(x²) + eps) · gain, one workgroup per head.
+//# include reduce
+
+@compute @workgroup_size(LANES)
+fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let heads = params.n_heads + params.kv_heads;
+    let index = group_index(at_group, groups);
+    if index >= params.n_tokens * heads {
+        return;
+    }
+    let quads = params.head_dim / 4u;
+    let head = index % heads;
+    let first = (index / heads) * (params.ld / 4u) + head * quads;
+    let gain = select(0u, quads, head >= params.n_heads);
+    var squares = 0.0;
+    for (var i = ids.local; i < quads; i += LANES) {
+        let v = x[first + i];
+        squares += dot(v, v);
+    }
+    let scale = inverseSqrt(workgroup_sum(ids, squares) / f32(params.head_dim) + params.eps);
+    for (var i = ids.local; i < quads; i += LANES) {
+        x[first + i] *= scale * gains[gain + i];
+    }
+}

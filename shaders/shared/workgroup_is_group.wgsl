@@ -1,0 +1,16 @@
+// The reduce_group is the whole workgroup.
+// Which reduce_group of the workgroup, and how many there are.
+fn reduce_group(ids: Ids) -> u32 {
+    return 0u;
+}
+fn reduce_groups(ids: Ids) -> u32 {
+    return 1u;
+}
+
+// Which lane of the reduce_group, and how many there are.
+fn reduce_lane(ids: Ids) -> u32 {
+    return ids.local;
+}
+fn reduce_lanes(ids: Ids) -> u32 {
+    return LANES;
+}
