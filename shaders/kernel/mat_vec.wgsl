@@ -1,6 +1,6 @@
-// y = W·x for one to a few vectors. A reduce_group owns ROWS rows of W and COLS vectors: every weight is decoded once
+// y = W·x for one to a few vectors. A reduction group owns ROWS rows of W and COLS vectors: every weight is decoded once
 // for all COLS. Accumulators are named scalars, because indexed private arrays spill. What becomes of the sums is a
-// parameter and not a variant: it costs one uniform branch per reduce_group.
+// parameter and not a variant: it costs one uniform branch per reduction group.
 //# include reduce
 //# include "shared/dot_add.wgsl"
 //# include "shared/epilogue.wgsl"
@@ -14,7 +14,7 @@
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let chunks = params.n_cols / UNPACK_LEN;
     //# if ROWS % 2 == 0
-    // Half of a reduce_group's rows are gates, the other half what they gate, `n_rows` rows further down.
+    // Half of a reduction group's rows are gates, the other half what they gate, `n_rows` rows further down.
     let gated = params.epilogue == SWIGLU;
     let outputs = select(ROWS, ROWS / 2u, gated);
     //# else

@@ -1,5 +1,5 @@
 // y = W·x where W is two matrices in number formats of their own, one below the other: recipes give values other bits
-// than queries and keys, and a launch for each would cost more than the lesser of them. A reduce_group owns ROWS rows of either.
+// than queries and keys, and a launch for each would cost more than the lesser of them. A reduction group owns ROWS rows of either.
 //# include reduce
 //# include "shared/dot_add.wgsl"
 //# for src in ["upper", "lower"]

@@ -1,5 +1,5 @@
 // y = W·x for one to a few vectors of signed bytes, in integer dot products of four: a run of 16 weights and the 16 bytes of
-// x that it meets are one vec4 each, and scales go to the sums. A reduce_group owns ROWS rows of W and COLS vectors.
+// x that it meets are one vec4 each, and scales go to the sums. A reduction group owns ROWS rows of W and COLS vectors.
 //# include reduce
 //# include "shared/epilogue.wgsl"
 //# include "shared/runs.wgsl"
@@ -15,7 +15,7 @@
 @compute @workgroup_size(LANES)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let chunks = params.n_cols / UNPACK_LEN;
-    // Half of a reduce_group's rows are gates, the other half what they gate, `n_rows` rows further down.
+    // Half of a reduction group's rows are gates, the other half what they gate, `n_rows` rows further down.
     let gated = params.epilogue == SWIGLU;
     let outputs = select(ROWS, ROWS / 2u, gated);
     let row_groups = (params.n_rows + BLOCKS * outputs - 1u) / (BLOCKS * outputs);

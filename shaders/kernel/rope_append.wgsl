@@ -1,7 +1,7 @@
 // Between the projection and attention, in one launch: queries are rotated into a buffer of their own, keys are
 // rotated and values go as they are into the cache, in the cache's number formats. Rows of qkv hold all query heads,
 // then all key heads, then all value heads. With BIAS one is added before; with NORM heads of queries and keys are
-// normalised then. A reduce_group owns a head.
+// normalised then. A reduction group owns a head.
 //# include reduce
 //# with src = "keys", store = "rotated", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"
@@ -12,7 +12,7 @@
 //# include values_file
 //# endwith
 
-// The head that the reduce_group works on.
+// The head that the reduction group works on.
 var<private> token: u32;
 var<private> head: u32;
 //# if NORM
@@ -92,7 +92,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     let all = params.n_tokens * heads;
     for (var block = reduce_group(ids); block < BLOCKS; block += reduce_groups(ids)) {
         let index = group_index(at_group, groups) * BLOCKS + block;
-        // A reduce_group too many does as the last, so that sums are everyone's, and stores nothing.
+        // A reduction group too many does as the last, so that sums are everyone's, and stores nothing.
         token = min(index, all - 1u) / heads;
         head = min(index, all - 1u) % heads;
         //# if NORM

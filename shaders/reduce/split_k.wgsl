@@ -1,4 +1,4 @@
-// The reduce_group is the whole workgroup, whose subgroups split a row among them: for matrices of few rows, which would leave
+// The reduction group is the whole workgroup, whose subgroups split a row among them: for matrices of few rows, which would leave
 // a large device without work. Every subgroup leaves its partial_sum of all SUMS sums, and one barrier later they are whole.
 struct Ids {
     @builtin(local_invocation_index) local: u32,
@@ -13,7 +13,7 @@ var<workgroup> partial_sums: array<f32, SUMS * LANES / 4u>;
 
 //# include "shared/workgroup_is_group.wgsl"
 
-// What the subgroup adds to the reduce_group's sum number `i`; a barrier makes it known.
+// What the subgroup adds to the reduction group's sum number `i`; a barrier makes it known.
 fn store_partial_sum(ids: Ids, i: u32, v: f32) {
     let partial_sum = subgroupAdd(v);
     if ids.lane == 0u {
@@ -21,7 +21,7 @@ fn store_partial_sum(ids: Ids, i: u32, v: f32) {
     }
 }
 
-// The reduce_group's sum number `i`.
+// The reduction group's sum number `i`.
 fn total_sum(ids: Ids, i: u32) -> f32 {
     var sum = 0.0;
     for (var k = 0u; k < ids.subgroups; k++) {

@@ -1,4 +1,4 @@
-// Teams are subgroups of whatever size the device gives: sums within a reduce_group need no barrier.
+// Teams are subgroups of whatever size the device gives: sums within a reduction group need no barrier.
 struct Ids {
     @builtin(local_invocation_index) local: u32,
     @builtin(subgroup_id) subgroup: u32,
@@ -10,7 +10,7 @@ var<workgroup> partial: array<f32, LANES>;
 
 //# include "shared/group_index.wgsl"
 
-// Which reduce_group of the workgroup, and how many there are.
+// Which reduction group of the workgroup, and how many there are.
 fn reduce_group(ids: Ids) -> u32 {
     return ids.subgroup;
 }
@@ -18,7 +18,7 @@ fn reduce_groups(ids: Ids) -> u32 {
     return ids.subgroups;
 }
 
-// Which lane of the reduce_group, and how many there are: a subgroup may be wider than the workgroup.
+// Which lane of the reduction group, and how many there are: a subgroup may be wider than the workgroup.
 fn reduce_lane(ids: Ids) -> u32 {
     return ids.lane;
 }
@@ -26,7 +26,7 @@ fn reduce_lanes(ids: Ids) -> u32 {
     return min(ids.size, LANES);
 }
 
-// Sum over the reduce_group, known to every lane of it.
+// Sum over the reduction group, known to every lane of it.
 fn reduce_sum(ids: Ids, v: f32) -> f32 {
     return subgroupAdd(v);
 }

@@ -1,4 +1,4 @@
-// The reduce_group is the whole workgroup, and its sums go through workgroup memory: runs on every device.
+// The reduction group is the whole workgroup, and its sums go through workgroup memory: runs on every device.
 struct Ids {
     @builtin(local_invocation_index) local: u32,
 }
@@ -22,7 +22,7 @@ fn workgroup_sum(ids: Ids, v: f32) -> f32 {
     return partial[0];
 }
 
-// Sum over the reduce_group, known to every lane of it. Contains barriers, as above.
+// Sum over the reduction group, known to every lane of it. Contains barriers, as above.
 fn reduce_sum(ids: Ids, v: f32) -> f32 {
     return workgroup_sum(ids, v);
 }

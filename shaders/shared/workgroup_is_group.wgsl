@@ -1,5 +1,5 @@
-// The reduce_group is the whole workgroup.
-// Which reduce_group of the workgroup, and how many there are.
+// The reduction group is the whole workgroup.
+// Which reduction group of the workgroup, and how many there are.
 fn reduce_group(ids: Ids) -> u32 {
     return 0u;
 }
@@ -7,7 +7,7 @@ fn reduce_groups(ids: Ids) -> u32 {
     return 1u;
 }
 
-// Which lane of the reduce_group, and how many there are.
+// Which lane of the reduction group, and how many there are.
 fn reduce_lane(ids: Ids) -> u32 {
     return ids.local;
 }

@@ -1,4 +1,4 @@
-// What a reduce_group's leader makes of the sums of its ROWS rows, from output `first` on, and COLS vectors, from `col0` on.
+// What a reduction group's leader makes of the sums of its ROWS rows, from output `first` on, and COLS vectors, from `col0` on.
 if reduce_lane(ids) == 0u {
     //# for c in range(COLS)
     let at${c} = (col0 + ${c}u) * params.ld + params.row0 + first;

@@ -115,8 +115,8 @@ fn add_traffic(cost: &mut Cost, access: Access, role: Role, n: u64) {
             cost.kv_write += written;
         }
         Role::Activation => {
-            cost.act_read += read;
-            cost.act_write += written;
+            cost.activation_read += read;
+            cost.activation_write += written;
         }
     }
 }

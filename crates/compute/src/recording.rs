@@ -78,7 +78,7 @@ impl Recording {
     /// Records one launch.
     ///
     /// # Panics
-    /// When a slice is shorter than the kernel's min_binding_size, or a written buffer is bound twice: either would be
+    /// When a slice is shorter than the kernel's minimum binding size, or a written buffer is bound twice: either would be
     /// undefined behaviour on the device, and is a bug of the caller.
     pub fn run<K: Kernel>(&mut self, kernel: K, params: K::Params, args: K::Args) {
         let first = self.slices.len();

@@ -44,7 +44,7 @@ pub trait AccessType {
 /// Read-only binding.
 #[derive(Debug)]
 pub struct read;
-/// Slot of which every element in the min_binding_size is written and none read.
+/// Slot of which every element in the minimum binding size is written and none read.
 #[derive(Debug)]
 pub struct write;
 /// Slot that is changed in place: elements may be read and may stay as they are.

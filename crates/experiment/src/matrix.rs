@@ -27,7 +27,7 @@ pub struct Budget {
 impl Budget {
     /// Whether another repetition should start after `done` of them in `spent_s` seconds.
     #[must_use]
-    pub fn goes_on(&self, done: u32, spent_s: f64) -> bool {
+    pub fn continues(&self, done: u32, spent_s: f64) -> bool {
         done < self.min_reps || (done < self.max_reps && spent_s < self.budget_s)
     }
 }

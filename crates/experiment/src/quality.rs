@@ -164,7 +164,7 @@ impl Paired {
             kl_p99: kl(99.0)?,
             kl_p999: kl(99.9)?,
             kl_max: kl(100.0)?,
-            same_top: Estimate { value: same, se: (same * (1.0 - same) / (n - 1.0)).sqrt() },
+            top1_agreement: Estimate { value: same, se: (same * (1.0 - same) / (n - 1.0)).sqrt() },
         })
     }
 }
@@ -189,5 +189,5 @@ pub struct PairedSummary {
     /// Largest divergence.
     pub kl_max: f64,
     /// Share of positions where both find the same token the likeliest, 0 to 1.
-    pub same_top: Estimate,
+    pub top1_agreement: Estimate,
 }

@@ -98,8 +98,8 @@ fn mistakes_in_a_matrix_are_named() {
 #[test]
 fn budgets_stop_repetitions() {
     let b = Budget { warmup: 0, min_reps: 2, max_reps: 4, budget_s: 1.0 };
-    assert!(b.goes_on(1, 99.0), "the fewest repetitions are done whatever they cost");
-    assert!(b.goes_on(3, 0.5) && !b.goes_on(3, 1.0) && !b.goes_on(4, 0.0));
+    assert!(b.continues(1, 99.0), "the fewest repetitions are done whatever they cost");
+    assert!(b.continues(3, 0.5) && !b.continues(3, 1.0) && !b.continues(4, 0.0));
 }
 
 #[test]

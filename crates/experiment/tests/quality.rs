@@ -50,7 +50,7 @@ fn pairs_on_the_same_tokens() {
     near(summary.kl_p99, 0.151_223_755_789_282_2);
     near(summary.kl_p999, 0.152_022_108_201_673_98);
     near(summary.kl_max, 0.152_110_814_025_273_06);
-    assert_eq!(summary.same_top, Estimate { value: 0.75, se: 0.25 });
+    assert_eq!(summary.top1_agreement, Estimate { value: 0.75, se: 0.25 });
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_model_is_like_itself() {
     let summary = paired.summary().expect("four positions");
     let nothing = Estimate { value: 0.0, se: 0.0 };
     assert_eq!((summary.delta_nll, summary.kl, summary.kl_max), (nothing, nothing, 0.0));
-    assert_eq!(summary.same_top, Estimate { value: 1.0, se: 0.0 });
+    assert_eq!(summary.top1_agreement, Estimate { value: 1.0, se: 0.0 });
     assert_eq!(summary.ppl_ratio, Estimate { value: 1.0, se: 0.0 });
 }
 

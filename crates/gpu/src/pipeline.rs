@@ -271,9 +271,9 @@ impl Compiler<'_> {
     reason = "leaving out the checks is what makes measured kernels comparable to native ones"
 )]
 fn create_trusted(device: &wgpu::Device, module: wgpu::ShaderModuleDescriptor<'_>) -> wgpu::ShaderModule {
-    // SAFETY: the source is this program's own, not a user's. A kernel declares the min_binding_size of each bound for its
+    // SAFETY: the source is this program's own, not a user's. A kernel declares the minimum binding size of each bound for its
     // parameters, `Recording::run` refuses slices shorter than that, and the twin tests run every variant with the
-    // checks on and off and compare, so that an access beyond the min_binding_size of a buffer shows; bindings in textures they
+    // checks on and off and compare, so that an access beyond the minimum binding size of a buffer shows; bindings in textures they
     // surround with words that must neither be read nor change. Kernel loops run over counts from
     // the parameters and end; divisors are non-zero constants or parameters; there are no ray queries or meshes.
     unsafe { device.create_shader_module_trusted(module, wgpu::ShaderRuntimeChecks::unchecked()) }

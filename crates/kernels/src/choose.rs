@@ -56,7 +56,7 @@ impl LinearKernel {
         }
     }
 
-    /// Whether the sums may be gated: where a gate and what it can_swiglu are in the same hands.
+    /// Whether the sums may be gated: where a gate and the up row are in the same hands.
     #[must_use]
     pub const fn can_swiglu(self) -> bool {
         match self {

@@ -6,7 +6,7 @@ use ridgeline_quant::Format;
 /// How lanes add up: within subgroups, or through workgroup memory on devices without them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Reduce {
-    /// Subgroup operations; groups_per_workgroup are subgroups.
+    /// Subgroup operations; reduction groups are subgroups.
     Subgroup,
     /// Workgroup memory and barriers; the team is the workgroup.
     Workgroup,
@@ -25,8 +25,8 @@ impl Reduce {
     pub(crate) fn groups_per_workgroup(self, caps: &Caps, lanes: u32) -> u32 {
         match (self, caps.subgroup) {
             (Self::Subgroup, Some((smallest, largest))) => {
-                // Where the size is not fixed, drivers pick 16 or more: Intel's 16 of 8 to 32. Too few groups_per_workgroup only loop, but
-                // groups_per_workgroup for which there is no block are idle.
+                // Where the size is not fixed, drivers pick 16 or more: Intel's 16 of 8 to 32. Too few reduction groups only loop, but
+                // reduction groups for which there is no block are idle.
                 let size = if smallest == largest { smallest } else { smallest.max(16) };
                 (lanes / size).max(1)
             }

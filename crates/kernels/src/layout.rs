@@ -10,12 +10,12 @@ pub enum WeightLayout {
     /// One after the other.
     #[default]
     Plain,
-    /// Eight rows take rows_interleaved, one vec4 word each; missing ones of the last eight are padding. They lie in a texture.
+    /// Eight rows are interleaved, one vec4 word each; missing ones of the last eight are padding. They lie in a texture.
     Interleaved,
 }
 
 impl WeightLayout {
-    /// Rows that take rows_interleaved.
+    /// Rows that are interleaved.
     #[must_use]
     pub const fn rows_interleaved(self) -> usize {
         match self {
@@ -41,7 +41,7 @@ impl WeightLayout {
         rows.next_multiple_of(self.rows_interleaved() as u64) * stride as u64 * 16
     }
 
-    /// Lays rows of `row_words` words, as many as take rows_interleaved, where they belong.
+    /// Lays rows of `row_words` words, as many as are interleaved, where they belong.
     pub fn store_rows(self, rows: &[u32], row_words: usize, to: &mut [u32]) {
         match self {
             Self::Plain => to.copy_from_slice(rows),

@@ -26,7 +26,7 @@ impl MatVec {
     }
 }
 
-/// Rows and columns of a team's block where groups_per_workgroup are subgroups. Rows are even where sums may be gated.
+/// Rows and columns of a team's block where reduction groups are subgroups. Rows are even where sums may be gated.
 const SHAPES: [(u32, u32); 15] = [
     (1, 1),
     (2, 1),

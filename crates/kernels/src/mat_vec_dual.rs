@@ -18,7 +18,7 @@ kernel! {
 }
 
 impl MatVecDual {
-    /// The kernel for matrices in these formats, if there is one: where groups_per_workgroup are subgroups, and a recipe stores queries and
+    /// The kernel for matrices in these formats, if there is one: where reduction groups are subgroups, and a recipe stores queries and
     /// keys in the upper, values in the lower.
     #[must_use]
     pub fn new(formats: [Format; 2], caps: &Caps) -> Option<Self> {

@@ -13,9 +13,9 @@ kernel! {
     /// those of `values` the values. Rotation is that of [`Rope`](crate::rope::Rope), strides count vec4 words per row. The
     /// cache lies in buffers or in `texture`s. Widths must be such as [`RopeAppend::takes`], `ld` a multiple of four.
     ///
-    /// QkNormBias that, `with` says, `bias` \[n_heads + 2 · kv_heads, head_dim\] is added to every row, and heads of queries and
+    /// Before that, `with` says, `bias` \[n_heads + 2 · kv_heads, head_dim\] is added to every row, and heads of queries and
     /// keys are normalised as [`QkNorm`](crate::qk_norm::QkNorm) does it, with `eps`. What is not there is not read:
-    /// any slice can stand for it. A workgroup has `heads` groups_per_workgroup, each of which owns a head.
+    /// any slice can stand for it. A workgroup has `heads` reduction groups, each of which owns a head.
     pub struct RopeAppend("rope_append") {
         keys: Format, values: Format, pairing: Pairing, with: QkNormBias, reduce: Reduce, lanes: u32, heads: u32, texture: bool,
     }
@@ -30,7 +30,7 @@ kernel! {
     }
 }
 
-/// What happens to projections qk_norm_bias they are rotated.
+/// What happens to projections before they are rotated.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct QkNormBias {
     /// Queries, keys and values have a bias.
@@ -70,7 +70,7 @@ impl Kernel for RopeAppend {
         let pairings = [Pairing::Interleaved, Pairing::HalfSplit];
         let plain = Self::new(caps, [Format::HALF; 2], Pairing::HalfSplit, QkNormBias::default());
         let buffers = pairs.flat_map(|[keys, values]| pairings.map(|pairing| Self { keys, values, pairing, ..plain }));
-        // What a store makes depends neither on where it goes nor on what happened qk_norm_bias, and that not on the format: a few
+        // What a store makes depends neither on where it goes nor on what happened before, and that not on the format: a few
         // variants show all there is.
         let per_format = cache_formats().map(|format| Self { keys: format, values: format, ..plain });
         let textures = per_format.clone().map(|it| Self { texture: true, ..it });

@@ -27,7 +27,7 @@ pub enum RowCount {
     Small,
     /// More than those.
     Medium,
-    /// From 8192 on, as a head has: groups_per_workgroup never run out of them.
+    /// From 8192 on, as a head has: reduction groups never run out of them.
     Large,
 }
 

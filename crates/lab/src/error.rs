@@ -60,7 +60,7 @@ pub enum Error {
     },
     /// A recipe that does not exist.
     #[error(transparent)]
-    Recipe(#[from] ridgeline_quant::UnknownMix),
+    Quantization(#[from] ridgeline_quant::UnknownMix),
     /// Logits that are no numbers.
     #[error("the model's logits are no numbers: its weights, or the device, are broken")]
     NotNumbers,

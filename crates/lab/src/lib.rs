@@ -7,7 +7,7 @@ pub mod device;
 pub mod error;
 pub mod experiments;
 pub mod install;
-mod integer;
+mod int8;
 pub mod lab;
 pub mod measure;
 pub mod models;

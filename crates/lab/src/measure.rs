@@ -28,7 +28,7 @@ pub fn repeat<E>(budget: &Budget, mut once: impl FnMut() -> Result<u64, E>) -> R
     let start = Instant::now();
     let mut samples = Vec::new();
     let mut done = 0;
-    while budget.goes_on(done, start.elapsed().as_secs_f64()) {
+    while budget.continues(done, start.elapsed().as_secs_f64()) {
         samples.push(once()?);
         done += 1;
     }

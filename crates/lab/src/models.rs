@@ -8,7 +8,7 @@ use ridgeline_experiment::record::ModelId;
 use ridgeline_model::Model;
 use ridgeline_quant::{Format, Mix};
 use ridgeline_text::Tokenizer;
-use ridgeline_weights::{Checkpoint, Container, Recipe, Shape, UnknownRecipe};
+use ridgeline_weights::{Checkpoint, Container, Quantization, Shape, UnknownRecipe};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -155,12 +155,12 @@ struct Resolved<'a> {
     /// The file or folder.
     path: PathBuf,
     /// What its matrices are to be, where the name or the caller says so.
-    recipe: Option<Recipe>,
+    quantization: Option<Quantization>,
 }
 
 fn resolve(name: &str, format: Option<Format>) -> Result<Resolved<'_>, Error> {
     if let Some(path) = find(name) {
-        return Ok(Resolved { base: name, path, recipe: format.map(Recipe::from) });
+        return Ok(Resolved { base: name, path, quantization: format.map(Quantization::from) });
     }
     let parts = name.rsplit_once(':').and_then(|(base, suffix)| Some((base, find(base)?, suffix)));
     let Some((base, path, suffix)) = parts else {
@@ -172,11 +172,11 @@ fn resolve(name: &str, format: Option<Format>) -> Result<Resolved<'_>, Error> {
         let names = named(&folder).into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
         return Err(Error::Unknown { name: name.to_owned(), folder, names });
     };
-    let recipe: Recipe = suffix.parse().map_err(|source| Error::Format { name: name.to_owned(), source })?;
-    let is = |other: Format| matches!(recipe, Recipe::Uniform(it) if it == other);
+    let quantization: Quantization = suffix.parse().map_err(|source| Error::Format { name: name.to_owned(), source })?;
+    let is = |other: Format| matches!(quantization, Quantization::Uniform(it) if it == other);
     match format {
         Some(other) if !is(other) => Err(Error::TwoFormats { name: name.to_owned(), other }),
-        _ => Ok(Resolved { base, path, recipe: Some(recipe) }),
+        _ => Ok(Resolved { base, path, quantization: Some(quantization) }),
     }
 }
 
@@ -204,14 +204,14 @@ pub fn checkpoint(name: &str, format: Option<Format>) -> Result<Checkpoint, Erro
 
 impl Resolved<'_> {
     fn checkpoint(&self) -> Result<Checkpoint, Error> {
-        let Self { path, recipe, .. } = self;
+        let Self { path, quantization, .. } = self;
         if path.extension().is_some_and(|it| it == "toml") {
-            return random(path, recipe.unwrap_or(Format::HALF.into()), SEED);
+            return random(path, quantization.unwrap_or(Format::HALF.into()), SEED);
         }
         let checkpoint = Checkpoint::open(path)?;
-        match *recipe {
-            Some(recipe) if differs(&checkpoint, recipe)? => {
-                Ok(Checkpoint::open(&converted(&checkpoint, recipe)?)?)
+        match *quantization {
+            Some(quantization) if differs(&checkpoint, quantization)? => {
+                Ok(Checkpoint::open(&converted(&checkpoint, quantization)?)?)
             }
             _ => Ok(checkpoint),
         }
@@ -221,8 +221,8 @@ impl Resolved<'_> {
     fn shown(&self) -> String {
         let base =
             Path::new(self.base).file_name().map_or_else(|| self.base.into(), |it| it.to_string_lossy());
-        match self.recipe {
-            Some(recipe) => format!("{base}:{}", recipe.name().to_lowercase()),
+        match self.quantization {
+            Some(quantization) => format!("{base}:{}", quantization.name().to_lowercase()),
             None => base.into_owned(),
         }
     }
@@ -232,9 +232,9 @@ impl Resolved<'_> {
 ///
 /// # Errors
 /// A description that cannot be read, or a format that cannot be encoded.
-pub fn random(path: &Path, recipe: Recipe, seed: u64) -> Result<Checkpoint, Error> {
+pub fn random(path: &Path, quantization: Quantization, seed: u64) -> Result<Checkpoint, Error> {
     let text = fs::read_to_string(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
-    Ok(Checkpoint::random(&Shape::from_toml(&text)?, recipe, seed)?)
+    Ok(Checkpoint::random(&Shape::from_toml(&text)?, quantization, seed)?)
 }
 
 /// Opens a model and identifies it by name, hash and size.
@@ -279,27 +279,27 @@ fn hash(path: &Path) -> Result<String, Error> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-/// Whether a matrix is in another format than the recipe has for it.
-fn differs(checkpoint: &Checkpoint, recipe: Recipe) -> Result<bool, Error> {
-    let formats = recipe.formats(checkpoint)?;
+/// Whether a matrix is in another format than the quantization has for it.
+fn differs(checkpoint: &Checkpoint, quantization: Quantization) -> Result<bool, Error> {
+    let formats = quantization.formats(checkpoint)?;
     Ok(checkpoint.tensors().any(|it| it.shape.len() > 1 && it.format != formats[it.name]))
 }
 
-/// A GGUF file of the checkpoint by a recipe: from the cache, or written there for the next time. What a file is
+/// A GGUF file of the checkpoint by a quantization: from the cache, or written there for the next time. What a file is
 /// called follows from all that its bytes follow from, so that none is served that this program would not write.
-fn converted(checkpoint: &Checkpoint, recipe: Recipe) -> Result<PathBuf, Error> {
-    let name = recipe.name().to_lowercase();
-    let print = ridgeline_weights::fingerprint(checkpoint, Path::new(&name), recipe)?;
+fn converted(checkpoint: &Checkpoint, quantization: Quantization) -> Result<PathBuf, Error> {
+    let name = quantization.name().to_lowercase();
+    let print = ridgeline_weights::fingerprint(checkpoint, Path::new(&name), quantization)?;
     let mut key = blake3::Hasher::new();
     key.update(hash(checkpoint.path())?.as_bytes()).update(&print);
     let path = cache().join(format!("{}-{name}.gguf", &key.finalize().to_hex()[..32]));
     if !path.exists() {
-        ridgeline_weights::convert(checkpoint, &path, recipe)?;
+        ridgeline_weights::convert(checkpoint, &path, quantization)?;
     }
     Ok(path)
 }
 
-/// A GGUF file of the model by a recipe that mixes formats: from the cache, or written there for the next time.
+/// A GGUF file of the model by a quantization that mixes formats: from the cache, or written there for the next time.
 ///
 /// # Errors
 /// As [`checkpoint`], and whatever keeps the file from being written.
@@ -326,7 +326,7 @@ pub(crate) fn cache() -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, Recipe, named, resolve};
+    use super::{Error, Quantization, named, resolve};
     use ridgeline_quant::Format;
     use std::fs;
 
@@ -350,16 +350,16 @@ mod tests {
         let name = file.to_str().expect("UTF-8");
         let with = |suffix: &str, format| {
             let name = format!("{name}{suffix}");
-            resolve(&name, format).map(|it| (it.recipe, it.shown()))
+            resolve(&name, format).map(|it| (it.quantization, it.shown()))
         };
-        let recipe = |suffix, format| with(suffix, format).expect("the file").0;
-        let is = |recipe, format| matches!(recipe, Some(Recipe::Uniform(it)) if it == format);
-        assert!(recipe("", None).is_none());
-        assert!(is(recipe(":f16", None), Format::F16));
-        assert!(is(recipe(":F16", Some(Format::F16)), Format::F16));
-        assert!(is(recipe("", Some(Format::F32)), Format::F32));
-        assert!(is(recipe(":q2_k", None), Format::Q2K), "a format wins over a mix of its name");
-        assert!(matches!(recipe(":q4_k_m", None), Some(Recipe::Mixed(it)) if it.name == "Q4_K_M"));
+        let quantization = |suffix, format| with(suffix, format).expect("the file").0;
+        let is = |quantization, format| matches!(quantization, Some(Quantization::Uniform(it)) if it == format);
+        assert!(quantization("", None).is_none());
+        assert!(is(quantization(":f16", None), Format::F16));
+        assert!(is(quantization(":F16", Some(Format::F16)), Format::F16));
+        assert!(is(quantization("", Some(Format::F32)), Format::F32));
+        assert!(is(quantization(":q2_k", None), Format::Q2K), "a format wins over a mix of its name");
+        assert!(matches!(quantization(":q4_k_m", None), Some(Quantization::Mixed(it)) if it.name == "Q4_K_M"));
         assert!(matches!(with(":q99", None), Err(Error::Format { .. })));
         assert!(matches!(with(":f16", Some(Format::F32)), Err(Error::TwoFormats { .. })));
         assert!(matches!(with(":q4_k_m", Some(Format::Q4K)), Err(Error::TwoFormats { .. })));

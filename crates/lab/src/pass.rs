@@ -41,7 +41,7 @@ impl std::str::FromStr for Test {
 
 /// What was measured, and everything that is known about it without measuring.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Pass {
+pub struct PassTiming {
     /// Time of every repetition, in order, nanoseconds.
     pub samples_ns: Vec<u64>,
     /// Cost of one repetition.
@@ -58,19 +58,19 @@ pub struct Pass {
     pub weight_bytes: u64,
     /// The kernels of a step of a generation; none for prompts.
     #[serde(default)]
-    pub kernels: Option<Kernels>,
+    pub kernels: Option<KernelTimes>,
 }
 
 /// Seconds that the kernels of one step take, submissions apart.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Kernels {
+pub struct KernelTimes {
     /// The sum of its launches, each kind timed by itself.
-    pub alone_s: f64,
+    pub isolated_s: f64,
     /// One after the other, as the pass launches them.
-    pub in_turn_s: f64,
+    pub back_to_back_s: f64,
 }
 
-impl Pass {
+impl PassTiming {
     /// The median repetition in seconds.
     #[must_use]
     pub fn median_s(&self) -> f64 {
@@ -88,7 +88,7 @@ impl Pass {
     #[must_use]
     pub fn waterfall(&self, machine: &Machine, steps: u64) -> Waterfall {
         let step = Waterfall::of(&self.cost, machine, self.median_s(), self.regime).shared_by(steps);
-        self.kernels.map_or(step, |kernels| step.with_kernels(kernels.alone_s, kernels.in_turn_s))
+        self.kernels.map_or(step, |kernels| step.with_kernels(kernels.isolated_s, kernels.back_to_back_s))
     }
 
     /// Holds the fastest repetition against the floor.
@@ -102,7 +102,7 @@ impl Pass {
 }
 
 /// Seconds of the generation that takes turns with the kernels of its steps.
-const TURN_S: f64 = 0.04;
+const INTERLEAVE_S: f64 = 0.04;
 
 /// Steps of `step_s` that take as long, and at least four.
 #[expect(
@@ -110,29 +110,29 @@ const TURN_S: f64 = 0.04;
     clippy::cast_sign_loss,
     reason = "float to integer casts saturate"
 )]
-fn steps_of_a_turn(step_s: f64) -> usize {
-    (TURN_S / step_s).ceil().max(4.0) as usize
+fn steps_per_round(step_s: f64) -> usize {
+    (INTERLEAVE_S / step_s).ceil().max(4.0) as usize
 }
 
 /// What the kernels of a step take of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Shares {
+pub struct KernelShares {
     /// The sum of its launches, each kind timed by itself.
-    pub alone: Measured,
+    pub isolated: Measured,
     /// One after the other, as the pass launches them.
-    pub in_turn: Measured,
+    pub back_to_back: Measured,
 }
 
-impl Shares {
+impl KernelShares {
     /// The seconds of a step of `step_s`.
     #[must_use]
-    pub const fn of(&self, step_s: f64) -> Kernels {
-        Kernels { alone_s: self.alone.value * step_s, in_turn_s: self.in_turn.value * step_s }
+    pub const fn of(&self, step_s: f64) -> KernelTimes {
+        KernelTimes { isolated_s: self.isolated.value * step_s, back_to_back_s: self.back_to_back.value * step_s }
     }
 }
 
 /// What sees every piece of a repetition before it runs.
-type QkNormBias<'a> = dyn FnMut(&mut Session<Device>, &[Token], Rows) -> Result<(), Error> + 'a;
+type OnChunk<'a> = dyn FnMut(&mut Session<Device>, &[Token], Rows) -> Result<(), Error> + 'a;
 
 /// A sequence at a depth, ready to be timed.
 #[derive(Debug)]
@@ -173,7 +173,7 @@ impl Bench {
     ///
     /// # Errors
     /// A device that fails.
-    pub fn test(&mut self, test: Test, budget: &Budget) -> Result<Pass, Error> {
+    pub fn test(&mut self, test: Test, budget: &Budget) -> Result<PassTiming, Error> {
         self.time(test, budget, Rows::Last)
     }
 
@@ -181,7 +181,7 @@ impl Bench {
     ///
     /// # Errors
     /// A device that fails.
-    pub fn verify(&mut self, n: usize, budget: &Budget) -> Result<Pass, Error> {
+    pub fn verify(&mut self, n: usize, budget: &Budget) -> Result<PassTiming, Error> {
         self.time(Test { prompt: n, generate: 0 }, budget, Rows::All)
     }
 
@@ -193,28 +193,28 @@ impl Bench {
     /// A device that fails.
     pub fn time_kernels(
         &mut self,
-        generation: &mut Pass,
+        generation: &mut PassTiming,
         n: usize,
         budget: &Budget,
-    ) -> Result<Shares, Error> {
+    ) -> Result<KernelShares, Error> {
         let step_s = generation.median_s() / n as f64;
-        let steps = steps_of_a_turn(step_s).min(n);
+        let steps = steps_per_round(step_s).min(n);
         let middle = self.depth + (n - steps) / 2;
         self.session.set_kv_len(middle + steps / 2)?;
         let pass = self.session.record(&self.tokens[..1], Rows::Last)?.clone();
         let device = self.session.executor().clone();
         let sequence = profile::Sequence::new(&mut device.borrow_mut(), &pass)?;
-        let (mut alone, mut in_turn) = (Vec::new(), Vec::new());
+        let (mut isolated, mut back_to_back) = (Vec::new(), Vec::new());
         repeat(budget, || {
             let kernels = sequence.time(&mut device.borrow_mut())?;
             let ns = self.generation_ns(middle, steps)?;
             let step = ns as f64 * 1e-9 / steps as f64;
-            alone.push(kernels.0 / step);
-            in_turn.push(kernels.1 / step);
+            isolated.push(kernels.0 / step);
+            back_to_back.push(kernels.1 / step);
             Ok::<_, Error>(ns)
         })?;
         let median = |shares: &[f64]| stats::median_interval(shares).ok_or(probe::Error::NoBlocks);
-        let shares = Shares { alone: median(&alone)?, in_turn: median(&in_turn)? };
+        let shares = KernelShares { isolated: median(&isolated)?, back_to_back: median(&back_to_back)? };
         generation.kernels = Some(shares.of(step_s));
         Ok(shares)
     }
@@ -228,7 +228,7 @@ impl Bench {
         Ok(ns)
     }
 
-    fn time(&mut self, test: Test, budget: &Budget, want: Rows) -> Result<Pass, Error> {
+    fn time(&mut self, test: Test, budget: &Budget, want: Rows) -> Result<PassTiming, Error> {
         self.session.prepare(&[test.prompt])?;
         // One repetition that is only counted doubles as the first warm-up.
         let mut cost = Cost::ZERO;
@@ -250,7 +250,7 @@ impl Bench {
         let host_ns_per_recording = (encode_ns + submit_ns) as f64 / f64::from(recordings.max(1));
         let (params, weight_bytes) = (self.report.params, self.report.format_bytes);
         let regime = Regime::new(set).scratch(scratch).submissions(submissions);
-        Ok(Pass {
+        Ok(PassTiming {
             samples_ns,
             cost,
             regime,
@@ -263,7 +263,7 @@ impl Bench {
     }
 
     /// One repetition from the depth on; `before` sees every piece that is about to run.
-    fn repetition(&mut self, test: Test, want: Rows, before: &mut QkNormBias<'_>) -> Result<u64, Error> {
+    fn repetition(&mut self, test: Test, want: Rows, before: &mut OnChunk<'_>) -> Result<u64, Error> {
         self.session.truncate(self.depth);
         let batch = self.session.batch();
         let mut token = self.tokens[0];

@@ -79,7 +79,7 @@ pub(crate) fn profile(
     let mut timer = Timer::new(&mut device)?;
     let units: Vec<Unit> = works.iter().map(|work| timer.unit(work)).collect::<Result<_, _>>()?;
     let measured = blocks(&mut timer, &units, Clock::Device, budget)?;
-    tell(&mut launches, &works, &measured)?;
+    set_times(&mut launches, &works, &measured)?;
     Ok(Profile { pass, row: Row { launches }, of, block_ns: measured.block_ns })
 }
 
@@ -127,11 +127,11 @@ impl Sequence {
     /// submission. Each is timed once, as it comes: the best of several short repetitions is luckier than that of long ones.
     pub(crate) fn time(&self, device: &mut Device) -> Result<(f64, f64), Error> {
         let mut timer = Timer::new(device)?;
-        let mut alone = 0.0;
+        let mut isolated = 0.0;
         for kind in &self.kinds {
-            alone += timer.slope(kind, 1, Clock::Device)?;
+            isolated += timer.slope(kind, 1, Clock::Device)?;
         }
-        Ok((alone, timer.slope(&self.pass, 1, Clock::Device)?))
+        Ok((isolated, timer.slope(&self.pass, 1, Clock::Device)?))
     }
 }
 
@@ -181,7 +181,7 @@ impl Kinds {
 }
 
 /// Gives launches the seconds of their works.
-fn tell(launches: &mut [Launch], works: &[Recording], measured: &Blocks) -> Result<(), probe::Error> {
+fn set_times(launches: &mut [Launch], works: &[Recording], measured: &Blocks) -> Result<(), probe::Error> {
     for ((launch, work), seconds) in launches.iter_mut().zip(works).zip(&measured.seconds) {
         launch.blocks = seconds.iter().map(|s| s / work.steps().len() as f64).collect();
         launch.seconds = typical(&launch.blocks).ok_or(probe::Error::NoBlocks)?;
@@ -190,7 +190,7 @@ fn tell(launches: &mut [Launch], works: &[Recording], measured: &Blocks) -> Resu
 }
 
 impl Launch {
-    /// What one launch should take: it is alone with its own bytes, and the slope has no submission in it.
+    /// What one launch should take: it is isolated with its own bytes, and the slope has no submission in it.
     pub(crate) fn prediction(&self, machine: &Machine) -> Prediction {
         machine.predict(&self.cost, Regime::new(self.cost.bytes()).submissions(0))
     }

@@ -32,7 +32,7 @@ fn heads() -> HashSet<(u32, u32)> {
     let shapes = files.filter(|path| path.extension().is_some_and(|it| it == "toml"));
     let heads = shapes.map(|path| {
         let shape = Shape::from_toml(&fs::read_to_string(&path).expect("text")).expect("a shape");
-        [shape.head_width, shape.heads / shape.kv_heads].map(|n| u32::try_from(n).expect("few"))
+        [shape.head_dim, shape.heads / shape.kv_heads].map(|n| u32::try_from(n).expect("few"))
     });
     heads.map(|[width, group]| (width, group)).chain([(64, 2)]).collect()
 }

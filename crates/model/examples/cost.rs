@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (part, cost) in parts.into_iter().chain([("total", recording.cost())]) {
         let mega = |n: u64| format!("{:.3}", n as f64 / 1e6);
         let intensity = cost.intensity().map_or_else(|| "-".to_owned(), |i| format!("{i:.2}"));
-        let (kv, act) = (cost.kv_read + cost.kv_write, cost.act_read + cost.act_write);
+        let (kv, act) = (cost.kv_read + cost.kv_write, cost.activation_read + cost.activation_write);
         let cells =
             [cost.launches.to_string(), mega(cost.weights), mega(kv), mega(act), mega(cost.flops), intensity];
         print(&[&[part], &cells.each_ref().map(String::as_str)[..]].concat());

@@ -20,7 +20,7 @@ pub struct LoadReport {
     pub params: u64,
     /// Bytes in the checkpoint's formats.
     pub format_bytes: u64,
-    /// Bytes of the rows on the device, padded to whole vec4 words and whole rows_interleaved.
+    /// Bytes of the rows on the device, padded to whole vec4 words and whole groups of interleaved rows.
     pub device_bytes: u64,
 }
 
@@ -271,7 +271,7 @@ impl Source<'_> {
         self.row_words() as u64 * 4
     }
 
-    /// Packs whole rows of the file into rows of the device, as many as take rows_interleaved at a time.
+    /// Packs whole rows of the file into rows of the device, as many as are interleaved at a time.
     fn pack(&self, from: &[u8], to: &mut [u32]) {
         let (rows_interleaved, row_words) = (self.layout.rows_interleaved(), self.row_words());
         let (pack_row, file_row) = (self.format.spec().pack_row, self.bytes.len() / self.rows);

@@ -4,7 +4,7 @@ use ridgeline_compute::{Caps, Cpu, Recording};
 use ridgeline_kernels::{LinearKernel, mat_vec};
 use ridgeline_model::{Fusion, Fusions, Model, Session, SessionOptions, Switches};
 use ridgeline_speculative::{LanguageModel, Rows, argmax};
-use ridgeline_weights::{Checkpoint, Recipe, Shape};
+use ridgeline_weights::{Checkpoint, Quantization, Shape};
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
@@ -21,7 +21,7 @@ layers = 3
 hidden = 256
 heads = 4
 kv_heads = 2
-head_width = 64
+head_dim = 64
 ffn = 512
 vocab = 5000
 tied_head = true
@@ -49,7 +49,7 @@ fn family(name: &str) -> Checkpoint {
 
 fn mixed(recipe: &str) -> Checkpoint {
     let shape = Shape::from_toml(MIXED).expect("a shape");
-    let recipe: Recipe = recipe.parse().expect("a recipe");
+    let recipe: Quantization = recipe.parse().expect("a recipe");
     Checkpoint::random(&shape, recipe, 0).expect("random weights")
 }
 

@@ -16,9 +16,9 @@ pub struct Cost {
     /// Bytes of the key/value cache written.
     pub kv_write: u64,
     /// Bytes of activations and scratch read.
-    pub act_read: u64,
+    pub activation_read: u64,
     /// Bytes of activations and scratch written.
-    pub act_write: u64,
+    pub activation_write: u64,
     /// Floating-point operations (a multiply-add is two).
     pub flops: u64,
     /// Kernel launches.
@@ -28,12 +28,12 @@ pub struct Cost {
 impl Cost {
     /// No work at all.
     pub const ZERO: Self =
-        Self { weights: 0, kv_read: 0, kv_write: 0, act_read: 0, act_write: 0, flops: 0, launches: 0 };
+        Self { weights: 0, kv_read: 0, kv_write: 0, activation_read: 0, activation_write: 0, flops: 0, launches: 0 };
 
     /// All bytes moved, read and written.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
-        self.weights + self.kv_read + self.kv_write + self.act_read + self.act_write
+        self.weights + self.kv_read + self.kv_write + self.activation_read + self.activation_write
     }
 
     /// Operational intensity in FLOP/byte (Williams, Waterman, Patterson 2009); `None` where nothing moves.
@@ -50,8 +50,8 @@ impl Add for Cost {
             weights: self.weights + o.weights,
             kv_read: self.kv_read + o.kv_read,
             kv_write: self.kv_write + o.kv_write,
-            act_read: self.act_read + o.act_read,
-            act_write: self.act_write + o.act_write,
+            activation_read: self.activation_read + o.activation_read,
+            activation_write: self.activation_write + o.activation_write,
             flops: self.flops + o.flops,
             launches: self.launches + o.launches,
         }

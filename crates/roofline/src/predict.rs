@@ -122,7 +122,7 @@ impl Machine {
         let peak = self.peak(regime.precision);
         let weights_s = cost.weights as f64 / streamed;
         let kv_s = (cost.kv_read + cost.kv_write) as f64 / streamed;
-        let activations = (cost.act_read + cost.act_write) as f64;
+        let activations = (cost.activation_read + cost.activation_write) as f64;
         let activations_s = activations / scratch;
         let memory_s = weights_s + kv_s + activations_s;
         let compute_s = cost.flops as f64 / peak.value;

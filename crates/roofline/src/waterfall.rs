@@ -20,14 +20,14 @@ pub enum Part {
     /// Launching kernels.
     Launches,
     /// What kernels take beyond all of the above, where they were timed one by one.
-    Kernels,
+    Inefficiency,
     /// What they take one after the other beyond what they take one by one: what others left in caches, and changing from
     /// one kernel to the next. Negative where they overlap.
-    Sequence,
+    InSequence,
     /// Submitting, and waiting for the submission.
     Host,
     /// Measured time minus everything above; negative where parts overlapped.
-    Rest,
+    Unexplained,
 }
 
 impl Part {
@@ -38,10 +38,10 @@ impl Part {
         Self::Activations,
         Self::Compute,
         Self::Launches,
-        Self::Kernels,
-        Self::Sequence,
+        Self::Inefficiency,
+        Self::InSequence,
         Self::Host,
-        Self::Rest,
+        Self::Unexplained,
     ];
 
     /// The words printed in legends.
@@ -53,10 +53,10 @@ impl Part {
             Self::Activations => "activations",
             Self::Compute => "arithmetic not hidden",
             Self::Launches => "launches",
-            Self::Kernels => "kernels beyond their roofs",
-            Self::Sequence => "kernels in turn beyond alone",
+            Self::Inefficiency => "kernels beyond their roofs",
+            Self::InSequence => "kernels in turn beyond alone",
             Self::Host => "submission and host",
-            Self::Rest => "rest",
+            Self::Unexplained => "rest",
         }
     }
 }
@@ -74,16 +74,16 @@ pub struct Waterfall {
     pub compute_ns: i64,
     /// Launches.
     pub launches_ns: i64,
-    /// Kernels beyond their roofs.
+    /// Inefficiency beyond their roofs.
     #[serde(default)]
-    pub kernels_ns: i64,
-    /// Kernels one after the other beyond one by one; signed.
+    pub inefficiency_ns: i64,
+    /// Inefficiency one after the other beyond one by one; signed.
     #[serde(default)]
-    pub sequence_ns: i64,
+    pub in_sequence_ns: i64,
     /// Submission, synchronisation and host.
     pub host_ns: i64,
     /// What is left; signed.
-    pub rest_ns: i64,
+    pub unexplained_ns: i64,
 }
 
 impl Waterfall {
@@ -97,30 +97,30 @@ impl Waterfall {
             activations_ns: nanoseconds(p.activations_s),
             compute_ns: nanoseconds((p.compute_s - p.memory_s).max(0.0)),
             launches_ns: nanoseconds(p.launch_s),
-            kernels_ns: 0,
-            sequence_ns: 0,
+            inefficiency_ns: 0,
+            in_sequence_ns: 0,
             host_ns: nanoseconds(p.host_s),
-            rest_ns: 0,
+            unexplained_ns: 0,
         };
-        parts.rest_ns = nanoseconds(measured_s) - parts.total_ns();
+        parts.unexplained_ns = nanoseconds(measured_s) - parts.total_ns();
         parts
     }
 
-    /// The same where the launches, each timed by itself, take `alone_s` together, and one after the other `in_turn_s`.
+    /// The same where the launches, each timed by itself, take `isolated_s` together, and one after the other `back_to_back_s`.
     ///
     /// What bytes, arithmetic and launching do not account for of the former is how far the kernels stay behind their
     /// roofs. Where those account for more, launching costs less than an empty launch does.
     #[must_use]
-    pub fn with_kernels(self, alone_s: f64, in_turn_s: f64) -> Self {
+    pub fn with_kernels(self, isolated_s: f64, back_to_back_s: f64) -> Self {
         let accounted =
             self.weights_ns + self.kv_ns + self.activations_ns + self.compute_ns + self.launches_ns;
-        let beyond = (nanoseconds(alone_s) - accounted).max(-self.launches_ns);
-        let sequence = nanoseconds(in_turn_s) - accounted - beyond;
+        let beyond = (nanoseconds(isolated_s) - accounted).max(-self.launches_ns);
+        let sequence = nanoseconds(back_to_back_s) - accounted - beyond;
         Self {
-            kernels_ns: self.kernels_ns + beyond.max(0),
+            inefficiency_ns: self.inefficiency_ns + beyond.max(0),
             launches_ns: self.launches_ns + beyond.min(0),
-            sequence_ns: self.sequence_ns + sequence,
-            rest_ns: self.rest_ns - beyond - sequence,
+            in_sequence_ns: self.in_sequence_ns + sequence,
+            unexplained_ns: self.unexplained_ns - beyond - sequence,
             ..self
         }
     }
@@ -128,7 +128,7 @@ impl Waterfall {
     /// Share of the time that is explained: all of it but the rest, whichever sign that has.
     #[must_use]
     pub fn explained(&self) -> f64 {
-        1.0 - self.rest_ns.unsigned_abs() as f64 / self.total_ns().max(1) as f64
+        1.0 - self.unexplained_ns.unsigned_abs() as f64 / self.total_ns().max(1) as f64
     }
 
     /// The share of one of `steps` equal steps.
@@ -141,12 +141,12 @@ impl Waterfall {
             activations_ns: self.activations_ns / steps,
             compute_ns: self.compute_ns / steps,
             launches_ns: self.launches_ns / steps,
-            kernels_ns: self.kernels_ns / steps,
-            sequence_ns: self.sequence_ns / steps,
+            inefficiency_ns: self.inefficiency_ns / steps,
+            in_sequence_ns: self.in_sequence_ns / steps,
             host_ns: self.host_ns / steps,
-            rest_ns: 0,
+            unexplained_ns: 0,
         };
-        one.rest_ns = self.total_ns() / steps - one.total_ns();
+        one.unexplained_ns = self.total_ns() / steps - one.total_ns();
         one
     }
 
@@ -165,10 +165,10 @@ impl Waterfall {
             (Part::Activations, self.activations_ns),
             (Part::Compute, self.compute_ns),
             (Part::Launches, self.launches_ns),
-            (Part::Kernels, self.kernels_ns),
-            (Part::Sequence, self.sequence_ns),
+            (Part::Inefficiency, self.inefficiency_ns),
+            (Part::InSequence, self.in_sequence_ns),
             (Part::Host, self.host_ns),
-            (Part::Rest, self.rest_ns),
+            (Part::Unexplained, self.unexplained_ns),
         ]
     }
 }

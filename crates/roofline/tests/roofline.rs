@@ -73,7 +73,7 @@ fn prediction_holds_each_level_against_its_own_bandwidth() {
     let large = m.predict(&cost, 1 << 24);
     assert!((large.memory_s - 1e6 / 100e9).abs() < 1e-18);
     assert!((large.floor_s - 1e6 / 110e9).abs() < 1e-18, "the floor uses the upper end of the interval");
-    let act = Cost { act_read: 1_000_000, ..Cost::ZERO };
+    let act = Cost { activation_read: 1_000_000, ..Cost::ZERO };
     let p = m.predict(&act, Regime::new(1 << 24).scratch(1 << 20));
     assert!((p.memory_s - 1e6 / 400e9).abs() < 1e-18, "activations stay in the cache that holds them");
 }
@@ -124,7 +124,7 @@ fn waterfall_sums_exactly_and_signs_its_rest() {
     let cost = Cost {
         weights: 123_456_789,
         kv_read: 1_234_567,
-        act_write: 98_765,
+        activation_write: 98_765,
         flops: 1,
         launches: 77,
         ..Cost::ZERO
@@ -139,7 +139,7 @@ fn waterfall_sums_exactly_and_signs_its_rest() {
         assert_eq!(w.weights_ns, 1_234_568);
         assert_eq!(w.parts().map(|p| p.0), Part::ALL);
     }
-    assert!(Waterfall::of(&cost, &m, 1e-4, 1 << 30).rest_ns < 0, "overlap has to show as a negative rest");
+    assert!(Waterfall::of(&cost, &m, 1e-4, 1 << 30).unexplained_ns < 0, "overlap has to show as a negative rest");
     let busy = Cost { weights: 100_000, flops: 4_000_000_000, ..Cost::ZERO };
     let w = Waterfall::of(&busy, &m, 3e-3, 1 << 30);
     assert_eq!((w.weights_ns, w.compute_ns, w.host_ns), (1000, 1_999_000, 90_000));
@@ -153,17 +153,17 @@ fn a_waterfall_tells_slow_kernels_from_what_nobody_knows() {
     let (weights, launches, host) = (whole.weights_ns, whole.launches_ns, whole.host_ns);
     assert_eq!((weights, launches, host), (1_000_000, 50_000, 90_000));
     let split = whole.with_kernels(3.05e-3, 3.35e-3);
-    assert_eq!((split.kernels_ns, split.sequence_ns, split.total_ns()), (2_000_000, 300_000, 4_000_000));
-    assert_eq!(split.rest_ns, 560_000);
+    assert_eq!((split.inefficiency_ns, split.in_sequence_ns, split.total_ns()), (2_000_000, 300_000, 4_000_000));
+    assert_eq!(split.unexplained_ns, 560_000);
     assert!((split.explained() - 0.86).abs() < 1e-9, "{}", split.explained());
     let quick = whole.with_kernels(1.02e-3, 1.02e-3);
-    assert_eq!((quick.launches_ns, quick.kernels_ns, quick.total_ns()), (20_000, 0, 4_000_000));
+    assert_eq!((quick.launches_ns, quick.inefficiency_ns, quick.total_ns()), (20_000, 0, 4_000_000));
     let impossible = whole.with_kernels(0.5e-3, 0.5e-3);
     assert_eq!((impossible.launches_ns, impossible.weights_ns), (0, 1_000_000), "bytes take what they take");
-    assert_eq!(impossible.sequence_ns, -500_000, "and what took less than that overlapped");
+    assert_eq!(impossible.in_sequence_ns, -500_000, "and what took less than that overlapped");
     let step = split.shared_by(3);
-    assert_eq!((step.total_ns(), step.kernels_ns, step.sequence_ns), (1_333_333, 666_666, 100_000));
-    assert_eq!(step.rest_ns, 1_333_333 - 333_333 - 16_666 - 30_000 - 666_666 - 100_000);
+    assert_eq!((step.total_ns(), step.inefficiency_ns, step.in_sequence_ns), (1_333_333, 666_666, 100_000));
+    assert_eq!(step.unexplained_ns, 1_333_333 - 333_333 - 16_666 - 30_000 - 666_666 - 100_000);
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub(crate) fn spell(text: &str, out: &mut String) {
 
 /// The bytes a vocabulary spelling stands for. Characters outside the alphabet, which no byte-level
 /// encoder produces but added tokens may contain, stand for their own UTF-8.
-pub(crate) fn unspell(token: &str) -> Vec<u8> {
+pub(crate) fn from_byte_level(token: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(token.len());
     for c in token.chars() {
         match byte_of(c) {
@@ -94,7 +94,7 @@ mod tests {
         let mut spelled = String::new();
         spell(text, &mut spelled);
         assert!(!spelled.contains(' '));
-        assert_eq!(unspell(&spelled), text.as_bytes());
-        assert_eq!(unspell("a▁"), "a▁".as_bytes());
+        assert_eq!(from_byte_level(&spelled), text.as_bytes());
+        assert_eq!(from_byte_level("a▁"), "a▁".as_bytes());
     }
 }

@@ -3,12 +3,12 @@
 use tokenizers::models::bpe::Vocab;
 
 use crate::bpe::Bpe;
-use crate::byte_level::unspell;
+use crate::byte_level::from_byte_level;
 use crate::pieces::{Kind, Pieces};
 use crate::pre::Pre;
 use crate::special::{Found, Part, SpecialTokens};
 use crate::spm::{SPACE, Spm, parse_byte_token};
-use crate::tokenizer::{Engine, Tokenizer};
+use crate::tokenizer::{Encoder, Tokenizer};
 use crate::{ChatTemplate, Error};
 
 /// The `tokenizer.*` metadata of a GGUF file, as found there. Arrays have one entry per token;
@@ -126,7 +126,7 @@ pub(crate) fn build(mut vocab: GgufVocab, file: &str) -> Result<Tokenizer, Error
         .as_deref()
         .map(|source| ChatTemplate::new(source, file, text_of(vocab.bos), text_of(vocab.eos)));
     Ok(Tokenizer {
-        engine: Engine::Gguf(Box::new(GgufEngine { specials, words })),
+        engine: Encoder::Gguf(Box::new(GgufEngine { specials, words })),
         pieces,
         bos: vocab.bos,
         eos: vocab.eos,
@@ -217,7 +217,7 @@ fn pieces(vocab: &GgufVocab, model: &Model, prefix_space: bool, file: &str) -> R
                 pieces.set(id, &[byte], Kind::Text);
             }
             _ => match model {
-                Model::ByteLevel(_) => pieces.set(id, &unspell(token), Kind::Text),
+                Model::ByteLevel(_) => pieces.set(id, &from_byte_level(token), Kind::Text),
                 Model::SentencePiece => pieces.set(id, token.replace(SPACE, " ").as_bytes(), Kind::Text),
             },
         }

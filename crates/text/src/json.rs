@@ -10,10 +10,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde_json::Value;
 use tokenizers::Tokenizer as HfTokenizer;
 
-use crate::byte_level::{first_missing, missing_bytes, unspell};
+use crate::byte_level::{first_missing, missing_bytes, from_byte_level};
 use crate::pieces::{Kind, Pieces};
 use crate::spm::{SPACE, parse_byte_token};
-use crate::tokenizer::{Engine, Tokenizer};
+use crate::tokenizer::{Encoder, Tokenizer};
 use crate::{ChatTemplate, Error};
 
 const TOKENIZER: &str = "tokenizer.json";
@@ -121,7 +121,7 @@ fn configured(engine: JsonEngine, pieces: Pieces, config: &Value) -> Result<Toke
     let add_eos = added("add_eos_token", eos, last_is_eos)?;
     let template = chat_template(&config["chat_template"])
         .map(|source| ChatTemplate::new(source, &file, &bos_text, &eos_text));
-    Ok(Tokenizer { engine: Engine::Json(Box::new(engine)), pieces, bos, eos, add_bos, add_eos, template })
+    Ok(Tokenizer { engine: Encoder::Json(Box::new(engine)), pieces, bos, eos, add_bos, add_eos, template })
 }
 
 /// A special token is a string, or an object that has it as `content`.
@@ -242,7 +242,7 @@ fn pieces(tokenizer: &HfTokenizer, spelling: Spelling, file: &str) -> Result<Pie
     let mut pieces = Pieces::new(file, strips_space);
     for (id, token) in tokens {
         let bytes = match (spelling, parse_byte_token(&token)) {
-            (Spelling::ByteLevel, _) => unspell(&token),
+            (Spelling::ByteLevel, _) => from_byte_level(&token),
             (Spelling::SentencePiece { .. }, Some(byte)) => vec![byte],
             (Spelling::SentencePiece { .. }, None) => token.replace(SPACE, " ").into_bytes(),
         };

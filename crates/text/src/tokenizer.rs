@@ -7,7 +7,7 @@ use crate::{ChatTemplate, Error};
 
 /// What turns text into ids.
 #[derive(Debug)]
-pub(crate) enum Engine {
+pub(crate) enum Encoder {
     Gguf(Box<GgufEngine>),
     Json(Box<JsonEngine>),
 }
@@ -15,7 +15,7 @@ pub(crate) enum Engine {
 /// Text to token ids and back, for one vocabulary.
 #[derive(Debug)]
 pub struct Tokenizer {
-    pub(crate) engine: Engine,
+    pub(crate) engine: Encoder,
     pub(crate) pieces: Pieces,
     pub(crate) bos: Option<u32>,
     pub(crate) eos: Option<u32>,
@@ -75,8 +75,8 @@ impl Tokenizer {
 
     fn encode_as(&self, text: &str, parse_special: bool) -> Result<Vec<u32>, Error> {
         match &self.engine {
-            Engine::Gguf(engine) => engine.encode(text, parse_special, self.pieces.file()),
-            Engine::Json(engine) => engine.encode(text, parse_special, self.pieces.file()),
+            Encoder::Gguf(engine) => engine.encode(text, parse_special, self.pieces.file()),
+            Encoder::Json(engine) => engine.encode(text, parse_special, self.pieces.file()),
         }
     }
 
@@ -122,8 +122,8 @@ impl Tokenizer {
     #[must_use]
     pub fn token_id(&self, token: &str) -> Option<u32> {
         match &self.engine {
-            Engine::Gguf(engine) => engine.token_id(token),
-            Engine::Json(engine) => engine.token_id(token),
+            Encoder::Gguf(engine) => engine.token_id(token),
+            Encoder::Json(engine) => engine.token_id(token),
         }
     }
 

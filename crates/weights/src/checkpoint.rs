@@ -10,7 +10,7 @@ use std::{
 
 use ridgeline_quant::Format;
 
-use crate::{Error, Metadata, Recipe, RopePairing, Shape, convention, gguf, hf, map::Map, random, rope};
+use crate::{Error, Metadata, Quantization, RopePairing, Shape, convention, gguf, hf, map::Map, random, rope};
 
 /// What kind of file a checkpoint came from.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -25,7 +25,7 @@ pub enum Container {
 
 /// Where a tensor's bytes are.
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
+pub(crate) enum Storage {
     /// Bytes `start..end` of the `map`-th mapped file.
     Mapped { map: usize, start: u64, end: u64 },
     /// Put together from three tensors when asked for.
@@ -34,7 +34,7 @@ pub(crate) enum Place {
     Random,
 }
 
-impl Place {
+impl Storage {
     pub(crate) const fn start(&self) -> Option<u64> {
         match *self {
             Self::Mapped { start, .. } => Some(start),
@@ -45,12 +45,12 @@ impl Place {
 
 /// One line of a checkpoint's directory, under its canonical name.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
+pub(crate) struct TensorMeta {
     pub(crate) name: String,
     /// Outermost dimension first: a matrix is `[rows, columns]`.
     pub(crate) shape: Vec<usize>,
     pub(crate) format: Format,
-    pub(crate) place: Place,
+    pub(crate) place: Storage,
 }
 
 /// What is known about a tensor without touching its bytes.
@@ -101,7 +101,7 @@ pub struct Checkpoint {
     path: PathBuf,
     container: Container,
     metadata: Metadata,
-    entries: Vec<Entry>,
+    entries: Vec<TensorMeta>,
     index: HashMap<String, usize>,
     maps: Vec<Map>,
     /// The tokenizer.json beside safetensors files.
@@ -138,23 +138,23 @@ impl Checkpoint {
     }
 
     /// A checkpoint of a published shape with weights drawn at random, for measurements that do not depend on
-    /// their values: matrices are roughly normal with deviation 0.02, each drawn in the format that the recipe
+    /// their values: matrices are roughly normal with deviation 0.02, each drawn in the format that the quantization
     /// has for it; norms are one, in single precision. The same seed gives the same bytes on every machine.
     /// Tensors are drawn when asked for.
     ///
     /// # Errors
     /// [`Error::UnknownFamily`] if the shape's architecture is unknown, [`Error::NoEncoder`] if a format
     /// cannot be encoded.
-    pub fn random(shape: &Shape, recipe: impl Into<Recipe>, seed: u64) -> Result<Self, Error> {
-        let recipe = recipe.into();
-        let path = PathBuf::from(format!("random:{}:{recipe}:{seed}", shape.name));
+    pub fn random(shape: &Shape, quantization: impl Into<Quantization>, seed: u64) -> Result<Self, Error> {
+        let quantization = quantization.into();
+        let path = PathBuf::from(format!("random:{}:{quantization}:{seed}", shape.name));
         let (metadata, tensors) = convention::synthesise(&path, shape)?;
-        let entry = |(name, shape)| Entry { name, shape, format: Format::SINGLE, place: Place::Random };
+        let entry = |(name, shape)| TensorMeta { name, shape, format: Format::SINGLE, place: Storage::Random };
         let entries = tensors.into_iter().map(entry).collect();
         let parts = Parts { metadata, entries, maps: Vec::new(), tokenizer_json: None };
         let mut it = Self::from_parts(&path, Container::Random, parts)?;
-        // A recipe asks about the whole model, so that formats can be told when all tensors are there.
-        let formats = recipe.formats(&it)?;
+        // A quantization asks about the whole model, so that formats can be told when all tensors are there.
+        let formats = quantization.formats(&it)?;
         let formats: Vec<_> = it.entries.iter().map(|entry| formats[entry.name.as_str()]).collect();
         for (entry, format) in it.entries.iter_mut().zip(formats) {
             entry.format = format;
@@ -256,13 +256,13 @@ impl Checkpoint {
             .map(|&i| &self.entries[i])
             .ok_or_else(|| Error::MissingTensor { path: self.path.clone(), tensor: name.to_owned() })?;
         let bytes = match &entry.place {
-            &Place::Mapped { map, start, end } => {
+            &Storage::Mapped { map, start, end } => {
                 let at =
                     |offset: u64| usize::try_from(offset).expect("an offset within a mapping fits in memory");
                 Cow::Borrowed(&self.maps[map].as_ref()[at(start)..at(end)])
             }
-            Place::Affine(affine) => Cow::Owned(affine.assemble(&self.maps)),
-            Place::Random => {
+            Storage::Affine(affine) => Cow::Owned(affine.assemble(&self.maps)),
+            Storage::Random => {
                 let generator = self.generator.as_ref().expect("a random checkpoint has a generator");
                 Cow::Owned(generator.draw(&entry.name, &entry.shape, entry.format))
             }
@@ -315,7 +315,7 @@ impl Checkpoint {
 /// What a reader hands over.
 pub(crate) struct Parts {
     pub(crate) metadata: Metadata,
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<TensorMeta>,
     pub(crate) maps: Vec<Map>,
     pub(crate) tokenizer_json: Option<PathBuf>,
 }

@@ -5,20 +5,20 @@ use std::path::Path;
 use ridgeline_quant::Format;
 
 use crate::{
-    Checkpoint, Container, Error, Metadata, Recipe, RopePairing, Tensor, TensorInfo, Value, convention,
+    Checkpoint, Container, Error, Metadata, Quantization, RopePairing, Tensor, TensorInfo, Value, convention,
     encode::{sample, write_tensor},
     gguf::{Writer, header},
     hf,
 };
 
-/// Writes a checkpoint as GGUF with matrices as a recipe says. Vectors stay in single precision.
+/// Writes a checkpoint as GGUF with matrices as a quantization says. Vectors stay in single precision.
 ///
 /// # Errors
-/// As [`write_gguf`] and [`Recipe::formats`].
-pub fn convert(checkpoint: &Checkpoint, path: &Path, recipe: impl Into<Recipe>) -> Result<(), Error> {
-    let recipe = recipe.into();
-    let formats = recipe.formats(checkpoint)?;
-    write(checkpoint, path, recipe.file_type(), |it| formats[it.name], |_| {})
+/// As [`write_gguf`] and [`Quantization::formats`].
+pub fn convert(checkpoint: &Checkpoint, path: &Path, quantization: impl Into<Quantization>) -> Result<(), Error> {
+    let quantization = quantization.into();
+    let formats = quantization.formats(checkpoint)?;
+    write(checkpoint, path, quantization.file_type(), |it| formats[it.name], |_| {})
 }
 
 /// What the bytes that [`convert`] writes follow from, beside the weights: the file's header, and what the encoders
@@ -30,11 +30,11 @@ pub fn convert(checkpoint: &Checkpoint, path: &Path, recipe: impl Into<Recipe>) 
 pub fn fingerprint(
     checkpoint: &Checkpoint,
     path: &Path,
-    recipe: impl Into<Recipe>,
+    quantization: impl Into<Quantization>,
 ) -> Result<Vec<u8>, Error> {
-    let recipe = recipe.into();
-    let formats = recipe.formats(checkpoint)?;
-    let plan = Plan::of(checkpoint, path, recipe.file_type(), |it| formats[it.name])?;
+    let quantization = quantization.into();
+    let formats = quantization.formats(checkpoint)?;
+    let plan = Plan::of(checkpoint, path, quantization.file_type(), |it| formats[it.name])?;
     let mut bytes = header(path, &plan.metadata, &plan.tensors)?;
     for format in Format::ALL {
         if plan.tensors.iter().any(|it| it.2 == *format) {
@@ -272,18 +272,18 @@ mod tests {
             [("blk.0.ffn_up.weight", &[4, 256]), ("output.weight", &[4, 256])];
         let source = file(&from, &matrices);
         let recipes = || {
-            let formats = Format::ALL.iter().filter(|it| it.in_gguf()).copied().map(Recipe::from);
-            formats.chain(Mix::ALL.iter().filter(|it| it.name.contains("_K_")).map(Recipe::from))
+            let formats = Format::ALL.iter().filter(|it| it.in_gguf()).copied().map(Quantization::from);
+            formats.chain(Mix::ALL.iter().filter(|it| it.name.contains("_K_")).map(Quantization::from))
         };
         let prints: Vec<_> = recipes().map(|it| fingerprint(&source, &to, it).unwrap()).collect();
-        for (i, (print, recipe)) in prints.iter().zip(recipes()).enumerate() {
-            assert!(!prints[..i].contains(print), "{recipe}: another has it");
-            assert_eq!(*print, fingerprint(&source, &to, recipe).unwrap(), "{recipe}: twice");
-            convert(&source, &to, recipe).unwrap();
-            assert!(std::fs::read(&to).unwrap().starts_with(&print[..64]), "{recipe}: the file's own header");
-            for format in recipe.formats(&source).unwrap().values() {
+        for (i, (print, quantization)) in prints.iter().zip(recipes()).enumerate() {
+            assert!(!prints[..i].contains(print), "{quantization}: another has it");
+            assert_eq!(*print, fingerprint(&source, &to, quantization).unwrap(), "{quantization}: twice");
+            convert(&source, &to, quantization).unwrap();
+            assert!(std::fs::read(&to).unwrap().starts_with(&print[..64]), "{quantization}: the file's own header");
+            for format in quantization.formats(&source).unwrap().values() {
                 let encoder = sample(format.spec());
-                assert!(print.windows(encoder.len()).any(|it| it == encoder), "{recipe}: {format}");
+                assert!(print.windows(encoder.len()).any(|it| it == encoder), "{quantization}: {format}");
             }
         }
         let other = file(&from, &matrices[..1]);

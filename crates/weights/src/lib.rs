@@ -15,7 +15,7 @@ mod map;
 mod metadata;
 mod quantize;
 mod random;
-mod recipe;
+mod quantization;
 mod rope;
 mod shape;
 
@@ -25,5 +25,5 @@ pub use convert::{Progress, convert, fingerprint, write_gguf};
 pub use error::Error;
 pub use metadata::{Array, FromValue, Metadata, Value};
 pub use quantize::{formats, quantize};
-pub use recipe::{Recipe, UnknownRecipe};
+pub use quantization::{Quantization, UnknownRecipe};
 pub use shape::{RopeScaling, Shape};

@@ -35,7 +35,7 @@ pub struct Shape {
     /// Key and value heads.
     pub kv_heads: usize,
     /// Width of one head.
-    pub head_width: usize,
+    pub head_dim: usize,
     /// Width of the feed-forward layer.
     pub ffn: usize,
     /// Rows of the token embedding.
@@ -84,7 +84,7 @@ impl Shape {
             shape.hidden,
             shape.heads,
             shape.kv_heads,
-            shape.head_width,
+            shape.head_dim,
             shape.ffn,
             shape.vocab,
             shape.context,
@@ -93,7 +93,7 @@ impl Shape {
             "a dimension is zero or above 16 777 216"
         } else if !shape.heads.is_multiple_of(shape.kv_heads) {
             "the query heads are not a multiple of the KV heads"
-        } else if !shape.head_width.is_multiple_of(2) {
+        } else if !shape.head_dim.is_multiple_of(2) {
             "RoPE needs an even head width"
         } else {
             return Ok(shape);
@@ -108,9 +108,9 @@ impl Shape {
             Dim::Ffn => self.ffn,
             Dim::Heads => self.heads,
             Dim::KvHeads => self.kv_heads,
-            Dim::Head => self.head_width,
-            Dim::Q => self.heads * self.head_width,
-            Dim::Kv => self.kv_heads * self.head_width,
+            Dim::Head => self.head_dim,
+            Dim::Q => self.heads * self.head_dim,
+            Dim::Kv => self.kv_heads * self.head_dim,
         }
     }
 
@@ -126,10 +126,10 @@ impl Shape {
             ("attention.head_count_kv", count(self.kv_heads)),
             ("rope.freq_base", Value::F32(self.rope_base)),
             ("attention.layer_norm_rms_epsilon", Value::F32(self.norm_epsilon)),
-            ("attention.key_length", count(self.head_width)),
-            ("attention.value_length", count(self.head_width)),
+            ("attention.key_length", count(self.head_dim)),
+            ("attention.value_length", count(self.head_dim)),
             ("vocab_size", count(self.vocab)),
-            ("rope.dimension_count", count(self.head_width)),
+            ("rope.dimension_count", count(self.head_dim)),
         ];
         if let Some(scaling) = &self.rope_scaling {
             entries.push(("rope.scaling.type", Value::Str(scaling.kind.clone())));

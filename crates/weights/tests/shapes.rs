@@ -72,7 +72,7 @@ layers = 2
 hidden = 96
 heads = 3
 kv_heads = 1
-head_width = 32
+head_dim = 32
 ffn = 70
 vocab = 50
 tied_head = false
@@ -112,7 +112,7 @@ fn contradictions_are_refused() {
     let refused = |from: &str, to: &str| Shape::from_toml(&SMALL.replace(from, to)).unwrap_err();
     assert!(matches!(refused("heads = 3\n", "heads = 0\n"), Error::ShapeDimensions { .. }));
     assert!(matches!(refused("kv_heads = 1", "kv_heads = 2"), Error::ShapeDimensions { .. }));
-    assert!(matches!(refused("head_width = 32", "head_width = 33"), Error::ShapeDimensions { .. }));
+    assert!(matches!(refused("head_dim = 32", "head_dim = 33"), Error::ShapeDimensions { .. }));
     assert!(matches!(refused("licence", "license"), Error::ShapeToml { .. }));
     let shape = Shape::from_toml(&SMALL.replace("\"llama\"", "\"mamba\"")).unwrap();
     let error = Checkpoint::random(&shape, Format::HALF, 0).unwrap_err();

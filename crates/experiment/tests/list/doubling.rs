@@ -30,7 +30,7 @@ impl Experiment<Lab> for Study {
             return Err(RunError::skip("nothing to double"));
         }
         let mut samples = Vec::new();
-        while budget.goes_on(u32::try_from(samples.len()).unwrap_or(u32::MAX), 0.0) {
+        while budget.continues(u32::try_from(samples.len()).unwrap_or(u32::MAX), 0.0) {
             samples.push(lab.ns);
         }
         Ok(Measurement::new(Row { rate: point.size as f64 / lab.ns as f64 }, samples))

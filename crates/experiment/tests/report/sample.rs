@@ -61,8 +61,8 @@ fn cost(params: u64, layers: u64, bytes_x10: u64, tokens: u64, depth: u64) -> Co
         weights: params * bytes_x10 / 10,
         kv_read: layers * 768 * depth * tokens.min(8),
         kv_write: layers * 768 * tokens,
-        act_read: layers * 9_000 * tokens,
-        act_write: layers * 7_000 * tokens,
+        activation_read: layers * 9_000 * tokens,
+        activation_write: layers * 7_000 * tokens,
         flops: 2 * params * tokens,
         launches: layers * 11 + 4,
     }

@@ -2,7 +2,7 @@
 
 use crate::cli::{FAILED, Globals, Usage};
 use crate::experiments::{Measured, described};
-use crate::integer::effect;
+use crate::int8::int8_effect;
 use crate::lab::Lab;
 use crate::pass::{Bench, Test};
 use crate::profile::profile;
@@ -197,7 +197,7 @@ impl Args {
     fn effects(&self, lab: &mut Lab, output: Output) -> anyhow::Result<()> {
         for name in &self.model {
             let loaded = lab.load(name, None)?;
-            let told = format!("{name}: {}", effect(lab, &loaded, self.options([self.cache_type_k[0], self.cache_type_v[0]]))?);
+            let told = format!("{name}: {}", int8_effect(lab, &loaded, self.options([self.cache_type_k[0], self.cache_type_v[0]]))?);
             if output == Output::Md {
                 output::text(&format!("{told}\n"))?;
             } else {

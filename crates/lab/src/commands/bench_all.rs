@@ -1,7 +1,7 @@
 //! `ridgeline bench-all`: the whole matrix, cell by cell, into a journal and a report.
 
 use crate::cli::{FAILED, Globals, NO_DEVICE, Usage};
-use crate::runner::{Account, Error, Program, Settings, Summary, bench_all, report, select};
+use crate::runner::{Verbosity, Error, Program, Settings, Summary, bench_all, report, select};
 use crate::{experiments, install, models, output};
 use anyhow::Context;
 use ridgeline_experiment::matrix::{Cell, Matrix, Pace};
@@ -79,13 +79,13 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         Err(error) => return Err(usage(error)),
     };
     let [page, text] = report::write(&summary.folder, &catalogue).context("the report")?;
-    tell(&summary, &page, &text, globals.json)?;
+    print_summary(&summary, &page, &text, globals.json)?;
     Ok(if summary.failed > 0 { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
 }
 
 fn settings(args: Args, globals: &Globals) -> anyhow::Result<Settings> {
     let root = models::root();
-    // QkNormBias anything is measured: a cell of a model that cannot be read would fail alone, and after the ceilings.
+    // Before anything is measured: a cell of a model that cannot be read would fail alone, and after the ceilings.
     args.model.iter().try_for_each(|name| models::checkpoint(name, None).map(drop))?;
     let matrix = matrix(args.matrix.as_deref(), &args.model, &root).map_err(|e| usage(e.into()))?;
     if !args.model.is_empty() && matrix.groups.iter().all(|group| group.axes.values("model").is_empty()) {
@@ -107,7 +107,7 @@ fn settings(args: Args, globals: &Globals) -> anyhow::Result<Settings> {
         },
         argv: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect(),
         cell_limit: args.cell_limit.map(Duration::from_secs),
-        account: Account::Told,
+        verbosity: Verbosity::Normal,
     })
 }
 
@@ -134,7 +134,7 @@ fn print_cells(cells: &[Cell], as_json: bool) -> anyhow::Result<()> {
 }
 
 /// The end of a run, for people and for programs.
-fn tell(summary: &Summary, page: &Path, text: &Path, as_json: bool) -> anyhow::Result<()> {
+fn print_summary(summary: &Summary, page: &Path, text: &Path, as_json: bool) -> anyhow::Result<()> {
     let Summary { folder, earlier, ok, failed, skipped } = summary;
     let before = if *earlier > 0 { format!(", {earlier} measured before") } else { String::new() };
     output::note(&format!("{ok} ok, {failed} failed, {skipped} skipped{before}"));

@@ -145,7 +145,7 @@ impl Finished {
         let mut row = |name: String, value: String| rows.push(vec![name, value]);
         row(format!("PPL {}", loaded.id.name), plus_minus(quality.perplexity.estimate(), 4));
         if let (Some(reference), Some(paired)) = (reference, quality.against()) {
-            let PairedSummary { delta_nll, ppl_ratio, kl, kl_median, same_top, .. } = paired;
+            let PairedSummary { delta_nll, ppl_ratio, kl, kl_median, top1_agreement, .. } = paired;
             row(format!("PPL {}", reference.id.name), plus_minus(quality.reference.estimate(), 4));
             row("PPL ratio".to_owned(), plus_minus(Some(ppl_ratio), 6));
             row("mean change of -ln p, same tokens".to_owned(), plus_minus(Some(delta_nll), 6));
@@ -155,7 +155,7 @@ impl Finished {
             for (name, value) in tail.into_iter().chain([("max", paired.kl_max)]) {
                 row(format!("KL {name}"), format!("{value:.6}"));
             }
-            let percent = Estimate { value: 100.0 * same_top.value, se: 100.0 * same_top.se };
+            let percent = Estimate { value: 100.0 * top1_agreement.value, se: 100.0 * top1_agreement.se };
             row("same likeliest token, %".to_owned(), plus_minus(Some(percent), 3));
         }
         row("tokens/s".to_owned(), format!("{:.1}", quality.tokens_per_second()));

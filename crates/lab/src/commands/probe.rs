@@ -1,7 +1,7 @@
 //! `ridgeline probe`: the measured ceilings of this device, and whether they agree with an earlier measurement.
 
 use crate::cli::{self, Globals};
-use crate::probe::{self, Agreement, MatVecs, NOISE_FLOOR, Piece, Quantity};
+use crate::probe::{self, Agreement, MatVecs, NOISE_FLOOR, Ceiling, Quantity};
 use crate::{install, output};
 use anyhow::Context;
 use ridgeline_experiment::report::number::{bytes, si, si_range};
@@ -31,7 +31,7 @@ const AGREE: f64 = 0.95;
 #[derive(Debug, Serialize, Deserialize)]
 struct Probe {
     machine: Machine,
-    pieces: Vec<Piece>,
+    pieces: Vec<Ceiling>,
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
@@ -39,7 +39,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let mut device = install::open(globals)?;
     let name = device.gpu().map(|gpu| gpu.info().name.clone()).unwrap_or_default();
     let budget = probe::budget(args.quick);
-    let mut pieces: Vec<Piece> = Vec::new();
+    let mut pieces: Vec<Ceiling> = Vec::new();
     // Once through everything and then again: the two sessions of a quantity are far apart in time.
     for session in ["first", "second"] {
         for (i, quantity) in Quantity::ALL.into_iter().enumerate() {
@@ -52,7 +52,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         }
     }
     let machine = probe::machine(&name, &pieces).context("a ceiling is missing")?;
-    if probe::unrest(&machine) > probe::UNREST {
+    if probe::block_spread(&machine) > probe::MAX_BLOCK_SPREAD {
         output::note(
             "blocks differ widely: other programs use this machine, and its ceilings may be higher than this; \
              measure again when it is quiet",
@@ -124,7 +124,7 @@ fn scalars(probe: &Probe) -> Vec<Vec<String>> {
     rows.push(row("synchronisation", o.synchronisation_s, "s"));
     rows.push(row("reading four bytes back", o.readback_s, "s"));
     for piece in &probe.pieces {
-        if let Piece::Matvec(MatVecs { products }) = piece {
+        if let Ceiling::Matvec(MatVecs { products }) = piece {
             for p in products {
                 rows.push(row(&format!("matrix × vector, 8192², {}", p.format), p.streamed, "B/s"));
             }

@@ -17,7 +17,7 @@ pub(crate) struct Args {
     /// File to write
     #[arg(value_name = "OUT.gguf")]
     out: PathBuf,
-    /// Recipe that gives each matrix its number format, by llama.cpp's name; vectors stay in single precision
+    /// Quantization that gives each matrix its number format, by llama.cpp's name; vectors stay in single precision
     #[arg(value_name = "TYPE")]
     mix: &'static Mix,
     /// One format for all matrices: the recipe without its exceptions

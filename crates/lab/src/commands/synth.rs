@@ -2,7 +2,7 @@
 
 use crate::cli::{Globals, Usage};
 use crate::{models, output};
-use ridgeline_weights::{Recipe, convert};
+use ridgeline_weights::{Quantization, convert};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ pub(crate) struct Args {
     shape: String,
     /// Number format of the matrices, or a mix of them, by llama.cpp's name
     #[arg(value_name = "TYPE")]
-    recipe: Recipe,
+    quantization: Quantization,
     /// File to write
     out: PathBuf,
     /// Seed of the weights
@@ -26,16 +26,16 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     if path.extension().is_none_or(|it| it != "toml") {
         return Err(Usage(format!("{} is a model and not a shape; see `quantize`", args.shape)).into());
     }
-    let checkpoint = models::random(&path, args.recipe, args.seed)?;
-    convert(&checkpoint, &args.out, args.recipe)?;
+    let checkpoint = models::random(&path, args.quantization, args.seed)?;
+    convert(&checkpoint, &args.out, args.quantization)?;
     let bytes = std::fs::metadata(&args.out)?.len();
     if globals.json {
-        let format = args.recipe.name();
+        let format = args.quantization.name();
         output::json(&serde_json::json!({
             "out": args.out, "shape": args.shape, "format": format, "seed": args.seed, "bytes": bytes,
         }))?;
     } else {
-        output::text(&format!("{}: {} ({})\n", args.out.display(), output::bytes(bytes), args.recipe))?;
+        output::text(&format!("{}: {} ({})\n", args.out.display(), output::bytes(bytes), args.quantization))?;
     }
     Ok(ExitCode::SUCCESS)
 }

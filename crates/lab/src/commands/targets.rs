@@ -2,7 +2,7 @@
 
 use crate::cli::{Globals, Usage};
 use crate::lab::Lab;
-use crate::targets::{self, Finding, Plan};
+use crate::targets::{self, TargetResult, Plan};
 use crate::{Error, install, output};
 use ridgeline_compute::Executor;
 use ridgeline_experiment::report::number;
@@ -85,7 +85,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
 }
 
 /// Measures some parts. The device's ceilings are measured when one first asks for them.
-fn measure(lab: &mut Lab, plan: &Plan, parts: &[Part], peer: Option<&Path>) -> Result<Vec<Finding>, Error> {
+fn measure(lab: &mut Lab, plan: &Plan, parts: &[Part], peer: Option<&Path>) -> Result<Vec<TargetResult>, Error> {
     let software = lab.device.borrow().caps().software;
     let mut known: Option<Machine> = None;
     let mut ceilings = |lab: &Lab| -> Result<Machine, Error> {
@@ -103,7 +103,7 @@ fn measure(lab: &mut Lab, plan: &Plan, parts: &[Part], peer: Option<&Path>) -> R
     for part in parts {
         output::note(&format!("{part:?}"));
         match part {
-            Part::Peer => findings.extend(targets::beside_peer(lab, &plan.peer, software, peer)?),
+            Part::Peer => findings.extend(targets::compare_llama_cpp(lab, &plan.peer, software, peer)?),
             Part::Verify => {
                 for model in &plan.models {
                     findings.extend(targets::verification(lab, model, software)?);
@@ -136,7 +136,7 @@ fn measure(lab: &mut Lab, plan: &Plan, parts: &[Part], peer: Option<&Path>) -> R
     Ok(findings)
 }
 
-fn table(findings: &[Finding]) -> String {
+fn table(findings: &[TargetResult]) -> String {
     let mut rows =
         vec![["what", "target", "here", "95 % interval", "verdict", "from"].map(str::to_owned).to_vec()];
     for it in findings {

@@ -2,7 +2,7 @@
 
 use crate::cli::Globals;
 use crate::lab::Lab;
-use crate::tune::{Found, Product, Split, Whole, keep, path, tune};
+use crate::tune::{TuneResult, Product, Split, PassComparison, keep, path, tune};
 use crate::{install, output};
 use anyhow::Context;
 use ridgeline_kernels::{LinearKernel, Reduce};
@@ -55,7 +55,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn json(name: &str, found: &Found) -> serde_json::Value {
+fn json(name: &str, found: &TuneResult) -> serde_json::Value {
     let product = |it: &Product| {
         let better = it.better.as_ref();
         serde_json::json!({
@@ -71,7 +71,7 @@ fn json(name: &str, found: &Found) -> serde_json::Value {
             "fastest": it.better.map(|it| it.0), "fastest_s": it.better.map(|it| it.1.value),
         })
     });
-    let pass = |it: &Whole| {
+    let pass = |it: &PassComparison| {
         serde_json::json!({
             "tokens": it.tokens, "depth": it.depth, "default_s": it.default_s, "gain": it.gain,
             "kept": !it.is_slower(),
@@ -86,7 +86,7 @@ fn json(name: &str, found: &Found) -> serde_json::Value {
 }
 
 /// The products, and from how many vectors on tiles serve them.
-fn products(found: &Found) -> String {
+fn products(found: &TuneResult) -> String {
     let mut rows = vec![["format", "vectors", "rows", "default", "fastest", "gain"].map(str::to_owned).to_vec()];
     rows.extend(found.products.iter().map(row));
     let mut text = output::table(&[false, true, false, false, false, true], &rows);
@@ -131,7 +131,7 @@ fn shape(choice: &LinearKernel) -> String {
     }
 }
 
-fn attention(found: &Found) -> String {
+fn attention(found: &TuneResult) -> String {
     let Some(Split { finding: it, depths }) = &found.attention else {
         return "attention: nothing to choose from\n".to_owned();
     };
@@ -146,8 +146,8 @@ fn attention(found: &Found) -> String {
     }
 }
 
-/// Whole passes with what was found.
-fn passes(found: &Found) -> String {
+/// PassComparison passes with what was found.
+fn passes(found: &TuneResult) -> String {
     if found.passes.is_empty() {
         return "whole passes: the same as before\n".to_owned();
     }

@@ -3,7 +3,7 @@
 
 use super::{load, title};
 use crate::lab::Lab;
-use crate::pass::{Bench, Pass};
+use crate::pass::{Bench, PassTiming};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::published::{Published, Row};
@@ -36,9 +36,9 @@ pub(crate) struct Study;
 impl Experiment<Lab> for Study {
     const NAME: &'static str = "batch";
     type Point = Point;
-    type Row = Pass;
+    type Row = PassTiming;
 
-    fn run(lab: &mut Lab, point: &Point, budget: &Budget) -> Result<Measurement<Pass>, RunError> {
+    fn run(lab: &mut Lab, point: &Point, budget: &Budget) -> Result<Measurement<PassTiming>, RunError> {
         if !lab.measures() {
             return Err(RunError::skip("the CPU twins are an oracle; their speed means nothing"));
         }
@@ -52,7 +52,7 @@ impl Experiment<Lab> for Study {
         Ok(Measurement { row: pass, samples_ns, check: None, model: Some(loaded.id.clone()) })
     }
 
-    fn summarise(entries: &[Entry<'_, Point, Pass>], context: &Context<'_>) -> Vec<Section> {
+    fn summarise(entries: &[Entry<'_, Point, PassTiming>], context: &Context<'_>) -> Vec<Section> {
         let mut models: BTreeMap<String, Curve<'_>> = BTreeMap::new();
         for entry in entries {
             let name = format!("{} @ d{}", title(&entry.point.model, &entry.point.format), entry.point.depth);
@@ -75,7 +75,7 @@ impl Experiment<Lab> for Study {
 }
 
 /// Entries of one model by number of tokens.
-type Curve<'a> = BTreeMap<usize, &'a Entry<'a, Point, Pass>>;
+type Curve<'a> = BTreeMap<usize, &'a Entry<'a, Point, PassTiming>>;
 
 /// T(n)/T(1) with a bootstrap interval.
 fn ratio(curve: &Curve<'_>, n: usize, seed: u64) -> Option<Measured> {

@@ -3,7 +3,7 @@
 use super::{load, title};
 use crate::lab::Lab;
 use crate::models::STORED;
-use crate::pass::{Bench, Pass, Test};
+use crate::pass::{Bench, PassTiming, Test};
 use ridgeline_experiment::bench_table::{self, BenchRow};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
@@ -31,7 +31,7 @@ pub(crate) struct Point {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     /// The measurement and its cost.
-    pub pass: Pass,
+    pub pass: PassTiming,
     /// What a repetition did.
     pub test: Test,
     /// The device's graphics interface.

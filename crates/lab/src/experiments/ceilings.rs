@@ -1,7 +1,7 @@
 //! GAP-1 and RB-1: what the device delivers at best, next to what the studies printed for theirs.
 
 use crate::lab::Lab;
-use crate::probe::{self, MatVecRate, Piece, Probed, Quantity};
+use crate::probe::{self, MatVecRate, Ceiling, Probed, Quantity};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::record::Record;
@@ -23,7 +23,7 @@ pub(crate) struct Point {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     /// The ceilings.
-    pub piece: Piece,
+    pub piece: Ceiling,
 }
 
 /// The experiment.
@@ -48,7 +48,7 @@ impl Experiment<Lab> for Study {
         if entries.is_empty() {
             return Vec::new();
         }
-        let pieces: Vec<&Piece> = entries.iter().map(|e| &e.row.piece).collect();
+        let pieces: Vec<&Ceiling> = entries.iter().map(|e| &e.row.piece).collect();
         let mut sections = vec![measured(&pieces)];
         sections.extend(verdicts::throughput_gap(&pieces, context.published));
         sections.extend(verdicts::rooflinebench(context.machine, context.published));
@@ -61,12 +61,12 @@ impl Experiment<Lab> for Study {
 pub(crate) fn machine(records: &[&Record]) -> Option<Machine> {
     let own = records.iter().filter(|r| r.experiment == Study::NAME);
     let rows = own.clone().filter_map(|r| serde_json::from_value::<Row>(r.row.clone()).ok());
-    let pieces: Vec<Piece> = rows.map(|row| row.piece).collect();
+    let pieces: Vec<Ceiling> = rows.map(|row| row.piece).collect();
     probe::machine(&own.clone().next_back()?.machine.adapter, &pieces)
 }
 
 /// The curves, and how each number was found.
-fn measured(pieces: &[&Piece]) -> Section {
+fn measured(pieces: &[&Ceiling]) -> Section {
     let mut section = Section::new(
         "Ceilings of this device",
         "Every number is a slope: the time of twice the work minus the time of the work, through the kernels and the \
@@ -84,10 +84,10 @@ fn measured(pieces: &[&Piece]) -> Section {
     };
     for piece in pieces {
         match piece {
-            Piece::Read(c) => figure.lines.push(line("read", &c.curve)),
-            Piece::Copy(c) => figure.lines.push(line("copy", &c.curve)),
-            Piece::Triad(c) => figure.lines.push(line("triad", &c.curve)),
-            Piece::Flops(_) | Piece::Overheads(_) | Piece::Matvec(_) => {}
+            Ceiling::Read(c) => figure.lines.push(line("read", &c.curve)),
+            Ceiling::Copy(c) => figure.lines.push(line("copy", &c.curve)),
+            Ceiling::Triad(c) => figure.lines.push(line("triad", &c.curve)),
+            Ceiling::Flops(_) | Ceiling::Overheads(_) | Ceiling::Matvec(_) => {}
         }
     }
     if !figure.lines.is_empty() {
@@ -103,7 +103,7 @@ fn line(label: &str, curve: &Curve) -> Line {
 }
 
 /// Everything that is not a curve, and what qualifies the curves.
-fn scalars(pieces: &[&Piece]) -> Table {
+fn scalars(pieces: &[&Ceiling]) -> Table {
     let mut table = Table::new(
         "Single ceilings, and what qualifies the curves.",
         [
@@ -119,10 +119,10 @@ fn scalars(pieces: &[&Piece]) -> Table {
     };
     for piece in pieces {
         match piece {
-            Piece::Read(c) | Piece::Copy(c) | Piece::Triad(c) => {
+            Ceiling::Read(c) | Ceiling::Copy(c) | Ceiling::Triad(c) => {
                 let name = match piece {
-                    Piece::Read(_) => "read",
-                    Piece::Copy(_) => "copy",
+                    Ceiling::Read(_) => "read",
+                    Ceiling::Copy(_) => "copy",
                     _ => "triad",
                 };
                 let Some(largest) = c.curve.samples().last() else { continue };
@@ -133,20 +133,20 @@ fn scalars(pieces: &[&Piece]) -> Table {
                 let name = format!("{name} at {}", number::bytes(largest.bytes));
                 row(&name, largest.rate, "B/s", &format!("{variant}; {clock}"));
             }
-            Piece::Flops(p) => {
+            Ceiling::Flops(p) => {
                 row("32-bit arithmetic", p.f32.rate, "FLOP/s", &p.f32.variant);
                 if let Some(p) = &p.f16 {
                     row("16-bit arithmetic", p.rate, "FLOP/s", &p.variant);
                 }
             }
-            Piece::Overheads(o) => {
+            Ceiling::Overheads(o) => {
                 let all = o.overheads;
                 row("one more launch", all.launch_s, "s", "slope of empty launches, encoding included");
                 row("submission", all.submission_s, "s", "the queue call, nothing in it");
                 row("synchronisation", all.synchronisation_s, "s", "waiting for that submission");
                 row("read-back", all.readback_s, "s", "what four bytes add");
             }
-            Piece::Matvec(m) => {
+            Ceiling::Matvec(m) => {
                 for MatVecRate { format, streamed, synchronised, .. } in &m.products {
                     row(&format!("8192² {format} × vector"), *streamed, "B/s", "one after another");
                     row(

@@ -6,7 +6,7 @@ use crate::{Error, Lab};
 use ridgeline_quant::Format;
 use std::rc::Rc;
 
-ridgeline_experiment::experiments! { Lab: ceilings, kernels, bench, batch, speculation, ladder }
+ridgeline_experiment::experiments! { Lab: ceilings, kernels, bench, batch, speculation, quantization }
 
 /// What the `bench` command prints its rows with.
 pub(crate) use bench::{Row as Measured, described};

@@ -49,9 +49,9 @@ pub(crate) struct Row {
     /// Counts and times over all prompts and repetitions, warm-up included.
     pub stats: Stats,
     /// Times of plain generation, one per repetition, beside the samples of speculation.
-    pub plain_ns: Vec<u64>,
+    pub baseline_ns: Vec<u64>,
     /// Kind of text and acceptance rate.
-    pub by_kind: Vec<(String, Option<f64>)>,
+    pub acceptance_by_prompt: Vec<(String, Option<f64>)>,
     /// Tokens generated per repetition, plainly and speculating.
     pub generated: [u64; 2],
 }
@@ -71,23 +71,23 @@ impl Experiment<Lab> for Study {
         }
         let (target, draft) = (lab.load(&point.target, None)?, lab.load(&point.draft, None)?);
         let mut pair = Pair::new(lab, &target, &draft, point)?;
-        let mut plain_ns = Vec::new();
+        let mut baseline_ns = Vec::new();
         let samples_ns = repeat(budget, || {
             let (plain, speculating) = pair.round()?;
-            plain_ns.push(plain);
+            baseline_ns.push(plain);
             Ok::<u64, Error>(speculating)
         })?;
-        plain_ns.drain(..budget.warmup as usize);
+        baseline_ns.drain(..budget.warmup as usize);
         let check = (point.temperature == 0.0).then(|| Check {
-            kind: "greedy-equals-plain".to_owned(),
+            kind: "greedy-matches-baseline".to_owned(),
             ok: pair.differing.is_none(),
             detail: pair.differing.clone().unwrap_or_else(|| "every prompt, every repetition".to_owned()),
         });
-        let by_kind =
+        let acceptance_by_prompt =
             PROMPTS.iter().zip(&pair.by_prompt).map(|((k, _), s)| ((*k).to_owned(), s.acceptance_rate()));
         let mut stats = Stats::default();
         pair.by_prompt.iter().for_each(|s| stats.merge(s));
-        let row = Row { stats, plain_ns, by_kind: by_kind.collect(), generated: pair.generated };
+        let row = Row { stats, baseline_ns, acceptance_by_prompt: acceptance_by_prompt.collect(), generated: pair.generated };
         Ok(Measurement { row, samples_ns, check, model: Some(target.id.clone()) })
     }
 
@@ -174,7 +174,7 @@ fn speedup(entry: &Entry<'_, Point, Row>, seed: u64) -> Option<Measured> {
     let per_token =
         |ns: &[u64], n: u64| -> Vec<f64> { stats::seconds(ns).iter().map(|s| s / n as f64).collect() };
     let [plain, speculating] = entry.row.generated;
-    let plain = per_token(&entry.row.plain_ns, plain);
+    let plain = per_token(&entry.row.baseline_ns, plain);
     stats::ratio_of_medians(&plain, &per_token(&entry.record.samples_ns, speculating), seed)
 }
 

@@ -1,6 +1,6 @@
 //! Whether two probes of a device agree: quantity by quantity, within their own intervals.
 
-use super::{MatVecRate, Piece};
+use super::{MatVecRate, Ceiling};
 use ridgeline_roofline::{Curve, Machine, Measured, Overheads};
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +34,7 @@ pub fn quantities(machine: &Machine) -> Vec<(String, Measured)> {
     all
 }
 
-impl Piece {
+impl Ceiling {
     /// Its quantities by name, in bytes/s, FLOP/s or seconds.
     #[must_use]
     pub fn quantities(&self) -> Vec<(String, Measured)> {
@@ -86,11 +86,11 @@ pub fn compared(these: Vec<(String, Measured)>, others: &[(String, Measured)]) -
 }
 
 /// Spread of the ceilings above which a machine was busy with something else while it was measured.
-pub const UNREST: f64 = 1.3;
+pub const MAX_BLOCK_SPREAD: f64 = 1.3;
 
 /// By what factor the best block of a typical ceiling exceeds its median block: 1 on a machine of its own.
 #[must_use]
-pub fn unrest(machine: &Machine) -> f64 {
+pub fn block_spread(machine: &Machine) -> f64 {
     let rates = quantities(machine).into_iter().filter(|(name, _)| name.ends_with("/s"));
     let spreads: Vec<f64> = rates.map(|(_, m)| m.hi / m.value).collect();
     ridgeline_experiment::stats::median(&spreads).unwrap_or(1.0)

@@ -52,7 +52,7 @@ pub fn blocks(timer: &mut Timer<'_>, units: &[Unit], clock: Clock, budget: &Budg
     let mut blocks = Blocks { seconds: vec![Vec::new(); units.len()], block_ns: Vec::new() };
     let start = Instant::now();
     let mut done = 0;
-    while budget.goes_on(done, start.elapsed().as_secs_f64()) {
+    while budget.continues(done, start.elapsed().as_secs_f64()) {
         let begun = Instant::now();
         for (unit, seconds) in units.iter().zip(&mut blocks.seconds) {
             seconds.push(timer.slope(unit, pairs(unit), clock)?);

@@ -7,17 +7,17 @@
 mod agreement;
 mod attention;
 mod blocks;
-mod join;
+mod merge;
 mod overheads;
 mod product;
 mod slope;
 mod stream;
 
-pub use agreement::{Agreement, NOISE_FLOOR, UNREST, agreement, compared, quantities, unrest};
+pub use agreement::{Agreement, NOISE_FLOOR, MAX_BLOCK_SPREAD, agreement, compared, quantities, block_spread};
 pub use blocks::{Blocks, blocks, ceiling, typical};
 pub use overheads::{OverheadSeries, overheads};
 pub use product::{MatVecRate, MatVecs, Peaks, Rate, mat_vecs, peaks};
-pub(crate) use product::{STUDIED_BITS, product_s};
+pub(crate) use product::{STUDY_BITS_PER_WEIGHT, product_s};
 pub use slope::{Clock, Timer, Unit};
 pub use stream::{Stream, StreamCurve, curve};
 
@@ -84,7 +84,7 @@ impl Quantity {
 /// One measured group of ceilings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Piece {
+pub enum Ceiling {
     /// A bandwidth curve.
     Read(StreamCurve),
     /// A bandwidth curve.
@@ -103,7 +103,7 @@ pub enum Piece {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probed {
     /// What was measured.
-    pub piece: Piece,
+    pub piece: Ceiling,
     /// Wall time of every block in order, nanoseconds.
     pub block_ns: Vec<u64>,
 }
@@ -150,29 +150,29 @@ pub fn session(device: &mut Device, quantity: Quantity, budget: &Budget) -> Resu
     let timer = &mut timer;
     let probed = |(piece, block_ns)| Probed { piece, block_ns };
     Ok(probed(match quantity {
-        Quantity::Read => curve(timer, Stream::Read, budget).map(|(c, ns)| (Piece::Read(c), ns))?,
-        Quantity::Copy => curve(timer, Stream::Copy, budget).map(|(c, ns)| (Piece::Copy(c), ns))?,
-        Quantity::Triad => curve(timer, Stream::Triad, budget).map(|(c, ns)| (Piece::Triad(c), ns))?,
-        Quantity::Flops => peaks(timer, budget).map(|(p, ns)| (Piece::Flops(p), ns))?,
-        Quantity::Overheads => overheads(timer, budget).map(|(o, ns)| (Piece::Overheads(o), ns))?,
-        Quantity::Matvec => mat_vecs(timer, budget).map(|(m, ns)| (Piece::Matvec(m), ns))?,
+        Quantity::Read => curve(timer, Stream::Read, budget).map(|(c, ns)| (Ceiling::Read(c), ns))?,
+        Quantity::Copy => curve(timer, Stream::Copy, budget).map(|(c, ns)| (Ceiling::Copy(c), ns))?,
+        Quantity::Triad => curve(timer, Stream::Triad, budget).map(|(c, ns)| (Ceiling::Triad(c), ns))?,
+        Quantity::Flops => peaks(timer, budget).map(|(p, ns)| (Ceiling::Flops(p), ns))?,
+        Quantity::Overheads => overheads(timer, budget).map(|(o, ns)| (Ceiling::Overheads(o), ns))?,
+        Quantity::Matvec => mat_vecs(timer, budget).map(|(m, ns)| (Ceiling::Matvec(m), ns))?,
     }))
 }
 
 /// The machine that pieces make together; `None` where one of the five that it needs is missing. Of two pieces of a
 /// kind the later counts.
 #[must_use]
-pub fn machine(name: &str, pieces: &[Piece]) -> Option<Machine> {
+pub fn machine(name: &str, pieces: &[Ceiling]) -> Option<Machine> {
     let (mut read, mut copy, mut triad) = (None::<Curve>, None::<Curve>, None::<Curve>);
     let (mut peaks, mut overheads) = (None::<&Peaks>, None::<Overheads>);
     for piece in pieces {
         match piece {
-            Piece::Read(c) => read = Some(c.curve.clone()),
-            Piece::Copy(c) => copy = Some(c.curve.clone()),
-            Piece::Triad(c) => triad = Some(c.curve.clone()),
-            Piece::Flops(p) => peaks = Some(p),
-            Piece::Overheads(o) => overheads = Some(o.overheads),
-            Piece::Matvec(_) => {}
+            Ceiling::Read(c) => read = Some(c.curve.clone()),
+            Ceiling::Copy(c) => copy = Some(c.curve.clone()),
+            Ceiling::Triad(c) => triad = Some(c.curve.clone()),
+            Ceiling::Flops(p) => peaks = Some(p),
+            Ceiling::Overheads(o) => overheads = Some(o.overheads),
+            Ceiling::Matvec(_) => {}
         }
     }
     let peaks = peaks?;

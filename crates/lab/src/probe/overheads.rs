@@ -38,7 +38,7 @@ pub fn overheads(timer: &mut Timer<'_>, budget: &Budget) -> Result<(OverheadSeri
     }
     let start = Instant::now();
     let mut done = 0;
-    while budget.goes_on(done, start.elapsed().as_secs_f64()) {
+    while budget.continues(done, start.elapsed().as_secs_f64()) {
         let begun = Instant::now();
         let (figures, encode) = block(timer, &launches)?;
         blocks.push(figures);

@@ -45,7 +45,7 @@ const FEW: u32 = 16;
 const LONGEST_S: f64 = 0.15;
 
 /// A variant that reaches less than this share of the rate of its kernel's fastest at one shape is not tried at others.
-const KEPT_UP: f64 = 0.6;
+const MIN_RELATIVE_RATE: f64 = 0.6;
 
 /// Candidates that are measured in blocks, the fastest of the calibration.
 const FINALISTS: usize = 3;
@@ -89,7 +89,7 @@ pub struct MatVecRate {
     /// The streamed rate of each block.
     pub blocks: Vec<f64>,
     /// The rate of each product that was waited for.
-    pub alone: Vec<f64>,
+    pub synchronised_blocks: Vec<f64>,
 }
 
 /// Matrix-vector products at 8192 × 8192 in several number formats.
@@ -154,7 +154,7 @@ fn finalists(timer: &mut Timer<'_>, caps: &Caps, tile: Tile, budget_s: f64) -> R
             if out.contains(&kernel) {
                 continue;
             }
-            let unit = timer.unit(&work)?.keeping(&operands.all());
+            let unit = timer.unit(&work)?.with_buffers(&operands.all());
             let flops_per_s = unit.flops() / unit.estimate_s;
             let label = format!("{kernel} at {size}");
             here.push((kernel, flops_per_s));
@@ -165,7 +165,7 @@ fn finalists(timer: &mut Timer<'_>, caps: &Caps, tile: Tile, budget_s: f64) -> R
         let best =
             |of: &dyn Fn(&str) -> bool| here.iter().filter(|it| of(&it.0)).map(|it| it.1).fold(0.0, f64::max);
         for (kernel, _) in &here {
-            if best(&|it| it == kernel) < KEPT_UP * best(&|it| kind(it) == kind(kernel)) {
+            if best(&|it| it == kernel) < MIN_RELATIVE_RATE * best(&|it| kind(it) == kind(kernel)) {
                 out.insert(kernel.clone());
             }
         }
@@ -174,7 +174,7 @@ fn finalists(timer: &mut Timer<'_>, caps: &Caps, tile: Tile, budget_s: f64) -> R
     // Attention computes at 32 bits whatever the cache holds.
     if tile == Tile::F32 {
         for (label, work, buffers) in attention::works(timer)? {
-            let unit = timer.unit(&work)?.keeping(&buffers);
+            let unit = timer.unit(&work)?.with_buffers(&buffers);
             let flops_per_s = unit.flops() / unit.estimate_s;
             tried.push(Finalist { unit, label, flops_per_s });
         }
@@ -265,7 +265,7 @@ fn works(
 }
 
 /// Bits per weight of the bandwidth study's quantised matrix: 4, and a 16-bit scale and bias for 64 weights.
-pub(crate) const STUDIED_BITS: f64 = 4.5;
+pub(crate) const STUDY_BITS_PER_WEIGHT: f64 = 4.5;
 
 /// Bits per weight of a format in a file.
 fn bits(format: Format) -> f64 {
@@ -276,7 +276,7 @@ fn bits(format: Format) -> f64 {
 /// Single precision, and of all other formats the one whose bits per weight are nearest to the study's.
 fn studied() -> Vec<Format> {
     let others = Format::ALL.iter().copied().filter(|f| *f != Format::SINGLE);
-    let far = |f: &Format| (bits(*f) - STUDIED_BITS).abs();
+    let far = |f: &Format| (bits(*f) - STUDY_BITS_PER_WEIGHT).abs();
     let nearest = others.min_by(|a, b| far(a).total_cmp(&far(b)));
     [Format::SINGLE].into_iter().chain(nearest).collect()
 }
@@ -291,7 +291,7 @@ pub fn mat_vecs(timer: &mut Timer<'_>, budget: &Budget) -> Result<(MatVecs, Vec<
     let (mut units, mut works) = (Vec::new(), Vec::new());
     for &format in &formats {
         let (work, buffers) = split(timer, (format, &Tuning::default()), [SIDE, SIDE])?;
-        units.push(timer.unit(&work)?.keeping(&buffers));
+        units.push(timer.unit(&work)?.with_buffers(&buffers));
         works.push(work);
     }
     let measured = blocks(timer, &units, Clock::Device, budget)?;
@@ -299,17 +299,17 @@ pub fn mat_vecs(timer: &mut Timer<'_>, budget: &Budget) -> Result<(MatVecs, Vec<
     let mut products = Vec::new();
     for (((format, unit), seconds), work) in formats.iter().zip(&units).zip(&seconds).zip(&works) {
         let rates: Vec<f64> = seconds.iter().map(|s| unit.bytes() / s).collect();
-        let mut alone = Vec::new();
+        let mut synchronised_blocks = Vec::new();
         for _ in 0..seconds.len().clamp(3, 12) {
-            alone.push(unit.bytes() / timer.run(work, Clock::Host)?);
+            synchronised_blocks.push(unit.bytes() / timer.run(work, Clock::Host)?);
         }
         products.push(MatVecRate {
             format: format.to_string(),
             bytes: work.cost().weights,
             streamed: ceiling(&rates).ok_or(Error::NoBlocks)?,
-            synchronised: typical(&alone).ok_or(Error::NoBlocks)?,
+            synchronised: typical(&synchronised_blocks).ok_or(Error::NoBlocks)?,
             blocks: rates,
-            alone,
+            synchronised_blocks,
         });
     }
     Ok((MatVecs { products }, block_ns))
@@ -328,7 +328,7 @@ pub(crate) fn product_s(
     const ROUND: Budget = Budget { warmup: 0, min_reps: 10, max_reps: 20, budget_s: 1.0 };
     let mut timer = Timer::new(device)?;
     let (work, buffers) = split(&mut timer, (format, tuning), shape)?;
-    let unit = timer.unit(&work)?.keeping(&buffers);
+    let unit = timer.unit(&work)?.with_buffers(&buffers);
     let measured = blocks(&mut timer, &[unit], Clock::Device, &ROUND)?;
     Ok((typical(&measured.seconds[0]).ok_or(Error::NoBlocks)?, work.cost().weights))
 }
@@ -368,14 +368,14 @@ fn split(
 
 #[cfg(test)]
 mod tests {
-    use super::{STUDIED_BITS, bits, studied};
+    use super::{STUDY_BITS_PER_WEIGHT, bits, studied};
     use ridgeline_quant::Format;
 
     #[test]
     fn no_format_is_nearer_to_the_studied_one() {
         let formats = studied();
         assert_eq!((formats.len(), formats[0], bits(Format::SINGLE)), (2, Format::SINGLE, 32.0));
-        let nearest = (bits(formats[1]) - STUDIED_BITS).abs();
-        assert!(Format::ALL.iter().all(|f| (bits(*f) - STUDIED_BITS).abs() >= nearest));
+        let nearest = (bits(formats[1]) - STUDY_BITS_PER_WEIGHT).abs();
+        assert!(Format::ALL.iter().all(|f| (bits(*f) - STUDY_BITS_PER_WEIGHT).abs() >= nearest));
     }
 }

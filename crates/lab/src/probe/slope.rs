@@ -46,9 +46,9 @@ pub struct Unit {
 }
 
 impl Unit {
-    /// The same, keeping the buffers that it works on alive.
+    /// The same, with_buffers the buffers that it works on alive.
     #[must_use]
-    pub fn keeping(self, buffers: &[Buffer]) -> Self {
+    pub fn with_buffers(self, buffers: &[Buffer]) -> Self {
         Self { keeps: buffers.to_vec(), ..self }
     }
 

@@ -290,7 +290,7 @@ impl Sets {
                     if bytes < PRODUCT_FROM {
                         return None;
                     }
-                    // Whole rows_interleaved of rows.
+                    // Whole groups of interleaved rows.
                     let rows_interleaved = u32::try_from(k.layout().rows_interleaved()).ok()?;
                     let (n_cols, n_rows) = (PRODUCT_COLUMNS, n / PRODUCT_COLUMNS / rows_interleaved * rows_interleaved);
                     let stride = n_cols / 4;

@@ -2,7 +2,7 @@
 //!
 //! Whatever happens to this process costs the cell in progress and nothing else. It ends when its parent does.
 
-use super::protocol::{Hello, Job, Reply};
+use super::protocol::{Identity, Job, Reply};
 use crate::{Device, Lab, provenance};
 use ridgeline_experiment::experiment::{DynExperiment, Measurement, RunError, find};
 use ridgeline_experiment::matrix::Cell;
@@ -26,24 +26,24 @@ pub fn serve(studies: &[Box<dyn DynExperiment<Lab>>]) -> io::Result<ExitCode> {
     let device = match Device::open(job.device.as_deref()) {
         Ok(device) => device,
         Err(error) => {
-            say(&Reply::NoDevice(error.to_string()))?;
+            send(&Reply::NoDevice(error.to_string()))?;
             return Ok(ExitCode::from(crate::cli::NO_DEVICE));
         }
     };
     let mut device = device;
-    let hello =
-        Hello { machine: provenance::machine_id(&mut device), build: provenance::build_for(&mut device) };
+    let identity =
+        Identity { machine: provenance::machine_id(&mut device), build: provenance::build_for(&mut device) };
     let mut lab = Lab::new(device, job.ceilings.clone(), job.seed);
-    say(&Reply::Hello(Box::new(hello.clone())))?;
+    send(&Reply::Identity(Box::new(identity.clone())))?;
     for cell in &job.cells {
-        say(&Reply::Started)?;
+        send(&Reply::Started)?;
         let (started_utc, clock) = (provenance::now_utc(), Instant::now());
         let ending = measure(studies, &mut lab, cell);
-        let spoilt = ending.spoilt;
-        let mut record = ending.into_record(cell, &job, &hello);
+        let needs_restart = ending.needs_restart;
+        let mut record = ending.into_record(cell, &job, &identity);
         (record.started_utc, record.duration_s) = (started_utc, clock.elapsed().as_secs_f64());
-        say(&Reply::Done(Box::new(record)))?;
-        if spoilt {
+        send(&Reply::Done(Box::new(record)))?;
+        if needs_restart {
             // The parent gives what is left to a fresh process with a fresh device.
             break;
         }
@@ -77,7 +77,7 @@ fn leave() -> ! {
 }
 
 /// One line out, at once. The empty line before it cuts off whatever a driver may have printed without an end.
-fn say(reply: &Reply) -> io::Result<()> {
+fn send(reply: &Reply) -> io::Result<()> {
     let line = serde_json::to_string(reply).map_err(io::Error::other)?;
     let mut out = io::stdout().lock();
     writeln!(out, "\n{line}")?;
@@ -85,21 +85,21 @@ fn say(reply: &Reply) -> io::Result<()> {
 }
 
 /// How a cell ended.
-struct Ending {
+struct CellOutcome {
     status: Status,
     reason: Option<String>,
     measurement: Option<Measurement<Value>>,
     /// Whether device or process may be unsound now.
-    spoilt: bool,
+    needs_restart: bool,
 }
 
-impl Ending {
-    fn failed(reason: String, spoilt: bool) -> Self {
-        Self { status: Status::Failed, reason: Some(reason), measurement: None, spoilt }
+impl CellOutcome {
+    fn failed(reason: String, needs_restart: bool) -> Self {
+        Self { status: Status::Failed, reason: Some(reason), measurement: None, needs_restart }
     }
 
     /// The record, save for its times.
-    fn into_record(self, cell: &Cell, job: &Job, hello: &Hello) -> Record {
+    fn into_record(self, cell: &Cell, job: &Job, identity: &Identity) -> Record {
         let m = self.measurement.unwrap_or_else(|| Measurement::new(Value::Null, Vec::new()));
         Record {
             status: self.status,
@@ -108,13 +108,13 @@ impl Ending {
             samples_ns: m.samples_ns,
             check: m.check,
             model: m.model,
-            ..blank(cell, job, hello)
+            ..unmeasured_record(cell, job, identity)
         }
     }
 }
 
 /// The record of a cell that has not ended: everything that is known before it is measured.
-pub(crate) fn blank(cell: &Cell, job: &Job, hello: &Hello) -> Record {
+pub(crate) fn unmeasured_record(cell: &Cell, job: &Job, identity: &Identity) -> Record {
     Record {
         schema: SCHEMA.to_owned(),
         run_id: job.run_id.clone(),
@@ -126,8 +126,8 @@ pub(crate) fn blank(cell: &Cell, job: &Job, hello: &Hello) -> Record {
         row: Value::Null,
         samples_ns: Vec::new(),
         check: None,
-        machine: hello.machine.clone(),
-        build: hello.build.clone(),
+        machine: identity.machine.clone(),
+        build: identity.build.clone(),
         model: None,
         argv: job.argv.clone(),
         seed: job.seed,
@@ -137,25 +137,25 @@ pub(crate) fn blank(cell: &Cell, job: &Job, hello: &Hello) -> Record {
 }
 
 /// Measures one cell, panics included.
-fn measure(studies: &[Box<dyn DynExperiment<Lab>>], lab: &mut Lab, cell: &Cell) -> Ending {
+fn measure(studies: &[Box<dyn DynExperiment<Lab>>], lab: &mut Lab, cell: &Cell) -> CellOutcome {
     let study = match find(studies, &cell.experiment) {
         Ok(study) => study,
-        Err(error) => return Ending::failed(error.to_string(), false),
+        Err(error) => return CellOutcome::failed(error.to_string(), false),
     };
     // After a panic the laboratory is not used again: the process ends.
     let run = catch_unwind(AssertUnwindSafe(|| study.run(lab, &cell.point, &cell.budget)));
     match run {
         Ok(Ok(measurement)) => judged(cell, measurement),
-        Ok(Err(error)) => Ending {
+        Ok(Err(error)) => CellOutcome {
             status: error.status(),
-            spoilt: matches!(error, RunError::Failed(_)),
+            needs_restart: matches!(error, RunError::Failed(_)),
             reason: Some(with_causes(&error)),
             measurement: None,
         },
         Err(payload) => {
             let words = payload.downcast_ref::<String>().map(String::as_str);
             let words = words.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            Ending::failed(format!("panicked: {words}"), true)
+            CellOutcome::failed(format!("panicked: {words}"), true)
         }
     }
 }
@@ -163,7 +163,7 @@ fn measure(studies: &[Box<dyn DynExperiment<Lab>>], lab: &mut Lab, cell: &Cell) 
 /// A measurement held against its own check, and against the one that the matrix demands.
 ///
 /// A failed check keeps the row, and the status bars it from every table.
-fn judged(cell: &Cell, measurement: Measurement<Value>) -> Ending {
+fn judged(cell: &Cell, measurement: Measurement<Value>) -> CellOutcome {
     let demanded = cell.check.as_ref().and_then(|c| c.get("kind")).and_then(Value::as_str);
     let reason = match (&measurement.check, demanded) {
         (Some(check), _) if !check.ok => Some(format!("check {} failed: {}", check.kind, check.detail)),
@@ -171,7 +171,7 @@ fn judged(cell: &Cell, measurement: Measurement<Value>) -> Ending {
         _ => None,
     };
     let status = if reason.is_some() { Status::Failed } else { Status::Ok };
-    Ending { status, reason, measurement: Some(measurement), spoilt: false }
+    CellOutcome { status, reason, measurement: Some(measurement), needs_restart: false }
 }
 
 /// An error with its causes, each said once.

@@ -88,7 +88,7 @@ impl Folder {
     /// As [`Journal::append`].
     ///
     /// # Panics
-    /// QkNormBias [`Folder::start_journal`].
+    /// Before [`Folder::start_journal`].
     pub fn append(&mut self, record: Record) -> Result<(), Error> {
         let journal = self.journal.as_mut().expect("the journal is opened before anything is measured");
         Ok(journal.append(record)?)

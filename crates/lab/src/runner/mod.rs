@@ -21,7 +21,7 @@ pub use worker::Program;
 use crate::{Lab, models, output, provenance};
 use folder::Folder;
 use progress::Progress;
-use protocol::{Hello, Job, Reply};
+use protocol::{Identity, Job, Reply};
 use ridgeline_experiment::experiment::DynExperiment;
 use ridgeline_experiment::journal::last_ok;
 use ridgeline_experiment::matrix::{Cell, Matrix, Pace};
@@ -30,10 +30,10 @@ use ridgeline_roofline::Machine;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
-use worker::{Silence, Worker};
+use worker::{ChildExit, Worker};
 
 /// Longest that a child may take to open its device.
-const OPENING: Duration = Duration::from_secs(300);
+const OPEN_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The experiments, and how the device's ceilings are read from their records.
 pub struct Catalogue {
@@ -51,10 +51,10 @@ impl std::fmt::Debug for Catalogue {
 
 /// Whether anybody is told how far a run is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Account {
+pub enum Verbosity {
     /// On standard error.
     #[default]
-    Told,
+    Normal,
     /// Nowhere; the journal has it all.
     Silent,
 }
@@ -87,13 +87,13 @@ pub struct Settings {
     /// Longest that one cell may take; a generous multiple of its budget where nothing is said.
     pub cell_limit: Option<Duration>,
     /// Whether progress is told.
-    pub account: Account,
+    pub verbosity: Verbosity,
 }
 
 impl Settings {
     /// A sentence on standard error, where anybody is told anything.
     fn note(&self, line: &str) {
-        if self.account == Account::Told {
+        if self.verbosity == Verbosity::Normal {
             output::note(line);
         }
     }
@@ -129,8 +129,8 @@ pub fn bench_all(settings: &Settings, catalogue: &Catalogue) -> Result<Summary, 
         ceilings: None,
         cells: Vec::new(),
     };
-    let hello = greet(&settings.program, &job)?;
-    let default = || settings.root.join("results").join(provenance::slug(&hello.machine.adapter));
+    let identity = handshake(&settings.program, &job)?;
+    let default = || settings.root.join("results").join(provenance::slug(&identity.machine.adapter));
     let path = settings.out.clone().unwrap_or_else(default);
     let mut folder = Folder::open(&path)?;
     if settings.fresh
@@ -138,14 +138,14 @@ pub fn bench_all(settings: &Settings, catalogue: &Catalogue) -> Result<Summary, 
     {
         settings.note(&format!("the earlier journal is now {}", aside.display()));
     }
-    let mut run = Run::new(settings, catalogue, &mut folder, hello)?;
+    let mut run = Run::new(settings, catalogue, &mut folder, identity)?;
     let todo = run.todo(&cells);
     let mut summary =
         Summary { folder: path, earlier: cells.len() - todo.len(), ok: 0, failed: 0, skipped: 0 };
     run.progress = Some(run.start(&cells, &todo, summary.earlier));
     for group in plan::groups(todo) {
         job.ceilings = run.ceilings();
-        run.tell_missing_ceilings(&group, job.ceilings.is_some());
+        run.warn_missing_ceilings(&group, job.ceilings.is_some());
         for status in run.group(&job, group)? {
             match status {
                 Status::Ok => summary.ok += 1,
@@ -174,17 +174,17 @@ pub fn select(settings: &Settings, catalogue: &Catalogue) -> Result<Vec<Cell>, E
 }
 
 /// Asks a child which device and build it would measure with.
-fn greet(program: &Program, job: &Job) -> Result<Hello, Error> {
+fn handshake(program: &Program, job: &Job) -> Result<Identity, Error> {
     let start = |source| Error::Start { path: program.path.clone(), source };
     let mut worker = Worker::start(program, job).map_err(start)?;
-    match worker.next(OPENING) {
-        Ok(Reply::Hello(hello)) => Ok(*hello),
+    match worker.next(OPEN_TIMEOUT) {
+        Ok(Reply::Identity(identity)) => Ok(*identity),
         Ok(Reply::NoDevice(reason)) => Err(Error::NoDevice { reason }),
-        Ok(Reply::Started | Reply::Done(_)) | Err(Silence::Ended) => {
+        Ok(Reply::Started | Reply::Done(_)) | Err(ChildExit::Ended) => {
             Err(Error::NoAnswer { reason: "it ended without a word".to_owned() })
         }
-        Err(Silence::Died(reason)) => Err(Error::NoAnswer { reason }),
-        Err(Silence::Overran(limit)) => {
+        Err(ChildExit::Crashed(reason)) => Err(Error::NoAnswer { reason }),
+        Err(ChildExit::TimedOut(limit)) => {
             Err(Error::NoAnswer { reason: format!("no answer within {} s", limit.as_secs()) })
         }
     }
@@ -212,7 +212,7 @@ struct Run<'a> {
     settings: &'a Settings,
     catalogue: &'a Catalogue,
     folder: &'a mut Folder,
-    hello: Hello,
+    identity: Identity,
     progress: Option<Progress>,
     warned: bool,
 }
@@ -222,22 +222,22 @@ impl<'a> Run<'a> {
         settings: &'a Settings,
         catalogue: &'a Catalogue,
         folder: &'a mut Folder,
-        hello: Hello,
+        identity: Identity,
     ) -> Result<Self, Error> {
         folder.start_journal()?;
-        Ok(Self { settings, catalogue, folder, hello, progress: None, warned: false })
+        Ok(Self { settings, catalogue, folder, identity, progress: None, warned: false })
     }
 
     /// Whether a record was made by this machine and build.
     fn is_own(&self, record: &Record) -> bool {
-        record.machine == self.hello.machine && record.build == self.hello.build
+        record.machine == self.identity.machine && record.build == self.identity.build
     }
 
     /// The cells of which this machine and build have no record, or a newest one that is not ok or of another file.
     fn todo(&self, cells: &[Cell]) -> Vec<Cell> {
         let key = |id: &str, r: Option<&Record>| {
             let (machine, build) =
-                r.map_or((&self.hello.machine, &self.hello.build), |r| (&r.machine, &r.build));
+                r.map_or((&self.identity.machine, &self.identity.build), |r| (&r.machine, &r.build));
             provenance::measurement_key(id, machine, build)
         };
         let records = self.folder.records().iter();
@@ -252,7 +252,7 @@ impl<'a> Run<'a> {
 
     /// Says what is about to happen and starts counting.
     fn start(&self, cells: &[Cell], todo: &[Cell], earlier: usize) -> Progress {
-        let MachineName { adapter, backend, driver } = MachineName::of(&self.hello);
+        let MachineName { adapter, backend, driver } = MachineName::of(&self.identity);
         self.settings.note(&format!("{adapter} ({backend}, {driver}) → {}", self.folder.path().display()));
         if earlier > 0 {
             self.settings.note(&format!("{earlier} of {} cells are measured already", cells.len()));
@@ -265,9 +265,9 @@ impl<'a> Run<'a> {
                 "{foreign} records of these cells are of another device or build and do not count as measured"
             ));
         }
-        let past = ok().filter(|r| r.machine == self.hello.machine);
+        let past = ok().filter(|r| r.machine == self.identity.machine);
         let past = past.filter_map(|r| Some((r, *ids.get(&r.cell_id)?)));
-        Progress::new(todo, past, self.settings.account)
+        Progress::new(todo, past, self.settings.verbosity)
     }
 
     /// The ceilings measured on this machine, by whichever build, newest records last.
@@ -276,7 +276,7 @@ impl<'a> Run<'a> {
         let mut standing = last_ok(self.folder.records());
         standing.sort_by(|a, b| a.started_utc.cmp(&b.started_utc));
         for record in standing {
-            if record.experiment == plan::CEILINGS && record.machine == self.hello.machine {
+            if record.experiment == plan::CEILINGS && record.machine == self.identity.machine {
                 newest.retain(|r| r.point != record.point);
                 newest.push(record);
             }
@@ -285,14 +285,14 @@ impl<'a> Run<'a> {
     }
 
     /// Warns once that rows cannot be held against ceilings.
-    fn tell_missing_ceilings(&mut self, group: &[Cell], there: bool) {
+    fn warn_missing_ceilings(&mut self, group: &[Cell], there: bool) {
         let ceilings = group.first().is_none_or(|cell| cell.experiment == plan::CEILINGS);
         if !there && !ceilings && !self.warned {
             self.warned = true;
             let text = "the ceilings of this device are not measured: times are not held to a floor, and shares of \
                         the roof stay empty; run the cells `ceilings`, too";
             if let Some(progress) = &self.progress {
-                progress.say(text);
+                progress.print_line(text);
             }
         }
     }
@@ -306,8 +306,8 @@ struct MachineName<'a> {
 }
 
 impl<'a> MachineName<'a> {
-    fn of(hello: &'a Hello) -> Self {
-        let m = &hello.machine;
+    fn of(identity: &'a Identity) -> Self {
+        let m = &identity.machine;
         Self { adapter: &m.adapter, backend: &m.backend, driver: &m.driver }
     }
 }

@@ -1,6 +1,6 @@
 //! How far a run is, on standard error: bars where someone watches, one plain line per cell where not.
 
-use super::Account;
+use super::Verbosity;
 use crate::output;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use ridgeline_experiment::matrix::Cell;
@@ -16,7 +16,7 @@ const FIRST_GUESS: f64 = 1.5;
 /// The progress of one invocation.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    account: Account,
+    verbosity: Verbosity,
     bars: Option<Bars>,
     total: usize,
     done: usize,
@@ -40,11 +40,11 @@ impl Progress {
     pub(crate) fn new<'a>(
         cells: &[Cell],
         past: impl Iterator<Item = (&'a Record, f64)>,
-        account: Account,
+        verbosity: Verbosity,
     ) -> Self {
-        let watched = account == Account::Told && io::stderr().is_terminal();
+        let watched = verbosity == Verbosity::Normal && io::stderr().is_terminal();
         let mut progress = Self {
-            account,
+            verbosity,
             bars: watched.then(|| Bars::new(cells.len() as u64)),
             total: cells.len(),
             done: 0,
@@ -102,18 +102,18 @@ impl Progress {
                 bars.overall.inc(1);
                 bars.overall.set_message(self.left());
                 if record.status != Status::Ok {
-                    bars.say(&line);
+                    bars.print_line(&line);
                 }
             }
-            None => self.say(&format!("{line}  ({})", self.left())),
+            None => self.print_line(&format!("{line}  ({})", self.left())),
         }
     }
 
     /// A sentence between the bars.
-    pub(crate) fn say(&self, line: &str) {
+    pub(crate) fn print_line(&self, line: &str) {
         match &self.bars {
-            Some(bars) => bars.say(line),
-            None if self.account == Account::Told => output::note(line),
+            Some(bars) => bars.print_line(line),
+            None if self.verbosity == Verbosity::Normal => output::note(line),
             None => {}
         }
     }
@@ -165,7 +165,7 @@ impl Bars {
         Self { all, overall, current }
     }
 
-    fn say(&self, line: &str) {
+    fn print_line(&self, line: &str) {
         // Where standard error cannot be written to there is nobody to tell.
         let _ = self.all.println(line);
     }

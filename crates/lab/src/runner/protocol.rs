@@ -24,7 +24,7 @@ pub(crate) struct Job {
 
 /// Who answers: the device that was opened and the program that opened it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Hello {
+pub(crate) struct Identity {
     /// The device and its computer.
     pub(crate) machine: MachineId,
     /// The program.
@@ -36,7 +36,7 @@ pub(crate) struct Hello {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reply {
     /// The device is open.
-    Hello(Box<Hello>),
+    Identity(Box<Identity>),
     /// There is no device, and why.
     NoDevice(String),
     /// The next cell begins.

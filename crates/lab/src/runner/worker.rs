@@ -27,13 +27,13 @@ pub struct Program {
 
 /// Why a child says nothing more.
 #[derive(Debug)]
-pub(crate) enum Silence {
+pub(crate) enum ChildExit {
     /// It ended by itself, and well.
     Ended,
     /// It crashed or was killed: how, and its last words.
-    Died(String),
+    Crashed(String),
     /// It was still at work after so long, and has been killed.
-    Overran(Duration),
+    TimedOut(Duration),
 }
 
 /// A child process at work. Dropping it kills it.
@@ -43,12 +43,12 @@ pub(crate) struct Worker {
     /// Open as long as this process lives: its end tells the child to end.
     _lifeline: ChildStdin,
     replies: Receiver<Reply>,
-    words: Words,
+    words: OutputTail,
     listener: Option<JoinHandle<()>>,
 }
 
 /// The last lines a child printed that are no replies.
-type Words = Arc<Mutex<VecDeque<String>>>;
+type OutputTail = Arc<Mutex<VecDeque<String>>>;
 
 impl Worker {
     /// Starts a child on a job.
@@ -65,7 +65,7 @@ impl Worker {
             unreachable!("all three were asked for");
         };
         let (sender, replies) = mpsc::channel();
-        let words = Words::default();
+        let words = OutputTail::default();
         let heard = Arc::clone(&words);
         std::thread::spawn(move || {
             each_line(output, |line| match serde_json::from_str(&line) {
@@ -84,19 +84,19 @@ impl Worker {
     }
 
     /// The next reply, awaited no longer than `limit`.
-    pub(crate) fn next(&mut self, limit: Duration) -> Result<Reply, Silence> {
+    pub(crate) fn next(&mut self, limit: Duration) -> Result<Reply, ChildExit> {
         match self.replies.recv_timeout(limit) {
             Ok(reply) => Ok(reply),
             Err(RecvTimeoutError::Timeout) => {
                 self.kill();
-                Err(Silence::Overran(limit))
+                Err(ChildExit::TimedOut(limit))
             }
             Err(RecvTimeoutError::Disconnected) => Err(self.ended()),
         }
     }
 
     /// How a child ended that has closed its standard output.
-    fn ended(&mut self) -> Silence {
+    fn ended(&mut self) -> ChildExit {
         let patience = Instant::now();
         let status = loop {
             match self.child.try_wait() {
@@ -107,17 +107,17 @@ impl Worker {
             }
         };
         match status {
-            Some(status) if !status.success() => Silence::Died(self.obituary(status)),
-            Some(_) => Silence::Ended,
+            Some(status) if !status.success() => ChildExit::Crashed(self.exit_reason(status)),
+            Some(_) => ChildExit::Ended,
             None => {
                 self.kill();
-                Silence::Ended
+                ChildExit::Ended
             }
         }
     }
 
     /// How it ended and what it said last.
-    fn obituary(&mut self, status: ExitStatus) -> String {
+    fn exit_reason(&mut self, status: ExitStatus) -> String {
         if let Some(listener) = self.listener.take() {
             // A thread that only reads lines does not panic.
             let _ = listener.join();
@@ -154,7 +154,7 @@ fn each_line(stream: impl Read, mut take: impl FnMut(String)) {
     }
 }
 
-fn remember(words: &Words, line: String) {
+fn remember(words: &OutputTail, line: String) {
     let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
     if words.len() == LAST_WORDS {
         words.pop_front();

@@ -1,9 +1,9 @@
 //! Against this device's own ceilings.
 
-use super::{BUDGET, Finding, GENERATION, ONCE, REPETITIONS, Target};
+use super::{BUDGET, TargetResult, GENERATION, ONCE, REPETITIONS, Target};
 use crate::Error;
 use crate::lab::Lab;
-use crate::pass::{Bench, Pass, Shares, Test};
+use crate::pass::{Bench, PassTiming, KernelShares, Test};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::stats;
 use ridgeline_model::SessionOptions;
@@ -11,7 +11,7 @@ use ridgeline_quant::Format;
 use ridgeline_roofline::{Machine, Measured, Precision};
 
 /// v(n) = T(n)/T(1): what verifying drafts costs over generating.
-pub(crate) fn verification(lab: &mut Lab, model: &str, software: bool) -> Result<Vec<Finding>, Error> {
+pub(crate) fn verification(lab: &mut Lab, model: &str, software: bool) -> Result<Vec<TargetResult>, Error> {
     let loaded = lab.load(model, None)?;
     let mut bench =
         Bench::new(lab, &loaded, 0, 16, SessionOptions { logit_rows: 16, ..SessionOptions::default() })?;
@@ -24,13 +24,13 @@ pub(crate) fn verification(lab: &mut Lab, model: &str, software: bool) -> Result
     let bounds = |n| match n {
         4 if !software => Target::AtMost(1.15),
         8 if !software => Target::AtMost(1.35),
-        _ => Target::Told,
+        _ => Target::Informational,
     };
     let finding = |n: usize| {
         let here = stats::ratio_of_medians(&times[n], &times[1], lab.seed)?;
         let ms = stats::median(&times[n])? * 1e3;
         let what = format!("{model}: time of {n} rows over one");
-        Some(Finding { what, target: bounds(n), here, detail: format!("{ms:.2} ms") })
+        Some(TargetResult { what, target: bounds(n), here, detail: format!("{ms:.2} ms") })
     };
     Ok((2..=16).filter_map(finding).collect())
 }
@@ -41,13 +41,13 @@ pub(crate) fn against_ceilings(
     model: &str,
     machine: &Machine,
     software: bool,
-) -> Result<Vec<Finding>, Error> {
+) -> Result<Vec<TargetResult>, Error> {
     let loaded = lab.load(model, None)?;
-    let bound = |bound| if software { Target::Told } else { Target::AtLeast(bound) };
+    let bound = |bound| if software { Target::Informational } else { Target::AtLeast(bound) };
     let mut bench = Bench::new(lab, &loaded, 0, 512, SessionOptions::default())?;
     let mut generation = bench.test(GENERATION, &BUDGET)?;
     let floor = generation.prediction(machine).memory_s;
-    let decode = Finding {
+    let decode = TargetResult {
         what: format!("{model}: decode over the bandwidth floor"),
         target: bound(0.70),
         here: share(&generation, floor),
@@ -61,17 +61,17 @@ pub(crate) fn against_ceilings(
     let shares = bench.time_kernels(&mut generation, 16, &turns)?;
     let step = generation.waterfall(machine, 16);
     let ms = |ns: i64| ns as f64 / 1e6;
-    let explained = Finding {
+    let explained = TargetResult {
         what: format!("{model}: share of a decode step that the waterfall explains"),
         target: Target::AtLeast(0.95),
         here: explained_by(&generation, shares, machine),
-        detail: format!("{:.2} ms, {:.2} ms unexplained", ms(step.total_ns()), ms(step.rest_ns)),
+        detail: format!("{:.2} ms, {:.2} ms unexplained", ms(step.total_ns()), ms(step.unexplained_ns)),
     };
-    let alone = Finding {
+    let isolated = TargetResult {
         what: format!("{model}: share of a decode step that its launches take, each kind by itself"),
-        target: Target::Told,
-        here: shares.alone,
-        detail: format!("{:.2} ms more in turn", ms(step.sequence_ns)),
+        target: Target::Informational,
+        here: shares.isolated,
+        detail: format!("{:.2} ms more in turn", ms(step.in_sequence_ns)),
     };
     let prompt = bench.test(
         Test { prompt: 512, generate: 0 },
@@ -79,41 +79,41 @@ pub(crate) fn against_ceilings(
     )?;
     let peak = machine.peak(Precision::Fastest).value;
     let floor = prompt.cost.flops as f64 / peak;
-    let prefill = Finding {
+    let prefill = TargetResult {
         what: format!("{model}: prompt of 512 over the matrix product's ceiling"),
         target: bound(0.60),
         here: share(&prompt, floor),
         detail: format!("{:.1} t/s", 512.0 / prompt.median_s()),
     };
-    Ok(vec![decode, explained, alone, prefill])
+    Ok(vec![decode, explained, isolated, prefill])
 }
 
 /// Share of a step that the waterfall explains, and the least and the most over the interval of what its kernels take.
-fn explained_by(generation: &Pass, shares: Shares, machine: &Machine) -> Measured {
-    let step = |in_turn| {
-        let shares = Shares { in_turn: Measured::exact(in_turn), ..shares };
+fn explained_by(generation: &PassTiming, shares: KernelShares, machine: &Machine) -> Measured {
+    let step = |back_to_back| {
+        let shares = KernelShares { back_to_back: Measured::exact(back_to_back), ..shares };
         let kernels = Some(shares.of(generation.median_s() / 16.0));
-        Pass { kernels, ..generation.clone() }.waterfall(machine, 16)
+        PassTiming { kernels, ..generation.clone() }.waterfall(machine, 16)
     };
-    let [middle, few, many] = [shares.in_turn.value, shares.in_turn.lo, shares.in_turn.hi].map(step);
+    let [middle, few, many] = [shares.back_to_back.value, shares.back_to_back.lo, shares.back_to_back.hi].map(step);
     let [value, one, other] = [middle, few, many].map(|step| step.explained());
     // Somewhere between too little and too much nothing is left.
-    let hi = if few.rest_ns.signum() == many.rest_ns.signum() { value.max(one).max(other) } else { 1.0 };
+    let hi = if few.unexplained_ns.signum() == many.unexplained_ns.signum() { value.max(one).max(other) } else { 1.0 };
     Measured { value, lo: value.min(one).min(other), hi }
 }
 
 /// `floor` over the time of a pass.
-fn share(pass: &Pass, floor_s: f64) -> Measured {
+fn share(pass: &PassTiming, floor_s: f64) -> Measured {
     let seconds = stats::seconds(&pass.samples_ns);
     let m = stats::median_interval(&seconds).unwrap_or(Measured::exact(pass.median_s()));
     Measured { value: floor_s / m.value, lo: floor_s / m.hi, hi: floor_s / m.lo }
 }
 
 /// Decoding at a depth of 8192 over what decoding at none and the cache's bytes explain.
-pub(crate) fn depth(lab: &mut Lab, model: &str, machine: &Machine) -> Result<Finding, Error> {
+pub(crate) fn depth(lab: &mut Lab, model: &str, machine: &Machine) -> Result<TargetResult, Error> {
     const DEPTH: usize = 8192;
     let loaded = lab.load(model, None)?;
-    let at = |depth: usize| -> Result<Pass, Error> {
+    let at = |depth: usize| -> Result<PassTiming, Error> {
         Bench::new(lab, &loaded, depth, 16, SessionOptions::default())?.test(GENERATION, &BUDGET)
     };
     let (shallow, deep) = (at(0)?, at(DEPTH)?);
@@ -122,7 +122,7 @@ pub(crate) fn depth(lab: &mut Lab, model: &str, machine: &Machine) -> Result<Fin
     let expected: Vec<f64> = stats::seconds(&shallow.samples_ns).into_iter().map(|it| it + more).collect();
     let ms = |seconds: f64| 1e3 * seconds / 16.0;
     let here = stats::ratio_of_medians(&stats::seconds(&deep.samples_ns), &expected, lab.seed);
-    Ok(Finding {
+    Ok(TargetResult {
         what: format!("{model}: decode at depth {DEPTH} over depth 0 and the cache's bytes"),
         target: Target::AtMost(1.15),
         here: here.ok_or(crate::probe::Error::NoBlocks)?,
@@ -137,16 +137,16 @@ pub(crate) fn depth(lab: &mut Lab, model: &str, machine: &Machine) -> Result<Fin
 }
 
 /// Products of a matrix and a vector, format by format, against the bandwidth of reading.
-pub(crate) fn products(lab: &Lab, machine: &Machine, software: bool) -> Result<Vec<Finding>, Error> {
+pub(crate) fn products(lab: &Lab, machine: &Machine, software: bool) -> Result<Vec<TargetResult>, Error> {
     let mut findings = Vec::new();
     let tuning = crate::tune::stored(&mut lab.device.borrow_mut());
     for &format in Format::ALL.iter().filter(|it| it.in_gguf()) {
         let (seconds, bytes) =
             crate::probe::product_s(&mut lab.device.borrow_mut(), (format, &tuning), [4096, 14336])?;
         let floor = bytes as f64 / machine.bandwidth.read.at(bytes).value;
-        findings.push(Finding {
+        findings.push(TargetResult {
             what: format!("{format}: 4096 x 14336 times a vector, of the bandwidth of reading"),
-            target: if software { Target::Told } else { Target::AtLeast(0.85) },
+            target: if software { Target::Informational } else { Target::AtLeast(0.85) },
             here: Measured { value: floor / seconds.value, lo: floor / seconds.hi, hi: floor / seconds.lo },
             detail: format!("{:.1} GB/s", bytes as f64 / seconds.value / 1e9),
         });

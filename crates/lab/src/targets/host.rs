@@ -1,7 +1,7 @@
 //! What the host pays for a decode step of a real session: on wgpu's do-nothing backend, where nothing but the host works, and
 //! on the device in use, whose driver's own cost is in the figures.
 
-use super::{Finding, REPETITIONS, Target};
+use super::{TargetResult, REPETITIONS, Target};
 use crate::lab::Lab;
 use crate::measure::timed;
 use crate::{Device, Error, probe};
@@ -15,20 +15,20 @@ use ridgeline_speculative::Rows;
 const MANY: u32 = 9;
 
 /// Turns on the do-nothing backend, where one takes a millisecond.
-const TURNS: u32 = 201;
+const ROUNDS: u32 = 201;
 
 /// Launches of decode steps at most 2 us each and 60 us for all else.
-pub(crate) fn host(lab: &mut Lab, model: &str) -> Result<Vec<Finding>, Error> {
+pub(crate) fn host(lab: &mut Lab, model: &str) -> Result<Vec<TargetResult>, Error> {
     let mut idle = Lab::new(Device::noop()?, None, lab.seed);
     let mut nothing = Side::new(&mut idle, model)?;
     let targets = [Target::AtMost(2.0), Target::AtMost(60.0)];
-    let mut findings = nothing.costs("wgpu's do-nothing backend", TURNS, targets, Timing::total_ns)?;
+    let mut findings = nothing.costs("wgpu's do-nothing backend", ROUNDS, targets, Timing::total_ns)?;
     findings.extend([nothing.recording()?, nothing.wgpu()?]);
     let mut side = Side::new(lab, model)?;
     let (_, adapter) = lab.names();
     // Here the wait is the device's.
     let host = |timing: &Timing| timing.encode_ns + timing.submit_ns;
-    findings.extend(side.costs(&adapter, 2 * REPETITIONS, [Target::Told; 2], host)?);
+    findings.extend(side.costs(&adapter, 2 * REPETITIONS, [Target::Informational; 2], host)?);
     Ok(findings)
 }
 
@@ -67,7 +67,7 @@ impl Side {
         turns: u32,
         [each, rest]: [Target; 2],
         of: impl Fn(&Timing) -> u64,
-    ) -> Result<Vec<Finding>, Error> {
+    ) -> Result<Vec<TargetResult>, Error> {
         let device = self.session.executor().clone();
         let us = |recording: &Recording| -> Result<f64, Error> {
             Ok(of(&device.borrow_mut().run(recording)?.timing) as f64 / 1e3)
@@ -87,42 +87,42 @@ impl Side {
         );
         let finding = |what: &str, target, here| {
             let what = format!("{}: us of the host {what}, {on}", self.model);
-            Finding { what, target, here, detail: detail.clone() }
+            TargetResult { what, target, here, detail: detail.clone() }
         };
         Ok(vec![finding("per launch", each, launch?), finding("per run besides", rest, fixed?)])
     }
 
     /// Microseconds of putting a launch into a recording.
-    fn recording(&mut self) -> Result<Finding, Error> {
+    fn recording(&mut self) -> Result<TargetResult, Error> {
         let mut samples = Vec::new();
-        for _ in 0..TURNS {
+        for _ in 0..ROUNDS {
             let (recorded, ns) = timed(|| self.session.record(&[0], Rows::Last).map(|it| it.steps().len()));
             samples.push(ns as f64 / 1e3 / recorded? as f64);
         }
-        Ok(Finding {
+        Ok(TargetResult {
             what: format!("{}: us of recording a launch, not in the above", self.model),
-            target: Target::Told,
+            target: Target::Informational,
             here: median(&samples)?,
             detail: format!("a step of {} launches by its session", self.one.steps().len()),
         })
     }
 
     /// Share of a launch's cost that is wgpu's own: the same commands, with nothing to look up.
-    fn wgpu(&mut self) -> Result<Finding, Error> {
+    fn wgpu(&mut self) -> Result<TargetResult, Error> {
         let mut device = self.session.executor().borrow_mut();
         let Some(gpu) = device.gpu() else { return Err(probe::Error::NoClock.into()) };
         let (one, many) = (gpu.raw_launches(&self.one)?, gpu.raw_launches(&self.many)?);
         let (mut ours, mut raw_launches) = (Vec::new(), Vec::new());
-        for _ in 0..TURNS {
+        for _ in 0..ROUNDS {
             let mut us = |of: &Recording| gpu.run(of).map(|it| it.timing.total_ns() as f64 / 1e3);
             let few = us(&self.one)?;
             ours.push((us(&self.many)? - few) / f64::from(MANY - 1) / self.launches());
             let few = gpu.run_raw(&one)? as f64;
             raw_launches.push((gpu.run_raw(&many)? as f64 - few) / 1e3 / f64::from(MANY - 1) / self.launches());
         }
-        Ok(Finding {
+        Ok(TargetResult {
             what: format!("{}: share of a launch there that is wgpu's own", self.model),
-            target: Target::Told,
+            target: Target::Informational,
             here: stats::ratio_of_medians(&raw_launches, &ours, 0).ok_or(probe::Error::NoBlocks)?,
             detail: format!("{:.2} of {:.2} us", median(&raw_launches)?.value, median(&ours)?.value),
         })

@@ -1,6 +1,6 @@
 //! Loading a model, until it is ready to decode.
 
-use super::{Finding, REPETITIONS, Target, file_of};
+use super::{TargetResult, REPETITIONS, Target, file_of};
 use crate::lab::Lab;
 use crate::measure::timed;
 use crate::{Device, Error, models};
@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Loading a file, until a token can be decoded, over reading it once from the page cache and copying it once on the device.
-pub(crate) fn load(lab: &Lab, model: &str, machine: &Machine) -> Result<Finding, Error> {
+pub(crate) fn load(lab: &Lab, model: &str, machine: &Machine) -> Result<TargetResult, Error> {
     let file = file_of(model)?;
     let path = file.path().to_owned();
     let name = path.to_string_lossy().into_owned();
@@ -29,7 +29,7 @@ pub(crate) fn load(lab: &Lab, model: &str, machine: &Machine) -> Result<Finding,
     let copy = 2.0 * bytes as f64 / machine.bandwidth.copy.at(2 * bytes).value;
     let expected: Vec<f64> = reads.iter().map(|read| read + copy).collect();
     let here = stats::ratio_of_medians(&loads, &expected, lab.seed);
-    Ok(Finding {
+    Ok(TargetResult {
         what: format!("loading {:.2} GB, ready to decode, over one read and one copy", bytes as f64 / 1e9),
         target: Target::AtMost(1.3),
         here: here.ok_or(crate::probe::Error::NoBlocks)?,

@@ -11,7 +11,7 @@ mod upload;
 pub(crate) use ceilings::{against_ceilings, depth, products, verification};
 pub(crate) use host::host;
 pub(crate) use load::load;
-pub(crate) use peer::{PeerModel, beside_peer};
+pub(crate) use peer::{PeerModel, compare_llama_cpp};
 pub(crate) use stable::stable;
 pub(crate) use upload::upload;
 
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 /// One target and what was found.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Finding {
+pub(crate) struct TargetResult {
     /// What is compared.
     pub what: String,
     /// The bound.
@@ -43,7 +43,7 @@ pub(crate) enum Target {
     /// At most so much.
     AtMost(f64),
     /// A figure without a bound on this kind of device.
-    Told,
+    Informational,
 }
 
 impl std::fmt::Display for Target {
@@ -51,17 +51,17 @@ impl std::fmt::Display for Target {
         match self {
             Self::AtLeast(bound) => write!(f, "at least {bound}"),
             Self::AtMost(bound) => write!(f, "at most {bound}"),
-            Self::Told => f.write_str("none here"),
+            Self::Informational => f.write_str("none here"),
         }
     }
 }
 
-impl Finding {
+impl TargetResult {
     /// Met, missed, or too close to call: the whole interval has to be on one side.
     pub(crate) fn verdict(&self) -> &'static str {
         let Measured { lo, hi, .. } = self.here;
         match self.target {
-            Target::Told => "–",
+            Target::Informational => "–",
             Target::AtLeast(bound) if lo >= bound => "met",
             Target::AtLeast(bound) if hi < bound => "missed",
             Target::AtMost(bound) if hi <= bound => "met",
@@ -124,7 +124,7 @@ fn file_of(model: &str) -> Result<tempfile::NamedTempFile, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Finding, Measured, Plan, Target};
+    use super::{TargetResult, Measured, Plan, Target};
 
     #[test]
     fn the_plan_names_models_there_are() {
@@ -140,13 +140,13 @@ mod tests {
     fn a_verdict_needs_the_whole_interval() {
         let of = |target, lo, hi| {
             let here = Measured { value: (lo + hi) / 2.0, lo, hi };
-            Finding { what: String::new(), target, here, detail: String::new() }.verdict()
+            TargetResult { what: String::new(), target, here, detail: String::new() }.verdict()
         };
         assert_eq!(of(Target::AtLeast(1.0), 1.0, 2.0), "met");
         assert_eq!(of(Target::AtLeast(1.0), 0.9, 2.0), "too close to call");
         assert_eq!(of(Target::AtLeast(1.0), 0.8, 0.9), "missed");
         assert_eq!(of(Target::AtMost(1.0), 0.8, 0.9), "met");
         assert_eq!(of(Target::AtMost(1.0), 1.1, 1.2), "missed");
-        assert_eq!(of(Target::Told, 1.1, 1.2), "–");
+        assert_eq!(of(Target::Informational, 1.1, 1.2), "–");
     }
 }

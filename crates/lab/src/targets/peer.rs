@@ -1,6 +1,6 @@
 //! Beside another engine.
 
-use super::{Finding, GENERATION, ONCE, PROMPT, REPETITIONS, Target, file_of};
+use super::{TargetResult, GENERATION, ONCE, PROMPT, REPETITIONS, Target, file_of};
 use crate::Error;
 use crate::lab::Lab;
 use crate::pass::Bench;
@@ -21,12 +21,12 @@ pub(crate) struct PeerModel {
 }
 
 /// Speed beside llama.cpp: its Vulkan backend's figures, and with `python` its processor backend in turns with ours.
-pub(crate) fn beside_peer(
+pub(crate) fn compare_llama_cpp(
     lab: &mut Lab,
     models: &[PeerModel],
     software: bool,
     python: Option<&Path>,
-) -> Result<Vec<Finding>, Error> {
+) -> Result<Vec<TargetResult>, Error> {
     let mut findings = Vec::new();
     if !software && python.is_none() {
         return Ok(findings);
@@ -44,19 +44,19 @@ pub(crate) fn beside_peer(
         for (test, ours, theirs, vulkan, share) in sides {
             let Some(rate) = stats::median_interval(&ours) else { continue };
             if software {
-                findings.push(Finding {
+                findings.push(TargetResult {
                     what: format!("{model} {test} over llama.cpp's Vulkan backend"),
-                    target: if alike { Target::AtLeast(5.0) } else { Target::Told },
+                    target: if alike { Target::AtLeast(5.0) } else { Target::Informational },
                     here: scaled(rate, 1.0 / vulkan),
                     detail: format!("{:.1} t/s against its published {vulkan} t/s", rate.value),
                 });
             }
             if let Some(here) = stats::ratio_of_medians(&ours, &theirs, lab.seed) {
                 let peer = stats::median(&theirs).unwrap_or(f64::NAN);
-                let target = if software { Target::AtLeast(share) } else { Target::Told };
+                let target = if software { Target::AtLeast(share) } else { Target::Informational };
                 let detail = format!("{:.1} t/s against {peer:.1} t/s in turns", rate.value);
                 let what = format!("{model} {test} over llama.cpp's processor backend");
-                findings.push(Finding { what, target, here, detail });
+                findings.push(TargetResult { what, target, here, detail });
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The same bits from one run to the next.
 
-use super::{Finding, REPETITIONS, Target};
+use super::{TargetResult, REPETITIONS, Target};
 use crate::lab::Lab;
 use crate::{Error, models};
 use ridgeline_model::{Session, SessionOptions};
@@ -13,7 +13,7 @@ const STEPS: u32 = 16;
 
 /// Share of the logits of a prompt and of single tokens that have other bits in another run; the second half of the
 /// runs is of a model loaded anew.
-pub(crate) fn stable(lab: &Lab, name: &str) -> Result<Finding, Error> {
+pub(crate) fn stable(lab: &Lab, name: &str) -> Result<TargetResult, Error> {
     let (mut first, mut different, mut compared): (Option<Vec<u32>>, usize, usize) = (None, 0, 0);
     for _ in 0..2 {
         let loaded = models::load(&mut lab.device.borrow_mut(), name, None)?;
@@ -30,7 +30,7 @@ pub(crate) fn stable(lab: &Lab, name: &str) -> Result<Finding, Error> {
             first.get_or_insert(bits);
         }
     }
-    Ok(Finding {
+    Ok(TargetResult {
         what: format!("{name}: share of logits whose bits differ from one run to the next"),
         target: Target::AtMost(0.0),
         here: Measured::exact(different as f64 / compared.max(1) as f64),

@@ -1,6 +1,6 @@
 //! Putting weights onto the device.
 
-use super::{Finding, REPETITIONS, Target};
+use super::{TargetResult, REPETITIONS, Target};
 use crate::lab::Lab;
 use crate::measure::timed;
 use crate::{Device, Error, probe};
@@ -27,13 +27,13 @@ struct Space {
 
 /// Bytes in memory put where weights lie, over the bandwidth of copying on the device. Both count what is read and what is
 /// written, so that an upload's bytes count twice.
-pub(crate) fn upload(lab: &Lab, machine: &Machine) -> Result<Vec<Finding>, Error> {
+pub(crate) fn upload(lab: &Lab, machine: &Machine) -> Result<Vec<TargetResult>, Error> {
     let space = Space::new(&mut lab.device.borrow_mut())?;
     let bytes = space.bytes();
     let copy = machine.bandwidth.copy.at(2 * bytes).value;
     let finding = |what: &str, target, seconds: Measured| {
         let rate = |seconds: f64| 2.0 * bytes as f64 / seconds;
-        Finding {
+        TargetResult {
             what: format!(
                 "uploading {} MiB{what}, read and written, of the bandwidth of copying",
                 bytes >> 20
@@ -52,7 +52,7 @@ pub(crate) fn upload(lab: &Lab, machine: &Machine) -> Result<Vec<Finding>, Error
     let format = Format::INT8_ACTIVATIONS;
     Ok(vec![
         finding("", Target::AtLeast(0.5), plain),
-        finding(&format!(" packed from {format}"), Target::Told, packed),
+        finding(&format!(" packed from {format}"), Target::Informational, packed),
     ])
 }
 
@@ -61,7 +61,7 @@ impl Space {
         let layout = layout_for(device.caps());
         let row = Format::INT8_ACTIVATIONS.device_bytes(1, COLUMNS);
         let count = BYTES.div_ceil(device.caps().largest(layout.in_texture()));
-        // Whole rows_interleaved, as a model's matrices have them.
+        // whole groups of interleaved rows, as a model's matrices have them.
         let rows = usize::try_from(BYTES / count / row).unwrap_or(usize::MAX) / 16 * 16;
         let mut alloc =
             |_| device.alloc_in(layout.in_texture(), rows as u64 * row, Role::Weights, "uploaded weights");

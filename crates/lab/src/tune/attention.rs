@@ -1,6 +1,6 @@
 //! Into how many workgroups attention over a long cache is split.
 
-use super::contest::{self, Finding};
+use super::interleaved_ab::{self, ClassResult};
 use crate::models::Loaded;
 use crate::probe::Timer;
 use crate::{Device, Error, Lab};
@@ -16,7 +16,7 @@ const DEPTHS: [usize; 3] = [1024, 4096, 16384];
 #[derive(Clone, Debug)]
 pub(crate) struct Split {
     /// Workgroups, and seconds of attention of a token at each of the depths.
-    pub finding: Finding<KvHeads, u32>,
+    pub finding: ClassResult<KvHeads, u32>,
     pub depths: Vec<usize>,
 }
 
@@ -46,7 +46,7 @@ pub(super) fn tune(lab: &Lab, loaded: &Loaded) -> Result<Option<Split>, Error> {
         return Ok(None);
     }
     let mut device = lab.device.borrow_mut();
-    let finding = contest::hold(&mut Timer::new(&mut device)?, heads, (default, &usual), &others)?;
+    let finding = interleaved_ab::hold(&mut Timer::new(&mut device)?, heads, (default, &usual), &others)?;
     Ok(Some(Split { finding, depths }))
 }
 

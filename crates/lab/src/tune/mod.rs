@@ -1,17 +1,17 @@
-//! Finding the fastest kernels for the shapes of a model on one device, and keeping what was found.
+//! ClassResult the fastest kernels for the shapes of a model on one device, and keeping what was found.
 //!
 //! What is found for products and for attention by themselves is tried in whole passes before it is kept.
 
 mod attention;
-mod contest;
-mod kept;
+mod interleaved_ab;
+mod store;
 mod product;
-mod whole;
+mod passes;
 
 pub(crate) use attention::Split;
-pub(crate) use kept::{digest, keep, path, stored};
+pub(crate) use store::{digest, keep, path, stored};
 pub(crate) use product::Product;
-pub(crate) use whole::Whole;
+pub(crate) use passes::PassComparison;
 
 use crate::models::Loaded;
 use crate::{Error, Lab};
@@ -41,26 +41,26 @@ fn options(end: usize) -> SessionOptions {
 
 /// What was found with one model.
 #[derive(Clone, Debug)]
-pub(crate) struct Found {
+pub(crate) struct TuneResult {
     pub products: Vec<Product>,
     pub attention: Option<Split>,
-    /// Whole passes in which something changed.
-    pub passes: Vec<Whole>,
+    /// PassComparison passes in which something changed.
+    pub passes: Vec<PassComparison>,
 }
 
-/// Tries the kernels of a model's passes; `tell` hears what is being tried.
-pub(crate) fn tune(lab: &Lab, loaded: &Loaded, tell: &mut dyn FnMut(&str)) -> Result<Found, Error> {
-    let mut products = product::tune(lab, loaded, tell)?;
+/// Tries the kernels of a model's passes; `progress` hears what is being tried.
+pub(crate) fn tune(lab: &Lab, loaded: &Loaded, progress: &mut dyn FnMut(&str)) -> Result<TuneResult, Error> {
+    let mut products = product::tune(lab, loaded, progress)?;
     let (usual, mut passes) = (Tuning::default(), Vec::new());
     for n in TOKENS {
-        tell(&format!("whole pass of {n}"));
-        let pass = whole::beside(lab, loaded, (0, n), [&usual, &chosen(&products)])?;
+        progress(&format!("whole pass of {n}"));
+        let pass = passes::compare_passes(lab, loaded, (0, n), [&usual, &chosen(&products)])?;
         if let Some(pass) = &pass {
             reject(&mut products, pass);
         }
         passes.extend(pass);
     }
-    tell("attention");
+    progress("attention");
     let mut attention = attention::tune(lab, loaded)?;
     if let Some(Split { finding, depths }) = &mut attention
         && let Some(workgroups) = finding.chosen()
@@ -69,12 +69,12 @@ pub(crate) fn tune(lab: &Lab, loaded: &Loaded, tell: &mut dyn FnMut(&str)) -> Re
         let mut both = products.clone();
         both.split_attention(finding.class, workgroups);
         for &depth in &*depths {
-            let pass = whole::beside(lab, loaded, (depth, 1), [&products, &both])?;
-            finding.rejected |= pass.as_ref().is_some_and(Whole::is_slower);
+            let pass = passes::compare_passes(lab, loaded, (depth, 1), [&products, &both])?;
+            finding.rejected |= pass.as_ref().is_some_and(PassComparison::is_slower);
             passes.extend(pass);
         }
     }
-    Ok(Found { products, attention, passes })
+    Ok(TuneResult { products, attention, passes })
 }
 
 fn chosen(products: &[Product]) -> Tuning {
@@ -88,7 +88,7 @@ fn chosen(products: &[Product]) -> Tuning {
 }
 
 /// Rejects all choices of a pass that they make slower: which of them does is not known.
-fn reject(products: &mut [Product], pass: &Whole) {
+fn reject(products: &mut [Product], pass: &PassComparison) {
     if pass.is_slower() {
         products.iter_mut().filter(|it| pass.classes.contains(&it.class)).for_each(|it| it.rejected = true);
     }
@@ -96,7 +96,7 @@ fn reject(products: &mut [Product], pass: &Whole) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Product, Whole, chosen, reject};
+    use super::{Product, PassComparison, chosen, reject};
     use ridgeline_compute::Caps;
     use ridgeline_kernels::{LinearClass, linear_for};
     use ridgeline_quant::Format;
@@ -113,7 +113,7 @@ mod tests {
             Product { class, default, default_s: slow, better: Some((better, fast)), rejected: false }
         };
         let mut products = [1, 2].map(finding);
-        let pass = |lo, hi| Whole {
+        let pass = |lo, hi| PassComparison {
             tokens: 2,
             depth: 0,
             default_s: 1.0,

@@ -1,7 +1,7 @@
 //! Products of matrices.
 
-use super::contest::Finding;
-use super::{TOKENS, batch, contest, options};
+use super::interleaved_ab::ClassResult;
+use super::{TOKENS, batch, interleaved_ab, options};
 use crate::models::Loaded;
 use crate::probe::Timer;
 use crate::{Device, Error, Lab};
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 const LONGEST_S: f64 = 4e-3;
 
 /// What was found for one class.
-pub(crate) type Product = Finding<LinearClass, LinearKernel>;
+pub(crate) type Product = ClassResult<LinearClass, LinearKernel>;
 
 /// A product of a forward pass.
 #[derive(Clone, Debug)]
@@ -57,8 +57,8 @@ impl Launch {
     }
 }
 
-/// Tries the products of a model's passes; `tell` hears which.
-pub(super) fn tune(lab: &Lab, loaded: &Loaded, tell: &mut dyn FnMut(&str)) -> Result<Vec<Product>, Error> {
+/// Tries the products of a model's passes; `progress` hears which.
+pub(super) fn tune(lab: &Lab, loaded: &Loaded, progress: &mut dyn FnMut(&str)) -> Result<Vec<Product>, Error> {
     // Its buffers are what the launches read.
     let mut session = lab.session(loaded, options(0))?;
     // Not what an earlier session found: it may have launched other products.
@@ -72,7 +72,7 @@ pub(super) fn tune(lab: &Lab, loaded: &Loaded, tell: &mut dyn FnMut(&str)) -> Re
     let mut timer = Timer::new(&mut device)?;
     let mut findings = Vec::new();
     for (class, launch) in launches {
-        tell(&format!("{} with {} vectors, {} rows", class.format, class.vectors, class.rows.name()));
+        progress(&format!("{} with {} vectors, {} rows", class.format, class.vectors, class.rows.name()));
         findings.push(try_class(&mut timer, &caps, class, launch)?);
     }
     Ok(findings)
@@ -107,5 +107,5 @@ fn try_class(timer: &mut Timer<'_>, caps: &Caps, class: LinearClass, launch: Lau
     let launch = launch.shortened(alone);
     let others = class.candidates(caps).into_iter().filter(|choice| *choice != default);
     let others: Vec<_> = others.map(|choice| (choice, launch.recorded(choice))).collect();
-    contest::hold(timer, class, (default, &launch.recorded(default)), &others)
+    interleaved_ab::hold(timer, class, (default, &launch.recorded(default)), &others)
 }

@@ -104,7 +104,7 @@ fn a_model_beside_a_reference() {
     assert!((ratio - 1.0).abs() < 0.01 && ratio != 1.0, "{ratio}");
     let tail = ["kl_median", "kl_p90", "kl_p99", "kl_p999", "kl_max"].map(|key| number(&against[key]));
     assert!(tail[0] > 0.0 && tail.is_sorted() && tail[4] < 0.05, "{against}");
-    assert!(number(&against["same_top"]["value"]) > 0.9 && number(&got["tokens_per_second"]) > 0.0);
+    assert!(number(&against["top1_agreement"]["value"]) > 0.9 && number(&got["tokens_per_second"]) > 0.0);
 
     // In other pieces the same; alone the same; against itself nothing.
     let pieces = score(&["tiny-target:q8_0", "-b", "5"]);

@@ -24,7 +24,7 @@ fn what_needs_a_clock_says_so() {
     };
     bench(&["--profile", "-o", "json"]).fails(2, &["--profile prints tables"]);
     assert!(bench(&["--profile"]).stderr.contains("no clock"));
-    // QkNormBias anything is measured, so that nothing measured is lost.
+    // Before anything is measured, so that nothing measured is lost.
     bench(&["--trace", "/no/such/folder/trace.json"]).fails(1, &["/no/such/folder/trace.json"]);
     on_cpu(&["tune"]).fails(1, &["CPU twins"]);
     on_cpu(&["targets"]).fails(2, &["CPU twins"]);

@@ -6,7 +6,7 @@ use ridgeline_experiment::journal;
 use ridgeline_experiment::matrix::{Matrix, Pace};
 use ridgeline_experiment::record::{Record, Status};
 use ridgeline_lab::Lab;
-use ridgeline_lab::runner::{self, Account, Catalogue, Error, Program, Settings, Summary};
+use ridgeline_lab::runner::{self, Verbosity, Catalogue, Error, Program, Settings, Summary};
 use ridgeline_roofline::Machine;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -55,7 +55,7 @@ pub(crate) fn settings(out: &Path, matrix: &str) -> Settings {
         program: Program { path: executable(), arguments: vec!["run-cells".to_owned()] },
         argv: vec!["ridgeline".to_owned(), "bench-all".to_owned()],
         cell_limit: None,
-        account: Account::Silent,
+        verbosity: Verbosity::Silent,
     }
 }
 

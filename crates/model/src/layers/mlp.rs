@@ -1,8 +1,8 @@
-//! The swiglu feed-forward block, SwiGLU (Shazeer 2020).
+//! The gated feed-forward block, SwiGLU (Shazeer 2020).
 
 use crate::{Activation, Config, Error, Loader, WeightMatrix, Ops, FusedLinear};
 
-/// Projections of one swiglu feed-forward block.
+/// Projections of one gated feed-forward block.
 #[derive(Debug)]
 pub struct GatedMlp {
     gate_up: FusedLinear, // (2 * ffn, hidden)

@@ -10,13 +10,13 @@ pub(super) const QWEN2: Family = Family {
     model_types: &["qwen2"],
     gguf_pairing: RopePairing::HalfSplit,
     ignored: &[".rotary_emb.inv_freq"],
-    tensors: &[shared::ENDS, shared::BLOCK, &shared::biases(Always)],
+    tensors: &[shared::EMBEDDING_AND_HEAD, shared::BLOCK, &shared::biases(Always)],
     keys: &[shared::KEYS, &[WINDOW]],
 };
 
 pub(super) const QWEN3: Family = Family {
     architecture: "qwen3",
     model_types: &["qwen3"],
-    tensors: &[shared::ENDS, shared::BLOCK, shared::HEAD_NORMS],
+    tensors: &[shared::EMBEDDING_AND_HEAD, shared::BLOCK, shared::HEAD_NORMS],
     ..QWEN2
 };

@@ -18,7 +18,7 @@ const fn key(suffix: &'static str, hf: &'static [&'static str], kind: Kind, defa
 }
 
 /// What stands around the blocks.
-pub(super) const ENDS: &[TensorRule] = &[
+pub(super) const EMBEDDING_AND_HEAD: &[TensorRule] = &[
     tensor(super::EMBEDDING, "model.embed_tokens.weight", &[Vocab, Hidden]),
     tensor("output_norm.weight", "model.norm.weight", &[Hidden]),
     TensorRule { presence: Untied, ..tensor(super::OUTPUT, "lm_head.weight", &[Vocab, Hidden]) },

@@ -9,7 +9,7 @@ mod write;
 
 use std::path::Path;
 
-use crate::{Error, Value, checkpoint::Entry, map::Map};
+use crate::{Error, Value, checkpoint::TensorMeta, map::Map};
 
 pub(crate) use scan::check_disjoint;
 pub(crate) use write::{Writer, header};
@@ -20,7 +20,7 @@ pub(crate) const MAGIC: [u8; 4] = *b"GGUF";
 /// What a GGUF file holds: metadata in file order, and where each tensor lies.
 pub(crate) struct File {
     pub(crate) metadata: Vec<(String, Value)>,
-    pub(crate) tensors: Vec<Entry>,
+    pub(crate) tensors: Vec<TensorMeta>,
 }
 
 /// Reads the directory of a mapped GGUF file.

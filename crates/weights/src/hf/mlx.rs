@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use crate::{
     Error,
-    checkpoint::{Entry, Place},
+    checkpoint::{TensorMeta, Storage},
     convention::lookup,
     map::Map,
 };
@@ -45,10 +45,10 @@ struct Span {
 }
 
 impl Span {
-    fn of(entry: &Entry) -> Option<Self> {
+    fn of(entry: &TensorMeta) -> Option<Self> {
         match entry.place {
-            Place::Mapped { map, start, end } => Some(Self { map, start, end }),
-            Place::Affine(_) | Place::Random => None,
+            Storage::Mapped { map, start, end } => Some(Self { map, start, end }),
+            Storage::Affine(_) | Storage::Random => None,
         }
     }
 
@@ -114,10 +114,10 @@ impl Quantization<'_> {
 pub(super) fn join(
     path: &Path,
     quantization: &Quantization<'_>,
-    entries: Vec<Entry>,
+    entries: Vec<TensorMeta>,
     words: &BTreeSet<String>,
-) -> Result<Vec<Entry>, Error> {
-    let index: HashMap<&str, &Entry> = entries.iter().map(|it| (it.name.as_str(), it)).collect();
+) -> Result<Vec<TensorMeta>, Error> {
+    let index: HashMap<&str, &TensorMeta> = entries.iter().map(|it| (it.name.as_str(), it)).collect();
     let mut joined = HashMap::new();
     let mut parts = BTreeSet::new();
     for name in words {
@@ -145,12 +145,12 @@ pub(super) fn join(
 
 /// One matrix of three tensors, or `None` where they do not fit together.
 fn matrix(
-    weight: &Entry,
-    scales: &Entry,
-    biases: &Entry,
+    weight: &TensorMeta,
+    scales: &TensorMeta,
+    biases: &TensorMeta,
     (bits, group): (usize, usize),
     format: Format,
-) -> Option<Entry> {
+) -> Option<TensorMeta> {
     let [rows, words] = weight.shape[..] else { return None };
     let cols = words.checked_mul(32)? / bits;
     let fits =
@@ -166,10 +166,10 @@ fn matrix(
         stored,
         quants: bits * group / 8,
     };
-    Some(Entry {
+    Some(TensorMeta {
         name: weight.name.clone(),
         shape: vec![rows, cols],
         format,
-        place: Place::Affine(Box::new(affine)),
+        place: Storage::Affine(Box::new(affine)),
     })
 }

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 
 use crate::{
     Error,
-    checkpoint::{Entry, Parts},
+    checkpoint::{TensorMeta, Parts},
     convention::{self, Family},
     gguf,
     map::Map,
@@ -61,13 +61,13 @@ pub(crate) fn read(path: &Path) -> Result<Parts, Error> {
 }
 
 /// Gives tensors their canonical names, and settles whether there is an output head of its own.
-fn rename(path: &Path, family: &Family, tied: bool, entries: Vec<Entry>) -> Result<Vec<Entry>, Error> {
+fn rename(path: &Path, family: &Family, tied: bool, entries: Vec<TensorMeta>) -> Result<Vec<TensorMeta>, Error> {
     let mut renamed = Vec::with_capacity(entries.len());
     for entry in entries {
         match family.canonical_name(path, &entry.name)? {
             // Some files repeat the embedding as a head that the configuration declares tied.
             Some(name) if tied && name == convention::OUTPUT => {}
-            Some(name) => renamed.push(Entry { name, ..entry }),
+            Some(name) => renamed.push(TensorMeta { name, ..entry }),
             None => {}
         }
     }

@@ -1,6 +1,6 @@
 //! What the studies printed about ceilings, what their own numbers give, and what this device shows.
 
-use crate::probe::{MatVecRate, Piece, STUDIED_BITS, StreamCurve};
+use crate::probe::{MatVecRate, Ceiling, STUDY_BITS_PER_WEIGHT, StreamCurve};
 use ridgeline_experiment::published::{Published, Row};
 use ridgeline_experiment::report::{Align, Block, Section, Table, number};
 use ridgeline_experiment::verdict::{Comparison, Verdict};
@@ -33,8 +33,8 @@ struct Copied {
 }
 
 impl<'a> Operations<'a> {
-    fn of(pieces: &[&'a Piece]) -> Self {
-        let waits = pieces.iter().find_map(|p| if let Piece::Overheads(o) = p { Some(o) } else { None });
+    fn of(pieces: &[&'a Ceiling]) -> Self {
+        let waits = pieces.iter().find_map(|p| if let Ceiling::Overheads(o) = p { Some(o) } else { None });
         let copied = |c: &StreamCurve| {
             let Sample { bytes, rate } = *c.curve.samples().last()?;
             let n = c.blocks.last().map_or(0, Vec::len);
@@ -49,9 +49,9 @@ impl<'a> Operations<'a> {
             let n = waits.map_or(n, |o| n.min(o.blocks.len()));
             Some(Copied { streamed: rate, synchronised, n })
         };
-        let copy = pieces.iter().find_map(|p| if let Piece::Copy(c) = p { copied(c) } else { None });
+        let copy = pieces.iter().find_map(|p| if let Ceiling::Copy(c) = p { copied(c) } else { None });
         let products =
-            pieces.iter().find_map(|p| if let Piece::Matvec(m) = p { Some(&*m.products) } else { None });
+            pieces.iter().find_map(|p| if let Ceiling::Matvec(m) = p { Some(&*m.products) } else { None });
         Self { copy, products: products.unwrap_or_default() }
     }
 
@@ -62,7 +62,7 @@ impl<'a> Operations<'a> {
 
     /// The product whose bits per weight are nearest to the study's, of those that are few.
     fn four_bit(&self) -> Option<&'a MatVecRate> {
-        let far = |p: &MatVecRate| (bits(p) - STUDIED_BITS).abs();
+        let far = |p: &MatVecRate| (bits(p) - STUDY_BITS_PER_WEIGHT).abs();
         let few = self.products.iter().filter(|p| bits(p) < FEW_BITS);
         few.min_by(|a, b| far(a).total_cmp(&far(b)))
     }
@@ -74,7 +74,7 @@ fn bits(product: &MatVecRate) -> f64 {
 }
 
 /// GAP-1: copying, multiplying by a matrix, multiplying by a quantised one.
-pub(super) fn throughput_gap(pieces: &[&Piece], published: &Published) -> Option<Section> {
+pub(super) fn throughput_gap(pieces: &[&Ceiling], published: &Published) -> Option<Section> {
     let operations = Operations::of(pieces);
     let Operations { copy, products } = operations;
     if copy.is_none() && products.is_empty() {
@@ -118,7 +118,7 @@ fn gap_verdict(operations: &Operations<'_>, published: &Published) -> Option<Ver
         (Some((copy, n)), Some(plain), Some(few)) => {
             let first = format!("copy over {} product", plain.format);
             let second = format!("{} product over {} product", plain.format, few.format);
-            let (p, f) = (plain.alone.len(), few.alone.len());
+            let (p, f) = (plain.synchronised_blocks.len(), few.synchronised_blocks.len());
             let comparisons = [
                 Comparison::above(first, ratio(copy, plain.synchronised), 1.0).of(n.min(p)),
                 Comparison::above(second, ratio(plain.synchronised, few.synchronised), 1.0).of(p.min(f)),
@@ -144,7 +144,7 @@ fn recomputed_gap(published: &Published) -> Option<String> {
     let rates = published.table("GAP-T1").ok()?;
     let bandwidth = |i: usize| rates.rows.get(i)?.number("bandwidth");
     let net = |bytes: f64, printed: f64| bytes / (bytes / (printed * 1e9) - floor_s);
-    let quantised_s = SIDE * SIDE * STUDIED_BITS / 8.0 / (bandwidth(2)? * 1e9);
+    let quantised_s = SIDE * SIDE * STUDY_BITS_PER_WEIGHT / 8.0 / (bandwidth(2)? * 1e9);
     Some(format!(
         "floor per evaluation {}; f32 product without it {}; the 4-bit product takes {} in all, no longer than the \
          floor",
@@ -259,7 +259,7 @@ fn ratio(a: Measured, b: Measured) -> Measured {
 #[cfg(test)]
 mod tests {
     use super::{recomputed_gap, rooflinebench, throughput_gap};
-    use crate::probe::{MatVecRate, MatVecs, OverheadSeries, Piece, StreamCurve};
+    use crate::probe::{MatVecRate, MatVecs, OverheadSeries, Ceiling, StreamCurve};
     use ridgeline_experiment::published::Published;
     use ridgeline_experiment::report::Block;
     use ridgeline_experiment::verdict::Outcome;
@@ -289,14 +289,14 @@ mod tests {
     }
 
     /// A device that copies at 5 GB/s, with a millisecond of submission and wait for a copy of a fifth of a second.
-    fn device() -> [Piece; 2] {
+    fn device() -> [Ceiling; 2] {
         let curve = Curve::new(vec![Sample { bytes: 1_000_000_000, rate: m(5e9) }]).expect("one point");
         let (variants, blocks) = (Vec::new(), vec![vec![5e9; 8]]);
-        let copy = Piece::Copy(StreamCurve { curve, variants, blocks, timestamp_ratio: None, drift: None });
+        let copy = Ceiling::Copy(StreamCurve { curve, variants, blocks, timestamp_ratio: None, drift: None });
         let cost = Measured::exact(5e-4);
         let overheads =
             Overheads { launch_s: cost, submission_s: cost, synchronisation_s: cost, readback_s: cost };
-        [copy, Piece::Overheads(OverheadSeries { overheads, blocks: vec![[5e-4; 4]; 9], encode_s: 0.0 })]
+        [copy, Ceiling::Overheads(OverheadSeries { overheads, blocks: vec![[5e-4; 4]; 9], encode_s: 0.0 })]
     }
 
     fn m(value: f64) -> Measured {
@@ -304,20 +304,20 @@ mod tests {
     }
 
     /// Products by format, bits per weight, streamed and synchronised rate.
-    fn products(all: &[(&str, u64, f64, f64)]) -> Piece {
+    fn products(all: &[(&str, u64, f64, f64)]) -> Ceiling {
         let product = |&(format, bits, streamed, synchronised): &(&str, u64, f64, f64)| MatVecRate {
             format: format.to_owned(),
             bytes: 8192 * 8192 / 8 * bits,
             streamed: m(streamed),
             synchronised: m(synchronised),
             blocks: vec![streamed; 8],
-            alone: vec![synchronised; 4],
+            synchronised_blocks: vec![synchronised; 4],
         };
-        Piece::Matvec(MatVecs { products: all.iter().map(product).collect() })
+        Ceiling::Matvec(MatVecs { products: all.iter().map(product).collect() })
     }
 
     /// What becomes of GAP-C1, and why.
-    fn gap(pieces: &[&Piece]) -> (Outcome, String) {
+    fn gap(pieces: &[&Ceiling]) -> (Outcome, String) {
         let published = Published::load().expect("published numbers");
         let section = throughput_gap(pieces, &published).expect("a section");
         let Some(Block::Verdicts(verdicts)) = section.blocks.last() else { panic!("verdicts come last") };

@@ -107,7 +107,7 @@ pub(crate) fn copy(bytes: u64, budget: &Budget) -> (Vec<u64>, f64) {
     let source = vec![3_u8; usize::try_from(bytes).expect("it fits memory")];
     let mut target = source.clone();
     let (clock, mut samples) = (Instant::now(), Vec::new());
-    while budget.goes_on(u32::try_from(samples.len()).expect("few"), clock.elapsed().as_secs_f64()) {
+    while budget.continues(u32::try_from(samples.len()).expect("few"), clock.elapsed().as_secs_f64()) {
         let start = Instant::now();
         // Long enough for a kill to land in the middle of it.
         while start.elapsed() < Duration::from_millis(4) {

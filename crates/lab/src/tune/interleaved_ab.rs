@@ -20,7 +20,7 @@ const ROUND: Budget = Budget { warmup: 0, min_reps: 7, max_reps: 15, budget_s: 0
 
 /// What was found for a class of works.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Finding<K, C> {
+pub(crate) struct ClassResult<K, C> {
     pub class: K,
     pub default: C,
     pub default_s: Measured,
@@ -30,7 +30,7 @@ pub(crate) struct Finding<K, C> {
     pub rejected: bool,
 }
 
-impl<K, C: Copy> Finding<K, C> {
+impl<K, C: Copy> ClassResult<K, C> {
     /// The choice, where there is one.
     pub(crate) fn chosen(&self) -> Option<C> {
         self.better.filter(|_| !self.rejected).map(|it| it.0)
@@ -48,10 +48,10 @@ pub(super) fn hold<K, C: Copy>(
     class: K,
     (default, usual): (C, &Recording),
     others: &[(C, Recording)],
-) -> Result<Finding<K, C>, Error> {
+) -> Result<ClassResult<K, C>, Error> {
     let (default_s, better) = fastest(timer, usual, others)?;
     let better = better.map(|(i, seconds)| (others[i].0, seconds));
-    Ok(Finding { class, default, default_s, better, rejected: false })
+    Ok(ClassResult { class, default, default_s, better, rejected: false })
 }
 
 /// The default's seconds and, where another is better, which, and its seconds.

@@ -23,7 +23,7 @@ pub(crate) struct Effect {
 }
 
 /// Reads a text of the model's own both ways.
-pub(crate) fn effect(lab: &Lab, loaded: &Loaded, options: SessionOptions) -> Result<Effect, Error> {
+pub(crate) fn int8_effect(lab: &Lab, loaded: &Loaded, options: SessionOptions) -> Result<Effect, Error> {
     let options = SessionOptions { context: TOKENS + 1, batch: PIECE, logit_rows: PIECE, ..options };
     let of = |integer| {
         let switches = Switches { integer, ..options.switches };
@@ -60,7 +60,7 @@ pub(crate) fn effect(lab: &Lab, loaded: &Loaded, options: SessionOptions) -> Res
 
 impl std::fmt::Display for Effect {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let PairedSummary { kl, same_top, .. } = self.paired;
+        let PairedSummary { kl, top1_agreement, .. } = self.paired;
         write!(
             f,
             "integer products move the logits by {:.2} % (over {TOKENS} positions of its own text): divergence {:.1e} ± \
@@ -68,7 +68,7 @@ impl std::fmt::Display for Effect {
             100.0 * self.relative,
             kl.value,
             kl.se,
-            100.0 * same_top.value
+            100.0 * top1_agreement.value
         )
     }
 }

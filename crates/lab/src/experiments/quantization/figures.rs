@@ -1,4 +1,4 @@
-//! The ladder as a table, its fronts, and the line that the time of a step makes over the bytes of the weights.
+//! The ladder as a table, its pareto_fronts, and the line that the time of a step makes over the bytes of the weights.
 
 use super::{Point, Row};
 use ridgeline_experiment::experiment::{Context, Entry};
@@ -7,11 +7,11 @@ use ridgeline_experiment::stats;
 use ridgeline_roofline::Measured;
 
 /// A rung.
-type Rung<'a> = &'a Entry<'a, Point, Row>;
+type SweepRow<'a> = &'a Entry<'a, Point, Row>;
 
 /// Whether `a` is at least as good as `b` in size, closeness and speed, and better in one.
-fn dominates(a: Rung<'_>, b: Rung<'_>) -> bool {
-    let goods = |it: Rung<'_>| [-(it.row.weight_bytes as f64), -it.row.against.kl.value, it.row.rate()];
+fn dominates(a: SweepRow<'_>, b: SweepRow<'_>) -> bool {
+    let goods = |it: SweepRow<'_>| [-(it.row.weight_bytes as f64), -it.row.against.kl.value, it.row.rate()];
     better(goods(a), goods(b))
 }
 
@@ -22,7 +22,7 @@ fn better<const N: usize>(a: [f64; N], b: [f64; N]) -> bool {
 }
 
 /// Every rung, the largest first.
-pub(super) fn table(rungs: &[Rung<'_>], context: &Context<'_>) -> Table {
+pub(super) fn table(rows: &[SweepRow<'_>], context: &Context<'_>) -> Table {
     let numbers = [
         "bits/weight",
         "PPL ± SE",
@@ -34,17 +34,17 @@ pub(super) fn table(rungs: &[Rung<'_>], context: &Context<'_>) -> Table {
         "tokens/s",
         "% of bandwidth",
         "prompt tokens/s",
-        "front",
+        "pareto_front",
     ];
     let columns = [("format", Align::Left), ("weights", Align::Right)];
     let columns = columns.into_iter().chain(numbers.map(|title| (title, Align::Right)));
     let mut table = Table::new("Every format against half precision, on the same tokens.", columns);
-    let mut sorted = rungs.to_vec();
+    let mut sorted = rows.to_vec();
     sorted.sort_by_key(|it| std::cmp::Reverse(it.row.weight_bytes));
     for rung in &sorted {
         let Row { weight_bytes, params, ppl, against, generate, .. } = &rung.row;
         let fraction = context.machine.map(|it| generate.prediction(it).mbu(generate.median_s()));
-        let front = !rungs.iter().any(|other| dominates(other, rung));
+        let pareto_front = !rows.iter().any(|other| dominates(other, rung));
         table.push([
             rung.point.label(),
             number::bytes(*weight_bytes),
@@ -54,41 +54,41 @@ pub(super) fn table(rungs: &[Rung<'_>], context: &Context<'_>) -> Table {
             format!("{:+.2}", 100.0 * (against.ppl_ratio.value - 1.0)),
             format!("{:.5}", against.kl.value),
             format!("{:.5}", against.kl_p99),
-            format!("{:.1}", 100.0 * against.same_top.value),
+            format!("{:.1}", 100.0 * against.top1_agreement.value),
             number::digits(rung.row.rate(), 4),
             fraction.map_or_else(|| "–".to_owned(), number::percent),
             number::digits(rung.row.prompt_rate(), 4),
-            if front { "●" } else { "" }.to_owned(),
+            if pareto_front { "●" } else { "" }.to_owned(),
         ]);
     }
     table
 }
 
-/// Divergence against size and against rate, a point for each format and a line through those that are on the front.
-pub(super) fn fronts(rungs: &[Rung<'_>]) -> Vec<Lines> {
-    let size = |it: Rung<'_>| it.row.weight_bytes as f64;
-    let rate = |it: Rung<'_>| it.row.rate();
+/// Divergence against size and against rate, a point for each format and a line through those that are on the pareto_front.
+pub(super) fn pareto_fronts(rows: &[SweepRow<'_>]) -> Vec<Lines> {
+    let size = |it: SweepRow<'_>| it.row.weight_bytes as f64;
+    let rate = |it: SweepRow<'_>| it.row.rate();
     let axis = |title: &str, unit: &str, log| Axis { title: title.to_owned(), unit: unit.to_owned(), log };
-    let drawn: Vec<_> = rungs.iter().copied().filter(|it| it.row.against.kl.value > 0.0).collect();
+    let drawn: Vec<_> = rows.iter().copied().filter(|it| it.row.against.kl.value > 0.0).collect();
     if drawn.len() < 2 {
         return Vec::new();
     }
     vec![
-        front(&drawn, size, -1.0, axis("weights", "B", true), "Quality against size"),
-        front(&drawn, rate, 1.0, axis("generated tokens/s", "", false), "Quality against speed"),
+        pareto_front(&drawn, size, -1.0, axis("weights", "B", true), "Quality against size"),
+        pareto_front(&drawn, rate, 1.0, axis("generated tokens/s", "", false), "Quality against speed"),
     ]
 }
 
 /// One of the two; `sign` is 1 where more of x is better.
-fn front(rungs: &[Rung<'_>], x: impl Fn(Rung<'_>) -> f64, sign: f64, axis: Axis, what: &str) -> Lines {
-    let goods = |it: Rung<'_>| [sign * x(it), -it.row.against.kl.value];
-    let at = |it: Rung<'_>| (x(it), it.row.against.kl.interval());
-    let line = |it: &Rung<'_>| Line { label: it.point.label(), points: vec![at(it)], predicted: false };
-    let mut lines: Vec<Line> = rungs.iter().map(line).collect();
-    let on_it = |it: &&Rung<'_>| !rungs.iter().any(|other| better(goods(other), goods(it)));
-    let mut points: Vec<(f64, Measured)> = rungs.iter().filter(on_it).map(|it| at(it)).collect();
+fn pareto_front(rows: &[SweepRow<'_>], x: impl Fn(SweepRow<'_>) -> f64, sign: f64, axis: Axis, what: &str) -> Lines {
+    let goods = |it: SweepRow<'_>| [sign * x(it), -it.row.against.kl.value];
+    let at = |it: SweepRow<'_>| (x(it), it.row.against.kl.interval());
+    let line = |it: &SweepRow<'_>| Line { label: it.point.label(), points: vec![at(it)], predicted: false };
+    let mut lines: Vec<Line> = rows.iter().map(line).collect();
+    let on_it = |it: &&SweepRow<'_>| !rows.iter().any(|other| better(goods(other), goods(it)));
+    let mut points: Vec<(f64, Measured)> = rows.iter().filter(on_it).map(|it| at(it)).collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
-    lines.push(Line { label: "front".to_owned(), points, predicted: false });
+    lines.push(Line { label: "pareto_front".to_owned(), points, predicted: false });
     Lines {
         caption: format!("{what}: mean divergence from half precision; lower is closer."),
         x: axis,
@@ -98,8 +98,8 @@ fn front(rungs: &[Rung<'_>], x: impl Fn(Rung<'_>) -> f64, sign: f64, axis: Axis,
 }
 
 /// The line T = T₀ + bytes / bandwidth through the steps, in words and drawn; `None` below three formats.
-pub(super) fn line(rungs: &[Rung<'_>]) -> Option<(String, Lines)> {
-    let mut sorted = rungs.to_vec();
+pub(super) fn line(rows: &[SweepRow<'_>]) -> Option<(String, Lines)> {
+    let mut sorted = rows.to_vec();
     sorted.sort_by_key(|it| it.row.weight_bytes);
     let points: Vec<(f64, Measured)> = sorted
         .iter()

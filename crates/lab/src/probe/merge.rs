@@ -4,10 +4,10 @@
 //! differs between two sessions of one, too, and is in its interval.
 
 use super::blocks::{ceiling, typical};
-use super::{MatVecRate, MatVecs, OverheadSeries, Peaks, Piece, Rate, StreamCurve};
+use super::{MatVecRate, MatVecs, OverheadSeries, Peaks, Ceiling, Rate, StreamCurve};
 use ridgeline_roofline::{Curve, Overheads, Sample};
 
-impl Piece {
+impl Ceiling {
     /// This and a later session of the same measurement; `None` where they do not measure the same.
     #[must_use]
     pub fn joined(&self, later: &Self) -> Option<Self> {
@@ -68,13 +68,13 @@ fn overheads(a: &OverheadSeries, b: &OverheadSeries) -> Option<OverheadSeries> {
 fn mat_vecs(a: &MatVecs, b: &MatVecs) -> Option<MatVecs> {
     let join = |(a, b): (&MatVecRate, &MatVecRate)| {
         let blocks = [&*a.blocks, &b.blocks].concat();
-        let alone = [&*a.alone, &b.alone].concat();
-        let (streamed, synchronised) = (ceiling(&blocks)?, typical(&alone)?);
+        let synchronised_blocks = [&*a.synchronised_blocks, &b.synchronised_blocks].concat();
+        let (streamed, synchronised) = (ceiling(&blocks)?, typical(&synchronised_blocks)?);
         (a.format == b.format).then(|| MatVecRate {
             streamed,
             synchronised,
             blocks,
-            alone,
+            synchronised_blocks,
             format: a.format.clone(),
             bytes: a.bytes,
         })
@@ -97,19 +97,19 @@ fn worse(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::super::blocks::{ceiling, typical};
-    use super::super::{OverheadSeries, Peaks, Piece, Rate};
+    use super::super::{OverheadSeries, Peaks, Ceiling, Rate};
     use ridgeline_roofline::Overheads;
 
-    fn flops(blocks: [f64; 3], variant: &str) -> Piece {
+    fn flops(blocks: [f64; 3], variant: &str) -> Ceiling {
         let rate = ceiling(&blocks).expect("three blocks");
         let f32 = Rate { rate, variant: variant.to_owned(), blocks: blocks.to_vec() };
-        Piece::Flops(Peaks { f32, f16: None, drift: None })
+        Ceiling::Flops(Peaks { f32, f16: None, drift: None })
     }
 
     #[test]
     fn joined_intervals_cover_both_sessions() {
         let joined = flops([1.0, 1.1, 1.2], "a").joined(&flops([2.0, 2.1, 2.2], "b")).expect("the same kind");
-        let Piece::Flops(peaks) = joined else { panic!("still peaks") };
+        let Ceiling::Flops(peaks) = joined else { panic!("still peaks") };
         assert!(peaks.f32.rate.lo == 1.0 && peaks.f32.rate.hi >= 2.2, "{:?}", peaks.f32.rate);
         assert!((peaks.f32.rate.value - 1.6).abs() < 1e-12);
         assert_eq!(peaks.f32.variant, "a; b");
@@ -120,6 +120,6 @@ mod tests {
         let m = typical(&[1.0, 2.0]).expect("two");
         let overheads = Overheads { launch_s: m, submission_s: m, synchronisation_s: m, readback_s: m };
         let series = OverheadSeries { overheads, blocks: vec![[1.0; 4]; 2], encode_s: 1.0 };
-        assert_eq!(flops([1.0; 3], "a").joined(&Piece::Overheads(series)), None);
+        assert_eq!(flops([1.0; 3], "a").joined(&Ceiling::Overheads(series)), None);
     }
 }

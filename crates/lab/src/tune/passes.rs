@@ -1,4 +1,4 @@
-//! Whole passes with what was found, beside the same without it.
+//! PassComparison passes with what was found, compare_passes the same without it.
 
 use super::{batch, options};
 use crate::models::Loaded;
@@ -12,11 +12,11 @@ use ridgeline_roofline::Measured;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-const TURNS: Budget = Budget { warmup: 1, min_reps: 9, max_reps: 25, budget_s: 1.0 };
+const ROUNDS: Budget = Budget { warmup: 1, min_reps: 9, max_reps: 25, budget_s: 1.0 };
 
 /// A pass in which something changed.
 #[derive(Clone, Debug)]
-pub(crate) struct Whole {
+pub(crate) struct PassComparison {
     pub tokens: usize,
     pub depth: usize,
     /// Seconds without what was found.
@@ -27,7 +27,7 @@ pub(crate) struct Whole {
     pub classes: BTreeSet<LinearClass>,
 }
 
-impl Whole {
+impl PassComparison {
     /// Whether what was found surely costs time.
     pub(crate) fn is_slower(&self) -> bool {
         self.gain.hi < 1.0
@@ -35,12 +35,12 @@ impl Whole {
 }
 
 /// A pass of so many tokens after `depth` others by `before` and by `after`, in turns; nothing where they are the same.
-pub(super) fn beside(
+pub(super) fn compare_passes(
     lab: &Lab,
     loaded: &Loaded,
     (depth, n): (usize, usize),
     [before, after]: [&Tuning; 2],
-) -> Result<Option<Whole>, Error> {
+) -> Result<Option<PassComparison>, Error> {
     let mut session = lab.session(loaded, options(depth + n))?;
     session.set_kv_len(depth)?;
     let passes = [pass(&mut session, n, before)?, pass(&mut session, n, after)?];
@@ -53,10 +53,10 @@ pub(super) fn beside(
     let mut device = lab.device.borrow_mut();
     let mut seconds = [Vec::new(), Vec::new()];
     let (start, mut done) = (Instant::now(), 0);
-    while TURNS.goes_on(done, start.elapsed().as_secs_f64()) {
+    while ROUNDS.continues(done, start.elapsed().as_secs_f64()) {
         for (pass, seconds) in passes.iter().zip(&mut seconds) {
             let timing = device.run(pass)?.timing;
-            if done >= TURNS.warmup {
+            if done >= ROUNDS.warmup {
                 seconds.push(timing.total_ns() as f64 / 1e9);
             }
         }
@@ -65,7 +65,7 @@ pub(super) fn beside(
     let gain = stats::ratio_of_medians(&seconds[0], &seconds[1], lab.seed).ok_or(probe::Error::NoBlocks)?;
     let default_s = stats::median(&seconds[0]).unwrap_or(f64::NAN);
     let classes = passes.iter().flat_map(super::product::classes).collect();
-    Ok(Some(Whole { tokens: n, depth, default_s, gain, classes }))
+    Ok(Some(PassComparison { tokens: n, depth, default_s, gain, classes }))
 }
 
 fn pass(session: &mut Session<Device>, n: usize, tuning: &Tuning) -> Result<Recording, Error> {

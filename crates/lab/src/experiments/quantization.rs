@@ -7,7 +7,7 @@ mod figures;
 use crate::Error;
 use crate::lab::Lab;
 use crate::models::{self, Loaded};
-use crate::pass::{Bench, Pass, Test};
+use crate::pass::{Bench, PassTiming, Test};
 use crate::quality::{Quality, Text};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
@@ -26,7 +26,7 @@ pub(crate) struct Point {
     /// The recipe of its matrices, such as `q4_k_m`.
     pub format: String,
     /// A recipe that the weights went through before, or `none`: other weights in the same format.
-    pub via: String,
+    pub requantized_from: String,
     /// The text that is predicted, under the folder that holds `models/`.
     pub text: String,
     /// Chunks of 512 tokens of it.
@@ -47,12 +47,12 @@ pub(crate) struct Row {
     /// Tokens scored.
     pub scored: usize,
     /// Generating 32 tokens.
-    pub generate: Pass,
+    pub generate: PassTiming,
     /// Reading a prompt of 128.
-    pub prompt: Pass,
-    /// Where the weights went through another recipe: generating with them and with the model's own in turns,
+    pub prompt: PassTiming,
+    /// Where the weights went through another recipe: generating with them and with the model's own in interleaved_ns,
     /// nanoseconds of each.
-    pub turns: Vec<[u64; 2]>,
+    pub interleaved_ns: Vec<[u64; 2]>,
 }
 
 /// Tokens of a chunk, as in the study.
@@ -89,7 +89,7 @@ impl Row {
 impl Point {
     fn label(&self) -> String {
         let format = self.format.to_uppercase();
-        if self.via == "none" { format } else { format!("{format} of {}", self.via.to_uppercase()) }
+        if self.requantized_from == "none" { format } else { format!("{format} of {}", self.requantized_from.to_uppercase()) }
     }
 }
 
@@ -106,18 +106,18 @@ impl Experiment<Lab> for Study {
         if !lab.measures() {
             return Err(RunError::skip("the CPU twins are an oracle; their speed means nothing"));
         }
-        let source = if point.via == "none" { point.model.clone() } else { file(&point.model, &point.via)? };
+        let source = if point.requantized_from == "none" { point.model.clone() } else { file(&point.model, &point.requantized_from)? };
         let loaded = lab.load(&file(&source, &point.format)?, None)?;
         let reference = lab.load(&file(&point.model, REFERENCE)?, None)?;
         let quality = read(lab, &loaded, &reference, point)?;
-        let time = |test: Test| -> Result<Pass, RunError> {
+        let time = |test: Test| -> Result<PassTiming, RunError> {
             let longest = test.prompt + test.generate;
             let pass = Bench::new(lab, &loaded, 0, longest, SessionOptions::default())?.test(test, budget)?;
             pass.check(lab.machine.as_ref())?;
             Ok(pass)
         };
         let (generate, prompt) = (time(GENERATE)?, time(PROMPT)?);
-        let turns = if point.via == "none" { Vec::new() } else { take_turns(lab, &loaded, point, budget)? };
+        let interleaved_ns = if point.requantized_from == "none" { Vec::new() } else { run_interleaved(lab, &loaded, point, budget)? };
         let few = || Error::ShortText { tokens: 0, chunk: CHUNK };
         let LoadReport { params, format_bytes, .. } = loaded.model.report();
         let row = Row {
@@ -128,7 +128,7 @@ impl Experiment<Lab> for Study {
             scored: quality.perplexity.nll().len(),
             generate,
             prompt,
-            turns,
+            interleaved_ns,
         };
         let samples_ns = row.generate.samples_ns.clone();
         Ok(Measurement { row, samples_ns, check: None, model: Some(loaded.id.clone()) })
@@ -140,7 +140,7 @@ impl Experiment<Lab> for Study {
         names.dedup();
         let section = |name: &str| {
             let own: Vec<_> = entries.iter().filter(|e| e.point.model == name).collect();
-            let plain: Vec<_> = own.iter().copied().filter(|e| e.point.via == "none").collect();
+            let plain: Vec<_> = own.iter().copied().filter(|e| e.point.requantized_from == "none").collect();
             let intro = "One model in several number formats: perplexity on the same tokens, its change against half \
                          precision token by token, and speed. A perplexity's own error is mostly that of the text, \
                          which all formats share: only the paired change tells two formats apart. KL is the mean \
@@ -148,13 +148,13 @@ impl Experiment<Lab> for Study {
                          once smaller, closer to half precision and faster.";
             let mut section = Section::new(format!("Quantisation ladder (AG-1, AG-2): {name}"), intro)
                 .with(Block::Table(figures::table(&own, context)));
-            for lines in figures::fronts(&plain) {
+            for lines in figures::pareto_fronts(&plain) {
                 section = section.with(Block::Lines(lines));
             }
             if let Some((text, lines)) = figures::line(&plain) {
                 section = section.with(Block::Text(text)).with(Block::Lines(lines));
             }
-            if let Some(text) = claims::two_sets(&own) {
+            if let Some(text) = claims::same_format_two_weights(&own) {
                 section = section.with(Block::Text(text));
             }
             section.with(Block::Verdicts(claims::verdicts(&own, context)))
@@ -168,9 +168,9 @@ fn file(model: &str, recipe: &str) -> Result<String, Error> {
     Ok(models::quantized(model, recipe.parse().map_err(Error::from)?)?.to_string_lossy().into_owned())
 }
 
-/// Generates with these weights and with the model's own in the same format, in turns, so that whatever disturbs the
+/// Generates with these weights and with the model's own in the same format, in interleaved_ns, so that whatever disturbs the
 /// machine disturbs both.
-fn take_turns(
+fn run_interleaved(
     lab: &mut Lab,
     loaded: &Rc<Loaded>,
     point: &Point,
@@ -180,16 +180,16 @@ fn take_turns(
     let bench = |it: &Rc<Loaded>| Bench::new(lab, it, 0, GENERATE.generate, SessionOptions::default());
     let mut both = [bench(loaded)?, bench(&own)?];
     let once = Budget { warmup: 0, min_reps: 1, max_reps: 1, budget_s: 0.0 };
-    let mut turns = Vec::new();
+    let mut interleaved_ns = Vec::new();
     for turn in 0..budget.max_reps {
         let mut pair = [0; 2];
         // Who goes first changes, too.
         for i in [turn as usize % 2, 1 - turn as usize % 2] {
             pair[i] = both[i].test(GENERATE, &once)?.samples_ns.iter().sum();
         }
-        turns.push(pair);
+        interleaved_ns.push(pair);
     }
-    Ok(turns)
+    Ok(interleaved_ns)
 }
 
 /// Predicts the text with the model and its reference.

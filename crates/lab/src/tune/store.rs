@@ -1,7 +1,7 @@
 //! The file in which what was found for a device is kept.
 
-use super::Found;
-use super::contest::Finding;
+use super::TuneResult;
+use super::interleaved_ab::ClassResult;
 use crate::{Device, Error, models};
 use ridgeline_compute::{AnyKernel, Executor};
 use ridgeline_gpu::Gpu;
@@ -19,7 +19,7 @@ fn label(choice: LinearKernel) -> String {
 /// A choice as it is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Kept {
+struct StoredProduct {
     format: Format,
     vectors: u32,
     /// `few`, `some` or `many`.
@@ -29,7 +29,7 @@ struct Kept {
     gain: f64,
 }
 
-impl Kept {
+impl StoredProduct {
     fn serves(&self, class: LinearClass) -> bool {
         (self.format, self.vectors, &*self.rows) == (class.format, class.vectors, class.rows.name())
     }
@@ -56,7 +56,7 @@ impl KeptSplit {
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
-    product: Vec<Kept>,
+    product: Vec<StoredProduct>,
     #[serde(default)]
     attention: Vec<KeptSplit>,
 }
@@ -75,7 +75,7 @@ pub(crate) fn path(gpu: &Gpu) -> PathBuf {
 }
 
 /// Keeps what was found with some models beside choices for other classes; gives the number of choices kept.
-pub(crate) fn keep(gpu: &Gpu, found: &[Found]) -> Result<usize, Error> {
+pub(crate) fn keep(gpu: &Gpu, found: &[TuneResult]) -> Result<usize, Error> {
     let path = path(gpu);
     let mut file = read(&path).unwrap_or_default();
     file.take_in(found);
@@ -88,13 +88,13 @@ pub(crate) fn keep(gpu: &Gpu, found: &[Found]) -> Result<usize, Error> {
 
 impl File {
     /// What an earlier session found for the same is out of date.
-    fn take_in(&mut self, found: &[Found]) {
+    fn take_in(&mut self, found: &[TuneResult]) {
         let products: Vec<_> = found.iter().flat_map(|it| &it.products).collect();
         self.product.retain(|it| !products.iter().any(|found| it.serves(found.class)));
         for it in best(&products) {
             let (LinearClass { format, vectors, rows }, Some(choice)) = (it.class, it.chosen()) else { continue };
             let (rows, variant) = (rows.name().to_owned(), label(choice));
-            self.product.push(Kept { format, vectors, rows, variant, gain: it.gain() });
+            self.product.push(StoredProduct { format, vectors, rows, variant, gain: it.gain() });
         }
         let splits = found.iter().filter_map(|it| it.attention.as_ref());
         let splits: Vec<_> = splits.map(|it| &it.finding).collect();
@@ -110,8 +110,8 @@ impl File {
 }
 
 /// Of what several models chose for a class the one that gains most, unless another was slower with what it chose.
-fn best<'a, K: Copy + Ord, C: Copy>(found: &[&'a Finding<K, C>]) -> Vec<&'a Finding<K, C>> {
-    let mut best: BTreeMap<K, &Finding<K, C>> = BTreeMap::new();
+fn best<'a, K: Copy + Ord, C: Copy>(found: &[&'a ClassResult<K, C>]) -> Vec<&'a ClassResult<K, C>> {
+    let mut best: BTreeMap<K, &ClassResult<K, C>> = BTreeMap::new();
     for it in found.iter().filter(|it| it.chosen().is_some()) {
         let known = best.entry(it.class).or_insert(it);
         if it.gain() > known.gain() {
@@ -141,7 +141,7 @@ pub(crate) fn stored(device: &mut Device) -> Tuning {
     let mut tuning = Tuning::default();
     let Some(gpu) = device.gpu() else { return tuning };
     let file = read(&path(gpu)).unwrap_or_default();
-    for Kept { format, vectors, rows, variant, .. } in file.product {
+    for StoredProduct { format, vectors, rows, variant, .. } in file.product {
         let Some(rows) = RowCount::ALL.into_iter().find(|it| it.name() == rows) else { continue };
         let class = LinearClass { format, vectors, rows };
         let candidates = class.candidates(gpu.caps());
@@ -163,7 +163,7 @@ pub(crate) fn digest(tuning: &Tuning) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{File, Finding, Found, Kept, KeptSplit, label};
+    use super::{File, ClassResult, TuneResult, StoredProduct, KeptSplit, label};
     use ridgeline_compute::Caps;
     use ridgeline_kernels::{LinearClass, linear_for};
     use ridgeline_quant::Format;
@@ -193,14 +193,14 @@ mod tests {
     }
 
     /// What was found with a model: for one vector a variant that gains so much.
-    fn found(variant: usize, gain: f64, rejected: bool) -> Found {
+    fn found(variant: usize, gain: f64, rejected: bool) -> TuneResult {
         let caps = Caps::webgpu();
         let class = LinearClass::of(Format::HALF, 1, 100);
         let choice = class.candidates(&caps)[variant];
         let [default_s, seconds] = [gain, 1.0].map(Measured::exact);
         let better = (gain > 1.0).then_some((choice, seconds));
-        let finding = Finding { class, default: choice, default_s, better, rejected };
-        Found { products: vec![finding], attention: None, passes: Vec::new() }
+        let finding = ClassResult { class, default: choice, default_s, better, rejected };
+        TuneResult { products: vec![finding], attention: None, passes: Vec::new() }
     }
 
     #[test]
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_kept_choice_is_plain_toml() {
-        let kept = Kept {
+        let kept = StoredProduct {
             format: Format::HALF,
             vectors: 4,
             rows: "many".to_owned(),

@@ -8,14 +8,14 @@ use crate::{Checkpoint, Error, quantize};
 
 /// How the matrices of a model are encoded.
 #[derive(Clone, Copy, Debug)]
-pub enum Recipe {
+pub enum Quantization {
     /// All in one format, or in half precision where their rows are not whole blocks of it.
     Uniform(Format),
     /// Each in the format that a mix picks for it.
     Mixed(&'static Mix),
 }
 
-impl Recipe {
+impl Quantization {
     /// The name of the format or the mix.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -55,25 +55,25 @@ fn uniform(format: Format, shape: &[usize]) -> Format {
     }
 }
 
-impl From<Format> for Recipe {
+impl From<Format> for Quantization {
     fn from(format: Format) -> Self {
         Self::Uniform(format)
     }
 }
 
-impl From<&'static Mix> for Recipe {
+impl From<&'static Mix> for Quantization {
     fn from(mix: &'static Mix) -> Self {
         Self::Mixed(mix)
     }
 }
 
-impl fmt::Display for Recipe {
+impl fmt::Display for Quantization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
 }
 
-/// The error of parsing a [`Recipe`] from its name: neither a format nor a mix has this name.
+/// The error of parsing a [`Quantization`] from its name: neither a format nor a mix has this name.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnknownRecipe(String);
 
@@ -90,13 +90,13 @@ impl fmt::Display for UnknownRecipe {
 impl std::error::Error for UnknownRecipe {}
 
 /// A format wins over a mix of its name.
-impl FromStr for Recipe {
+impl FromStr for Quantization {
     type Err = UnknownRecipe;
 
     fn from_str(name: &str) -> Result<Self, UnknownRecipe> {
         let format = Format::from_name(name).map(Self::Uniform);
-        let recipe = format.or_else(|| Mix::from_name(name).map(Self::Mixed));
-        recipe.ok_or_else(|| UnknownRecipe(name.to_owned()))
+        let quantization = format.or_else(|| Mix::from_name(name).map(Self::Mixed));
+        quantization.ok_or_else(|| UnknownRecipe(name.to_owned()))
     }
 }
 
@@ -106,15 +106,15 @@ mod tests {
 
     #[test]
     fn a_format_wins_over_a_mix_of_its_name() {
-        let parse = |name: &str| name.parse::<Recipe>();
+        let parse = |name: &str| name.parse::<Quantization>();
         for &format in Format::ALL {
             let parsed = parse(&format.spec().name.to_lowercase()).unwrap();
-            assert!(matches!(parsed, Recipe::Uniform(it) if it == format), "{format}: {parsed:?}");
+            assert!(matches!(parsed, Quantization::Uniform(it) if it == format), "{format}: {parsed:?}");
         }
         for mix in Mix::ALL {
             let parsed = parse(&mix.name.to_lowercase()).unwrap();
             assert_eq!(parsed.name(), mix.name);
-            assert_eq!(matches!(parsed, Recipe::Mixed(_)), Format::from_name(mix.name).is_none(), "{mix}");
+            assert_eq!(matches!(parsed, Quantization::Mixed(_)), Format::from_name(mix.name).is_none(), "{mix}");
         }
         let error = parse("q9_x").unwrap_err().to_string();
         for part in ["`q9_x`", " F16 ", " Q2_K ", "mixes Q3_K_S", " Q5_K_M"] {
