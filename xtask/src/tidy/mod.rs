@@ -8,12 +8,15 @@ mod layers;
 mod models;
 mod names;
 mod places;
+mod prose;
 mod published;
 mod purity;
 mod rules;
 mod rust;
 mod source;
 mod style;
+mod text;
+mod words;
 
 use source::Workspace;
 use std::path::Path;
@@ -86,6 +89,8 @@ checks! {
     "S5" s5_lint_exceptions_are_expectations = style::no_allow,
     "S6" s6_shader_files_say_what_they_are = style::shader_head,
     "S7" s7_documents_and_checks_name_the_same_rules = rules::documented,
+    "S8" s8_sentences_are_short = prose::sentence_length,
+    "S9" s9_names_and_phrases_are_the_fields = words::banned,
 }
 
 /// Prints every fault of the repository at `root`, and succeeds where there is none.

@@ -14,20 +14,44 @@ pub(crate) enum Keep {
 /// The text of `file` without comments, and without strings where `keep` says so.
 pub(crate) fn code(file: &File, keep: Keep) -> String {
     let mut kept = String::with_capacity(file.text.len());
-    let mut rest = file.text.as_str();
-    let mut after_word = false;
-    while let Some(first) = rest.chars().next() {
-        let (kind, length) = token(rest, first, after_word);
-        let (now, later) = rest.split_at(length);
-        if kind == Kind::Code || (kind == Kind::String && keep == Keep::CodeAndStrings) {
-            kept.push_str(now);
+    for part in parts(&file.text, token) {
+        if part.kind == Kind::Code || (part.kind == Kind::String && keep == Keep::CodeAndStrings) {
+            kept.push_str(part.text);
         } else {
-            kept.extend(now.chars().filter(|&c| c == '\n'));
+            kept.extend(part.text.chars().filter(|&c| c == '\n'));
         }
-        after_word = is_word(first) && kind == Kind::Code;
-        rest = later;
     }
     kept
+}
+
+/// A comment, a string literal or one character of code.
+#[derive(Debug)]
+pub(crate) struct Part<'a> {
+    pub(crate) kind: Kind,
+    /// Offset in bytes.
+    pub(crate) start: usize,
+    /// The line it begins on, from 1.
+    pub(crate) line: usize,
+    pub(crate) text: &'a str,
+}
+
+/// The kind and length in bytes of what a text begins with: the text, its first character, and whether that
+/// follows a word.
+pub(crate) type Token = fn(&str, char, bool) -> (Kind, usize);
+
+/// Splits `text` by the lexical rules of a language.
+pub(crate) fn parts(text: &str, token: Token) -> impl Iterator<Item = Part<'_>> {
+    let (mut start, mut line, mut after_word) = (0, 1, false);
+    std::iter::from_fn(move || {
+        let rest = &text[start..];
+        let first = rest.chars().next()?;
+        let (kind, length) = token(rest, first, after_word);
+        let part = Part { kind, start, line, text: &rest[..length] };
+        after_word = is_word(first) && kind == Kind::Code;
+        line += part.text.matches('\n').count();
+        start += length;
+        Some(part)
+    })
 }
 
 /// As [`code`], but without the test modules at the end of the file; empty for files that hold only tests.
@@ -71,15 +95,16 @@ pub(crate) fn macro_list<'a>(code: &'a str, name: &str) -> Option<Vec<&'a str>> 
     None
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+/// What a part of a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
     Code,
     Comment,
     String,
 }
 
-/// The kind and length in bytes of what `text` begins with.
-fn token(text: &str, first: char, after_word: bool) -> (Kind, usize) {
+/// Rust's rules; WGSL's comments follow them too.
+pub(crate) fn token(text: &str, first: char, after_word: bool) -> (Kind, usize) {
     let one = (Kind::Code, first.len_utf8());
     match first {
         '/' if text.starts_with("//") => (Kind::Comment, text.find('\n').unwrap_or(text.len())),
@@ -112,7 +137,7 @@ fn block_comment(text: &str) -> usize {
 }
 
 /// Length of a literal that starts and ends with `quote` and escapes with a backslash.
-fn quoted(text: &str, quote: char) -> usize {
+pub(crate) fn quoted(text: &str, quote: char) -> usize {
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {
         match c {
@@ -146,7 +171,7 @@ fn raw_string(text: &str) -> Option<usize> {
     Some(content.find(&close).map_or(text.len(), |at| start + at + close.len()))
 }
 
-fn is_word(c: char) -> bool {
+pub(crate) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
