@@ -112,7 +112,7 @@ impl Executor for Cpu {
         for (to, data) in recording.uploads() {
             self.write(to, data)?;
         }
-        for step in recording.steps() {
+        for step in recording.launches() {
             self.step(recording, step)?;
         }
         let mut outcome = RunOutput::default();

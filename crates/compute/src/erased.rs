@@ -32,7 +32,7 @@ pub trait DynKernel: fmt::Debug + Send + Sync {
     #[doc(hidden)]
     fn as_any(&self) -> &dyn Any;
     #[doc(hidden)]
-    fn same(&self, other: &dyn DynKernel) -> bool;
+    fn dyn_eq(&self, other: &dyn DynKernel) -> bool;
     #[doc(hidden)]
     fn digest(&self) -> u64;
 }
@@ -90,7 +90,7 @@ impl<K: Kernel> DynKernel for K {
     fn as_any(&self) -> &dyn Any {
         self
     }
-    fn same(&self, other: &dyn DynKernel) -> bool {
+    fn dyn_eq(&self, other: &dyn DynKernel) -> bool {
         other.as_any().downcast_ref::<K>() == Some(self)
     }
     fn digest(&self) -> u64 {
@@ -153,7 +153,7 @@ impl std::ops::Deref for AnyKernel {
 
 impl PartialEq for AnyKernel {
     fn eq(&self, other: &Self) -> bool {
-        self.0.same(&*other.0)
+        self.0.dyn_eq(&*other.0)
     }
 }
 

@@ -4,13 +4,13 @@ use crate::{Access, AnyKernel, Bindings, Kernel, Role, Slice};
 use ridgeline_roofline::Cost;
 use std::ops::Range;
 
-/// Where in the model a launch belongs: which layer, and which part of it.
+/// Where in the model a launch belongs: which layer, and which module of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Region {
     /// The layer, where the launch belongs to one.
     pub layer: Option<u32>,
-    /// The part: `"attention"`, `"mlp"`, `"head"`, …
-    pub part: &'static str,
+    /// The module: `"qkv"`, `"attention"`, `"gate_up"`, `"lm_head"`, …
+    pub module: &'static str,
 }
 
 /// One launch.
@@ -29,7 +29,7 @@ pub struct Launch {
 #[derive(Clone, Debug, Default)]
 pub struct Recording {
     kernels: Vec<AnyKernel>,
-    steps: Vec<Launch>,
+    launches: Vec<Launch>,
     params: Vec<u8>,
     slices: Vec<Slice>,
     uploads: Vec<(Slice, Range<usize>)>,
@@ -47,7 +47,7 @@ impl Recording {
 
     /// Forgets everything but the memory it occupies.
     pub fn clear(&mut self) {
-        self.steps.clear();
+        self.launches.clear();
         self.params.clear();
         self.slices.clear();
         self.uploads.clear();
@@ -114,7 +114,7 @@ impl Recording {
         let start = self.params.len();
         self.params.extend_from_slice(params);
         let (params, slices) = (start..self.params.len(), first..self.slices.len());
-        self.steps.push(Launch { kernel: index, params, slices, grid, region: self.region });
+        self.launches.push(Launch { kernel: index, params, slices, grid, region: self.region });
     }
 
     /// Appends the launches, uploads and read-backs of another recording.
@@ -122,7 +122,7 @@ impl Recording {
         for (to, range) in &other.uploads {
             self.upload(*to, &other.upload_bytes[range.clone()]);
         }
-        for step in &other.steps {
+        for step in &other.launches {
             self.enter(step.region);
             self.run_erased(other.kernel(step), other.params(step), other.slices(step));
         }
@@ -131,8 +131,8 @@ impl Recording {
 
     /// The launches.
     #[must_use]
-    pub fn steps(&self) -> &[Launch] {
-        &self.steps
+    pub fn launches(&self) -> &[Launch] {
+        &self.launches
     }
 
     /// A step's kernel.
@@ -184,7 +184,7 @@ impl Recording {
     /// Cost of the whole recording: exact bytes by role, operations and launches, before anything runs.
     #[must_use]
     pub fn cost(&self) -> Cost {
-        self.steps.iter().map(|step| self.launch_cost(step)).sum()
+        self.launches.iter().map(|step| self.launch_cost(step)).sum()
     }
 }
 

@@ -86,7 +86,7 @@ impl Policy {
 impl Submission {
     /// End of the submission that starts with step `first`.
     pub(crate) fn end(self, recording: &Recording, first: usize) -> usize {
-        let steps = recording.steps();
+        let steps = recording.launches();
         match self {
             Self::Recording => steps.len(),
             Self::Bounded(most) => {

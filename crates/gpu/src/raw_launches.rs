@@ -35,7 +35,7 @@ impl Gpu {
             max_binding: self.caps.max_binding,
         };
         let (mut commands, mut current) = (Vec::new(), None);
-        for step in recording.steps() {
+        for step in recording.launches() {
             let kernel = recording.kernel(step);
             let Some(index) = self.pipelines.find(kernel) else { continue };
             let pipeline = self.pipelines.get(index);

@@ -24,7 +24,7 @@ impl Gpu {
     pub(crate) fn begin(&mut self, recording: &Recording) -> Result<Submitted, Error> {
         self.device.check()?;
         self.resolve(recording)?;
-        let steps = recording.steps();
+        let steps = recording.launches();
         let profile = self.policy.profile && self.info.features.timestamps && !steps.is_empty();
         if profile {
             self.profiler.reserve(&self.device, steps.len())?;
@@ -107,13 +107,13 @@ impl Gpu {
         }
         if self.policy.passes == Passes::Submission && !profile {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            return self.launch(&mut pass, recording, &recording.steps()[steps]);
+            return self.launch(&mut pass, recording, &recording.launches()[steps]);
         }
         for step in steps {
             let timestamp_writes = profile.then(|| self.profiler.writes(step));
             let mut pass =
                 encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
-            self.launch(&mut pass, recording, &recording.steps()[step..=step])?;
+            self.launch(&mut pass, recording, &recording.launches()[step..=step])?;
         }
         Ok(())
     }

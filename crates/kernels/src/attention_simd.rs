@@ -66,17 +66,17 @@ impl Kernel for AttentionSimd {
         binding == "keys" || binding == "values"
     }
     fn groups(&self, p: &Params) -> u64 {
-        self.workgroup_kernel().groups(&same(p))
+        self.workgroup_kernel().groups(&attention_params(p))
     }
     fn flops(&self, p: &Params) -> u64 {
-        self.workgroup_kernel().flops(&same(p))
+        self.workgroup_kernel().flops(&attention_params(p))
     }
     fn traffic(&self, p: &Params) -> Bytes {
-        let attention::Bytes { q, keys, values, out } = self.workgroup_kernel().traffic(&same(p));
+        let attention::Bytes { q, keys, values, out } = self.workgroup_kernel().traffic(&attention_params(p));
         Bytes { q, keys, values, out }
     }
     fn min_binding_size(&self, p: &Params) -> Bytes {
-        let attention::Bytes { q, keys, values, out } = self.workgroup_kernel().min_binding_size(&same(p));
+        let attention::Bytes { q, keys, values, out } = self.workgroup_kernel().min_binding_size(&attention_params(p));
         Bytes { q, keys, values, out }
     }
     fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
@@ -85,10 +85,10 @@ impl Kernel for AttentionSimd {
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
         let Host { q, keys, values, out, _life } = host;
-        self.workgroup_kernel().reference(&same(p), attention::Host { q, keys, values, out, _life });
+        self.workgroup_kernel().reference(&attention_params(p), attention::Host { q, keys, values, out, _life });
     }
 }
 
-fn same(p: &Params) -> attention::Params {
+fn attention_params(p: &Params) -> attention::Params {
     bytemuck::cast(*p)
 }

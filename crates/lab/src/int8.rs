@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 
 /// Tokens that are compared, and how many are read at a time: as few as integer products are for.
 const TOKENS: usize = 64;
-const PIECE: usize = 16;
+const CHUNK: usize = 16;
 
 /// A model with integer products against itself without.
 #[derive(Clone, Copy, Debug)]
@@ -24,9 +24,9 @@ pub(crate) struct Effect {
 
 /// Reads a text of the model's own both ways.
 pub(crate) fn int8_effect(lab: &Lab, loaded: &Loaded, options: SessionOptions) -> Result<Effect, Error> {
-    let options = SessionOptions { context: TOKENS + 1, batch: PIECE, logit_rows: PIECE, ..options };
-    let of = |integer| {
-        let switches = Switches { integer, ..options.switches };
+    let options = SessionOptions { context: TOKENS + 1, batch: CHUNK, logit_rows: CHUNK, ..options };
+    let of = |int8_dot| {
+        let switches = Switches { int8_dot, ..options.switches };
         lab.session(loaded, SessionOptions { switches, ..options })
     };
     let (mut without, mut with) = (of(false)?, of(true)?);
@@ -39,16 +39,16 @@ pub(crate) fn int8_effect(lab: &Lab, loaded: &Loaded, options: SessionOptions) -
     })?;
     without.truncate(0);
     let (mut paired, mut difference, mut size) = (Paired::default(), 0.0, 0.0);
-    for (i, piece) in text[..TOKENS].chunks(PIECE).enumerate() {
-        let (a, b) = (without.extend(piece, Rows::All)?, with.extend(piece, Rows::All)?);
-        for row in 0..piece.len() {
+    for (i, chunk) in text[..TOKENS].chunks(CHUNK).enumerate() {
+        let (a, b) = (without.extend(chunk, Rows::All)?, with.extend(chunk, Rows::All)?);
+        for row in 0..chunk.len() {
             let (a, b) = (a.row(row), b.row(row));
             let square = |v: f32| f64::from(v) * f64::from(v);
             difference += a.iter().zip(b).map(|(a, b)| square(a - b)).sum::<f64>();
             size += a.iter().copied().map(square).sum::<f64>();
             let [a, b] = [a, b].map(LogSoftmax::of);
             let (a, b) = (a.ok_or(Error::NotNumbers)?, b.ok_or(Error::NotNumbers)?);
-            let next = text[i * PIECE + row + 1] as usize;
+            let next = text[i * CHUNK + row + 1] as usize;
             if !paired.push(&b, &a, next) {
                 return Err(Error::Vocabularies);
             }

@@ -59,12 +59,12 @@ impl Lab {
     /// # Errors
     /// What the device says.
     pub fn ceilings(&self) -> Result<Machine, Error> {
-        let mut pieces = Vec::new();
+        let mut ceilings = Vec::new();
         for quantity in Quantity::ALL.into_iter().filter(|&it| it != Quantity::Matvec) {
-            pieces.push(probe::measure(&mut self.device.borrow_mut(), quantity, &probe::budget(true))?.piece);
+            ceilings.push(probe::measure(&mut self.device.borrow_mut(), quantity, &probe::budget(true))?.ceiling);
         }
         let (_, adapter) = self.names();
-        Ok(probe::machine(&adapter, &pieces).ok_or(probe::Error::NoBlocks)?)
+        Ok(probe::machine(&adapter, &ceilings).ok_or(probe::Error::NoBlocks)?)
     }
 
     /// Name of the device's graphics interface and adapter, for tables.
@@ -78,7 +78,7 @@ impl Lab {
 
     /// Whether times measured here mean anything: the CPU twins are an oracle, not an engine.
     #[must_use]
-    pub fn measures(&self) -> bool {
+    pub fn has_clock(&self) -> bool {
         self.device.borrow_mut().gpu().is_some()
     }
 

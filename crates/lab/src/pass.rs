@@ -131,7 +131,7 @@ impl KernelShares {
     }
 }
 
-/// What sees every piece of a repetition before it runs.
+/// What sees every chunk of a repetition before it runs.
 type OnChunk<'a> = dyn FnMut(&mut Session<Device>, &[Token], Rows) -> Result<(), Error> + 'a;
 
 /// A sequence at a depth, ready to be timed.
@@ -262,18 +262,18 @@ impl Bench {
         })
     }
 
-    /// One repetition from the depth on; `before` sees every piece that is about to run.
+    /// One repetition from the depth on; `before` sees every chunk that is about to run.
     fn repetition(&mut self, test: Test, want: Rows, before: &mut OnChunk<'_>) -> Result<u64, Error> {
         self.session.truncate(self.depth);
         let batch = self.session.batch();
         let mut token = self.tokens[0];
         let start = Instant::now();
         let mut done = 0;
-        for piece in self.tokens[..test.prompt].chunks(batch) {
-            done += piece.len();
+        for chunk in self.tokens[..test.prompt].chunks(batch) {
+            done += chunk.len();
             let want = if want == Rows::Last && done < test.prompt { Rows::None } else { want };
-            before(&mut self.session, piece, want)?;
-            let picks = self.session.extend_greedy(piece, want)?;
+            before(&mut self.session, chunk, want)?;
+            let picks = self.session.extend_greedy(chunk, want)?;
             token = picks.last().copied().unwrap_or(token);
         }
         let first = self.session.len();

@@ -36,8 +36,8 @@ pub(crate) struct Launch {
     pub kernel: String,
     /// Its variant.
     pub variant: String,
-    /// The part of the model.
-    pub part: String,
+    /// The module of the model.
+    pub module: String,
     /// How often the pass launches it.
     pub count: u64,
     /// Workgroups per dimension.
@@ -78,7 +78,7 @@ pub(crate) fn profile(
     let Kinds { mut launches, works, of } = Kinds::of(&pass, tokens == 1);
     let mut timer = Timer::new(&mut device)?;
     let units: Vec<Unit> = works.iter().map(|work| timer.unit(work)).collect::<Result<_, _>>()?;
-    let measured = blocks(&mut timer, &units, Clock::Device, budget)?;
+    let measured = blocks(&mut timer, &units, Clock::SubmitToComplete, budget)?;
     set_times(&mut launches, &works, &measured)?;
     Ok(Profile { pass, row: Row { launches }, of, block_ns: measured.block_ns })
 }
@@ -104,7 +104,7 @@ pub(crate) fn stamped(device: &mut Device, pass: &Recording) -> Result<Option<Ve
         let times: Vec<f64> = runs.iter().map(|times| times[step] as f64).collect();
         stats::median(&times)
     };
-    Ok((0..pass.steps().len()).map(median).collect())
+    Ok((0..pass.launches().len()).map(median).collect())
 }
 
 /// The launches of a pass, each kind by itself and all of them one after the other, ready to be timed in turn.
@@ -129,9 +129,9 @@ impl Sequence {
         let mut timer = Timer::new(device)?;
         let mut isolated = 0.0;
         for kind in &self.kinds {
-            isolated += timer.slope(kind, 1, Clock::Device)?;
+            isolated += timer.slope(kind, 1, Clock::SubmitToComplete)?;
         }
-        Ok((isolated, timer.slope(&self.pass, 1, Clock::Device)?))
+        Ok((isolated, timer.slope(&self.pass, 1, Clock::SubmitToComplete)?))
     }
 }
 
@@ -150,7 +150,7 @@ impl Kinds {
     fn of(pass: &Recording, all: bool) -> Self {
         let mut kinds = Self { launches: Vec::new(), works: Vec::new(), of: Vec::new() };
         let mut seen: Vec<(String, Vec<u8>)> = Vec::new();
-        for step in pass.steps() {
+        for step in pass.launches() {
             let (kernel, params) = (pass.kernel(step), pass.params(step));
             let key = (kernel.label(), params.to_vec());
             let known = seen.iter().position(|s| *s == key);
@@ -159,7 +159,7 @@ impl Kinds {
                 kinds.launches.push(Launch {
                     kernel: kernel.name().to_owned(),
                     variant: kernel.label(),
-                    part: step.region.part.to_owned(),
+                    module: step.region.module.to_owned(),
                     count: 0,
                     grid: step.grid,
                     cost: pass.launch_cost(step),
@@ -183,7 +183,7 @@ impl Kinds {
 /// Gives launches the seconds of their works.
 fn set_times(launches: &mut [Launch], works: &[Recording], measured: &Blocks) -> Result<(), probe::Error> {
     for ((launch, work), seconds) in launches.iter_mut().zip(works).zip(&measured.seconds) {
-        launch.blocks = seconds.iter().map(|s| s / work.steps().len() as f64).collect();
+        launch.blocks = seconds.iter().map(|s| s / work.launches().len() as f64).collect();
         launch.seconds = typical(&launch.blocks).ok_or(probe::Error::NoBlocks)?;
     }
     Ok(())
@@ -202,10 +202,11 @@ impl Launch {
         Measured { value: n / value, lo: n / hi, hi: n / lo.max(f64::MIN_POSITIVE) }
     }
 
-    /// Name, part and shape of the grid.
+    /// Module, kernel and number of workgroups.
     pub(crate) fn label(&self) -> String {
         let [x, y, z] = self.grid;
-        format!("{} ({}, {} groups)", self.kernel, self.part, u64::from(x) * u64::from(y) * u64::from(z))
+        let workgroups = u64::from(x) * u64::from(y) * u64::from(z);
+        format!("{} ({}, {workgroups} workgroups)", self.module, self.kernel)
     }
 }
 
@@ -278,7 +279,7 @@ mod tests {
         Launch {
             kernel: "k".to_owned(),
             variant: "K { lanes: 64 }".to_owned(),
-            part: "mlp".to_owned(),
+            module: "mlp".to_owned(),
             count: 3,
             grid: [4, 2, 1],
             cost: Cost { weights: 1000, flops: 10, launches: 1, ..Cost::ZERO },
@@ -301,7 +302,7 @@ mod tests {
     fn shares_count_every_launch() {
         let row = Row { launches: vec![launch(1.0), launch(3.0)] };
         assert!((row.share(&row.launches[1]) - 0.75).abs() < 1e-12);
-        assert_eq!(row.launches[0].label(), "k (mlp, 8 groups)");
+        assert_eq!(row.launches[0].label(), "mlp (k, 8 workgroups)");
         assert!((row.launches[0].rate(1000).value - 1000.0).abs() < 1e-9);
     }
 }

@@ -92,7 +92,7 @@ impl Quality {
 
     /// How it compares with the reference, where there was one.
     #[must_use]
-    pub fn against(&self) -> Option<PairedSummary> {
+    pub fn vs_reference(&self) -> Option<PairedSummary> {
         self.paired.summary()
     }
 

@@ -42,10 +42,10 @@ pub(crate) fn events(
     let mut events =
         vec![json!({ "ph": "M", "name": "process_name", "pid": pid, "tid": 0, "args": { "name": title } })];
     let mut at = 0.0;
-    for ((step, &i), ns) in profile.pass.steps().iter().zip(&profile.of).zip(ns) {
+    for ((step, &i), ns) in profile.pass.launches().iter().zip(&profile.of).zip(ns) {
         let launch = &profile.row.launches[i];
         events.push(json!({
-            "ph": "X", "name": launch.kernel, "cat": launch.part, "pid": pid, "tid": 0,
+            "ph": "X", "name": launch.kernel, "cat": launch.module, "pid": pid, "tid": 0,
             "ts": at / 1e3, "dur": ns / 1e3,
             "args": {
                 "variant": launch.variant, "layer": step.region.layer, "grid": step.grid,

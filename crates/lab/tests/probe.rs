@@ -31,7 +31,7 @@ fn two_probes_agree() -> Result<(), Failed> {
     while probes.len() < PROBES {
         let mut latest = Vec::new();
         for quantity in [Quantity::Copy, Quantity::Overheads] {
-            latest.extend(probe::measure(&mut device, quantity, &BUDGET)?.piece.quantities());
+            latest.extend(probe::measure(&mut device, quantity, &BUDGET)?.ceiling.quantities());
         }
         assert!(latest.len() > 8, "a curve and four costs");
         for (name, _) in &latest {

@@ -46,12 +46,12 @@ fn session(checkpoint: &Checkpoint, mut gpu: Gpu) -> Session<Gpu> {
 
 /// Recording a step, and all of it.
 fn steps(criterion: &mut Criterion, name: &str, mut session: Session<Gpu>) {
-    let launches = session.record(&[0], Rows::Last).expect("a pass").steps().len();
+    let launches = session.record(&[0], Rows::Last).expect("a pass").launches().len();
     let mut group = criterion.benchmark_group("session");
     group.throughput(Throughput::Elements(launches as u64));
     if name == "noop" {
         group.bench_function("record", |b| {
-            b.iter(|| session.record(&[0], Rows::Last).expect("a pass").steps().len());
+            b.iter(|| session.record(&[0], Rows::Last).expect("a pass").launches().len());
         });
     }
     group.bench_function(BenchmarkId::new("step", name), |b| {

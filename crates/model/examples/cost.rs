@@ -27,8 +27,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     session.set_kv_len(depth)?;
     let recording: &Recording = session.record(&[0], Rows::Last)?;
     let mut parts = BTreeMap::new();
-    for step in recording.steps() {
-        *parts.entry(step.region.part).or_insert(ridgeline_roofline::Cost::ZERO) += recording.launch_cost(step);
+    for step in recording.launches() {
+        *parts.entry(step.region.module).or_insert(ridgeline_roofline::Cost::ZERO) += recording.launch_cost(step);
     }
     print(&["part", "launches", "weights MB", "KV MB", "activations MB", "MFLOP", "FLOP/byte"]);
     for (part, cost) in parts.into_iter().chain([("total", recording.cost())]) {

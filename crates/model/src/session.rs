@@ -100,7 +100,7 @@ impl<E: Executor> Session<E> {
             &mut *device,
             &model.config,
             [batch, options.logit_rows],
-            (if unfused { context } else { 0 }, options.switches.integer),
+            (if unfused { context } else { 0 }, options.switches.int8_dot),
         )?;
         let values = model.config.rope.table(context);
         let table = device.alloc(4 * values.len() as u64, Role::Activation, "rope table")?;
@@ -208,7 +208,7 @@ impl<E: Executor> Session<E> {
     fn build(&mut self, tokens: &[Token], want: Rows, output: Output) {
         self.begin(tokens);
         let range = TokenRange { first: 0, n: tokens.len(), position: self.len };
-        self.pass(range, want.count(tokens.len()), output);
+        self.record_forward(range, want.count(tokens.len()), output);
     }
 
     fn begin(&mut self, tokens: &[Token]) {
@@ -217,7 +217,7 @@ impl<E: Executor> Session<E> {
     }
 
     /// Records one pass.
-    fn pass(&mut self, TokenRange { first, n, position }: TokenRange, rows: usize, output: Output) {
+    fn record_forward(&mut self, TokenRange { first, n, position }: TokenRange, rows: usize, output: Output) {
         let executor = self.executor.borrow();
         let mut caps = executor.caps().clone();
         if !self.switches.cooperative {
@@ -237,14 +237,13 @@ impl<E: Executor> Session<E> {
             position: narrow(position),
             layer: None,
         };
-        ops.part("embed");
+        ops.enter_module("embed");
         ops.embed(&self.model.embed);
         for layer in 0..self.model.config.layers {
             ops.layer = Some(narrow(layer));
             self.model.decoder.layer(&mut ops, layer);
         }
         ops.layer = None;
-        ops.part("head");
         if rows > 0 {
             let logits = ops.head(&self.model, narrow(n - rows), narrow(rows));
             let back = match output {

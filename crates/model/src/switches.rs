@@ -91,7 +91,7 @@ pub struct Switches {
     pub fusions: Fusions,
     /// Whether matrices whose weights are bytes that share scales meet few vectors in integer dot products. Activations
     /// become bytes then, once for all matrices they meet, which changes logits a little.
-    pub integer: bool,
+    pub int8_dot: bool,
     /// Whether many vectors are multiplied by cooperative matrices where the device has them. Both operands are rounded to
     /// 16 bits then; sums stay as wide as they are.
     pub cooperative: bool,
@@ -111,7 +111,7 @@ impl Default for Switches {
             attention: AttentionPath::default(),
             kv_split_len: None,
             fusions: Fusions::default(),
-            integer: false,
+            int8_dot: false,
             cooperative: true,
         }
     }

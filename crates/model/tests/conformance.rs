@@ -132,7 +132,7 @@ fn check<E: Executor>(
         session.truncate(0);
         let pass = session.record(&ids, Rows::Last)?;
         let rounds = |step| pass.kernel(step).name() == "mat_mul_coop";
-        return if pass.steps().iter().any(rounds) { Ok(()) } else { Err("no cooperative matrix".into()) };
+        return if pass.launches().iter().any(rounds) { Ok(()) } else { Err("no cooperative matrix".into()) };
     }
     session.truncate(0);
     let mut token = session.extend_greedy(&ids, Rows::Last)?;

@@ -69,7 +69,7 @@ fn a_layer_is_nine_launches_at_most() {
         for (kv_split_len, most) in [(None, 8), (Some(8), 9)] {
             let pass = pass(&checkpoint, (30, 1), Rows::Last, kv_split_len);
             for layer in 0..LAYERS {
-                let launches = pass.steps().iter().filter(|step| step.region.layer == Some(layer)).count();
+                let launches = pass.launches().iter().filter(|step| step.region.layer == Some(layer)).count();
                 assert_eq!(launches, most, "{family}, layer {layer}, splits of {kv_split_len:?}");
             }
         }
@@ -85,7 +85,7 @@ fn four_bindings_are_enough() {
         for tokens in [1, 20] {
             let ids: Vec<u32> = (0..tokens).collect();
             let pass = session.record(&ids, Rows::Last).expect("a pass");
-            let most = pass.steps().iter().map(|step| pass.slices(step).len()).max();
+            let most = pass.launches().iter().map(|step| pass.slices(step).len()).max();
             assert!(most.is_some_and(|most| most <= 4), "{most:?}");
         }
     }
@@ -128,7 +128,7 @@ fn a_wide_vocabulary_is_searched_in_parts() {
 fn no_more_of_the_head_is_computed_than_is_asked_for() {
     for (want, vectors) in [(Rows::None, vec![]), (Rows::Last, vec![1]), (Rows::All, vec![20])] {
         let pass = pass(&family("llama"), (0, 20), want, None);
-        let heads = pass.steps().iter().filter(|step| step.region.part == "head");
+        let heads = pass.launches().iter().filter(|step| step.region.module == "lm_head");
         let products = heads.filter(|step| LinearKernel::of(pass.kernel(step)).is_some());
         let of = |step| bytemuck::pod_read_unaligned::<mat_vec::Params>(pass.params(step)).n_vecs;
         assert_eq!(products.map(of).collect::<Vec<_>>(), vectors, "{want:?}");

@@ -96,7 +96,7 @@ fn adapters() -> [Caps; 3] {
 fn what_was_prepared_is_all_that_runs() {
     let unfused = Switches { attention: AttentionPath::Unfused, ..Switches::default() };
     let splits = Switches { kv_split_len: Some(8), ..Switches::default() };
-    let integer = Switches { integer: true, ..Switches::default() };
+    let integer = Switches { int8_dot: true, ..Switches::default() };
     for (family, switches) in [
         ("llama", Switches::default()),
         ("qwen3", Switches::default()),
@@ -127,7 +127,7 @@ fn attention_is_cut_at_the_end_of_the_context_alone() {
         session.truncate(0);
         session.set_kv_len(position).expect("it fits");
         let pass = session.record(&[1], Rows::Last).expect("a pass");
-        pass.steps().iter().map(|step| pass.kernel(step).name()).collect()
+        pass.launches().iter().map(|step| pass.kernel(step).name()).collect()
     };
     assert!(!names(&mut session, 0).contains(&"attn_reduce"));
     assert!(names(&mut session, CONTEXT - 1).contains(&"attn_reduce"));

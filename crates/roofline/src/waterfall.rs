@@ -51,12 +51,12 @@ impl Part {
             Self::Weights => "weights",
             Self::Kv => "KV cache",
             Self::Activations => "activations",
-            Self::Compute => "arithmetic not hidden",
+            Self::Compute => "exposed compute",
             Self::Launches => "launches",
-            Self::Inefficiency => "kernels beyond their roofs",
-            Self::InSequence => "kernels in turn beyond alone",
+            Self::Inefficiency => "kernel inefficiency",
+            Self::InSequence => "in-sequence penalty",
             Self::Host => "submission and host",
-            Self::Unexplained => "rest",
+            Self::Unexplained => "unexplained",
         }
     }
 }

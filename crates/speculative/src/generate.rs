@@ -51,7 +51,7 @@ pub fn generate<M: LanguageModel>(
     let mut stuck = false;
     model.truncate(0);
     while !output.is_finished() {
-        if evaluated > 0 && sampler.forgets() && !stuck {
+        if evaluated > 0 && sampler.ignores_history() && !stuck {
             stuck = decode_on_device(model, &mut output, sampler, &mut rng)?;
             evaluated = output.context.len() - 1;
             if stuck {

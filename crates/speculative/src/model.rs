@@ -57,7 +57,7 @@ impl Logits {
 pub enum Choice<'a> {
     /// The most probable one, so many times.
     Greedy(usize),
-    /// Drawn by a sampler that [looks at no history](Sampler::forgets), at these numbers in [0, 1).
+    /// Drawn by a sampler that [looks at no history](Sampler::ignores_history), at these numbers in [0, 1).
     Sampled(&'a Sampler, &'a [f64]),
 }
 

@@ -81,7 +81,7 @@ impl Sampler {
     }
 
     /// Whether what was chosen before changes nothing, so that a row of logits is all that a choice depends on.
-    pub fn forgets(&self) -> bool {
+    pub fn ignores_history(&self) -> bool {
         !self.penalises()
     }
 

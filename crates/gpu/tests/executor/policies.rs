@@ -16,10 +16,10 @@ fn layered(gpu: &mut Gpu) -> (Recording, [Buffer; 2]) {
     let mut recording = Recording::new();
     recording.upload(x.all(), &bytes(&[1.5; 128]));
     for layer in 0..3 {
-        for part in ["attention", "mlp"] {
-            recording.enter(Region { layer: Some(layer), part });
+        for module in ["attention", "mlp"] {
+            recording.enter(Region { layer: Some(layer), module });
             for _ in 0..2 {
-                if recording.steps().is_empty() {
+                if recording.launches().is_empty() {
                     let params = scale::Params { n: 128, factor: 2.0 };
                     recording.run(Scale { lanes: 64 }, params, scale::Args { x: x.all(), y: y.all() });
                 } else {
@@ -36,8 +36,8 @@ fn layered(gpu: &mut Gpu) -> (Recording, [Buffer; 2]) {
 pub(crate) fn every_policy_gives_the_same_result() {
     let mut gpu = gpu();
     let (recording, _keep) = layered(&mut gpu);
-    let each = recording.launch_cost(&recording.steps()[0]).flops;
-    assert!(recording.steps().iter().all(|step| recording.launch_cost(step).flops == each), "twelve alike");
+    let each = recording.launch_cost(&recording.launches()[0]).flops;
+    assert!(recording.launches().iter().all(|step| recording.launch_cost(step).flops == each), "twelve alike");
     let submissions = [
         (Submission::Recording, 1),
         (Submission::Bounded(u64::MAX), 1),
@@ -68,7 +68,7 @@ pub(crate) fn a_layer_is_one_submission() {
     let mut recording = Recording::new();
     // The same region again after another one is a submission of its own: order matters, not names.
     for (layer, launches) in [(None, 1), (Some(0), 5), (Some(1), 5), (Some(0), 2), (None, 1)] {
-        recording.enter(Region { layer, part: "all" });
+        recording.enter(Region { layer, module: "all" });
         for _ in 0..launches {
             recording.run(
                 Spin { lanes: 64 },

@@ -61,9 +61,9 @@ pub(crate) struct Args {
     /// Launches that are not merged: qkv, rope-append, residual, gate-up; several with commas
     #[arg(long, value_name = "FUSION", value_delimiter = ',', value_parser = fusion)]
     without: Vec<Fusion>,
-    /// Multiply few vectors in integer dot products, and tell what that does to the logits
-    #[arg(long)]
-    integer: bool,
+    /// Use int8 dot products for small batches, and print what that does to the logits
+    #[arg(long = "integer")]
+    int8_dot: bool,
     /// Multiply many vectors at 32 bits, also where the device has cooperative matrices of 16
     #[arg(long)]
     no_coop: bool,
@@ -100,7 +100,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let build = provenance::build();
     let cpu = provenance::machine_id(&mut device).cpu;
     let mut lab = Lab::new(device, None, args.seed);
-    let ceilings = if args.no_probe || !lab.measures() {
+    let ceilings = if args.no_probe || !lab.has_clock() {
         None
     } else {
         output::note("measuring this device's ceilings first (--no-probe skips it)");
@@ -126,7 +126,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         rows.push(row);
     }
     output::text(&export(&rows, output)?).context("standard output")?;
-    if args.integer {
+    if args.int8_dot {
         args.effects(&mut lab, output)?;
     }
     if args.profile || sink.is_some() {
@@ -187,8 +187,8 @@ impl Args {
     fn options(&self, cache: [Format; 2]) -> SessionOptions {
         let attention = if self.flash_attn == 1 { AttentionPath::Fused } else { AttentionPath::Unfused };
         let fusions = self.without.iter().fold(Fusions::all(), |all, &it| all.without(it));
-        let (integer, cooperative) = (self.integer, !self.no_coop);
-        let switches = Switches { attention, fusions, integer, cooperative, ..Switches::default() };
+        let (int8_dot, cooperative) = (self.int8_dot, !self.no_coop);
+        let switches = Switches { attention, fusions, int8_dot, cooperative, ..Switches::default() };
         SessionOptions { batch: self.batch(), cache, switches, ..SessionOptions::default() }
     }
 
@@ -215,7 +215,7 @@ impl Args {
         machine: Option<&Machine>,
         sink: Option<File>,
     ) -> anyhow::Result<()> {
-        anyhow::ensure!(lab.measures(), "the CPU twins have no clock; profile a device that wgpu drives");
+        anyhow::ensure!(lab.has_clock(), "the CPU twins have no clock; profile a device that wgpu drives");
         let mut passes: Vec<usize> = tests.iter().map(|test| test.prompt.min(self.batch())).collect();
         passes.extend(tests.iter().map(|test| usize::from(test.generate > 0)));
         passes.sort_unstable();
@@ -264,7 +264,7 @@ impl Args {
         let format = loaded.model.format().spec().name;
         let few = test.generate > 0 || test.prompt.min(batch) <= SMALL_BATCH as usize;
         let mut name = loaded.id.name.clone();
-        if self.integer && few {
+        if self.int8_dot && few {
             name += " integer";
         }
         if self.no_coop {

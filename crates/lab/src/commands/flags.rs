@@ -182,7 +182,7 @@ pub(crate) fn warm_up(
         session.extend_greedy(&tokens, want)?;
     }
     session.truncate(0);
-    if sampler.forgets() && !sampler.is_greedy() {
+    if sampler.ignores_history() && !sampler.is_greedy() {
         session.decode(0, Choice::Sampled(sampler, &[0.5]), &mut |_| ControlFlow::Continue(()))?;
         session.truncate(0);
     }

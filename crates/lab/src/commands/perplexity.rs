@@ -134,7 +134,7 @@ impl Finished {
                 "model": serde_json::to_value(&reference.id)?,
                 "perplexity": serde_json::to_value(quality.reference.estimate())?,
             });
-            value["against_reference"] = serde_json::to_value(quality.against())?;
+            value["vs_reference"] = serde_json::to_value(quality.vs_reference())?;
         }
         Ok(value)
     }
@@ -144,7 +144,7 @@ impl Finished {
         let mut rows = Vec::new();
         let mut row = |name: String, value: String| rows.push(vec![name, value]);
         row(format!("PPL {}", loaded.id.name), plus_minus(quality.perplexity.estimate(), 4));
-        if let (Some(reference), Some(paired)) = (reference, quality.against()) {
+        if let (Some(reference), Some(paired)) = (reference, quality.vs_reference()) {
             let PairedSummary { delta_nll, ppl_ratio, kl, kl_median, top1_agreement, .. } = paired;
             row(format!("PPL {}", reference.id.name), plus_minus(quality.reference.estimate(), 4));
             row("PPL ratio".to_owned(), plus_minus(Some(ppl_ratio), 6));

@@ -31,7 +31,7 @@ const AGREE: f64 = 0.95;
 #[derive(Debug, Serialize, Deserialize)]
 struct Probe {
     machine: Machine,
-    pieces: Vec<Ceiling>,
+    ceilings: Vec<Ceiling>,
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
@@ -39,19 +39,19 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let mut device = install::open(globals)?;
     let name = device.gpu().map(|gpu| gpu.info().name.clone()).unwrap_or_default();
     let budget = probe::budget(args.quick);
-    let mut pieces: Vec<Ceiling> = Vec::new();
+    let mut ceilings: Vec<Ceiling> = Vec::new();
     // Once through everything and then again: the two sessions of a quantity are far apart in time.
     for session in ["first", "second"] {
         for (i, quantity) in Quantity::ALL.into_iter().enumerate() {
             output::note(&format!("measuring {quantity:?}, {session} session"));
-            let piece = probe::session(&mut device, quantity, &budget)?.piece;
-            match pieces.get_mut(i) {
-                Some(earlier) => *earlier = earlier.joined(&piece).ok_or(probe::Error::Mismatch)?,
-                None => pieces.push(piece),
+            let ceiling = probe::session(&mut device, quantity, &budget)?.ceiling;
+            match ceilings.get_mut(i) {
+                Some(earlier) => *earlier = earlier.joined(&ceiling).ok_or(probe::Error::Mismatch)?,
+                None => ceilings.push(ceiling),
             }
         }
     }
-    let machine = probe::machine(&name, &pieces).context("a ceiling is missing")?;
+    let machine = probe::machine(&name, &ceilings).context("a ceiling is missing")?;
     if probe::block_spread(&machine) > probe::MAX_BLOCK_SPREAD {
         output::note(
             "blocks differ widely: other programs use this machine, and its ceilings may be higher than this; \
@@ -59,7 +59,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         );
     }
     let agreements = earlier.map(|earlier| probe::agreement(&earlier.machine, &machine));
-    let probe = Probe { machine, pieces };
+    let probe = Probe { machine, ceilings };
     if let Some(path) = &args.output {
         let text = serde_json::to_string_pretty(&probe)?;
         std::fs::write(path, text).with_context(|| path.display().to_string())?;
@@ -123,8 +123,8 @@ fn scalars(probe: &Probe) -> Vec<Vec<String>> {
     rows.push(row("submission", o.submission_s, "s"));
     rows.push(row("synchronisation", o.synchronisation_s, "s"));
     rows.push(row("reading four bytes back", o.readback_s, "s"));
-    for piece in &probe.pieces {
-        if let Ceiling::Matvec(MatVecs { products }) = piece {
+    for ceiling in &probe.ceilings {
+        if let Ceiling::Matvec(MatVecs { products }) = ceiling {
             for p in products {
                 rows.push(row(&format!("matrix × vector, 8192², {}", p.format), p.streamed, "B/s"));
             }

@@ -61,7 +61,7 @@ const ALL: [Part; 9] = [
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let device = install::open(globals)?;
     let mut lab = Lab::new(device, None, 0);
-    if !lab.measures() {
+    if !lab.has_clock() {
         return Err(Usage("the CPU twins are an oracle; name a device that wgpu drives".to_owned()).into());
     }
     let mut plan = Plan::shipped();

@@ -39,7 +39,7 @@ impl Experiment<Lab> for Study {
     type Row = PassTiming;
 
     fn run(lab: &mut Lab, point: &Point, budget: &Budget) -> Result<Measurement<PassTiming>, RunError> {
-        if !lab.measures() {
+        if !lab.has_clock() {
             return Err(RunError::skip("the CPU twins are an oracle; their speed means nothing"));
         }
         let loaded = load(lab, &point.model, &point.format)?;

@@ -23,7 +23,7 @@ pub(crate) struct Point {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     /// The ceilings.
-    pub piece: Ceiling,
+    pub ceiling: Ceiling,
 }
 
 /// The experiment.
@@ -36,21 +36,21 @@ impl Experiment<Lab> for Study {
     type Row = Row;
 
     fn run(lab: &mut Lab, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
-        if !lab.measures() {
+        if !lab.has_clock() {
             return Err(RunError::skip("the CPU twins are an oracle; they have no ceilings"));
         }
         let measured = probe::measure(&mut lab.device.borrow_mut(), point.quantity, budget);
-        let Probed { piece, block_ns } = measured.map_err(RunError::failed)?;
-        Ok(Measurement::new(Row { piece }, block_ns))
+        let Probed { ceiling, block_ns } = measured.map_err(RunError::failed)?;
+        Ok(Measurement::new(Row { ceiling }, block_ns))
     }
 
     fn summarise(entries: &[Entry<'_, Point, Row>], context: &Context<'_>) -> Vec<Section> {
         if entries.is_empty() {
             return Vec::new();
         }
-        let pieces: Vec<&Ceiling> = entries.iter().map(|e| &e.row.piece).collect();
-        let mut sections = vec![measured(&pieces)];
-        sections.extend(verdicts::throughput_gap(&pieces, context.published));
+        let ceilings: Vec<&Ceiling> = entries.iter().map(|e| &e.row.ceiling).collect();
+        let mut sections = vec![measured(&ceilings)];
+        sections.extend(verdicts::throughput_gap(&ceilings, context.published));
         sections.extend(verdicts::rooflinebench(context.machine, context.published));
         sections
     }
@@ -61,12 +61,12 @@ impl Experiment<Lab> for Study {
 pub(crate) fn machine(records: &[&Record]) -> Option<Machine> {
     let own = records.iter().filter(|r| r.experiment == Study::NAME);
     let rows = own.clone().filter_map(|r| serde_json::from_value::<Row>(r.row.clone()).ok());
-    let pieces: Vec<Ceiling> = rows.map(|row| row.piece).collect();
-    probe::machine(&own.clone().next_back()?.machine.adapter, &pieces)
+    let ceilings: Vec<Ceiling> = rows.map(|row| row.ceiling).collect();
+    probe::machine(&own.clone().next_back()?.machine.adapter, &ceilings)
 }
 
 /// The curves, and how each number was found.
-fn measured(pieces: &[&Ceiling]) -> Section {
+fn measured(ceilings: &[&Ceiling]) -> Section {
     let mut section = Section::new(
         "Ceilings of this device",
         "Every number is a slope: the time of twice the work minus the time of the work, through the kernels and the \
@@ -82,8 +82,8 @@ fn measured(pieces: &[&Ceiling]) -> Section {
         y: Axis { title: "bandwidth".to_owned(), unit: "B/s".to_owned(), log: true },
         lines: Vec::new(),
     };
-    for piece in pieces {
-        match piece {
+    for ceiling in ceilings {
+        match ceiling {
             Ceiling::Read(c) => figure.lines.push(line("read", &c.curve)),
             Ceiling::Copy(c) => figure.lines.push(line("copy", &c.curve)),
             Ceiling::Triad(c) => figure.lines.push(line("triad", &c.curve)),
@@ -93,7 +93,7 @@ fn measured(pieces: &[&Ceiling]) -> Section {
     if !figure.lines.is_empty() {
         section = section.with(Block::Lines(figure));
     }
-    let table = scalars(pieces);
+    let table = scalars(ceilings);
     if table.rows.is_empty() { section } else { section.with(Block::Table(table)) }
 }
 
@@ -103,7 +103,7 @@ fn line(label: &str, curve: &Curve) -> Line {
 }
 
 /// Everything that is not a curve, and what qualifies the curves.
-fn scalars(pieces: &[&Ceiling]) -> Table {
+fn scalars(ceilings: &[&Ceiling]) -> Table {
     let mut table = Table::new(
         "Single ceilings, and what qualifies the curves.",
         [
@@ -117,10 +117,10 @@ fn scalars(pieces: &[&Ceiling]) -> Table {
         let interval = number::si_range(m.lo, m.hi, unit);
         table.push([name.to_owned(), number::si(m.value, unit), interval, how.to_owned()]);
     };
-    for piece in pieces {
-        match piece {
+    for ceiling in ceilings {
+        match ceiling {
             Ceiling::Read(c) | Ceiling::Copy(c) | Ceiling::Triad(c) => {
-                let name = match piece {
+                let name = match ceiling {
                     Ceiling::Read(_) => "read",
                     Ceiling::Copy(_) => "copy",
                     _ => "triad",

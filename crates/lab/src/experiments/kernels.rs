@@ -37,7 +37,7 @@ impl Experiment<Lab> for Study {
     type Row = Row;
 
     fn run(lab: &mut Lab, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
-        if !lab.measures() {
+        if !lab.has_clock() {
             return Err(RunError::skip("the CPU twins are an oracle; their speed means nothing"));
         }
         let loaded = load(lab, &point.model, &point.format)?;

@@ -43,7 +43,7 @@ pub(crate) struct Row {
     /// Perplexity.
     pub ppl: Estimate,
     /// Against the same model in half precision, on the same tokens.
-    pub against: PairedSummary,
+    pub vs_reference: PairedSummary,
     /// Tokens scored.
     pub scored: usize,
     /// Generating 32 tokens.
@@ -103,7 +103,7 @@ impl Experiment<Lab> for Study {
     type Row = Row;
 
     fn run(lab: &mut Lab, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
-        if !lab.measures() {
+        if !lab.has_clock() {
             return Err(RunError::skip("the CPU twins are an oracle; their speed means nothing"));
         }
         let source = if point.requantized_from == "none" { point.model.clone() } else { file(&point.model, &point.requantized_from)? };
@@ -124,7 +124,7 @@ impl Experiment<Lab> for Study {
             weight_bytes: format_bytes,
             params,
             ppl: quality.perplexity.estimate().ok_or_else(few)?,
-            against: quality.against().ok_or(Error::NotNumbers)?,
+            vs_reference: quality.vs_reference().ok_or(Error::NotNumbers)?,
             scored: quality.perplexity.nll().len(),
             generate,
             prompt,

@@ -66,7 +66,7 @@ impl Experiment<Lab> for Study {
     type Row = Row;
 
     fn run(lab: &mut Lab, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
-        if !lab.measures() {
+        if !lab.has_clock() {
             return Err(RunError::skip("the CPU twins are an oracle; their speed means nothing"));
         }
         let (target, draft) = (lab.load(&point.target, None)?, lab.load(&point.draft, None)?);

@@ -99,11 +99,11 @@ pub enum Ceiling {
     Matvec(MatVecs),
 }
 
-/// A piece with the wall time of each of its blocks.
+/// A ceiling with the wall time of each of its blocks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probed {
     /// What was measured.
-    pub piece: Ceiling,
+    pub ceiling: Ceiling,
     /// Wall time of every block in order, nanoseconds.
     pub block_ns: Vec<u64>,
 }
@@ -114,7 +114,7 @@ impl Probed {
     /// # Errors
     /// [`Error::Mismatch`] where the other is not of the same quantity.
     pub fn joined(mut self, later: Self) -> Result<Self, Error> {
-        self.piece = self.piece.joined(&later.piece).ok_or(Error::Mismatch)?;
+        self.ceiling = self.ceiling.joined(&later.ceiling).ok_or(Error::Mismatch)?;
         self.block_ns.extend(later.block_ns);
         Ok(self)
     }
@@ -148,7 +148,7 @@ pub fn session(device: &mut Device, quantity: Quantity, budget: &Budget) -> Resu
     let budget = &half(budget);
     let mut timer = Timer::new(device)?;
     let timer = &mut timer;
-    let probed = |(piece, block_ns)| Probed { piece, block_ns };
+    let probed = |(ceiling, block_ns)| Probed { ceiling, block_ns };
     Ok(probed(match quantity {
         Quantity::Read => curve(timer, Stream::Read, budget).map(|(c, ns)| (Ceiling::Read(c), ns))?,
         Quantity::Copy => curve(timer, Stream::Copy, budget).map(|(c, ns)| (Ceiling::Copy(c), ns))?,
@@ -159,14 +159,14 @@ pub fn session(device: &mut Device, quantity: Quantity, budget: &Budget) -> Resu
     }))
 }
 
-/// The machine that pieces make together; `None` where one of the five that it needs is missing. Of two pieces of a
+/// The machine that ceilings make together; `None` where one of the five that it needs is missing. Of two ceilings of a
 /// kind the later counts.
 #[must_use]
-pub fn machine(name: &str, pieces: &[Ceiling]) -> Option<Machine> {
+pub fn machine(name: &str, ceilings: &[Ceiling]) -> Option<Machine> {
     let (mut read, mut copy, mut triad) = (None::<Curve>, None::<Curve>, None::<Curve>);
     let (mut peaks, mut overheads) = (None::<&Peaks>, None::<Overheads>);
-    for piece in pieces {
-        match piece {
+    for ceiling in ceilings {
+        match ceiling {
             Ceiling::Read(c) => read = Some(c.curve.clone()),
             Ceiling::Copy(c) => copy = Some(c.curve.clone()),
             Ceiling::Triad(c) => triad = Some(c.curve.clone()),

@@ -62,7 +62,7 @@ pub fn overheads(timer: &mut Timer<'_>, budget: &Budget) -> Result<(OverheadSeri
 
 /// One block: the four figures, and encoding.
 fn block(timer: &mut Timer<'_>, launches: &super::Unit) -> Result<([f64; 4], f64), Error> {
-    let launch = timer.slope(launches, 3, Clock::Host)?;
+    let launch = timer.slope(launches, 3, Clock::WithEncoding)?;
     let plain = Recording::new();
     let mut reading = Recording::new();
     reading.read_back(timer.cell());

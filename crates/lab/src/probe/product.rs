@@ -117,7 +117,7 @@ pub fn peaks(timer: &mut Timer<'_>, budget: &Budget) -> Result<(Peaks, Vec<u64>)
     let singles = finalists(timer, &caps, Tile::F32, deadline)?;
     let halves = if caps.f16 { finalists(timer, &caps, Tile::F16, deadline)? } else { Vec::new() };
     let all: Vec<Unit> = singles.iter().chain(&halves).map(|f| f.unit.clone()).collect();
-    let measured = blocks(timer, &all, Clock::Device, budget)?;
+    let measured = blocks(timer, &all, Clock::SubmitToComplete, budget)?;
     let (first, second) = measured.seconds.split_at(singles.len());
     let peaks = Peaks {
         f32: peak(&singles, first).ok_or(Error::NoBlocks)?,
@@ -294,14 +294,14 @@ pub fn mat_vecs(timer: &mut Timer<'_>, budget: &Budget) -> Result<(MatVecs, Vec<
         units.push(timer.unit(&work)?.with_buffers(&buffers));
         works.push(work);
     }
-    let measured = blocks(timer, &units, Clock::Device, budget)?;
+    let measured = blocks(timer, &units, Clock::SubmitToComplete, budget)?;
     let Blocks { seconds, block_ns } = measured;
     let mut products = Vec::new();
     for (((format, unit), seconds), work) in formats.iter().zip(&units).zip(&seconds).zip(&works) {
         let rates: Vec<f64> = seconds.iter().map(|s| unit.bytes() / s).collect();
         let mut synchronised_blocks = Vec::new();
         for _ in 0..seconds.len().clamp(3, 12) {
-            synchronised_blocks.push(unit.bytes() / timer.run(work, Clock::Host)?);
+            synchronised_blocks.push(unit.bytes() / timer.run(work, Clock::WithEncoding)?);
         }
         products.push(MatVecRate {
             format: format.to_string(),
@@ -329,7 +329,7 @@ pub(crate) fn product_s(
     let mut timer = Timer::new(device)?;
     let (work, buffers) = split(&mut timer, (format, tuning), shape)?;
     let unit = timer.unit(&work)?.with_buffers(&buffers);
-    let measured = blocks(&mut timer, &[unit], Clock::Device, &ROUND)?;
+    let measured = blocks(&mut timer, &[unit], Clock::SubmitToComplete, &ROUND)?;
     Ok((typical(&measured.seconds[0]).ok_or(Error::NoBlocks)?, work.cost().weights))
 }
 

@@ -17,16 +17,16 @@ const SHORTEST_S: f64 = 3e-3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
     /// From the queue call to completion: what the device needs. For ceilings.
-    Device,
+    SubmitToComplete,
     /// Encoding as well: what the whole step takes. For the cost of a launch.
-    Host,
+    WithEncoding,
 }
 
 impl Clock {
     fn seconds(self, timing: &Timing) -> f64 {
         let ns = match self {
-            Self::Device => timing.submit_ns + timing.wait_ns,
-            Self::Host => timing.total_ns(),
+            Self::SubmitToComplete => timing.submit_ns + timing.wait_ns,
+            Self::WithEncoding => timing.total_ns(),
         };
         ns as f64 * 1e-9
     }
@@ -101,7 +101,7 @@ impl<'a> Timer<'a> {
         let empty = timer.empty(1);
         let mut samples = Vec::new();
         for _ in 0..40 {
-            samples.push(timer.run(&empty, Clock::Device)?);
+            samples.push(timer.run(&empty, Clock::SubmitToComplete)?);
         }
         samples.sort_by(f64::total_cmp);
         timer.empty_s = samples[samples.len() / 2];
@@ -140,9 +140,9 @@ impl<'a> Timer<'a> {
         let mut copies = 1;
         loop {
             let once = repeated(work, copies);
-            self.run(&once, Clock::Device)?;
-            let first = self.run(&once, Clock::Device)?;
-            let spent = (first.min(self.run(&once, Clock::Device)?) - self.empty_s).max(1e-6);
+            self.run(&once, Clock::SubmitToComplete)?;
+            let first = self.run(&once, Clock::SubmitToComplete)?;
+            let spent = (first.min(self.run(&once, Clock::SubmitToComplete)?) - self.empty_s).max(1e-6);
             if spent >= SHORTEST_S || copies >= 1 << 14 {
                 let twice = repeated(work, 2 * copies);
                 return Ok(Unit {

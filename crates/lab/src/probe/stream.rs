@@ -124,7 +124,7 @@ pub fn curve(
         units.push(unit);
         variants.push(variant);
     }
-    let measured = blocks(timer, &units, Clock::Device, budget)?;
+    let measured = blocks(timer, &units, Clock::SubmitToComplete, budget)?;
     let rates = |(unit, seconds): (&Unit, &Vec<f64>)| -> Vec<f64> {
         seconds.iter().map(|s| unit.bytes() / s).collect()
     };
@@ -181,9 +181,9 @@ fn fastest(
     for &candidate in &*candidates {
         let Some(mut work) = sets.record(candidate, bytes, rounds) else { continue };
         // The first run compiles the kernel.
-        timer.run(&work, Clock::Device)?;
+        timer.run(&work, Clock::SubmitToComplete)?;
         loop {
-            let spent = (timer.run(&work, Clock::Device)? - timer.empty_s).max(1e-6);
+            let spent = (timer.run(&work, Clock::SubmitToComplete)? - timer.empty_s).max(1e-6);
             if spent >= LAUNCH_S || !candidate.has_rounds() || rounds > 1 << 20 {
                 break;
             }

@@ -56,7 +56,7 @@ impl Side {
 
     /// Launches of a step.
     fn launches(&self) -> f64 {
-        self.one.steps().len() as f64
+        self.one.launches().len() as f64
     }
 
     /// Microseconds of a launch, and of what a run costs without any: the slope between one step and many, and its
@@ -80,7 +80,7 @@ impl Side {
             samples.iter_mut().zip(figures).for_each(|(samples, it)| samples.push(it));
         }
         let [launch, fixed, one, many] = [0, 1, 2, 3].map(|i| median(&samples[i]));
-        let n = self.one.steps().len();
+        let n = self.one.launches().len();
         let detail = format!(
             "{:.1} us for a step of {n} launches, {:.1} us for {MANY} in one",
             one?.value, many?.value
@@ -96,14 +96,14 @@ impl Side {
     fn recording(&mut self) -> Result<TargetResult, Error> {
         let mut samples = Vec::new();
         for _ in 0..ROUNDS {
-            let (recorded, ns) = timed(|| self.session.record(&[0], Rows::Last).map(|it| it.steps().len()));
+            let (recorded, ns) = timed(|| self.session.record(&[0], Rows::Last).map(|it| it.launches().len()));
             samples.push(ns as f64 / 1e3 / recorded? as f64);
         }
         Ok(TargetResult {
             what: format!("{}: us of recording a launch, not in the above", self.model),
             target: Target::Informational,
             here: median(&samples)?,
-            detail: format!("a step of {} launches by its session", self.one.steps().len()),
+            detail: format!("a step of {} launches by its session", self.one.launches().len()),
         })
     }
 
@@ -139,7 +139,7 @@ fn repeated(pass: &Recording, n: u32) -> Recording {
     for (to, data) in pass.uploads() {
         all.upload(to, data);
     }
-    for step in (0..n).flat_map(|_| pass.steps()) {
+    for step in (0..n).flat_map(|_| pass.launches()) {
         all.run_erased(pass.kernel(step), pass.params(step), pass.slices(step));
     }
     for &from in pass.reads() {

@@ -56,10 +56,10 @@ fn ready(lab: &Lab, name: &str) -> Result<Session<Device>, Error> {
 fn read_once(path: &Path) -> std::io::Result<u64> {
     use std::io::Read;
     let mut file = std::fs::File::open(path)?;
-    let mut piece = vec![0; 4 << 20];
+    let mut chunk = vec![0; 4 << 20];
     let mut bytes = 0;
     loop {
-        match file.read(&mut piece)? {
+        match file.read(&mut chunk)? {
             0 => return Ok(bytes),
             n => bytes += n as u64,
         }

@@ -76,7 +76,7 @@ fn work(
     for &depth in depths {
         session.set_kv_len(depth)?;
         let pass = session.record(&[0], Rows::None)?;
-        for step in pass.steps().iter().filter(|step| KERNELS.contains(&pass.kernel(step).name())) {
+        for step in pass.launches().iter().filter(|step| KERNELS.contains(&pass.kernel(step).name())) {
             work.run_erased(pass.kernel(step), pass.params(step), pass.slices(step));
         }
     }
@@ -88,5 +88,5 @@ const KERNELS: [&str; 3] = ["attention", "attention_simd", "attn_reduce"];
 
 /// What tells one way of splitting from another.
 fn spans(work: &Recording) -> Vec<&[u8]> {
-    work.steps().iter().map(|step| work.params(step)).collect()
+    work.launches().iter().map(|step| work.params(step)).collect()
 }

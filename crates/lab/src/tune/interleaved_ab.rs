@@ -100,7 +100,7 @@ fn winner(times: &[Measured]) -> Option<usize> {
 /// Times of works, turn by turn.
 fn round(timer: &mut Timer<'_>, works: &[&Recording]) -> Result<Vec<Measured>, Error> {
     let units: Result<Vec<Unit>, _> = works.iter().map(|work| timer.unit(work)).collect();
-    let blocks = blocks(timer, &units?, Clock::Device, &ROUND)?;
+    let blocks = blocks(timer, &units?, Clock::SubmitToComplete, &ROUND)?;
     let times = blocks.seconds.iter().map(|seconds| typical(seconds).ok_or(probe::Error::NoBlocks));
     Ok(times.collect::<Result<_, _>>()?)
 }

@@ -45,7 +45,7 @@ pub(super) fn compare_passes(
     session.set_kv_len(depth)?;
     let passes = [pass(&mut session, n, before)?, pass(&mut session, n, after)?];
     let launches = passes.each_ref().map(|pass| -> Vec<_> {
-        pass.steps().iter().map(|step| (pass.kernel(step), pass.params(step))).collect()
+        pass.launches().iter().map(|step| (pass.kernel(step), pass.params(step))).collect()
     });
     if launches[0] == launches[1] {
         return Ok(None);

@@ -80,7 +80,7 @@ pub(super) fn tune(lab: &Lab, loaded: &Loaded, progress: &mut dyn FnMut(&str)) -
 
 /// The classes of the products of a pass.
 pub(super) fn classes(pass: &Recording) -> Vec<LinearClass> {
-    pass.steps().iter().filter_map(|step| Launch::of(pass, step)).map(|it| it.0).collect()
+    pass.launches().iter().filter_map(|step| Launch::of(pass, step)).map(|it| it.0).collect()
 }
 
 /// The largest launch of each class.
@@ -91,7 +91,7 @@ fn launches(lab: &Lab, session: &mut Session<Device>) -> Result<BTreeMap<LinearC
         let pass = session.record(&tokens, rows)?.clone();
         // The buffers that the launches read hold numbers from now on.
         lab.device.borrow_mut().run(&pass)?;
-        for (class, launch) in pass.steps().iter().filter_map(|step| Launch::of(&pass, step)) {
+        for (class, launch) in pass.launches().iter().filter_map(|step| Launch::of(&pass, step)) {
             let known = launches.get(&class).map_or(0, Launch::size);
             if launch.size() > known {
                 launches.insert(class, launch);

@@ -97,21 +97,21 @@ fn a_model_beside_a_reference() {
     let score = |more: &[&str]| on_cpu(&[&arguments, more].concat()).json();
     let got = score(&["tiny-target:q8_0", "--reference", "tiny-target"]);
     assert_eq!((got["scored"].as_u64(), got["chunks"].as_u64()), (Some(45), Some(3)));
-    let against = &got["against_reference"];
+    let paired = &got["vs_reference"];
     let (own, other) = (&got["perplexity"]["value"], &got["reference"]["perplexity"]["value"]);
     let ratio = number(own) / number(other);
-    assert!((ratio - number(&against["ppl_ratio"]["value"])).abs() < 1e-9, "{against}");
+    assert!((ratio - number(&paired["ppl_ratio"]["value"])).abs() < 1e-9, "{paired}");
     assert!((ratio - 1.0).abs() < 0.01 && ratio != 1.0, "{ratio}");
-    let tail = ["kl_median", "kl_p90", "kl_p99", "kl_p999", "kl_max"].map(|key| number(&against[key]));
-    assert!(tail[0] > 0.0 && tail.is_sorted() && tail[4] < 0.05, "{against}");
-    assert!(number(&against["top1_agreement"]["value"]) > 0.9 && number(&got["tokens_per_second"]) > 0.0);
+    let tail = ["kl_median", "kl_p90", "kl_p99", "kl_p999", "kl_max"].map(|key| number(&paired[key]));
+    assert!(tail[0] > 0.0 && tail.is_sorted() && tail[4] < 0.05, "{paired}");
+    assert!(number(&paired["top1_agreement"]["value"]) > 0.9 && number(&got["tokens_per_second"]) > 0.0);
 
     // In other pieces the same; alone the same; against itself nothing.
     let pieces = score(&["tiny-target:q8_0", "-b", "5"]);
     assert!((number(&pieces["perplexity"]["value"]) / number(own) - 1.0).abs() < 1e-6);
-    assert_eq!(pieces["against_reference"], Value::Null);
+    assert_eq!(pieces["vs_reference"], Value::Null);
     let itself = score(&["tiny-target", "--reference", "tiny-target"]);
-    assert_eq!(number(&itself["against_reference"]["kl_max"]), 0.0);
+    assert_eq!(number(&itself["vs_reference"]["kl_max"]), 0.0);
     assert_eq!(itself["perplexity"], got["reference"]["perplexity"]);
 }
 

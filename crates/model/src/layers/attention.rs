@@ -49,10 +49,13 @@ impl Attention {
 
     /// Records the block for layer `layer`: what it makes of x (tokens, hidden) is added to the residual stream.
     pub fn forward(&self, ops: &mut Ops<'_>, x: Activation, layer: usize) {
-        ops.part("attention");
+        ops.enter_module("qkv");
         let qkv = ops.qkv_projection(&self.qkv, x);
+        ops.enter_module("rope");
         let q = ops.rope_and_store_kv(layer, qkv, [self.bias.as_ref(), self.gains.as_ref()]);
-        let mixed = ops.attention(layer, q);
-        ops.linear_add_residual(&self.o, mixed);
+        ops.enter_module("attention");
+        let out = ops.attention(layer, q);
+        ops.enter_module("o");
+        ops.linear_add_residual(&self.o, out);
     }
 }

@@ -36,8 +36,10 @@ impl Block {
 
     /// Records the block as layer `layer`: reads and updates the residual stream.
     pub fn forward(&self, ops: &mut Ops<'_>, layer: usize) {
+        ops.enter_module("attn_norm");
         let normed = ops.rms_norm(ops.residual(), &self.attn_norm);
         self.attention.forward(ops, normed, layer);
+        ops.enter_module("ffn_norm");
         let normed = ops.rms_norm(ops.residual(), &self.ffn_norm);
         self.mlp.forward(ops, normed);
     }

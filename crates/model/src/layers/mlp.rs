@@ -24,8 +24,9 @@ impl GatedMlp {
 
     /// Records the block: what it makes of x (tokens, hidden) is added to the residual stream.
     pub fn forward(&self, ops: &mut Ops<'_>, x: Activation) {
-        ops.part("mlp");
+        ops.enter_module("gate_up");
         let hidden = ops.swiglu(&self.gate_up, x);
+        ops.enter_module("down");
         ops.linear_add_residual(&self.down, hidden);
     }
 }

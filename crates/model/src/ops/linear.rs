@@ -24,7 +24,7 @@ impl Ops<'_> {
     pub(crate) fn operand(&mut self, x: Activation, rows: u32, mut of: impl Iterator<Item = Format>) -> Operand {
         let unit = narrow(Format::INT8_ACTIVATIONS.spec().block_len);
         let few = rows <= SMALL_BATCH && x.width.is_multiple_of(unit);
-        let wanted = self.switches.integer && few && of.any(MatVecI8::takes);
+        let wanted = self.switches.int8_dot && few && of.any(MatVecI8::takes);
         let bytes = wanted.then(|| self.bytes(x, rows));
         Operand { activation: x, rows, bytes }
     }

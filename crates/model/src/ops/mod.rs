@@ -40,9 +40,9 @@ pub struct Ops<'a> {
 }
 
 impl Ops<'_> {
-    /// Launches that follow belong to this part of the current layer.
-    pub fn part(&mut self, part: &'static str) {
-        self.recording.enter(Region { layer: self.layer, part });
+    /// Launches that follow belong to this module of the current layer.
+    pub fn enter_module(&mut self, module: &'static str) {
+        self.recording.enter(Region { layer: self.layer, module });
     }
 
     pub(crate) fn activation(&self, temp: Temp, width: u32) -> Activation {
@@ -81,7 +81,6 @@ impl Ops<'_> {
 
     /// RMSNorm of every token.
     pub fn rms_norm(&mut self, x: Activation, gain: &Vector) -> Activation {
-        self.part("norm");
         self.rms_norm_rows(x, gain, 0, self.tokens)
     }
 
@@ -149,7 +148,9 @@ impl Ops<'_> {
 
     /// Final norm and head for `rows` tokens from `row0` on: logits (rows, vocab).
     pub(crate) fn head(&mut self, model: &Model, row0: u32, rows: u32) -> Activation {
+        self.enter_module("output_norm");
         let normed = self.rms_norm_rows(self.residual(), &model.norm, row0, rows);
+        self.enter_module("lm_head");
         let matrix = model.head.as_ref().unwrap_or(&model.embed);
         let logits = self.activation(Temp::Logits, matrix.rows);
         let x = self.operand(normed, rows, once(matrix.format));

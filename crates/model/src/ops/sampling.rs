@@ -60,7 +60,7 @@ impl Sample {
     /// Whether the device can sample as the sampler does.
     pub(crate) fn supports(sampler: &Sampler) -> bool {
         let few = (1..=kernels::sample_top_k::MAX_K as usize).contains(&sampler.top_k);
-        few && sampler.forgets() && !sampler.is_greedy()
+        few && sampler.ignores_history() && !sampler.is_greedy()
     }
 
     /// The sample at a number.

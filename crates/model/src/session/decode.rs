@@ -90,7 +90,7 @@ impl<E: Executor> Session<E> {
     fn record_ahead(&mut self, position: usize, n: usize, sample: &dyn Fn(usize) -> Option<Sample>) {
         for first in 0..n {
             let next = Output::Next(narrow((first + 1) % n), sample(first));
-            self.pass(TokenRange { first, n: 1, position: position + first }, 1, next);
+            self.record_forward(TokenRange { first, n: 1, position: position + first }, 1, next);
         }
         self.recording.read_back(self.scratch.buffer(Temp::Tokens).all().head(4 * n as u64));
     }

@@ -21,12 +21,12 @@ impl<E: Executor> Session<E> {
         for n in self.pieces(batches) {
             for position in [0, self.cache.capacity - n] {
                 // Rows of logits come from the same kernels as choices among them.
-                self.pass(TokenRange { first: 0, n, position }, n.min(self.scratch.rows), Output::GreedyTokens);
+                self.record_forward(TokenRange { first: 0, n, position }, n.min(self.scratch.rows), Output::GreedyTokens);
                 self.recording.clear();
             }
         }
         let sampled = Output::Next(0, Some(Sample::new(&Sampler::default(), 0.0)));
-        self.pass(TokenRange { first: 0, n: 1, position: 0 }, 1, sampled);
+        self.record_forward(TokenRange { first: 0, n: 1, position: 0 }, 1, sampled);
         let recorded = std::mem::replace(&mut self.recording, own);
         self.executor.borrow_mut().prepare(recorded.kernels())?;
         Ok(())

@@ -33,8 +33,8 @@ struct Copied {
 }
 
 impl<'a> Operations<'a> {
-    fn of(pieces: &[&'a Ceiling]) -> Self {
-        let waits = pieces.iter().find_map(|p| if let Ceiling::Overheads(o) = p { Some(o) } else { None });
+    fn of(ceilings: &[&'a Ceiling]) -> Self {
+        let waits = ceilings.iter().find_map(|p| if let Ceiling::Overheads(o) = p { Some(o) } else { None });
         let copied = |c: &StreamCurve| {
             let Sample { bytes, rate } = *c.curve.samples().last()?;
             let n = c.blocks.last().map_or(0, Vec::len);
@@ -49,9 +49,9 @@ impl<'a> Operations<'a> {
             let n = waits.map_or(n, |o| n.min(o.blocks.len()));
             Some(Copied { streamed: rate, synchronised, n })
         };
-        let copy = pieces.iter().find_map(|p| if let Ceiling::Copy(c) = p { copied(c) } else { None });
+        let copy = ceilings.iter().find_map(|p| if let Ceiling::Copy(c) = p { copied(c) } else { None });
         let products =
-            pieces.iter().find_map(|p| if let Ceiling::Matvec(m) = p { Some(&*m.products) } else { None });
+            ceilings.iter().find_map(|p| if let Ceiling::Matvec(m) = p { Some(&*m.products) } else { None });
         Self { copy, products: products.unwrap_or_default() }
     }
 
@@ -74,8 +74,8 @@ fn bits(product: &MatVecRate) -> f64 {
 }
 
 /// GAP-1: copying, multiplying by a matrix, multiplying by a quantised one.
-pub(super) fn throughput_gap(pieces: &[&Ceiling], published: &Published) -> Option<Section> {
-    let operations = Operations::of(pieces);
+pub(super) fn throughput_gap(ceilings: &[&Ceiling], published: &Published) -> Option<Section> {
+    let operations = Operations::of(ceilings);
     let Operations { copy, products } = operations;
     if copy.is_none() && products.is_empty() {
         return None;
@@ -317,9 +317,9 @@ mod tests {
     }
 
     /// What becomes of GAP-C1, and why.
-    fn gap(pieces: &[&Ceiling]) -> (Outcome, String) {
+    fn gap(ceilings: &[&Ceiling]) -> (Outcome, String) {
         let published = Published::load().expect("published numbers");
-        let section = throughput_gap(pieces, &published).expect("a section");
+        let section = throughput_gap(ceilings, &published).expect("a section");
         let Some(Block::Verdicts(verdicts)) = section.blocks.last() else { panic!("verdicts come last") };
         (verdicts[0].outcome, verdicts[0].statistics.clone())
     }

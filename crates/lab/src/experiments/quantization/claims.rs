@@ -48,7 +48,7 @@ pub(super) fn verdicts(rows: &[SweepRow<'_>], context: &Context<'_>) -> Vec<Verd
 
 /// Change of perplexity against half precision in percent, with the interval of the paired difference.
 fn percent(rung: SweepRow<'_>) -> Measured {
-    let Measured { value, lo, hi } = rung.row.against.delta_nll.interval();
+    let Measured { value, lo, hi } = rung.row.vs_reference.delta_nll.interval();
     let [value, lo, hi] = [value, lo, hi].map(|it| 100.0 * it.exp_m1());
     Measured { value, lo, hi }
 }
@@ -78,7 +78,7 @@ fn faster(fast: &[f64], slow: &[f64], seed: u64) -> Option<Measured> {
 fn best_point(rows: &[SweepRow<'_>], seed: u64) -> Test {
     let (q6, q5) = (find(rows, "q6_k")?, find(rows, "q5_k_m")?);
     let speed = faster(&q6.row.step_seconds(), &q5.row.step_seconds(), seed)?;
-    let (a, b) = (q5.row.against.delta_nll, q6.row.against.delta_nll);
+    let (a, b) = (q5.row.vs_reference.delta_nll, q6.row.vs_reference.delta_nll);
     let worse = Estimate { value: a.value - b.value, se: a.se.hypot(b.se) }.interval();
     let here = format!(
         "{} and {} tokens/s; PPL {:.3} and {:.3}",

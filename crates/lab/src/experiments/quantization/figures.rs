@@ -11,7 +11,7 @@ type SweepRow<'a> = &'a Entry<'a, Point, Row>;
 
 /// Whether `a` is at least as good as `b` in size, closeness and speed, and better in one.
 fn dominates(a: SweepRow<'_>, b: SweepRow<'_>) -> bool {
-    let goods = |it: SweepRow<'_>| [-(it.row.weight_bytes as f64), -it.row.against.kl.value, it.row.rate()];
+    let goods = |it: SweepRow<'_>| [-(it.row.weight_bytes as f64), -it.row.vs_reference.kl.value, it.row.rate()];
     better(goods(a), goods(b))
 }
 
@@ -42,7 +42,7 @@ pub(super) fn table(rows: &[SweepRow<'_>], context: &Context<'_>) -> Table {
     let mut sorted = rows.to_vec();
     sorted.sort_by_key(|it| std::cmp::Reverse(it.row.weight_bytes));
     for rung in &sorted {
-        let Row { weight_bytes, params, ppl, against, generate, .. } = &rung.row;
+        let Row { weight_bytes, params, ppl, vs_reference, generate, .. } = &rung.row;
         let fraction = context.machine.map(|it| generate.prediction(it).mbu(generate.median_s()));
         let pareto_front = !rows.iter().any(|other| dominates(other, rung));
         table.push([
@@ -50,11 +50,11 @@ pub(super) fn table(rows: &[SweepRow<'_>], context: &Context<'_>) -> Table {
             number::bytes(*weight_bytes),
             format!("{:.2}", 8.0 * *weight_bytes as f64 / *params as f64),
             format!("{:.3} ± {:.2}", ppl.value, ppl.se),
-            format!("{:+.5} ± {:.5}", against.delta_nll.value, against.delta_nll.se),
-            format!("{:+.2}", 100.0 * (against.ppl_ratio.value - 1.0)),
-            format!("{:.5}", against.kl.value),
-            format!("{:.5}", against.kl_p99),
-            format!("{:.1}", 100.0 * against.top1_agreement.value),
+            format!("{:+.5} ± {:.5}", vs_reference.delta_nll.value, vs_reference.delta_nll.se),
+            format!("{:+.2}", 100.0 * (vs_reference.ppl_ratio.value - 1.0)),
+            format!("{:.5}", vs_reference.kl.value),
+            format!("{:.5}", vs_reference.kl_p99),
+            format!("{:.1}", 100.0 * vs_reference.top1_agreement.value),
             number::digits(rung.row.rate(), 4),
             fraction.map_or_else(|| "–".to_owned(), number::percent),
             number::digits(rung.row.prompt_rate(), 4),
@@ -69,7 +69,7 @@ pub(super) fn pareto_fronts(rows: &[SweepRow<'_>]) -> Vec<Lines> {
     let size = |it: SweepRow<'_>| it.row.weight_bytes as f64;
     let rate = |it: SweepRow<'_>| it.row.rate();
     let axis = |title: &str, unit: &str, log| Axis { title: title.to_owned(), unit: unit.to_owned(), log };
-    let drawn: Vec<_> = rows.iter().copied().filter(|it| it.row.against.kl.value > 0.0).collect();
+    let drawn: Vec<_> = rows.iter().copied().filter(|it| it.row.vs_reference.kl.value > 0.0).collect();
     if drawn.len() < 2 {
         return Vec::new();
     }
@@ -81,8 +81,8 @@ pub(super) fn pareto_fronts(rows: &[SweepRow<'_>]) -> Vec<Lines> {
 
 /// One of the two; `sign` is 1 where more of x is better.
 fn pareto_front(rows: &[SweepRow<'_>], x: impl Fn(SweepRow<'_>) -> f64, sign: f64, axis: Axis, what: &str) -> Lines {
-    let goods = |it: SweepRow<'_>| [sign * x(it), -it.row.against.kl.value];
-    let at = |it: SweepRow<'_>| (x(it), it.row.against.kl.interval());
+    let goods = |it: SweepRow<'_>| [sign * x(it), -it.row.vs_reference.kl.value];
+    let at = |it: SweepRow<'_>| (x(it), it.row.vs_reference.kl.interval());
     let line = |it: &SweepRow<'_>| Line { label: it.point.label(), points: vec![at(it)], predicted: false };
     let mut lines: Vec<Line> = rows.iter().map(line).collect();
     let on_it = |it: &&SweepRow<'_>| !rows.iter().any(|other| better(goods(other), goods(it)));
