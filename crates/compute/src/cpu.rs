@@ -1,8 +1,8 @@
 //! The CPU executor: runs every kernel's twin. Right and slow; it is the oracle, and the whole model without a GPU.
 
 use crate::{
-    Access, AnyKernel, Buffer, BufferId, Caps, Error, Executor, HostBuf, RunOutput, Recording, Role, Slice,
-    InFlight,
+    Access, AnyKernel, Buffer, BufferId, Caps, Error, Executor, HostBuf, InFlight, Recording, Role,
+    RunOutput, Slice,
 };
 use std::collections::HashMap;
 
@@ -40,7 +40,8 @@ impl Cpu {
         let kernel = recording.kernel(step);
         // A twin sees exactly what the launch may touch, however large the buffer behind it is.
         let min_binding_size = kernel.min_binding_size(recording.params(step));
-        let slices: Vec<Slice> = recording.slices(step).iter().zip(min_binding_size).map(|(s, n)| s.head(n)).collect();
+        let slices: Vec<Slice> =
+            recording.slices(step).iter().zip(min_binding_size).map(|(s, n)| s.head(n)).collect();
         let written = |i: usize| kernel.bindings()[i].access != Access::Read;
         let mut taken = HashMap::new();
         for (i, slice) in slices.iter().enumerate().filter(|(i, _)| written(*i)) {

@@ -1,6 +1,6 @@
 //! Kernels without their type: what recordings hold and executors cache by.
 
-use crate::{Access, Defines, HostBuf, Kernel, Role, BindingInfo};
+use crate::{Access, BindingInfo, Defines, HostBuf, Kernel, Role};
 use ridgeline_roofline::Cost;
 use std::any::Any;
 use std::fmt;

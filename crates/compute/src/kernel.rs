@@ -1,7 +1,7 @@
 //! The two halves of a kernel: [`Bindings`], which [`kernel!`](crate::kernel!) writes, and [`Kernel`], which the
 //! kernel's author writes.
 
-use crate::{Caps, TestInput, TestRng, Slice};
+use crate::{Caps, Slice, TestInput, TestRng};
 use bytemuck::Pod;
 use minijinja::Value;
 use std::collections::BTreeMap;

@@ -23,9 +23,9 @@ pub use caps::Caps;
 pub use cpu::Cpu;
 pub use erased::{AnyKernel, DynKernel};
 pub use error::Error;
-pub use executor::{Executor, RunOutput, FillFn, InFlight, Timing};
-pub use kernel::{Access, Bindings, Defines, HostBuf, Kernel, BindingInfo, TEXELS};
-pub use recording::{Recording, Region, Launch, dispatch_grid};
+pub use executor::{Executor, FillFn, InFlight, RunOutput, Timing};
+pub use kernel::{Access, BindingInfo, Bindings, Defines, HostBuf, Kernel, TEXELS};
+pub use recording::{Launch, Recording, Region, dispatch_grid};
 pub use sample::{TestInput, TestRng};
 pub use template::{Linker, Rendered};
 

@@ -1,5 +1,8 @@
 //! WGSL's own type names as Rust types, so that one token sequence declares a binding in both languages.
-#![expect(non_camel_case_types, reason = "the names are WGSL's, so that `stringify!` of a binding type is WGSL")]
+#![expect(
+    non_camel_case_types,
+    reason = "the names are WGSL's, so that `stringify!` of a binding type is WGSL"
+)]
 
 use crate::{Access, HostBuf};
 use bytemuck::Pod;

@@ -239,7 +239,10 @@ fn sorted(instance: &wgpu::Instance, backends: wgpu::Backends) -> Vec<(AdapterIn
 }
 
 /// Applies the choice.
-pub(crate) fn choose(choice: &AdapterChoice, validation: bool) -> Result<(AdapterInfo, wgpu::Adapter), Error> {
+pub(crate) fn choose(
+    choice: &AdapterChoice,
+    validation: bool,
+) -> Result<(AdapterInfo, wgpu::Adapter), Error> {
     let mut found = list(native(), validation);
     let index = match choice {
         AdapterChoice::Best => 0,

@@ -1,19 +1,19 @@
 //! [`Gpu`]: an open device and everything that is kept on it.
 
 use crate::adapter::{choose, noop};
-use crate::checked_device::CheckedDevice;
 use crate::bind_groups::BindGroupCache;
-use crate::pipeline_cache::PipelineCacheFile;
+use crate::checked_device::CheckedDevice;
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
+use crate::pipeline_cache::PipelineCacheFile;
 use crate::profile::Profiler;
 use crate::readback::ReadBack;
 use crate::texture;
 use crate::write::Writer;
-use crate::{AdapterInfo, AdapterChoice, DeviceKind, Error, MemoryUsage, GpuOptions, Policy};
+use crate::{AdapterChoice, AdapterInfo, DeviceKind, Error, GpuOptions, MemoryUsage, Policy};
 use ridgeline_compute::{
-    AnyKernel, Buffer, Caps, Error as RunError, Executor, Linker, RunOutput, Recording, Role, Slice, FillFn,
-    InFlight,
+    AnyKernel, Buffer, Caps, Error as RunError, Executor, FillFn, InFlight, Linker, Recording, Role,
+    RunOutput, Slice,
 };
 use std::path::Path;
 use std::sync::Arc;

@@ -5,25 +5,25 @@
 //! asked for anything, and no error of the driver becomes a panic.
 
 mod adapter;
-mod raw_launches;
+mod bind_groups;
+mod checked_device;
 mod clocks;
 mod error;
-mod checked_device;
 mod gpu;
-mod bind_groups;
-mod pipeline_cache;
 mod memory;
 mod pipeline;
+mod pipeline_cache;
 mod policy;
 mod profile;
+mod raw_launches;
 mod readback;
 mod run;
 mod texture;
 mod write;
 
-pub use adapter::{AdapterInfo, AdapterLimits, AdapterChoice, DeviceKind, Features, adapters};
-pub use raw_launches::RawLaunches;
+pub use adapter::{AdapterChoice, AdapterInfo, AdapterLimits, DeviceKind, Features, adapters};
 pub use error::Error;
 pub use gpu::{Gpu, HostStats};
 pub use memory::{MemoryUsage, Usage};
 pub use policy::{Checks, GpuOptions, Passes, Policy, Submission};
+pub use raw_launches::RawLaunches;

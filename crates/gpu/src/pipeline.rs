@@ -3,7 +3,7 @@
 use crate::Checks;
 use crate::checked_device::{CheckedDevice, describe};
 use crate::pipeline_cache::PipelineCacheFile;
-use ridgeline_compute::{Access, AnyKernel, Error, Linker, BindingInfo};
+use ridgeline_compute::{Access, AnyKernel, BindingInfo, Error, Linker};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -129,7 +129,8 @@ impl Pipelines {
             return Ok(());
         }
         let compile = |(kernel, layout): (&AnyKernel, usize)| {
-            let compiler = Compiler { device, linker, checks, cache: self.kept.as_ref().map(PipelineCacheFile::cache) };
+            let compiler =
+                Compiler { device, linker, checks, cache: self.kept.as_ref().map(PipelineCacheFile::cache) };
             compiler.compile(kernel, &self.layouts[layout].pipeline)
         };
         let compiled = parallel(&jobs, compile)?;

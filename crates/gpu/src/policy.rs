@@ -1,6 +1,6 @@
 //! How a recording reaches the device: the knobs that the studies turn.
 
-use ridgeline_compute::{Caps, Recording, Launch};
+use ridgeline_compute::{Caps, Launch, Recording};
 use std::time::Duration;
 
 /// How many submissions a recording becomes.

@@ -3,8 +3,8 @@
 //! Only pass boundaries have timestamps on every backend, and the queries are resolved in a later submission because
 //! some drivers return zeros or hang otherwise (wgpu issue 9414).
 
-use crate::clocks::step_times;
 use crate::checked_device::{CheckedDevice, describe};
+use crate::clocks::step_times;
 use crate::readback::{mappable, mapped};
 use ridgeline_compute::Error;
 

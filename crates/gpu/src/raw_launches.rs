@@ -1,8 +1,8 @@
 //! A recording's launches given to wgpu with everything looked up beforehand: what of the host's cost is not this crate's.
 
 use crate::Gpu;
-use crate::clocks::Stopwatch;
 use crate::bind_groups::BindGroupBuilder;
+use crate::clocks::Stopwatch;
 use crate::texture::first_texel;
 use ridgeline_compute::{Error, Recording};
 

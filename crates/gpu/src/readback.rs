@@ -2,7 +2,7 @@
 //! under way.
 
 use crate::checked_device::{CheckedDevice, describe};
-use crate::memory::{Storage, Memory};
+use crate::memory::{Memory, Storage};
 use ridgeline_compute::{Error, Slice};
 
 /// Most buffers that are kept for the next read-backs.

@@ -1,11 +1,11 @@
 //! Running a recording: uploads, encoding, submissions, read-backs, and where the time went.
 
-use crate::clocks::Stopwatch;
 use crate::bind_groups::BindGroupBuilder;
+use crate::clocks::Stopwatch;
 use crate::readback::Reads;
 use crate::texture::first_texel;
 use crate::{Gpu, Passes};
-use ridgeline_compute::{Error, RunOutput, Recording, Launch, Timing};
+use ridgeline_compute::{Error, Launch, Recording, RunOutput, Timing};
 use std::ops::Range;
 
 /// A recording that the device works at.

@@ -3,7 +3,7 @@
 use crate::checked_device::CheckedDevice;
 use crate::memory::Storage;
 use crate::texture::check_whole;
-use ridgeline_compute::{Error, Slice, FillFn};
+use ridgeline_compute::{Error, FillFn, Slice};
 use std::collections::VecDeque;
 
 /// Most bytes of staging that are alive at a time. wgpu allocates staging per write and frees it when the submission

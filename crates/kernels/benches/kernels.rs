@@ -4,14 +4,14 @@
 //! so that launching and waiting do not hide small kernels.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use ridgeline_compute::{Buffer, Executor, Kernel, Recording, Role, TestRng, Slice};
+use ridgeline_compute::{Buffer, Executor, Kernel, Recording, Role, Slice, TestRng};
 use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
 use ridgeline_kernels::attention;
-use ridgeline_kernels::mat_mul_coop::MatMulCoop;
 use ridgeline_kernels::mat_mul::{self, MatMul, Tile};
+use ridgeline_kernels::mat_mul_coop::MatMulCoop;
 use ridgeline_kernels::mat_vec;
 use ridgeline_kernels::rms_norm;
-use ridgeline_kernels::{AttentionKernel, LinearKernel, attention_for, norm_for, linear_for, stride};
+use ridgeline_kernels::{AttentionKernel, LinearKernel, attention_for, linear_for, norm_for, stride};
 use ridgeline_quant::Format;
 use std::cell::RefCell;
 use std::io::Write;
@@ -153,8 +153,10 @@ fn bench<K: Kernel>(
     let mut min_binding_sizes = Vec::new();
     K::bytes(kernel.min_binding_size(&params), &mut min_binding_sizes);
     let bindings = K::BINDINGS.iter().map(|binding| kernel.in_texture(binding.name));
-    let buffers =
-        min_binding_sizes.iter().zip(bindings).map(|(&bytes, texture)| filled(&mut gpu.borrow_mut(), bytes, texture));
+    let buffers = min_binding_sizes
+        .iter()
+        .zip(bindings)
+        .map(|(&bytes, texture)| filled(&mut gpu.borrow_mut(), bytes, texture));
     let buffers = match buffers.collect::<Result<Vec<Buffer>, _>>() {
         Ok(buffers) => buffers,
         Err(error) => return skip(&format!("{group}: {error}")),

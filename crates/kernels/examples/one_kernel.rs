@@ -5,7 +5,7 @@
 
 use ridgeline_compute::{Executor, Recording, Role};
 use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
-use ridgeline_kernels::{Epilogue, layout_for, mat_vec, linear_for, stride};
+use ridgeline_kernels::{Epilogue, layout_for, linear_for, mat_vec, stride};
 use ridgeline_quant::Format;
 use std::error::Error;
 use std::sync::Arc;
@@ -15,7 +15,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let n_rows = sizes.next().unwrap_or(Ok(4096))?;
     let n_cols = sizes.next().unwrap_or(Ok(4096))?;
     let n_vecs = sizes.next().unwrap_or(Ok(1))?;
-    let mut gpu = Gpu::open(&AdapterChoice::Best, Arc::new(ridgeline_kernels::linker()?), GpuOptions::default())?;
+    let mut gpu =
+        Gpu::open(&AdapterChoice::Best, Arc::new(ridgeline_kernels::linker()?), GpuOptions::default())?;
     report(&format!("{} ({})", gpu.info().name, gpu.info().backend));
     for &format in Format::ALL {
         let stride = stride(format, n_cols as usize);

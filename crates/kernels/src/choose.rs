@@ -4,10 +4,10 @@ use crate::attention::{self, Attention};
 use crate::attention_simd::{self, AttentionSimd};
 use crate::common::Reduce;
 use crate::layout::WeightLayout;
-use crate::mat_mul_coop::{self, MatMulCoop};
 use crate::mat_mul::{self, MatMul, Tile};
-use crate::mat_vec_rows::{self, MatVecRows};
+use crate::mat_mul_coop::{self, MatMulCoop};
 use crate::mat_vec::{self, MatVec};
+use crate::mat_vec_rows::{self, MatVecRows};
 use crate::rms_norm::RmsNorm;
 use ridgeline_compute::{AnyKernel, Caps, Recording};
 use ridgeline_quant::Format;
@@ -211,7 +211,8 @@ pub fn attention_for(
 ) -> AttentionKernel {
     let most_first = || attention::queries(group).rev().filter(|tokens| *tokens <= n_tokens.max(1));
     if reads_textures(caps)
-        && let Some(kernel) = most_first().find_map(|tokens| AttentionSimd::new(cache, head, group, tokens, caps))
+        && let Some(kernel) =
+            most_first().find_map(|tokens| AttentionSimd::new(cache, head, group, tokens, caps))
     {
         return AttentionKernel::Simd(kernel);
     }
@@ -268,7 +269,7 @@ pub fn kv_split_len(context: u32, n_tokens: u32, groups: u64, wanted: u32, caps:
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_KV_SPLITS, SMALL_BATCH, max_kv_splits, kv_split_len};
+    use super::{MAX_KV_SPLITS, SMALL_BATCH, kv_split_len, max_kv_splits};
     use ridgeline_compute::Caps;
 
     #[test]
@@ -285,7 +286,10 @@ mod tests {
         let software = Caps { software: true, ..gpu };
         assert_eq!(kv_split_len(8192, 1, 4, 24, &software), 1408, "6 parts in whole steps of 64");
         assert_eq!(kv_split_len(1000, 1, 3, 24, &software), 256);
-        assert_eq!([kv_split_len(1000, 17, 3, 512, &gpu), kv_split_len(1000, 17, 3, 512, &software)], [64, 1000]);
+        assert_eq!(
+            [kv_split_len(1000, 17, 3, 512, &gpu), kv_split_len(1000, 17, 3, 512, &software)],
+            [64, 1000]
+        );
     }
 
     #[test]

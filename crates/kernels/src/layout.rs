@@ -58,7 +58,8 @@ impl WeightLayout {
     /// The row that [`Self::store_rows`] put at `index`, of `stride` vec4 words.
     pub(crate) fn load_row(self, from: &[u32], index: usize, stride: u32) -> Vec<u32> {
         let (rows_interleaved, stride) = (self.rows_interleaved(), stride as usize);
-        let from = &from[index / rows_interleaved * rows_interleaved * stride * 4 + index % rows_interleaved * 4..];
+        let from =
+            &from[index / rows_interleaved * rows_interleaved * stride * 4 + index % rows_interleaved * 4..];
         from.chunks(rows_interleaved * 4).take(stride).flat_map(|word| word[..4].to_vec()).collect()
     }
 }

@@ -5,21 +5,21 @@
 //! format (`ridgeline_quant::Spec::pack_row`); strides count vec4 words of 16 bytes. Weight rows lie in a [`WeightLayout`], cache rows one after the other. Columns are a multiple of the
 //! format's part.
 
+mod attention_shape;
 mod choose;
 mod common;
-mod attention_shape;
 mod layout;
 mod linear;
 mod tuning;
 
 pub use choose::{
-    AttentionKernel, MAX_KV_SPLITS, LinearKernel, SMALL_BATCH, attention_for, attention_workgroups,
-    cache_in_texture, layout_for, max_kv_splits, norm_for, linear_for, kv_split_len,
+    AttentionKernel, LinearKernel, MAX_KV_SPLITS, SMALL_BATCH, attention_for, attention_workgroups,
+    cache_in_texture, kv_split_len, layout_for, linear_for, max_kv_splits, norm_for,
 };
 pub use common::{Reduce, stride};
 pub use layout::WeightLayout;
 pub use linear::Epilogue;
-pub use tuning::{LinearClass, KvHeads, RowCount, Tuning};
+pub use tuning::{KvHeads, LinearClass, RowCount, Tuning};
 
 use ridgeline_compute::{AnyKernel, Caps, Error, Kernel, Linker};
 

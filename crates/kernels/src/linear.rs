@@ -92,7 +92,8 @@ impl LinearShape {
         let (ld, epilogue) = (row0 + n_rows + rng.range(0, 5), epilogue as u32);
         let stride = stride(format, n_cols as usize);
         let product = Self { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };
-        let weights = to_layout(layout, &random_rows(rng, format, small(product.weight_rows()), n_cols), stride);
+        let weights =
+            to_layout(layout, &random_rows(rng, format, small(product.weight_rows()), n_cols), stride);
         let y = rng.words(small(product.min_binding_size(layout)[2] / 4) as usize);
         (product, vec![weights, rng.words((n_vecs * n_cols) as usize), y])
     }

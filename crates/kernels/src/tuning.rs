@@ -1,10 +1,10 @@
 //! Which product serves which shapes on one device, where somebody measured it.
 
 use crate::choose::{LinearKernel, SMALL_BATCH, attention_workgroups, layout_for, linear_for};
-use crate::mat_mul_coop::MatMulCoop;
 use crate::mat_mul::{MatMul, Tile};
-use crate::mat_vec_rows::MatVecRows;
+use crate::mat_mul_coop::MatMulCoop;
 use crate::mat_vec::MatVec;
+use crate::mat_vec_rows::MatVecRows;
 use ridgeline_compute::{Caps, Kernel};
 use ridgeline_quant::Format;
 use std::collections::BTreeMap;

@@ -39,7 +39,8 @@ fn every_variant_is_valid_and_within_default_limits() {
         let most = limits.max_workgroup_memory;
         assert!(bytes <= most, "{}: {bytes} bytes of workgroup memory", shader.label);
         assert!(shader.kernel.bindings().len() <= 8, "{}: too many bindings", shader.label);
-        let textures = shader.kernel.bindings().iter().filter(|binding| shader.kernel.in_texture(binding)).count();
+        let textures =
+            shader.kernel.bindings().iter().filter(|binding| shader.kernel.in_texture(binding)).count();
         let immediates = 4 * (shader.kernel.params().len() + textures);
         assert!(
             immediates <= caps.max_immediates as usize,
@@ -80,7 +81,13 @@ fn parameters_and_slots_are_what_rust_declares() {
             let used = info[handle];
             let writes = used.contains(naga::valid::GlobalUse::WRITE);
             // What a variant does not touch is declared empty.
-            assert_eq!(used.is_empty(), min_binding_sizes[index] == 0, "{}: use of binding {}", shader.label, binding.name);
+            assert_eq!(
+                used.is_empty(),
+                min_binding_sizes[index] == 0,
+                "{}: use of binding {}",
+                shader.label,
+                binding.name
+            );
             if used.is_empty() {
                 continue;
             }

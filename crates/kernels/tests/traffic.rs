@@ -1,7 +1,7 @@
 //! What a kernel says it moves of a matrix or a cache is what the format table says those weights take, to the byte.
 
 use ridgeline_compute::{Caps, Kernel};
-use ridgeline_kernels::{embed, kv_append, mat_mul_coop, mat_mul, mat_vec_rows, mat_vec, stride};
+use ridgeline_kernels::{embed, kv_append, mat_mul, mat_mul_coop, mat_vec, mat_vec_rows, stride};
 use ridgeline_quant::Format;
 
 /// Bytes of 256 weights, by GGUF name: the sizes of the blocks of ggml, written out a second time on purpose, as is

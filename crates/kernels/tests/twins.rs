@@ -5,8 +5,8 @@
 //! adapter has none.
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use ridgeline_compute::{Access, AnyKernel, Caps, Cpu, Executor, Recording, Role, TestRng, TEXELS};
-use ridgeline_gpu::{Checks, AdapterChoice, Gpu, GpuOptions};
+use ridgeline_compute::{Access, AnyKernel, Caps, Cpu, Executor, Recording, Role, TEXELS, TestRng};
+use ridgeline_gpu::{AdapterChoice, Checks, Gpu, GpuOptions};
 use ridgeline_kernels::kv_append::{self, KvAppend};
 use ridgeline_kernels::mat_vec::MatVec;
 use ridgeline_kernels::rope_append::{self, RopeAppend};
@@ -80,7 +80,8 @@ const WIDTH: &str = "LP_NATIVE_VECTOR_WIDTH";
 /// A few variants of each kernel, those first whose teams are subgroups.
 fn a_few_of_each() -> Result<(), Failed> {
     const FEW: usize = 8;
-    let mut gpu = Gpu::open(&AdapterChoice::Best, Arc::new(ridgeline_kernels::linker()?), GpuOptions::default())?;
+    let mut gpu =
+        Gpu::open(&AdapterChoice::Best, Arc::new(ridgeline_kernels::linker()?), GpuOptions::default())?;
     if let Ok(bits) = std::env::var(WIDTH) {
         let lanes = bits.parse::<u32>()? / 32;
         assert_eq!(gpu.caps().subgroup, Some((lanes, lanes)), "the adapter took no notice of {WIDTH}");
@@ -119,9 +120,11 @@ fn other_subgroups() -> Result<(), Failed> {
 
 /// Teams where a subgroup has room for more lanes than the workgroup has, as 128 wide ones have for the 64 of the variants.
 fn wide_subgroups() -> Result<(), Failed> {
-    let mut gpu = Gpu::open(&AdapterChoice::Best, Arc::new(ridgeline_kernels::linker()?), GpuOptions::default())?;
+    let mut gpu =
+        Gpu::open(&AdapterChoice::Best, Arc::new(ridgeline_kernels::linker()?), GpuOptions::default())?;
     let Some((least, _)) = gpu.caps().subgroup else { return Ok(()) };
-    let kernel = MatVec { lanes: least / 2, blocks: 1, ..MatVec::new(Format::INT8_ACTIVATIONS, gpu.caps(), 4, 2) };
+    let kernel =
+        MatVec { lanes: least / 2, blocks: 1, ..MatVec::new(Format::INT8_ACTIVATIONS, gpu.caps(), 4, 2) };
     (0..SAMPLES).try_for_each(|seed| compare(&mut gpu, &AnyKernel::new(kernel), seed))
 }
 

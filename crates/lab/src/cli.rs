@@ -120,7 +120,7 @@ fn log(verbose: u8) {
 
 /// The exit code that an error means.
 fn code(error: &anyhow::Error) -> u8 {
-    use crate::models::Error as Models;
+    use ridgeline_measure::models::Error as Models;
     for cause in error.chain() {
         if cause.is::<ridgeline_gpu::Error>() || cause.is::<crate::install::NoDevice>() {
             return NO_DEVICE;

@@ -5,7 +5,8 @@
 //! is looked for anew each time, so this process can use what it has installed.
 
 use crate::cli::Globals;
-use crate::{Device, output};
+use crate::output;
+use ridgeline_measure::Device;
 use std::process::{Command, Stdio};
 
 /// The packages that bring a software adapter.

@@ -1,6 +1,6 @@
 //! Another engine in a process of its own, asked for its speed turn by turn with ours.
 
-use crate::Error;
+use ridgeline_measure::Error;
 use serde::Deserialize;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

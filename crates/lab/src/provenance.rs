@@ -2,11 +2,11 @@
 //!
 //! What is not known is absent, never guessed.
 
-use crate::Device;
 use ridgeline_compute::Executor;
 use ridgeline_experiment::canonical;
 use ridgeline_experiment::record::{Build, MachineId, utc};
 use ridgeline_gpu::{AdapterInfo, AdapterLimits, Features};
+use ridgeline_measure::Device;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -52,7 +52,7 @@ pub fn build() -> Build {
 #[must_use]
 pub fn build_for(device: &mut Device) -> Build {
     let mut build = build();
-    if let Some(digest) = crate::tune::digest(&crate::tune::stored(device)) {
+    if let Some(digest) = ridgeline_measure::tune::digest(&ridgeline_measure::tune::stored(device)) {
         build.version = format!("{}+tuned.{digest}", build.version);
     }
     build

@@ -1,8 +1,8 @@
 //! Profiles as Chrome traces: the JSON that Chrome and Perfetto open (Google, "Trace Event Format", complete
 //! events). A pass is a process; its launches follow each other in the order of the recording, in device time alone.
 
-use crate::profile::{Profile, stamped};
-use crate::{Error, Lab};
+use ridgeline_measure::profile::{Profile, stamped};
+use ridgeline_measure::{Error, MeasureContext};
 use serde_json::{Value, json};
 
 /// Where the times of a trace are from.
@@ -24,8 +24,8 @@ impl Source {
 }
 
 /// Nanoseconds of each step: by timestamps where the device has them and they can be true, by slope elsewhere.
-pub(crate) fn step_ns(lab: &Lab, profile: &Profile) -> Result<(Source, Vec<f64>), Error> {
-    if let Some(stamped) = stamped(&mut lab.device.borrow_mut(), &profile.pass)? {
+pub(crate) fn step_ns(cx: &MeasureContext, profile: &Profile) -> Result<(Source, Vec<f64>), Error> {
+    if let Some(stamped) = stamped(&mut cx.device.borrow_mut(), &profile.pass)? {
         return Ok((Source::Timestamps, stamped));
     }
     let slope = |&i: &usize| 1e9 * profile.row.launches[i].seconds.value;

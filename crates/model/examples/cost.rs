@@ -28,7 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let recording: &Recording = session.record(&[0], Rows::Last)?;
     let mut parts = BTreeMap::new();
     for step in recording.launches() {
-        *parts.entry(step.region.module).or_insert(ridgeline_roofline::Cost::ZERO) += recording.launch_cost(step);
+        *parts.entry(step.region.module).or_insert(ridgeline_roofline::Cost::ZERO) +=
+            recording.launch_cost(step);
     }
     print(&["part", "launches", "weights MB", "KV MB", "activations MB", "MFLOP", "FLOP/byte"]);
     for (part, cost) in parts.into_iter().chain([("total", recording.cost())]) {

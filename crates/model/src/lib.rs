@@ -23,7 +23,7 @@ pub use cache::KvCache;
 pub use config::{Config, RopeConfig};
 pub use error::Error;
 pub use loader::{LoadReport, Loader};
-pub use matrix::{WeightMatrix, FusedLinear, Vector};
+pub use matrix::{FusedLinear, Vector, WeightMatrix};
 pub use model::Model;
 pub use ops::{Activation, Ops};
 pub use scratch::Temp;

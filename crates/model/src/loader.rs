@@ -1,6 +1,6 @@
 //! From checkpoint to device: packs rows into the device layout of their format.
 
-use crate::matrix::{WeightMatrix, RowChunk, FusedLinear, Vector};
+use crate::matrix::{FusedLinear, RowChunk, Vector, WeightMatrix};
 use crate::{Config, Error};
 use ridgeline_compute::{Buffer, Executor, Role, Slice};
 use ridgeline_kernels::{WeightLayout, layout_for};
@@ -100,14 +100,13 @@ impl<'a> Loader<'a> {
         let mut rest = tensors;
         while let Some(&(name, _)) = rest.first() {
             let format = self.checkpoint.format(name);
-            let n_same_type = rest.iter().take_while(|(name, _)| self.checkpoint.format(name) == format).count();
+            let n_same_type =
+                rest.iter().take_while(|(name, _)| self.checkpoint.format(name) == format).count();
             let (run, others) = rest.split_at(n_same_type);
             rest = others;
             let first = fused.rows;
             let whole = match format {
-                Some(format) if self.can_fuse(run, format, cols) => {
-                    Some(self.together(run, format, cols)?)
-                }
+                Some(format) if self.can_fuse(run, format, cols) => Some(self.together(run, format, cols)?),
                 _ => None,
             };
             let parts = match &whole {
@@ -144,7 +143,12 @@ impl<'a> Loader<'a> {
     }
 
     /// Loads tensors of one format into one buffer.
-    fn together(&mut self, run: &[(&str, usize)], format: Format, cols: usize) -> Result<WeightMatrix, Error> {
+    fn together(
+        &mut self,
+        run: &[(&str, usize)],
+        format: Format,
+        cols: usize,
+    ) -> Result<WeightMatrix, Error> {
         let row_bytes = (format.spec().row_words)(cols) as u64 * 4;
         let total_rows: usize = run.iter().map(|(_, rows)| rows).sum();
         let label: Vec<&str> = run.iter().map(|(name, _)| *name).collect();
@@ -236,7 +240,10 @@ impl<'a> Loader<'a> {
     ///
     /// # Errors
     /// As [`Self::matrix`].
-    pub(crate) fn embedding_and_head(&mut self, config: &Config) -> Result<(WeightMatrix, Vector, Option<WeightMatrix>), Error> {
+    pub(crate) fn embedding_and_head(
+        &mut self,
+        config: &Config,
+    ) -> Result<(WeightMatrix, Vector, Option<WeightMatrix>), Error> {
         let embed = self.matrix("token_embd.weight", config.vocab, config.hidden)?;
         let norm = self.vector("output_norm.weight", config.hidden)?;
         let untied = self.has("output.weight");
@@ -276,7 +283,9 @@ impl Source<'_> {
         let (rows_interleaved, row_words) = (self.layout.rows_interleaved(), self.row_words());
         let (pack_row, file_row) = (self.format.spec().pack_row, self.bytes.len() / self.rows);
         let mut rows = vec![0; rows_interleaved * row_words];
-        for (from, to) in from.chunks(rows_interleaved * file_row).zip(to.chunks_mut(rows_interleaved * row_words)) {
+        for (from, to) in
+            from.chunks(rows_interleaved * file_row).zip(to.chunks_mut(rows_interleaved * row_words))
+        {
             for (from, row) in from.chunks_exact(file_row).zip(rows.chunks_exact_mut(row_words)) {
                 pack_row(from, row);
             }

@@ -1,7 +1,7 @@
 //! A loaded model: configuration and weights on a device. Never changes after loading.
 
 use crate::arch::{self, Decoder};
-use crate::matrix::{WeightMatrix, Vector};
+use crate::matrix::{Vector, WeightMatrix};
 use crate::{Config, Error, LoadReport, Loader};
 use ridgeline_compute::Executor;
 use ridgeline_kernels::Tuning;

@@ -1,13 +1,13 @@
 //! One sequence: a model, an executor, a key/value cache, and the buffers a forward pass needs.
 
 use crate::cache::KvCache;
-use crate::ops::{Sample, Ops};
+use crate::ops::{Ops, Sample};
 use crate::scratch::{Scratch, Temp};
 use crate::{Config, Error, Model, RunTimes, Switches};
-use ridgeline_compute::{Buffer, Caps, Executor, RunOutput, Recording, Region, Role};
+use ridgeline_compute::{Buffer, Caps, Executor, Recording, Region, Role, RunOutput};
 use ridgeline_kernels::{Tuning, attention_for};
 use ridgeline_quant::Format;
-use ridgeline_speculative::{Choice, LanguageModel, Logits, Rows, OnTokens, Token, decode_on_host};
+use ridgeline_speculative::{Choice, LanguageModel, Logits, OnTokens, Rows, Token, decode_on_host};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -321,7 +321,12 @@ impl<E: Executor> LanguageModel for Session<E> {
         Ok(picks)
     }
 
-    fn decode(&mut self, token: Token, choice: Choice<'_>, on_tokens: &mut OnTokens<'_>) -> Result<(), Error> {
+    fn decode(
+        &mut self,
+        token: Token,
+        choice: Choice<'_>,
+        on_tokens: &mut OnTokens<'_>,
+    ) -> Result<(), Error> {
         let n = choice.count();
         if self.len + n > self.cache.capacity {
             return Err(Error::ContextFull { wanted: self.len + n, capacity: self.cache.capacity });

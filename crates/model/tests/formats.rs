@@ -97,10 +97,10 @@ fn gpu() -> Result<Gpu, Failed> {
 fn session<E: Executor>(
     checkpoint: &Checkpoint,
     mut executor: E,
-    (cache, integer): ([Format; 2], bool),
+    (cache, int8_dot): ([Format; 2], bool),
 ) -> Result<Session<E>, Failed> {
     let model = Arc::new(Model::load(checkpoint, &mut executor)?);
-    let switches = Switches { integer, ..Switches::default() };
+    let switches = Switches { int8_dot, ..Switches::default() };
     let options = SessionOptions { context: 128, batch: 128, cache, switches, ..SessionOptions::default() };
     Ok(Session::new(model, Rc::new(RefCell::new(executor)), options)?)
 }

@@ -54,7 +54,12 @@ fn mixed(recipe: &str) -> Checkpoint {
 }
 
 /// A pass over `tokens` tokens of a small model after `depth` others.
-fn pass(checkpoint: &Checkpoint, (depth, tokens): (usize, u32), want: Rows, kv_split_len: Option<u32>) -> Recording {
+fn pass(
+    checkpoint: &Checkpoint,
+    (depth, tokens): (usize, u32),
+    want: Rows,
+    kv_split_len: Option<u32>,
+) -> Recording {
     let mut session = session(checkpoint, Switches { kv_split_len, ..Switches::default() });
     session.set_kv_len(depth).expect("it fits");
     let ids: Vec<u32> = (0..tokens).collect();

@@ -1,7 +1,7 @@
 //! What a session prepares is all that it then asks its executor for.
 
 use ridgeline_compute::{
-    AnyKernel, Buffer, Caps, Cpu, Error, Executor, RunOutput, Recording, Role, Slice, InFlight,
+    AnyKernel, Buffer, Caps, Cpu, Error, Executor, InFlight, Recording, Role, RunOutput, Slice,
 };
 use ridgeline_model::{AttentionPath, Model, RunTimes, Session, SessionOptions, Switches};
 use ridgeline_speculative::{Choice, LanguageModel, Rows, Sampler};

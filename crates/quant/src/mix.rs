@@ -214,7 +214,8 @@ impl Mix {
             {
                 let model = ModelTraits { n_layers, n_values: n_layers, n_experts: 0, heads_per_kv };
                 for (mix, i) in Mix::ALL.iter().flat_map(|mix| (0..n_layers).map(move |i| (mix, i))) {
-                    let pair = [TensorCategory::Key, TensorCategory::Value].map(|role| mix.format_for(role, i, n_cols, &model));
+                    let pair = [TensorCategory::Key, TensorCategory::Value]
+                        .map(|role| mix.format_for(role, i, n_cols, &model));
                     if pair[0] != pair[1] && !pairs.contains(&pair) {
                         pairs.push(pair);
                     }

@@ -27,8 +27,15 @@ pub struct Cost {
 
 impl Cost {
     /// No work at all.
-    pub const ZERO: Self =
-        Self { weights: 0, kv_read: 0, kv_write: 0, activation_read: 0, activation_write: 0, flops: 0, launches: 0 };
+    pub const ZERO: Self = Self {
+        weights: 0,
+        kv_read: 0,
+        kv_write: 0,
+        activation_read: 0,
+        activation_write: 0,
+        flops: 0,
+        launches: 0,
+    };
 
     /// All bytes moved, read and written.
     #[must_use]

@@ -139,7 +139,10 @@ fn waterfall_sums_exactly_and_signs_its_rest() {
         assert_eq!(w.weights_ns, 1_234_568);
         assert_eq!(w.parts().map(|p| p.0), Part::ALL);
     }
-    assert!(Waterfall::of(&cost, &m, 1e-4, 1 << 30).unexplained_ns < 0, "overlap has to show as a negative rest");
+    assert!(
+        Waterfall::of(&cost, &m, 1e-4, 1 << 30).unexplained_ns < 0,
+        "overlap has to show as a negative rest"
+    );
     let busy = Cost { weights: 100_000, flops: 4_000_000_000, ..Cost::ZERO };
     let w = Waterfall::of(&busy, &m, 3e-3, 1 << 30);
     assert_eq!((w.weights_ns, w.compute_ns, w.host_ns), (1000, 1_999_000, 90_000));
@@ -153,7 +156,10 @@ fn a_waterfall_tells_slow_kernels_from_what_nobody_knows() {
     let (weights, launches, host) = (whole.weights_ns, whole.launches_ns, whole.host_ns);
     assert_eq!((weights, launches, host), (1_000_000, 50_000, 90_000));
     let split = whole.with_kernels(3.05e-3, 3.35e-3);
-    assert_eq!((split.inefficiency_ns, split.in_sequence_ns, split.total_ns()), (2_000_000, 300_000, 4_000_000));
+    assert_eq!(
+        (split.inefficiency_ns, split.in_sequence_ns, split.total_ns()),
+        (2_000_000, 300_000, 4_000_000)
+    );
     assert_eq!(split.unexplained_ns, 560_000);
     assert!((split.explained() - 0.86).abs() < 1e-9, "{}", split.explained());
     let quick = whole.with_kernels(1.02e-3, 1.02e-3);

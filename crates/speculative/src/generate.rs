@@ -2,7 +2,7 @@
 
 use crate::dist::uniform;
 use crate::evaluate::{evaluate, require_room};
-use crate::{Choice, Error, LanguageModel, Rows, Sampler, SamplerRng, RngStream, Token};
+use crate::{Choice, Error, LanguageModel, RngStream, Rows, Sampler, SamplerRng, Token};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 

@@ -1,7 +1,7 @@
 //! Drafting with a smaller model that shares the target's vocabulary.
 
 use crate::evaluate::{Evaluated, evaluate};
-use crate::{Dist, Draft, Error, LanguageModel, Proposer, Rows, Sampler, SamplerRng, RngStream, Token};
+use crate::{Dist, Draft, Error, LanguageModel, Proposer, RngStream, Rows, Sampler, SamplerRng, Token};
 use serde::{Deserialize, Serialize};
 
 /// How long drafts are. The names and defaults are those of llama.cpp's `--spec-draft-*` options.

@@ -6,7 +6,7 @@
 use crate::evaluate::{Evaluated, evaluate, require_room};
 use crate::generate::{Generation, Output};
 use crate::{
-    Acceptance, Dist, Draft, Error, LanguageModel, Proposer, Rows, Sampler, SamplerRng, Stats, RngStream,
+    Acceptance, Dist, Draft, Error, LanguageModel, Proposer, RngStream, Rows, Sampler, SamplerRng, Stats,
     SynthRates, Token, verify,
 };
 use std::ops::ControlFlow;
@@ -90,7 +90,12 @@ impl<T: LanguageModel, P: Proposer> Speculator<T, P> {
     }
 
     /// Evaluates all of the prompt but its last token, which belongs to the first round.
-    fn prefill(&mut self, prompt: &[Token], stats: &mut Stats, timer: &mut Stopwatch<'_>) -> Result<(), Error> {
+    fn prefill(
+        &mut self,
+        prompt: &[Token],
+        stats: &mut Stats,
+        timer: &mut Stopwatch<'_>,
+    ) -> Result<(), Error> {
         let head = &prompt[..prompt.len() - 1];
         require_room(&self.target, 0, prompt.len())?;
         if !head.is_empty() {

@@ -3,7 +3,7 @@
 //! (<https://github.com/ggml-org/llama.cpp/pull/27711>).
 
 use crate::dist::uniform;
-use crate::{Draft, Error, Proposer, Sampler, SamplerRng, RngStream, Token};
+use crate::{Draft, Error, Proposer, RngStream, Sampler, SamplerRng, Token};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 

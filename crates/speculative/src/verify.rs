@@ -126,7 +126,7 @@ fn synthetic_step(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Sampler, RngStream};
+    use crate::{RngStream, Sampler};
 
     fn points(tokens: &[Token]) -> Vec<Dist> {
         tokens.iter().map(|&t| Dist::point(t)).collect()

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Full, Toy, plain};
 use ridgeline_speculative::{
-    Error, FinishReason, Generation, LanguageModel, Logits, Rows, Sampler, RngStream, Token, generate,
+    Error, FinishReason, Generation, LanguageModel, Logits, RngStream, Rows, Sampler, Token, generate,
 };
 use std::ops::ControlFlow;
 

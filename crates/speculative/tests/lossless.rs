@@ -6,8 +6,8 @@ mod common;
 use common::{Toy, plain};
 use rand::Rng;
 use ridgeline_speculative::{
-    Acceptance, Dist, Draft, DraftOptions, ModelProposer, Proposer, Sampler, SamplerRng, Speculator, RngStream,
-    Token, Verification, verify,
+    Acceptance, Dist, Draft, DraftOptions, ModelProposer, Proposer, RngStream, Sampler, SamplerRng,
+    Speculator, Token, Verification, verify,
 };
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 use std::ops::ControlFlow;

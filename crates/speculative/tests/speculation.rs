@@ -5,8 +5,8 @@ mod common;
 use common::{Full, Toy, plain};
 use proptest::prelude::*;
 use ridgeline_speculative::{
-    Dist, Draft, DraftOptions, Error, FinishReason, Generation, LanguageModel, Logits, ModelProposer, Proposer,
-    RandomProposer, Rows, Sampler, Speculation, Speculator, Stats, SynthRates, Token, generate,
+    Dist, Draft, DraftOptions, Error, FinishReason, Generation, LanguageModel, Logits, ModelProposer,
+    Proposer, RandomProposer, Rows, Sampler, Speculation, Speculator, Stats, SynthRates, Token, generate,
 };
 use std::convert::Infallible;
 use std::ops::ControlFlow;
@@ -142,7 +142,10 @@ fn a_stop_token_inside_a_draft_ends_the_output() {
         (2..5).find(|&i| !free[..i].contains(&free[i])).expect("the toy does not repeat itself that soon");
     let run = speculate(target.clone(), drafting(target, 7), Sampler::greedy(), &[0], 10, &[free[at]])
         .expect("room");
-    assert_eq!(run.generation, Generation { tokens: free[..at].to_vec(), finish: FinishReason::Stop(free[at]) });
+    assert_eq!(
+        run.generation,
+        Generation { tokens: free[..at].to_vec(), finish: FinishReason::Stop(free[at]) }
+    );
     assert_eq!((run.stats.rounds, run.stats.accepted, run.stats.generated), (1, 7, at as u64));
 }
 
@@ -301,8 +304,8 @@ fn greedy_reads_no_logits_back() {
     let expected = plain(toy(0.0), &Sampler::greedy(), &[1], 20, &[]).expect("room enough");
     let proposer = ModelProposer::new(GreedyOnly(toy(0.5)), Sampler::greedy(), DraftOptions::default())
         .expect("in range");
-    let run =
-        speculate(GreedyOnly(toy(0.0)), proposer, Sampler::greedy(), &[1], 20, &[]).expect("no logits needed");
+    let run = speculate(GreedyOnly(toy(0.0)), proposer, Sampler::greedy(), &[1], 20, &[])
+        .expect("no logits needed");
     assert_eq!(run.generation, expected);
     assert!(run.stats.accepted > 0 && run.stats.accepted < run.stats.drafted, "both outcomes are tried");
     let result = speculate(GreedyOnly(toy(0.0)), drafting(toy(0.0), 2), Sampler::default(), &[1, 2], 4, &[]);

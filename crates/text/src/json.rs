@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde_json::Value;
 use tokenizers::Tokenizer as HfTokenizer;
 
-use crate::byte_level::{first_missing, missing_bytes, from_byte_level};
+use crate::byte_level::{first_missing, from_byte_level, missing_bytes};
 use crate::pieces::{Kind, Pieces};
 use crate::spm::{SPACE, parse_byte_token};
 use crate::tokenizer::{Encoder, Tokenizer};

@@ -10,7 +10,9 @@ use std::{
 
 use ridgeline_quant::Format;
 
-use crate::{Error, Metadata, Quantization, RopePairing, Shape, convention, gguf, hf, map::Map, random, rope};
+use crate::{
+    Error, Metadata, Quantization, RopePairing, Shape, convention, gguf, hf, map::Map, random, rope,
+};
 
 /// What kind of file a checkpoint came from.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -149,7 +151,8 @@ impl Checkpoint {
         let quantization = quantization.into();
         let path = PathBuf::from(format!("random:{}:{quantization}:{seed}", shape.name));
         let (metadata, tensors) = convention::synthesise(&path, shape)?;
-        let entry = |(name, shape)| TensorMeta { name, shape, format: Format::SINGLE, place: Storage::Random };
+        let entry =
+            |(name, shape)| TensorMeta { name, shape, format: Format::SINGLE, place: Storage::Random };
         let entries = tensors.into_iter().map(entry).collect();
         let parts = Parts { metadata, entries, maps: Vec::new(), tokenizer_json: None };
         let mut it = Self::from_parts(&path, Container::Random, parts)?;

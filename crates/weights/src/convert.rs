@@ -15,7 +15,11 @@ use crate::{
 ///
 /// # Errors
 /// As [`write_gguf`] and [`Quantization::formats`].
-pub fn convert(checkpoint: &Checkpoint, path: &Path, quantization: impl Into<Quantization>) -> Result<(), Error> {
+pub fn convert(
+    checkpoint: &Checkpoint,
+    path: &Path,
+    quantization: impl Into<Quantization>,
+) -> Result<(), Error> {
     let quantization = quantization.into();
     let formats = quantization.formats(checkpoint)?;
     write(checkpoint, path, quantization.file_type(), |it| formats[it.name], |_| {})
@@ -280,7 +284,10 @@ mod tests {
             assert!(!prints[..i].contains(print), "{quantization}: another has it");
             assert_eq!(*print, fingerprint(&source, &to, quantization).unwrap(), "{quantization}: twice");
             convert(&source, &to, quantization).unwrap();
-            assert!(std::fs::read(&to).unwrap().starts_with(&print[..64]), "{quantization}: the file's own header");
+            assert!(
+                std::fs::read(&to).unwrap().starts_with(&print[..64]),
+                "{quantization}: the file's own header"
+            );
             for format in quantization.formats(&source).unwrap().values() {
                 let encoder = sample(format.spec());
                 assert!(print.windows(encoder.len()).any(|it| it == encoder), "{quantization}: {format}");

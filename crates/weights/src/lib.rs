@@ -13,9 +13,9 @@ mod gguf;
 mod hf;
 mod map;
 mod metadata;
+mod quantization;
 mod quantize;
 mod random;
-mod quantization;
 mod rope;
 mod shape;
 
@@ -24,6 +24,6 @@ pub use convention::RopePairing;
 pub use convert::{Progress, convert, fingerprint, write_gguf};
 pub use error::Error;
 pub use metadata::{Array, FromValue, Metadata, Value};
-pub use quantize::{formats, quantize};
 pub use quantization::{Quantization, UnknownRecipe};
+pub use quantize::{formats, quantize};
 pub use shape::{RopeScaling, Shape};

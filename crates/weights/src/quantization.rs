@@ -114,7 +114,11 @@ mod tests {
         for mix in Mix::ALL {
             let parsed = parse(&mix.name.to_lowercase()).unwrap();
             assert_eq!(parsed.name(), mix.name);
-            assert_eq!(matches!(parsed, Quantization::Mixed(_)), Format::from_name(mix.name).is_none(), "{mix}");
+            assert_eq!(
+                matches!(parsed, Quantization::Mixed(_)),
+                Format::from_name(mix.name).is_none(),
+                "{mix}"
+            );
         }
         let error = parse("q9_x").unwrap_err().to_string();
         for part in ["`q9_x`", " F16 ", " Q2_K ", "mixes Q3_K_S", " Q5_K_M"] {

@@ -20,7 +20,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("gpu", &["compute"]),
     ("model", &["weights", "kernels", "speculative"]),
     ("experiment", &["roofline"]),
-    ("lab", &["experiment", "gpu", "model", "text"]),
+    ("measure", &["experiment", "gpu", "model", "text"]),
+    ("lab", &["measure"]),
     ("xtask", &[]),
 ];
 

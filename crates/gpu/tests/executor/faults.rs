@@ -101,8 +101,8 @@ pub(crate) fn a_wrong_name_lists_what_is_here() {
     let here = ridgeline_gpu::adapters();
     assert!(matches!(&error, OpenError::NoMatch { seen, .. } if *seen == here), "{error}");
     assert!(error.to_string().contains(&here[0].name), "{error}");
-    let error =
-        Gpu::open(&AdapterChoice::Index(here.len()), linker(), GpuOptions::default()).expect_err("no such adapter");
+    let error = Gpu::open(&AdapterChoice::Index(here.len()), linker(), GpuOptions::default())
+        .expect_err("no such adapter");
     assert!(matches!(error, OpenError::NoMatch { .. }), "{error}");
 
     let choice = AdapterChoice::Named(here[0].name.to_uppercase());

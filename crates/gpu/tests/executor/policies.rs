@@ -37,7 +37,10 @@ pub(crate) fn every_policy_gives_the_same_result() {
     let mut gpu = gpu();
     let (recording, _keep) = layered(&mut gpu);
     let each = recording.launch_cost(&recording.launches()[0]).flops;
-    assert!(recording.launches().iter().all(|step| recording.launch_cost(step).flops == each), "twelve alike");
+    assert!(
+        recording.launches().iter().all(|step| recording.launch_cost(step).flops == each),
+        "twelve alike"
+    );
     let submissions = [
         (Submission::Recording, 1),
         (Submission::Bounded(u64::MAX), 1),

@@ -6,7 +6,7 @@ use crate::kernels::scale::{self, Scale};
 use crate::kernels::spin::{self, Spin};
 use crate::{gpu, open};
 use ridgeline_compute::{Cpu, Executor, Kernel, Recording, Role, TestRng};
-use ridgeline_gpu::{Checks, AdapterChoice, Gpu, GpuOptions};
+use ridgeline_gpu::{AdapterChoice, Checks, Gpu, GpuOptions};
 
 pub(crate) fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
@@ -197,8 +197,9 @@ pub(crate) fn a_recording_without_launches() {
 }
 
 pub(crate) fn two_devices_at_once() {
-    let mut gpus: Vec<_> =
-        (0..2).map(|_| Gpu::open(&AdapterChoice::Best, linker(), GpuOptions::default()).expect("an adapter")).collect();
+    let mut gpus: Vec<_> = (0..2)
+        .map(|_| Gpu::open(&AdapterChoice::Best, linker(), GpuOptions::default()).expect("an adapter"))
+        .collect();
     let expected = chain(&mut Cpu::default(), 5000, 64);
     std::thread::scope(|scope| {
         for gpu in &mut gpus {

@@ -56,9 +56,17 @@ impl Shader {
         for (index, binding) in (0..).zip(self.kernel.bindings()) {
             let slot = Some(u8::try_from(index).expect("few bindings"));
             let target = if self.kernel.in_texture(binding) {
-                msl::BindTarget { texture: slot, mutable: binding.access != Access::Read, ..Default::default() }
+                msl::BindTarget {
+                    texture: slot,
+                    mutable: binding.access != Access::Read,
+                    ..Default::default()
+                }
             } else {
-                msl::BindTarget { buffer: slot, mutable: binding.access != Access::Read, ..Default::default() }
+                msl::BindTarget {
+                    buffer: slot,
+                    mutable: binding.access != Access::Read,
+                    ..Default::default()
+                }
             };
             resources.resources.insert(naga::ResourceBinding { group: 0, binding: index }, target);
         }

@@ -2,10 +2,10 @@
 
 use crate::cli::{FAILED, Globals, Usage};
 use crate::experiments::{Measured, described};
-use crate::int8::int8_effect;
-use crate::lab::Lab;
-use crate::pass::{Bench, Test};
-use crate::profile::profile;
+use ridgeline_measure::int8::int8_effect;
+use ridgeline_measure::MeasureContext;
+use ridgeline_measure::pass::{Bench, Test};
+use ridgeline_measure::profile::profile;
 use crate::{install, output, provenance, trace};
 use anyhow::Context;
 use ridgeline_experiment::bench_table::{BenchRow, Output, export};
@@ -99,19 +99,19 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let mut device = install::open(globals)?;
     let build = provenance::build();
     let cpu = provenance::machine_id(&mut device).cpu;
-    let mut lab = Lab::new(device, None, args.seed);
-    let ceilings = if args.no_probe || !lab.has_clock() {
+    let mut cx = MeasureContext::new(device, None, args.seed);
+    let ceilings = if args.no_probe || !cx.has_clock() {
         None
     } else {
         output::note("measuring this device's ceilings first (--no-probe skips it)");
-        Some(lab.ceilings()?)
+        Some(cx.ceilings()?)
     };
     let (mut rows, mut code) = (Vec::new(), ExitCode::SUCCESS);
     for case in args.cases(&tests, &depths) {
         let Case { name, depth, test, cache: [k, v] } = case;
         let cached = if (k, v) == (Format::HALF, Format::HALF) { String::new() } else { format!(", cache {k} {v}") };
         output::note(&format!("{name}: pp{} tg{} at depth {depth}{cached}", test.prompt, test.generate));
-        let measured = args.measure(&mut lab, &case, ceilings.as_ref());
+        let measured = args.measure(&mut cx, &case, ceilings.as_ref());
         let mut row = match measured {
             Err(error) if error.is::<BeatsFloor>() => {
                 // An impossible time costs its own row and not the others.
@@ -127,10 +127,10 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     }
     output::text(&export(&rows, output)?).context("standard output")?;
     if args.int8_dot {
-        args.effects(&mut lab, output)?;
+        args.effects(&mut cx, output)?;
     }
     if args.profile || sink.is_some() {
-        args.profiles(&mut lab, (&tests, &depths), ceilings.as_ref(), sink)?;
+        args.profiles(&mut cx, (&tests, &depths), ceilings.as_ref(), sink)?;
     }
     Ok(code)
 }
@@ -194,10 +194,10 @@ impl Args {
 
     /// What integer products do to each model's logits, with the first cache that was asked for: below a table, beside
     /// anything else.
-    fn effects(&self, lab: &mut Lab, output: Output) -> anyhow::Result<()> {
+    fn effects(&self, cx: &mut MeasureContext, output: Output) -> anyhow::Result<()> {
         for name in &self.model {
-            let loaded = lab.load(name, None)?;
-            let told = format!("{name}: {}", int8_effect(lab, &loaded, self.options([self.cache_type_k[0], self.cache_type_v[0]]))?);
+            let loaded = cx.load(name, None)?;
+            let told = format!("{name}: {}", int8_effect(cx, &loaded, self.options([self.cache_type_k[0], self.cache_type_v[0]]))?);
             if output == Output::Md {
                 output::text(&format!("{told}\n"))?;
             } else {
@@ -210,12 +210,12 @@ impl Args {
     /// Profiles the passes that the tests are made of: a prompt's first, and one token's.
     fn profiles(
         &self,
-        lab: &mut Lab,
+        cx: &mut MeasureContext,
         (tests, depths): (&[Test], &[usize]),
         machine: Option<&Machine>,
         sink: Option<File>,
     ) -> anyhow::Result<()> {
-        anyhow::ensure!(lab.has_clock(), "the CPU twins have no clock; profile a device that wgpu drives");
+        cx.require_clock()?;
         let mut passes: Vec<usize> = tests.iter().map(|test| test.prompt.min(self.batch())).collect();
         passes.extend(tests.iter().map(|test| usize::from(test.generate > 0)));
         passes.sort_unstable();
@@ -225,11 +225,11 @@ impl Args {
         let mut events = Vec::new();
         for case in self.cases(&passes, depths) {
             let Case { name, depth, test: Test { prompt: tokens, .. }, cache } = case;
-            let loaded = lab.load(name, None)?;
+            let loaded = cx.load(name, None)?;
             let test = if tokens == 1 { "tg1".to_owned() } else { format!("pp{tokens}") };
             let title = if depth == 0 { format!("{name} {test}") } else { format!("{name} {test} @ d{depth}") };
             output::note(&format!("each launch of {title}"));
-            let profile = profile(lab, &loaded, (depth, tokens), self.options(cache), &LAUNCHES)?;
+            let profile = profile(cx, &loaded, (depth, tokens), self.options(cache), &LAUNCHES)?;
             if self.profile {
                 let total = number::si(profile.row.total_s(), "s");
                 let caption = format!("{title}: {} launches, {total} in all", profile.of.len());
@@ -237,7 +237,7 @@ impl Args {
                 output::text(&format!("\n{caption}\n\n{table}"))?;
             }
             if sink.is_some() {
-                let times = trace::step_ns(lab, &profile)?;
+                let times = trace::step_ns(cx, &profile)?;
                 events.extend(trace::events(&title, events.len(), &profile, &times));
             }
         }
@@ -248,18 +248,18 @@ impl Args {
         Ok(())
     }
 
-    fn measure(&self, lab: &mut Lab, case: &Case<'_>, ceilings: Option<&Machine>) -> anyhow::Result<BenchRow> {
+    fn measure(&self, cx: &mut MeasureContext, case: &Case<'_>, ceilings: Option<&Machine>) -> anyhow::Result<BenchRow> {
         let &Case { name, depth, test, cache } = case;
-        let loaded = lab.load(name, None)?;
+        let loaded = cx.load(name, None)?;
         let options = self.options(cache);
         let batch = options.batch;
         let (n, warmup) = (self.repetitions, u32::from(!self.no_warmup));
         let budget = Budget { warmup, min_reps: n, max_reps: n, budget_s: f64::INFINITY };
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         let pass =
-            Bench::new(lab, &loaded, depth, test.prompt + test.generate, options)?.test(test, &budget)?;
+            Bench::new(cx, &loaded, depth, test.prompt + test.generate, options)?.test(test, &budget)?;
         pass.check(ceilings)?;
-        let (backend, adapter) = lab.names();
+        let (backend, adapter) = cx.names();
         let row = Measured { pass, test, backend, adapter, cache: cache.map(|it| it.spec().name.to_owned()), batch };
         let format = loaded.model.format().spec().name;
         let few = test.generate > 0 || test.prompt.min(batch) <= SMALL_BATCH as usize;

@@ -2,7 +2,8 @@
 
 use crate::cli::{FAILED, Globals, NO_DEVICE, Usage};
 use crate::runner::{Verbosity, Error, Program, Settings, Summary, bench_all, report, select};
-use crate::{experiments, install, models, output};
+use crate::{experiments, install, output};
+use ridgeline_measure::models;
 use anyhow::Context;
 use ridgeline_experiment::matrix::{Cell, Matrix, Pace};
 use serde_json::json;

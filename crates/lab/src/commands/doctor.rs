@@ -2,7 +2,8 @@
 
 use crate::cli::{Globals, NO_DEVICE};
 use crate::install::Remedy;
-use crate::{Device, models, output};
+use crate::output;
+use ridgeline_measure::{Device, models};
 use anyhow::ensure;
 use ridgeline_compute::{Executor, Kernel, Recording, Role};
 use ridgeline_gpu::{AdapterInfo, DeviceKind, Gpu, Policy, adapters};

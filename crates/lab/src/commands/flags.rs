@@ -1,9 +1,10 @@
 //! Flags that several commands share: which model, how large a session, how tokens are chosen.
 
 use crate::cli::Usage;
-use crate::models::Loaded;
-use crate::{Device, output};
+use crate::output;
 use anyhow::Context;
+use ridgeline_measure::Device;
+use ridgeline_measure::models::Loaded;
 use ridgeline_model::{Session, SessionOptions};
 use ridgeline_quant::Format;
 use ridgeline_speculative::{Choice, LanguageModel, Rows, Sampler, Token};

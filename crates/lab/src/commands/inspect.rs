@@ -1,7 +1,8 @@
 //! `ridgeline inspect`: what a model file says and holds, and on request what it occupies on a device.
 
 use crate::cli::Globals;
-use crate::{install, models, output};
+use crate::{install, output};
+use ridgeline_measure::models;
 use ridgeline_model::Model;
 use ridgeline_quant::Format;
 use ridgeline_weights::{Array, Checkpoint, Value};

@@ -2,7 +2,8 @@
 
 use super::flags::warm_up;
 use crate::cli::{Globals, Usage};
-use crate::{install, models, output};
+use crate::{install, output};
+use ridgeline_measure::models;
 use anyhow::Context;
 use ridgeline_model::{Session, SessionOptions, Switches};
 use ridgeline_quant::Format;

@@ -2,9 +2,10 @@
 
 use super::flags::{SessionArgs, vocabulary_of};
 use crate::cli::{Globals, Usage};
-use crate::models::Loaded;
-use crate::quality::{Quality, SHORTEST, Text};
-use crate::{Device, install, models, output};
+use ridgeline_measure::models::Loaded;
+use ridgeline_measure::quality::{Quality, SHORTEST, Text};
+use crate::{install, output};
+use ridgeline_measure::{Device, models};
 use anyhow::Context;
 use ridgeline_experiment::quality::{Estimate, PairedSummary};
 use ridgeline_model::{Session, SessionOptions, Shared, Switches};

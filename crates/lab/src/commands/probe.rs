@@ -1,7 +1,7 @@
 //! `ridgeline probe`: the measured ceilings of this device, and whether they agree with an earlier measurement.
 
 use crate::cli::{self, Globals};
-use crate::probe::{self, Agreement, MatVecs, NOISE_FLOOR, Ceiling, Quantity};
+use ridgeline_measure::probe::{self, Agreement, MatVecs, NOISE_FLOOR, Ceiling, Quantity};
 use crate::{install, output};
 use anyhow::Context;
 use ridgeline_experiment::report::number::{bytes, si, si_range};

@@ -1,7 +1,8 @@
 //! `ridgeline quantize`: any checkpoint to a GGUF file in another number format, or in the mix of formats of a recipe.
 
 use crate::cli::Globals;
-use crate::{models, output};
+use crate::output;
+use ridgeline_measure::models;
 use ridgeline_quant::Mix;
 use ridgeline_weights::Progress;
 use std::path::PathBuf;

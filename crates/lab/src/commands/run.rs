@@ -3,7 +3,8 @@
 use super::flags::{PromptArgs, SamplingArgs, SessionArgs, vocabulary_of, warm_up};
 use super::printer::{Printer, Timings, finish_name, ms, rate};
 use crate::cli::Globals;
-use crate::{install, models, output};
+use crate::{install, output};
+use ridgeline_measure::models;
 use ridgeline_model::Session;
 use ridgeline_quant::Format;
 use ridgeline_speculative::generate;

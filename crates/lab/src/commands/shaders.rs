@@ -1,7 +1,8 @@
 //! `ridgeline shaders`: every kernel variant as complete WGSL, for reading and for other tools.
 
 use crate::cli::Globals;
-use crate::{models, output};
+use crate::output;
+use ridgeline_measure::models;
 use anyhow::Context;
 use ridgeline_compute::{AnyKernel, Caps};
 use std::fs;

@@ -3,8 +3,9 @@
 use super::flags::{PromptArgs, SamplingArgs, SessionArgs, vocabulary_of, warm_up};
 use super::printer::{Printed, Printer, Timings, finish_name, ms, nanos};
 use crate::cli::{Globals, Usage};
-use crate::models::Loaded;
-use crate::{Device, install, models, output};
+use ridgeline_measure::models::Loaded;
+use crate::{install, output};
+use ridgeline_measure::{Device, models};
 use ridgeline_model::{Session, SessionOptions, Shared};
 use ridgeline_speculative::{
     DraftOptions, Generation, ModelProposer, Sampler, Speculation, Speculator, Stats, Token, generate,

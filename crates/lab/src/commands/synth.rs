@@ -1,7 +1,8 @@
 //! `ridgeline synth`: random weights in a published shape, as a file. Timing does not depend on weight values.
 
 use crate::cli::{Globals, Usage};
-use crate::{models, output};
+use crate::output;
+use ridgeline_measure::models;
 use ridgeline_weights::{Quantization, convert};
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,9 +1,10 @@
 //! `ridgeline targets`: what this program's own engine ought to reach here, and what it does.
 
 use crate::cli::{Globals, Usage};
-use crate::lab::Lab;
+use ridgeline_measure::MeasureContext;
 use crate::targets::{self, TargetResult, Plan};
-use crate::{Error, install, output};
+use crate::{install, output};
+use ridgeline_measure::Error;
 use ridgeline_compute::Executor;
 use ridgeline_experiment::report::number;
 use ridgeline_roofline::Machine;
@@ -60,22 +61,20 @@ const ALL: [Part; 9] = [
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let device = install::open(globals)?;
-    let mut lab = Lab::new(device, None, 0);
-    if !lab.has_clock() {
-        return Err(Usage("the CPU twins are an oracle; name a device that wgpu drives".to_owned()).into());
-    }
+    let mut cx = MeasureContext::new(device, None, 0);
+    cx.require_clock().map_err(|error| Usage(error.to_string()))?;
     let mut plan = Plan::shipped();
     if !args.model.is_empty() {
         plan.models.clone_from(&args.model);
-    } else if !lab.device.borrow().caps().software {
+    } else if !cx.device.borrow().caps().software {
         plan.models.clone_from(&plan.gpu_models);
     }
     plan.deep = args.deep.unwrap_or(plan.deep);
     plan.load = args.load.unwrap_or(plan.load);
     plan.host = args.host.unwrap_or(plan.host);
     let parts = if args.only.is_empty() { ALL.to_vec() } else { args.only.clone() };
-    let findings = measure(&mut lab, &plan, &parts, args.peer.as_deref())?;
-    let (_, adapter) = lab.names();
+    let findings = measure(&mut cx, &plan, &parts, args.peer.as_deref())?;
+    let (_, adapter) = cx.names();
     if globals.json {
         output::json(&serde_json::json!({ "adapter": adapter, "targets": findings }))?;
     } else {
@@ -85,15 +84,15 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
 }
 
 /// Measures some parts. The device's ceilings are measured when one first asks for them.
-fn measure(lab: &mut Lab, plan: &Plan, parts: &[Part], peer: Option<&Path>) -> Result<Vec<TargetResult>, Error> {
-    let software = lab.device.borrow().caps().software;
+fn measure(cx: &mut MeasureContext, plan: &Plan, parts: &[Part], peer: Option<&Path>) -> Result<Vec<TargetResult>, Error> {
+    let software = cx.device.borrow().caps().software;
     let mut known: Option<Machine> = None;
-    let mut ceilings = |lab: &Lab| -> Result<Machine, Error> {
+    let mut ceilings = |cx: &MeasureContext| -> Result<Machine, Error> {
         let machine = match known.take() {
             Some(machine) => machine,
             None => {
                 output::note("measuring this device's ceilings");
-                lab.ceilings()?
+                cx.ceilings()?
             }
         };
         known = Some(machine.clone());
@@ -103,32 +102,32 @@ fn measure(lab: &mut Lab, plan: &Plan, parts: &[Part], peer: Option<&Path>) -> R
     for part in parts {
         output::note(&format!("{part:?}"));
         match part {
-            Part::Peer => findings.extend(targets::compare_llama_cpp(lab, &plan.peer, software, peer)?),
+            Part::Peer => findings.extend(targets::compare_llama_cpp(cx, &plan.peer, software, peer)?),
             Part::Verify => {
                 for model in &plan.models {
-                    findings.extend(targets::verification(lab, model, software)?);
+                    findings.extend(targets::verification(cx, model, software)?);
                 }
             }
             Part::Ceilings => {
-                let machine = ceilings(lab)?;
+                let machine = ceilings(cx)?;
                 for model in &plan.models {
-                    findings.extend(targets::against_ceilings(lab, model, &machine, software)?);
+                    findings.extend(targets::against_ceilings(cx, model, &machine, software)?);
                 }
             }
             Part::Depth => {
-                let machine = ceilings(lab)?;
-                findings.push(targets::depth(lab, &plan.deep, &machine)?);
+                let machine = ceilings(cx)?;
+                findings.push(targets::depth(cx, &plan.deep, &machine)?);
             }
             Part::Load => {
-                let machine = ceilings(lab)?;
-                findings.push(targets::load(lab, &plan.load, &machine)?);
+                let machine = ceilings(cx)?;
+                findings.push(targets::load(cx, &plan.load, &machine)?);
             }
-            Part::Host => findings.extend(targets::host(lab, &plan.host)?),
-            Part::Upload => findings.extend(targets::upload(lab, &ceilings(lab)?)?),
-            Part::Products => findings.extend(targets::products(lab, &ceilings(lab)?, software)?),
+            Part::Host => findings.extend(targets::host(cx, &plan.host)?),
+            Part::Upload => findings.extend(targets::upload(cx, &ceilings(cx)?)?),
+            Part::Products => findings.extend(targets::products(cx, &ceilings(cx)?, software)?),
             Part::Stable => {
                 for model in &plan.models {
-                    findings.push(targets::stable(lab, model)?);
+                    findings.push(targets::stable(cx, model)?);
                 }
             }
         }

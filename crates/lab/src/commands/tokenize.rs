@@ -1,7 +1,8 @@
 //! `ridgeline tokenize`: text to ids, with nothing added and nothing parsed.
 
 use crate::cli::{Globals, Usage};
-use crate::{models, output, vocabulary};
+use crate::output;
+use ridgeline_measure::{models, vocabulary};
 use anyhow::Context;
 use std::io::Read;
 use std::path::PathBuf;

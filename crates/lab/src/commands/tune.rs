@@ -1,8 +1,8 @@
 //! `ridgeline tune`: the fastest kernels for a model's shapes on this device, kept and used from then on.
 
 use crate::cli::Globals;
-use crate::lab::Lab;
-use crate::tune::{TuneResult, Product, Split, PassComparison, keep, path, tune};
+use ridgeline_measure::MeasureContext;
+use ridgeline_measure::tune::{TuneResult, Product, Split, PassComparison, keep, path, tune};
 use crate::{install, output};
 use anyhow::Context;
 use ridgeline_kernels::{LinearKernel, Reduce};
@@ -34,13 +34,13 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let started = Instant::now();
-    let mut lab = Lab::new(device, None, 0);
+    let mut cx = MeasureContext::new(device, None, 0);
     let (mut found, mut kept) = (Vec::new(), 0);
     for name in &args.model {
-        let loaded = lab.load(name, None)?;
-        found.push(tune(&lab, &loaded, &mut |what| output::note(&format!("{name}: {what}")))?);
+        let loaded = cx.load(name, None)?;
+        found.push(tune(&cx, &loaded, &mut |what| output::note(&format!("{name}: {what}")))?);
         // After each, so that a later model's trouble costs no findings.
-        kept = lab.device.borrow_mut().gpu().map_or(Ok(0), |gpu| keep(gpu, &found))?;
+        kept = cx.device.borrow_mut().gpu().map_or(Ok(0), |gpu| keep(gpu, &found))?;
     }
     if globals.json {
         output::json(&args.model.iter().zip(&found).map(|(name, it)| json(name, it)).collect::<Vec<_>>())?;

@@ -2,8 +2,8 @@
 //! verification costs, and where extra tokens stop being free.
 
 use super::{load, title};
-use crate::lab::Lab;
-use crate::pass::{Bench, PassTiming};
+use ridgeline_measure::MeasureContext;
+use ridgeline_measure::pass::{Bench, PassTiming};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::published::{Published, Row};
@@ -33,21 +33,19 @@ pub(crate) struct Point {
 #[derive(Debug)]
 pub(crate) struct Study;
 
-impl Experiment<Lab> for Study {
+impl Experiment<MeasureContext> for Study {
     const NAME: &'static str = "batch";
     type Point = Point;
     type Row = PassTiming;
 
-    fn run(lab: &mut Lab, point: &Point, budget: &Budget) -> Result<Measurement<PassTiming>, RunError> {
-        if !lab.has_clock() {
-            return Err(RunError::skip("the CPU twins are an oracle; their speed means nothing"));
-        }
-        let loaded = load(lab, &point.model, &point.format)?;
+    fn run(cx: &mut MeasureContext, point: &Point, budget: &Budget) -> Result<Measurement<PassTiming>, RunError> {
+        cx.require_clock()?;
+        let loaded = load(cx, &point.model, &point.format)?;
         // One pass, whatever the vocabulary: a recording that gives all its rows.
         let options = SessionOptions { logit_rows: point.tokens, ..SessionOptions::default() };
-        let mut bench = Bench::new(lab, &loaded, point.depth, point.tokens, options)?;
+        let mut bench = Bench::new(cx, &loaded, point.depth, point.tokens, options)?;
         let pass = bench.verify(point.tokens, budget)?;
-        pass.check(lab.machine.as_ref())?;
+        pass.check(cx.machine.as_ref())?;
         let samples_ns = pass.samples_ns.clone();
         Ok(Measurement { row: pass, samples_ns, check: None, model: Some(loaded.id.clone()) })
     }

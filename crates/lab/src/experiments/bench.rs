@@ -1,9 +1,9 @@
 //! Prompt and generation speed at a depth, as llama-bench measures it, held against the device's ceilings.
 
 use super::{load, title};
-use crate::lab::Lab;
-use crate::models::STORED;
-use crate::pass::{Bench, PassTiming, Test};
+use ridgeline_measure::MeasureContext;
+use ridgeline_measure::models::STORED;
+use ridgeline_measure::pass::{Bench, PassTiming, Test};
 use ridgeline_experiment::bench_table::{self, BenchRow};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
@@ -48,25 +48,23 @@ pub(crate) struct Row {
 #[derive(Debug)]
 pub(crate) struct Study;
 
-impl Experiment<Lab> for Study {
+impl Experiment<MeasureContext> for Study {
     const NAME: &'static str = "bench";
     type Point = Point;
     type Row = Row;
 
-    fn run(lab: &mut Lab, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
-        if !lab.has_clock() {
-            return Err(RunError::skip("the CPU twins are an oracle; their speed means nothing"));
-        }
+    fn run(cx: &mut MeasureContext, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
+        cx.require_clock()?;
         let test: Test = point.test.parse()?;
-        let loaded = load(lab, &point.model, &point.format)?;
+        let loaded = load(cx, &point.model, &point.format)?;
         let options = SessionOptions::default();
-        let mut bench = Bench::new(lab, &loaded, point.depth, test.prompt + test.generate, options)?;
+        let mut bench = Bench::new(cx, &loaded, point.depth, test.prompt + test.generate, options)?;
         let mut pass = bench.test(test, budget)?;
-        pass.check(lab.machine.as_ref())?;
+        pass.check(cx.machine.as_ref())?;
         if test.prompt == 0 {
             bench.time_kernels(&mut pass, test.generate, &KERNELS)?;
         }
-        let (backend, adapter) = lab.names();
+        let (backend, adapter) = cx.names();
         let (cache, batch) = (options.cache.map(|it| it.spec().name.to_owned()), options.batch);
         let samples_ns = pass.samples_ns.clone();
         let row = Row { pass, test, backend, adapter, cache, batch };

@@ -1,7 +1,7 @@
 //! GAP-1 and RB-1: what the device delivers at best, next to what the studies printed for theirs.
 
-use crate::lab::Lab;
-use crate::probe::{self, MatVecRate, Ceiling, Probed, Quantity};
+use ridgeline_measure::MeasureContext;
+use ridgeline_measure::probe::{self, MatVecRate, Ceiling, Probed, Quantity};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::record::Record;
@@ -30,16 +30,14 @@ pub(crate) struct Row {
 #[derive(Debug)]
 pub(crate) struct Study;
 
-impl Experiment<Lab> for Study {
+impl Experiment<MeasureContext> for Study {
     const NAME: &'static str = "ceilings";
     type Point = Point;
     type Row = Row;
 
-    fn run(lab: &mut Lab, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
-        if !lab.has_clock() {
-            return Err(RunError::skip("the CPU twins are an oracle; they have no ceilings"));
-        }
-        let measured = probe::measure(&mut lab.device.borrow_mut(), point.quantity, budget);
+    fn run(cx: &mut MeasureContext, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
+        cx.require_clock()?;
+        let measured = probe::measure(&mut cx.device.borrow_mut(), point.quantity, budget);
         let Probed { ceiling, block_ns } = measured.map_err(RunError::failed)?;
         Ok(Measurement::new(Row { ceiling }, block_ns))
     }

@@ -4,8 +4,8 @@
 //! slope, so that its working set is its own bytes. A pass finds fewer of them in the cache.
 
 use super::{load, title};
-use crate::lab::Lab;
-use crate::profile::{Launch, Row, profile};
+use ridgeline_measure::MeasureContext;
+use ridgeline_measure::profile::{Launch, Row, profile};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::report::{Block, Dot, Roofline, Section, number};
@@ -31,19 +31,17 @@ pub(crate) struct Point {
 #[derive(Debug)]
 pub(crate) struct Study;
 
-impl Experiment<Lab> for Study {
+impl Experiment<MeasureContext> for Study {
     const NAME: &'static str = "kernels";
     type Point = Point;
     type Row = Row;
 
-    fn run(lab: &mut Lab, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
-        if !lab.has_clock() {
-            return Err(RunError::skip("the CPU twins are an oracle; their speed means nothing"));
-        }
-        let loaded = load(lab, &point.model, &point.format)?;
-        let profile = profile(lab, &loaded, (point.depth, point.tokens), SessionOptions::default(), budget)?;
+    fn run(cx: &mut MeasureContext, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
+        cx.require_clock()?;
+        let loaded = load(cx, &point.model, &point.format)?;
+        let profile = profile(cx, &loaded, (point.depth, point.tokens), SessionOptions::default(), budget)?;
         let (row, block_ns) = (profile.row, profile.block_ns);
-        let check = lab.machine.as_ref().map(|machine| row.check(machine));
+        let check = cx.machine.as_ref().map(|machine| row.check(machine));
         Ok(Measurement { row, samples_ns: block_ns, check, model: Some(loaded.id.clone()) })
     }
 

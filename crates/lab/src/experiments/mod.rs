@@ -1,22 +1,22 @@
 //! The list of experiments. Each is one file here that exports `Study`, and one word.
 
-use crate::models::{Loaded, STORED};
 use crate::runner::Catalogue;
-use crate::{Error, Lab};
+use ridgeline_measure::models::{Loaded, STORED};
+use ridgeline_measure::{Error, MeasureContext};
 use ridgeline_quant::Format;
 use std::rc::Rc;
 
-ridgeline_experiment::experiments! { Lab: ceilings, kernels, bench, batch, speculation, quantization }
+ridgeline_experiment::experiments! { MeasureContext: ceilings, kernels, bench, batch, speculation, quantization }
 
 /// What the `bench` command prints its rows with.
 pub(crate) use bench::{Row as Measured, described};
 
 /// A model in the number format or the mix that a cell wants its matrices in.
-fn load(lab: &mut Lab, model: &str, format: &str) -> Result<Rc<Loaded>, Error> {
+fn load(cx: &mut MeasureContext, model: &str, format: &str) -> Result<Rc<Loaded>, Error> {
     match format.parse::<Format>() {
-        _ if format == STORED => lab.load(model, None),
-        Ok(uniform) => lab.load(model, Some(uniform)),
-        Err(_) => lab.load(&format!("{model}:{format}"), None),
+        _ if format == STORED => cx.load(model, None),
+        Ok(uniform) => cx.load(model, Some(uniform)),
+        Err(_) => cx.load(&format!("{model}:{format}"), None),
     }
 }
 

@@ -4,11 +4,11 @@
 mod claims;
 mod figures;
 
-use crate::Error;
-use crate::lab::Lab;
-use crate::models::{self, Loaded};
-use crate::pass::{Bench, PassTiming, Test};
-use crate::quality::{Quality, Text};
+use ridgeline_measure::Error;
+use ridgeline_measure::MeasureContext;
+use ridgeline_measure::models::{self, Loaded};
+use ridgeline_measure::pass::{Bench, PassTiming, Test};
+use ridgeline_measure::quality::{Quality, Text};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::quality::{Estimate, PairedSummary};
@@ -97,27 +97,25 @@ impl Point {
 #[derive(Debug)]
 pub(crate) struct Study;
 
-impl Experiment<Lab> for Study {
+impl Experiment<MeasureContext> for Study {
     const NAME: &'static str = "ladder";
     type Point = Point;
     type Row = Row;
 
-    fn run(lab: &mut Lab, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
-        if !lab.has_clock() {
-            return Err(RunError::skip("the CPU twins are an oracle; their speed means nothing"));
-        }
+    fn run(cx: &mut MeasureContext, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
+        cx.require_clock()?;
         let source = if point.requantized_from == "none" { point.model.clone() } else { file(&point.model, &point.requantized_from)? };
-        let loaded = lab.load(&file(&source, &point.format)?, None)?;
-        let reference = lab.load(&file(&point.model, REFERENCE)?, None)?;
-        let quality = read(lab, &loaded, &reference, point)?;
+        let loaded = cx.load(&file(&source, &point.format)?, None)?;
+        let reference = cx.load(&file(&point.model, REFERENCE)?, None)?;
+        let quality = read(cx, &loaded, &reference, point)?;
         let time = |test: Test| -> Result<PassTiming, RunError> {
             let longest = test.prompt + test.generate;
-            let pass = Bench::new(lab, &loaded, 0, longest, SessionOptions::default())?.test(test, budget)?;
-            pass.check(lab.machine.as_ref())?;
+            let pass = Bench::new(cx, &loaded, 0, longest, SessionOptions::default())?.test(test, budget)?;
+            pass.check(cx.machine.as_ref())?;
             Ok(pass)
         };
         let (generate, prompt) = (time(GENERATE)?, time(PROMPT)?);
-        let interleaved_ns = if point.requantized_from == "none" { Vec::new() } else { run_interleaved(lab, &loaded, point, budget)? };
+        let interleaved_ns = if point.requantized_from == "none" { Vec::new() } else { run_interleaved(cx, &loaded, point, budget)? };
         let few = || Error::ShortText { tokens: 0, chunk: CHUNK };
         let LoadReport { params, format_bytes, .. } = loaded.model.report();
         let row = Row {
@@ -171,13 +169,13 @@ fn file(model: &str, recipe: &str) -> Result<String, Error> {
 /// Generates with these weights and with the model's own in the same format, in interleaved_ns, so that whatever disturbs the
 /// machine disturbs both.
 fn run_interleaved(
-    lab: &mut Lab,
+    cx: &mut MeasureContext,
     loaded: &Rc<Loaded>,
     point: &Point,
     budget: &Budget,
 ) -> Result<Vec<[u64; 2]>, Error> {
-    let own = lab.load(&file(&point.model, &point.format)?, None)?;
-    let bench = |it: &Rc<Loaded>| Bench::new(lab, it, 0, GENERATE.generate, SessionOptions::default());
+    let own = cx.load(&file(&point.model, &point.format)?, None)?;
+    let bench = |it: &Rc<Loaded>| Bench::new(cx, it, 0, GENERATE.generate, SessionOptions::default());
     let mut both = [bench(loaded)?, bench(&own)?];
     let once = Budget { warmup: 0, min_reps: 1, max_reps: 1, budget_s: 0.0 };
     let mut interleaved_ns = Vec::new();
@@ -193,7 +191,7 @@ fn run_interleaved(
 }
 
 /// Predicts the text with the model and its reference.
-fn read(lab: &Lab, loaded: &Rc<Loaded>, reference: &Rc<Loaded>, point: &Point) -> Result<Quality, Error> {
+fn read(cx: &MeasureContext, loaded: &Rc<Loaded>, reference: &Rc<Loaded>, point: &Point) -> Result<Quality, Error> {
     let path = models::root().join(&point.text);
     let text = std::fs::read_to_string(&path);
     let text = text.map_err(|source| models::Error::Io { path: path.clone(), source })?;
@@ -201,7 +199,7 @@ fn read(lab: &Lab, loaded: &Rc<Loaded>, reference: &Rc<Loaded>, point: &Point) -
     let tokenizer = tokenizer.ok_or_else(|| Error::NoVocabulary { name: loaded.id.name.clone() })?;
     let text = Text::new(tokenizer, &text, CHUNK, Some(point.chunks))?;
     let options = SessionOptions { context: CHUNK, switches: Switches::exact(), ..SessionOptions::default() };
-    let (mut model, mut other) = (lab.session(loaded, options)?, lab.session(reference, options)?);
+    let (mut model, mut other) = (cx.session(loaded, options)?, cx.session(reference, options)?);
     let mut quality = Quality::default();
     for i in 0..text.chunks() {
         quality.add(&text, i, &mut model, Some(&mut other))?;

@@ -1,10 +1,10 @@
 //! A draft model proposing for a target: acceptance, where the time goes, and whether it pays, with the check that
 //! greedy speculation gives the plain greedy text token for token.
 
-use crate::lab::Lab;
-use crate::measure::{nanoseconds, repeat, timed};
-use crate::models::Loaded;
-use crate::{Device, Error};
+use ridgeline_measure::MeasureContext;
+use ridgeline_measure::timing::{Stopwatch, repeat, timed};
+use ridgeline_measure::models::Loaded;
+use ridgeline_measure::{Device, Error};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::record::Check;
@@ -17,7 +17,6 @@ use ridgeline_speculative::{
 };
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
-use std::time::Instant;
 
 /// Openings of the kinds of text the tiny pair was trained on; acceptance depends on the kind.
 pub(crate) const PROMPTS: [(&str, &str); 4] = [
@@ -60,17 +59,15 @@ pub(crate) struct Row {
 #[derive(Debug)]
 pub(crate) struct Study;
 
-impl Experiment<Lab> for Study {
+impl Experiment<MeasureContext> for Study {
     const NAME: &'static str = "speculation";
     type Point = Point;
     type Row = Row;
 
-    fn run(lab: &mut Lab, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
-        if !lab.has_clock() {
-            return Err(RunError::skip("the CPU twins are an oracle; their speed means nothing"));
-        }
-        let (target, draft) = (lab.load(&point.target, None)?, lab.load(&point.draft, None)?);
-        let mut pair = Pair::new(lab, &target, &draft, point)?;
+    fn run(cx: &mut MeasureContext, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
+        cx.require_clock()?;
+        let (target, draft) = (cx.load(&point.target, None)?, cx.load(&point.draft, None)?);
+        let mut pair = Pair::new(cx, &target, &draft, point)?;
         let mut baseline_ns = Vec::new();
         let samples_ns = repeat(budget, || {
             let (plain, speculating) = pair.round()?;
@@ -117,7 +114,7 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(lab: &Lab, target: &Loaded, draft: &Loaded, point: &Point) -> Result<Self, Error> {
+    fn new(cx: &MeasureContext, target: &Loaded, draft: &Loaded, point: &Point) -> Result<Self, Error> {
         let tokenizer = target.tokenizer.as_ref();
         let tokenizer = tokenizer.ok_or_else(|| Error::NoVocabulary { name: target.id.name.clone() })?;
         let prompts =
@@ -125,12 +122,12 @@ impl Pair {
         let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
         let context = longest + point.tokens + point.draft_max + 1;
         let options = SessionOptions { context, ..SessionOptions::default() };
-        let sampler = Sampler { seed: lab.seed, ..Sampler::unfiltered(point.temperature, lab.seed) };
+        let sampler = Sampler { seed: cx.seed, ..Sampler::unfiltered(point.temperature, cx.seed) };
         let drafting = DraftOptions { n_max: point.draft_max, ..DraftOptions::default() };
-        let proposer = ModelProposer::new(lab.session(draft, options)?, sampler, drafting)?;
-        let speculator = Speculator::new(lab.session(target, options)?, proposer, sampler)?;
+        let proposer = ModelProposer::new(cx.session(draft, options)?, sampler, drafting)?;
+        let speculator = Speculator::new(cx.session(target, options)?, proposer, sampler)?;
         Ok(Self {
-            plain: lab.session(target, options)?,
+            plain: cx.session(target, options)?,
             speculator,
             sampler,
             by_prompt: vec![Stats::default(); prompts.len()],
@@ -145,7 +142,7 @@ impl Pair {
     fn round(&mut self) -> Result<(u64, u64), Error> {
         let mut spent = (0, 0);
         self.generated = [0; 2];
-        let clock = Instant::now();
+        let clock = Stopwatch::start();
         for (i, prompt) in self.prompts.iter().enumerate() {
             let go = &mut |_| ControlFlow::Continue(());
             let (plain, ns) =
@@ -153,7 +150,7 @@ impl Pair {
             let plain = plain?;
             spent.0 += ns;
             let go = &mut |_| ControlFlow::Continue(());
-            let now = &mut || nanoseconds(clock);
+            let now = &mut || clock.ns();
             let (speculation, ns) = timed(|| self.speculator.generate(prompt, self.tokens, &[], go, now));
             let Speculation { generation, stats } = speculation?;
             spent.1 += ns;

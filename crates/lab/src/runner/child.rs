@@ -3,10 +3,11 @@
 //! Whatever happens to this process costs the cell in progress and nothing else. It ends when its parent does.
 
 use super::protocol::{Identity, Job, Reply};
-use crate::{Device, Lab, provenance};
+use crate::provenance;
 use ridgeline_experiment::experiment::{DynExperiment, Measurement, RunError, find};
 use ridgeline_experiment::matrix::Cell;
 use ridgeline_experiment::record::{Record, SCHEMA, Status};
+use ridgeline_measure::{Device, MeasureContext};
 use serde_json::Value;
 use std::io::{self, BufRead, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Where the job cannot be read or an answer cannot be written.
-pub fn serve(studies: &[Box<dyn DynExperiment<Lab>>]) -> io::Result<ExitCode> {
+pub fn serve(studies: &[Box<dyn DynExperiment<MeasureContext>>]) -> io::Result<ExitCode> {
     let job = receive()?;
     let device = match Device::open(job.device.as_deref()) {
         Ok(device) => device,
@@ -33,12 +34,12 @@ pub fn serve(studies: &[Box<dyn DynExperiment<Lab>>]) -> io::Result<ExitCode> {
     let mut device = device;
     let identity =
         Identity { machine: provenance::machine_id(&mut device), build: provenance::build_for(&mut device) };
-    let mut lab = Lab::new(device, job.ceilings.clone(), job.seed);
+    let mut cx = MeasureContext::new(device, job.ceilings.clone(), job.seed);
     send(&Reply::Identity(Box::new(identity.clone())))?;
     for cell in &job.cells {
         send(&Reply::Started)?;
         let (started_utc, clock) = (provenance::now_utc(), Instant::now());
-        let ending = measure(studies, &mut lab, cell);
+        let ending = measure(studies, &mut cx, cell);
         let needs_restart = ending.needs_restart;
         let mut record = ending.into_record(cell, &job, &identity);
         (record.started_utc, record.duration_s) = (started_utc, clock.elapsed().as_secs_f64());
@@ -137,13 +138,17 @@ pub(crate) fn unmeasured_record(cell: &Cell, job: &Job, identity: &Identity) -> 
 }
 
 /// Measures one cell, panics included.
-fn measure(studies: &[Box<dyn DynExperiment<Lab>>], lab: &mut Lab, cell: &Cell) -> CellOutcome {
+fn measure(
+    studies: &[Box<dyn DynExperiment<MeasureContext>>],
+    cx: &mut MeasureContext,
+    cell: &Cell,
+) -> CellOutcome {
     let study = match find(studies, &cell.experiment) {
         Ok(study) => study,
         Err(error) => return CellOutcome::failed(error.to_string(), false),
     };
     // After a panic the laboratory is not used again: the process ends.
-    let run = catch_unwind(AssertUnwindSafe(|| study.run(lab, &cell.point, &cell.budget)));
+    let run = catch_unwind(AssertUnwindSafe(|| study.run(cx, &cell.point, &cell.budget)));
     match run {
         Ok(Ok(measurement)) => judged(cell, measurement),
         Ok(Err(error)) => CellOutcome {

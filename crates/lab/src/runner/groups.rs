@@ -35,7 +35,11 @@ impl Run<'_> {
                 // The cell in progress takes the blame, so that every child gets the group further.
                 let at = left.pop_front().unwrap_or(next);
                 let duration_s = clock.elapsed().as_secs_f64();
-                let record = Record { reason: Some(reason), duration_s, ..unmeasured_record(&at, &job, &self.identity) };
+                let record = Record {
+                    reason: Some(reason),
+                    duration_s,
+                    ..unmeasured_record(&at, &job, &self.identity)
+                };
                 statuses.push(record.status);
                 self.end(&at, record)?;
             }

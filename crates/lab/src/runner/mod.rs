@@ -18,7 +18,7 @@ pub use child::serve;
 pub use error::Error;
 pub use worker::Program;
 
-use crate::{Lab, models, output, provenance};
+use crate::{output, provenance};
 use folder::Folder;
 use progress::Progress;
 use protocol::{Identity, Job, Reply};
@@ -26,6 +26,7 @@ use ridgeline_experiment::experiment::DynExperiment;
 use ridgeline_experiment::journal::last_ok;
 use ridgeline_experiment::matrix::{Cell, Matrix, Pace};
 use ridgeline_experiment::record::{Record, Status};
+use ridgeline_measure::{MeasureContext, models};
 use ridgeline_roofline::Machine;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -38,7 +39,7 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(300);
 /// The experiments, and how the device's ceilings are read from their records.
 pub struct Catalogue {
     /// Every experiment there is.
-    pub studies: Vec<Box<dyn DynExperiment<Lab>>>,
+    pub studies: Vec<Box<dyn DynExperiment<MeasureContext>>>,
     /// The ceilings that records of the experiment `ceilings` make; `None` where some are missing.
     pub ceilings: fn(&[&Record]) -> Option<Machine>,
 }

@@ -1,9 +1,9 @@
 //! Which cells run, in which order, and which of them share a process.
 
-use crate::Lab;
 use ridgeline_experiment::Error;
 use ridgeline_experiment::experiment::{DynExperiment, find};
 use ridgeline_experiment::matrix::{Cell, Matrix, Pace, Selection};
+use ridgeline_measure::MeasureContext;
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -24,7 +24,7 @@ const MODEL_AXES: [&str; 2] = ["model", "target"];
 pub fn plan(
     matrix: &Matrix,
     pace: Pace,
-    studies: &[Box<dyn DynExperiment<Lab>>],
+    studies: &[Box<dyn DynExperiment<MeasureContext>>],
     filter: Option<&str>,
     shard: Option<&str>,
 ) -> Result<Vec<Cell>, Error> {

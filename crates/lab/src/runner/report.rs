@@ -1,7 +1,6 @@
 //! The report of a journal: every experiment's own sections, one roofline of everything, and what failed.
 
 use super::{Catalogue, Error, folder, plan};
-use crate::Lab;
 use ridgeline_experiment::canonical::canonical;
 use ridgeline_experiment::experiment::{Context, DynExperiment};
 use ridgeline_experiment::journal::{last_ok, not_ok, point_key};
@@ -10,6 +9,7 @@ use ridgeline_experiment::record::{Build, MachineId, Record, Status};
 use ridgeline_experiment::report::{
     Align, BandwidthLevel, Block, PeakLevel, Report, Roofline, Section, Table, html, markdown, number, tally,
 };
+use ridgeline_measure::MeasureContext;
 use ridgeline_roofline::{Machine, Measured};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -105,7 +105,7 @@ fn of_machine(
 
 /// An experiment's sections. Where an older build's records have another form, they are left out, and it is said.
 fn summarise(
-    study: &dyn DynExperiment<Lab>,
+    study: &dyn DynExperiment<MeasureContext>,
     records: &[&Record],
     context: &Context<'_>,
 ) -> Result<Vec<Section>, Error> {

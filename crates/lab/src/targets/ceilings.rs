@@ -1,20 +1,24 @@
 //! Against this device's own ceilings.
 
-use super::{BUDGET, TargetResult, GENERATION, ONCE, REPETITIONS, Target};
-use crate::Error;
-use crate::lab::Lab;
-use crate::pass::{Bench, PassTiming, KernelShares, Test};
+use super::{BUDGET, GENERATION, ONCE, REPETITIONS, Target, TargetResult};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::stats;
+use ridgeline_measure::Error;
+use ridgeline_measure::MeasureContext;
+use ridgeline_measure::pass::{Bench, KernelShares, PassTiming, Test};
 use ridgeline_model::SessionOptions;
 use ridgeline_quant::Format;
 use ridgeline_roofline::{Machine, Measured, Precision};
 
 /// v(n) = T(n)/T(1): what verifying drafts costs over generating.
-pub(crate) fn verification(lab: &mut Lab, model: &str, software: bool) -> Result<Vec<TargetResult>, Error> {
-    let loaded = lab.load(model, None)?;
+pub(crate) fn verification(
+    cx: &mut MeasureContext,
+    model: &str,
+    software: bool,
+) -> Result<Vec<TargetResult>, Error> {
+    let loaded = cx.load(model, None)?;
     let mut bench =
-        Bench::new(lab, &loaded, 0, 16, SessionOptions { logit_rows: 16, ..SessionOptions::default() })?;
+        Bench::new(cx, &loaded, 0, 16, SessionOptions { logit_rows: 16, ..SessionOptions::default() })?;
     let mut times: Vec<Vec<f64>> = vec![Vec::new(); 17];
     for _ in 0..REPETITIONS {
         for (n, times) in times.iter_mut().enumerate().skip(1) {
@@ -27,7 +31,7 @@ pub(crate) fn verification(lab: &mut Lab, model: &str, software: bool) -> Result
         _ => Target::Informational,
     };
     let finding = |n: usize| {
-        let here = stats::ratio_of_medians(&times[n], &times[1], lab.seed)?;
+        let here = stats::ratio_of_medians(&times[n], &times[1], cx.seed)?;
         let ms = stats::median(&times[n])? * 1e3;
         let what = format!("{model}: time of {n} rows over one");
         Some(TargetResult { what, target: bounds(n), here, detail: format!("{ms:.2} ms") })
@@ -37,14 +41,14 @@ pub(crate) fn verification(lab: &mut Lab, model: &str, software: bool) -> Result
 
 /// A whole decode step and a prompt of 512 tokens against this device's own ceilings.
 pub(crate) fn against_ceilings(
-    lab: &mut Lab,
+    cx: &mut MeasureContext,
     model: &str,
     machine: &Machine,
     software: bool,
 ) -> Result<Vec<TargetResult>, Error> {
-    let loaded = lab.load(model, None)?;
+    let loaded = cx.load(model, None)?;
     let bound = |bound| if software { Target::Informational } else { Target::AtLeast(bound) };
-    let mut bench = Bench::new(lab, &loaded, 0, 512, SessionOptions::default())?;
+    let mut bench = Bench::new(cx, &loaded, 0, 512, SessionOptions::default())?;
     let mut generation = bench.test(GENERATION, &BUDGET)?;
     let floor = generation.prediction(machine).memory_s;
     let decode = TargetResult {
@@ -95,10 +99,15 @@ fn explained_by(generation: &PassTiming, shares: KernelShares, machine: &Machine
         let kernels = Some(shares.of(generation.median_s() / 16.0));
         PassTiming { kernels, ..generation.clone() }.waterfall(machine, 16)
     };
-    let [middle, few, many] = [shares.back_to_back.value, shares.back_to_back.lo, shares.back_to_back.hi].map(step);
+    let [middle, few, many] =
+        [shares.back_to_back.value, shares.back_to_back.lo, shares.back_to_back.hi].map(step);
     let [value, one, other] = [middle, few, many].map(|step| step.explained());
     // Somewhere between too little and too much nothing is left.
-    let hi = if few.unexplained_ns.signum() == many.unexplained_ns.signum() { value.max(one).max(other) } else { 1.0 };
+    let hi = if few.unexplained_ns.signum() == many.unexplained_ns.signum() {
+        value.max(one).max(other)
+    } else {
+        1.0
+    };
     Measured { value, lo: value.min(one).min(other), hi }
 }
 
@@ -110,22 +119,22 @@ fn share(pass: &PassTiming, floor_s: f64) -> Measured {
 }
 
 /// Decoding at a depth of 8192 over what decoding at none and the cache's bytes explain.
-pub(crate) fn depth(lab: &mut Lab, model: &str, machine: &Machine) -> Result<TargetResult, Error> {
+pub(crate) fn depth(cx: &mut MeasureContext, model: &str, machine: &Machine) -> Result<TargetResult, Error> {
     const DEPTH: usize = 8192;
-    let loaded = lab.load(model, None)?;
+    let loaded = cx.load(model, None)?;
     let at = |depth: usize| -> Result<PassTiming, Error> {
-        Bench::new(lab, &loaded, depth, 16, SessionOptions::default())?.test(GENERATION, &BUDGET)
+        Bench::new(cx, &loaded, depth, 16, SessionOptions::default())?.test(GENERATION, &BUDGET)
     };
     let (shallow, deep) = (at(0)?, at(DEPTH)?);
     let (far, near) = (deep.prediction(machine), shallow.prediction(machine));
     let (more, arithmetic) = (far.kv_s - near.kv_s, far.compute_s - near.compute_s);
     let expected: Vec<f64> = stats::seconds(&shallow.samples_ns).into_iter().map(|it| it + more).collect();
     let ms = |seconds: f64| 1e3 * seconds / 16.0;
-    let here = stats::ratio_of_medians(&stats::seconds(&deep.samples_ns), &expected, lab.seed);
+    let here = stats::ratio_of_medians(&stats::seconds(&deep.samples_ns), &expected, cx.seed);
     Ok(TargetResult {
         what: format!("{model}: decode at depth {DEPTH} over depth 0 and the cache's bytes"),
         target: Target::AtMost(1.15),
-        here: here.ok_or(crate::probe::Error::NoBlocks)?,
+        here: here.ok_or(ridgeline_measure::probe::Error::NoBlocks)?,
         detail: format!(
             "{:.2} ms against {:.2} + {:.2} ms per token; {:.2} at the least for the arithmetic",
             ms(deep.median_s()),
@@ -137,12 +146,19 @@ pub(crate) fn depth(lab: &mut Lab, model: &str, machine: &Machine) -> Result<Tar
 }
 
 /// Products of a matrix and a vector, format by format, against the bandwidth of reading.
-pub(crate) fn products(lab: &Lab, machine: &Machine, software: bool) -> Result<Vec<TargetResult>, Error> {
+pub(crate) fn products(
+    cx: &MeasureContext,
+    machine: &Machine,
+    software: bool,
+) -> Result<Vec<TargetResult>, Error> {
     let mut findings = Vec::new();
-    let tuning = crate::tune::stored(&mut lab.device.borrow_mut());
+    let tuning = ridgeline_measure::tune::stored(&mut cx.device.borrow_mut());
     for &format in Format::ALL.iter().filter(|it| it.in_gguf()) {
-        let (seconds, bytes) =
-            crate::probe::product_s(&mut lab.device.borrow_mut(), (format, &tuning), [4096, 14336])?;
+        let (seconds, bytes) = ridgeline_measure::probe::product_s(
+            &mut cx.device.borrow_mut(),
+            (format, &tuning),
+            [4096, 14336],
+        )?;
         let floor = bytes as f64 / machine.bandwidth.read.at(bytes).value;
         findings.push(TargetResult {
             what: format!("{format}: 4096 x 14336 times a vector, of the bandwidth of reading"),

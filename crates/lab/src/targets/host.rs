@@ -1,12 +1,12 @@
 //! What the host pays for a decode step of a real session: on wgpu's do-nothing backend, where nothing but the host works, and
 //! on the device in use, whose driver's own cost is in the figures.
 
-use super::{TargetResult, REPETITIONS, Target};
-use crate::lab::Lab;
-use crate::measure::timed;
-use crate::{Device, Error, probe};
+use super::{REPETITIONS, Target, TargetResult};
 use ridgeline_compute::{Executor, Recording, Timing};
 use ridgeline_experiment::stats;
+use ridgeline_measure::MeasureContext;
+use ridgeline_measure::timing::timed;
+use ridgeline_measure::{Device, Error, probe};
 use ridgeline_model::{Session, SessionOptions};
 use ridgeline_roofline::Measured;
 use ridgeline_speculative::Rows;
@@ -18,14 +18,14 @@ const MANY: u32 = 9;
 const ROUNDS: u32 = 201;
 
 /// Launches of decode steps at most 2 us each and 60 us for all else.
-pub(crate) fn host(lab: &mut Lab, model: &str) -> Result<Vec<TargetResult>, Error> {
-    let mut idle = Lab::new(Device::noop()?, None, lab.seed);
+pub(crate) fn host(cx: &mut MeasureContext, model: &str) -> Result<Vec<TargetResult>, Error> {
+    let mut idle = MeasureContext::new(Device::noop()?, None, cx.seed);
     let mut nothing = Side::new(&mut idle, model)?;
     let targets = [Target::AtMost(2.0), Target::AtMost(60.0)];
     let mut findings = nothing.costs("wgpu's do-nothing backend", ROUNDS, targets, Timing::total_ns)?;
     findings.extend([nothing.recording()?, nothing.wgpu()?]);
-    let mut side = Side::new(lab, model)?;
-    let (_, adapter) = lab.names();
+    let mut side = Side::new(cx, model)?;
+    let (_, adapter) = cx.names();
     // Here the wait is the device's.
     let host = |timing: &Timing| timing.encode_ns + timing.submit_ns;
     findings.extend(side.costs(&adapter, 2 * REPETITIONS, [Target::Informational; 2], host)?);
@@ -41,9 +41,9 @@ struct Side {
 }
 
 impl Side {
-    fn new(lab: &mut Lab, model: &str) -> Result<Self, Error> {
-        let loaded = lab.load(model, None)?;
-        let mut session = lab.session(&loaded, SessionOptions::default())?;
+    fn new(cx: &mut MeasureContext, model: &str) -> Result<Self, Error> {
+        let loaded = cx.load(model, None)?;
+        let mut session = cx.session(&loaded, SessionOptions::default())?;
         session.prepare(&[])?;
         let one = session.record(&[0], Rows::Last)?.clone();
         let many = repeated(&one, MANY);
@@ -96,7 +96,8 @@ impl Side {
     fn recording(&mut self) -> Result<TargetResult, Error> {
         let mut samples = Vec::new();
         for _ in 0..ROUNDS {
-            let (recorded, ns) = timed(|| self.session.record(&[0], Rows::Last).map(|it| it.launches().len()));
+            let (recorded, ns) =
+                timed(|| self.session.record(&[0], Rows::Last).map(|it| it.launches().len()));
             samples.push(ns as f64 / 1e3 / recorded? as f64);
         }
         Ok(TargetResult {
@@ -118,7 +119,8 @@ impl Side {
             let few = us(&self.one)?;
             ours.push((us(&self.many)? - few) / f64::from(MANY - 1) / self.launches());
             let few = gpu.run_raw(&one)? as f64;
-            raw_launches.push((gpu.run_raw(&many)? as f64 - few) / 1e3 / f64::from(MANY - 1) / self.launches());
+            raw_launches
+                .push((gpu.run_raw(&many)? as f64 - few) / 1e3 / f64::from(MANY - 1) / self.launches());
         }
         Ok(TargetResult {
             what: format!("{}: share of a launch there that is wgpu's own", self.model),

@@ -1,17 +1,17 @@
 //! Loading a model, until it is ready to decode.
 
-use super::{TargetResult, REPETITIONS, Target, file_of};
-use crate::lab::Lab;
-use crate::measure::timed;
-use crate::{Device, Error, models};
+use super::{REPETITIONS, Target, TargetResult, file_of};
 use ridgeline_experiment::stats;
+use ridgeline_measure::MeasureContext;
+use ridgeline_measure::timing::timed;
+use ridgeline_measure::{Device, Error, models};
 use ridgeline_model::{Model, Session, SessionOptions};
 use ridgeline_roofline::Machine;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Loading a file, until a token can be decoded, over reading it once from the page cache and copying it once on the device.
-pub(crate) fn load(lab: &Lab, model: &str, machine: &Machine) -> Result<TargetResult, Error> {
+pub(crate) fn load(cx: &MeasureContext, model: &str, machine: &Machine) -> Result<TargetResult, Error> {
     let file = file_of(model)?;
     let path = file.path().to_owned();
     let name = path.to_string_lossy().into_owned();
@@ -21,18 +21,18 @@ pub(crate) fn load(lab: &Lab, model: &str, machine: &Machine) -> Result<TargetRe
         let (read, ns) = timed(|| read_once(&path));
         bytes = read.map_err(|source| models::Error::Io { path: path.clone(), source })?;
         reads.push(ns as f64 / 1e9);
-        let (ready, ns) = timed(|| ready(lab, &name));
+        let (ready, ns) = timed(|| ready(cx, &name));
         drop(ready?);
         loads.push(ns as f64 / 1e9);
     }
     let (read, load) = (stats::median(&reads).unwrap_or(f64::NAN), stats::median(&loads).unwrap_or(f64::NAN));
     let copy = 2.0 * bytes as f64 / machine.bandwidth.copy.at(2 * bytes).value;
     let expected: Vec<f64> = reads.iter().map(|read| read + copy).collect();
-    let here = stats::ratio_of_medians(&loads, &expected, lab.seed);
+    let here = stats::ratio_of_medians(&loads, &expected, cx.seed);
     Ok(TargetResult {
         what: format!("loading {:.2} GB, ready to decode, over one read and one copy", bytes as f64 / 1e9),
         target: Target::AtMost(1.3),
-        here: here.ok_or(crate::probe::Error::NoBlocks)?,
+        here: here.ok_or(ridgeline_measure::probe::Error::NoBlocks)?,
         detail: format!(
             "{load:.2} s against {read:.2} + {copy:.2} s; the first {:.2} s, with what was still to compile",
             loads[0]
@@ -41,12 +41,12 @@ pub(crate) fn load(lab: &Lab, model: &str, machine: &Machine) -> Result<TargetRe
 }
 
 /// A session of a file's model whose next token waits for no weight and for no compiler.
-fn ready(lab: &Lab, name: &str) -> Result<Session<Device>, Error> {
+fn ready(cx: &MeasureContext, name: &str) -> Result<Session<Device>, Error> {
     let checkpoint = models::checkpoint(name, None)?;
-    let model = Arc::new(Model::load(&checkpoint, &mut *lab.device.borrow_mut())?);
-    let mut session = Session::new(model, lab.device.clone(), SessionOptions::default())?;
+    let model = Arc::new(Model::load(&checkpoint, &mut *cx.device.borrow_mut())?);
+    let mut session = Session::new(model, cx.device.clone(), SessionOptions::default())?;
     session.prepare(&[])?;
-    if let Some(gpu) = lab.device.borrow_mut().gpu() {
+    if let Some(gpu) = cx.device.borrow_mut().gpu() {
         gpu.wait_idle()?;
     }
     Ok(session)

@@ -15,9 +15,9 @@ pub(crate) use peer::{PeerModel, compare_llama_cpp};
 pub(crate) use stable::stable;
 pub(crate) use upload::upload;
 
-use crate::pass::Test;
-use crate::{Error, models};
 use ridgeline_experiment::matrix::Budget;
+use ridgeline_measure::pass::Test;
+use ridgeline_measure::{Error, models};
 use ridgeline_roofline::Measured;
 use serde::{Deserialize, Serialize};
 
@@ -124,7 +124,7 @@ fn file_of(model: &str) -> Result<tempfile::NamedTempFile, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{TargetResult, Measured, Plan, Target};
+    use super::{Measured, Plan, Target, TargetResult};
 
     #[test]
     fn the_plan_names_models_there_are() {
@@ -132,7 +132,7 @@ mod tests {
         let models = plan.models.iter().chain(&plan.gpu_models);
         let peers = plan.peer.iter().map(|it| &it.model);
         for name in models.chain([&plan.deep, &plan.load, &plan.host]).chain(peers) {
-            assert!(crate::models::checkpoint(name, None).is_ok(), "{name}");
+            assert!(ridgeline_measure::models::checkpoint(name, None).is_ok(), "{name}");
         }
     }
 

@@ -1,11 +1,11 @@
 //! Beside another engine.
 
-use super::{TargetResult, GENERATION, ONCE, PROMPT, REPETITIONS, Target, file_of};
-use crate::Error;
-use crate::lab::Lab;
-use crate::pass::Bench;
+use super::{GENERATION, ONCE, PROMPT, REPETITIONS, Target, TargetResult, file_of};
 use crate::peer::Peer;
 use ridgeline_experiment::stats;
+use ridgeline_measure::Error;
+use ridgeline_measure::MeasureContext;
+use ridgeline_measure::pass::Bench;
 use ridgeline_model::SessionOptions;
 use ridgeline_roofline::Measured;
 use serde::Deserialize;
@@ -22,7 +22,7 @@ pub(crate) struct PeerModel {
 
 /// Speed beside llama.cpp: its Vulkan backend's figures, and with `python` its processor backend in turns with ours.
 pub(crate) fn compare_llama_cpp(
-    lab: &mut Lab,
+    cx: &mut MeasureContext,
     models: &[PeerModel],
     software: bool,
     python: Option<&Path>,
@@ -34,8 +34,8 @@ pub(crate) fn compare_llama_cpp(
     // The published figures are a software adapter's on two cores.
     let alike = software && std::thread::available_parallelism().is_ok_and(|n| n.get() == 2);
     for PeerModel { model, pp64, tg16 } in models {
-        let loaded = lab.load(model, None)?;
-        let mut bench = Bench::new(lab, &loaded, 0, 64, SessionOptions::default())?;
+        let loaded = cx.load(model, None)?;
+        let mut bench = Bench::new(cx, &loaded, 0, 64, SessionOptions::default())?;
         let file = python.map(|_| file_of(model)).transpose()?;
         let open = |(python, file): (&Path, &tempfile::NamedTempFile)| Peer::open(python, file.path());
         let peer = python.zip(file.as_ref()).map(open).transpose()?;
@@ -51,7 +51,7 @@ pub(crate) fn compare_llama_cpp(
                     detail: format!("{:.1} t/s against its published {vulkan} t/s", rate.value),
                 });
             }
-            if let Some(here) = stats::ratio_of_medians(&ours, &theirs, lab.seed) {
+            if let Some(here) = stats::ratio_of_medians(&ours, &theirs, cx.seed) {
                 let peer = stats::median(&theirs).unwrap_or(f64::NAN);
                 let target = if software { Target::AtLeast(share) } else { Target::Informational };
                 let detail = format!("{:.1} t/s against {peer:.1} t/s in turns", rate.value);

@@ -1,8 +1,8 @@
 //! The same bits from one run to the next.
 
-use super::{TargetResult, REPETITIONS, Target};
-use crate::lab::Lab;
-use crate::{Error, models};
+use super::{REPETITIONS, Target, TargetResult};
+use ridgeline_measure::MeasureContext;
+use ridgeline_measure::{Error, models};
 use ridgeline_model::{Session, SessionOptions};
 use ridgeline_roofline::Measured;
 use ridgeline_speculative::{LanguageModel, Rows, Token};
@@ -13,14 +13,14 @@ const STEPS: u32 = 16;
 
 /// Share of the logits of a prompt and of single tokens that have other bits in another run; the second half of the
 /// runs is of a model loaded anew.
-pub(crate) fn stable(lab: &Lab, name: &str) -> Result<TargetResult, Error> {
+pub(crate) fn stable(cx: &MeasureContext, name: &str) -> Result<TargetResult, Error> {
     let (mut first, mut different, mut compared): (Option<Vec<u32>>, usize, usize) = (None, 0, 0);
     for _ in 0..2 {
-        let loaded = models::load(&mut lab.device.borrow_mut(), name, None)?;
+        let loaded = models::load(&mut cx.device.borrow_mut(), name, None)?;
         for _ in 0..REPETITIONS / 2 {
             let context = (PROMPT + STEPS) as usize;
             let options = SessionOptions { context, batch: context, ..SessionOptions::default() };
-            let bits = bits(lab.session(&loaded, options)?)?;
+            let bits = bits(cx.session(&loaded, options)?)?;
             if let Some(first) = &first {
                 // No number at all is the same each time only by chance.
                 let same = |(a, b): (&u32, &u32)| a == b && f32::from_bits(*a).is_finite();
@@ -39,7 +39,7 @@ pub(crate) fn stable(lab: &Lab, name: &str) -> Result<TargetResult, Error> {
 }
 
 /// The logits of a prompt and of the tokens after it.
-fn bits(mut session: Session<crate::Device>) -> Result<Vec<u32>, Error> {
+fn bits(mut session: Session<ridgeline_measure::Device>) -> Result<Vec<u32>, Error> {
     let vocab = u32::try_from(session.vocab()).unwrap_or(u32::MAX);
     // Steps of a prime length go all over the vocabulary.
     let token = |i: u32| -> Token { i.wrapping_mul(7919) % vocab };

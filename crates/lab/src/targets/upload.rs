@@ -1,12 +1,12 @@
 //! Putting weights onto the device.
 
-use super::{TargetResult, REPETITIONS, Target};
-use crate::lab::Lab;
-use crate::measure::timed;
-use crate::{Device, Error, probe};
-use ridgeline_compute::{Buffer, Executor, Role, FillFn};
+use super::{REPETITIONS, Target, TargetResult};
+use ridgeline_compute::{Buffer, Executor, FillFn, Role};
 use ridgeline_experiment::stats;
 use ridgeline_kernels::{WeightLayout, layout_for};
+use ridgeline_measure::MeasureContext;
+use ridgeline_measure::timing::timed;
+use ridgeline_measure::{Device, Error, probe};
 use ridgeline_quant::Format;
 use ridgeline_roofline::{Machine, Measured};
 
@@ -27,8 +27,8 @@ struct Space {
 
 /// Bytes in memory put where weights lie, over the bandwidth of copying on the device. Both count what is read and what is
 /// written, so that an upload's bytes count twice.
-pub(crate) fn upload(lab: &Lab, machine: &Machine) -> Result<Vec<TargetResult>, Error> {
-    let space = Space::new(&mut lab.device.borrow_mut())?;
+pub(crate) fn upload(cx: &MeasureContext, machine: &Machine) -> Result<Vec<TargetResult>, Error> {
+    let space = Space::new(&mut cx.device.borrow_mut())?;
     let bytes = space.bytes();
     let copy = machine.bandwidth.copy.at(2 * bytes).value;
     let finding = |what: &str, target, seconds: Measured| {
@@ -47,8 +47,8 @@ pub(crate) fn upload(lab: &Lab, machine: &Machine) -> Result<Vec<TargetResult>, 
             detail: format!("{:.2} of {:.2} GB/s", rate(seconds.value) / 1e9, copy / 1e9),
         }
     };
-    let plain = space.plain(lab)?;
-    let packed = space.packed(lab)?;
+    let plain = space.plain(cx)?;
+    let packed = space.packed(cx)?;
     let format = Format::INT8_ACTIVATIONS;
     Ok(vec![
         finding("", Target::AtLeast(0.5), plain),
@@ -74,25 +74,27 @@ impl Space {
     }
 
     /// Words that lie in memory as they are wanted.
-    fn plain(&self, lab: &Lab) -> Result<Measured, Error> {
+    fn plain(&self, cx: &MeasureContext) -> Result<Measured, Error> {
         let words: Vec<u32> = (0..index(self.rows as u64 * self.row / 4)).map(pattern).collect();
-        self.time(lab, &|offset, to| {
+        self.time(cx, &|offset, to| {
             let first = index(offset / 4);
             to.copy_from_slice(&words[first..first + to.len()]);
         })
     }
 
     /// Rows as a file has them, packed on the way.
-    fn packed(&self, lab: &Lab) -> Result<Measured, Error> {
+    fn packed(&self, cx: &MeasureContext) -> Result<Measured, Error> {
         let spec = Format::INT8_ACTIVATIONS.spec();
         let file_row = index(Format::INT8_ACTIVATIONS.bytes(COLUMNS as u64));
         let words: Vec<u32> = (0..self.rows * file_row / 4).map(pattern).collect();
         let file: &[u8] = bytemuck::cast_slice(&words);
         let (rows_interleaved, row_words) = (self.layout.rows_interleaved(), index(self.row / 4));
-        self.time(lab, &|offset, to| {
+        self.time(cx, &|offset, to| {
             let from = &file[index(offset / self.row) * file_row..];
             let mut rows = vec![0; rows_interleaved * row_words];
-            for (from, to) in from.chunks_exact(rows_interleaved * file_row).zip(to.chunks_exact_mut(rows_interleaved * row_words))
+            for (from, to) in from
+                .chunks_exact(rows_interleaved * file_row)
+                .zip(to.chunks_exact_mut(rows_interleaved * row_words))
             {
                 for (from, row) in from.chunks_exact(file_row).zip(rows.chunks_exact_mut(row_words)) {
                     (spec.pack_row)(from, row);
@@ -104,8 +106,8 @@ impl Space {
 
     /// Seconds of filling the space, until the device has it. Not counted is a first time, in which the memory itself may have
     /// to be found.
-    fn time(&self, lab: &Lab, source: &FillFn<'_>) -> Result<Measured, Error> {
-        let mut device = lab.device.borrow_mut();
+    fn time(&self, cx: &MeasureContext, source: &FillFn<'_>) -> Result<Measured, Error> {
+        let mut device = cx.device.borrow_mut();
         let mut seconds = Vec::new();
         for _ in 0..=REPETITIONS {
             let (filled, ns) = timed(|| -> Result<(), Error> {

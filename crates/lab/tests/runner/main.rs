@@ -11,8 +11,8 @@ mod selection;
 
 mod list {
     //! The experiments under test. Their files lie in `list/`.
-    use ridgeline_lab::Lab;
-    ridgeline_experiment::experiments! { Lab: copying, ceilings }
+    use ridgeline_measure::MeasureContext;
+    ridgeline_experiment::experiments! { MeasureContext: copying, ceilings }
     pub(crate) use copying::PID_FILE;
 }
 

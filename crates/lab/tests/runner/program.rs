@@ -5,8 +5,8 @@ use ridgeline_experiment::experiment::DynExperiment;
 use ridgeline_experiment::journal;
 use ridgeline_experiment::matrix::{Matrix, Pace};
 use ridgeline_experiment::record::{Record, Status};
-use ridgeline_lab::Lab;
-use ridgeline_lab::runner::{self, Verbosity, Catalogue, Error, Program, Settings, Summary};
+use ridgeline_lab::runner::{self, Catalogue, Error, Program, Settings, Summary, Verbosity};
+use ridgeline_measure::MeasureContext;
 use ridgeline_roofline::Machine;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -27,7 +27,7 @@ pub(crate) fn main(arguments: &[String]) -> Option<ExitCode> {
     }
 }
 
-pub(crate) fn studies() -> Vec<Box<dyn DynExperiment<Lab>>> {
+pub(crate) fn studies() -> Vec<Box<dyn DynExperiment<MeasureContext>>> {
     list::experiments()
 }
 

@@ -1,14 +1,14 @@
 //! Grouped-query attention with rotary positions (Ainslie et al. 2023; Su et al. 2021).
 
-use crate::{Activation, Config, Error, Loader, WeightMatrix, Ops, FusedLinear, Vector};
+use crate::{Activation, Config, Error, FusedLinear, Loader, Ops, Vector, WeightMatrix};
 
 /// Projections of one attention block, and what happens to them before they are rotated.
 #[derive(Debug)]
 pub struct Attention {
-    qkv: FusedLinear,            // ((heads + 2 * kv_heads) * head_dim, hidden)
+    qkv: FusedLinear,      // ((heads + 2 * kv_heads) * head_dim, hidden)
     bias: Option<Vector>,  // as many as qkv has rows
     gains: Option<Vector>, // (2, head_dim): of queries, of keys
-    o: WeightMatrix,             // (hidden, heads * head_dim)
+    o: WeightMatrix,       // (hidden, heads * head_dim)
 }
 
 impl Attention {

@@ -1,6 +1,6 @@
 //! The gated feed-forward block, SwiGLU (Shazeer 2020).
 
-use crate::{Activation, Config, Error, Loader, WeightMatrix, Ops, FusedLinear};
+use crate::{Activation, Config, Error, FusedLinear, Loader, Ops, WeightMatrix};
 
 /// Projections of one gated feed-forward block.
 #[derive(Debug)]

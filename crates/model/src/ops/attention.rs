@@ -11,7 +11,12 @@ use ridgeline_kernels::{self as kernels, KvHeads};
 impl Ops<'_> {
     /// Adds the bias \[projections\] to queries, keys and values; normalises each head of queries and keys with the gains
     /// \[2, head\]; rotates them by their positions; stores keys and values in the cache of `layer`. Gives the queries.
-    pub fn rope_and_store_kv(&mut self, layer: usize, qkv: Activation, [bias, gains]: [Option<&Vector>; 2]) -> Activation {
+    pub fn rope_and_store_kv(
+        &mut self,
+        layer: usize,
+        qkv: Activation,
+        [bias, gains]: [Option<&Vector>; 2],
+    ) -> Activation {
         let fits =
             RopeAppend::takes(narrow(self.config.head_dim), narrow(self.config.rope.rotary), self.caps);
         if !fits || !self.switches.fusions.has(Fusion::RopeAppend) {
@@ -47,7 +52,12 @@ impl Ops<'_> {
     }
 
     /// The same, queries staying where they are, with a launch for each step.
-    fn rope_and_store_kv_unfused(&mut self, layer: usize, qkv: Activation, [bias, gains]: [Option<&Vector>; 2]) {
+    fn rope_and_store_kv_unfused(
+        &mut self,
+        layer: usize,
+        qkv: Activation,
+        [bias, gains]: [Option<&Vector>; 2],
+    ) {
         let (heads, kv_heads) = (narrow(self.config.heads), narrow(self.config.kv_heads));
         let [q_width, kv_width] = [self.config.q_width(), self.config.kv_width()].map(narrow);
         if let Some(bias) = bias {
@@ -127,7 +137,9 @@ impl Ops<'_> {
         let groups = u64::from(n_heads / group) * u64::from(self.tokens.div_ceil(kernel.tokens()));
         // The scratch buffer holds the parts of so many tokens and kv_splits.
         let split_len = match self.switches.kv_split_len {
-            Some(split_len) => split_len.max(context.div_ceil(kernels::max_kv_splits(self.tokens))).min(context),
+            Some(split_len) => {
+                split_len.max(context.div_ceil(kernels::max_kv_splits(self.tokens))).min(context)
+            }
             None => {
                 let heads = KvHeads { count: n_heads / group, width: head };
                 let wanted = self.tuning.attention_workgroups(heads, self.caps);
@@ -150,7 +162,8 @@ impl Ops<'_> {
         let to = if kv_splits == 1 { out.slice } else { self.scratch.buffer(Temp::AttnPartials).all() };
         kernel.record(self.recording, params, kernels::attention::Args { q: q.slice, keys, values, out: to });
         if kv_splits > 1 {
-            let params = kernels::attn_reduce::Params { n_rows: self.tokens * n_heads, head_dim: head, kv_splits };
+            let params =
+                kernels::attn_reduce::Params { n_rows: self.tokens * n_heads, head_dim: head, kv_splits };
             let args = kernels::attn_reduce::Args { partials: to, out: out.slice };
             self.recording.run(kernels::attn_reduce::AttnReduce::new(self.caps), params, args);
         }

@@ -5,9 +5,9 @@ use crate::matrix::WeightMatrix;
 use crate::scratch::Temp;
 use ridgeline_compute::Slice;
 use ridgeline_kernels::kv_append::{self, KvAppend};
-use ridgeline_kernels::mat_vec_i8::{self, MatVecI8};
 use ridgeline_kernels::mat_vec_dual::{self, MatVecDual};
-use ridgeline_kernels::{Epilogue, WeightLayout, LinearKernel, SMALL_BATCH, mat_vec, linear_for, stride};
+use ridgeline_kernels::mat_vec_i8::{self, MatVecI8};
+use ridgeline_kernels::{Epilogue, LinearKernel, SMALL_BATCH, WeightLayout, linear_for, mat_vec, stride};
 use ridgeline_quant::Format;
 
 /// What matrices are multiplied with.
@@ -21,7 +21,12 @@ pub(crate) struct Operand {
 
 impl Ops<'_> {
     /// The first `rows` rows of x as a factor of matrices in these formats.
-    pub(crate) fn operand(&mut self, x: Activation, rows: u32, mut of: impl Iterator<Item = Format>) -> Operand {
+    pub(crate) fn operand(
+        &mut self,
+        x: Activation,
+        rows: u32,
+        mut of: impl Iterator<Item = Format>,
+    ) -> Operand {
         let unit = narrow(Format::INT8_ACTIVATIONS.spec().block_len);
         let few = rows <= SMALL_BATCH && x.width.is_multiple_of(unit);
         let wanted = self.switches.int8_dot && few && of.any(MatVecI8::takes);
@@ -63,7 +68,8 @@ impl Ops<'_> {
             let (weights, y) = (chunk.slice, to.slice);
             if let Some((bytes, x_stride)) = x.bytes.filter(|_| MatVecI8::takes(matrix.format)) {
                 let kernel = MatVecI8::for_batch(matrix.format, matrix.layout, self.caps, x.rows);
-                let params = mat_vec_i8::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue, x_stride };
+                let params =
+                    mat_vec_i8::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue, x_stride };
                 self.recording.run(kernel, params, mat_vec_i8::Args { weights, x: bytes, y });
                 continue;
             }
@@ -82,7 +88,12 @@ impl Ops<'_> {
 
     /// x·Wᵀ of two matrices that differ in their formats alone, for one vector, in one launch; tells whether there is a
     /// kernel for them, made for GPUs.
-    pub(crate) fn linear_dual(&mut self, matrices: &[(u32, WeightMatrix)], x: Operand, to: Activation) -> bool {
+    pub(crate) fn linear_dual(
+        &mut self,
+        matrices: &[(u32, WeightMatrix)],
+        x: Operand,
+        to: Activation,
+    ) -> bool {
         let [(_, upper), (row0, lower)] = matrices else { return false };
         let ([above], [below]) = (&*upper.chunks, &*lower.chunks) else { return false };
         let plain = [upper, lower].iter().all(|it| it.layout == WeightLayout::Plain);
@@ -99,7 +110,11 @@ impl Ops<'_> {
             lower_stride: lower.stride,
         };
         let (upper, lower) = (above.slice, below.slice);
-        self.recording.run(kernel, params, mat_vec_dual::Args { upper, lower, x: x.activation.slice, y: to.slice });
+        self.recording.run(
+            kernel,
+            params,
+            mat_vec_dual::Args { upper, lower, x: x.activation.slice, y: to.slice },
+        );
         true
     }
 

@@ -1,16 +1,16 @@
 //! The operations families are written in. Here, and nowhere else, it is decided which kernel serves an operation.
 
 mod attention;
-mod sampling;
 mod linear;
+mod sampling;
 
 use crate::cache::KvCache;
-use crate::matrix::{WeightMatrix, FusedLinear, Vector};
+use crate::matrix::{FusedLinear, Vector, WeightMatrix};
 use crate::scratch::{Scratch, Temp};
 use crate::{Config, Fusion, Model, Switches};
-pub(crate) use sampling::Sample;
 use ridgeline_compute::{Caps, Recording, Region, Slice};
 use ridgeline_kernels::{self as kernels, Epilogue, Tuning};
+pub(crate) use sampling::Sample;
 use std::iter::once;
 
 /// An activation: `width` values per token, somewhere in the scratch buffers.
@@ -128,7 +128,8 @@ impl Ops<'_> {
     /// SwiGLU of the two halves of the feed-forward block.
     pub fn swiglu(&mut self, gate_up: &FusedLinear, x: Activation) -> Activation {
         let width = gate_up.rows / 2;
-        let (out, x) = (self.activation(Temp::FfnHidden, width), self.operand(x, self.tokens, gate_up.formats()));
+        let (out, x) =
+            (self.activation(Temp::FfnHidden, width), self.operand(x, self.tokens, gate_up.formats()));
         let fused = self.switches.fusions.has(Fusion::GateUp);
         if let [(_, both)] = &*gate_up.merged
             && fused

@@ -1,6 +1,6 @@
 //! Tokens that the device chooses by itself, several to a submission, and the next submission while one runs.
 
-use super::{Output, TokenRange, Session, narrow, words};
+use super::{Output, Session, TokenRange, narrow, words};
 use crate::Error;
 use crate::ops::Sample;
 use crate::scratch::Temp;

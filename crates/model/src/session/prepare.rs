@@ -1,6 +1,6 @@
 //! Compiling ahead what a session will run, so that no token waits for a compiler.
 
-use super::{Output, TokenRange, Session};
+use super::{Output, Session, TokenRange};
 use crate::Error;
 use crate::ops::Sample;
 use ridgeline_compute::Executor;
@@ -21,7 +21,11 @@ impl<E: Executor> Session<E> {
         for n in self.pieces(batches) {
             for position in [0, self.cache.capacity - n] {
                 // Rows of logits come from the same kernels as choices among them.
-                self.record_forward(TokenRange { first: 0, n, position }, n.min(self.scratch.rows), Output::GreedyTokens);
+                self.record_forward(
+                    TokenRange { first: 0, n, position },
+                    n.min(self.scratch.rows),
+                    Output::GreedyTokens,
+                );
                 self.recording.clear();
             }
         }

@@ -102,7 +102,8 @@ mod tests {
     fn the_curve_picks_the_nearest_level() {
         for i in -1500..1500_i16 {
             let y = f32::from(i) / 10.0 + 0.03;
-            let best = KVALUES_IQ4NL.iter().map(|&it| (f32::from(it) - y).abs()).fold(f32::INFINITY, f32::min);
+            let best =
+                KVALUES_IQ4NL.iter().map(|&it| (f32::from(it) - y).abs()).fold(f32::INFINITY, f32::min);
             assert_eq!((Iq4Levels::level(y) - y).abs(), best, "{y}");
             assert_eq!(f32::from(KVALUES_IQ4NL[usize::from(Iq4Levels::code(y))]), Iq4Levels::level(y));
         }

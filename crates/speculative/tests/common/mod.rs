@@ -2,7 +2,8 @@
 //! rolled back right gives other output.
 
 use ridgeline_speculative::{
-    Choice, Error, Generation, LanguageModel, Logits, Rows, Sampler, OnTokens, Token, decode_on_host, generate,
+    Choice, Error, Generation, LanguageModel, Logits, OnTokens, Rows, Sampler, Token, decode_on_host,
+    generate,
 };
 use std::ops::ControlFlow;
 

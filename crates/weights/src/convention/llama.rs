@@ -9,6 +9,11 @@ pub(super) const FAMILY: Family = Family {
     model_types: &["llama", "mistral"],
     gguf_pairing: RopePairing::Interleaved,
     ignored: &[".rotary_emb.inv_freq"],
-    tensors: &[shared::EMBEDDING_AND_HEAD, shared::BLOCK, &shared::biases(Sometimes), &[shared::output_bias(Sometimes)]],
+    tensors: &[
+        shared::EMBEDDING_AND_HEAD,
+        shared::BLOCK,
+        &shared::biases(Sometimes),
+        &[shared::output_bias(Sometimes)],
+    ],
     keys: &[shared::KEYS, &[shared::WINDOW]],
 };

@@ -10,7 +10,7 @@ use ridgeline_quant::Format;
 use super::{Type, cursor::Cursor};
 use crate::{
     Error,
-    checkpoint::{TensorMeta, Storage},
+    checkpoint::{Storage, TensorMeta},
 };
 
 /// The least bytes that a metadata entry takes: key length, one-byte key, type, one-byte value.

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use crate::{
     Error,
-    checkpoint::{TensorMeta, Storage},
+    checkpoint::{Storage, TensorMeta},
 };
 
 /// The tensors of the `map`-th file under their own names, in file order. Where `words` is given, tensors of 32-bit

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use crate::{
     Error,
-    checkpoint::{TensorMeta, Storage},
+    checkpoint::{Storage, TensorMeta},
     convention::lookup,
     map::Map,
 };

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 
 use crate::{
     Error,
-    checkpoint::{TensorMeta, Parts},
+    checkpoint::{Parts, TensorMeta},
     convention::{self, Family},
     gguf,
     map::Map,
@@ -61,7 +61,12 @@ pub(crate) fn read(path: &Path) -> Result<Parts, Error> {
 }
 
 /// Gives tensors their canonical names, and settles whether there is an output head of its own.
-fn rename(path: &Path, family: &Family, tied: bool, entries: Vec<TensorMeta>) -> Result<Vec<TensorMeta>, Error> {
+fn rename(
+    path: &Path,
+    family: &Family,
+    tied: bool,
+    entries: Vec<TensorMeta>,
+) -> Result<Vec<TensorMeta>, Error> {
     let mut renamed = Vec::with_capacity(entries.len());
     for entry in entries {
         match family.canonical_name(path, &entry.name)? {

@@ -1,6 +1,6 @@
 //! What the studies printed about ceilings, what their own numbers give, and what this device shows.
 
-use crate::probe::{MatVecRate, Ceiling, STUDY_BITS_PER_WEIGHT, StreamCurve};
+use ridgeline_measure::probe::{MatVecRate, Ceiling, STUDY_BITS_PER_WEIGHT, StreamCurve};
 use ridgeline_experiment::published::{Published, Row};
 use ridgeline_experiment::report::{Align, Block, Section, Table, number};
 use ridgeline_experiment::verdict::{Comparison, Verdict};
@@ -259,7 +259,7 @@ fn ratio(a: Measured, b: Measured) -> Measured {
 #[cfg(test)]
 mod tests {
     use super::{recomputed_gap, rooflinebench, throughput_gap};
-    use crate::probe::{MatVecRate, MatVecs, OverheadSeries, Ceiling, StreamCurve};
+    use ridgeline_measure::probe::{MatVecRate, MatVecs, OverheadSeries, Ceiling, StreamCurve};
     use ridgeline_experiment::published::Published;
     use ridgeline_experiment::report::Block;
     use ridgeline_experiment::verdict::Outcome;

@@ -4,7 +4,7 @@ use super::copying::{Row, copy};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::report::Section;
-use ridgeline_lab::Lab;
+use ridgeline_measure::MeasureContext;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -16,12 +16,12 @@ pub(crate) struct Point {
 #[derive(Debug)]
 pub(crate) struct Study;
 
-impl Experiment<Lab> for Study {
+impl Experiment<MeasureContext> for Study {
     const NAME: &'static str = "ceilings";
     type Point = Point;
     type Row = Row;
 
-    fn run(_: &mut Lab, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
+    fn run(_: &mut MeasureContext, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
         let (samples, bytes_per_s) = copy(point.bytes, budget);
         Ok(Measurement::new(Row { bytes_per_s, had_ceilings: false }, samples))
     }

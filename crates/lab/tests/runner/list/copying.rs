@@ -4,7 +4,7 @@ use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, 
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::record::Check;
 use ridgeline_experiment::report::{Align, Block, Dot, Roofline, Section, Table};
-use ridgeline_lab::Lab;
+use ridgeline_measure::MeasureContext;
 use ridgeline_roofline::{Measured, check_floor};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
@@ -51,12 +51,12 @@ pub(crate) const PID_FILE: &str = "RIDGELINE_TEST_PID_FILE";
 #[derive(Debug)]
 pub(crate) struct Study;
 
-impl Experiment<Lab> for Study {
+impl Experiment<MeasureContext> for Study {
     const NAME: &'static str = "copying";
     type Point = Point;
     type Row = Row;
 
-    fn run(lab: &mut Lab, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
+    fn run(cx: &mut MeasureContext, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
         match point.mode {
             Mode::Well | Mode::Wrong => {}
             Mode::Crash => std::process::abort(),
@@ -78,7 +78,7 @@ impl Experiment<Lab> for Study {
             Mode::Floor => check_floor(0.5, 1.0)?,
         }
         let (samples, bytes_per_s) = copy(point.bytes, budget);
-        let row = Row { bytes_per_s, had_ceilings: lab.machine.is_some() };
+        let row = Row { bytes_per_s, had_ceilings: cx.machine.is_some() };
         let ok = !matches!(point.mode, Mode::Wrong);
         let check = Check { kind: "copied".to_owned(), ok, detail: "byte 3 is 4".to_owned() };
         Ok(Measurement { check: Some(check), ..Measurement::new(row, samples) })

@@ -1,10 +1,10 @@
 //! Blocks of repetitions spread over a budget, and the intervals they give.
 
 use super::{Clock, Error, Timer, Unit};
+use crate::timing::Stopwatch;
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::stats;
 use ridgeline_roofline::Measured;
-use std::time::Instant;
 
 /// Repetitions of N and of 2N in a block, of which the best counts: fewer of long ones, where a disturbance of given
 /// length matters less and time matters more.
@@ -50,14 +50,14 @@ pub fn blocks(timer: &mut Timer<'_>, units: &[Unit], clock: Clock, budget: &Budg
         }
     }
     let mut blocks = Blocks { seconds: vec![Vec::new(); units.len()], block_ns: Vec::new() };
-    let start = Instant::now();
+    let start = Stopwatch::start();
     let mut done = 0;
-    while budget.continues(done, start.elapsed().as_secs_f64()) {
-        let begun = Instant::now();
+    while budget.continues(done, start.seconds()) {
+        let begun = Stopwatch::start();
         for (unit, seconds) in units.iter().zip(&mut blocks.seconds) {
             seconds.push(timer.slope(unit, pairs(unit), clock)?);
         }
-        blocks.block_ns.push(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        blocks.block_ns.push(begun.ns());
         done += 1;
     }
     if done < 2 { Err(Error::NoBlocks) } else { Ok(blocks) }

@@ -1,6 +1,6 @@
 //! Whether two probes of a device agree: quantity by quantity, within their own intervals.
 
-use super::{MatVecRate, Ceiling};
+use super::{Ceiling, MatVecRate};
 use ridgeline_roofline::{Curve, Machine, Measured, Overheads};
 use serde::{Deserialize, Serialize};
 

@@ -8,7 +8,7 @@ use super::blocks::{blocks, ceiling};
 use super::slope::grown;
 use super::{Clock, Error, Timer, Unit, is_quick};
 use crate::Device;
-use ridgeline_compute::{Buffer, Caps, Executor, Kernel, Recording, Role, TestRng, Slice};
+use ridgeline_compute::{Buffer, Caps, Executor, Kernel, Recording, Role, Slice, TestRng};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_gpu::{Passes, Policy};
 use ridgeline_kernels::copy::{self, Copy as CopyWords};
@@ -292,7 +292,8 @@ impl Sets {
                     }
                     // Whole groups of interleaved rows.
                     let rows_interleaved = u32::try_from(k.layout().rows_interleaved()).ok()?;
-                    let (n_cols, n_rows) = (PRODUCT_COLUMNS, n / PRODUCT_COLUMNS / rows_interleaved * rows_interleaved);
+                    let (n_cols, n_rows) =
+                        (PRODUCT_COLUMNS, n / PRODUCT_COLUMNS / rows_interleaved * rows_interleaved);
                     let stride = n_cols / 4;
                     let params = mat_vec::Params {
                         n_rows,

@@ -1,19 +1,37 @@
-//! Repeating a measurement within its budget.
+//! The host's monotonic clock, and repeating a measurement within its budget.
 
 use ridgeline_experiment::matrix::Budget;
 use std::time::Instant;
 
-/// Nanoseconds that `work` takes, with its result.
-pub fn timed<T>(work: impl FnOnce() -> T) -> (T, u64) {
-    let start = Instant::now();
-    let result = work();
-    (result, nanoseconds(start))
+/// Time since it was started, by the monotonic clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts at zero.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Nanoseconds since the start; stops at the largest number, after five centuries.
+    #[must_use]
+    pub fn ns(self) -> u64 {
+        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Seconds since the start.
+    #[must_use]
+    pub fn seconds(self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
 }
 
-/// Nanoseconds since `start`; stops at the largest number, after five centuries.
-#[must_use]
-pub fn nanoseconds(start: Instant) -> u64 {
-    u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+/// Nanoseconds that `work` takes, with its result.
+pub fn timed<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    let stopwatch = Stopwatch::start();
+    let result = work();
+    (result, stopwatch.ns())
 }
 
 /// Runs `once` as often as the budget says, warm-up first; `once` returns its own time in nanoseconds, so that
@@ -25,10 +43,10 @@ pub fn repeat<E>(budget: &Budget, mut once: impl FnMut() -> Result<u64, E>) -> R
     for _ in 0..budget.warmup {
         once()?;
     }
-    let start = Instant::now();
+    let stopwatch = Stopwatch::start();
     let mut samples = Vec::new();
     let mut done = 0;
-    while budget.continues(done, start.elapsed().as_secs_f64()) {
+    while budget.continues(done, stopwatch.seconds()) {
         samples.push(once()?);
         done += 1;
     }

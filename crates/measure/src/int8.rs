@@ -1,7 +1,7 @@
 //! What integer products do to a model's logits.
 
 use crate::models::Loaded;
-use crate::{Error, Lab};
+use crate::{Error, MeasureContext};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use ridgeline_experiment::quality::{LogSoftmax, Paired, PairedSummary};
@@ -15,7 +15,7 @@ const CHUNK: usize = 16;
 
 /// A model with integer products against itself without.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Effect {
+pub struct Effect {
     /// ‖with − without‖ / ‖without‖ of all logits.
     pub relative: f64,
     /// Divergence, and how often both find the same token the likeliest.
@@ -23,14 +23,14 @@ pub(crate) struct Effect {
 }
 
 /// Reads a text of the model's own both ways.
-pub(crate) fn int8_effect(lab: &Lab, loaded: &Loaded, options: SessionOptions) -> Result<Effect, Error> {
+pub fn int8_effect(cx: &MeasureContext, loaded: &Loaded, options: SessionOptions) -> Result<Effect, Error> {
     let options = SessionOptions { context: TOKENS + 1, batch: CHUNK, logit_rows: CHUNK, ..options };
     let of = |int8_dot| {
         let switches = Switches { int8_dot, ..options.switches };
-        lab.session(loaded, SessionOptions { switches, ..options })
+        cx.session(loaded, SessionOptions { switches, ..options })
     };
     let (mut without, mut with) = (of(false)?, of(true)?);
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(lab.seed);
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(cx.seed);
     let at: Vec<f64> = (0..TOKENS).map(|_| rng.random_range(0.0..1.0)).collect();
     let mut text: Vec<Token> = vec![0];
     without.decode(0, Choice::Sampled(&Sampler::default(), &at), &mut |picks| {

@@ -5,7 +5,7 @@ use super::interleaved_ab::ClassResult;
 use crate::{Device, Error, models};
 use ridgeline_compute::{AnyKernel, Executor};
 use ridgeline_gpu::Gpu;
-use ridgeline_kernels::{LinearClass, KvHeads, LinearKernel, RowCount, Tuning};
+use ridgeline_kernels::{KvHeads, LinearClass, LinearKernel, RowCount, Tuning};
 use ridgeline_quant::Format;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -62,7 +62,7 @@ struct File {
 }
 
 /// Where the choices for a device are kept. Another driver is another device, and other shaders make times worthless.
-pub(crate) fn path(gpu: &Gpu) -> PathBuf {
+pub fn path(gpu: &Gpu) -> PathBuf {
     let mut key = blake3::Hasher::new();
     let info = gpu.info();
     for text in [&info.name, &info.driver, &info.driver_info, &info.backend] {
@@ -75,7 +75,7 @@ pub(crate) fn path(gpu: &Gpu) -> PathBuf {
 }
 
 /// Keeps what was found with some models beside choices for other classes; gives the number of choices kept.
-pub(crate) fn keep(gpu: &Gpu, found: &[TuneResult]) -> Result<usize, Error> {
+pub fn keep(gpu: &Gpu, found: &[TuneResult]) -> Result<usize, Error> {
     let path = path(gpu);
     let mut file = read(&path).unwrap_or_default();
     file.take_in(found);
@@ -92,7 +92,9 @@ impl File {
         let products: Vec<_> = found.iter().flat_map(|it| &it.products).collect();
         self.product.retain(|it| !products.iter().any(|found| it.serves(found.class)));
         for it in best(&products) {
-            let (LinearClass { format, vectors, rows }, Some(choice)) = (it.class, it.chosen()) else { continue };
+            let (LinearClass { format, vectors, rows }, Some(choice)) = (it.class, it.chosen()) else {
+                continue;
+            };
             let (rows, variant) = (rows.name().to_owned(), label(choice));
             self.product.push(StoredProduct { format, vectors, rows, variant, gain: it.gain() });
         }
@@ -137,7 +139,7 @@ fn read(path: &std::path::Path) -> Option<File> {
 }
 
 /// What was found for a device, as far as this program still has it; nothing where nobody tuned.
-pub(crate) fn stored(device: &mut Device) -> Tuning {
+pub fn stored(device: &mut Device) -> Tuning {
     let mut tuning = Tuning::default();
     let Some(gpu) = device.gpu() else { return tuning };
     let file = read(&path(gpu)).unwrap_or_default();
@@ -156,14 +158,14 @@ pub(crate) fn stored(device: &mut Device) -> Tuning {
 }
 
 /// What tells measurements with these choices from measurements without; nothing where there are none.
-pub(crate) fn digest(tuning: &Tuning) -> Option<String> {
+pub fn digest(tuning: &Tuning) -> Option<String> {
     let chosen = *tuning != Tuning::default();
     chosen.then(|| blake3::hash(format!("{tuning:?}").as_bytes()).to_hex()[..8].to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{File, ClassResult, TuneResult, StoredProduct, KeptSplit, label};
+    use super::{ClassResult, File, KeptSplit, StoredProduct, TuneResult, label};
     use ridgeline_compute::Caps;
     use ridgeline_kernels::{LinearClass, linear_for};
     use ridgeline_quant::Format;

@@ -6,11 +6,11 @@
 
 use super::blocks::typical;
 use super::{Clock, Error, Timer};
+use crate::timing::Stopwatch;
 use ridgeline_compute::{Executor, Recording};
 use ridgeline_experiment::{matrix::Budget, stats};
 use ridgeline_roofline::Overheads;
 use serde::{Deserialize, Serialize};
-use std::time::Instant;
 
 /// Runs of each kind in a block, of which the median counts.
 const RUNS: usize = 15;
@@ -36,14 +36,14 @@ pub fn overheads(timer: &mut Timer<'_>, budget: &Budget) -> Result<(OverheadSeri
     for _ in 0..budget.warmup {
         block(timer, &launches)?;
     }
-    let start = Instant::now();
+    let start = Stopwatch::start();
     let mut done = 0;
-    while budget.continues(done, start.elapsed().as_secs_f64()) {
-        let begun = Instant::now();
+    while budget.continues(done, start.seconds()) {
+        let begun = Stopwatch::start();
         let (figures, encode) = block(timer, &launches)?;
         blocks.push(figures);
         encodes.push(encode);
-        block_ns.push(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        block_ns.push(begun.ns());
         done += 1;
     }
     let column = |i: usize| {

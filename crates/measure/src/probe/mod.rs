@@ -13,11 +13,13 @@ mod product;
 mod slope;
 mod stream;
 
-pub use agreement::{Agreement, NOISE_FLOOR, MAX_BLOCK_SPREAD, agreement, compared, quantities, block_spread};
+pub use agreement::{
+    Agreement, MAX_BLOCK_SPREAD, NOISE_FLOOR, agreement, block_spread, compared, quantities,
+};
 pub use blocks::{Blocks, blocks, ceiling, typical};
 pub use overheads::{OverheadSeries, overheads};
 pub use product::{MatVecRate, MatVecs, Peaks, Rate, mat_vecs, peaks};
-pub(crate) use product::{STUDY_BITS_PER_WEIGHT, product_s};
+pub use product::{STUDY_BITS_PER_WEIGHT, product_s};
 pub use slope::{Clock, Timer, Unit};
 pub use stream::{Stream, StreamCurve, curve};
 

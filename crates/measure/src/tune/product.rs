@@ -4,9 +4,9 @@ use super::interleaved_ab::ClassResult;
 use super::{TOKENS, batch, interleaved_ab, options};
 use crate::models::Loaded;
 use crate::probe::Timer;
-use crate::{Device, Error, Lab};
+use crate::{Device, Error, MeasureContext};
 use ridgeline_compute::{AnyKernel, Caps, Executor, Recording, Slice};
-use ridgeline_kernels::{LinearClass, Epilogue, LinearKernel, Tuning, mat_vec, linear_for};
+use ridgeline_kernels::{Epilogue, LinearClass, LinearKernel, Tuning, linear_for, mat_vec};
 use ridgeline_model::Session;
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 const LONGEST_S: f64 = 4e-3;
 
 /// What was found for one class.
-pub(crate) type Product = ClassResult<LinearClass, LinearKernel>;
+pub type Product = ClassResult<LinearClass, LinearKernel>;
 
 /// A product of a forward pass.
 #[derive(Clone, Debug)]
@@ -58,13 +58,17 @@ impl Launch {
 }
 
 /// Tries the products of a model's passes; `progress` hears which.
-pub(super) fn tune(lab: &Lab, loaded: &Loaded, progress: &mut dyn FnMut(&str)) -> Result<Vec<Product>, Error> {
+pub(super) fn tune(
+    cx: &MeasureContext,
+    loaded: &Loaded,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Vec<Product>, Error> {
     // Its buffers are what the launches read.
-    let mut session = lab.session(loaded, options(0))?;
+    let mut session = cx.session(loaded, options(0))?;
     // Not what an earlier session found: it may have launched other products.
     session.tune(Tuning::default());
-    let launches = launches(lab, &mut session)?;
-    let mut device = lab.device.borrow_mut();
+    let launches = launches(cx, &mut session)?;
+    let mut device = cx.device.borrow_mut();
     let caps = device.caps().clone();
     let kernels = launches.keys().flat_map(|class| class.candidates(&caps)).map(AnyKernel::from);
     // All at once and on several threads. What cannot be compiled is told when its turn comes.
@@ -84,13 +88,16 @@ pub(super) fn classes(pass: &Recording) -> Vec<LinearClass> {
 }
 
 /// The largest launch of each class.
-fn launches(lab: &Lab, session: &mut Session<Device>) -> Result<BTreeMap<LinearClass, Launch>, Error> {
+fn launches(
+    cx: &MeasureContext,
+    session: &mut Session<Device>,
+) -> Result<BTreeMap<LinearClass, Launch>, Error> {
     let mut launches: BTreeMap<LinearClass, Launch> = BTreeMap::new();
     for n in TOKENS {
         let (tokens, rows) = batch(n);
         let pass = session.record(&tokens, rows)?.clone();
         // The buffers that the launches read hold numbers from now on.
-        lab.device.borrow_mut().run(&pass)?;
+        cx.device.borrow_mut().run(&pass)?;
         for (class, launch) in pass.launches().iter().filter_map(|step| Launch::of(&pass, step)) {
             let known = launches.get(&class).map_or(0, Launch::size);
             if launch.size() > known {
@@ -101,7 +108,12 @@ fn launches(lab: &Lab, session: &mut Session<Device>) -> Result<BTreeMap<LinearC
     Ok(launches)
 }
 
-fn try_class(timer: &mut Timer<'_>, caps: &Caps, class: LinearClass, launch: Launch) -> Result<Product, Error> {
+fn try_class(
+    timer: &mut Timer<'_>,
+    caps: &Caps,
+    class: LinearClass,
+    launch: Launch,
+) -> Result<Product, Error> {
     let default = linear_for(class.format, launch.params.n_vecs, caps);
     let alone = timer.unit(&launch.recorded(default))?.estimate_s;
     let launch = launch.shortened(alone);

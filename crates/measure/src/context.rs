@@ -11,9 +11,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// The laboratory: one per process.
+/// One per process.
 #[derive(Debug)]
-pub struct Lab {
+pub struct MeasureContext {
     /// The device under test.
     pub device: Shared<Device>,
     /// Its ceilings, once measured.
@@ -23,8 +23,8 @@ pub struct Lab {
     models: HashMap<(String, Option<Format>), Rc<Loaded>>,
 }
 
-impl Lab {
-    /// A laboratory around an open device.
+impl MeasureContext {
+    /// A context around an open device.
     #[must_use]
     pub fn new(device: Device, machine: Option<Machine>, seed: u64) -> Self {
         Self { device: Rc::new(RefCell::new(device)), machine, seed, models: HashMap::new() }
@@ -46,7 +46,7 @@ impl Lab {
         Ok(loaded)
     }
 
-    /// An empty sequence of a loaded model on the laboratory's device.
+    /// An empty sequence of a loaded model on this device.
     ///
     /// # Errors
     /// A cache format that does not fit, or a device too small.
@@ -61,7 +61,8 @@ impl Lab {
     pub fn ceilings(&self) -> Result<Machine, Error> {
         let mut ceilings = Vec::new();
         for quantity in Quantity::ALL.into_iter().filter(|&it| it != Quantity::Matvec) {
-            ceilings.push(probe::measure(&mut self.device.borrow_mut(), quantity, &probe::budget(true))?.ceiling);
+            ceilings
+                .push(probe::measure(&mut self.device.borrow_mut(), quantity, &probe::budget(true))?.ceiling);
         }
         let (_, adapter) = self.names();
         Ok(probe::machine(&adapter, &ceilings).ok_or(probe::Error::NoBlocks)?)
@@ -76,10 +77,18 @@ impl Lab {
         }
     }
 
-    /// Whether times measured here mean anything: the CPU twins are an oracle, not an engine.
+    /// Whether times measured here mean anything: the CPU executor is the kernels' reference, not an engine.
     #[must_use]
     pub fn has_clock(&self) -> bool {
         self.device.borrow_mut().gpu().is_some()
+    }
+
+    /// Refuses to time the CPU executor.
+    ///
+    /// # Errors
+    /// [`Error::NoClock`].
+    pub fn require_clock(&self) -> Result<(), Error> {
+        if self.has_clock() { Ok(()) } else { Err(Error::NoClock) }
     }
 
     /// Largest storage binding of the device in bytes.

@@ -3,7 +3,7 @@
 use super::interleaved_ab::{self, ClassResult};
 use crate::models::Loaded;
 use crate::probe::Timer;
-use crate::{Device, Error, Lab};
+use crate::{Device, Error, MeasureContext};
 use ridgeline_compute::{Executor, Recording};
 use ridgeline_kernels::{KvHeads, Tuning, attention_workgroups};
 use ridgeline_model::{Config, Session, SessionOptions};
@@ -14,9 +14,10 @@ const DEPTHS: [usize; 3] = [1024, 4096, 16384];
 
 /// What was found.
 #[derive(Clone, Debug)]
-pub(crate) struct Split {
+pub struct Split {
     /// Workgroups, and seconds of attention of a token at each of the depths.
     pub finding: ClassResult<KvHeads, u32>,
+    /// Positions in the cache at which the split was timed.
     pub depths: Vec<usize>,
 }
 
@@ -27,12 +28,12 @@ fn heads(config: &Config) -> KvHeads {
 
 /// Tries from a sixteenth to four times as many workgroups; nothing where they all split alike, or where a long cache has no
 /// room.
-pub(super) fn tune(lab: &Lab, loaded: &Loaded) -> Result<Option<Split>, Error> {
+pub(super) fn tune(cx: &MeasureContext, loaded: &Loaded) -> Result<Option<Split>, Error> {
     let config = &loaded.model.config;
     let most = config.window.unwrap_or(usize::MAX).min(config.trained_context);
     let mut depths: Vec<usize> = DEPTHS.into_iter().filter(|depth| *depth < most).collect();
-    let Some(mut session) = session(lab, loaded, &mut depths) else { return Ok(None) };
-    let (heads, default) = (heads(config), attention_workgroups(lab.device.borrow().caps()));
+    let Some(mut session) = session(cx, loaded, &mut depths) else { return Ok(None) };
+    let (heads, default) = (heads(config), attention_workgroups(cx.device.borrow().caps()));
     let usual = work(&mut session, &depths, (heads, default))?;
     let mut others: Vec<(u32, Recording)> = Vec::new();
     for workgroups in [default / 2, default / 4, default / 8, default / 16, 2 * default, 4 * default] {
@@ -45,16 +46,16 @@ pub(super) fn tune(lab: &Lab, loaded: &Loaded) -> Result<Option<Split>, Error> {
     if others.is_empty() {
         return Ok(None);
     }
-    let mut device = lab.device.borrow_mut();
+    let mut device = cx.device.borrow_mut();
     let finding = interleaved_ab::hold(&mut Timer::new(&mut device)?, heads, (default, &usual), &others)?;
     Ok(Some(Split { finding, depths }))
 }
 
 /// A session that reaches the deepest of the depths that the device has memory for; the others are taken out.
-fn session(lab: &Lab, loaded: &Loaded, depths: &mut Vec<usize>) -> Option<Session<Device>> {
+fn session(cx: &MeasureContext, loaded: &Loaded, depths: &mut Vec<usize>) -> Option<Session<Device>> {
     while let Some(&deepest) = depths.last() {
         let options = SessionOptions { context: deepest + 1, batch: 1, ..SessionOptions::default() };
-        match lab.session(loaded, options) {
+        match cx.session(loaded, options) {
             Ok(session) => return Some(session),
             Err(error) => tracing::warn!("attention at depth {deepest} is not tried: {error}"),
         }

@@ -1,7 +1,7 @@
 //! The launches of one forward pass, each kind repeated on its own over the buffers that the pass gives it and timed by
 //! slope: where a pass spends its time, on every backend, timestamps or not.
 
-use crate::lab::Lab;
+use crate::context::MeasureContext;
 use crate::models::Loaded;
 use crate::probe::{self, Blocks, Clock, Timer, Unit, blocks, typical};
 use crate::{Device, Error};
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 /// A pass and what its launches took.
 #[derive(Clone, Debug)]
-pub(crate) struct Profile {
+pub struct Profile {
     /// What the model records.
     pub pass: Recording,
     /// Its distinct launches.
@@ -31,7 +31,7 @@ pub(crate) struct Profile {
 
 /// One distinct launch.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Launch {
+pub struct Launch {
     /// Name of the kernel.
     pub kernel: String,
     /// Its variant.
@@ -52,26 +52,26 @@ pub(crate) struct Launch {
 
 /// The launches of a pass.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Row {
+pub struct Row {
     /// In the order of their first appearance.
     pub launches: Vec<Launch>,
 }
 
 /// Times every distinct launch of a pass over `tokens` tokens after `depth` others.
-pub(crate) fn profile(
-    lab: &Lab,
+pub fn profile(
+    cx: &MeasureContext,
     loaded: &Loaded,
     (depth, tokens): (usize, usize),
     options: SessionOptions,
     budget: &Budget,
 ) -> Result<Profile, Error> {
     let options = SessionOptions { context: depth + tokens, batch: tokens, ..options };
-    let mut session = lab.session(loaded, options)?;
+    let mut session = cx.session(loaded, options)?;
     session.set_kv_len(depth)?;
     // Distinct tokens, so that the embedding rows counted are the rows read.
     let ids: Vec<u32> = (0..).take(tokens).collect();
     let pass = session.record(&ids, Rows::Last)?.clone();
-    let mut device = lab.device.borrow_mut();
+    let mut device = cx.device.borrow_mut();
     // One whole pass fills the buffers that the launches read.
     device.run(&pass)?;
     // What a layer's weights find in a cache matters where they are read once; longer passes would take minutes.
@@ -88,7 +88,7 @@ const REPETITIONS: u32 = 9;
 
 /// Nanoseconds of each step of a pass by the device's own clock, the median of several runs for each; nothing where it has
 /// none, or where what it says cannot be true.
-pub(crate) fn stamped(device: &mut Device, pass: &Recording) -> Result<Option<Vec<f64>>, Error> {
+pub fn stamped(device: &mut Device, pass: &Recording) -> Result<Option<Vec<f64>>, Error> {
     let Some(before) = device.gpu().map(|gpu| gpu.policy()) else { return Ok(None) };
     let set = |device: &mut Device, profile| {
         if let Some(gpu) = device.gpu() {
@@ -191,19 +191,19 @@ fn set_times(launches: &mut [Launch], works: &[Recording], measured: &Blocks) ->
 
 impl Launch {
     /// What one launch should take: it is isolated with its own bytes, and the slope has no submission in it.
-    pub(crate) fn prediction(&self, machine: &Machine) -> Prediction {
+    pub fn prediction(&self, machine: &Machine) -> Prediction {
         machine.predict(&self.cost, Regime::new(self.cost.bytes()).submissions(0))
     }
 
     /// Achieved rate of something there is `n` of.
-    pub(crate) fn rate(&self, n: u64) -> Measured {
+    pub fn rate(&self, n: u64) -> Measured {
         let n = n as f64;
         let Measured { value, lo, hi } = self.seconds;
         Measured { value: n / value, lo: n / hi, hi: n / lo.max(f64::MIN_POSITIVE) }
     }
 
     /// Module, kernel and number of workgroups.
-    pub(crate) fn label(&self) -> String {
+    pub fn label(&self) -> String {
         let [x, y, z] = self.grid;
         let workgroups = u64::from(x) * u64::from(y) * u64::from(z);
         format!("{} ({}, {workgroups} workgroups)", self.module, self.kernel)
@@ -212,16 +212,17 @@ impl Launch {
 
 impl Row {
     /// Seconds of all launches of the pass, each at its own pace.
-    pub(crate) fn total_s(&self) -> f64 {
+    pub fn total_s(&self) -> f64 {
         self.launches.iter().map(|l| l.count as f64 * l.seconds.value).sum()
     }
 
-    pub(crate) fn share(&self, launch: &Launch) -> f64 {
+    /// Fraction of [`Self::total_s`] that the launches of this kind take.
+    pub fn share(&self, launch: &Launch) -> f64 {
         launch.count as f64 * launch.seconds.value / self.total_s()
     }
 
     /// Whether no launch beats its floor, the fastest block counted.
-    pub(crate) fn check(&self, machine: &Machine) -> Check {
+    pub fn check(&self, machine: &Machine) -> Check {
         let mut beaten = Vec::new();
         for launch in &self.launches {
             let fastest = launch.blocks.iter().copied().fold(f64::INFINITY, f64::min);
@@ -238,7 +239,7 @@ impl Row {
     }
 
     /// One line per launch. `caption` says what the pass is.
-    pub(crate) fn table(&self, caption: String, machine: Option<&Machine>) -> Table {
+    pub fn table(&self, caption: String, machine: Option<&Machine>) -> Table {
         let columns = [
             ("launch", Align::Left),
             ("times", Align::Right),

@@ -20,9 +20,12 @@ const ROUND: Budget = Budget { warmup: 0, min_reps: 7, max_reps: 15, budget_s: 0
 
 /// What was found for a class of works.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ClassResult<K, C> {
+pub struct ClassResult<K, C> {
+    /// What was timed.
     pub class: K,
+    /// The choice that serves without tuning.
     pub default: C,
+    /// Its time in seconds.
     pub default_s: Measured,
     /// Another choice and its time, where it is better than the default.
     pub better: Option<(C, Measured)>,
@@ -32,12 +35,12 @@ pub(crate) struct ClassResult<K, C> {
 
 impl<K, C: Copy> ClassResult<K, C> {
     /// The choice, where there is one.
-    pub(crate) fn chosen(&self) -> Option<C> {
+    pub fn chosen(&self) -> Option<C> {
         self.better.filter(|_| !self.rejected).map(|it| it.0)
     }
 
     /// Time of the default over time of what is better; 1 where nothing is.
-    pub(crate) fn gain(&self) -> f64 {
+    pub fn gain(&self) -> f64 {
         self.better.map_or(1.0, |it| self.default_s.value / it.1.value)
     }
 }

@@ -2,8 +2,8 @@
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_experiment::matrix::Budget;
-use ridgeline_lab::Device;
-use ridgeline_lab::probe::{self, Error, Quantity};
+use ridgeline_measure::Device;
+use ridgeline_measure::probe::{self, Error, Quantity};
 use ridgeline_roofline::Measured;
 use std::collections::BTreeMap;
 

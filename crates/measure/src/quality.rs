@@ -5,7 +5,7 @@
 //! memory holds one chunk's, and there is no file of them.
 
 use crate::Error;
-use crate::measure::timed;
+use crate::timing::timed;
 use ridgeline_experiment::quality::{LogSoftmax, Paired, PairedSummary, Perplexity};
 use ridgeline_speculative::{LanguageModel, Logits, Rows, Token};
 use ridgeline_text::Tokenizer;

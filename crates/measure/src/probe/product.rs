@@ -5,18 +5,18 @@ use super::blocks::{Blocks, blocks, ceiling, typical};
 use super::stream::fill;
 use super::{Clock, Error, Timer, Unit, attention};
 use crate::Device;
+use crate::timing::Stopwatch;
 use ridgeline_compute::{AnyKernel, Buffer, Caps, Executor, Kernel, Recording, Role};
 use ridgeline_experiment::matrix::Budget;
-use ridgeline_kernels::mat_mul_coop::MatMulCoop;
 use ridgeline_kernels::mat_mul::{MatMul, Tile};
-use ridgeline_kernels::mat_vec_rows::MatVecRows;
+use ridgeline_kernels::mat_mul_coop::MatMulCoop;
 use ridgeline_kernels::mat_vec::{self, MatVec};
-use ridgeline_kernels::{Epilogue, WeightLayout, LinearKernel, Reduce, Tuning, layout_for, stride};
+use ridgeline_kernels::mat_vec_rows::MatVecRows;
+use ridgeline_kernels::{Epilogue, LinearKernel, Reduce, Tuning, WeightLayout, layout_for, stride};
 use ridgeline_quant::Format;
 use ridgeline_roofline::Measured;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::time::Instant;
 
 /// What products do with their sums here.
 const STORE: u32 = Epilogue::Store as u32;
@@ -139,13 +139,13 @@ fn peak(finalists: &[Finalist], seconds: &[Vec<f64>]) -> Option<Rate> {
 /// The fastest kernels of a precision, by one quick run at every shape that is not too long: of every variant at the
 /// first shape, and of those that kept up at the shapes after it.
 fn finalists(timer: &mut Timer<'_>, caps: &Caps, tile: Tile, budget_s: f64) -> Result<Vec<Finalist>, Error> {
-    let start = Instant::now();
+    let start = Stopwatch::start();
     let mut tried: Vec<Finalist> = Vec::new();
     let mut out: HashSet<String> = HashSet::new();
     for (rows, cols, vecs) in SHAPES {
         let best = tried.first().map_or(1e9, |f| f.flops_per_s);
         let flops = 2.0 * f64::from(rows) * f64::from(cols) * f64::from(vecs);
-        if flops / best > LONGEST_S || (!tried.is_empty() && start.elapsed().as_secs_f64() > budget_s) {
+        if flops / best > LONGEST_S || (!tried.is_empty() && start.seconds() > budget_s) {
             break;
         }
         let operands = Operands::new(timer, (rows, cols, vecs))?;
@@ -206,7 +206,8 @@ impl Operands {
             Ok(buffer)
         };
         let vecs = vecs.max(FEW);
-        let (x, y) = (alloc(WeightLayout::Plain, vecs, cols, "x")?, alloc(WeightLayout::Plain, vecs, rows, "y")?);
+        let (x, y) =
+            (alloc(WeightLayout::Plain, vecs, cols, "x")?, alloc(WeightLayout::Plain, vecs, rows, "y")?);
         let mut weights = vec![(WeightLayout::Plain, alloc(WeightLayout::Plain, rows, cols, "weights")?)];
         if interleaved != WeightLayout::Plain {
             weights.push((interleaved, alloc(interleaved, rows, cols, "weights")?));
@@ -265,7 +266,7 @@ fn works(
 }
 
 /// Bits per weight of the bandwidth study's quantised matrix: 4, and a 16-bit scale and bias for 64 weights.
-pub(crate) const STUDY_BITS_PER_WEIGHT: f64 = 4.5;
+pub const STUDY_BITS_PER_WEIGHT: f64 = 4.5;
 
 /// Bits per weight of a format in a file.
 fn bits(format: Format) -> f64 {
@@ -320,7 +321,7 @@ pub fn mat_vecs(timer: &mut Timer<'_>, budget: &Budget) -> Result<(MatVecs, Vec<
 ///
 /// # Errors
 /// What the device says.
-pub(crate) fn product_s(
+pub fn product_s(
     device: &mut Device,
     (format, tuning): (Format, &Tuning),
     shape: [u32; 2],
@@ -342,7 +343,8 @@ fn split(
     let stride = stride(format, cols as usize);
     let caps = timer.device.caps().clone();
     let (layout, row) = (layout_for(&caps), u64::from(stride) * 16);
-    let most = caps.largest(layout.in_texture()) / row / layout.rows_interleaved() as u64 * layout.rows_interleaved() as u64;
+    let most = caps.largest(layout.in_texture()) / row / layout.rows_interleaved() as u64
+        * layout.rows_interleaved() as u64;
     let parts = u64::from(rows).div_ceil(most.max(1));
     let most_rows = rows.div_ceil(u32::try_from(parts).unwrap_or(rows));
     let device = &mut *timer.device;

@@ -4,7 +4,7 @@
 //! differs between two sessions of one, too, and is in its interval.
 
 use super::blocks::{ceiling, typical};
-use super::{MatVecRate, MatVecs, OverheadSeries, Peaks, Ceiling, Rate, StreamCurve};
+use super::{Ceiling, MatVecRate, MatVecs, OverheadSeries, Peaks, Rate, StreamCurve};
 use ridgeline_roofline::{Curve, Overheads, Sample};
 
 impl Ceiling {
@@ -97,7 +97,7 @@ fn worse(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::super::blocks::{ceiling, typical};
-    use super::super::{OverheadSeries, Peaks, Ceiling, Rate};
+    use super::super::{Ceiling, OverheadSeries, Peaks, Rate};
     use ridgeline_roofline::Overheads;
 
     fn flops(blocks: [f64; 3], variant: &str) -> Ceiling {

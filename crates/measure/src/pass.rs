@@ -1,8 +1,8 @@
 //! Timing forward passes: prompts and generations at a depth, with what they cost and what they are held against.
 
-use crate::lab::Lab;
-use crate::measure::{nanoseconds, repeat, timed};
+use crate::context::MeasureContext;
 use crate::models::Loaded;
+use crate::timing::{Stopwatch, repeat, timed};
 use crate::{Device, Error, probe, profile};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -12,7 +12,6 @@ use ridgeline_model::{LoadReport, RunTimes, Session, SessionOptions};
 use ridgeline_roofline::{BeatsFloor, Cost, Machine, Measured, Prediction, Regime, Waterfall, check_floor};
 use ridgeline_speculative::{LanguageModel, Rows, Token};
 use serde::{Deserialize, Serialize};
-use std::time::Instant;
 
 /// What one repetition does: reads a prompt, generates, or both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,7 +126,10 @@ impl KernelShares {
     /// The seconds of a step of `step_s`.
     #[must_use]
     pub const fn of(&self, step_s: f64) -> KernelTimes {
-        KernelTimes { isolated_s: self.isolated.value * step_s, back_to_back_s: self.back_to_back.value * step_s }
+        KernelTimes {
+            isolated_s: self.isolated.value * step_s,
+            back_to_back_s: self.back_to_back.value * step_s,
+        }
     }
 }
 
@@ -150,15 +152,15 @@ impl Bench {
     /// # Errors
     /// A device too small, or one that fails.
     pub fn new(
-        lab: &Lab,
+        cx: &MeasureContext,
         loaded: &Loaded,
         depth: usize,
         longest: usize,
         options: SessionOptions,
     ) -> Result<Self, Error> {
         let context = depth + longest;
-        let mut session = lab.session(loaded, SessionOptions { context, ..options })?;
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(lab.seed);
+        let mut session = cx.session(loaded, SessionOptions { context, ..options })?;
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(cx.seed);
         let vocab = u32::try_from(session.vocab()).unwrap_or(u32::MAX);
         let tokens: Vec<Token> = (0..depth.max(longest)).map(|_| rng.random_range(0..vocab)).collect();
         if loaded.tokenizer.is_some() {
@@ -267,7 +269,7 @@ impl Bench {
         self.session.truncate(self.depth);
         let batch = self.session.batch();
         let mut token = self.tokens[0];
-        let start = Instant::now();
+        let start = Stopwatch::start();
         let mut done = 0;
         for chunk in self.tokens[..test.prompt].chunks(batch) {
             done += chunk.len();
@@ -283,7 +285,7 @@ impl Bench {
         }
         self.session.truncate(first);
         self.session.decode_greedy(token, test.generate)?;
-        Ok(nanoseconds(start))
+        Ok(start.ns())
     }
 }
 

@@ -3,18 +3,18 @@
 //! What is found for products and for attention by themselves is tried in whole passes before it is kept.
 
 mod attention;
-mod interleaved_ab;
-mod store;
-mod product;
+pub mod interleaved_ab;
 mod passes;
+mod product;
+mod store;
 
-pub(crate) use attention::Split;
-pub(crate) use store::{digest, keep, path, stored};
-pub(crate) use product::Product;
-pub(crate) use passes::PassComparison;
+pub use attention::Split;
+pub use passes::PassComparison;
+pub use product::Product;
+pub use store::{digest, keep, path, stored};
 
 use crate::models::Loaded;
-use crate::{Error, Lab};
+use crate::{Error, MeasureContext};
 use ridgeline_kernels::{SMALL_BATCH, Tuning};
 use ridgeline_model::SessionOptions;
 use ridgeline_speculative::Rows;
@@ -41,27 +41,36 @@ fn options(end: usize) -> SessionOptions {
 
 /// What was found with one model.
 #[derive(Clone, Debug)]
-pub(crate) struct TuneResult {
+pub struct TuneResult {
+    /// The matrix products of the model, by class.
     pub products: Vec<Product>,
+    /// The split of attention; `None` where there was nothing to try.
     pub attention: Option<Split>,
-    /// PassComparison passes in which something changed.
+    /// Forward passes in which something changed.
     pub passes: Vec<PassComparison>,
 }
 
-/// Tries the kernels of a model's passes; `progress` hears what is being tried.
-pub(crate) fn tune(lab: &Lab, loaded: &Loaded, progress: &mut dyn FnMut(&str)) -> Result<TuneResult, Error> {
-    let mut products = product::tune(lab, loaded, progress)?;
+/// Tries the kernels of a model's forward passes; `progress` is called with what is being tried.
+///
+/// # Errors
+/// What the device says.
+pub fn tune(
+    cx: &MeasureContext,
+    loaded: &Loaded,
+    progress: &mut dyn FnMut(&str),
+) -> Result<TuneResult, Error> {
+    let mut products = product::tune(cx, loaded, progress)?;
     let (usual, mut passes) = (Tuning::default(), Vec::new());
     for n in TOKENS {
         progress(&format!("whole pass of {n}"));
-        let pass = passes::compare_passes(lab, loaded, (0, n), [&usual, &chosen(&products)])?;
+        let pass = passes::compare_passes(cx, loaded, (0, n), [&usual, &chosen(&products)])?;
         if let Some(pass) = &pass {
             reject(&mut products, pass);
         }
         passes.extend(pass);
     }
     progress("attention");
-    let mut attention = attention::tune(lab, loaded)?;
+    let mut attention = attention::tune(cx, loaded)?;
     if let Some(Split { finding, depths }) = &mut attention
         && let Some(workgroups) = finding.chosen()
     {
@@ -69,7 +78,7 @@ pub(crate) fn tune(lab: &Lab, loaded: &Loaded, progress: &mut dyn FnMut(&str)) -
         let mut both = products.clone();
         both.split_attention(finding.class, workgroups);
         for &depth in &*depths {
-            let pass = passes::compare_passes(lab, loaded, (depth, 1), [&products, &both])?;
+            let pass = passes::compare_passes(cx, loaded, (depth, 1), [&products, &both])?;
             finding.rejected |= pass.as_ref().is_some_and(PassComparison::is_slower);
             passes.extend(pass);
         }
@@ -96,7 +105,7 @@ fn reject(products: &mut [Product], pass: &PassComparison) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Product, PassComparison, chosen, reject};
+    use super::{PassComparison, Product, chosen, reject};
     use ridgeline_compute::Caps;
     use ridgeline_kernels::{LinearClass, linear_for};
     use ridgeline_quant::Format;

@@ -2,8 +2,8 @@
 
 use crate::models;
 use ridgeline_compute::{
-    AnyKernel, Buffer, Caps, Cpu, Error, Executor, Kernel, Linker, RunOutput, Recording, Role, TestRng, Slice,
-    FillFn, InFlight,
+    AnyKernel, Buffer, Caps, Cpu, Error, Executor, FillFn, InFlight, Kernel, Linker, Recording, Role,
+    RunOutput, Slice, TestRng,
 };
 use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
 use ridgeline_kernels::mat_mul_coop::MatMulCoop;
@@ -45,7 +45,7 @@ impl Device {
     ///
     /// # Errors
     /// Where wgpu was built without it.
-    pub(crate) fn noop() -> Result<Self, ridgeline_gpu::Error> {
+    pub fn noop() -> Result<Self, ridgeline_gpu::Error> {
         Ok(Self::Gpu(Box::new(Gpu::noop(linker())?)))
     }
 

@@ -87,7 +87,7 @@ impl Error {
 }
 
 /// What a cell says in place of a number format to measure a file's weights as they are.
-pub(crate) const STORED: &str = "stored";
+pub const STORED: &str = "stored";
 
 /// A model's weights and what identifies them.
 #[derive(Debug)]
@@ -172,7 +172,8 @@ fn resolve(name: &str, format: Option<Format>) -> Result<Resolved<'_>, Error> {
         let names = named(&folder).into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
         return Err(Error::Unknown { name: name.to_owned(), folder, names });
     };
-    let quantization: Quantization = suffix.parse().map_err(|source| Error::Format { name: name.to_owned(), source })?;
+    let quantization: Quantization =
+        suffix.parse().map_err(|source| Error::Format { name: name.to_owned(), source })?;
     let is = |other: Format| matches!(quantization, Quantization::Uniform(it) if it == other);
     match format {
         Some(other) if !is(other) => Err(Error::TwoFormats { name: name.to_owned(), other }),
@@ -315,7 +316,7 @@ pub(crate) fn pipelines() -> Option<PathBuf> {
 }
 
 /// The folder of converted models.
-pub(crate) fn cache() -> PathBuf {
+pub fn cache() -> PathBuf {
     let folder = root().join("target").join("ridgeline-cache");
     match fs::create_dir_all(&folder) {
         Ok(()) => folder,
@@ -353,13 +354,16 @@ mod tests {
             resolve(&name, format).map(|it| (it.quantization, it.shown()))
         };
         let quantization = |suffix, format| with(suffix, format).expect("the file").0;
-        let is = |quantization, format| matches!(quantization, Some(Quantization::Uniform(it)) if it == format);
+        let is =
+            |quantization, format| matches!(quantization, Some(Quantization::Uniform(it)) if it == format);
         assert!(quantization("", None).is_none());
         assert!(is(quantization(":f16", None), Format::F16));
         assert!(is(quantization(":F16", Some(Format::F16)), Format::F16));
         assert!(is(quantization("", Some(Format::F32)), Format::F32));
         assert!(is(quantization(":q2_k", None), Format::Q2K), "a format wins over a mix of its name");
-        assert!(matches!(quantization(":q4_k_m", None), Some(Quantization::Mixed(it)) if it.name == "Q4_K_M"));
+        assert!(
+            matches!(quantization(":q4_k_m", None), Some(Quantization::Mixed(it)) if it.name == "Q4_K_M")
+        );
         assert!(matches!(with(":q99", None), Err(Error::Format { .. })));
         assert!(matches!(with(":f16", Some(Format::F32)), Err(Error::TwoFormats { .. })));
         assert!(matches!(with(":q4_k_m", Some(Format::Q4K)), Err(Error::TwoFormats { .. })));
