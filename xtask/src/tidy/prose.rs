@@ -119,7 +119,7 @@ impl Token {
         let bare = self.text.trim_end_matches(['"', '\'', '”', '’', ')', ']', '}', '*', '_']);
         // An ellipsis goes on.
         let full_stop = bare.ends_with('.') && !bare.ends_with("..") && !is_abbreviation(bare);
-        full_stop || bare.ends_with(['?', '!', ':', ';'])
+        full_stop || bare.ends_with(['?', '!'])
     }
 }
 
