@@ -1,9 +1,10 @@
-//! Two journals against each other: which points changed, by how much, and what could not have been seen.
+//! Two journals, point by point: which points became faster or slower, and what could not have been seen.
 //!
-//! A change counts only if it is significant after Holm's correction over all points *and* larger than the
-//! margin: with enough repetitions every difference is significant, and few of them matter.
+//! Welch's t test decides, at 5 % over all points together (Holm's correction). The rank test of Mann and Whitney
+//! stands beside it, for samples that are far from normal. A difference must also exceed a margin: with enough
+//! repetitions every difference is significant, and few of them matter.
 
-use crate::journal::{last_ok, point_key};
+use crate::journal::{best_records, point_key};
 use crate::matrix::{Budget, Cell};
 use crate::record::Record;
 use crate::report::{Align, Table, number};
@@ -12,13 +13,13 @@ use ridgeline_roofline::Measured;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Differences of the median below this share are equivalent.
-pub const MARGIN: f64 = 0.02;
-
 /// Significance level after correction.
 pub const ALPHA: f64 = 0.05;
 
-/// What happened to a point.
+/// Seed of the resampling behind the intervals.
+const SEED: u64 = 0;
+
+/// Whether a point changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
@@ -26,185 +27,195 @@ pub enum Change {
     Faster,
     /// Significantly more time, by more than the margin.
     Slower,
-    /// Neither.
+    /// No significant difference beyond the margin.
     Same,
-    /// Too few repetitions on one side to say anything.
-    Unknown,
+    /// One side has fewer than two repetitions, or neither side varies.
+    Untestable,
+    /// Its samples are wall times of blocks, whose length is calibrated anew in every run.
+    NotCompared,
 }
 
 impl Change {
-    /// The word printed in tables.
+    /// The words printed in tables.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
             Self::Faster => "faster",
             Self::Slower => "slower",
-            Self::Same => "no change seen",
-            Self::Unknown => "too few repetitions",
+            Self::Same => "no difference",
+            Self::Untestable => "cannot be tested",
+            Self::NotCompared => "not compared: times are of blocks of calibrated length",
         }
     }
 }
 
 /// One point in both journals.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Difference {
+pub struct PointDiff {
     /// The point, as filters see it.
     pub label: String,
     /// Median time before, seconds.
-    pub before_s: f64,
+    pub before_s: Option<f64>,
     /// Median time after, seconds.
-    pub after_s: f64,
-    /// After over before, with its bootstrap interval; `None` below two repetitions.
+    pub after_s: Option<f64>,
+    /// After over before, with its 95 % bootstrap interval.
     pub ratio: Option<Measured>,
-    /// p of Welch's test, corrected; `None` where it cannot be computed.
+    /// p value of Welch's test, before correction.
     pub welch_p: Option<f64>,
-    /// p of Mann and Whitney's test, corrected.
+    /// p value of the rank test, before correction.
     pub rank_p: Option<f64>,
-    /// Smallest change, as a share of the time before, that would have been seen with 80 % probability.
+    /// p value of Welch's test after Holm's correction over all points.
+    pub adjusted_p: Option<f64>,
+    /// Smallest change, as a fraction of the time before, that would have been seen with 80 % probability.
     pub noise_floor: Option<f64>,
-    /// What happened.
-    pub change: Change,
+    /// Whether it changed.
+    pub outcome: Change,
 }
 
 /// Two journals side by side.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Comparison {
+pub struct JournalDiff {
     /// Points in both, in the order of the first journal.
-    pub differences: Vec<Difference>,
+    pub changes: Vec<PointDiff>,
     /// Points only in the first.
     pub only_before: Vec<String>,
     /// Points only in the second.
     pub only_after: Vec<String>,
 }
 
-impl Comparison {
+impl JournalDiff {
     /// Whether any point became slower.
     #[must_use]
     pub fn has_regression(&self) -> bool {
-        self.differences.iter().any(|d| d.change == Change::Slower)
+        self.changes.iter().any(|change| change.outcome == Change::Slower)
     }
-}
 
-/// Compares the newest record of every point of two journals, where it is ok; `seed` drives the bootstrap.
-#[must_use]
-pub fn compare(before: &[Record], after: &[Record], seed: u64) -> Comparison {
-    let (old, new) = (last_ok(before), last_ok(after));
-    let keyed: BTreeMap<String, &Record> = new.iter().map(|r| (point_key(r), *r)).collect();
-    let known: BTreeMap<String, &Record> = old.iter().map(|r| (point_key(r), *r)).collect();
-    let pairs: Vec<(&Record, &Record)> =
-        old.iter().filter_map(|r| Some((*r, *keyed.get(&point_key(r))?))).collect();
-    let tests: Vec<Tests> = pairs.iter().map(|(a, b)| Tests::of(&a.samples_ns, &b.samples_ns)).collect();
-    let welch = corrected(&tests.iter().map(|t| t.welch).collect::<Vec<_>>());
-    let rank = corrected(&tests.iter().map(|t| t.rank).collect::<Vec<_>>());
-    let differences =
-        pairs.iter().zip(&tests).zip(welch.iter().zip(&rank)).map(|(((a, b), test), (w, r))| {
-            let (x, y) = (stats::seconds(&a.samples_ns), stats::seconds(&b.samples_ns));
-            let ratio = stats::ratio_of_medians(&y, &x, seed);
-            Difference {
-                label: label(a),
-                before_s: stats::median(&x).unwrap_or(0.0),
-                after_s: stats::median(&y).unwrap_or(0.0),
-                ratio,
-                welch_p: *w,
-                rank_p: *r,
-                noise_floor: test.noise_floor,
-                change: judge(ratio, *w, *r),
-            }
-        });
-    let missing = |from: &[&Record], other: &BTreeMap<String, &Record>| {
-        from.iter().filter(|r| !other.contains_key(&point_key(r))).map(|r| label(r)).collect()
-    };
-    Comparison {
-        differences: differences.collect(),
-        only_before: missing(&old, &keyed),
-        only_after: missing(&new, &known),
-    }
-}
-
-/// The differences as a table of the report.
-#[must_use]
-pub fn table(comparison: &Comparison) -> Table {
-    use Align::{Left, Right};
-    let mut table = Table::new(
-        "Median times; p values are corrected after Holm over all rows.",
-        [
+    /// The changes as a table of the report.
+    #[must_use]
+    pub fn table(&self) -> Table {
+        use Align::{Left, Right};
+        let columns = [
             ("point", Left),
             ("before", Right),
             ("after", Right),
             ("after / before", Right),
             ("95 % CI", Right),
-            ("p (Welch)", Right),
-            ("p (ranks)", Right),
+            ("p (Welch, Holm)", Right),
+            ("p (Mann–Whitney)", Right),
             ("noise floor", Right),
             ("change", Left),
-        ],
-    );
-    let dash = || "–".to_owned();
-    for d in &comparison.differences {
-        let p = |p: Option<f64>| {
-            p.map_or_else(dash, |p| if p < 0.001 { "< 0.001".into() } else { format!("{p:.3}") })
-        };
-        table.push([
-            d.label.clone(),
-            number::si(d.before_s, "s"),
-            number::si(d.after_s, "s"),
-            d.ratio.map_or_else(dash, |r| format!("{:.3}", r.value)),
-            d.ratio.map_or_else(dash, |r| format!("{:.3} – {:.3}", r.lo, r.hi)),
-            p(d.welch_p),
-            p(d.rank_p),
-            d.noise_floor.map_or_else(dash, |f| format!("± {}", number::percent(f))),
-            d.change.label().to_owned(),
-        ]);
-    }
-    table
-}
-
-/// Uncorrected results of one pair of samples.
-struct Tests {
-    welch: Option<f64>,
-    rank: Option<f64>,
-    noise_floor: Option<f64>,
-}
-
-impl Tests {
-    fn of(before: &[u64], after: &[u64]) -> Self {
-        let (x, y) = (stats::seconds(before), stats::seconds(after));
-        if x.len() < 2 || y.len() < 2 {
-            return Self { welch: None, rank: None, noise_floor: None };
+        ];
+        let mut table = Table::new("Median times; a ratio above 1 is slower.", columns);
+        for change in &self.changes {
+            table.push(change.cells());
         }
-        let floor = || {
-            let sd = (stats::sd(&x)?.powi(2) / 2.0 + stats::sd(&y)?.powi(2) / 2.0).sqrt();
-            let effect = stats::minimum_detectable_effect(sd, x.len().min(y.len()), ALPHA, 0.8)?;
-            Some(effect / stats::mean(&x)?)
-        };
-        Self {
-            welch: stats::welch(&x, &y).map(|t| t.p),
-            rank: stats::mann_whitney(&x, &y),
-            noise_floor: floor(),
-        }
+        table
     }
 }
 
-/// Holm's correction over the values there are.
-fn corrected(p: &[Option<f64>]) -> Vec<Option<f64>> {
-    let mut adjusted = stats::holm(&p.iter().flatten().copied().collect::<Vec<_>>()).into_iter();
-    p.iter().map(|p| p.and_then(|_| adjusted.next())).collect()
+impl PointDiff {
+    fn cells(&self) -> [String; 9] {
+        let dash = || "–".to_owned();
+        let time = |s: Option<f64>| s.map_or_else(dash, |s| number::si(s, "s"));
+        let p = |p: Option<f64>| p.map_or_else(dash, |p| format!("{p:.4}"));
+        [
+            self.label.clone(),
+            time(self.before_s),
+            time(self.after_s),
+            self.ratio.map_or_else(dash, |r| format!("{:.3}", r.value)),
+            self.ratio.map_or_else(dash, |r| format!("{:.3} – {:.3}", r.lo, r.hi)),
+            p(self.adjusted_p),
+            p(self.rank_p),
+            self.noise_floor.map_or_else(dash, |floor| format!("± {}", number::percent(floor))),
+            self.outcome.label().to_owned(),
+        ]
+    }
 }
 
-/// Significant by either test and larger than the margin.
-fn judge(ratio: Option<Measured>, welch: Option<f64>, rank: Option<f64>) -> Change {
-    let Some(ratio) = ratio else {
-        return Change::Unknown;
+/// Compares the best record of every point of two journals.
+///
+/// `margin` is the smallest relative difference that counts, such as 0.02. Experiments in `timed_in_blocks` are listed
+/// and not compared.
+#[must_use]
+pub fn compare(before: &[Record], after: &[Record], margin: f64, timed_in_blocks: &[&str]) -> JournalDiff {
+    let (first, second) = (keyed(before), keyed(after));
+    let (earlier, later): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        (first.iter().cloned().collect(), second.iter().cloned().collect());
+    let both = first.iter().filter_map(|(key, a)| Some((*a, *later.get(key)?)));
+    let diff = |(a, b): (&Record, &Record)| {
+        if timed_in_blocks.contains(&a.experiment.as_str()) { not_compared(a) } else { point_diff(a, b) }
     };
-    let significant = [welch, rank].into_iter().flatten().any(|p| p < ALPHA);
-    match ratio.value {
-        value if significant && value < 1.0 - MARGIN => Change::Faster,
-        value if significant && value > 1.0 + MARGIN => Change::Slower,
-        _ => Change::Same,
+    let mut changes: Vec<PointDiff> = both.map(diff).collect();
+    correct(&mut changes, margin);
+    let missing = |side: &[(String, &Record)], other: &BTreeMap<String, &Record>| {
+        side.iter().filter(|(key, _)| !other.contains_key(key)).map(|(_, record)| label(record)).collect()
+    };
+    JournalDiff { changes, only_before: missing(&first, &later), only_after: missing(&second, &earlier) }
+}
+
+fn keyed(records: &[Record]) -> Vec<(String, &Record)> {
+    best_records(records).into_iter().map(|record| (point_key(record), record)).collect()
+}
+
+/// Applies Holm's correction over the points that were tested, and decides them.
+fn correct(changes: &mut [PointDiff], margin: f64) {
+    let (tested, p): (Vec<usize>, Vec<f64>) =
+        changes.iter().enumerate().filter_map(|(i, change)| Some((i, change.welch_p?))).unzip();
+    for (i, p) in tested.into_iter().zip(stats::holm(&p)) {
+        changes[i].adjusted_p = Some(p);
+        changes[i].outcome = decide(p, changes[i].ratio, margin);
     }
 }
 
-/// The point as filters see it.
+fn decide(p: f64, ratio: Option<Measured>, margin: f64) -> Change {
+    match ratio {
+        Some(ratio) if p < ALPHA && ratio.value > 1.0 + margin => Change::Slower,
+        Some(ratio) if p < ALPHA && ratio.value < 1.0 / (1.0 + margin) => Change::Faster,
+        Some(_) => Change::Same,
+        None => Change::Untestable,
+    }
+}
+
+fn point_diff(before: &Record, after: &Record) -> PointDiff {
+    let (x, y) = (stats::seconds(&before.samples_ns), stats::seconds(&after.samples_ns));
+    PointDiff {
+        label: label(before),
+        before_s: stats::median(&x),
+        after_s: stats::median(&y),
+        ratio: stats::ratio_of_medians(&y, &x, SEED),
+        welch_p: stats::welch(&y, &x).map(|test| test.p),
+        rank_p: stats::mann_whitney(&y, &x),
+        adjusted_p: None,
+        noise_floor: noise_floor(&x, &y),
+        outcome: Change::Untestable,
+    }
+}
+
+fn not_compared(record: &Record) -> PointDiff {
+    PointDiff {
+        label: label(record),
+        before_s: None,
+        after_s: None,
+        ratio: None,
+        welch_p: None,
+        rank_p: None,
+        adjusted_p: None,
+        noise_floor: None,
+        outcome: Change::NotCompared,
+    }
+}
+
+/// The minimum detectable effect at 80 % power, relative to the mean of `x`.
+fn noise_floor(x: &[f64], y: &[f64]) -> Option<f64> {
+    if x.len() < 2 || y.len() < 2 {
+        return None;
+    }
+    let sd = (stats::sd(x)?.powi(2) / 2.0 + stats::sd(y)?.powi(2) / 2.0).sqrt();
+    let effect = stats::minimum_detectable_effect(sd, x.len().min(y.len()), ALPHA, 0.8)?;
+    Some(effect / stats::mean(x)?)
+}
+
+/// The label of the cell a record belongs to.
 fn label(record: &Record) -> String {
     let budget = Budget { warmup: 0, min_reps: 1, max_reps: 1, budget_s: 1.0 };
     let (experiment, point) = (record.experiment.clone(), record.point.clone());

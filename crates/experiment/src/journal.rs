@@ -4,6 +4,7 @@
 //! Damage anywhere else is an error, never skipped.
 
 use crate::record::{Record, SCHEMA, Status};
+use crate::upgrade::{self, SCHEMA_1};
 use crate::{Error, canonical};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -125,6 +126,26 @@ pub fn last_ok(records: &[Record]) -> Vec<&Record> {
     newest(records).into_iter().filter(|r| r.status == Status::Ok).collect()
 }
 
+/// One record per point: of the newest build, then with the most samples, then the latest.
+///
+/// Only cells whose newest record is ok count: a cell that failed last time has none.
+#[must_use]
+pub fn best_records(records: &[Record]) -> Vec<&Record> {
+    let newest = records.last().map(|r| &r.build);
+    let rank = |r: &Record| (Some(&r.build) == newest, r.samples_ns.len(), r.started_utc.clone());
+    let mut index: BTreeMap<String, usize> = BTreeMap::new();
+    let mut best: Vec<&Record> = Vec::new();
+    for record in last_ok(records) {
+        let at = *index.entry(point_key(record)).or_insert(best.len());
+        match best.get_mut(at) {
+            None => best.push(record),
+            Some(earlier) if rank(record) >= rank(earlier) => *earlier = record,
+            Some(_) => {}
+        }
+    }
+    best
+}
+
 /// The newest record of every cell and machine where it is not ok, in the order in which these first appear.
 #[must_use]
 pub fn not_ok(records: &[Record]) -> Vec<&Record> {
@@ -198,10 +219,11 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<Record>, usize), Error> {
 /// One record; the schema is looked at before the rest, because the rest may have changed with it.
 fn parse_line(path: &Path, line: usize, text: &[u8]) -> Result<Record, Error> {
     let bad = |source| Error::JournalLine { path: path.to_owned(), line, source };
-    let value: serde_json::Value = serde_json::from_slice(text).map_err(bad)?;
-    let found = value.get("schema").and_then(|s| s.as_str()).unwrap_or("none");
-    if found != SCHEMA {
-        return Err(schema(path, line, found.to_owned()));
+    let mut value: serde_json::Value = serde_json::from_slice(text).map_err(bad)?;
+    match value.get("schema").and_then(|s| s.as_str()).unwrap_or("none") {
+        SCHEMA => {}
+        SCHEMA_1 => upgrade::from_schema_1(&mut value),
+        found => return Err(schema(path, line, found.to_owned())),
     }
     serde_json::from_value(value).map_err(bad)
 }

@@ -13,6 +13,7 @@ pub mod quality;
 pub mod record;
 pub mod report;
 pub mod stats;
+mod upgrade;
 pub mod verdict;
 
 pub use error::Error;

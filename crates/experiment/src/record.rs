@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Schema of the records this crate writes; a reader accepts no other.
-pub const SCHEMA: &str = "ridgeline.journal/1";
+/// Schema of the records this crate writes. Records of `ridgeline.journal/1` are read too.
+pub const SCHEMA: &str = "ridgeline.journal/2";
 
 /// How a cell ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

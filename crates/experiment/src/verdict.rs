@@ -45,8 +45,48 @@ pub enum Range {
     Above(f64),
     /// Below a threshold.
     Below(f64),
-    /// Between two thresholds.
+    /// Between two thresholds, which count as inside.
     Within(f64, f64),
+    /// At or above a threshold.
+    AtLeast(f64),
+    /// At or below a threshold.
+    AtMost(f64),
+}
+
+impl std::fmt::Display for Range {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Above(t) => write!(f, "> {t}"),
+            Self::Below(t) => write!(f, "< {t}"),
+            Self::Within(low, high) => write!(f, "in [{low}, {high}]"),
+            Self::AtLeast(t) => write!(f, "at least {t}"),
+            Self::AtMost(t) => write!(f, "at most {t}"),
+        }
+    }
+}
+
+impl Range {
+    /// Whether the whole interval `[lo, hi]` lies inside.
+    fn contains(self, lo: f64, hi: f64) -> bool {
+        match self {
+            Self::Above(t) => lo > t,
+            Self::Below(t) => hi < t,
+            Self::Within(low, high) => low <= lo && hi <= high,
+            Self::AtLeast(t) => lo >= t,
+            Self::AtMost(t) => hi <= t,
+        }
+    }
+
+    /// Whether no value of the interval `[lo, hi]` lies inside.
+    fn excludes(self, lo: f64, hi: f64) -> bool {
+        match self {
+            Self::Above(t) => hi <= t,
+            Self::Below(t) => lo >= t,
+            Self::Within(low, high) => hi < low || lo > high,
+            Self::AtLeast(t) => hi < t,
+            Self::AtMost(t) => lo > t,
+        }
+    }
 }
 
 /// One measured value and where it has to lie for the claim to hold.
@@ -95,41 +135,24 @@ impl Comparison {
         if !(lo <= value && value <= hi) {
             return Outcome::CannotBeTested;
         }
-        let (low, high) = match self.range {
-            Range::Above(t) => (t, f64::INFINITY),
-            Range::Below(t) => (f64::NEG_INFINITY, t),
-            Range::Within(low, high) => (low, high),
-        };
-        let inside = match self.range {
-            Range::Within(..) => low <= lo && hi <= high,
-            Range::Above(_) | Range::Below(_) => low < lo && hi < high,
-        };
-        let outside = match self.range {
-            Range::Within(..) => hi < low || lo > high,
-            Range::Above(_) => hi <= low,
-            Range::Below(_) => lo >= high,
-        };
-        match (inside, outside) {
-            (true, _) => Outcome::Holds,
-            (_, true) => Outcome::DoesNotHold,
-            _ => Outcome::Undecided,
+        if self.range.contains(lo, hi) {
+            Outcome::Holds
+        } else if self.range.excludes(lo, hi) {
+            Outcome::DoesNotHold
+        } else {
+            Outcome::Undecided
         }
     }
 
     /// The comparison in one line.
     fn sentence(&self) -> String {
         let Measured { value, lo, hi } = self.value;
-        let range = match self.range {
-            Range::Above(t) => format!("> {t}"),
-            Range::Below(t) => format!("< {t}"),
-            Range::Within(low, high) => format!("in [{low}, {high}]"),
-        };
         let samples = match self.n {
             None => String::new(),
             Some(n) if n < FEWEST => format!(" (n = {n}, their whole range)"),
             Some(n) => format!(" (n = {n})"),
         };
-        format!("{} = {value:.3} [{lo:.3}, {hi:.3}]{samples}, has to be {range}", self.what)
+        format!("{} = {value:.3} [{lo:.3}, {hi:.3}]{samples}, has to be {}", self.what, self.range)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Comparing journals: real changes are seen, noise is not, and what could not be seen is said.
 
-use ridgeline_experiment::compare::{Change, compare, table};
+use ridgeline_experiment::compare::{Change, JournalDiff};
 use ridgeline_experiment::record::{Build, MachineId, Record, SCHEMA, Status};
 use serde_json::json;
 
@@ -26,6 +26,10 @@ fn record(model: &str, samples_us: &[u64]) -> Record {
     }
 }
 
+fn compare(before: &[Record], after: &[Record]) -> JournalDiff {
+    ridgeline_experiment::compare::compare(before, after, 0.02, &[])
+}
+
 const BASE: [u64; 8] = [1000, 1010, 990, 1005, 995, 1002, 998, 1007];
 
 fn scaled(per_mille: u64) -> Vec<u64> {
@@ -46,8 +50,8 @@ fn changes_are_told_from_noise() {
         record("tiny", &scaled(1015)),
         few,
     ];
-    let c = compare(&before, &after, 3);
-    let changes: Vec<(&str, Change)> = c.differences.iter().map(|d| (d.label.as_str(), d.change)).collect();
+    let c = compare(&before, &after);
+    let changes: Vec<(&str, Change)> = c.changes.iter().map(|d| (d.label.as_str(), d.outcome)).collect();
     assert_eq!(
         changes,
         [
@@ -55,19 +59,19 @@ fn changes_are_told_from_noise() {
             ("bench depth=0 model=faster", Change::Faster),
             ("bench depth=0 model=same", Change::Same),
             ("bench depth=0 model=tiny", Change::Same),
-            ("bench depth=0 model=few", Change::Unknown),
+            ("bench depth=0 model=few", Change::Untestable),
         ]
     );
-    assert!(c.differences[3].welch_p.expect("a test") < 0.05, "significant, but within the margin");
-    let ratio = c.differences[0].ratio.expect("eight samples");
+    assert!(c.changes[3].welch_p.expect("a test") < 0.05, "significant, but within the margin");
+    let ratio = c.changes[0].ratio.expect("eight samples");
     assert!((ratio.value - 1.1).abs() < 0.002 && ratio.lo > 1.08 && ratio.hi < 1.12, "{ratio:?}");
-    let floor = c.differences[0].noise_floor.expect("eight samples");
+    let floor = c.changes[0].noise_floor.expect("eight samples");
     assert!(floor > 0.005 && floor < 0.015, "{floor}");
     assert_eq!(c.only_before, ["bench depth=0 model=gone"]);
     assert_eq!(c.only_after, ["bench depth=0 model=new"]);
     assert!(c.has_regression());
-    assert!(!compare(&before, &before, 3).has_regression(), "a journal does not differ from itself");
-    let rows = table(&c).rows;
+    assert!(!compare(&before, &before).has_regression(), "a journal does not differ from itself");
+    let rows = c.table().rows;
     assert_eq!((rows.len(), rows[0][8].as_str(), rows[4][3].as_str()), (5, "slower", "–"));
 }
 
@@ -75,12 +79,12 @@ fn changes_are_told_from_noise() {
 fn many_points_need_more_evidence() {
     let noisy: [u64; 5] = [1000, 1100, 900, 1050, 950];
     let shifted: [u64; 5] = [1120, 1220, 1060, 1150, 1075];
-    let alone = compare(&[record("m0", &noisy)], &[record("m0", &shifted)], 1);
-    assert_eq!(alone.differences[0].change, Change::Slower, "{:?}", alone.differences[0]);
+    let alone = compare(&[record("m0", &noisy)], &[record("m0", &shifted)]);
+    assert_eq!(alone.changes[0].outcome, Change::Slower, "{:?}", alone.changes[0]);
     let many = |samples: &[u64]| (1..20).map(|i| record(&format!("m{i}"), samples)).collect::<Vec<_>>();
     let before: Vec<Record> = many(&noisy).into_iter().chain([record("m0", &noisy)]).collect();
     let after: Vec<Record> = many(&noisy).into_iter().chain([record("m0", &shifted)]).collect();
-    let crowd = compare(&before, &after, 1);
-    let last = crowd.differences.last().expect("twenty points");
-    assert_eq!(last.change, Change::Same, "one of twenty is expected by chance: {last:?}");
+    let crowd = compare(&before, &after);
+    let last = crowd.changes.last().expect("twenty points");
+    assert_eq!(last.outcome, Change::Same, "one of twenty is expected by chance: {last:?}");
 }

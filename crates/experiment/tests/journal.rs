@@ -85,6 +85,29 @@ fn a_torn_last_line_is_cut_off_and_the_rest_kept() {
 }
 
 #[test]
+fn a_journal_of_schema_1_is_read_and_continued() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("journal.jsonl");
+    let mut old = serde_json::to_value(record("a", Status::Ok, 5)).expect("JSON");
+    old["schema"] = "ridgeline.journal/1".into();
+    old["experiment"] = "ladder".into();
+    old["point"] = serde_json::json!({ "via": "none" });
+    old["row"] = serde_json::json!({ "turns": [[1, 2]], "generate": { "cost": { "act_read": 3 } } });
+    std::fs::write(&path, format!("{old}\n")).expect("written");
+    let mut writer = Journal::open(&path).expect("an old journal");
+    writer.append(record("b", Status::Ok, 6)).expect("appended");
+    drop(writer);
+    let records = journal::read(&path).expect("both");
+    assert_eq!(records.iter().map(|it| it.schema.as_str()).collect::<Vec<_>>(), [SCHEMA; 2]);
+    assert_eq!(records[0].experiment, "quantization");
+    assert_eq!(records[0].point, serde_json::json!({ "requantized_from": "none" }));
+    let row = serde_json::json!({
+        "interleaved_ns": [[1, 2]], "generate": { "cost": { "activation_read": 3 } }
+    });
+    assert_eq!(records[0].row, row);
+}
+
+#[test]
 fn damage_before_the_end_and_other_schemas_are_refused() {
     let (_folder, path) = scratch();
     let mut j = Journal::open(&path).expect("a new journal");

@@ -3,7 +3,8 @@
 use super::bench_all::usage;
 use crate::cli::{Globals, REGRESSION, Usage};
 use crate::output;
-use crate::runner::{Error, compare, folder};
+use crate::runner::{Error, TIMED_IN_BLOCKS, folder};
+use ridgeline_experiment::compare::compare;
 use ridgeline_experiment::report::markdown;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,7 +30,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     }
     let before = folder::records(&args.before).map_err(usage)?;
     let after = folder::records(&args.after).map_err(usage)?;
-    let comparison = compare::compare(&before, &after, args.margin / 100.0);
+    let comparison = compare(&before, &after, args.margin / 100.0, &TIMED_IN_BLOCKS);
     if comparison.changes.is_empty() {
         return Err(usage(Error::NothingInCommon { a: args.before, b: args.after }));
     }

@@ -137,12 +137,12 @@ fn measure(cx: &mut MeasureContext, plan: &Plan, parts: &[Part], peer: Option<&P
 
 fn table(findings: &[TargetResult]) -> String {
     let mut rows =
-        vec![["what", "target", "here", "95 % interval", "verdict", "from"].map(str::to_owned).to_vec()];
+        vec![["quantity", "target", "measured", "95 % interval", "result", "details"].map(str::to_owned).to_vec()];
     for it in findings {
         let digits = |n: f64| number::digits(n, 3);
         rows.push(vec![
             it.what.clone(),
-            it.target.to_string(),
+            it.target.map_or_else(|| "none on this device".to_owned(), |range| range.to_string()),
             digits(it.here.value),
             format!("{} – {}", digits(it.here.lo), digits(it.here.hi)),
             it.verdict().to_owned(),

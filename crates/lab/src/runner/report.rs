@@ -3,7 +3,7 @@
 use super::{Catalogue, Error, folder, plan};
 use ridgeline_experiment::canonical::canonical;
 use ridgeline_experiment::experiment::{Context, DynExperiment};
-use ridgeline_experiment::journal::{last_ok, not_ok, point_key};
+use ridgeline_experiment::journal::{best_records, not_ok};
 use ridgeline_experiment::published::Published;
 use ridgeline_experiment::record::{Build, MachineId, Record, Status};
 use ridgeline_experiment::report::{
@@ -11,7 +11,6 @@ use ridgeline_experiment::report::{
 };
 use ridgeline_measure::MeasureContext;
 use ridgeline_roofline::{Machine, Measured};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Seed of every resampling, so that a report of the same journal is the same report.
@@ -60,24 +59,6 @@ pub fn write(path: &Path, catalogue: &Catalogue) -> Result<[PathBuf; 2], Error> 
     Ok([page, text])
 }
 
-/// One record per point, of cells whose newest record is ok: of the newest build, then with most samples, then the
-/// later one. A cell that failed last time has none.
-pub(crate) fn chosen(records: &[Record]) -> Vec<&Record> {
-    let newest = records.last().map(|r| &r.build);
-    let rank = |r: &Record| (Some(&r.build) == newest, r.samples_ns.len(), r.started_utc.clone());
-    let mut place: BTreeMap<String, usize> = BTreeMap::new();
-    let mut kept: Vec<&Record> = Vec::new();
-    for record in last_ok(records) {
-        let at = *place.entry(point_key(record)).or_insert(kept.len());
-        match kept.get_mut(at) {
-            None => kept.push(record),
-            Some(place) if rank(record) >= rank(place) => *place = record,
-            Some(_) => {}
-        }
-    }
-    kept
-}
-
 /// The sections of one device.
 fn of_machine(
     records: &[Record],
@@ -85,7 +66,7 @@ fn of_machine(
     catalogue: &Catalogue,
     published: &Published,
 ) -> Result<Vec<Section>, Error> {
-    let ok = chosen(records);
+    let ok = best_records(records);
     let ceilings: Vec<&Record> = ok.iter().copied().filter(|r| r.experiment == plan::CEILINGS).collect();
     let machine = (catalogue.ceilings)(&ceilings);
     let context = Context { machine: machine.as_ref(), published, seed: SEED };

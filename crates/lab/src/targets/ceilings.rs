@@ -1,6 +1,7 @@
 //! Against this device's own ceilings.
 
-use super::{BUDGET, GENERATION, ONCE, REPETITIONS, Target, TargetResult};
+use super::{BUDGET, GENERATION, ONCE, REPETITIONS, TargetResult};
+use ridgeline_experiment::verdict::Range;
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::stats;
 use ridgeline_measure::Error;
@@ -26,9 +27,9 @@ pub(crate) fn verification(
         }
     }
     let bounds = |n| match n {
-        4 if !software => Target::AtMost(1.15),
-        8 if !software => Target::AtMost(1.35),
-        _ => Target::Informational,
+        4 if !software => Some(Range::AtMost(1.15)),
+        8 if !software => Some(Range::AtMost(1.35)),
+        _ => None,
     };
     let finding = |n: usize| {
         let here = stats::ratio_of_medians(&times[n], &times[1], cx.seed)?;
@@ -47,7 +48,7 @@ pub(crate) fn against_ceilings(
     software: bool,
 ) -> Result<Vec<TargetResult>, Error> {
     let loaded = cx.load(model, None)?;
-    let bound = |bound| if software { Target::Informational } else { Target::AtLeast(bound) };
+    let bound = |bound| if software { None } else { Some(Range::AtLeast(bound)) };
     let mut bench = Bench::new(cx, &loaded, 0, 512, SessionOptions::default())?;
     let mut generation = bench.test(GENERATION, &BUDGET)?;
     let floor = generation.prediction(machine).memory_s;
@@ -67,13 +68,13 @@ pub(crate) fn against_ceilings(
     let ms = |ns: i64| ns as f64 / 1e6;
     let explained = TargetResult {
         what: format!("{model}: share of a decode step that the waterfall explains"),
-        target: Target::AtLeast(0.95),
+        target: Some(Range::AtLeast(0.95)),
         here: explained_by(&generation, shares, machine),
         detail: format!("{:.2} ms, {:.2} ms unexplained", ms(step.total_ns()), ms(step.unexplained_ns)),
     };
     let isolated = TargetResult {
         what: format!("{model}: share of a decode step that its launches take, each kind by itself"),
-        target: Target::Informational,
+        target: None,
         here: shares.isolated,
         detail: format!("{:.2} ms more in turn", ms(step.in_sequence_ns)),
     };
@@ -133,7 +134,7 @@ pub(crate) fn depth(cx: &mut MeasureContext, model: &str, machine: &Machine) -> 
     let here = stats::ratio_of_medians(&stats::seconds(&deep.samples_ns), &expected, cx.seed);
     Ok(TargetResult {
         what: format!("{model}: decode at depth {DEPTH} over depth 0 and the cache's bytes"),
-        target: Target::AtMost(1.15),
+        target: Some(Range::AtMost(1.15)),
         here: here.ok_or(ridgeline_measure::probe::Error::NoBlocks)?,
         detail: format!(
             "{:.2} ms against {:.2} + {:.2} ms per token; {:.2} at the least for the arithmetic",
@@ -162,7 +163,7 @@ pub(crate) fn products(
         let floor = bytes as f64 / machine.bandwidth.read.at(bytes).value;
         findings.push(TargetResult {
             what: format!("{format}: 4096 x 14336 times a vector, of the bandwidth of reading"),
-            target: if software { Target::Informational } else { Target::AtLeast(0.85) },
+            target: if software { None } else { Some(Range::AtLeast(0.85)) },
             here: Measured { value: floor / seconds.value, lo: floor / seconds.hi, hi: floor / seconds.lo },
             detail: format!("{:.1} GB/s", bytes as f64 / seconds.value / 1e9),
         });

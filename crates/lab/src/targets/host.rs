@@ -1,7 +1,8 @@
 //! What the host pays for a decode step of a real session: on wgpu's do-nothing backend, where nothing but the host works, and
 //! on the device in use, whose driver's own cost is in the figures.
 
-use super::{REPETITIONS, Target, TargetResult};
+use super::{REPETITIONS, TargetResult};
+use ridgeline_experiment::verdict::Range;
 use ridgeline_compute::{Executor, Recording, Timing};
 use ridgeline_experiment::stats;
 use ridgeline_measure::MeasureContext;
@@ -21,14 +22,14 @@ const ROUNDS: u32 = 201;
 pub(crate) fn host(cx: &mut MeasureContext, model: &str) -> Result<Vec<TargetResult>, Error> {
     let mut idle = MeasureContext::new(Device::noop()?, None, cx.seed);
     let mut nothing = Side::new(&mut idle, model)?;
-    let targets = [Target::AtMost(2.0), Target::AtMost(60.0)];
+    let targets = [Some(Range::AtMost(2.0)), Some(Range::AtMost(60.0))];
     let mut findings = nothing.costs("wgpu's do-nothing backend", ROUNDS, targets, Timing::total_ns)?;
     findings.extend([nothing.recording()?, nothing.wgpu()?]);
     let mut side = Side::new(cx, model)?;
     let (_, adapter) = cx.names();
     // Here the wait is the device's.
     let host = |timing: &Timing| timing.encode_ns + timing.submit_ns;
-    findings.extend(side.costs(&adapter, 2 * REPETITIONS, [Target::Informational; 2], host)?);
+    findings.extend(side.costs(&adapter, 2 * REPETITIONS, [None; 2], host)?);
     Ok(findings)
 }
 
@@ -65,7 +66,7 @@ impl Side {
         &mut self,
         on: &str,
         turns: u32,
-        [each, rest]: [Target; 2],
+        [each, rest]: [Option<Range>; 2],
         of: impl Fn(&Timing) -> u64,
     ) -> Result<Vec<TargetResult>, Error> {
         let device = self.session.executor().clone();
@@ -102,7 +103,7 @@ impl Side {
         }
         Ok(TargetResult {
             what: format!("{}: us of recording a launch, not in the above", self.model),
-            target: Target::Informational,
+            target: None,
             here: median(&samples)?,
             detail: format!("a step of {} launches by its session", self.one.launches().len()),
         })
@@ -124,7 +125,7 @@ impl Side {
         }
         Ok(TargetResult {
             what: format!("{}: share of a launch there that is wgpu's own", self.model),
-            target: Target::Informational,
+            target: None,
             here: stats::ratio_of_medians(&raw_launches, &ours, 0).ok_or(probe::Error::NoBlocks)?,
             detail: format!("{:.2} of {:.2} us", median(&raw_launches)?.value, median(&ours)?.value),
         })

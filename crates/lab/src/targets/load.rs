@@ -1,6 +1,7 @@
 //! Loading a model, until it is ready to decode.
 
-use super::{REPETITIONS, Target, TargetResult, file_of};
+use super::{REPETITIONS, TargetResult, file_of};
+use ridgeline_experiment::verdict::Range;
 use ridgeline_experiment::stats;
 use ridgeline_measure::MeasureContext;
 use ridgeline_measure::timing::timed;
@@ -31,7 +32,7 @@ pub(crate) fn load(cx: &MeasureContext, model: &str, machine: &Machine) -> Resul
     let here = stats::ratio_of_medians(&loads, &expected, cx.seed);
     Ok(TargetResult {
         what: format!("loading {:.2} GB, ready to decode, over one read and one copy", bytes as f64 / 1e9),
-        target: Target::AtMost(1.3),
+        target: Some(Range::AtMost(1.3)),
         here: here.ok_or(ridgeline_measure::probe::Error::NoBlocks)?,
         detail: format!(
             "{load:.2} s against {read:.2} + {copy:.2} s; the first {:.2} s, with what was still to compile",

@@ -16,6 +16,7 @@ pub(crate) use stable::stable;
 pub(crate) use upload::upload;
 
 use ridgeline_experiment::matrix::Budget;
+use ridgeline_experiment::verdict::{Comparison, Outcome, Range};
 use ridgeline_measure::pass::Test;
 use ridgeline_measure::{Error, models};
 use ridgeline_roofline::Measured;
@@ -26,47 +27,24 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct TargetResult {
     /// What is compared.
     pub what: String,
-    /// The bound.
-    pub target: Target,
+    /// The bound; `None` for a figure without one on this kind of device.
+    pub target: Option<Range>,
     /// What was measured here, with its 95 % interval.
     pub here: Measured,
     /// The figures behind it.
     pub detail: String,
 }
 
-/// A bound on a ratio or a time.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Target {
-    /// At least so much.
-    AtLeast(f64),
-    /// At most so much.
-    AtMost(f64),
-    /// A figure without a bound on this kind of device.
-    Informational,
-}
-
-impl std::fmt::Display for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::AtLeast(bound) => write!(f, "at least {bound}"),
-            Self::AtMost(bound) => write!(f, "at most {bound}"),
-            Self::Informational => f.write_str("none here"),
-        }
-    }
-}
-
 impl TargetResult {
-    /// Met, missed, or too close to call: the whole interval has to be on one side.
+    /// Met, missed or undecided: the whole interval has to be on one side.
     pub(crate) fn verdict(&self) -> &'static str {
-        let Measured { lo, hi, .. } = self.here;
-        match self.target {
-            Target::Informational => "–",
-            Target::AtLeast(bound) if lo >= bound => "met",
-            Target::AtLeast(bound) if hi < bound => "missed",
-            Target::AtMost(bound) if hi <= bound => "met",
-            Target::AtMost(bound) if lo > bound => "missed",
-            _ => "too close to call",
+        let Some(range) = self.target else { return "–" };
+        let comparison = Comparison { what: self.what.clone(), value: self.here, n: None, range };
+        match comparison.outcome() {
+            Outcome::Holds => "met",
+            Outcome::DoesNotHold => "missed",
+            Outcome::Undecided => "undecided",
+            Outcome::CannotBeTested => "–",
         }
     }
 }
@@ -124,7 +102,7 @@ fn file_of(model: &str) -> Result<tempfile::NamedTempFile, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Measured, Plan, Target, TargetResult};
+    use super::{Measured, Plan, Range, TargetResult};
 
     #[test]
     fn the_plan_names_models_there_are() {
@@ -142,11 +120,11 @@ mod tests {
             let here = Measured { value: (lo + hi) / 2.0, lo, hi };
             TargetResult { what: String::new(), target, here, detail: String::new() }.verdict()
         };
-        assert_eq!(of(Target::AtLeast(1.0), 1.0, 2.0), "met");
-        assert_eq!(of(Target::AtLeast(1.0), 0.9, 2.0), "too close to call");
-        assert_eq!(of(Target::AtLeast(1.0), 0.8, 0.9), "missed");
-        assert_eq!(of(Target::AtMost(1.0), 0.8, 0.9), "met");
-        assert_eq!(of(Target::AtMost(1.0), 1.1, 1.2), "missed");
-        assert_eq!(of(Target::Informational, 1.1, 1.2), "–");
+        assert_eq!(of(Some(Range::AtLeast(1.0)), 1.0, 2.0), "met");
+        assert_eq!(of(Some(Range::AtLeast(1.0)), 0.9, 2.0), "undecided");
+        assert_eq!(of(Some(Range::AtLeast(1.0)), 0.8, 0.9), "missed");
+        assert_eq!(of(Some(Range::AtMost(1.0)), 0.8, 0.9), "met");
+        assert_eq!(of(Some(Range::AtMost(1.0)), 1.1, 1.2), "missed");
+        assert_eq!(of(None, 1.1, 1.2), "–");
     }
 }

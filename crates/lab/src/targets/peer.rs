@@ -1,6 +1,7 @@
 //! Beside another engine.
 
-use super::{GENERATION, ONCE, PROMPT, REPETITIONS, Target, TargetResult, file_of};
+use super::{GENERATION, ONCE, PROMPT, REPETITIONS, TargetResult, file_of};
+use ridgeline_experiment::verdict::Range;
 use crate::peer::Peer;
 use ridgeline_experiment::stats;
 use ridgeline_measure::Error;
@@ -46,14 +47,14 @@ pub(crate) fn compare_llama_cpp(
             if software {
                 findings.push(TargetResult {
                     what: format!("{model} {test} over llama.cpp's Vulkan backend"),
-                    target: if alike { Target::AtLeast(5.0) } else { Target::Informational },
+                    target: if alike { Some(Range::AtLeast(5.0)) } else { None },
                     here: scaled(rate, 1.0 / vulkan),
                     detail: format!("{:.1} t/s against its published {vulkan} t/s", rate.value),
                 });
             }
             if let Some(here) = stats::ratio_of_medians(&ours, &theirs, cx.seed) {
                 let peer = stats::median(&theirs).unwrap_or(f64::NAN);
-                let target = if software { Target::AtLeast(share) } else { Target::Informational };
+                let target = if software { Some(Range::AtLeast(share)) } else { None };
                 let detail = format!("{:.1} t/s against {peer:.1} t/s in turns", rate.value);
                 let what = format!("{model} {test} over llama.cpp's processor backend");
                 findings.push(TargetResult { what, target, here, detail });

@@ -1,6 +1,7 @@
 //! The same bits from one run to the next.
 
-use super::{REPETITIONS, Target, TargetResult};
+use super::{REPETITIONS, TargetResult};
+use ridgeline_experiment::verdict::Range;
 use ridgeline_measure::MeasureContext;
 use ridgeline_measure::{Error, models};
 use ridgeline_model::{Session, SessionOptions};
@@ -32,7 +33,7 @@ pub(crate) fn stable(cx: &MeasureContext, name: &str) -> Result<TargetResult, Er
     }
     Ok(TargetResult {
         what: format!("{name}: share of logits whose bits differ from one run to the next"),
-        target: Target::AtMost(0.0),
+        target: Some(Range::AtMost(0.0)),
         here: Measured::exact(different as f64 / compared.max(1) as f64),
         detail: format!("{different} of {compared}, {REPETITIONS} runs, two loads"),
     })

@@ -1,6 +1,7 @@
 //! Putting weights onto the device.
 
-use super::{REPETITIONS, Target, TargetResult};
+use super::{REPETITIONS, TargetResult};
+use ridgeline_experiment::verdict::Range;
 use ridgeline_compute::{Buffer, Executor, FillFn, Role};
 use ridgeline_experiment::stats;
 use ridgeline_kernels::{WeightLayout, layout_for};
@@ -51,8 +52,8 @@ pub(crate) fn upload(cx: &MeasureContext, machine: &Machine) -> Result<Vec<Targe
     let packed = space.packed(cx)?;
     let format = Format::INT8_ACTIVATIONS;
     Ok(vec![
-        finding("", Target::AtLeast(0.5), plain),
-        finding(&format!(" packed from {format}"), Target::Informational, packed),
+        finding("", Some(Range::AtLeast(0.5)), plain),
+        finding(&format!(" packed from {format}"), None, packed),
     ])
 }
 

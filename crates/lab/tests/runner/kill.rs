@@ -37,7 +37,7 @@ fn nothing_finished_is_lost() {
             // What a crash of the whole machine leaves behind.
             let mut journal =
                 std::fs::File::options().append(true).open(out.join("journal.jsonl")).expect("it is there");
-            journal.write_all(b"{\"schema\":\"ridgeline.journal/1\",\"run_id\":\"to").expect("a torn line");
+            journal.write_all(b"{\"schema\":\"ridgeline.journal/2\",\"run_id\":\"to").expect("a torn line");
         }
         let target = finished.len() + random.random_range(0..4_usize);
         let mut run = start(out, &matrix, &[]);

@@ -5,7 +5,8 @@ use crate::program::{catalogue, copies, records, run, settings};
 use ridgeline_experiment::record::{Record, Status};
 use ridgeline_experiment::report::Block;
 use ridgeline_experiment::report::markdown::markdown;
-use ridgeline_lab::runner::compare::{Outcome, compare};
+use ridgeline_experiment::compare::{Change, JournalDiff};
+use ridgeline_lab::runner::TIMED_IN_BLOCKS;
 use ridgeline_lab::runner::report;
 use std::path::Path;
 use std::process::Command;
@@ -16,12 +17,17 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("one_roofline_holds_every_dot", one_roofline_holds_every_dot),
     ("a_repeated_point_counts_once", a_repeated_point_counts_once),
     ("records_of_an_older_form_are_left_out", records_of_an_older_form_are_left_out),
+    ("a_journal_of_schema_1_still_opens", a_journal_of_schema_1_still_opens),
     ("devices_have_sections_of_their_own", devices_have_sections_of_their_own),
     ("slower_faster_and_neither_are_told_apart", slower_faster_and_neither_are_told_apart),
     ("blocks_of_calibrated_length_are_not_compared", blocks_of_calibrated_length_are_not_compared),
     ("the_command_exits_with_4_on_a_regression", the_command_exits_with_4_on_a_regression),
     ("shards_merge_into_one_journal", shards_merge_into_one_journal),
 ];
+
+fn compare(before: &[Record], after: &[Record]) -> JournalDiff {
+    ridgeline_experiment::compare::compare(before, after, 0.02, &TIMED_IN_BLOCKS)
+}
 
 const CEILINGS: &str = "[[experiment]]\nname = \"ceilings\"\naxes = { bytes = [1000] }\n\
                         budget = { warmup = 0, min_reps = 1, max_reps = 1, budget_s = 1.0 }\n";
@@ -109,6 +115,33 @@ fn records_of_an_older_form_are_left_out() {
     assert!(made.sections.iter().any(|s| s.title == "Copying"), "the others are there");
 }
 
+/// A journal that was written before keys took the field's standard names.
+const SCHEMA_1: &str = include_str!("../data/journal-1.jsonl");
+
+fn a_journal_of_schema_1_still_opens() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("journal.jsonl"), SCHEMA_1).expect("written");
+    let path = folder.path().to_str().expect("a plain path");
+    assert_eq!(command(&["report", path]).0, Some(0));
+    let report = std::fs::read_to_string(folder.path().join("report.md")).expect("a report");
+    assert!(!report.contains("Left out"), "every row is read");
+    for title in ["Ceilings", "Kernels", "Speculati", "Batch", "Quantization sweep"] {
+        assert!(report.contains(&format!("## {title}")), "{title}");
+    }
+    let records = records(folder.path());
+    assert_eq!(records.len(), SCHEMA_1.lines().count());
+    let sweep = records.iter().find(|it| it.experiment == "quantization").expect("the sweep");
+    assert_eq!(sweep.point["requantized_from"], "none");
+    assert_eq!(number(&sweep.row["vs_reference"]["top1_agreement"]["value"]), 1.0);
+    assert!(sweep.machine.limits.contains_key("max_storage_buffers"), "{:?}", sweep.machine.limits);
+    let (status, text) = command(&["compare", path, path, "--fail-on-regression"]);
+    assert!(status == Some(0) && text.contains("no difference"), "{status:?} {text}");
+}
+
+fn number(value: &serde_json::Value) -> f64 {
+    value.as_f64().expect("a number")
+}
+
 fn devices_have_sections_of_their_own() {
     let mut all = measured(&[1000, 2000], &["well"], "");
     all[1].machine.adapter = "Another device".to_owned();
@@ -137,10 +170,10 @@ fn slower_faster_and_neither_are_told_apart() {
     let before = scaled(&measured(&[1, 2, 3, 4], &["well"], ""), |_| 1.0);
     let mut after =
         scaled(&before, |bytes| [1.0, 1.05, 0.9, 1.01][usize::try_from(bytes).expect("small") - 1]);
-    let comparison = compare(&before, &after, 0.02);
+    let comparison = compare(&before, &after);
     let outcomes: Vec<_> = comparison.changes.iter().map(|c| c.outcome).collect();
     // The last is certain and below the margin.
-    assert_eq!(outcomes, [Outcome::Same, Outcome::Slower, Outcome::Faster, Outcome::Same]);
+    assert_eq!(outcomes, [Change::Same, Change::Slower, Change::Faster, Change::Same]);
     assert!(comparison.has_regression());
     let slower = &comparison.changes[1];
     let ratio = slower.ratio.expect("two samples");
@@ -150,11 +183,11 @@ fn slower_faster_and_neither_are_told_apart() {
     );
     let (raw, adjusted) = (slower.welch_p.expect("tested"), slower.adjusted_p.expect("tested"));
     assert!(raw < adjusted && adjusted < 0.05, "Holm's correction makes it larger: {raw} {adjusted}");
-    assert!(!compare(&before, &before, 0.02).has_regression(), "nothing differs from itself");
+    assert!(!compare(&before, &before).has_regression(), "nothing differs from itself");
     after[0].samples_ns.truncate(1);
     after.pop();
-    let fewer = compare(&before, &after, 0.02);
-    assert_eq!((fewer.changes[0].outcome, fewer.only_before.len()), (Outcome::Untestable, 1));
+    let fewer = compare(&before, &after);
+    assert_eq!((fewer.changes[0].outcome, fewer.only_before.len()), (Change::Untestable, 1));
     assert_eq!(fewer.only_before[0], "copying bytes=4 mode=well");
 }
 
@@ -179,9 +212,9 @@ fn blocks_of_calibrated_length_are_not_compared() {
     before.push(kernels);
     let before = scaled(&before, |_| 1.0);
     let after: Vec<Record> = scaled(&before, |_| 1.5);
-    let comparison = compare(&before, &after, 0.02);
+    let comparison = compare(&before, &after);
     let outcomes: Vec<_> = comparison.changes.iter().map(|c| c.outcome).collect();
-    assert_eq!(outcomes, [Outcome::NotCompared, Outcome::Slower, Outcome::NotCompared]);
+    assert_eq!(outcomes, [Change::NotCompared, Change::Slower, Change::NotCompared]);
     assert_eq!(comparison.changes[1].adjusted_p, comparison.changes[1].welch_p, "Holm counts what is tested");
     let blocks =
         |all: &[Record]| all.iter().filter(|r| r.experiment != "copying").cloned().collect::<Vec<_>>();
