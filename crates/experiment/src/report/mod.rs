@@ -1,5 +1,6 @@
 //! The report as data: sections of blocks, which two renderers turn into HTML and Markdown.
 
+mod figures;
 mod html;
 mod lines;
 pub mod markdown;
@@ -9,6 +10,7 @@ mod scale;
 mod svg;
 mod waterfall;
 
+pub use figures::figures;
 pub use html::html;
 
 use crate::verdict::Verdict;

@@ -128,3 +128,16 @@ fn tallies_count_by_name() {
     assert_eq!(tally(["ok", "failed", "ok"]), "1 failed, 2 ok");
     assert_eq!(tally([]), "");
 }
+
+#[test]
+fn every_figure_is_a_file_of_its_own() {
+    let figures = ridgeline_experiment::report::figures(&sample::report());
+    let names: std::collections::BTreeSet<&str> = figures.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!((figures.len(), names.len()), (4, 4), "{names:?}");
+    for (name, svg) in &figures {
+        assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox="), "{name}");
+        assert_eq!(svg.matches("<style>").count(), 1, "{name}");
+        assert!(svg.contains("prefers-color-scheme: dark") && svg.contains("svg .tick"), "{name}");
+        assert_eq!(svg.matches('{').count(), svg.matches('}').count(), "{name}: the style is whole");
+    }
+}

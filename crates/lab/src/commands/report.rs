@@ -4,7 +4,8 @@ use super::bench_all::usage;
 use crate::cli::Globals;
 use crate::runner::{folder, report};
 use crate::{experiments, output};
-use ridgeline_experiment::report::{html, markdown};
+use anyhow::Context;
+use ridgeline_experiment::report::{figures, html, markdown};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -16,10 +17,20 @@ pub(crate) struct Args {
     /// One file instead of report.html and report.md in DIR; Markdown where its name ends in .md
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write every figure as an SVG file into this folder too
+    #[arg(long, value_name = "FOLDER")]
+    figures: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let catalogue = experiments::catalogue();
+    if let Some(folder) = &args.figures {
+        let made = report::make(&folder::records(&args.dir).map_err(usage)?, &catalogue)?;
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        for (name, svg) in figures(&made) {
+            folder::write(&folder.join(name), &svg)?;
+        }
+    }
     if globals.json || args.output.is_some() {
         let made = report::make(&folder::records(&args.dir).map_err(usage)?, &catalogue)?;
         if let Some(path) = &args.output {
