@@ -18,6 +18,7 @@ mod policy;
 mod profile;
 mod readback;
 mod run;
+mod swiftshader;
 mod texture;
 mod write;
 
@@ -27,3 +28,4 @@ pub use error::Error;
 pub use gpu::{Gpu, HostStats};
 pub use memory::{Ledger, Usage};
 pub use policy::{Checks, Options, Passes, Policy, Submission};
+pub use swiftshader::swiftshader;
