@@ -1,7 +1,7 @@
 //! Where SwiftShader lies, the Vulkan in software that Chromium brings along.
 //!
-//! The Vulkan loader does not look in a browser's folder, so that a process has to be told of this driver before it
-//! starts. Telling it is the caller's part: this crate changes no environment.
+//! The Vulkan loader does not look in a browser's folder: it has to be told by the environment a process starts with.
+//! Telling it is the caller's part, and this crate changes no environment.
 
 use std::path::{Path, PathBuf};
 
