@@ -18,6 +18,7 @@ mod profile;
 mod raw_launches;
 mod readback;
 mod run;
+mod swiftshader;
 mod texture;
 mod write;
 
@@ -27,3 +28,4 @@ pub use gpu::{Gpu, HostStats};
 pub use memory::{MemoryUsage, Usage};
 pub use policy::{Checks, GpuOptions, Passes, Policy, Submission};
 pub use raw_launches::RawLaunches;
+pub use swiftshader::swiftshader;

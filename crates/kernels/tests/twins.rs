@@ -2,7 +2,7 @@
 //!
 //! Written bindings start out as NaN on both sides, so that an element one of them forgets shows. Without an adapter
 //! the trials are reported as ignored, and fail where `CI=true`. Those of cooperative matrices are ignored wherever the
-//! adapter has none.
+//! adapter has none. One variant of each kernel runs on SwiftShader too, a second driver beside Mesa's, where it is installed.
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_compute::{Access, AnyKernel, Caps, Cpu, Executor, Recording, Role, TEXELS, TestRng};
@@ -10,8 +10,10 @@ use ridgeline_gpu::{AdapterChoice, Checks, Gpu, GpuOptions};
 use ridgeline_kernels::kv_append::{self, KvAppend};
 use ridgeline_kernels::mat_vec::MatVec;
 use ridgeline_kernels::rope_append::{self, RopeAppend};
+use ridgeline_kernels::{attention_for, norm_for, linear_for};
 use ridgeline_quant::Format;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -47,6 +49,10 @@ fn main() {
     // Others take no notice of the variable.
     let mesa = adapters.first().is_none_or(|it| it.name.contains("llvmpipe"));
     one("other_subgroups", other_subgroups, mesa);
+    trials.extend(on_swiftshader(required && cfg!(target_os = "linux")));
+    if adapters.first().is_some_and(|it| it.name.contains("SwiftShader")) {
+        trials.extend(names.keys().map(|&name| Trial::test(format!("{name}_used"), move || used(name))));
+    }
     libtest_mimic::run(&args, trials).exit();
 }
 
@@ -108,14 +114,52 @@ fn is_of_subgroups(kernel: &AnyKernel) -> bool {
 /// The same in processes of their own, where subgroups have half and twice the lanes that Mesa gives them by itself.
 fn other_subgroups() -> Result<(), Failed> {
     for bits in ["128", "512"] {
-        let mut child = Command::new(std::env::current_exe()?);
-        let output = child.args(["a_few_of_each", "--exact"]).env(WIDTH, bits).output()?;
-        let told = String::from_utf8_lossy(&output.stdout);
-        if !output.status.success() || !told.contains("1 passed") {
-            return Err(format!("{bits} bits: {told}").into());
-        }
+        again("a_few_of_each", [(WIDTH, bits)]).map_err(|told| format!("{bits} bits: {told}"))?;
     }
     Ok(())
+}
+
+/// One trial of this program in a process of its own, for what drivers and their loader read from the environment.
+fn again<V: AsRef<OsStr>>(
+    trial: &str,
+    settings: impl IntoIterator<Item = (&'static str, V)>,
+) -> Result<(), String> {
+    let program = std::env::current_exe().map_err(|e| e.to_string())?;
+    let output = Command::new(program).args([trial, "--exact"]).envs(settings).output();
+    let output = output.map_err(|e| e.to_string())?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    if output.status.success() && told.contains("1 passed") { Ok(()) } else { Err(told.into_owned()) }
+}
+
+/// SwiftShader's subgroups have four lanes, so that kernels of wider ones have no trial.
+fn on_swiftshader(required: bool) -> Vec<Trial> {
+    let caps = Caps { subgroup: Some((4, 4)), ..Caps::webgpu() };
+    let missing = ridgeline_gpu::swiftshader().is_none();
+    let mut names: Vec<_> = ridgeline_kernels::all(&caps).iter().map(|kernel| kernel.name()).collect();
+    names.dedup();
+    let trial = |name: &'static str| {
+        let run = move || {
+            let settings =
+                ridgeline_gpu::swiftshader().ok_or("not installed: Debian's chromium-common has it")?;
+            Ok(again(&format!("{name}_used"), settings)?)
+        };
+        Trial::test(format!("{name}_swiftshader"), run).with_ignored_flag(missing && !required)
+    };
+    names.into_iter().map(trial).collect()
+}
+
+/// The variant that the device would use where that is known, else the first. Without checks, as it is measured.
+fn used(name: &str) -> Result<(), Failed> {
+    let mut gpu = Gpu::open(&AdapterChoice::Best, Arc::new(ridgeline_kernels::linker()?), GpuOptions::default())?;
+    let caps = gpu.caps().clone();
+    // Choices for GPUs are tried as well: they are of other kernels.
+    let as_gpu = Caps { software: false, ..caps.clone() };
+    let product = |caps| AnyKernel::from(linear_for(Format::INT8_ACTIVATIONS, 32, caps));
+    let attention = AnyKernel::from(attention_for([Format::HALF; 2], 64, 3, 1, &caps));
+    let known = [product(&caps), product(&as_gpu), attention, AnyKernel::new(norm_for(&caps))];
+    let mut variants = known.into_iter().chain(ridgeline_kernels::all(&caps));
+    let kernel = variants.find(|it| it.name() == name).ok_or("no variant runs on this adapter")?;
+    (0..SAMPLES).try_for_each(|seed| compare(&mut gpu, &kernel, seed))
 }
 
 /// Teams where a subgroup has room for more lanes than the workgroup has, as 128 wide ones have for the 64 of the variants.

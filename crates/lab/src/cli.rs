@@ -99,6 +99,12 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// What `--device` names in `argv`, where that is a command line.
+#[must_use]
+pub fn device(argv: impl IntoIterator<Item = OsString>) -> Option<String> {
+    Cli::try_parse_from(spelled_out(argv)).ok()?.globals.device
+}
+
 /// `argv` with llama.cpp's spellings replaced by long flags; nothing after `--` is touched.
 fn spelled_out(argv: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut literal = false;

@@ -1,5 +1,6 @@
 //! Each model family against logits that an independent program made, from the GGUF and from the safetensors, on
-//! the CPU twins and on the device; greedy continuations must be equal.
+//! the CPU twins and on the device; greedy continuations must be equal. Where SwiftShader is installed, on it too: a
+//! second driver, whose subgroups have four lanes.
 //!
 //! Golden files: `input_ids` [T], `logits` [T, V] and `greedy` of Hugging Face transformers in f32; the file's own
 //! metadata names the version.
@@ -15,6 +16,7 @@ use safetensors::SafeTensors;
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -32,6 +34,7 @@ fn main() {
     let adapter = !adapters.is_empty();
     let cooperative = adapters.first().is_some_and(|it| it.limits.cooperative_edge > 0);
     let required = std::env::var("CI").is_ok_and(|v| v == "true");
+    let no_swiftshader = ridgeline_gpu::swiftshader().is_none() && !(required && cfg!(target_os = "linux"));
     let mut trials = Vec::new();
     for family in FAMILIES {
         for file in ["model.gguf", "."] {
@@ -52,6 +55,13 @@ fn main() {
             let trial = Trial::test(format!("{family}_{container}_device_cooperative"), trial);
             trials.push(trial.with_ignored_flag(!cooperative));
         }
+    }
+    // It compiles the kernels of software adapters slowly, so that one family has to do for those.
+    let as_gpu = FAMILIES.map(|family| (family, "as_gpu"));
+    for (family, kernels) in as_gpu.into_iter().chain([(FAMILIES[0], "whole")]) {
+        let trial = move || on_swiftshader(&format!("{family}_gguf_device_{kernels}"));
+        let trial = Trial::test(format!("{family}_gguf_swiftshader_{kernels}"), trial);
+        trials.push(trial.with_ignored_flag(no_swiftshader));
     }
     libtest_mimic::run(&args, trials).exit();
 }
@@ -97,6 +107,15 @@ fn on_cpu(family: &str, file: &str) -> Result<(), Failed> {
 fn on_gpu(family: &str, file: &str, options: SessionOptions, open: GpuOptions) -> Result<(), Failed> {
     let linker = Arc::new(ridgeline_kernels::linker()?);
     check(family, file, Gpu::open(&AdapterChoice::Best, linker, open)?, options)
+}
+
+/// The trial in a process of its own, in which SwiftShader is the only driver.
+fn on_swiftshader(trial: &str) -> Result<(), Failed> {
+    let settings = ridgeline_gpu::swiftshader().ok_or("not installed: Debian's chromium-common has it")?;
+    let mut child = Command::new(std::env::current_exe()?);
+    let output = child.args([trial, "--exact"]).envs(settings).output()?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    if output.status.success() && told.contains("1 passed") { Ok(()) } else { Err(told.into()) }
 }
 
 fn check<E: Executor>(

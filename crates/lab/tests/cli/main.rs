@@ -23,9 +23,11 @@ fn main() {
     let required = std::env::var("CI").as_deref() == Ok("true");
     let no_adapter = ridgeline_gpu::adapters().is_empty() && !required;
     let no_originals = !program::originals().is_dir() && !required;
-    let groups: [(&str, &[Test], bool); 17] = [
+    let no_swiftshader = ridgeline_gpu::swiftshader().is_none() && !(required && cfg!(target_os = "linux"));
+    let groups: [(&str, &[Test], bool); 18] = [
         ("usage", usage::TESTS, false),
         ("usage", usage::ON_DEBIAN_AS_ROOT, !usage::can_play_install()),
+        ("usage", usage::ON_SWIFTSHADER, no_swiftshader),
         ("files", files::TESTS, false),
         ("files", files::ON_A_DEVICE, no_adapter),
         ("quantize", quantize::TESTS, false),

@@ -26,6 +26,8 @@ pub(crate) const TESTS: &[Test] = &[
 pub(crate) const ON_DEBIAN_AS_ROOT: &[Test] =
     &[("a_missing_adapter_is_installed", a_missing_adapter_is_installed)];
 
+pub(crate) const ON_SWIFTSHADER: &[Test] = &[("swiftshader_is_found_by_name", swiftshader_is_found_by_name)];
+
 fn help_and_version_are_data() {
     let help = ridgeline(&["--help"]).ok();
     for word in
@@ -132,6 +134,15 @@ fn a_machine_without_a_desktop_is_no_error() {
     let doctor = finish(&mut command);
     assert!(!doctor.stderr.contains("XDG_RUNTIME_DIR"), "{}", doctor.stderr);
     serde_json::from_str::<serde_json::Value>(&doctor.stdout).expect("JSON");
+}
+
+/// The loader does not look where Chromium keeps it; whoever names drivers by hand has those alone.
+fn swiftshader_is_found_by_name() {
+    let arguments = ["doctor", "--json", "--device", "SwiftShader"];
+    let findings = finish(&mut command(&arguments)).json();
+    assert!(findings["chosen"].to_string().contains("SwiftShader Device"), "{findings}");
+    let nothing = Path::new("/no/such/driver.json");
+    assert_eq!(finish(&mut with_only(nothing, &arguments)).code, 3);
 }
 
 /// The driver that Mesa's package has brought to this machine, if it has.
