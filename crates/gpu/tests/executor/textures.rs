@@ -68,14 +68,14 @@ pub(crate) fn textures_stand_where_they_belong() {
     let mut recording = Recording::new();
     let args = texels::Args { x: buffer.all(), y: y.all() };
     recording.run(Texels { lanes: 64 }, texels::Params { n: 4 }, args);
-    refused(gpu.run(&recording).expect_err("no texture"), "a buffer stands where");
+    refused(gpu.run(&recording).expect_err("no texture"), "a buffer cannot be used");
     let mut recording = Recording::new();
     let args = add_to::Args { x: texture.all(), y: y.all() };
     recording.run(AddTo { lanes: 64 }, add_to::Params { n: 4 }, args);
-    refused(gpu.run(&recording).expect_err("no buffer"), "a texture stands where");
+    refused(gpu.run(&recording).expect_err("no buffer"), "a texture cannot be used");
     let mut recording = Recording::new();
     recording.upload(texture.all(), &[0; 16]);
-    refused(gpu.run(&recording).expect_err("no buffer"), "a texture stands where");
+    refused(gpu.run(&recording).expect_err("no buffer"), "a texture cannot be used");
     refused(gpu.write(texture.all(), &[0; 20]).expect_err("a part of a texel"), "whole texels");
     let fill = gpu.fill(texture.all(), 24, &|_, _| ());
     refused(fill.expect_err("parts of texels"), "whole texels");
