@@ -1,7 +1,8 @@
 //! The roofline model: costs, machines, predictions and waterfalls. It uses no clock, no device and no files.
 //!
-//! The roofline model (Williams, Waterman, Patterson 2009, "Roofline: An Insightful Visual Performance Model for
-//! Multicore Architectures") bounds the time of work that moves `Q` bytes and does `W` operations.
+//! The roofline model bounds the time of work that moves `Q` bytes and does `W` operations.
+//! It is by Williams, Waterman and Patterson (CACM 2009), "Roofline: An Insightful Visual Performance Model for
+//! Multicore Architectures".
 //! With bandwidth `BW` and peak `P`, the *roof* is `max(Q/BW, W/P)`. The *ridge* is the intensity `P/BW`, where
 //! both are equal.
 //!
