@@ -13,7 +13,7 @@ pub enum DeviceKind {
     Integrated,
     /// A GPU shared between virtual machines.
     Virtual,
-    /// The driver does not say.
+    /// The driver reports no type.
     Other,
     /// A software implementation on the CPU.
     Software,

@@ -75,7 +75,7 @@ impl Default for GpuOptions {
     }
 }
 
-/// Floating-point operations of a submission on a GPU: half a second at 0.2 TFLOP/s, slower than any supported GPU.
+/// Floating-point operations of a submission on a GPU: half a second at 0.2 TFLOP/s, half the peak of the smallest GPUs.
 ///
 /// The Windows watchdog resets a device after two seconds, others after about ten.
 /// No single launch of an 8 B model has many more operations.
@@ -113,7 +113,9 @@ impl Submission {
         }
     }
 
-    /// Whether all submissions are encoded before the first is submitted. The device then never waits for encoding.
+    /// Whether all submissions are encoded before the first is submitted.
+    ///
+    /// The time from the first submit to the end of the wait then includes no encoding.
     pub(crate) fn defers_submit(self) -> bool {
         matches!(self, Self::Bounded(_))
     }

@@ -169,7 +169,7 @@ enum Stretch {
     Plain,
 }
 
-/// The kind and length in bytes of what `text` begins with; `None` at its end.
+/// The kind and length in bytes of the first stretch of `text`. `None` at its end.
 fn stretch(text: &str) -> Option<(Stretch, usize)> {
     let first = text.chars().next()?;
     let special = match first {

@@ -22,7 +22,8 @@ const BLOCK: &str = "/*";
 /// Blocks of prose: consecutive comment lines of one kind, or a whole document.
 pub(super) fn blocks(file: &File) -> Vec<Vec<Numbered<'_>>> {
     if file.has_extension("md") {
-        return vec![file.lines().collect()];
+        let document: Vec<_> = file.lines().collect();
+        return if document.is_empty() { Vec::new() } else { vec![document] };
     }
     let mut blocks: Vec<Vec<Numbered<'_>>> = Vec::new();
     // The marker and the line of a comment that continues the last block.
