@@ -1,10 +1,10 @@
-//! `cargo xtask <command>`: builds the `ridgeline` binary in release and becomes it.
+//! `cargo xtask <command>`: builds the `ridgeline` binary in release mode and runs it.
 //!
-//! Two commands are kept here because they look at the repository and not at a device: `tidy` checks what the
-//! compiler cannot, and `ci` runs everything a change has to pass. This program never links a GPU library, so that
-//! it compiles in seconds.
+//! Two commands are implemented here. `tidy` checks the rules that the compiler and clippy do not.
+//! `ci` runs every check that a change has to pass.
+//! This program links no GPU library, so it compiles in seconds.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to the person who typed it")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command prints for its user")]
 
 mod forward;
 mod tidy;
@@ -17,12 +17,12 @@ const USAGE: &str = "\
 Usage: cargo xtask <command> [arguments...]
 
   tidy       check the repository's own rules (see ARCHITECTURE.md and CONTRIBUTING.md)
-  ci         run everything a change has to pass (.ci/run)
-  <command>  build `ridgeline` in release and run `ridgeline <command> [arguments...]`
+  ci         run every check that a change has to pass (.ci/run)
+  <command>  build `ridgeline` in release mode and run `ridgeline <command> [arguments...]`
 
 `cargo xtask help` lists the commands of `ridgeline`, and `cargo xtask bench-all` runs the whole experiment matrix.";
 
-/// What a wrong command line exits with, the same number as `ridgeline`'s own.
+/// Exit code of a wrong command line, the same as `ridgeline`'s.
 const USAGE_ERROR: u8 = 2;
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -39,14 +39,14 @@ fn main() -> anyhow::Result<ExitCode> {
         Some("tidy") if arguments.len() == 1 => tidy::command(&root()),
         Some("ci") if arguments.len() == 1 => forward::to_ci(&root()),
         Some("tidy" | "ci") => {
-            eprintln!("tidy and ci take no arguments\n\n{USAGE}");
+            eprintln!("`tidy` and `ci` take no arguments\n\n{USAGE}");
             Ok(ExitCode::from(USAGE_ERROR))
         }
         Some(_) => forward::to_ridgeline(&root(), &arguments),
     }
 }
 
-/// The workspace root: the folder that holds this crate's folder.
+/// The workspace root: the parent of this crate's folder.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").components().fold(PathBuf::new(), |mut path, part| {
         if part == std::path::Component::ParentDir {

@@ -1,9 +1,9 @@
-//! Device memory by handle: an owned [`Buffer`] and the plain-data [`Slice`] of it that launches name.
+//! Device memory by handle: an owned [`Buffer`], and a [`Slice`] of it as plain data, which launches bind.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a buffer holds; decides which line of the byte account its traffic goes to.
+/// What a buffer holds. Decides which field of a [`Cost`](ridgeline_roofline::Cost) counts its traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Model weights: written once, then only read.
@@ -25,12 +25,12 @@ struct Inner {
     role: Role,
 }
 
-/// An owned piece of device memory; the executor frees it when the last clone is dropped.
+/// A handle to device memory. The executor frees the memory after the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Buffer(Arc<Inner>);
 
 impl Buffer {
-    /// A fresh handle over `bytes` bytes. Executors call this in `alloc`; nobody else can make memory appear.
+    /// A new handle for `bytes` bytes. Only executors call this, in `alloc`: a handle alone allocates nothing.
     #[must_use]
     pub fn new(bytes: u64, role: Role) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -50,7 +50,7 @@ impl Buffer {
         self.0.bytes
     }
 
-    /// Whether this is the only clone left, so that the executor may free the memory.
+    /// Whether this is the only clone left. The executor may then free the memory.
     #[must_use]
     pub fn is_last(&self) -> bool {
         Arc::strong_count(&self.0) == 1
@@ -65,18 +65,22 @@ impl Buffer {
     /// `bytes` bytes from `offset`.
     ///
     /// # Panics
-    /// When the range leaves the buffer or the offset is not a multiple of 256 (the strictest storage-offset
-    /// alignment WebGPU allows): both are bugs of the caller.
+    /// If the range leaves the buffer, or the offset is not a multiple of 256. 256 is the strictest alignment of storage
+    /// offsets that WebGPU allows a device to require. Both are bugs of the caller.
     #[must_use]
     pub fn slice(&self, offset: u64, bytes: u64) -> Slice {
-        assert!(offset.is_multiple_of(256), "slice offset {offset} is not 256-aligned");
+        assert!(offset.is_multiple_of(256), "slice offset {offset} is not a multiple of 256");
         let end = offset.checked_add(bytes);
-        assert!(end.is_some_and(|e| e <= self.0.bytes), "slice {offset}+{bytes} of {} bytes", self.0.bytes);
+        assert!(
+            end.is_some_and(|e| e <= self.0.bytes),
+            "slice of {bytes} bytes at offset {offset} exceeds the buffer of {} bytes",
+            self.0.bytes
+        );
         Slice { id: self.0.id, offset, bytes, role: self.0.role }
     }
 }
 
-/// A byte range of a buffer: plain data, free to copy, keeps nothing alive.
+/// A byte range of a buffer. Plain data: copying it is free, and it does not keep the buffer alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Slice {
     /// The buffer.
@@ -93,21 +97,25 @@ impl Slice {
     /// The first `bytes` bytes of this slice.
     ///
     /// # Panics
-    /// When the slice is shorter: a bug of the caller.
+    /// If the slice is shorter, which is a bug of the caller.
     #[must_use]
     pub fn head(self, bytes: u64) -> Self {
-        assert!(bytes <= self.bytes, "head of {bytes} bytes from a slice of {}", self.bytes);
+        assert!(bytes <= self.bytes, "the first {bytes} bytes exceed the slice of {} bytes", self.bytes);
         Self { bytes, ..self }
     }
 
-    /// `bytes` bytes from `offset` of this slice on.
+    /// `bytes` bytes of this slice, starting at `offset`.
     ///
     /// # Panics
-    /// When the range leaves the slice or the offset is not a multiple of 256: a bug of the caller.
+    /// If the range leaves the slice or the offset is not a multiple of 256. Both are bugs of the caller.
     #[must_use]
     pub fn part(self, offset: u64, bytes: u64) -> Self {
-        assert!(offset.is_multiple_of(256), "offset {offset} is not 256-aligned");
-        assert!(offset + bytes <= self.bytes, "part {offset}+{bytes} of a slice of {}", self.bytes);
+        assert!(offset.is_multiple_of(256), "slice offset {offset} is not a multiple of 256");
+        assert!(
+            offset + bytes <= self.bytes,
+            "slice of {bytes} bytes at offset {offset} exceeds the slice of {} bytes",
+            self.bytes
+        );
         Self { offset: self.offset + offset, bytes, ..self }
     }
 }

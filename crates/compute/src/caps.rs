@@ -1,13 +1,13 @@
-//! What a device can do, as far as the choice of a kernel variant depends on it.
+//! Capabilities of a device that the choice of a kernel variant depends on.
 
 /// Capabilities and limits of an executor. Sizes in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caps {
-    /// Smallest and largest subgroup size, where subgroup operations exist.
+    /// Smallest and largest subgroup size; `None` without subgroup operations.
     pub subgroup: Option<(u32, u32)>,
     /// 16-bit floats in shaders (`enable f16`).
     pub f16: bool,
-    /// Edges of the square cooperative matrices of 16-bit floats with 32-bit sums, largest first.
+    /// Sizes of the square cooperative matrices of f16 with f32 accumulation, largest first.
     pub cooperative: &'static [u32],
     /// Largest storage binding.
     pub max_binding: u64,
@@ -25,18 +25,18 @@ pub struct Caps {
     pub max_storage_buffers: u32,
     /// Bytes of immediate data.
     pub max_immediates: u32,
-    /// A software adapter: barriers and workgroup memory cost more than reading memory again.
+    /// A software adapter, where a barrier or workgroup memory costs more than another read of memory.
     pub software: bool,
 }
 
 impl Caps {
-    /// Most bytes of a binding, one that lies in a texture or in a buffer.
+    /// Maximum bytes of a binding in a texture, or in a buffer.
     #[must_use]
     pub fn largest(&self, texture: bool) -> u64 {
         if texture { self.max_texture } else { self.max_binding.min(self.max_buffer) }
     }
 
-    /// The defaults every WebGPU device offers, plus the 128 bytes of immediates that Vulkan guarantees.
+    /// WebGPU's default limits, plus the 128 bytes of immediates that Vulkan guarantees.
     #[must_use]
     pub const fn webgpu() -> Self {
         Self {
@@ -55,7 +55,7 @@ impl Caps {
         }
     }
 
-    /// Everything any variant asks for, within WebGPU's default sizes: what tests enumerate variants with.
+    /// Every capability that a variant uses, within WebGPU's default sizes. Tests enumerate all variants with it.
     #[must_use]
     pub const fn everything() -> Self {
         Self { subgroup: Some((8, 64)), f16: true, cooperative: &[16, 8], ..Self::webgpu() }

@@ -1,4 +1,6 @@
-//! The CPU executor: runs every kernel's twin. Right and slow; it is the oracle, and the whole model without a GPU.
+//! The CPU executor: runs each kernel's twin, its CPU reference.
+//!
+//! It is slow and simple. Tests compare GPU results with it, and it runs a whole model without a GPU.
 
 use crate::{
     Access, AnyKernel, Buffer, BufferId, Caps, Error, Executor, HostBuf, InFlight, Recording, Role,
@@ -6,7 +8,7 @@ use crate::{
 };
 use std::collections::HashMap;
 
-/// Buffers in host memory, kernels by their twins.
+/// An executor with buffers in host memory that runs the CPU twins.
 #[derive(Debug)]
 pub struct Cpu {
     caps: Caps,
@@ -20,13 +22,13 @@ impl Default for Cpu {
 }
 
 impl Cpu {
-    /// An executor that claims the given capabilities, so that tests can make it choose any variant.
+    /// An executor with the given capabilities. Tests use them to select variants.
     #[must_use]
     pub fn new(caps: Caps) -> Self {
         Self { caps, buffers: HashMap::new() }
     }
 
-    /// Frees buffers whose handles are gone.
+    /// Frees buffers whose other handles were dropped.
     fn free_unused(&mut self) {
         self.buffers.retain(|_, (handle, _)| !handle.is_last());
     }
@@ -36,13 +38,14 @@ impl Cpu {
         Ok(&words[range(at)])
     }
 
-    fn step(&mut self, recording: &Recording, step: &crate::Launch) -> Result<(), Error> {
-        let kernel = recording.kernel(step);
-        // A twin sees exactly what the launch may touch, however large the buffer behind it is.
-        let min_binding_size = kernel.min_binding_size(recording.params(step));
+    fn launch(&mut self, recording: &Recording, launch: &crate::Launch) -> Result<(), Error> {
+        let kernel = recording.kernel(launch);
+        // A twin sees only the bytes that the launch may access, so an access beyond them panics.
+        let min_binding_size = kernel.min_binding_size(recording.params(launch));
         let slices: Vec<Slice> =
-            recording.slices(step).iter().zip(min_binding_size).map(|(s, n)| s.head(n)).collect();
+            recording.slices(launch).iter().zip(min_binding_size).map(|(s, n)| s.head(n)).collect();
         let written = |i: usize| kernel.bindings()[i].access != Access::Read;
+        // Written buffers leave the map while the twin runs, so that it can borrow the others.
         let mut taken = HashMap::new();
         for (i, slice) in slices.iter().enumerate().filter(|(i, _)| written(*i)) {
             let (_, words) = self.buffers.get_mut(&slice.id).ok_or(Error::UnknownBuffer { id: slice.id })?;
@@ -60,7 +63,7 @@ impl Cpu {
                 HostBuf::Read(self.words(*slice)?)
             });
         }
-        kernel.reference(recording.params(step), bufs);
+        kernel.reference(recording.params(launch), bufs);
         for (i, words) in taken {
             if let Some((_, home)) = self.buffers.get_mut(&slices[i].id) {
                 *home = words;
@@ -94,7 +97,7 @@ impl Executor for Cpu {
         Ok(handle)
     }
 
-    /// A twin reads memory of any kind the same way.
+    /// On the host, a texture is a buffer.
     fn alloc_texture(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, Error> {
         self.alloc(bytes, role, label)
     }
@@ -113,8 +116,8 @@ impl Executor for Cpu {
         for (to, data) in recording.uploads() {
             self.write(to, data)?;
         }
-        for step in recording.launches() {
-            self.step(recording, step)?;
+        for launch in recording.launches() {
+            self.launch(recording, launch)?;
         }
         let mut outcome = RunOutput::default();
         for &from in recording.reads() {

@@ -1,4 +1,4 @@
-//! Kernels without their type: what recordings hold and executors cache by.
+//! Type-erased kernels, which recordings hold and which are the keys of executors' caches.
 
 use crate::{Access, BindingInfo, Defines, HostBuf, Kernel, Role};
 use ridgeline_roofline::Cost;
@@ -7,7 +7,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-/// The object-safe face of [`Kernel`]; implemented for every kernel. `params` are the bytes of its parameter block.
+/// The object-safe form of [`Kernel`], implemented for every kernel. `params` are the bytes of its parameter block.
 pub trait DynKernel: fmt::Debug + Send + Sync {
     /// The kernel's name.
     fn name(&self) -> &'static str;
@@ -15,15 +15,15 @@ pub trait DynKernel: fmt::Debug + Send + Sync {
     fn params(&self) -> &'static [(&'static str, &'static str)];
     /// The bindings.
     fn bindings(&self) -> &'static [BindingInfo];
-    /// What the template is rendered with.
+    /// The constants, aliases and values that the template is rendered with.
     fn defines(&self) -> Defines;
     /// Whether a binding lies in a texture.
     fn in_texture(&self, binding: &BindingInfo) -> bool;
     /// Number of workgroups.
     fn groups(&self, params: &[u8]) -> u64;
-    /// The launch's cost, each binding's traffic booked under its buffer's role.
+    /// The launch's cost. The role of each binding's buffer decides which field counts its traffic.
     fn cost(&self, params: &[u8], roles: &[Role]) -> Cost;
-    /// Least bytes of each binding, in binding order.
+    /// Minimum size of each binding in bytes, in binding order.
     fn min_binding_size(&self, params: &[u8]) -> Vec<u64>;
     /// Runs the CPU twin on buffers in binding order.
     fn reference(&self, params: &[u8], bufs: Vec<HostBuf<'_>>);
@@ -58,7 +58,8 @@ impl<K: Kernel> DynKernel for K {
         let texture = Kernel::in_texture(self, binding.name);
         debug_assert!(
             !texture || binding.access != Access::Update,
-            "{self:?}: texels cannot be changed in place"
+            "{self:?}: binding {} is in a texture, which cannot be updated in place",
+            binding.name
         );
         texture
     }
@@ -101,7 +102,7 @@ impl<K: Kernel> DynKernel for K {
     }
 }
 
-/// Adds `n` bytes of a binding to the line its role and access name. An update is half read, half written.
+/// Adds a binding's `n` bytes to the field for its role and access. An update reads half of them and writes half.
 fn add_traffic(cost: &mut Cost, access: Access, role: Role, n: u64) {
     let (read, written) = match access {
         Access::Read => (n, 0),
@@ -137,7 +138,7 @@ impl AnyKernel {
         self.0.as_any().downcast_ref()
     }
 
-    /// A short name that tells variants apart: the kernel's debug form.
+    /// A name that is unique per variant: the kernel's debug form.
     #[must_use]
     pub fn label(&self) -> String {
         format!("{:?}", self.0)

@@ -2,50 +2,52 @@
 
 use crate::{BufferId, Role};
 
-/// What can go wrong between a recording and its result.
+/// Errors between a recording and its result.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The device has no such amount of memory left.
+    /// The device has too little free memory.
     #[error(
-        "out of device memory: {label:?} ({role:?}) asks for {bytes} bytes; use a smaller model, context or batch"
+        "out of device memory: {label:?} ({role:?}) needs {bytes} bytes; use a smaller model, context or batch"
     )]
     OutOfMemory {
         /// The buffer's label.
         label: String,
         /// The buffer's role.
         role: Role,
-        /// Bytes asked for.
+        /// Bytes requested.
         bytes: u64,
     },
-    /// One buffer or binding is larger than the device allows.
-    #[error("{label:?} needs {bytes} bytes in one piece, but this device allows {limit} ({what})")]
+    /// A buffer, texture or binding is larger than the device allows.
+    #[error("{label:?} needs {bytes} contiguous bytes, but the limit is {limit} ({what})")]
     Limit {
-        /// What was asked for.
+        /// Label of the buffer or binding.
         label: String,
-        /// Bytes asked for.
+        /// Bytes requested.
         bytes: u64,
         /// Bytes allowed.
         limit: u64,
         /// Name of the limit.
         what: &'static str,
     },
-    /// A kernel's source cannot be put together or compiled.
+    /// A kernel's source does not render or does not compile.
     #[error("kernel {kernel}: {reason}")]
     Shader {
         /// The kernel variant.
         kernel: String,
-        /// The compiler's or linker's words.
+        /// The message of the compiler or linker.
         reason: String,
     },
-    /// The device was lost; nothing on it can be read any more.
-    #[error("device lost: {reason}; start again, and lower the batch or context if it happens twice")]
+    /// The device was lost. Its memory can no longer be read.
+    #[error("device lost: {reason}; start again, and use a smaller batch or context if it happens twice")]
     DeviceLost {
-        /// The driver's words.
+        /// The driver's message.
         reason: String,
     },
     /// The device did not finish in time.
-    #[error("the device did not answer within {seconds} s; it is lost or another program holds it")]
+    #[error(
+        "the device did not finish within {seconds} s; it may be lost, or another program may be using it"
+    )]
     Timeout {
         /// Seconds waited.
         seconds: u64,
@@ -53,11 +55,11 @@ pub enum Error {
     /// The driver refused a command.
     #[error("the device refused a command: {reason}")]
     Device {
-        /// The driver's words.
+        /// The driver's message.
         reason: String,
     },
     /// A recording names a buffer that this executor does not hold.
-    #[error("buffer {id:?} is not held by this executor")]
+    #[error("{id:?} is not a buffer of this executor, or was freed")]
     UnknownBuffer {
         /// The buffer.
         id: BufferId,

@@ -1,22 +1,22 @@
-//! The interface that runs recordings: a real device or the CPU twins.
+//! The executor interface: runs recordings on a device, or by the kernels' CPU twins.
 
 use crate::{AnyKernel, Buffer, Caps, Error, Recording, Role, Slice};
 use std::any::Any;
 
-/// Where the time of one [`Executor::run`] went, in nanoseconds of the host's clock.
+/// Host time of one [`Executor::run`] by phase, in nanoseconds.
 ///
-/// The CPU executor reads no clock and leaves everything at zero.
+/// The CPU executor reads no clock, so all its times are zero.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Timing {
     /// Uploads and command encoding, `finish()` included.
     pub encode_ns: u64,
-    /// Handing the commands to the driver.
+    /// Submitting the commands to the queue.
     pub submit_ns: u64,
-    /// From the end of the last submission until the results are in host memory.
+    /// From the end of the last submit call until the results are in host memory.
     pub wait_ns: u64,
     /// Submissions made.
     pub submissions: u32,
-    /// Device time of each step, where the executor was asked to profile and its timestamps are plausible.
+    /// Device time of each launch, if the executor profiles and the timestamps are plausible.
     pub step_ns: Option<Vec<u64>>,
 }
 
@@ -31,58 +31,62 @@ impl Timing {
 /// Results of one [`Executor::run`].
 #[derive(Clone, Debug, Default)]
 pub struct RunOutput {
-    /// Where the time went.
+    /// Host time by phase.
     pub timing: Timing,
     /// The bytes of each [`Recording::read_back`], in order.
     pub reads: Vec<Vec<u8>>,
 }
 
-/// A recording under way, to be handed to [`Executor::finish`] of the executor that started it. Dropped, its results
-/// are never fetched.
+/// A running recording. The executor that started it takes it in [`Executor::finish`].
+///
+/// Dropping it discards the results.
 #[derive(Debug)]
 pub struct InFlight(Box<dyn Any>);
 
 impl InFlight {
-    /// What an executor has to remember.
-    pub fn new(what: impl Any) -> Self {
-        Self(Box::new(what))
+    /// Wraps an executor's own state of the running recording.
+    pub fn new(state: impl Any) -> Self {
+        Self(Box::new(state))
     }
 
-    /// What the executor remembered.
+    /// The executor's state.
     ///
     /// # Panics
-    /// Where another kind of executor started it.
+    /// If another kind of executor started the recording.
     #[must_use]
     pub fn into_inner<T: Any>(self) -> T {
-        *self.0.downcast().expect("an executor finishes what it started")
+        *self.0.downcast().expect("finish() is called on the executor that started the recording")
     }
 }
 
-/// Makes the words of a slice from an offset in bytes on; what it is given holds zeros or what it made before.
+/// Writes the words of a slice from a byte offset on.
+///
+/// The words hold zeros or the results of an earlier call.
 pub type FillFn<'a> = dyn Fn(u64, &mut [u32]) + Sync + 'a;
 
-/// Bytes that [`Executor::fill`] makes at a time where the executor does not know better.
-const FILLED: u64 = 4 << 20;
+/// Bytes that the default [`Executor::fill`] produces at a time.
+const FILL_CHUNK: u64 = 4 << 20;
 
-/// Something that holds buffers and runs recordings.
+/// Holds buffers and runs recordings.
 pub trait Executor {
-    /// What kernels may use here.
+    /// The capabilities that kernels may use.
     fn caps(&self) -> &Caps;
 
     /// Allocates `bytes` bytes, zeroed.
     ///
     /// # Errors
-    /// Out of memory, or beyond a limit of the device.
+    /// The device is out of memory, or the size exceeds one of its limits.
     fn alloc(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, Error>;
 
-    /// Allocates `bytes` bytes, zeroed, in a texture of [`TEXELS`](crate::TEXELS) vec4 words per line: for bindings that
-    /// [lie in one](crate::Kernel::in_texture), and for no others. What is written begins and ends with a vec4 word.
+    /// Allocates `bytes` bytes, zeroed, in a texture of [`TEXELS`](crate::TEXELS) vec4 words per line.
+    ///
+    /// Only bindings that are [in a texture](crate::Kernel::in_texture) may use it. Writes cover whole vec4 words.
     ///
     /// # Errors
     /// As [`Self::alloc`].
     fn alloc_texture(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, Error>;
 
-    /// [`Self::alloc_texture`] for a binding that lies in one, [`Self::alloc`] for any other.
+    /// Allocates in a texture ([`Self::alloc_texture`]) or in a buffer ([`Self::alloc`]).
     ///
     /// # Errors
     /// As [`Self::alloc`].
@@ -90,22 +94,23 @@ pub trait Executor {
         if texture { self.alloc_texture(bytes, role, label) } else { self.alloc(bytes, role, label) }
     }
 
-    /// Copies `data` to the start of `at`; its length is a multiple of four bytes.
+    /// Copies `data` to the start of `at`. Its length must be a multiple of four bytes.
     ///
     /// # Errors
     /// An unknown buffer, or a lost device.
     fn write(&mut self, at: Slice, data: &[u8]) -> Result<(), Error>;
 
-    /// Fills `at` with what `source` makes, `unit` bytes (whole words) or multiples of it at a time, possibly on several
-    /// threads and in any order: so that whoever packs a model's weights packs them next to where the device takes them
-    /// from, and a model is never in memory twice.
+    /// Fills `at` with the output of `source`, in multiples of `unit` bytes, which are whole words.
+    ///
+    /// Calls of `source` may come from several threads and in any order. The loader repacks weights this way
+    /// directly into staging memory, so a model is never in host memory twice.
     ///
     /// # Errors
     /// As [`Self::write`].
     fn fill(&mut self, at: Slice, unit: u64, source: &FillFn<'_>) -> Result<(), Error> {
-        // Units are whole words, so that 64 of them end where a slice may begin.
+        // 64 units of whole words are a multiple of 256 bytes, the alignment of slices.
         let aligned = 64 * unit;
-        let step = aligned * (FILLED / aligned).max(1);
+        let step = aligned * (FILL_CHUNK / aligned).max(1);
         let mut words = Vec::new();
         for offset in (0..at.bytes).step_by(usize::try_from(step).unwrap_or(usize::MAX)) {
             let n = step.min(at.bytes - offset);
@@ -116,23 +121,24 @@ pub trait Executor {
         Ok(())
     }
 
-    /// Compiles pipelines ahead of use.
+    /// Compiles the pipelines of `kernels` ahead of use.
     ///
     /// # Errors
-    /// A kernel that does not compile here.
+    /// A kernel does not compile.
     fn prepare(&mut self, kernels: &[AnyKernel]) -> Result<(), Error>;
 
-    /// Starts a recording: uploads, launches in order, read-backs, after everything that was started before. Its results
-    /// are there for [`Self::finish`]; until then the host may record and start more.
+    /// Starts a recording: uploads, launches in order, read-backs. It runs after all recordings started before it.
+    ///
+    /// [`Self::finish`] returns the results. Until then the host may record and start more.
     ///
     /// # Errors
     /// An unknown buffer, a kernel that does not compile, a lost device.
     fn start(&mut self, recording: &Recording) -> Result<InFlight, Error>;
 
-    /// Waits for what was started.
+    /// Waits for a recording and returns its results.
     ///
     /// # Errors
-    /// A lost or silent device.
+    /// The device was lost or did not finish in time.
     fn finish(&mut self, started: InFlight) -> Result<RunOutput, Error>;
 
     /// Runs a recording to completion.

@@ -1,9 +1,12 @@
-//! What a kernel *is*, independent of any device.
+//! Kernels, recordings and executors, independent of any device.
 //!
-//! A kernel declares its bindings once ([`kernel!`](crate::kernel!)); the same declaration yields the Rust
-//! parameter block, the named arguments, the CPU twin's views and the WGSL header. A [`Recording`] is a list of
-//! launches with three readers: a device runs it, [`Cpu`] runs the CPU twins, and [`Recording::cost`] adds up what
-//! it must move and compute before anything runs.
+//! A *launch* is one dispatch of a kernel. Its *twin* is the kernel's CPU reference, a Rust function.
+//!
+//! A kernel declares its bindings once, with [`kernel!`](crate::kernel!). The declaration generates the Rust
+//! parameter block, the named arguments, the twin's views and the WGSL header.
+//!
+//! A [`Recording`] is a list of launches, used in three ways. A device runs it, and [`Cpu`] runs the twins.
+//! [`Recording::cost`] adds up bytes and operations before anything runs.
 
 mod buffer;
 mod caps;
@@ -14,8 +17,8 @@ mod executor;
 mod kernel;
 mod macros;
 mod recording;
-mod sample;
 mod template;
+mod test_input;
 pub mod wgsl;
 
 pub use buffer::{Buffer, BufferId, Role, Slice};
@@ -26,8 +29,8 @@ pub use error::Error;
 pub use executor::{Executor, FillFn, InFlight, RunOutput, Timing};
 pub use kernel::{Access, BindingInfo, Bindings, Defines, HostBuf, Kernel, TEXELS};
 pub use recording::{Launch, Recording, Region, dispatch_grid};
-pub use sample::{TestInput, TestRng};
 pub use template::{Linker, Rendered};
+pub use test_input::{TestInput, TestRng};
 
 #[doc(hidden)]
 pub use bytemuck;

@@ -1,10 +1,9 @@
-//! [`kernel!`](crate::kernel!): one declaration, read by Rust and by WGSL.
+//! [`kernel!`](crate::kernel!): one declaration of a kernel's interface, for Rust and for WGSL.
 
-/// Declares a kernel's variant fields, parameters and bindings; one kernel per module.
+/// Declares a kernel's variant fields, parameters and bindings. A module holds one kernel.
 ///
-/// Writes, into the current module, the variant struct, `Params`, `Args`, `Host`, `Bytes` and the
-/// [`Bindings`](crate::Bindings) between them. The module imports `array` and `vec4` from
-/// [`wgsl`](crate::wgsl) as its binding types need them.
+/// Defines the variant struct, `Params`, `Args`, `Host` and `Bytes` in the current module, and implements
+/// [`Bindings`](crate::Bindings). The module imports `array` and `vec4` from [`wgsl`](crate::wgsl) if needed.
 ///
 /// ```
 /// mod scale {
@@ -23,7 +22,7 @@
 macro_rules! kernel {
     (
         $(#[$doc:meta])*
-        pub struct $name:ident($stem:literal) { $($(#[$fdoc:meta])* $field:ident: $fty:ty),* $(,)? }
+        pub struct $name:ident($base_name:literal) { $($(#[$fdoc:meta])* $field:ident: $fty:ty),* $(,)? }
         params { $($(#[$pdoc:meta])* $param:ident: $pty:ident),* $(,)? }
         bindings { $($(#[$bdoc:meta])* $binding:ident: $access:ident $bty:ty),* $(,)? }
     ) => {
@@ -37,11 +36,11 @@ macro_rules! kernel {
         #[bytemuck(crate = "ridgeline_compute::bytemuck")]
         pub struct Params { $($(#[$pdoc])* #[doc = concat!("Parameter `", stringify!($param), "`.")] pub $param: $pty),* }
 
-        /// The device slices a launch binds.
+        /// The device slices that a launch binds.
         #[derive(Clone, Copy, Debug)]
         pub struct Args { $($(#[$bdoc])* #[doc = concat!("Binding `", stringify!($binding), "`.")] pub $binding: $crate::Slice),* }
 
-        /// The host views a CPU twin works on.
+        /// The host views of the CPU twin.
         #[derive(Debug)]
         pub struct Host<'a> {
             $(#[doc = concat!("Binding `", stringify!($binding), "`.")]
@@ -54,7 +53,7 @@ macro_rules! kernel {
         pub struct Bytes { $(#[doc = concat!("Bytes of binding `", stringify!($binding), "`.")] pub $binding: u64),* }
 
         impl $crate::Bindings for $name {
-            const NAME: &'static str = $stem;
+            const NAME: &'static str = $base_name;
             const PARAMS: &'static [(&'static str, &'static str)] = &[$((stringify!($param), stringify!($pty))),*];
             const BINDINGS: &'static [$crate::BindingInfo] = &[$($crate::BindingInfo {
                 name: stringify!($binding),

@@ -1,19 +1,19 @@
-//! A recording: uploads, kernel launches in order, and read-backs. Nothing in it touches a device.
+//! A recording: uploads, kernel launches in order, and read-backs. It does not use a device.
 
 use crate::{Access, AnyKernel, Bindings, Kernel, Role, Slice};
 use ridgeline_roofline::Cost;
 use std::ops::Range;
 
-/// Where in the model a launch belongs: which layer, and which module of it.
+/// The layer and the module of the model that a launch belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Region {
-    /// The layer, where the launch belongs to one.
+    /// The layer; `None` outside the layers.
     pub layer: Option<u32>,
     /// The module: `"qkv"`, `"attention"`, `"gate_up"`, `"lm_head"`, …
     pub module: &'static str,
 }
 
-/// One launch.
+/// One launch: a kernel with its parameters, slices and grid.
 #[derive(Clone, Debug)]
 pub struct Launch {
     kernel: usize,
@@ -21,11 +21,11 @@ pub struct Launch {
     slices: Range<usize>,
     /// Workgroups per dimension.
     pub grid: [u32; 3],
-    /// Where it belongs.
+    /// The layer and module it belongs to.
     pub region: Region,
 }
 
-/// A list of launches with their parameters; rebuilt for every token and kept between tokens for its memory.
+/// A list of launches with their parameters. It is rebuilt for every token, in the memory of the last one.
 #[derive(Clone, Debug, Default)]
 pub struct Recording {
     kernels: Vec<AnyKernel>,
@@ -45,7 +45,7 @@ impl Recording {
         Self::default()
     }
 
-    /// Forgets everything but the memory it occupies.
+    /// Removes everything but keeps the memory.
     pub fn clear(&mut self) {
         self.launches.clear();
         self.params.clear();
@@ -63,13 +63,18 @@ impl Recording {
 
     /// Host data that is copied to the device before the first launch.
     pub fn upload(&mut self, to: Slice, data: &[u8]) {
-        assert!(data.len() as u64 <= to.bytes, "upload of {} bytes into {}", data.len(), to.bytes);
+        assert!(
+            data.len() as u64 <= to.bytes,
+            "upload of {} bytes into a slice of {} bytes",
+            data.len(),
+            to.bytes
+        );
         let start = self.upload_bytes.len();
         self.upload_bytes.extend_from_slice(data);
         self.uploads.push((to, start..self.upload_bytes.len()));
     }
 
-    /// Device data that is copied to the host after the last launch; results come in the order of these calls.
+    /// Copies device data to the host after the last launch. Returns its index in the results.
     pub fn read_back(&mut self, from: Slice) -> usize {
         self.reads.push(from);
         self.reads.len() - 1
@@ -78,8 +83,8 @@ impl Recording {
     /// Records one launch.
     ///
     /// # Panics
-    /// When a slice is shorter than the kernel's minimum binding size, or a written buffer is bound twice: either would be
-    /// undefined behaviour on the device, and is a bug of the caller.
+    /// If a slice is shorter than the kernel's minimum binding size, or a written buffer is bound twice.
+    /// Both are bugs of the caller and undefined behaviour on a device.
     pub fn run<K: Kernel>(&mut self, kernel: K, params: K::Params, args: K::Args) {
         let first = self.slices.len();
         <K as Bindings>::slices(&args, &mut self.slices);
@@ -88,12 +93,12 @@ impl Recording {
         self.push(kernel, bytemuck::bytes_of(&params), first);
     }
 
-    /// Records one launch of a kernel without its type: parameters as bytes, slices in binding order.
+    /// Records one launch of a type-erased kernel: parameters as bytes, slices in binding order.
     ///
     /// # Panics
-    /// As [`Self::run`], and when there are not as many slices as bindings.
+    /// As [`Self::run`], and if the number of slices differs from the number of bindings.
     pub fn run_erased(&mut self, kernel: &AnyKernel, params: &[u8], slices: &[Slice]) {
-        assert_eq!(slices.len(), kernel.bindings().len(), "{kernel:?}: one slice per binding");
+        assert_eq!(slices.len(), kernel.bindings().len(), "{kernel:?}: needs one slice per binding");
         let first = self.slices.len();
         self.slices.extend_from_slice(slices);
         let found = self.kernels.iter().position(|k| k == kernel);
@@ -106,7 +111,7 @@ impl Recording {
         self.kernels.len() - 1
     }
 
-    /// Adds the step whose slices, from `first` on, were pushed last.
+    /// Adds the launch whose slices start at `first`.
     fn push(&mut self, index: usize, params: &[u8], first: usize) {
         let kernel = &self.kernels[index];
         check(kernel, &self.slices[first..], &kernel.min_binding_size(params));
@@ -122,9 +127,9 @@ impl Recording {
         for (to, range) in &other.uploads {
             self.upload(*to, &other.upload_bytes[range.clone()]);
         }
-        for step in &other.launches {
-            self.enter(step.region);
-            self.run_erased(other.kernel(step), other.params(step), other.slices(step));
+        for launch in &other.launches {
+            self.enter(launch.region);
+            self.run_erased(other.kernel(launch), other.params(launch), other.slices(launch));
         }
         self.reads.extend_from_slice(&other.reads);
     }
@@ -135,28 +140,28 @@ impl Recording {
         &self.launches
     }
 
-    /// A step's kernel.
+    /// A launch's kernel.
     #[must_use]
-    pub fn kernel(&self, step: &Launch) -> &AnyKernel {
-        &self.kernels[step.kernel]
+    pub fn kernel(&self, launch: &Launch) -> &AnyKernel {
+        &self.kernels[launch.kernel]
     }
 
-    /// Every kernel variant named so far, also by launches since cleared.
+    /// Every kernel variant used so far, including launches removed by [`Self::clear`].
     #[must_use]
     pub fn kernels(&self) -> &[AnyKernel] {
         &self.kernels
     }
 
-    /// A step's parameter block.
+    /// A launch's parameter block.
     #[must_use]
-    pub fn params(&self, step: &Launch) -> &[u8] {
-        &self.params[step.params.clone()]
+    pub fn params(&self, launch: &Launch) -> &[u8] {
+        &self.params[launch.params.clone()]
     }
 
-    /// A step's slices, in binding order.
+    /// A launch's slices, in binding order.
     #[must_use]
-    pub fn slices(&self, step: &Launch) -> &[Slice] {
-        &self.slices[step.slices.clone()]
+    pub fn slices(&self, launch: &Launch) -> &[Slice] {
+        &self.slices[launch.slices.clone()]
     }
 
     /// Uploads, in order.
@@ -170,30 +175,31 @@ impl Recording {
         &self.reads
     }
 
-    /// Cost of one step.
+    /// Cost of one launch.
     #[must_use]
-    pub fn launch_cost(&self, step: &Launch) -> Cost {
-        let slices = self.slices(step);
+    pub fn launch_cost(&self, launch: &Launch) -> Cost {
+        let slices = self.slices(launch);
         let mut roles = [Role::Activation; 16];
         for (role, slice) in roles.iter_mut().zip(slices) {
             *role = slice.role;
         }
-        self.kernel(step).cost(self.params(step), &roles[..slices.len()])
+        self.kernel(launch).cost(self.params(launch), &roles[..slices.len()])
     }
 
-    /// Cost of the whole recording: exact bytes by role, operations and launches, before anything runs.
+    /// Cost of the whole recording: unique bytes by role, operations and launches. Known before anything runs.
     #[must_use]
     pub fn cost(&self) -> Cost {
-        self.launches.iter().map(|step| self.launch_cost(step)).sum()
+        self.launches.iter().map(|launch| self.launch_cost(launch)).sum()
     }
 }
 
-/// Folds a linear number of workgroups into dimensions of at most 65 535 each; the last row may be partly empty,
-/// so kernels compare their linear group index with their own count.
+/// Splits a number of workgroups over two dimensions of at most 65 535 each.
+///
+/// The last row may have workgroups beyond `groups`, so kernels compare their linear index with their own count.
 #[must_use]
 pub fn dispatch_grid(groups: u64) -> [u32; 3] {
     const MAX: u64 = 65_535;
-    assert!(groups <= MAX * MAX, "{groups} workgroups do not fit a two-dimensional grid");
+    assert!(groups <= MAX * MAX, "{groups} workgroups exceed a two-dimensional grid of {MAX} × {MAX}");
     let rows = groups.div_ceil(MAX).max(1);
     let columns = groups.div_ceil(rows);
     [u32::try_from(columns).unwrap_or(u32::MAX), u32::try_from(rows).unwrap_or(u32::MAX), 1]
@@ -202,10 +208,15 @@ pub fn dispatch_grid(groups: u64) -> [u32; 3] {
 fn check(kernel: &AnyKernel, slices: &[Slice], need: &[u64]) {
     for (i, (slice, info)) in slices.iter().zip(kernel.bindings()).enumerate() {
         let bytes = slice.bytes;
-        assert!(bytes >= need[i], "{kernel:?}: binding {} holds {bytes} bytes, needs {}", info.name, need[i]);
+        assert!(
+            bytes >= need[i],
+            "{kernel:?}: binding {} has {bytes} bytes, needs at least {}",
+            info.name,
+            need[i]
+        );
         let clash = |j: usize, other: &Slice| j != i && other.id == slice.id;
         let twice = info.access != Access::Read && slices.iter().enumerate().any(|(j, s)| clash(j, s));
-        assert!(!twice, "{kernel:?}: the buffer written by binding {} is bound twice", info.name);
+        assert!(!twice, "{kernel:?}: the buffer of the written binding {} is bound twice", info.name);
     }
 }
 

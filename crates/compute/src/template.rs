@@ -1,7 +1,7 @@
-//! The linker: puts a kernel's WGSL together from its declaration, its body and the files it includes.
+//! The linker: assembles a kernel's WGSL from its declaration, its body and the files it includes.
 //!
-//! Templates are plain WGSL with `//#` line statements (`include`, `if`, `for`, `with`) and `${ }` values. Types and
-//! sizes enter as `alias` and `const` lines of a rendered prelude, so that a body reads as WGSL.
+//! Templates are WGSL with `//#` line statements (`include`, `if`, `for`, `with`) and `${ }` values.
+//! Types and sizes are `alias` and `const` lines of a generated prelude, so a body reads as plain WGSL.
 
 use crate::{Access, DynKernel, Error, TEXELS};
 use minijinja::syntax::SyntaxConfig;
@@ -10,7 +10,7 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 /// One rendered shader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
-    /// The kernel variant, for labels and messages.
+    /// The kernel variant, for debug labels and error messages.
     pub label: String,
     /// The complete WGSL module; its entry point is `main`.
     pub wgsl: String,
@@ -26,10 +26,10 @@ impl Linker {
     /// A linker over `(path, text)` files.
     ///
     /// # Errors
-    /// [`Error::Shader`] where a file is not a valid template.
+    /// [`Error::Shader`] if a file is not a valid template.
     pub fn new(files: &'static [(&'static str, &'static str)]) -> Result<Self, Error> {
         let bad =
-            |file: &str, e: &minijinja::Error| Error::Shader { kernel: file.to_owned(), reason: full(e) };
+            |file: &str, e: &minijinja::Error| Error::Shader { kernel: file.to_owned(), reason: chain(e) };
         let syntax = SyntaxConfig::builder()
             .line_statement_prefix("//#")
             .variable_delimiters("${", "}")
@@ -52,10 +52,10 @@ impl Linker {
     /// The complete WGSL of a kernel variant.
     ///
     /// # Errors
-    /// [`Error::Shader`] where the kernel's file is missing or does not render; names file and line.
+    /// [`Error::Shader`], with file and line, if the kernel's file is missing or does not render.
     pub fn render(&self, kernel: &dyn DynKernel) -> Result<Rendered, Error> {
         let label = format!("{kernel:?}");
-        let bad = |e: minijinja::Error| Error::Shader { kernel: label.clone(), reason: full(&e) };
+        let bad = |e: minijinja::Error| Error::Shader { kernel: label.clone(), reason: chain(&e) };
         let defines = kernel.defines();
         let path = format!("kernel/{}.wgsl", kernel.name());
         let template = self.environment.get_template(&path).map_err(bad)?;
@@ -102,8 +102,8 @@ fn header(wgsl: &mut String, kernel: &dyn DynKernel) {
     }
 }
 
-/// A template error with its chain of causes: an error inside an include hides behind "could not render include".
-fn full(error: &minijinja::Error) -> String {
+/// A template error with its chain of causes. The outermost error of an include says only "could not render include".
+fn chain(error: &minijinja::Error) -> String {
     let mut text = format!("{error:#}");
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

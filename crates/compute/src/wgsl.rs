@@ -1,4 +1,4 @@
-//! WGSL's own type names as Rust types, so that one token sequence declares a binding in both languages.
+//! WGSL's type names as Rust types, so that the same tokens declare a binding in both languages.
 #![expect(
     non_camel_case_types,
     reason = "the names are WGSL's, so that `stringify!` of a binding type is WGSL"
@@ -8,17 +8,17 @@ use crate::{Access, HostBuf};
 use bytemuck::Pod;
 use std::marker::PhantomData;
 
-/// A run-time sized WGSL array.
+/// A runtime-sized WGSL array.
 #[derive(Debug)]
 pub struct array<T>(PhantomData<T>);
 
-/// A WGSL 4-vector; the host sees its components.
+/// A WGSL vector of four components. The host sees single components.
 #[derive(Debug)]
 pub struct vec4<T>(PhantomData<T>);
 
-/// A type a binding may have.
+/// The type of a binding.
 pub trait BindingType {
-    /// What one host element is.
+    /// The host's element type.
     type Elem: Pod;
 }
 impl BindingType for array<f32> {
@@ -34,11 +34,11 @@ impl BindingType for array<vec4<u32>> {
     type Elem = u32;
 }
 
-/// How a binding is accessed; implemented by the structs [`read`], [`struct@write`] and [`update`].
+/// The access of a binding, implemented by the structs [`read`], [`struct@write`] and [`update`].
 pub trait AccessType {
     /// The access as a value.
     const ACCESS: Access;
-    /// The twin's view of a binding with elements `E`.
+    /// The CPU twin's view of a binding with elements `E`.
     type View<'a, E: 'a>;
     /// Makes the view.
     fn view<E: Pod>(buf: HostBuf<'_>) -> Self::View<'_, E>;
@@ -47,10 +47,10 @@ pub trait AccessType {
 /// Read-only binding.
 #[derive(Debug)]
 pub struct read;
-/// Slot of which every element in the minimum binding size is written and none read.
+/// Write-only binding. The kernel writes every element within the minimum binding size.
 #[derive(Debug)]
 pub struct write;
-/// Slot that is changed in place: elements may be read and may stay as they are.
+/// Binding that is updated in place. The kernel may read elements and may leave some unchanged.
 #[derive(Debug)]
 pub struct update;
 
@@ -67,7 +67,7 @@ impl AccessType for read {
 
 fn view_mut<E: Pod>(buf: HostBuf<'_>) -> &mut [E] {
     match buf {
-        HostBuf::Read(_) => unreachable!("a written binding is handed out for writing"),
+        HostBuf::Read(_) => unreachable!("the executor passes a written binding as `HostBuf::Write`"),
         HostBuf::Write(words) => bytemuck::cast_slice_mut(words),
     }
 }

@@ -1,5 +1,6 @@
-//! What the host pays for a recording: encoding, submitting and reading back on wgpu's do-nothing backend, beside the
-//! same commands given to wgpu by hand. The difference is this crate's own.
+//! Host cost of a recording: encoding, submitting and reading back on wgpu's noop backend.
+//!
+//! The same commands written directly with wgpu are the baseline. The difference is this crate's own cost.
 
 #[path = "../tests/executor/kernels.rs"]
 mod kernels;
@@ -12,7 +13,7 @@ use ridgeline_gpu::Gpu;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-/// Launches of a recording: none, a small model's token, a large one's.
+/// Launches of a recording: none, one token of a small model, one token of a large model.
 const LAUNCHES: [u32; 3] = [0, 40, 320];
 
 fn main() {
@@ -24,19 +25,19 @@ fn main() {
     let mut medians = Vec::new();
     for launches in LAUNCHES {
         let mut ours = ours(launches);
-        let mut alone = by_hand(launches);
+        let mut direct = direct_wgpu(launches);
         let mut group = criterion.benchmark_group("host");
         group.throughput(Throughput::Elements(u64::from(launches)));
         group.bench_function(BenchmarkId::new("ridgeline", launches), |b| b.iter(&mut ours));
-        group.bench_function(BenchmarkId::new("wgpu", launches), |b| b.iter(&mut alone));
+        group.bench_function(BenchmarkId::new("wgpu", launches), |b| b.iter(&mut direct));
         group.finish();
-        medians.push(median_us(&mut ours, &mut alone));
+        medians.push(median_us(&mut ours, &mut direct));
     }
     criterion.final_summary();
     summary(&medians);
 }
 
-/// One line that says what a launch and what everything else costs, and how much of it is wgpu's own.
+/// Prints the cost per launch and the fixed cost, and wgpu's share of each.
 fn summary(medians: &[[f64; 2]]) {
     let [Some(none), Some(many)] = [medians.first(), medians.last()] else { return };
     let n = f64::from(LAUNCHES[LAUNCHES.len() - 1]);
@@ -54,7 +55,7 @@ fn summary(medians: &[[f64; 2]]) {
 }
 
 /// Medians of interleaved repetitions, in microseconds.
-fn median_us(ours: &mut impl FnMut(), alone: &mut impl FnMut()) -> [f64; 2] {
+fn median_us(ours: &mut impl FnMut(), direct: &mut impl FnMut()) -> [f64; 2] {
     let time = |work: &mut dyn FnMut()| {
         let start = Instant::now();
         work();
@@ -63,7 +64,7 @@ fn median_us(ours: &mut impl FnMut(), alone: &mut impl FnMut()) -> [f64; 2] {
     let mut times = [Vec::new(), Vec::new()];
     for _ in 0..301 {
         times[0].push(time(ours));
-        times[1].push(time(alone));
+        times[1].push(time(direct));
     }
     times.map(|mut times| {
         times.sort_by(f64::total_cmp);
@@ -71,9 +72,9 @@ fn median_us(ours: &mut impl FnMut(), alone: &mut impl FnMut()) -> [f64; 2] {
     })
 }
 
-/// A token's traffic with the executor: four bytes up, launches of two kernels in turn, four bytes down.
+/// The commands of a token, by the executor: upload four bytes, launch two alternating kernels, read four bytes back.
 fn ours(launches: u32) -> impl FnMut() {
-    let mut gpu = Gpu::noop(kernels::linker()).expect("the do-nothing backend is built in");
+    let mut gpu = Gpu::noop(kernels::linker()).expect("the noop backend is built in");
     let mut alloc = || gpu.alloc(256, Role::Activation, "x").expect("a buffer");
     let [x, y]: [Buffer; 2] = [alloc(), alloc()];
     let mut recording = Recording::new();
@@ -98,8 +99,8 @@ fn entry(binding: u32, buffer: &wgpu::Buffer) -> wgpu::BindGroupEntry<'_> {
     wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() }
 }
 
-/// The same without this crate.
-fn by_hand(launches: u32) -> impl FnMut() {
+/// The same commands, directly with wgpu.
+fn direct_wgpu(launches: u32) -> impl FnMut() {
     let (device, queue) = noop();
     let pipelines = [pipeline(&device, 8), pipeline(&device, 4)];
     let buffer = |usage| {
@@ -151,7 +152,7 @@ fn noop() -> (wgpu::Device, wgpu::Queue) {
         ..wgpu::InstanceDescriptor::new_without_display_handle()
     });
     let adapter = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()));
-    let request = adapter.expect("the do-nothing adapter").request_device(&wgpu::DeviceDescriptor {
+    let request = adapter.expect("the noop adapter").request_device(&wgpu::DeviceDescriptor {
         required_features: wgpu::Features::IMMEDIATES,
         required_limits: limits,
         ..wgpu::DeviceDescriptor::default()
@@ -159,7 +160,7 @@ fn noop() -> (wgpu::Device, wgpu::Queue) {
     pollster::block_on(request).expect("a device")
 }
 
-/// A kernel of two storage buffers and so many bytes of immediates.
+/// A kernel with two storage buffers and `immediate_size` bytes of immediates.
 fn pipeline(device: &wgpu::Device, immediate_size: u32) -> wgpu::ComputePipeline {
     let entry = |binding: u32, read_only| wgpu::BindGroupLayoutEntry {
         binding,

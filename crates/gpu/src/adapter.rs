@@ -3,7 +3,7 @@
 use crate::Error;
 use serde::{Deserialize, Serialize};
 
-/// What sort of device an adapter is. The order is that of preference.
+/// The type of an adapter, in order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceKind {
@@ -13,13 +13,13 @@ pub enum DeviceKind {
     Integrated,
     /// A GPU shared between virtual machines.
     Virtual,
-    /// The driver does not say.
+    /// The driver reports no type.
     Other,
     /// A software implementation on the CPU.
     Software,
 }
 
-/// Optional features that matter here.
+/// Optional features that this crate uses or records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Features {
     /// 16-bit floats in shaders.
@@ -30,26 +30,26 @@ pub struct Features {
     pub subgroup: bool,
     /// Immediates (push constants). Required.
     pub immediates: bool,
-    /// Timestamps at pass boundaries.
+    /// Timestamps at compute pass boundaries.
     pub timestamps: bool,
-    /// Timestamps inside a pass.
+    /// Timestamps inside a compute pass.
     pub timestamps_inside_passes: bool,
-    /// Compiled pipelines that survive the process.
+    /// A cache of compiled pipelines that can be saved to a file.
     pub pipeline_cache: bool,
-    /// Buffers that are bound and mapped at the same time.
+    /// Storage buffers that the host can map.
     pub mappable_primary_buffers: bool,
-    /// Cooperative matrix operations, of whatever size and type.
+    /// Cooperative matrix operations of any size and type.
     pub cooperative_matrix: bool,
 }
 
-/// Limits that matter here. Sizes in bytes.
+/// Limits that this crate uses or records. Sizes in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AdapterLimits {
     /// Largest buffer.
     pub max_buffer: u64,
     /// Largest storage binding.
     pub max_binding: u64,
-    /// Columns and lines of a texture.
+    /// Maximum width and height of a texture.
     #[serde(default)]
     pub max_texture_side: u32,
     /// Storage bindings per shader stage.
@@ -66,12 +66,12 @@ pub struct AdapterLimits {
     pub max_immediates: u32,
     /// Alignment of storage binding offsets.
     pub storage_alignment: u32,
-    /// Edge of the largest square cooperative matrices of 16-bit floats with 32-bit sums; 0 where there are none.
+    /// Size of the largest square cooperative matrices of f16 with f32 accumulation, or 0 without any.
     #[serde(default)]
     pub cooperative_edge: u32,
 }
 
-/// An adapter: everything a result's provenance should say about the device.
+/// An adapter, with everything that a result's provenance records about it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AdapterInfo {
     /// The device's name.
@@ -80,7 +80,7 @@ pub struct AdapterInfo {
     pub vendor: u32,
     /// Device id, usually PCI's.
     pub device: u32,
-    /// What sort of device.
+    /// Its type.
     pub kind: DeviceKind,
     /// The driver's name.
     pub driver: String,
@@ -88,13 +88,13 @@ pub struct AdapterInfo {
     pub driver_info: String,
     /// `vulkan`, `metal`, `dx12`, `gl` or `noop`.
     pub backend: String,
-    /// PCI address, where the backend knows it.
+    /// PCI address, or empty if the backend does not report it.
     pub pci_bus: String,
-    /// Smallest and largest subgroup size. Metal does not say, and wgpu then names what any GPU might have: Apple's have 32.
+    /// Smallest and largest subgroup size. For Apple GPUs it is always 32, because Metal does not report it.
     pub subgroup: (u32, u32),
-    /// Optional features it offers.
+    /// Its optional features.
     pub features: Features,
-    /// What it allows.
+    /// Its limits.
     pub limits: AdapterLimits,
 }
 
@@ -120,14 +120,14 @@ impl AdapterInfo {
         }
     }
 
-    /// Whether `text` is part of the name, driver or backend, whatever the case.
+    /// Whether the name, driver or backend contains `text`, ignoring case.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         let text = text.to_lowercase();
         [&self.name, &self.driver, &self.backend].iter().any(|s| s.to_lowercase().contains(&text))
     }
 
-    /// Better adapters compare smaller: by kind, then native backends before translated ones.
+    /// The sort key, smallest for the best adapter: by kind, then Vulkan and Metal before DX12.
     fn rank(&self) -> (DeviceKind, u8) {
         let backend = match self.backend.as_str() {
             "vulkan" | "metal" => 0,
@@ -179,9 +179,9 @@ fn limits(limits: &wgpu::Limits) -> AdapterLimits {
     }
 }
 
-/// Of what an adapter offers, what the kernels can use.
+/// Size of the largest cooperative matrices that the kernels can use.
 fn cooperative_edge(adapter: &wgpu::Adapter) -> u32 {
-    // Properties may be listed where the feature, or another that the kernels need beside it, is not to be had.
+    // An adapter may list properties without having all features that the kernels need.
     let needed = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX
         | wgpu::Features::SHADER_F16
         | wgpu::Features::SUBGROUP;
@@ -199,13 +199,14 @@ fn cooperative_edge(adapter: &wgpu::Adapter) -> u32 {
 /// Which adapter to open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AdapterChoice {
-    /// Discrete before integrated before virtual before software.
+    /// The first of the list that [`adapters`] returns: discrete before integrated before virtual before software.
     #[default]
     Best,
-    /// The best of those whose name, driver or backend contains the text, whatever the case. Only so can an OpenGL
-    /// adapter be chosen: it shows a device a second time, and worse.
+    /// The best adapter whose name, driver or backend contains the text, ignoring case.
+    ///
+    /// OpenGL adapters can be chosen only this way, because they list a device a second time.
     Named(String),
-    /// The adapter at this place of the list that [`adapters`] returns.
+    /// The adapter at this index of the list that [`adapters`] returns.
     Index(usize),
 }
 
@@ -215,12 +216,12 @@ pub fn adapters() -> Vec<AdapterInfo> {
     list(native(), false).into_iter().map(|(info, _)| info).collect()
 }
 
-/// Backends that are looked at unless another is named.
+/// The backends that [`adapters`] lists.
 fn native() -> wgpu::Backends {
     wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12
 }
 
-/// Adapters of `backends`, best first; equals keep the driver's order. The environment is not asked.
+/// Adapters of `backends`, best first. Equals keep the driver's order. Environment variables are ignored.
 fn list(backends: wgpu::Backends, validation: bool) -> Vec<(AdapterInfo, wgpu::Adapter)> {
     let flags = if validation { wgpu::InstanceFlags::debugging() } else { wgpu::InstanceFlags::empty() };
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
@@ -238,7 +239,7 @@ fn sorted(instance: &wgpu::Instance, backends: wgpu::Backends) -> Vec<(AdapterIn
     found
 }
 
-/// Applies the choice.
+/// Finds the chosen adapter.
 pub(crate) fn choose(
     choice: &AdapterChoice,
     validation: bool,
@@ -275,7 +276,7 @@ pub(crate) fn choose(
     Ok(found.swap_remove(index))
 }
 
-/// The adapter of wgpu's do-nothing backend, with WebGPU's default limits and large buffers.
+/// The adapter of wgpu's noop backend, with WebGPU's default limits and large buffers.
 pub(crate) fn noop() -> Option<(AdapterInfo, wgpu::Adapter)> {
     let limits = wgpu::Limits {
         max_immediate_size: 128,

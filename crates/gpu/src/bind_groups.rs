@@ -1,4 +1,4 @@
-//! Bind groups by layout and slices, kept from token to token.
+//! Cache of bind groups, by layout and slices, so that decoding creates none per token.
 
 use crate::checked_device::{CheckedDevice, describe};
 use crate::memory::Memory;
@@ -7,7 +7,7 @@ use ridgeline_compute::{AnyKernel, BufferId, Error, Slice};
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-/// Multiplies and rotates: a hit costs nanoseconds, and keys are this program's own numbers, not an attacker's.
+/// A fast multiply-rotate hash. Keys come from this program, so it need not resist attackers.
 #[derive(Clone, Copy, Debug, Default)]
 struct SliceHasher(u64);
 
@@ -26,9 +26,9 @@ impl Hasher for SliceHasher {
     }
 }
 
-/// Takes keys that are hashes already.
-type Hashed = BuildHasherDefault<SliceHasher>;
+type BuildSliceHasher = BuildHasherDefault<SliceHasher>;
 
+/// Hash of a cache key.
 fn hash(layout: usize, slices: &[Slice]) -> u64 {
     let mut mixer = SliceHasher(layout as u64);
     for slice in slices {
@@ -46,39 +46,40 @@ struct Entry {
     group: wgpu::BindGroup,
 }
 
-/// Bind groups made so far.
+/// The bind groups created so far.
 #[derive(Debug, Default)]
 pub(crate) struct BindGroupCache {
-    by_hash: HashMap<u64, Vec<Entry>, Hashed>,
+    /// Entries by the hash of their key, so that a lookup needs no boxed slices.
+    by_hash: HashMap<u64, Vec<Entry>, BuildSliceHasher>,
     count: usize,
 }
 
-/// What the making of a bind group needs, besides the slices.
+/// Creates bind groups of a device's buffers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BindGroupBuilder<'a> {
     /// The device.
     pub(crate) device: &'a CheckedDevice,
     /// Its buffers.
     pub(crate) memory: &'a Memory,
-    /// Its layouts.
+    /// Its pipelines, which hold the layouts.
     pub(crate) pipelines: &'a Pipelines,
-    /// Its limit on a binding.
+    /// Its maximum size of a binding in bytes.
     pub(crate) max_binding: u64,
 }
 
 impl BindGroupCache {
-    /// Beyond this many the cache starts over: slices that change with every token must not fill the memory.
-    const MOST: usize = 1 << 15;
+    /// Maximum number of entries. A full cache is cleared, so slices that change per token do not fill the memory.
+    const MAX_ENTRIES: usize = 1 << 15;
 
     /// Number of bind groups.
     pub(crate) fn len(&self) -> usize {
         self.count
     }
 
-    /// The bind group of `slices` for a pipeline's layout; `kernel` is for messages.
+    /// The bind group of `slices` for a pipeline's layout. Error messages name `kernel`.
     pub(crate) fn get(
         &mut self,
-        maker: BindGroupBuilder<'_>,
+        builder: BindGroupBuilder<'_>,
         layout: usize,
         slices: &[Slice],
         kernel: &AnyKernel,
@@ -86,30 +87,30 @@ impl BindGroupCache {
         let key = hash(layout, slices);
         let same = |entry: &Entry| entry.layout == layout && *entry.slices == *slices;
         let found = self.by_hash.get(&key).and_then(|entries| entries.iter().position(same));
-        let place = if let Some(place) = found {
-            place
+        let index = if let Some(index) = found {
+            index
         } else {
-            if self.count >= Self::MOST {
+            if self.count >= Self::MAX_ENTRIES {
                 self.by_hash.clear();
                 self.count = 0;
             }
-            let group = maker.make(layout, slices, kernel)?;
+            let group = builder.build(layout, slices, kernel)?;
             self.count += 1;
             let entries = self.by_hash.entry(key).or_default();
             entries.push(Entry { layout, slices: slices.into(), group });
             entries.len() - 1
         };
-        Ok(&self.by_hash[&key][place].group)
+        Ok(&self.by_hash[&key][index].group)
     }
 
-    /// Forgets the bind groups that name one of these buffers.
-    pub(crate) fn forget(&mut self, gone: &[BufferId]) {
-        if gone.is_empty() {
+    /// Removes the bind groups that use one of these buffers.
+    pub(crate) fn remove_buffers(&mut self, freed: &[BufferId]) {
+        if freed.is_empty() {
             return;
         }
-        let gone: HashSet<_> = gone.iter().collect();
+        let freed: HashSet<_> = freed.iter().collect();
         self.by_hash.retain(|_, entries| {
-            entries.retain(|entry| !entry.slices.iter().any(|slice| gone.contains(&slice.id)));
+            entries.retain(|entry| !entry.slices.iter().any(|slice| freed.contains(&slice.id)));
             !entries.is_empty()
         });
         self.count = self.by_hash.values().map(Vec::len).sum();
@@ -117,32 +118,31 @@ impl BindGroupCache {
 }
 
 impl BindGroupBuilder<'_> {
-    fn make(self, layout: usize, slices: &[Slice], kernel: &AnyKernel) -> Result<wgpu::BindGroup, Error> {
+    fn build(self, layout: usize, slices: &[Slice], kernel: &AnyKernel) -> Result<wgpu::BindGroup, Error> {
         let mut entries = Vec::with_capacity(slices.len());
-        for ((binding, slice), slot) in (0..).zip(slices).zip(kernel.bindings()) {
-            if kernel.in_texture(slot) {
+        for ((binding, slice), info) in (0..).zip(slices).zip(kernel.bindings()) {
+            if kernel.in_texture(info) {
                 let view = self.memory.get(*slice)?.texture()?.view();
                 let resource = wgpu::BindingResource::TextureView(view);
                 entries.push(wgpu::BindGroupEntry { binding, resource });
                 continue;
             }
-            // Buffers are padded to 16 bytes, so that rounding up stays inside; nothing binds zero bytes.
+            // Buffers are padded to 16 bytes, so the rounded size stays inside. WebGPU forbids empty bindings.
             let bytes = slice.bytes.next_multiple_of(4).max(4);
             if bytes > self.max_binding {
                 return Err(Error::Limit {
-                    label: format!("{} of {}", slot.name, kernel.label()),
+                    label: format!("binding {} of {}", info.name, kernel.label()),
                     bytes,
                     limit: self.max_binding,
                     what: "max_storage_buffer_binding_size",
                 });
             }
-            let binding_of = wgpu::BufferBinding {
+            let range = wgpu::BufferBinding {
                 buffer: self.memory.get(*slice)?.buffer()?,
                 offset: slice.offset,
                 size: wgpu::BufferSize::new(bytes),
             };
-            entries
-                .push(wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::Buffer(binding_of) });
+            entries.push(wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::Buffer(range) });
         }
         let made = self.device.scoped(|device| {
             device.create_bind_group(&wgpu::BindGroupDescriptor {
@@ -162,7 +162,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn similar_keys_hash_apart() {
+    fn similar_keys_have_different_hashes() {
         let buffers: Vec<_> = (0..64).map(|_| Buffer::new(1 << 20, Role::Activation)).collect();
         let mut seen = HashSet::new();
         for (a, b) in buffers.iter().flat_map(|a| buffers.iter().map(move |b| (a, b))) {

@@ -1,8 +1,8 @@
-//! The only place of the libraries that reads a clock: the host's stopwatch, and the arithmetic of device timestamps.
+//! Clocks: the host's stopwatch, and the conversion of device timestamps. No other module of this crate reads a clock.
 
 use std::time::Instant;
 
-/// A stopwatch that is read lap by lap, so that laps add up to the whole without gaps.
+/// A stopwatch with laps. Laps have no gaps, so they add up to the total.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch(Instant);
 
@@ -21,12 +21,13 @@ impl Stopwatch {
     }
 }
 
-/// Device time of each step from pairs of (begin, end) ticks of `period` nanoseconds.
+/// Device time of each launch, from pairs of (begin, end) ticks of `period` nanoseconds.
 ///
-/// Nothing where the pairs cannot be true: a tick that was never written (zero), an end before its begin, steps out
-/// of order, no time passing at all, or more than the `wall` nanoseconds the host saw, with a tenth for the drift
-/// between two clocks.
-pub(crate) fn step_times(ticks: &[u64], period: f32, wall: u64) -> Option<Vec<u64>> {
+/// `None` if the ticks are implausible:
+/// - a tick is zero, so it was never written;
+/// - an end comes before its begin, or launches are out of order;
+/// - the sum is zero, or more than 110 % of the `wall` nanoseconds on the host's clock.
+pub(crate) fn launch_times(ticks: &[u64], period: f32, wall: u64) -> Option<Vec<u64>> {
     let pairs = ticks.as_chunks::<2>().0;
     let ordered = ticks.iter().all(|&t| t != 0)
         && pairs.iter().all(|[begin, end]| begin <= end)
@@ -48,23 +49,23 @@ pub(crate) fn step_times(ticks: &[u64], period: f32, wall: u64) -> Option<Vec<u6
 
 #[cfg(test)]
 mod tests {
-    use super::{Stopwatch, step_times};
+    use super::{Stopwatch, launch_times};
 
     #[test]
     fn ticks_become_nanoseconds() {
-        assert_eq!(step_times(&[100, 110, 110, 140], 10.0, 400), Some(vec![100, 300]));
-        assert_eq!(step_times(&[1_000_000_007, 1_000_000_010], 41.6667, 1000), Some(vec![125]));
+        assert_eq!(launch_times(&[100, 110, 110, 140], 10.0, 400), Some(vec![100, 300]));
+        assert_eq!(launch_times(&[1_000_000_007, 1_000_000_010], 41.6667, 1000), Some(vec![125]));
     }
 
     #[test]
     fn implausible_ticks_are_refused() {
-        assert_eq!(step_times(&[0, 0, 0, 0], 1.0, 1000), None, "never written");
-        assert_eq!(step_times(&[5, 0], 1.0, 1000), None, "end never written");
-        assert_eq!(step_times(&[20, 10], 1.0, 1000), None, "backwards");
-        assert_eq!(step_times(&[20, 30, 10, 40], 1.0, 1000), None, "steps out of order");
-        assert_eq!(step_times(&[7, 7, 7, 7], 1.0, 1000), None, "a clock that stands still");
-        assert_eq!(step_times(&[100, 1300], 1.0, 1000), None, "longer than the host saw");
-        assert_eq!(step_times(&[100, 200], 0.0, 1000), None, "no period");
+        assert_eq!(launch_times(&[0, 0, 0, 0], 1.0, 1000), None, "never written");
+        assert_eq!(launch_times(&[5, 0], 1.0, 1000), None, "end never written");
+        assert_eq!(launch_times(&[20, 10], 1.0, 1000), None, "backwards");
+        assert_eq!(launch_times(&[20, 30, 10, 40], 1.0, 1000), None, "launches out of order");
+        assert_eq!(launch_times(&[7, 7, 7, 7], 1.0, 1000), None, "a clock that does not advance");
+        assert_eq!(launch_times(&[100, 1300], 1.0, 1000), None, "longer than the host's time");
+        assert_eq!(launch_times(&[100, 200], 0.0, 1000), None, "no period");
     }
 
     #[test]

@@ -1,26 +1,26 @@
-//! Errors of finding and opening a device. What goes wrong afterwards is a [`ridgeline_compute::Error`].
+//! Errors of finding and opening a device. Later errors are [`ridgeline_compute::Error`]s.
 
 use crate::AdapterInfo;
 
-/// Why no device could be opened.
+/// Errors of finding and opening a device.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The machine shows no adapter at all.
+    /// The machine has no adapter.
     #[error(
         "no Vulkan, Metal or DX12 adapter found; install a GPU driver, or a software one \
          (Debian and Ubuntu: `apt-get install mesa-vulkan-drivers libvulkan1`), or choose the CPU executor"
     )]
     NoAdapter,
-    /// No adapter answers to the name.
+    /// No adapter matches the choice.
     #[error("no adapter matches {wanted:?}; seen here: {}", list(seen))]
     NoMatch {
-        /// The text that was looked for.
+        /// The requested text or index.
         wanted: String,
         /// Every adapter of the machine.
         seen: Vec<AdapterInfo>,
     },
-    /// The adapter lacks something no kernel can do without.
+    /// The adapter lacks a required feature.
     #[error("{adapter} lacks {feature}; update its driver or choose another adapter: {}", list(seen))]
     MissingFeature {
         /// The chosen adapter.
@@ -31,11 +31,11 @@ pub enum Error {
         seen: Vec<AdapterInfo>,
     },
     /// The driver refused to open the device.
-    #[error("{adapter} cannot be opened: {reason}; is another program holding it?")]
+    #[error("{adapter} cannot be opened: {reason}; check whether another program is using it")]
     Refused {
         /// The chosen adapter.
         adapter: String,
-        /// The driver's words.
+        /// The driver's message.
         reason: String,
     },
 }

@@ -1,4 +1,4 @@
-//! [`Gpu`]: an open device and everything that is kept on it.
+//! [`Gpu`]: an open device with its buffers, pipelines and caches.
 
 use crate::adapter::{choose, noop};
 use crate::bind_groups::BindGroupCache;
@@ -18,7 +18,7 @@ use ridgeline_compute::{
 use std::path::Path;
 use std::sync::Arc;
 
-/// Bytes of immediates that are asked for, where there are as many: what Vulkan guarantees.
+/// Bytes of immediates that a device is opened with, if it has as many. Vulkan guarantees them.
 const IMMEDIATES: u32 = 128;
 
 /// A device that runs recordings.
@@ -37,7 +37,7 @@ pub struct Gpu {
     pub(crate) writer: Writer,
     pub(crate) read_back: ReadBack,
     pub(crate) profiler: Profiler,
-    /// Pipeline numbers of the current recording's kernels; kept for its memory.
+    /// Pipeline indices of the current recording's kernels. A field, so that its memory is reused.
     pub(crate) resolved: Vec<usize>,
 }
 
@@ -53,20 +53,21 @@ pub struct HostStats {
 }
 
 impl Gpu {
-    /// Opens the chosen adapter; kernels come from `linker`.
+    /// Opens the chosen adapter. `linker` renders the kernels.
     ///
     /// # Errors
-    /// No such adapter, one without immediates, or one whose driver refuses.
+    /// The adapter does not exist, lacks immediates, or its driver refuses.
     pub fn open(choice: &AdapterChoice, linker: Arc<Linker>, options: GpuOptions) -> Result<Self, Error> {
         let (info, adapter) = choose(choice, options.validation)?;
         Self::connect(info, &adapter, linker, options)
     }
 
-    /// Opens wgpu's do-nothing backend: buffers exist, launches are encoded and validated but compute nothing. For
-    /// measuring the host's cost.
+    /// Opens wgpu's noop backend, to measure the host's cost.
+    ///
+    /// Buffers exist, and launches are encoded and validated but compute nothing.
     ///
     /// # Errors
-    /// Where wgpu was built without it.
+    /// wgpu was built without it.
     pub fn noop(linker: Arc<Linker>) -> Result<Self, Error> {
         let (info, adapter) = noop().ok_or(Error::NoAdapter)?;
         Self::connect(info, &adapter, linker, GpuOptions::default())
@@ -127,36 +128,37 @@ impl Gpu {
         &self.info
     }
 
-    /// How it was opened.
+    /// The options it was opened with.
     #[must_use]
     pub fn options(&self) -> GpuOptions {
         self.options
     }
 
-    /// How recordings are run.
+    /// The policy of running recordings.
     #[must_use]
     pub fn policy(&self) -> Policy {
         self.policy
     }
 
-    /// Changes how recordings are run from now on.
+    /// Sets the policy of running recordings.
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
     }
 
-    /// Leaves the device's cooperative matrices unused from now on, and says so to whoever asks what it has.
+    /// Disables cooperative matrices, and removes them from [`Self::caps`](Executor::caps) and [`Self::info`].
     pub fn disable_cooperative(&mut self) {
         self.caps.cooperative = &[];
         self.info.limits.cooperative_edge = 0;
     }
 
-    /// Keeps compiled pipelines in `folder` from now on, and uses what it holds, where the backend has a cache for them.
-    /// Nobody else may be able to write there: drivers do not check what they once wrote.
+    /// Uses and saves a pipeline cache file in `folder`, if the backend has a pipeline cache.
+    ///
+    /// Only trusted users may have write access to the folder, because drivers do not validate cache data.
     pub fn set_pipeline_cache_dir(&mut self, folder: &Path) {
-        self.pipelines.keep(PipelineCacheFile::open(&self.device, folder));
+        self.pipelines.set_cache_file(PipelineCacheFile::open(&self.device, folder));
     }
 
-    /// Device memory by role, of buffers not yet freed.
+    /// Device memory by role, of buffers and textures not yet freed.
     #[must_use]
     pub fn memory_usage(&self) -> MemoryUsage {
         self.memory.memory_usage()
@@ -172,35 +174,35 @@ impl Gpu {
         }
     }
 
-    /// Frees buffers whose last handle is gone, with the bind groups that name them. Allocating does so too.
+    /// Frees buffers without handles, and the bind groups that use them. Every allocation does so too.
     pub fn free_unused(&mut self) {
-        self.groups.forget(&self.memory.free_unused());
+        self.groups.remove_buffers(&self.memory.free_unused());
     }
 
-    /// Hands outstanding writes to the device and waits until it is idle, so that a measurement starts clean.
+    /// Submits outstanding writes and waits until the device is idle, so that they are not part of a measurement.
     ///
     /// # Errors
-    /// A lost or silent device.
+    /// The device was lost or did not finish in time.
     pub fn wait_idle(&mut self) -> Result<(), RunError> {
         self.free_unused();
         self.writer.flush(&self.device, &self.queue)
     }
 
-    /// Loses the device on purpose.
+    /// Destroys the device, for tests of its loss.
     #[doc(hidden)]
     pub fn destroy_device(&self) {
         self.device.destroy();
     }
 }
 
-/// The feature that cooperative matrices need where the adapter has some that kernels can use, and the leave to use it.
-#[expect(unsafe_code, reason = "wgpu asks whoever enables what it has not finished to say so")]
+/// The features to request for cooperative matrices; none if the kernels cannot use the adapter's.
+#[expect(unsafe_code, reason = "wgpu requires unsafe code to enable an experimental feature")]
 fn cooperative(info: &AdapterInfo, options: GpuOptions) -> (wgpu::Features, wgpu::ExperimentalFeatures) {
     if cooperative_edges(info, options).is_empty() {
         return (wgpu::Features::empty(), wgpu::ExperimentalFeatures::disabled());
     }
-    // SAFETY: the shaders that use cooperative matrices are the linker's, which tests validate, and they load and store
-    // workgroup memory alone by them, at places that the shader's own constants give.
+    // SAFETY: only shaders of the linker use cooperative matrices, and tests validate all of them. Cooperative loads and
+    // stores access workgroup memory only, at offsets that are constants of the shader.
     (wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, unsafe { wgpu::ExperimentalFeatures::enabled() })
 }
 
@@ -208,7 +210,7 @@ fn software(info: &AdapterInfo, options: GpuOptions) -> bool {
     info.kind == DeviceKind::Software && !options.gpu_kernels
 }
 
-/// Of software adapters none: matrices are loops there, which take minutes to compile.
+/// Sizes of the cooperative matrices to use. None on software adapters, which take minutes to compile them.
 fn cooperative_edges(info: &AdapterInfo, options: GpuOptions) -> &'static [u32] {
     match info.limits.cooperative_edge {
         _ if software(info, options) => &[],

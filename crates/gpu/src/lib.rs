@@ -1,8 +1,8 @@
 //! The wgpu executor: devices, buffers, pipelines, clocks.
 //!
-//! The only crate that names wgpu. A [`Gpu`] runs a [`ridgeline_compute::Recording`] as one encoder, one compute pass
-//! and one submission, or as many as its [`Policy`] says, and reports where the time went. The environment is not
-//! asked for anything, and no error of the driver becomes a panic.
+//! This is the only crate that depends on wgpu. A [`Gpu`] runs a [`ridgeline_compute::Recording`] and reports its host
+//! time by phase. By default a recording is one compute pass in one submission; its [`Policy`] can split it.
+//! No environment variable is read, and no error of the driver becomes a panic.
 
 mod adapter;
 mod bind_groups;

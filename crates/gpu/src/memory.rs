@@ -1,16 +1,16 @@
-//! Device buffers by handle, and the account of what they occupy.
+//! Device buffers and textures by handle, and the memory they occupy.
 
 use crate::checked_device::{CheckedDevice, describe};
 use crate::texture::{self, Texture};
 use ridgeline_compute::{Buffer, BufferId, Error, Role, Slice};
 use std::collections::HashMap;
 
-/// Bytes of one kind of buffer.
+/// Memory of the buffers of one role, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Allocated now.
     pub now: u64,
-    /// Most that was ever allocated at once.
+    /// Peak of the allocated bytes.
     pub peak: u64,
 }
 
@@ -21,7 +21,7 @@ impl Usage {
     }
 }
 
-/// Device memory by role, in bytes, alignment included. Staging and the driver's own memory are not in it.
+/// Device memory by role, in bytes with padding. It excludes staging buffers and the driver's own memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryUsage {
     /// Model weights.
@@ -30,7 +30,7 @@ pub struct MemoryUsage {
     pub kv: Usage,
     /// Activations, scratch, logits.
     pub activation: Usage,
-    /// All of them; its peak is less than the sum of theirs where they fall on different moments.
+    /// All roles. The peak may be less than the sum of their peaks, which may occur at different times.
     pub total: Usage,
 }
 
@@ -44,33 +44,29 @@ impl MemoryUsage {
     }
 }
 
-/// What holds the bytes of a buffer.
+/// The wgpu object behind a buffer handle.
 #[derive(Debug)]
 pub(crate) enum Storage {
-    /// A buffer of the device.
+    /// A buffer.
     Buffer(wgpu::Buffer),
     /// A texture.
     Texture(Texture),
 }
 
 impl Storage {
-    /// The buffer, for what textures cannot do.
+    /// The buffer; an error for a texture.
     pub(crate) fn buffer(&self) -> Result<&wgpu::Buffer, Error> {
         match self {
             Self::Buffer(buffer) => Ok(buffer),
-            Self::Texture(_) => {
-                Err(Error::Device { reason: "a texture stands where a buffer is used".into() })
-            }
+            Self::Texture(_) => Err(Error::Device { reason: "a texture cannot be used as a buffer".into() }),
         }
     }
 
-    /// The texture.
+    /// The texture; an error for a buffer.
     pub(crate) fn texture(&self) -> Result<&Texture, Error> {
         match self {
             Self::Texture(texture) => Ok(texture),
-            Self::Buffer(_) => {
-                Err(Error::Device { reason: "a buffer stands where a texture is used".into() })
-            }
+            Self::Buffer(_) => Err(Error::Device { reason: "a buffer cannot be used as a texture".into() }),
         }
     }
 }
@@ -78,7 +74,7 @@ impl Storage {
 #[derive(Debug)]
 struct Allocation {
     handle: Buffer,
-    /// Bytes it occupies.
+    /// Bytes with padding.
     occupies: u64,
     storage: Storage,
 }
@@ -90,13 +86,13 @@ pub(crate) struct Memory {
     memory_usage: MemoryUsage,
 }
 
-/// Sizes are whole 16-byte vectors and never zero, so that any slice can be bound, copied and read as `vec4`.
+/// Size of a buffer with padding: whole vec4 words and never zero, so that any slice can be bound as `array<vec4>`.
 fn padded(bytes: u64) -> u64 {
     bytes.next_multiple_of(16).max(16)
 }
 
 impl Memory {
-    /// Allocates, within the device's limits.
+    /// Allocates a buffer, within the device's limits.
     pub(crate) fn alloc(
         &mut self,
         device: &CheckedDevice,
@@ -119,7 +115,7 @@ impl Memory {
             }))
         });
         let storage = made.map_err(|error| refused(&error, bytes, role, label))?;
-        self.hold(device, (bytes, padded(bytes)), role, storage)
+        self.insert(device, (bytes, padded(bytes)), role, storage)
     }
 
     /// Allocates a texture, within the device's limits.
@@ -137,11 +133,11 @@ impl Memory {
         }
         let made = device.scoped(|device| Storage::Texture(Texture::new(device, bytes, label)));
         let storage = made.map_err(|error| refused(&error, bytes, role, label))?;
-        self.hold(device, (bytes, texture::padded(bytes)), role, storage)
+        self.insert(device, (bytes, texture::padded(bytes)), role, storage)
     }
 
-    /// Books what was made.
-    fn hold(
+    /// Adds an allocation of `bytes` bytes, which occupies `occupies` bytes with padding.
+    fn insert(
         &mut self,
         device: &CheckedDevice,
         (bytes, occupies): (u64, u64),
@@ -156,24 +152,26 @@ impl Memory {
         Ok(handle)
     }
 
-    /// Frees buffers whose handles are gone, and names them.
+    /// Frees buffers whose other handles were dropped, and returns their ids.
     pub(crate) fn free_unused(&mut self) -> Vec<BufferId> {
         let memory_usage = &mut self.memory_usage;
-        let gone = self.buffers.extract_if(|_, held| held.handle.is_last());
-        gone.map(|(id, held)| {
-            memory_usage.of(held.handle.all().role).now -= held.occupies;
-            memory_usage.total.now -= held.occupies;
-            id
-        })
-        .collect()
+        let freed = self.buffers.extract_if(|_, allocation| allocation.handle.is_last());
+        freed
+            .map(|(id, allocation)| {
+                memory_usage.of(allocation.handle.all().role).now -= allocation.occupies;
+                memory_usage.total.now -= allocation.occupies;
+                id
+            })
+            .collect()
     }
 
-    /// What holds a slice.
+    /// The storage of a slice's buffer.
     pub(crate) fn get(&self, at: Slice) -> Result<&Storage, Error> {
-        self.buffers.get(&at.id).map(|held| &held.storage).ok_or(Error::UnknownBuffer { id: at.id })
+        let allocation = self.buffers.get(&at.id);
+        allocation.map(|allocation| &allocation.storage).ok_or(Error::UnknownBuffer { id: at.id })
     }
 
-    /// What is allocated.
+    /// Allocated bytes by role.
     pub(crate) fn memory_usage(&self) -> MemoryUsage {
         self.memory_usage
     }
@@ -197,7 +195,7 @@ mod tests {
     use ridgeline_compute::{Error, Role};
 
     #[test]
-    fn sizes_are_whole_vectors() {
+    fn sizes_are_whole_vec4_words() {
         assert_eq!([0, 1, 16, 17].map(padded), [16, 16, 16, 32]);
     }
 
@@ -212,7 +210,7 @@ mod tests {
 
     #[test]
     fn running_out_of_memory_names_the_buffer() {
-        let error = wgpu::Error::OutOfMemory { source: "the driver said so".into() };
+        let error = wgpu::Error::OutOfMemory { source: "the driver's message".into() };
         let error = refused(&error, 7, Role::Weights, "blk.0");
         assert!(
             matches!(error, Error::OutOfMemory { label, bytes: 7, role: Role::Weights } if label == "blk.0")

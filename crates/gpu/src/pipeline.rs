@@ -1,4 +1,4 @@
-//! Compute pipelines by kernel: layouts from the kernels' bindings, compilation on several threads.
+//! Compute pipelines by kernel. Layouts follow from the kernels' bindings, and compilation uses several threads.
 
 use crate::Checks;
 use crate::checked_device::{CheckedDevice, describe};
@@ -7,10 +7,10 @@ use ridgeline_compute::{Access, AnyKernel, BindingInfo, Error, Linker};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A layout that kernels with the same bindings and the same bytes of immediates share.
+/// A pipeline layout, shared by kernels with the same bindings and the same size of immediates.
 #[derive(Debug)]
 struct Layout {
-    /// Place of the bind-group layout, which kernels with other immediates share too.
+    /// Index of the bind group layout, which kernels with other immediates share too.
     groups: usize,
     pipeline: wgpu::PipelineLayout,
 }
@@ -20,24 +20,24 @@ struct Layout {
 pub(crate) struct Pipeline {
     /// The pipeline.
     pub(crate) compute: wgpu::ComputePipeline,
-    /// Which bind-group layout; pipelines of equal numbers share bind groups.
+    /// Index of the bind group layout. Pipelines of the same layout share bind groups.
     pub(crate) layout: usize,
-    /// Bindings that lie in textures.
+    /// Indices of the bindings in textures.
     pub(crate) textures: Vec<usize>,
 }
 
-/// How a bound is bound.
+/// What a bind group layout says about a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Bound {
+enum BindingKind {
     Read,
     Written,
     Texture { written: bool },
 }
 
-impl Bound {
-    fn of(kernel: &AnyKernel, bound: &BindingInfo) -> Self {
-        match bound.access {
-            access if kernel.in_texture(bound) => Self::Texture { written: access != Access::Read },
+impl BindingKind {
+    fn of(kernel: &AnyKernel, binding: &BindingInfo) -> Self {
+        match binding.access {
+            access if kernel.in_texture(binding) => Self::Texture { written: access != Access::Read },
             Access::Read => Self::Read,
             Access::Write | Access::Update => Self::Written,
         }
@@ -67,28 +67,29 @@ impl Bound {
     }
 }
 
-fn bound(kernel: &AnyKernel) -> impl Iterator<Item = Bound> {
-    kernel.bindings().iter().map(|bound| Bound::of(kernel, bound))
+fn binding_kinds(kernel: &AnyKernel) -> impl Iterator<Item = BindingKind> {
+    kernel.bindings().iter().map(|binding| BindingKind::of(kernel, binding))
 }
 
-/// Every kernel compiled so far.
+/// Every pipeline compiled so far, and the layouts.
 #[derive(Debug, Default)]
 pub(crate) struct Pipelines {
     group_layouts: Vec<wgpu::BindGroupLayout>,
-    /// By how bindings are bound.
-    by_bindings: HashMap<Vec<Bound>, usize>,
+    /// Index in `group_layouts` by the kinds of the bindings.
+    by_bindings: HashMap<Vec<BindingKind>, usize>,
     layouts: Vec<Layout>,
-    /// By bind-group layout and bytes of immediates.
+    /// Index in `layouts` by bind group layout and bytes of immediates.
     by_signature: HashMap<(usize, u32), usize>,
     pipelines: Vec<Pipeline>,
+    /// Index in `pipelines`.
     by_kernel: HashMap<AnyKernel, usize>,
-    kept: Option<PipelineCacheFile>,
+    cache_file: Option<PipelineCacheFile>,
 }
 
 impl Pipelines {
-    /// Where pipelines are kept beyond the process.
-    pub(crate) fn keep(&mut self, kept: Option<PipelineCacheFile>) {
-        self.kept = kept;
+    /// Sets the pipeline cache file.
+    pub(crate) fn set_cache_file(&mut self, cache_file: Option<PipelineCacheFile>) {
+        self.cache_file = cache_file;
     }
 
     /// Number of pipelines.
@@ -96,22 +97,22 @@ impl Pipelines {
         self.pipelines.len()
     }
 
-    /// The pipeline's number, if it is compiled.
+    /// The index of the kernel's pipeline, if it is compiled.
     pub(crate) fn find(&self, kernel: &AnyKernel) -> Option<usize> {
         self.by_kernel.get(kernel).copied()
     }
 
-    /// A pipeline by number.
+    /// A pipeline by index.
     pub(crate) fn get(&self, index: usize) -> &Pipeline {
         &self.pipelines[index]
     }
 
-    /// The bind-group layout that pipelines name by number.
+    /// A bind group layout by index.
     pub(crate) fn group_layout(&self, layout: usize) -> &wgpu::BindGroupLayout {
         &self.group_layouts[layout]
     }
 
-    /// Compiles those of `kernels` that are not yet, and keeps them.
+    /// Compiles the new ones among `kernels`.
     pub(crate) fn prepare(
         &mut self,
         device: &CheckedDevice,
@@ -129,8 +130,12 @@ impl Pipelines {
             return Ok(());
         }
         let compile = |(kernel, layout): (&AnyKernel, usize)| {
-            let compiler =
-                Compiler { device, linker, checks, cache: self.kept.as_ref().map(PipelineCacheFile::cache) };
+            let compiler = Compiler {
+                device,
+                linker,
+                checks,
+                cache: self.cache_file.as_ref().map(PipelineCacheFile::cache),
+            };
             compiler.compile(kernel, &self.layouts[layout].pipeline)
         };
         let compiled = parallel(&jobs, compile)?;
@@ -139,25 +144,27 @@ impl Pipelines {
             match compute {
                 Ok(compute) => {
                     self.by_kernel.insert(kernel.clone(), self.pipelines.len());
-                    let textures = (0..).zip(bound(kernel)).filter(|it| it.1.in_texture()).map(|it| it.0);
+                    let textures =
+                        (0..).zip(binding_kinds(kernel)).filter(|it| it.1.in_texture()).map(|it| it.0);
                     let (textures, layout) = (textures.collect(), self.layouts[layout].groups);
                     self.pipelines.push(Pipeline { compute, layout, textures });
                 }
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
-        if let Some(kept) = &self.kept {
-            kept.save();
+        if let Some(cache_file) = &self.cache_file {
+            cache_file.save();
         }
         device.check_now()?;
         failed.map_or(Ok(()), Err)
     }
 
+    /// The index of the kernel's layout, created if it is new.
     fn layout(&mut self, device: &CheckedDevice, kernel: &AnyKernel) -> Result<usize, Error> {
         let refused = |error| shader_error(kernel, &error);
-        let bindings: Vec<_> = bound(kernel).collect();
-        // Parameters are 4-byte scalars, and a texture's first texel is one more.
-        let scalars = kernel.params().len() + bindings.iter().filter(|bound| bound.in_texture()).count();
+        let bindings: Vec<_> = binding_kinds(kernel).collect();
+        // Parameters are 4-byte scalars. Each texture adds one, the index of its slice's first texel.
+        let scalars = kernel.params().len() + bindings.iter().filter(|kind| kind.in_texture()).count();
         let immediate_size = u32::try_from(4 * scalars).unwrap_or(u32::MAX);
         let groups = if let Some(&groups) = self.by_bindings.get(&bindings) {
             groups
@@ -187,22 +194,22 @@ fn shader_error(kernel: &AnyKernel, error: &wgpu::Error) -> Error {
     Error::Shader { kernel: kernel.label(), reason: describe(error) }
 }
 
-fn make_group_layout(device: &wgpu::Device, bindings: &[Bound]) -> wgpu::BindGroupLayout {
+fn make_group_layout(device: &wgpu::Device, bindings: &[BindingKind]) -> wgpu::BindGroupLayout {
     let entries: Vec<_> = (0_u32..)
         .zip(bindings)
-        .map(|(binding, bound)| wgpu::BindGroupLayoutEntry {
+        .map(|(binding, kind)| wgpu::BindGroupLayoutEntry {
             binding,
             visibility: wgpu::ShaderStages::COMPUTE,
-            ty: bound.ty(),
+            ty: kind.ty(),
             count: None,
         })
         .collect();
     device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
 }
 
-/// Applies `work` to every job, on as many threads as the machine runs at once; results in the jobs' order.
+/// Applies `work` to every job on all CPU cores. Results are in the jobs' order.
 fn parallel<J: Copy + Sync, R: Send>(jobs: &[J], work: impl Fn(J) -> R + Sync) -> Result<Vec<R>, Error> {
-    /// The WGSL front end recurses; a thread's default stack is too small for it in debug builds.
+    /// The WGSL front end recurses, so in debug builds it overflows a thread's default stack.
     const STACK: usize = 16 << 20;
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
     let next = AtomicUsize::new(0);
@@ -216,8 +223,8 @@ fn parallel<J: Copy + Sync, R: Send>(jobs: &[J], work: impl Fn(J) -> R + Sync) -
         let handles: Vec<_> = (0..threads).map(spawn).collect();
         let mut results = Vec::with_capacity(jobs.len());
         for handle in handles {
-            let handle =
-                handle.map_err(|e| Error::Device { reason: format!("no thread to compile on: {e}") })?;
+            let handle = handle
+                .map_err(|e| Error::Device { reason: format!("cannot start a compiler thread: {e}") })?;
             results.extend(handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
         Ok(results)
@@ -226,7 +233,7 @@ fn parallel<J: Copy + Sync, R: Send>(jobs: &[J], work: impl Fn(J) -> R + Sync) -
     Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
-/// What compilation needs besides the kernel.
+/// Compiles kernels for a device.
 struct Compiler<'a> {
     device: &'a CheckedDevice,
     linker: &'a Linker,
@@ -267,16 +274,15 @@ impl Compiler<'_> {
     }
 }
 
-#[expect(
-    unsafe_code,
-    reason = "leaving out the checks is what makes measured kernels comparable to native ones"
-)]
+#[expect(unsafe_code, reason = "without run-time checks, measured kernels are comparable to native ones")]
 fn create_trusted(device: &wgpu::Device, module: wgpu::ShaderModuleDescriptor<'_>) -> wgpu::ShaderModule {
-    // SAFETY: the source is this program's own, not a user's. A kernel declares the minimum binding size of each bound for its
-    // parameters, `Recording::run` refuses slices shorter than that, and the twin tests run every variant with the
-    // checks on and off and compare, so that an access beyond the minimum binding size of a buffer shows; bindings in textures they
-    // surround with words that must neither be read nor change. Kernel loops run over counts from
-    // the parameters and end; divisors are non-zero constants or parameters; there are no ray queries or meshes.
+    // SAFETY: the source is this program's own, not a user's.
+    // - Bounds: a kernel declares the minimum size of each binding, and `Recording::run` refuses shorter slices.
+    //   The twin tests run every variant with checks on and off. An access beyond that size changes a result.
+    //   Around a slice in a texture, the tests place words that a kernel must neither read nor change.
+    // - Loops run over counts from the parameters, so they end.
+    // - Divisors are non-zero constants or parameters.
+    // - There are no ray queries or meshes.
     unsafe { device.create_shader_module_trusted(module, wgpu::ShaderRuntimeChecks::unchecked()) }
 }
 

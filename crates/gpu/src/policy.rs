@@ -1,67 +1,71 @@
-//! How a recording reaches the device: the knobs that the studies turn.
+//! Policies of submitting a recording, and options of opening a device. Experiments vary them.
 
 use ridgeline_compute::{Caps, Launch, Recording};
 use std::time::Duration;
 
-/// How many submissions a recording becomes.
+/// How a recording is split into submissions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Submission {
-    /// One, and one wait.
+    /// One submission and one wait.
     #[default]
     Recording,
-    /// As few as hold so many floating-point operations each, or one launch more, and a single wait at the end: drivers give
-    /// a device up that works at one submission for seconds.
+    /// A submission ends with the launch that reaches this number of floating-point operations. One wait at the end.
+    ///
+    /// Drivers reset a device that takes seconds for one submission.
     Bounded(u64),
-    /// One and a wait whenever the layer changes; what stands before and after the layers is one each.
+    /// A submission and a wait for each layer. Launches before and after the layers are one submission each.
     Layer,
-    /// One and a wait for each launch.
+    /// A submission and a wait for each launch.
     Launch,
-    /// One for each launch, and a single wait at the end.
+    /// A submission for each launch, and one wait at the end.
     LaunchNoWait,
 }
 
-/// How many compute passes a submission becomes.
+/// How a submission is split into compute passes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Passes {
-    /// One.
+    /// One compute pass.
     #[default]
     Submission,
-    /// One for each launch.
+    /// One compute pass for each launch.
     Launch,
 }
 
-/// How recordings are run. None of it changes results. A GPU begins with bounded submissions, all else with the default.
+/// How recordings are run. A policy does not change results.
+///
+/// A GPU starts with bounded submissions, a software adapter with the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Policy {
-    /// How many submissions.
+    /// How to split a recording into submissions.
     pub submission: Submission,
-    /// How many passes.
+    /// How to split a submission into compute passes.
     pub passes: Passes,
-    /// Whether each step's device time is measured. Puts each step into a pass of its own, because pass boundaries
-    /// are the only places where every backend has timestamps.
+    /// Whether to measure the device time of each launch.
+    ///
+    /// Each launch is then a compute pass, because all backends support timestamps at pass boundaries only.
     pub profile: bool,
 }
 
-/// Whether shaders guard against their own mistakes.
+/// Whether shaders have run-time checks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Checks {
-    /// No bounds checks, loop bounds, division checks or zeroed workgroup memory: what is measured.
+    /// No bounds checks, loop bounds, division checks or zeroed workgroup memory. Measurements use this.
     #[default]
     Off,
-    /// All of them.
+    /// All of these checks.
     On,
 }
 
-/// How a device is opened.
+/// Options of opening a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GpuOptions {
-    /// Checks in shaders.
+    /// Run-time checks in shaders.
     pub checks: Checks,
-    /// The backend's validation layers, where installed. Slow: for tests.
+    /// The backend's validation layers, if installed. They are slow, and meant for tests.
     pub validation: bool,
     /// Longest wait for the device.
     pub timeout: Duration,
-    /// A software adapter is given the kernels of a GPU: for tests of these where there is none.
+    /// A software adapter runs the kernels of a GPU, to test them on machines without one.
     pub gpu_kernels: bool,
 }
 
@@ -71,12 +75,14 @@ impl Default for GpuOptions {
     }
 }
 
-/// Operations of a submission on a GPU: half a second for one that does 0.2 teraflop a second, half of what the smallest
-/// promise, where Windows waits for two seconds and others for about ten. No launch of an 8 B model has many more.
+/// Floating-point operations of a submission on a GPU: half a second at 0.2 TFLOP/s, half the peak of the smallest GPUs.
+///
+/// The Windows watchdog resets a device after two seconds, others after about ten.
+/// No single launch of an 8 B model has many more operations.
 const BOUND: u64 = 100_000_000_000;
 
 impl Policy {
-    /// What a device begins with: a software adapter's driver has nobody who watches it.
+    /// The initial policy of a device. A software adapter has no watchdog, so its submissions are unbounded.
     pub(crate) fn of(caps: &Caps) -> Self {
         let submission = if caps.software { Submission::Recording } else { Submission::Bounded(BOUND) };
         Self { submission, ..Self::default() }
@@ -84,35 +90,37 @@ impl Policy {
 }
 
 impl Submission {
-    /// End of the submission that starts with step `first`.
+    /// The end of the submission that starts with launch `first`.
     pub(crate) fn end(self, recording: &Recording, first: usize) -> usize {
-        let steps = recording.launches();
+        let launches = recording.launches();
         match self {
-            Self::Recording => steps.len(),
+            Self::Recording => launches.len(),
             Self::Bounded(most) => {
                 let mut flops = 0;
-                let full = |step: &Launch| {
-                    flops += recording.launch_cost(step).flops;
+                let full = |launch: &Launch| {
+                    flops += recording.launch_cost(launch).flops;
                     flops >= most
                 };
-                steps.iter().skip(first).position(full).map_or(steps.len(), |n| first + n + 1)
+                launches.iter().skip(first).position(full).map_or(launches.len(), |n| first + n + 1)
             }
-            Self::Launch | Self::LaunchNoWait => steps.len().min(first + 1),
+            Self::Launch | Self::LaunchNoWait => launches.len().min(first + 1),
             Self::Layer => {
-                let layer = steps.get(first).map(|step| step.region.layer);
-                let others = steps.iter().skip(first).position(|step| Some(step.region.layer) != layer);
-                others.map_or(steps.len(), |n| first + n)
+                let layer = launches.get(first).map(|launch| launch.region.layer);
+                let others =
+                    launches.iter().skip(first).position(|launch| Some(launch.region.layer) != layer);
+                others.map_or(launches.len(), |n| first + n)
             }
         }
     }
 
-    /// Whether submissions are handed over when all are encoded: what the device does is then between the first of them and
-    /// the end of the wait, and no encoding.
+    /// Whether all submissions are encoded before the first is submitted.
+    ///
+    /// The time from the first submit to the end of the wait then includes no encoding.
     pub(crate) fn defers_submit(self) -> bool {
         matches!(self, Self::Bounded(_))
     }
 
-    /// Whether the host waits after a submission that is not the last.
+    /// Whether the host waits after every submission, and not only after the last.
     pub(crate) fn waits(self) -> bool {
         matches!(self, Self::Layer | Self::Launch)
     }

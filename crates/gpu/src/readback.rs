@@ -1,33 +1,34 @@
-//! Copies from the device to the host, through mapped buffers that grow as needed and go round: one for each recording
-//! under way.
+//! Copies from the device to the host, through a pool of mappable staging buffers, one for each running recording.
 
 use crate::checked_device::{CheckedDevice, describe};
 use crate::memory::{Memory, Storage};
 use ridgeline_compute::{Error, Slice};
 
-/// Most buffers that are kept for the next read-backs.
-const SPARE: usize = 4;
+/// Maximum number of free staging buffers in the pool.
+const MAX_FREE: usize = 4;
 
-/// The staging buffers that no read-back is using.
+/// The pool of free staging buffers.
 #[derive(Debug, Default)]
 pub(crate) struct ReadBack {
-    spare: Vec<wgpu::Buffer>,
+    free: Vec<wgpu::Buffer>,
 }
 
-/// Copies that are on their way: the buffer they go to, and what comes to lie in it.
+/// The encoded read-backs of a recording.
 #[derive(Debug)]
 pub(crate) struct Reads {
+    /// The buffer they are copied to; `None` without any bytes.
     staging: Option<wgpu::Buffer>,
+    /// The slices, in staging order.
     slices: Vec<Slice>,
 }
 
-/// Bytes that a slice takes in staging: whole words, and the next one is aligned.
-fn room(slice: &Slice) -> u64 {
+/// Bytes of a slice in staging: whole texels, so that the next slice is aligned.
+fn staged_bytes(slice: &Slice) -> u64 {
     slice.bytes.next_multiple_of(16)
 }
 
 impl ReadBack {
-    /// Appends the copies of `reads` to the commands.
+    /// Appends the copies of `reads` to the encoder.
     pub(crate) fn encode(
         &mut self,
         device: &CheckedDevice,
@@ -35,7 +36,7 @@ impl ReadBack {
         encoder: &mut wgpu::CommandEncoder,
         reads: &[Slice],
     ) -> Result<Reads, Error> {
-        let total: u64 = reads.iter().map(room).sum();
+        let total: u64 = reads.iter().map(staged_bytes).sum();
         let staging = if total > 0 { Some(self.take(device, total)?) } else { None };
         let mut at = 0;
         for (staging, slice) in staging.iter().flat_map(|it| reads.iter().map(move |slice| (it, slice))) {
@@ -47,26 +48,27 @@ impl ReadBack {
                     }
                     Storage::Texture(texture) => texture.read(encoder, *slice, (staging, at)),
                 }
-                at += room(slice);
+                at += staged_bytes(slice);
             }
         }
         Ok(Reads { staging, slices: reads.to_vec() })
     }
 
+    /// Takes a free buffer of at least `bytes` bytes, or creates one.
     fn take(&mut self, device: &CheckedDevice, bytes: u64) -> Result<wgpu::Buffer, Error> {
         let limit = device.limits().max_buffer_size;
         if bytes > limit {
             let label = "read-backs of one recording".to_owned();
             return Err(Error::Limit { label, bytes, limit, what: "max_buffer_size" });
         }
-        if let Some(place) = self.spare.iter().position(|it| it.size() >= bytes) {
-            return Ok(self.spare.swap_remove(place));
+        if let Some(index) = self.free.iter().position(|it| it.size() >= bytes) {
+            return Ok(self.free.swap_remove(index));
         }
-        // Powers of two, so that a prompt that grows does not allocate with every token.
+        // Powers of two, so that growing read-backs do not allocate every time.
         mappable(device, bytes.next_power_of_two().clamp(4096, limit.max(4096)))
     }
 
-    /// Maps the copies, waits for the submission that makes them, and takes them out.
+    /// Waits for the submission that copies the read-backs, and returns their bytes.
     pub(crate) fn collect(
         &mut self,
         device: &CheckedDevice,
@@ -78,28 +80,29 @@ impl ReadBack {
             device.wait(submission)?;
             return Ok(vec![Vec::new(); slices.len()]);
         };
-        // Until all went well the buffer is not kept: one whose mapping never came cannot be used again.
-        let total = slices.iter().map(room).sum();
+        // After an error the buffer does not return to the pool, because its mapping may still be pending.
+        let total = slices.iter().map(staged_bytes).sum();
         let results = mapped(device, submission, &staging, total, |bytes| {
             let mut rest = bytes;
             let mut results = Vec::with_capacity(slices.len());
             for slice in &slices {
-                let (mine, others) = rest.split_at(usize::try_from(room(slice)).unwrap_or(usize::MAX));
-                results.push(mine[..usize::try_from(slice.bytes).unwrap_or(usize::MAX)].to_vec());
+                let (staged, others) =
+                    rest.split_at(usize::try_from(staged_bytes(slice)).unwrap_or(usize::MAX));
+                results.push(staged[..usize::try_from(slice.bytes).unwrap_or(usize::MAX)].to_vec());
                 rest = others;
             }
             results
         })?;
-        self.keep(staging);
+        self.recycle(staging);
         Ok(results)
     }
 
-    /// Keeps a buffer for the next; of too many the smallest goes.
-    fn keep(&mut self, staging: wgpu::Buffer) {
-        self.spare.push(staging);
-        self.spare.sort_by_key(wgpu::Buffer::size);
-        if self.spare.len() > SPARE {
-            self.spare.remove(0);
+    /// Returns a buffer to the pool. A full pool drops its smallest buffer.
+    fn recycle(&mut self, staging: wgpu::Buffer) {
+        self.free.push(staging);
+        self.free.sort_by_key(wgpu::Buffer::size);
+        if self.free.len() > MAX_FREE {
+            self.free.remove(0);
         }
     }
 }
@@ -117,7 +120,7 @@ pub(crate) fn mappable(device: &CheckedDevice, size: u64) -> Result<wgpu::Buffer
     made.map_err(|error| Error::Device { reason: describe(&error) })
 }
 
-/// Shows the first `bytes` bytes of a mappable buffer once the submission is done.
+/// Waits for the submission, and calls `look` with the first `bytes` bytes of a mappable buffer.
 pub(crate) fn mapped<T>(
     device: &CheckedDevice,
     submission: wgpu::SubmissionIndex,
@@ -125,7 +128,7 @@ pub(crate) fn mapped<T>(
     bytes: u64,
     look: impl FnOnce(&[u8]) -> T,
 ) -> Result<T, Error> {
-    // The mapping's own callback brings no news: `wait` reports every failure, and so does the range.
+    // The callback is empty, because `wait` and `get_mapped_range` report every failure.
     buffer.map_async(wgpu::MapMode::Read, 0..bytes, |_| {});
     device.wait(submission)?;
     let result = match buffer.get_mapped_range(0..bytes) {

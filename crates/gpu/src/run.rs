@@ -1,4 +1,4 @@
-//! Running a recording: uploads, encoding, submissions, read-backs, and where the time went.
+//! Running a recording: uploads, encoding, submissions and read-backs, with the host time of each phase.
 
 use crate::bind_groups::BindGroupBuilder;
 use crate::clocks::Stopwatch;
@@ -8,26 +8,27 @@ use crate::{Gpu, Passes};
 use ridgeline_compute::{Error, Launch, Recording, RunOutput, Timing};
 use std::ops::Range;
 
-/// A recording that the device works at.
+/// A submitted recording.
 #[derive(Debug)]
 pub(crate) struct Submitted {
     last_submission: wgpu::SubmissionIndex,
     reads: Reads,
     timing: Timing,
-    /// Launches that were timed.
+    /// Number of profiled launches.
     profiled: Option<usize>,
 }
 
 impl Gpu {
-    /// Hands a recording to the device under the current policy. Times of launches lie in one place, so that of several
-    /// recordings under way only the last can be profiled.
+    /// Submits a recording under the current policy.
+    ///
+    /// All recordings share the timestamp queries. Of several running recordings, only the last can be profiled.
     pub(crate) fn begin(&mut self, recording: &Recording) -> Result<Submitted, Error> {
         self.device.check()?;
         self.resolve(recording)?;
-        let steps = recording.launches();
-        let profile = self.policy.profile && self.info.features.timestamps && !steps.is_empty();
+        let launches = recording.launches();
+        let profile = self.policy.profile && self.info.features.timestamps && !launches.is_empty();
         if profile {
-            self.profiler.reserve(&self.device, steps.len())?;
+            self.profiler.reserve(&self.device, launches.len())?;
         }
         let mut timing = Timing::default();
         let mut watch = Stopwatch::start();
@@ -37,7 +38,7 @@ impl Gpu {
             let end = self.policy.submission.end(recording, first);
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             self.encode(&mut encoder, recording, first..end, profile)?;
-            let last = end == steps.len();
+            let last = end == launches.len();
             let reads = if last { recording.reads() } else { &[] };
             let reads = self.read_back.encode(&self.device, &self.memory, &mut encoder, reads)?;
             ready.push(encoder.finish());
@@ -48,7 +49,7 @@ impl Gpu {
             }
             timing.submissions += u32::try_from(ready.len()).unwrap_or(u32::MAX);
             let submitted = ready.drain(..).fold(None, |_, commands| Some(self.queue.submit([commands])));
-            let submission = submitted.expect("this one at least");
+            let submission = submitted.expect("at least one command buffer is ready");
             self.writer.submitted();
             timing.submit_ns += watch.lap();
             if last {
@@ -60,23 +61,23 @@ impl Gpu {
             }
             first = end;
         };
-        let profiled = profile.then_some(steps.len());
+        let profiled = profile.then_some(launches.len());
         Ok(Submitted { last_submission, reads, timing, profiled })
     }
 
-    /// Waits for the device and fetches what it made.
+    /// Waits for the device and returns the results.
     pub(crate) fn end(&mut self, submitted: Submitted) -> Result<RunOutput, Error> {
         let Submitted { last_submission, reads, mut timing, profiled } = submitted;
         let mut watch = Stopwatch::start();
         let reads = self.read_back.collect(&self.device, last_submission, reads)?;
         timing.wait_ns += watch.lap();
-        if let Some(steps) = profiled {
-            timing.step_ns = self.profiler.times(&self.device, &self.queue, steps, timing.total_ns())?;
+        if let Some(launches) = profiled {
+            timing.step_ns = self.profiler.times(&self.device, &self.queue, launches, timing.total_ns())?;
         }
         Ok(RunOutput { timing, reads })
     }
 
-    /// Finds the pipeline of each of the recording's kernels, and compiles those that are new.
+    /// Finds the pipeline of each of the recording's kernels, and compiles the new ones.
     pub(crate) fn resolve(&mut self, recording: &Recording) -> Result<(), Error> {
         let kernels = recording.kernels();
         if kernels.iter().any(|kernel| self.pipelines.find(kernel).is_none()) {
@@ -99,63 +100,63 @@ impl Gpu {
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         recording: &Recording,
-        steps: Range<usize>,
+        launches: Range<usize>,
         profile: bool,
     ) -> Result<(), Error> {
-        if steps.is_empty() {
+        if launches.is_empty() {
             return Ok(());
         }
         if self.policy.passes == Passes::Submission && !profile {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            return self.launch(&mut pass, recording, &recording.launches()[steps]);
+            return self.encode_launches(&mut pass, recording, &recording.launches()[launches]);
         }
-        for step in steps {
-            let timestamp_writes = profile.then(|| self.profiler.writes(step));
+        for launch in launches {
+            let timestamp_writes = profile.then(|| self.profiler.writes(launch));
             let mut pass =
                 encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
-            self.launch(&mut pass, recording, &recording.launches()[step..=step])?;
+            self.encode_launches(&mut pass, recording, &recording.launches()[launch..=launch])?;
         }
         Ok(())
     }
 
-    /// Encodes launches into a pass. The hot path: nothing here allocates once bind groups are cached.
-    fn launch(
+    /// Encodes launches into a compute pass. This is the hot path: it does not allocate once bind groups are cached.
+    fn encode_launches(
         &mut self,
         pass: &mut wgpu::ComputePass<'_>,
         recording: &Recording,
-        steps: &[Launch],
+        launches: &[Launch],
     ) -> Result<(), Error> {
-        let maker = BindGroupBuilder {
+        let builder = BindGroupBuilder {
             device: &self.device,
             memory: &self.memory,
             pipelines: &self.pipelines,
             max_binding: self.caps.max_binding,
         };
         let mut current = None;
-        for step in steps {
-            let kernel = recording.kernel(step);
-            // Kernels are interned by the recording, so that the address tells which of its kernels this is.
-            let place = recording.kernels().iter().position(|k| std::ptr::eq(k, kernel));
-            let index = self.resolved[place.expect("a step's kernel is one of its recording's")];
+        for launch in launches {
+            let kernel = recording.kernel(launch);
+            // The recording interns kernels, so the address identifies a kernel without comparing or hashing it.
+            let interned = recording.kernels().iter().position(|k| std::ptr::eq(k, kernel));
+            let index = self.resolved[interned.expect("a launch's kernel is in its recording")];
             let pipeline = self.pipelines.get(index);
             if current != Some(index) {
                 pass.set_pipeline(&pipeline.compute);
                 current = Some(index);
             }
-            let group = self.groups.get(maker, pipeline.layout, recording.slices(step), kernel)?;
+            let group = self.groups.get(builder, pipeline.layout, recording.slices(launch), kernel)?;
             pass.set_bind_group(0, group, &[]);
-            let params = recording.params(step);
+            let params = recording.params(launch);
             if !params.is_empty() {
                 pass.set_immediates(0, params);
             }
-            // Views begin where a texture does, so that kernels are told where their slices do.
+            // A view covers the whole texture, so an immediate gives each slice's first texel.
             let mut next = u32::try_from(params.len()).unwrap_or(u32::MAX);
             for &binding in &pipeline.textures {
-                let first = first_texel(recording.slices(step)[binding]);
+                let first = first_texel(recording.slices(launch)[binding]);
                 pass.set_immediates(next, &first.to_le_bytes());
                 next += 4;
             }
-            let [x, y, z] = step.grid;
+            let [x, y, z] = launch.grid;
             pass.dispatch_workgroups(x, y, z);
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Plain data in textures: lines of [`TEXELS`] vec4 words. Some drivers read a texel by a shorter way than a word of a
+//! Plain data in textures, in lines of [`TEXELS`] vec4 words. On some devices, reading a texel is faster than reading a
 //! buffer.
 
 use crate::checked_device::CheckedDevice;
@@ -10,14 +10,14 @@ const TEXEL: u64 = 16;
 /// Bytes of a line.
 const LINE: u64 = TEXEL * TEXELS as u64;
 
-/// A texture that is read word by word.
+/// A texture of plain data, with one texel per vec4 word.
 #[derive(Debug)]
 pub(crate) struct Texture {
     texture: wgpu::Texture,
     view: wgpu::TextureView,
 }
 
-/// A rectangle of texels that follow each other: part of a line, or whole lines.
+/// A rectangle of consecutive texels: part of a line, or whole lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Block {
     column: u32,
@@ -35,19 +35,20 @@ impl Block {
         wgpu::Origin3d { x: self.column, y: self.line, z: 0 }
     }
 
-    const fn min_binding_size(self) -> wgpu::Extent3d {
+    const fn size(self) -> wgpu::Extent3d {
         wgpu::Extent3d { width: self.width, height: self.lines, depth_or_array_layers: 1 }
     }
 
     const fn layout(self, offset: u64) -> wgpu::TexelCopyBufferLayout {
-        // Only whole lines are several, and a line is a multiple of the 256 bytes that copies ask for.
+        // A block of several lines has whole lines, and a line is a multiple of the 256 bytes that copies require.
         let line = if self.lines > 1 { Some(self.width * 16) } else { None };
         wgpu::TexelCopyBufferLayout { offset, bytes_per_row: line, rows_per_image: None }
     }
 }
 
-/// The blocks that make up `bytes` bytes from `offset` on, both whole texels: the rest of a line, whole lines, the start
-/// of one.
+/// The blocks of `bytes` bytes from `offset` on: the rest of a line, whole lines, the start of a line.
+///
+/// `offset` and `bytes` are multiples of a texel.
 fn blocks(offset: u64, bytes: u64) -> impl Iterator<Item = Block> {
     let end = offset + bytes;
     let mut at = offset;
@@ -65,17 +66,17 @@ fn blocks(offset: u64, bytes: u64) -> impl Iterator<Item = Block> {
     })
 }
 
-/// Textures are within the device's limits, whose sizes fit 32 bits.
+/// Converts an index of a texel, column or line. Textures within the limits have fewer than 2^32 texels.
 fn index(n: u64) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
-/// Bytes that a texture for `bytes` bytes occupies: whole lines.
+/// Size in bytes of a texture for `bytes` bytes: whole lines.
 pub(crate) const fn padded(bytes: u64) -> u64 {
     if bytes == 0 { LINE } else { bytes.next_multiple_of(LINE) }
 }
 
-/// Most bytes of a texture on a device with these limits.
+/// Maximum size in bytes of a texture on a device with these limits.
 pub(crate) fn largest(limits: &wgpu::Limits) -> u64 {
     let side = limits.max_texture_dimension_2d;
     if side < TEXELS { 0 } else { u64::from(side) * LINE }
@@ -104,7 +105,7 @@ impl Texture {
         Self { texture, view }
     }
 
-    /// What is bound.
+    /// The view to bind, of the whole texture.
     pub(crate) const fn view(&self) -> &wgpu::TextureView {
         &self.view
     }
@@ -113,17 +114,17 @@ impl Texture {
         wgpu::TexelCopyTextureInfo { origin: block.origin(), ..self.texture.as_image_copy() }
     }
 
-    /// Stages data for the texels from byte `offset` on, whole ones.
+    /// Stages data for the whole texels from byte `offset` on.
     pub(crate) fn stage(&self, queue: &wgpu::Queue, offset: u64, data: &[u8]) {
         let mut rest = data;
         for block in blocks(offset, data.len() as u64) {
-            let (mine, others) = rest.split_at(usize::try_from(block.bytes()).unwrap_or(rest.len()));
-            queue.write_texture(self.at(block), mine, block.layout(0), block.min_binding_size());
+            let (texels, others) = rest.split_at(usize::try_from(block.bytes()).unwrap_or(rest.len()));
+            queue.write_texture(self.at(block), texels, block.layout(0), block.size());
             rest = others;
         }
     }
 
-    /// Appends the copies that bring a slice to `to` from byte `first` on, whole texels.
+    /// Appends copies of a slice to the buffer `to`, from byte `first` on, in whole texels.
     pub(crate) fn read(
         &self,
         encoder: &mut wgpu::CommandEncoder,
@@ -133,13 +134,13 @@ impl Texture {
         let mut first = first;
         for block in blocks(from.offset, from.bytes.next_multiple_of(TEXEL)) {
             let to = wgpu::TexelCopyBufferInfo { buffer: to, layout: block.layout(first) };
-            encoder.copy_texture_to_buffer(self.at(block), to, block.min_binding_size());
+            encoder.copy_texture_to_buffer(self.at(block), to, block.size());
             first += block.bytes();
         }
     }
 }
 
-/// Refuses data that does not begin and end with a texel.
+/// Refuses a range of bytes that is not whole texels.
 pub(crate) fn check_whole(device: &CheckedDevice, offset: u64, bytes: u64) -> Result<(), Error> {
     if offset.is_multiple_of(TEXEL) && bytes.is_multiple_of(TEXEL) {
         return device.check();
@@ -149,7 +150,7 @@ pub(crate) fn check_whole(device: &CheckedDevice, offset: u64, bytes: u64) -> Re
     Err(Error::Device { reason })
 }
 
-/// First texel of a slice, as kernels take it.
+/// Index of a slice's first texel, which kernels take as an immediate.
 pub(crate) fn first_texel(slice: Slice) -> u32 {
     index(slice.offset / TEXEL)
 }
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_leave_nothing_out() {
+    fn blocks_cover_every_byte() {
         for (offset, bytes) in [(0, 16), (512, 5 * LINE), (LINE - 16, 32), (3 * LINE + 256, 7 * LINE - 256)] {
             let mut at = offset;
             for block in blocks(offset, bytes) {

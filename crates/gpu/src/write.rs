@@ -1,4 +1,4 @@
-//! Host data on its way to the device, in staging of bounded size.
+//! Copies from the host to the device, through staging memory of bounded size.
 
 use crate::checked_device::CheckedDevice;
 use crate::memory::Storage;
@@ -6,17 +6,19 @@ use crate::texture::check_whole;
 use ridgeline_compute::{Error, FillFn, Slice};
 use std::collections::VecDeque;
 
-/// Most bytes of staging that are alive at a time. wgpu allocates staging per write and frees it when the submission
-/// that copies it is done, so that without a bound a model would be in memory twice.
-const STAGING: u64 = 16 << 20;
+/// Maximum bytes of live staging memory.
+///
+/// wgpu allocates staging for each write and frees it after the submission that copies it. Without a limit, a whole
+/// model would be in staging.
+const MAX_STAGING: u64 = 16 << 20;
 
-/// Bytes that are submitted together: while the device copies some, the host fills others.
-const PIECE: u64 = 4 << 20;
+/// Bytes per submission. While the device copies one chunk, the host fills the next.
+const CHUNK: u64 = 4 << 20;
 
-/// Bytes that a thread makes before it moves them: what its cache holds.
+/// Bytes that a thread produces before it copies them to staging. They fit its cache.
 const CACHED: u64 = 128 << 10;
 
-/// Stages `bytes` bytes, `step` at a time; false where the device has no staging.
+/// Stages `bytes` bytes, `step` at a time. Returns whether the device has staging memory.
 fn stage(
     queue: &wgpu::Queue,
     (storage, offset): (&Storage, u64),
@@ -24,10 +26,10 @@ fn stage(
     source: &FillFn<'_>,
 ) -> bool {
     let Storage::Buffer(buffer) = storage else {
-        // wgpu stages what goes to a texture by itself, one allocation each time.
+        // For textures, wgpu allocates the staging memory in `write_texture`.
         let mut made = vec![0; usize_of(bytes / 4)];
         source(0, &mut made);
-        return place(queue, (storage, offset), bytemuck::cast_slice(&made));
+        return copy_to_staging(queue, (storage, offset), bytemuck::cast_slice(&made));
     };
     let view = wgpu::BufferSize::new(bytes).and_then(|n| queue.write_buffer_with(buffer, offset, n));
     let Some(mut view) = view else { return false };
@@ -41,7 +43,7 @@ fn stage(
     true
 }
 
-/// What is written to a texture are whole texels.
+/// Refuses a write to a texture that is not whole texels.
 fn check(device: &CheckedDevice, storage: &Storage, offset: u64, bytes: u64) -> Result<(), Error> {
     match storage {
         Storage::Buffer(_) => Ok(()),
@@ -49,13 +51,13 @@ fn check(device: &CheckedDevice, storage: &Storage, offset: u64, bytes: u64) -> 
     }
 }
 
-/// Staging is bounded, so that its sizes fit.
+/// Converts a size within staging, which is bounded and fits `usize`.
 fn usize_of(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
-/// Stages data that lies in memory already; false where the device has no staging.
-fn place(queue: &wgpu::Queue, (storage, offset): (&Storage, u64), data: &[u8]) -> bool {
+/// Copies data from host memory to staging. Returns whether the device has staging memory.
+fn copy_to_staging(queue: &wgpu::Queue, (storage, offset): (&Storage, u64), data: &[u8]) -> bool {
     match storage {
         Storage::Buffer(buffer) => {
             let bytes = wgpu::BufferSize::new(data.len() as u64);
@@ -69,17 +71,17 @@ fn place(queue: &wgpu::Queue, (storage, offset): (&Storage, u64), data: &[u8]) -
     }
 }
 
-/// Counts the staging that is alive.
+/// Writes to device memory, and limits the live staging memory.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
-    /// Bytes written since the last submission.
+    /// Staged bytes that are not yet submitted.
     open: u64,
-    /// Submissions that copy staging, oldest first, and how much.
+    /// Submissions that copy staged bytes, oldest first, and their bytes.
     copying: VecDeque<(wgpu::SubmissionIndex, u64)>,
 }
 
 impl Writer {
-    /// Copies `data` to the start of a slice. The device has it before anything that is submitted later.
+    /// Copies `data` to the start of a slice. Every later submission sees it.
     pub(crate) fn write(
         &mut self,
         device: &CheckedDevice,
@@ -90,16 +92,16 @@ impl Writer {
         let bytes = data.len() as u64;
         if bytes > at.bytes.next_multiple_of(4) {
             let label = "a write".to_owned();
-            return Err(Error::Limit { label, bytes, limit: at.bytes, what: "the slice written to" });
+            return Err(Error::Limit { label, bytes, limit: at.bytes, what: "size of the slice" });
         }
         check(device, storage, at.offset, bytes)?;
         let mut offset = at.offset;
-        for piece in data.chunks(usize_of(PIECE)) {
-            let bytes = piece.len() as u64;
-            self.make_room(device, queue, bytes)?;
-            if !place(queue, (storage, offset), piece) {
+        for chunk in data.chunks(usize_of(CHUNK)) {
+            let bytes = chunk.len() as u64;
+            self.reserve(device, queue, bytes)?;
+            if !copy_to_staging(queue, (storage, offset), chunk) {
                 device.check_now()?;
-                return Err(Error::Device { reason: format!("a write of {bytes} bytes was refused") });
+                return Err(no_staging(bytes));
             }
             self.open += bytes;
             offset += bytes;
@@ -107,8 +109,14 @@ impl Writer {
         device.check()
     }
 
-    /// Fills a slice with what `source` makes, in whole multiples of `unit` bytes, on as many threads as the machine runs
-    /// at once: each makes a little, which its cache holds, and moves it to staging.
+    /// Fills a slice with the output of `source`, in multiples of `unit` bytes, on all CPU cores.
+    ///
+    /// ```text
+    /// for each chunk of the slice:              (CHUNK bytes)
+    ///     reserve staging for it
+    ///     in each thread, for its share:        (an equal part of the chunk)
+    ///         produce CACHED bytes at a time, copy them to staging
+    /// ```
     pub(crate) fn fill(
         &mut self,
         device: &CheckedDevice,
@@ -123,39 +131,42 @@ impl Writer {
         let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
         let mut done = 0;
         while done < at.bytes {
-            let piece = units(PIECE).min(at.bytes - done);
-            self.make_room(device, queue, piece)?;
-            let share = piece.div_ceil(threads).next_multiple_of(unit);
+            let chunk = units(CHUNK).min(at.bytes - done);
+            self.reserve(device, queue, chunk)?;
+            let share = chunk.div_ceil(threads).next_multiple_of(unit);
             let stage = |first: u64| {
-                let bytes = share.min(done + piece - first);
+                let bytes = share.min(done + chunk - first);
                 stage(queue, (storage, at.offset + first), (bytes, units(CACHED)), &|offset, to| {
                     source(first + offset, to);
                 })
             };
             let staged = std::thread::scope(|scope| {
-                let rest: Vec<u64> = (done + share..done + piece).step_by(usize_of(share)).collect();
+                // This thread takes the first share, and new threads take the rest.
+                let rest: Vec<u64> = (done + share..done + chunk).step_by(usize_of(share)).collect();
                 let others: Vec<_> =
                     rest.into_iter().map(|first| scope.spawn(move || stage(first))).collect();
-                let mine = stage(done);
-                others.into_iter().fold(mine, |all, other| all & other.join().unwrap_or(false))
+                let own = stage(done);
+                others.into_iter().fold(own, |all, other| all & other.join().unwrap_or(false))
             });
             if !staged {
                 device.check_now()?;
-                return Err(Error::Device { reason: format!("a write of {piece} bytes was refused") });
+                return Err(no_staging(chunk));
             }
-            self.open += piece;
-            done += piece;
+            self.open += chunk;
+            done += chunk;
         }
         device.check()
     }
 
-    /// Submits what makes a piece, and waits for the oldest pieces until `bytes` more fit.
-    fn make_room(&mut self, device: &CheckedDevice, queue: &wgpu::Queue, bytes: u64) -> Result<(), Error> {
-        let alive = |this: &Self| this.open + this.copying.iter().map(|it| it.1).sum::<u64>();
-        if self.open + bytes > PIECE || alive(self) + bytes > STAGING {
+    /// Makes room for `bytes` more bytes of staging.
+    ///
+    /// Submits a full chunk, and waits for the oldest submissions if the limit is reached.
+    fn reserve(&mut self, device: &CheckedDevice, queue: &wgpu::Queue, bytes: u64) -> Result<(), Error> {
+        let live = |this: &Self| this.open + this.copying.iter().map(|it| it.1).sum::<u64>();
+        if self.open + bytes > CHUNK || live(self) + bytes > MAX_STAGING {
             self.submit(queue);
         }
-        while alive(self) + bytes > STAGING
+        while live(self) + bytes > MAX_STAGING
             && let Some((submission, _)) = self.copying.pop_front()
         {
             device.wait(submission)?;
@@ -170,16 +181,20 @@ impl Writer {
         }
     }
 
-    /// Waits until the device holds everything written.
+    /// Submits all staged bytes and waits for their copies.
     pub(crate) fn flush(&mut self, device: &CheckedDevice, queue: &wgpu::Queue) -> Result<(), Error> {
         let submission = queue.submit([]);
         self.submitted();
         device.wait(submission)
     }
 
-    /// Somebody submitted, and waits for it: what was staged is on its way.
+    /// Forgets all staged bytes, because the caller submitted them and will wait for that submission.
     pub(crate) fn submitted(&mut self) {
         self.open = 0;
         self.copying.clear();
     }
+}
+
+fn no_staging(bytes: u64) -> Error {
+    Error::Device { reason: format!("no staging memory for a write of {bytes} bytes") }
 }

@@ -1,12 +1,12 @@
-//! What a piece of device work costs: unique bytes by role, floating-point operations and launches.
+//! The cost of device work: unique bytes by role, floating-point operations and launches.
 
 use serde::{Deserialize, Serialize};
 use std::ops::{Add, AddAssign};
 
 /// Bytes and operations of one launch, or the sum over many.
 ///
-/// Bytes are *unique* bytes: a value that every workgroup reads again counts once, because the question the
-/// roofline answers is what memory must deliver at least. Operations count a multiply-add as two.
+/// Bytes are *unique*: a value that several workgroups read counts once. They are the least that memory must deliver,
+/// as the roofline model requires. Operations count a multiply-add as two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {
     /// Bytes of model weights read.
@@ -26,7 +26,7 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// No work at all.
+    /// No work.
     pub const ZERO: Self = Self {
         weights: 0,
         kv_read: 0,
@@ -43,7 +43,7 @@ impl Cost {
         self.weights + self.kv_read + self.kv_write + self.activation_read + self.activation_write
     }
 
-    /// Operational intensity in FLOP/byte (Williams, Waterman, Patterson 2009); `None` where nothing moves.
+    /// Operational intensity in FLOP/byte (Williams, Waterman, Patterson 2009). `None` without any bytes.
     #[must_use]
     pub fn intensity(&self) -> Option<f64> {
         (self.bytes() > 0).then(|| self.flops as f64 / self.bytes() as f64)

@@ -1,12 +1,12 @@
-//! Bandwidth as a function of the working-set size, with an interval at every point.
+//! Bandwidth as a function of the working-set size, with a 95 % interval at every point.
 //!
-//! Between two measured sizes the curve is a straight line in log size and log rate, which is monotone and
-//! cannot overshoot; beyond the ends it stays at the end value.
+//! Between two measured sizes the curve is linear in log size and log rate, so it is monotone and cannot overshoot.
+//! Beyond the ends it is constant.
 
 use crate::Error;
 use serde::{Deserialize, Serialize};
 
-/// A measured positive quantity with its 95 % interval, in the unit that the holder names.
+/// A measured positive quantity with its 95 % interval. The field that holds it gives the unit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// The estimate.
@@ -18,7 +18,7 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// A value that is known exactly, such as a printed specification.
+    /// An exact value, such as a data sheet's.
     #[must_use]
     pub const fn exact(value: f64) -> Self {
         Self { value, lo: value, hi: value }
@@ -27,7 +27,7 @@ impl Measured {
     /// Checks that the value is positive, finite and inside its interval.
     ///
     /// # Errors
-    /// [`Error::BadCeiling`], naming `what`, when it is not.
+    /// [`Error::BadCeiling`], with `what` as the name of the ceiling.
     pub fn checked(self, what: &'static str) -> Result<Self, Error> {
         let ordered = 0.0 < self.value && self.lo <= self.value && self.value <= self.hi;
         if ordered && self.lo >= 0.0 && self.hi.is_finite() {
@@ -40,22 +40,22 @@ impl Measured {
 /// One point of a curve: a working-set size and the bandwidth measured there.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
-    /// Working-set size in bytes: everything the kernel touches before it touches it again.
+    /// Working-set size in bytes: the memory that the kernel accesses before it repeats an access.
     pub bytes: u64,
-    /// Bandwidth in bytes/s, counting every byte read and every byte written once.
+    /// Bandwidth in bytes/s. Bytes read and bytes written count once each.
     pub rate: Measured,
 }
 
-/// Bandwidth against working-set size; sizes rise strictly and there is at least one.
+/// Bandwidth by working-set size. There is at least one point, and sizes rise strictly.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Sample>", into = "Vec<Sample>")]
 pub struct Curve(Vec<Sample>);
 
 impl Curve {
-    /// A curve through `samples`, sorted by strictly rising size.
+    /// A curve through `samples`, which must be sorted by strictly rising size.
     ///
     /// # Errors
-    /// When there are no samples, when sizes do not rise, or when a rate is not a positive finite number.
+    /// There are no samples, sizes do not rise, or a rate is not positive and finite.
     pub fn new(samples: Vec<Sample>) -> Result<Self, Error> {
         if samples.is_empty() {
             return Err(Error::EmptyCurve);
@@ -84,36 +84,37 @@ impl Curve {
         if left.bytes == right.bytes {
             return left.rate;
         }
-        let span = (right.bytes as f64).ln() - (left.bytes as f64).ln();
-        let t = ((bytes as f64).ln() - (left.bytes as f64).ln()) / span;
-        let mix = |a: f64, b: f64| {
+        let log_width = (right.bytes as f64).ln() - (left.bytes as f64).ln();
+        let t = ((bytes as f64).ln() - (left.bytes as f64).ln()) / log_width;
+        // An interval may reach zero, whose logarithm is infinite.
+        let interpolate = |a: f64, b: f64| {
             (a.max(f64::MIN_POSITIVE).ln() * (1.0 - t) + b.max(f64::MIN_POSITIVE).ln() * t).exp()
         };
         Measured {
-            value: mix(left.rate.value, right.rate.value),
-            lo: mix(left.rate.lo, right.rate.lo),
-            hi: mix(left.rate.hi, right.rate.hi),
+            value: interpolate(left.rate.value, right.rate.value),
+            lo: interpolate(left.rate.lo, right.rate.lo),
+            hi: interpolate(left.rate.hi, right.rate.hi),
         }
     }
 
-    /// The fastest bandwidth, in bytes/s, that the measurements allow at `bytes`.
+    /// An upper bound of the bandwidth at `bytes`, in bytes/s. Floors divide by it.
     ///
-    /// A cache may end anywhere between two measured sizes, so this is the larger upper end of the two
-    /// neighbours: the number to divide by where the result has to be a floor.
+    /// The bound is the larger upper end of the two neighbours' intervals, because a cache may end anywhere between two
+    /// measured sizes.
     #[must_use]
     pub fn upper(&self, bytes: u64) -> f64 {
         let (left, right) = self.bracket(bytes);
         left.rate.hi.max(right.rate.hi)
     }
 
-    /// The neighbours of `bytes`; the same point twice on a measured size and beyond the ends.
+    /// The neighbors of `bytes`. On a measured size and beyond the ends, both are the same point.
     fn bracket(&self, bytes: u64) -> (Sample, Sample) {
         let after = self.0.partition_point(|s| s.bytes < bytes);
         match (after.checked_sub(1).map(|i| self.0[i]), self.0.get(after).copied()) {
             (_, Some(right)) if right.bytes == bytes => (right, right),
             (Some(left), Some(right)) => (left, right),
             (Some(end), None) | (None, Some(end)) => (end, end),
-            (None, None) => unreachable!("a curve has at least one point by construction"),
+            (None, None) => unreachable!("`Curve::new` requires at least one point"),
         }
     }
 }
@@ -134,11 +135,11 @@ impl From<Curve> for Vec<Sample> {
 /// The three measured bandwidth curves of a device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bandwidth {
-    /// Reading only: what decoding does with its weights.
+    /// Reads only, as decoding reads the weights.
     pub read: Curve,
-    /// `b = a`: one byte read and one written per byte of payload, both counted.
+    /// `b = a`. Each byte of payload counts twice: read and written.
     pub copy: Curve,
-    /// `a = b + s·c` (`McCalpin`'s STREAM triad): two streams read and one written, all three counted.
+    /// `a = b + s·c` (STREAM triad, `McCalpin` 1995). Two streams read and one written, and all three count.
     pub triad: Curve,
 }
 
@@ -150,20 +151,20 @@ impl Bandwidth {
         [copy, triad].into_iter().fold(read, |best, next| if next.value > best.value { next } else { best })
     }
 
-    /// The fastest rate that any of the three allows at `bytes`; see [`Curve::upper`].
+    /// The largest upper bound of the three curves at `bytes`, in bytes/s (see [`Curve::upper`]).
     #[must_use]
     pub fn upper(&self, bytes: u64) -> f64 {
         self.curves().into_iter().map(|c| c.upper(bytes)).fold(0.0, f64::max)
     }
 
-    /// Bandwidth of memory itself: the best rate at the largest size measured, in bytes/s.
+    /// Bandwidth of device memory: the best rate at the largest size measured, in bytes/s.
     #[must_use]
     pub fn memory(&self) -> Measured {
         let largest = self.curves().into_iter().filter_map(|c| c.samples().last()).map(|s| s.bytes).max();
         self.at(largest.unwrap_or(u64::MAX))
     }
 
-    /// Bandwidth of the fastest level: the best rate at any size measured, in bytes/s.
+    /// Bandwidth of the fastest cache level: the best rate at any size measured, in bytes/s.
     #[must_use]
     pub fn fastest(&self) -> Measured {
         let all = self.curves().into_iter().flat_map(|c| c.samples());

@@ -1,28 +1,28 @@
-//! What can be wrong with ceilings that were measured, stored or published.
+//! Errors of measured, stored or published ceilings.
 
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A bandwidth curve without a single point cannot be looked up.
+    /// A bandwidth curve has no points.
     #[error("the bandwidth curve has no points; measure at least one working-set size")]
     EmptyCurve,
     /// The points of a curve must be sorted by strictly rising size.
-    #[error("the bandwidth curve is not sorted: {next} bytes follows {previous} bytes")]
+    #[error("the bandwidth curve is not sorted: a point of {next} bytes follows one of {previous} bytes")]
     UnsortedCurve {
         /// Size of the earlier point, bytes.
         previous: u64,
         /// Size of the later point, bytes.
         next: u64,
     },
-    /// A ceiling has to be a positive finite number with an interval around it.
+    /// A ceiling must be a positive finite number inside its interval.
     #[error(
-        "{what} is {value} with interval [{lo}, {hi}]; it has to be positive, finite and inside its interval"
+        "{what} is {value} with interval [{lo}, {hi}]; it must be positive, finite and inside its interval"
     )]
     BadCeiling {
-        /// Which ceiling.
+        /// Name of the ceiling.
         what: &'static str,
-        /// The offending value.
+        /// Its value.
         value: f64,
         /// Lower end of its interval.
         lo: f64,
@@ -34,7 +34,7 @@ pub enum Error {
     PublishedMachine {
         /// Name of the file.
         file: &'static str,
-        /// What the parser said.
+        /// The parser's error.
         source: Box<toml::de::Error>,
     },
 }

@@ -1,11 +1,11 @@
-//! The invariant that keeps the instrument honest: no measured time beats its floor.
+//! The floor check: no measured time may lie below the least time that the ceilings allow.
 
 use serde::{Deserialize, Serialize};
 
-/// How far below its floor a time may lie before it is called impossible: 2 %, for the clock's own error.
+/// How far below its floor a time may lie, as a share of the floor: 2 %, for the error of the clock.
 pub const FLOOR_TOLERANCE: f64 = 0.02;
 
-/// A measured time lies below what the device's ceilings allow.
+/// A measured time lies below its floor, so the cost, a ceiling or the clock is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[error(
     "measured {measured_s:.3e} s beats its floor of {floor_s:.3e} s by {:.1} %: the byte or FLOP count, the ceiling or the clock is wrong",
@@ -14,12 +14,12 @@ pub const FLOOR_TOLERANCE: f64 = 0.02;
 pub struct BeatsFloor {
     /// The measured time, seconds.
     pub measured_s: f64,
-    /// The floor under it, seconds.
+    /// Its floor, seconds.
     pub floor_s: f64,
 }
 
 impl BeatsFloor {
-    /// By what share of the floor the time lies below it.
+    /// How far the time lies below its floor, as a share of the floor.
     #[must_use]
     pub fn excess(&self) -> f64 {
         1.0 - self.measured_s / self.floor_s
@@ -29,8 +29,7 @@ impl BeatsFloor {
 /// Accepts a measured time that is at least 98 % of its floor.
 ///
 /// # Errors
-/// [`BeatsFloor`] where it is not; also where the time is not a number, because an impossible clock must not
-/// pass either.
+/// [`BeatsFloor`] for a smaller time, and for a NaN, which a broken clock may produce.
 pub fn check_floor(measured_s: f64, floor_s: f64) -> Result<(), BeatsFloor> {
     if measured_s >= floor_s * (1.0 - FLOOR_TOLERANCE) {
         return Ok(());

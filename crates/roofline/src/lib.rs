@@ -1,8 +1,14 @@
-//! Roofline arithmetic: cost, machine, bound, waterfall. Pure: no clock, no device, no files.
+//! The roofline model: costs, machines, predictions and waterfalls. It uses no clock, no device and no files.
 //!
-//! A [`Cost`] says what work needs, a [`Machine`] says what a device was measured to deliver, and a
-//! [`Prediction`] is the one held against the other. Every measured time is checked against its floor
-//! ([`check_floor`]): a time below it is a bug in the cost, in the ceiling or in the clock.
+//! The roofline model bounds the time of work that moves `Q` bytes and does `W` operations.
+//! It is by Williams, Waterman and Patterson (CACM 2009), "Roofline: An Insightful Visual Performance Model for
+//! Multicore Architectures".
+//! With bandwidth `BW` and peak `P`, the *roof* is `max(Q/BW, W/P)`. The *ridge* is the intensity `P/BW`, where
+//! both are equal.
+//!
+//! A [`Cost`] holds the bytes and operations of work, and a [`Machine`] the measured ceilings of a device.
+//! A [`Prediction`] combines the two. A [`Waterfall`] splits a measured time into named parts.
+//! [`check_floor`] rejects a time below its floor, which shows a bug in the cost, the ceiling or the clock.
 
 mod cost;
 mod curve;

@@ -3,29 +3,29 @@
 use crate::{Bandwidth, Curve, Error, Measured};
 use serde::{Deserialize, Serialize};
 
-/// Which arithmetic ceiling work is held against.
+/// The arithmetic ceiling that work is compared with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
-    /// 32-bit products.
+    /// Multiplication in f32.
     F32,
-    /// 16-bit products.
+    /// Multiplication in f16.
     F16,
-    /// Whichever is faster here: the safe choice for a floor.
+    /// The faster of the two, which is the safe choice for a floor.
     #[default]
     Fastest,
 }
 
-/// Fixed costs that no byte and no operation explains, each in seconds.
+/// Fixed costs that depend on neither bytes nor operations, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Overheads {
-    /// One more kernel launch inside a submission that is already under way.
+    /// One more kernel launch in a submission.
     pub launch_s: Measured,
-    /// One submission: encoding is not in it, the queue call is.
+    /// One submission: the queue call without encoding.
     pub submission_s: Measured,
-    /// Waiting for a submission that does nothing.
+    /// Synchronization: waiting for an empty submission.
     pub synchronisation_s: Measured,
-    /// Bringing a few bytes back to the host.
+    /// Reading a few bytes back to the host.
     pub readback_s: Measured,
 }
 
@@ -34,21 +34,21 @@ pub struct Overheads {
 pub struct Machine {
     /// Name of the adapter that was measured.
     pub name: String,
-    /// Bandwidth against working-set size.
+    /// Bandwidth by working-set size.
     pub bandwidth: Bandwidth,
-    /// Peak of 32-bit matrix products, FLOP/s.
+    /// Peak of f32 matmul, FLOP/s.
     pub flops_f32: Measured,
-    /// Peak of 16-bit matrix products, FLOP/s; `None` where the device has no 16-bit shaders.
+    /// Peak of f16 matmul, FLOP/s. `None` if the device has no f16 in shaders.
     pub flops_f16: Option<Measured>,
-    /// Launch, submission, synchronisation and readback costs.
+    /// Launch, submission, synchronization and readback costs.
     pub overheads: Overheads,
 }
 
 impl Machine {
-    /// A machine that has one bandwidth whatever the size and no fixed costs: a printed specification.
+    /// A machine with one bandwidth for all sizes and no fixed costs, as in a data sheet.
     ///
     /// # Errors
-    /// [`Error::BadCeiling`] where a number is not positive and finite.
+    /// [`Error::BadCeiling`] if a number is not positive and finite.
     pub fn flat(name: &str, bytes_per_s: f64, flops_per_s: f64) -> Result<Self, Error> {
         let rate = Measured::exact(bytes_per_s).checked("bandwidth")?;
         let curve = Curve::new(vec![crate::Sample { bytes: 1, rate }])?;
@@ -67,7 +67,7 @@ impl Machine {
         })
     }
 
-    /// Peak FLOP/s at a precision; 16-bit work on a device without it runs at the 32-bit peak.
+    /// Peak FLOP/s at a precision. Without f16, the f16 peak is the f32 peak.
     #[must_use]
     pub fn peak(&self, precision: Precision) -> Measured {
         let f16 = self.flops_f16.unwrap_or(self.flops_f32);
@@ -81,7 +81,7 @@ impl Machine {
 
     /// Ridge point in FLOP/byte at a working set of `bytes`: peak over bandwidth (Williams et al. 2009).
     ///
-    /// With a published bandwidth and peak this is 30 TFLOP/s over 819 GB/s = 36.6 for the M3 Ultra.
+    /// Example: a published peak of 30 TFLOP/s and bandwidth of 819 GB/s (Apple M3 Ultra) give 36.6 FLOP/byte.
     #[must_use]
     pub fn ridge(&self, bytes: u64, precision: Precision) -> f64 {
         self.peak(precision).value / self.bandwidth.at(bytes).value

@@ -1,8 +1,8 @@
-//! Positions on the roofline: distance to the ridge (Φ), its unit-free form, and headroom.
+//! Metrics of a point under the roofline: the distance to the ridge (Φ), its unit-free form, and the headroom.
 
 use serde::{Deserialize, Serialize};
 
-/// Which side of the ridge a point lies on.
+/// The side of the ridge that a point lies on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
@@ -12,7 +12,7 @@ pub enum Side {
     ComputeBound,
 }
 
-/// One measurement on a roofline and the two ceilings that hold there.
+/// One measurement under the roofline, with its two ceilings.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RooflinePoint {
     /// Operational intensity, FLOP/byte.
@@ -25,17 +25,18 @@ pub struct RooflinePoint {
     pub bytes_per_s: f64,
 }
 
-/// Relative inference potential of one point; a smaller Φ lies nearer to the ridge.
+/// Relative inference potential of one point. A smaller Φ is nearer to the ridge.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Potential {
-    /// Points on different sides are not to be compared.
+    /// The side of the ridge. Potentials on different sides are not comparable.
     pub side: Side,
-    /// Φ as defined in `RooflineBench` (arXiv 2602.11506, section 3), with performance in GFLOP/s: it adds
-    /// FLOP/byte to GFLOP/s, so its value depends on that unit.
+    /// Φ as defined in `RooflineBench` (arXiv 2602.11506, section 3), with performance in GFLOP/s.
+    ///
+    /// Φ adds FLOP/byte to GFLOP/s, so its value depends on the unit.
     pub phi_gflops: f64,
-    /// The unit-free form `sqrt(ln²(ridge/OI) + ln²(peak/Perf))`, or `ln(peak/Perf)` beyond the ridge.
+    /// The unit-free form `sqrt(ln²(ridge/OI) + ln²(peak/Perf))`, or `ln(peak/Perf)` on the compute-bound side.
     pub phi_log: f64,
-    /// `min(peak, OI·BW) / Perf`: how much faster the same work could run.
+    /// The possible speedup of the same work: `min(peak, OI·BW) / Perf`.
     pub headroom: f64,
 }
 
@@ -52,8 +53,11 @@ impl RooflinePoint {
         self.peak_flops_per_s.min(self.intensity * self.bytes_per_s)
     }
 
-    /// Distance to the ridge point, after `RooflineBench` (arXiv 2602.11506): for a memory-bound point
-    /// `Φ = sqrt((OI_r − OI)² + (π − Perf)²)`, for a compute-bound one `Φ = π − Perf`.
+    /// Distance to the ridge point, as in `RooflineBench` (arXiv 2602.11506).
+    ///
+    /// With intensity `OI`, ridge `OI_r`, performance `Perf` and peak `π`:
+    /// - memory-bound: `Φ = sqrt((OI_r − OI)² + (π − Perf)²)`;
+    /// - compute-bound: `Φ = π − Perf`.
     #[must_use]
     pub fn potential(&self) -> Potential {
         let (ridge, peak) = (self.ridge(), self.peak_flops_per_s / 1e9);

@@ -1,15 +1,16 @@
-//! From work and ceilings to times: the roof, the floor under any measurement, and what else is explained.
+//! Predicted times: the roof, the floor of any measurement, and the explained time.
 
 use crate::{Cost, Machine, Precision};
 use serde::{Deserialize, Serialize};
 
-/// The circumstances under which work runs.
+/// The regime of work: which level of the memory hierarchy, which precision, and how many submissions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Regime {
-    /// Bytes touched before any of them is touched again: for decoding, weights plus filled cache.
+    /// Bytes accessed before any access repeats: for decoding, the weights and the filled KV cache.
     pub working_set: u64,
-    /// Bytes of the activation buffers, which are written and read back within a step and may never leave a
-    /// cache; activations are held against the bandwidth of this size.
+    /// Bytes of the activation buffers. Their traffic moves at the bandwidth of this size.
+    ///
+    /// A forward pass writes and reads them repeatedly, so they may stay in a cache.
     pub scratch: u64,
     /// The arithmetic ceiling.
     pub precision: Precision,
@@ -18,25 +19,25 @@ pub struct Regime {
 }
 
 impl Regime {
-    /// One submission over `working_set` bytes, with activations as large as the rest.
+    /// One submission over `working_set` bytes, with activations at the bandwidth of the same size.
     #[must_use]
     pub const fn new(working_set: u64) -> Self {
         Self { working_set, scratch: working_set, precision: Precision::Fastest, submissions: 1 }
     }
 
-    /// The same with activations that live in `scratch` bytes.
+    /// Sets the bytes of the activation buffers.
     #[must_use]
     pub const fn scratch(self, scratch: u64) -> Self {
         Self { scratch, ..self }
     }
 
-    /// The same at another precision.
+    /// Sets the precision.
     #[must_use]
     pub const fn precision(self, precision: Precision) -> Self {
         Self { precision, ..self }
     }
 
-    /// The same in `submissions` submissions.
+    /// Sets the number of submissions.
     #[must_use]
     pub const fn submissions(self, submissions: u64) -> Self {
         Self { submissions, ..self }
@@ -49,22 +50,22 @@ impl From<u64> for Regime {
     }
 }
 
-/// What the largest part of an explained time is.
+/// The largest part of an explained time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
-    /// Moving bytes.
+    /// Memory traffic.
     Memory,
     /// Arithmetic.
     Compute,
-    /// Launching kernels.
+    /// Kernel launches.
     Launch,
-    /// Submitting and waiting.
+    /// Submissions, synchronization and readback.
     Host,
 }
 
 impl Bound {
-    /// The word printed in tables.
+    /// The name in tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -82,38 +83,39 @@ impl std::fmt::Display for Bound {
     }
 }
 
-/// Predicted times of one piece of work, in seconds.
+/// Predicted times of work, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
-    /// Moving the weights.
+    /// Traffic of the weights: bytes over bandwidth.
     pub weights_s: f64,
-    /// Moving the key/value cache.
+    /// Traffic of the key/value cache: bytes over bandwidth.
     pub kv_s: f64,
-    /// Moving activations.
+    /// Traffic of the activations: bytes over bandwidth.
     pub activations_s: f64,
-    /// All traffic: the three above.
+    /// All traffic: `weights_s + kv_s + activations_s`.
     pub memory_s: f64,
-    /// All arithmetic at the peak.
+    /// All arithmetic: operations over the peak.
     pub compute_s: f64,
-    /// Launches at the measured cost of one.
+    /// Launches, each at the measured cost.
     pub launch_s: f64,
-    /// Submissions, each waited for and read back from.
+    /// Submissions, each with a synchronization and a readback.
     pub host_s: f64,
-    /// The roof: `max(memory_s, compute_s)`, from the estimates of the ceilings.
+    /// The roof: `max(memory_s, compute_s)` at the ceilings' estimates.
     pub roof_s: f64,
-    /// A time no measurement may beat: the roof, from the upper ends of the ceilings' intervals.
+    /// The floor, which no measured time may beat: the roof at the upper ends of the ceilings' intervals.
     pub floor_s: f64,
-    /// What is explained: the roof, the launches and the submissions, nothing overlapping.
+    /// The explained time without overlap: `roof_s + launch_s + host_s`.
     pub explained_s: f64,
     /// The largest of memory, compute, launches and host.
     pub bound: Bound,
 }
 
 impl Machine {
-    /// Predicts the time of `cost` in a regime, or for a working set of so many bytes.
+    /// Predicts the time of `cost` in a regime. A number stands for the regime of that working set in bytes.
     ///
-    /// `T = max(Q/BW, W/P) + launches·a + submissions·s` (the launch-aware roofline; the first
-    /// term is Williams, Waterman, Patterson 2009).
+    /// `T = max(Q/BW, W/P) + launches·a + submissions·s`, with bytes `Q`, operations `W`, bandwidth `BW`, peak `P`,
+    /// cost per launch `a` and cost per submission `s`.
+    /// The first term is the roofline of Williams, Waterman and Patterson (2009). The others extend it.
     #[must_use]
     pub fn predict(&self, cost: &Cost, regime: impl Into<Regime>) -> Prediction {
         let regime = regime.into();
@@ -132,7 +134,7 @@ impl Machine {
         let each: f64 = fixed.iter().map(|cost| cost.value).sum();
         let host_s = regime.submissions as f64 * each;
         let roof_s = memory_s.max(compute_s);
-        let unavoidable = (cost.weights + cost.kv_read + cost.kv_write) as f64
+        let least_memory_s = (cost.weights + cost.kv_read + cost.kv_write) as f64
             / self.bandwidth.upper(regime.working_set)
             + activations / self.bandwidth.upper(regime.scratch);
         Prediction {
@@ -144,7 +146,7 @@ impl Machine {
             launch_s,
             host_s,
             roof_s,
-            floor_s: unavoidable.max(cost.flops as f64 / peak.hi),
+            floor_s: least_memory_s.max(cost.flops as f64 / peak.hi),
             explained_s: roof_s + launch_s + host_s,
             bound: largest([
                 (Bound::Memory, memory_s),
@@ -157,32 +159,32 @@ impl Machine {
 }
 
 impl Prediction {
-    /// Model bandwidth utilisation: the memory time over the measured time.
+    /// Model bandwidth utilization (MBU): the memory time over the measured time.
     #[must_use]
     pub fn mbu(&self, measured_s: f64) -> f64 {
         self.memory_s / measured_s
     }
 
-    /// Model FLOP utilisation: the compute time over the measured time (Chowdhery et al. 2022, `PaLM`).
+    /// Model FLOPs utilization (MFU; Chowdhery et al. 2022, `PaLM`): the compute time over the measured time.
     #[must_use]
     pub fn mfu(&self, measured_s: f64) -> f64 {
         self.compute_s / measured_s
     }
 
-    /// Share of the roof reached: `roof_s / measured`; 1 is the roof itself.
+    /// Fraction of the roof that is reached: `roof_s / measured_s`.
     #[must_use]
     pub fn roof_fraction(&self, measured_s: f64) -> f64 {
         self.roof_s / measured_s
     }
 
-    /// Share of the measured time that is explained.
+    /// Explained fraction of the measured time: `explained_s / measured_s`.
     #[must_use]
     pub fn explained_fraction(&self, measured_s: f64) -> f64 {
         self.explained_s / measured_s
     }
 }
 
-/// The name of the largest part; the earlier one where two are equal.
+/// The largest part, or the first of several equal ones.
 fn largest(parts: [(Bound, f64); 4]) -> Bound {
     parts.into_iter().fold((Bound::Memory, f64::NEG_INFINITY), |b, p| if p.1 > b.1 { p } else { b }).0
 }

@@ -1,21 +1,21 @@
-//! Published peaks of the devices in the studies, each number with the place it was read from.
+//! Published peaks of the devices in the studies. Each number cites its source and its place there.
 
 use crate::Error;
 use serde::Deserialize;
 
-/// What a published number is about.
+/// The quantity of a published number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PeakQuantity {
     /// Memory bandwidth, bytes/s.
     Bandwidth,
-    /// 32-bit arithmetic, FLOP/s.
+    /// Peak of f32 arithmetic, FLOP/s.
     FlopsF32,
-    /// 16-bit arithmetic, FLOP/s.
+    /// Peak of f16 arithmetic, FLOP/s.
     FlopsF16,
 }
 
-/// How the source came by a number.
+/// The origin of a number, according to its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PeakKind {
@@ -31,17 +31,17 @@ pub enum PeakKind {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublishedPeak {
-    /// What it is about.
+    /// The quantity.
     pub quantity: PeakQuantity,
     /// The number in bytes/s or FLOP/s.
     pub value: f64,
-    /// How the source came by it.
+    /// Its origin, according to the source.
     pub kind: PeakKind,
     /// Title of the source.
     pub source: String,
-    /// Where in the source.
+    /// The table or section of the source.
     pub locator: String,
-    /// Why the number should not be taken at its word, where that is known.
+    /// A known problem with the number.
     pub caveat: Option<String>,
 }
 
@@ -51,7 +51,7 @@ pub struct PublishedPeak {
 pub struct PublishedMachine {
     /// Its name.
     pub name: String,
-    /// What is published of it.
+    /// Its published numbers.
     pub peak: Vec<PublishedPeak>,
 }
 
@@ -73,7 +73,7 @@ impl PublishedMachine {
     /// Every device of the studies.
     ///
     /// # Errors
-    /// [`Error::PublishedMachine`] where a file does not parse.
+    /// [`Error::PublishedMachine`] if a file does not parse.
     pub fn all() -> Result<Vec<Self>, Error> {
         let parse = |(file, text): (&'static str, &str)| {
             toml::from_str(text).map_err(|e| Error::PublishedMachine { file, source: Box::new(e) })
@@ -81,7 +81,7 @@ impl PublishedMachine {
         FILES.into_iter().map(parse).collect()
     }
 
-    /// The first number published for a quantity in a given way.
+    /// The first published number of a quantity and an origin.
     #[must_use]
     pub fn get(&self, quantity: PeakQuantity, kind: PeakKind) -> Option<f64> {
         self.peak.iter().find(|p| p.quantity == quantity && p.kind == kind).map(|p| p.value)

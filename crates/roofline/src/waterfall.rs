@@ -1,32 +1,43 @@
-//! Where the time of one step went: named parts that sum exactly to what was measured.
+//! The waterfall of one decode step or forward pass: named parts that sum exactly to the measured time.
 //!
-//! Parts are whole nanoseconds, so that the sum is exact and not merely close.
+//! ```text
+//! weights + KV cache + activations      bytes / bandwidth
+//! exposed compute                       max(0, operations / peak − memory time)
+//! launches                              launches · time per launch
+//! kernel inefficiency                   isolated kernel times − all of the above
+//! in-sequence penalty                   back-to-back kernel times − isolated kernel times
+//! submission and host                   submissions · (submission + synchronization + readback)
+//! unexplained                           measured time − all of the above
+//! ```
+//!
+//! Parts are whole nanoseconds, so the sum is exact.
 
 use crate::{Cost, Machine, Regime};
 use serde::{Deserialize, Serialize};
 
-/// The parts of a step in the order they are stacked.
+/// The parts of a waterfall, in stacking order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
-    /// Moving the weights.
+    /// Traffic of the weights: bytes over bandwidth.
     Weights,
-    /// Moving the key/value cache.
+    /// Traffic of the key/value cache: bytes over bandwidth.
     Kv,
-    /// Moving activations.
+    /// Traffic of the activations: bytes over bandwidth.
     Activations,
-    /// Arithmetic that the transfers do not hide.
+    /// Exposed compute: the time of arithmetic beyond the memory time, `max(0, operations / peak − memory time)`.
     Compute,
-    /// Launching kernels.
+    /// Kernel launches: their number times the measured time of one.
     Launches,
-    /// What kernels take beyond all of the above, where they were timed one by one.
+    /// Kernel inefficiency: the kernels' isolated times minus all parts above, `max(0, isolated − roof − launches)`.
     Inefficiency,
-    /// What they take one after the other beyond what they take one by one: what others left in caches, and changing from
-    /// one kernel to the next. Negative where they overlap.
+    /// In-sequence penalty: the kernels' time back to back minus their isolated times, `back_to_back − isolated`.
+    ///
+    /// Its causes are cold caches and switching kernels. It is negative if kernels overlap.
     InSequence,
-    /// Submitting, and waiting for the submission.
+    /// Submission and host: submissions, each with a synchronization and a readback.
     Host,
-    /// Measured time minus everything above; negative where parts overlapped.
+    /// Unexplained: the measured time minus all parts above. It is negative if parts overlap.
     Unexplained,
 }
 
@@ -44,7 +55,7 @@ impl Part {
         Self::Unexplained,
     ];
 
-    /// The words printed in legends.
+    /// The name in legends.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -61,33 +72,35 @@ impl Part {
     }
 }
 
-/// One step's time, split; all fields are nanoseconds.
+/// The measured time of one decode step or forward pass, split into [`Part`]s. All fields are nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waterfall {
-    /// Moving the weights.
+    /// [`Part::Weights`].
     pub weights_ns: i64,
-    /// Moving the key/value cache.
+    /// [`Part::Kv`].
     pub kv_ns: i64,
-    /// Moving activations.
+    /// [`Part::Activations`].
     pub activations_ns: i64,
-    /// Arithmetic beyond the memory time.
+    /// [`Part::Compute`], exposed compute.
     pub compute_ns: i64,
-    /// Launches.
+    /// [`Part::Launches`].
     pub launches_ns: i64,
-    /// Inefficiency beyond their roofs.
+    /// [`Part::Inefficiency`], kernel inefficiency.
     #[serde(default)]
     pub inefficiency_ns: i64,
-    /// Inefficiency one after the other beyond one by one; signed.
+    /// [`Part::InSequence`], the in-sequence penalty; may be negative.
     #[serde(default)]
     pub in_sequence_ns: i64,
-    /// Submission, synchronisation and host.
+    /// [`Part::Host`].
     pub host_ns: i64,
-    /// What is left; signed.
+    /// [`Part::Unexplained`]; may be negative.
     pub unexplained_ns: i64,
 }
 
 impl Waterfall {
-    /// Splits `measured_s`, the time of `cost` on `machine` in `regime` (submissions included).
+    /// Splits `measured_s`, the time of `cost` on `machine` in `regime`, including the submissions.
+    ///
+    /// Without kernel times, inefficiency and in-sequence penalty are part of the unexplained time.
     #[must_use]
     pub fn of(cost: &Cost, machine: &Machine, measured_s: f64, regime: impl Into<Regime>) -> Self {
         let p = machine.predict(cost, regime);
@@ -106,32 +119,39 @@ impl Waterfall {
         parts
     }
 
-    /// The same where the launches, each timed by itself, take `isolated_s` together, and one after the other `back_to_back_s`.
+    /// Splits kernel inefficiency and in-sequence penalty off the unexplained time.
     ///
-    /// What bytes, arithmetic and launching do not account for of the former is how far the kernels stay behind their
-    /// roofs. Where those account for more, launching costs less than an empty launch does.
+    /// `isolated_s` is the sum of the launches' times, each measured isolated. `back_to_back_s` is their time in sequence.
+    ///
+    /// ```text
+    /// inefficiency = isolated − (weights + kv + activations + compute + launches)
+    /// in_sequence  = back_to_back − isolated
+    /// ```
+    ///
+    /// If the inefficiency is negative, a real launch costs less than the measured empty one. The difference then
+    /// reduces the launches, at most to zero. Any remainder is a negative in-sequence penalty.
     #[must_use]
     pub fn with_kernels(self, isolated_s: f64, back_to_back_s: f64) -> Self {
         let accounted =
             self.weights_ns + self.kv_ns + self.activations_ns + self.compute_ns + self.launches_ns;
-        let beyond = (nanoseconds(isolated_s) - accounted).max(-self.launches_ns);
-        let sequence = nanoseconds(back_to_back_s) - accounted - beyond;
+        let inefficiency = (nanoseconds(isolated_s) - accounted).max(-self.launches_ns);
+        let in_sequence = nanoseconds(back_to_back_s) - accounted - inefficiency;
         Self {
-            inefficiency_ns: self.inefficiency_ns + beyond.max(0),
-            launches_ns: self.launches_ns + beyond.min(0),
-            in_sequence_ns: self.in_sequence_ns + sequence,
-            unexplained_ns: self.unexplained_ns - beyond - sequence,
+            inefficiency_ns: self.inefficiency_ns + inefficiency.max(0),
+            launches_ns: self.launches_ns + inefficiency.min(0),
+            in_sequence_ns: self.in_sequence_ns + in_sequence,
+            unexplained_ns: self.unexplained_ns - inefficiency - in_sequence,
             ..self
         }
     }
 
-    /// Share of the time that is explained: all of it but the rest, whichever sign that has.
+    /// Explained fraction of the measured time: `1 − |unexplained| / measured`.
     #[must_use]
     pub fn explained(&self) -> f64 {
         1.0 - self.unexplained_ns.unsigned_abs() as f64 / self.total_ns().max(1) as f64
     }
 
-    /// The share of one of `steps` equal steps.
+    /// The waterfall of one of `steps` equal steps. Rounding errors are part of its unexplained time.
     #[must_use]
     pub fn shared_by(self, steps: u64) -> Self {
         let steps = i64::try_from(steps.max(1)).unwrap_or(i64::MAX);
@@ -173,7 +193,7 @@ impl Waterfall {
     }
 }
 
-/// Seconds as whole nanoseconds; not a number counts as none.
+/// Seconds as whole nanoseconds. A NaN becomes zero.
 #[expect(clippy::cast_possible_truncation, reason = "float to integer casts saturate, and 292 years suffice")]
 fn nanoseconds(seconds: f64) -> i64 {
     (seconds * 1e9).round() as i64

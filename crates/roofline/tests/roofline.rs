@@ -1,4 +1,4 @@
-//! The arithmetic against numbers worked out by hand or printed in the studies.
+//! The roofline arithmetic, compared with numbers computed by hand or printed in the studies.
 
 use ridgeline_roofline::{
     Bandwidth, Bound, Cost, Curve, Error, Machine, Measured, Overheads, Part, PeakKind, PeakQuantity,
@@ -10,7 +10,7 @@ fn curve(points: &[(u64, f64)]) -> Curve {
         bytes,
         rate: Measured { value, lo: value * 0.9, hi: value * 1.1 },
     };
-    Curve::new(points.iter().map(sample).collect()).expect("the points of a test are sound")
+    Curve::new(points.iter().map(sample).collect()).expect("the points of a test are valid")
 }
 
 /// A 1 MB cache at 400 GB/s, memory at 100 GB/s from 16 MB on, 1 TFLOP/s, 2 TFLOP/s in 16 bits.
@@ -59,17 +59,17 @@ fn curves_that_cannot_be_looked_up_are_refused() {
         Err(Error::UnsortedCurve { previous: 2, next: 2 })
     ));
     for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        assert!(matches!(Curve::new(vec![s(1, bad)]), Err(Error::BadCeiling { .. })), "{bad} passed");
+        assert!(matches!(Curve::new(vec![s(1, bad)]), Err(Error::BadCeiling { .. })), "{bad} was accepted");
     }
     assert!(serde_json::from_str::<Curve>("[]").is_err(), "an empty curve was read back");
 }
 
 #[test]
-fn prediction_holds_each_level_against_its_own_bandwidth() {
+fn each_memory_level_has_its_own_bandwidth() {
     let m = machine();
     let cost = Cost { weights: 800_000, kv_read: 150_000, kv_write: 50_000, ..Cost::ZERO };
     let small = m.predict(&cost, 1 << 20);
-    assert!((small.memory_s - 1e6 / 400e9).abs() < 1e-18, "a cached model is held against its cache");
+    assert!((small.memory_s - 1e6 / 400e9).abs() < 1e-18, "a cached model moves at its cache's bandwidth");
     let large = m.predict(&cost, 1 << 24);
     assert!((large.memory_s - 1e6 / 100e9).abs() < 1e-18);
     assert!((large.floor_s - 1e6 / 110e9).abs() < 1e-18, "the floor uses the upper end of the interval");
@@ -86,7 +86,7 @@ fn bound_names_the_largest_part_and_launches_stay_out_of_the_floor() {
     let flops = Cost { weights: 1000, flops: 10_000_000_000, launches: 1, ..Cost::ZERO };
     let p = m.predict(&flops, 1 << 30);
     assert_eq!(p.bound, Bound::Compute);
-    assert!((p.compute_s - 5e-3).abs() < 1e-15, "the faster of the two peaks holds");
+    assert!((p.compute_s - 5e-3).abs() < 1e-15, "the faster of the two peaks counts");
     let f32 = m.predict(&flops, Regime::new(1 << 30).precision(Precision::F32));
     assert!((f32.compute_s - 10e-3).abs() < 1e-15);
     assert!((f32.floor_s - 8e-3).abs() < 1e-15);
@@ -119,7 +119,7 @@ fn floor_allows_two_per_cent_and_no_more() {
 }
 
 #[test]
-fn waterfall_sums_exactly_and_signs_its_rest() {
+fn waterfall_sums_exactly_and_unexplained_is_signed() {
     let m = machine();
     let cost = Cost {
         weights: 123_456_789,
@@ -141,7 +141,7 @@ fn waterfall_sums_exactly_and_signs_its_rest() {
     }
     assert!(
         Waterfall::of(&cost, &m, 1e-4, 1 << 30).unexplained_ns < 0,
-        "overlap has to show as a negative rest"
+        "overlap makes the unexplained time negative"
     );
     let busy = Cost { weights: 100_000, flops: 4_000_000_000, ..Cost::ZERO };
     let w = Waterfall::of(&busy, &m, 3e-3, 1 << 30);
@@ -149,7 +149,7 @@ fn waterfall_sums_exactly_and_signs_its_rest() {
 }
 
 #[test]
-fn a_waterfall_tells_slow_kernels_from_what_nobody_knows() {
+fn a_waterfall_tells_inefficiency_from_unexplained_time() {
     let m = machine();
     let cost = Cost { weights: 100_000_000, launches: 10, ..Cost::ZERO };
     let whole = Waterfall::of(&cost, &m, 4e-3, Regime::new(1 << 30).submissions(1));
@@ -165,8 +165,8 @@ fn a_waterfall_tells_slow_kernels_from_what_nobody_knows() {
     let quick = whole.with_kernels(1.02e-3, 1.02e-3);
     assert_eq!((quick.launches_ns, quick.inefficiency_ns, quick.total_ns()), (20_000, 0, 4_000_000));
     let impossible = whole.with_kernels(0.5e-3, 0.5e-3);
-    assert_eq!((impossible.launches_ns, impossible.weights_ns), (0, 1_000_000), "bytes take what they take");
-    assert_eq!(impossible.in_sequence_ns, -500_000, "and what took less than that overlapped");
+    assert_eq!((impossible.launches_ns, impossible.weights_ns), (0, 1_000_000), "traffic does not change");
+    assert_eq!(impossible.in_sequence_ns, -500_000, "a shorter time means overlap");
     let step = split.shared_by(3);
     assert_eq!((step.total_ns(), step.inefficiency_ns, step.in_sequence_ns), (1_333_333, 666_666, 100_000));
     assert_eq!(step.unexplained_ns, 1_333_333 - 333_333 - 16_666 - 30_000 - 666_666 - 100_000);

@@ -1,13 +1,13 @@
-//! Which crate may use which: the one table, and the manifests held against it.
+//! Layers: the table of which crate may use which, and the check of every manifest against it.
 
 use super::Fault;
 use super::source::{File, Workspace};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// Each crate by its folder, and what it stands directly on; it may also use what those stand on.
+/// Each crate's folder and the crates it stands on directly. A crate may also use what those stand on.
 ///
-/// Every crate comes after the crates it names, so that the table cannot hold a cycle (a test checks the order).
+/// Every crate comes after the crates it names, so the table has no cycle. A test checks the order.
 const LAYERS: &[(&str, &[&str])] = &[
     ("shaders", &[]),
     ("roofline", &[]),
@@ -25,16 +25,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-/// Where the rendered table has to stand.
+/// The document that shows the rendered table.
 const DOCUMENT: &str = "ARCHITECTURE.md";
 
-/// The one crate that talks to a device.
+/// The manifest of the only crate that may depend on wgpu.
 const GPU_MANIFEST: &str = "crates/gpu/Cargo.toml";
 
-/// Crates that only the command line may stand on, even in tests.
+/// The command line's crate. No other crate may use it, even in tests.
 const TOP: &str = "lab";
 
-/// Dependencies obey the table, and the document shows it as it is here.
+/// Dependencies obey the table, and the document shows the same table.
 pub(super) fn edges(workspace: &Workspace) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (folder, manifest) in manifests(workspace) {
@@ -45,9 +45,9 @@ pub(super) fn edges(workspace: &Workspace) -> Vec<Fault> {
         };
         for dependency in dependencies(manifest) {
             let Some(used) = dependency.name.strip_prefix("ridgeline-") else { continue };
-            // Tests may bring an executor or a tokenizer along, but nothing stands on the command line.
-            let fine = if dependency.test_only { used != TOP } else { allowed.contains(used) };
-            if !fine {
+            // Tests may use an executor or a tokenizer, but nothing may use the command line.
+            let allowed_here = if dependency.test_only { used != TOP } else { allowed.contains(used) };
+            if !allowed_here {
                 let message = format!("`{folder}` may not use `{used}`");
                 faults.push(Fault::at(&manifest.path, dependency.line, message));
             }
@@ -61,7 +61,7 @@ pub(super) fn edges(workspace: &Workspace) -> Vec<Fault> {
     faults
 }
 
-/// `wgpu` is a dependency of one crate. The workspace manifest names its version, for that crate.
+/// `wgpu` is a dependency of one crate. The workspace manifest may give its version.
 pub(super) fn wgpu_in_one_manifest(workspace: &Workspace) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (_, manifest) in manifests(workspace).filter(|(_, manifest)| manifest.path != GPU_MANIFEST) {
@@ -73,7 +73,7 @@ pub(super) fn wgpu_in_one_manifest(workspace: &Workspace) -> Vec<Fault> {
     faults
 }
 
-/// What starts everything else depends on next to nothing.
+/// `xtask` depends on `anyhow` only, so it compiles in seconds.
 pub(super) fn thin_xtask(workspace: &Workspace) -> Vec<Fault> {
     let Some(manifest) = workspace.get("xtask/Cargo.toml") else { return Vec::new() };
     dependencies(manifest)
@@ -107,7 +107,7 @@ fn code_list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     if names.is_empty() { "–".to_owned() } else { names.join(" ") }
 }
 
-/// Everything the crate in `folder` may use, directly or through others; `None` where the table does not know it.
+/// Every crate that the crate in `folder` may use, directly or indirectly. `None` if it is not in the table.
 fn may_use(folder: &str) -> Option<BTreeSet<&'static str>> {
     let (_, direct) = LAYERS.iter().find(|(name, _)| *name == folder)?;
     let mut all = BTreeSet::new();
@@ -118,7 +118,7 @@ fn may_use(folder: &str) -> Option<BTreeSet<&'static str>> {
     Some(all)
 }
 
-/// The manifests of the workspace's crates, each with its crate's folder name.
+/// The manifests of the workspace's crates, each with its crate's folder.
 fn manifests(workspace: &Workspace) -> impl Iterator<Item = (&str, &File)> {
     workspace.with_extension("toml").filter_map(|file| {
         let folder = file.path.strip_suffix("/Cargo.toml")?;

@@ -1,8 +1,8 @@
 //! The repository's own rules: the invariants of ARCHITECTURE.md and the rules of CONTRIBUTING.md.
 //!
-//! Each check is a pure function from the repository's text to faults and runs twice: as the command
-//! `cargo xtask tidy` and as a test of this crate. Scanning lines is enough for what they look for; what the
-//! compiler or clippy can check is left to them.
+//! Each check is a pure function from the repository's text to a list of faults.
+//! It runs in the command `cargo xtask tidy` and as a test of this crate.
+//! Checks scan lines. Rules that need a parser are left to the compiler and clippy.
 
 mod layers;
 mod models;
@@ -22,11 +22,11 @@ use source::Workspace;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Something that breaks a rule.
+/// A violation of a rule.
 #[derive(Debug, PartialEq, Eq)]
 struct Fault {
     path: String,
-    /// The line, from 1; 0 where the file as a whole is at fault.
+    /// The line, from 1, or 0 for a fault of the whole file.
     line: usize,
     message: String,
 }
@@ -41,13 +41,13 @@ impl Fault {
     }
 }
 
-/// One check, under the id that the documents give its rule.
+/// A check, with the id of its rule in the documents.
 struct Check {
     id: &'static str,
     find: fn(&Workspace) -> Vec<Fault>,
 }
 
-/// Lists the checks once: for the command, and as a test each.
+/// Makes the list of checks for the command, and a test of each.
 macro_rules! checks {
     ($($id:literal $name:ident = $find:path,)*) => {
         const CHECKS: &[Check] = &[$(Check { id: $id, find: $find }),*];
@@ -74,26 +74,26 @@ checks! {
     "I1" i1_only_gpu_names_wgpu = layers::wgpu_in_one_manifest,
     "I2" i2_crates_use_only_what_lies_below = layers::edges,
     "I3" i3_shader_text_lies_under_shaders = places::shader_folders,
-    "I4" i4_a_kernel_is_one_stem = places::kernels,
-    "I5" i5_a_number_format_is_one_stem = places::formats,
-    "I6" i6_only_quant_names_a_number_format = names::formats,
-    "I7" i7_every_kernel_has_a_cost_and_a_twin = places::kernel_parts,
-    "I8" i8_a_loaded_model_never_changes = models::no_inner_change,
+    "I4" i4_a_kernel_has_one_base_name = places::kernels,
+    "I5" i5_a_quantization_type_has_one_base_name = places::formats,
+    "I6" i6_only_quant_names_a_quantization_type = names::formats,
+    "I7" i7_every_kernel_has_a_cost_and_a_twin = places::kernel_members,
+    "I8" i8_a_loaded_model_never_changes = models::no_interior_mutability,
     "I9" i9_libraries_do_not_print_exit_or_read_the_clock = purity::libraries,
     "I10" i10_xtask_compiles_in_seconds = layers::thin_xtask,
-    "I11" i11_published_numbers_say_where_they_stand = published::locators,
+    "I11" i11_published_numbers_cite_their_place = published::locators,
     "S1" s1_every_file_says_what_it_is = style::module_doc,
     "S2" s2_files_are_short = style::length,
     "S3" s3_lines_end_cleanly = style::whitespace,
-    "S4" s4_a_fact_is_typed_once = style::no_sync_comments,
+    "S4" s4_a_fact_is_written_once = style::no_sync_comments,
     "S5" s5_lint_exceptions_are_expectations = style::no_allow,
     "S6" s6_shader_files_say_what_they_are = style::shader_head,
     "S7" s7_documents_and_checks_name_the_same_rules = rules::documented,
     "S8" s8_sentences_are_short = prose::sentence_length,
-    "S9" s9_names_and_phrases_are_the_fields = words::banned,
+    "S9" s9_names_and_phrases_are_standard = words::banned,
 }
 
-/// Prints every fault of the repository at `root`, and succeeds where there is none.
+/// Prints every fault of the repository at `root`. The exit code is success if there is none.
 pub(crate) fn command(root: &Path) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::load(root)?;
     let faults: Vec<String> = CHECKS.iter().flat_map(|check| report(check, &workspace)).collect();
@@ -104,7 +104,7 @@ pub(crate) fn command(root: &Path) -> anyhow::Result<ExitCode> {
     Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The faults that `check` finds, one line each, in a form that editors can jump to.
+/// The faults that `check` finds, one line each, as `path:line: message`.
 fn report(check: &Check, workspace: &Workspace) -> Vec<String> {
     let line = |fault: Fault| {
         let place = if fault.line == 0 { fault.path } else { format!("{}:{}", fault.path, fault.line) };

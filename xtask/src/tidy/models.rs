@@ -1,4 +1,4 @@
-//! A model is shared between sessions: what changes while a text is read belongs to the session.
+//! A model is shared between sessions, so all state that changes belongs to the session.
 
 use super::Fault;
 use super::rust::{self, Keep};
@@ -6,14 +6,15 @@ use super::source::{File, Workspace};
 
 const FOLDER: &str = "crates/model/src/";
 
-/// What begins with this may hold what changes: the session and its parts.
+/// Paths that begin with this may hold changing state: the session and its modules.
 const SESSION: &str = "crates/model/src/session";
 
-/// Types that change behind a shared reference.
-const INNER_CHANGE: [&str; 7] = ["Cell", "RefCell", "OnceCell", "OnceLock", "LazyLock", "Mutex", "RwLock"];
+/// Types with interior mutability.
+const INTERIOR_MUTABILITY: [&str; 7] =
+    ["Cell", "RefCell", "OnceCell", "OnceLock", "LazyLock", "Mutex", "RwLock"];
 
-/// No type but the session's changes behind a shared reference, and `Model` has no method that changes it.
-pub(super) fn no_inner_change(workspace: &Workspace) -> Vec<Fault> {
+/// Only the session uses interior mutability, and `Model` has no method that takes `&mut self`.
+pub(super) fn no_interior_mutability(workspace: &Workspace) -> Vec<Fault> {
     let mut faults = Vec::new();
     let shared = |file: &&File| file.path.starts_with(FOLDER) && !file.path.starts_with(SESSION);
     for file in workspace.with_extension("rs").filter(shared) {
@@ -24,13 +25,13 @@ pub(super) fn no_inner_change(workspace: &Workspace) -> Vec<Fault> {
             if in_model && text.contains("&mut self") {
                 faults.push(Fault::at(&file.path, line, "`Model` does not change after loading"));
             }
-            for word in
-                rust::words(text).filter(|word| INNER_CHANGE.contains(word) || word.starts_with("Atomic"))
+            for word in rust::words(text)
+                .filter(|word| INTERIOR_MUTABILITY.contains(word) || word.starts_with("Atomic"))
             {
                 faults.push(Fault::at(
                     &file.path,
                     line,
-                    format!("`{word}`: what changes belongs to the session"),
+                    format!("`{word}`: move changing state to the session"),
                 ));
             }
         }
@@ -38,7 +39,7 @@ pub(super) fn no_inner_change(workspace: &Workspace) -> Vec<Fault> {
     faults
 }
 
-/// Whether `line` opens an implementation of or for `Model` itself.
+/// Whether `line` opens an implementation of or for the type `Model`.
 fn is_model_impl(line: &str) -> bool {
     line.starts_with("impl") && rust::words(line).last() == Some("Model") && line.ends_with('{')
 }
@@ -52,7 +53,7 @@ mod tests {
         let text = "use std::sync::Mutex;\nimpl Model {\n    fn a(&self) {}\n    fn b(&mut self) {}\n}\n\
                     impl Session {\n    fn c(&mut self) {}\n}\nstatic N: AtomicU64 = AtomicU64::new(0);\n";
         let files = [("crates/model/src/lib.rs", text), ("crates/model/src/session.rs", text)];
-        let faults = no_inner_change(&Workspace::of(&files));
+        let faults = no_interior_mutability(&Workspace::of(&files));
         assert!(faults.iter().all(|fault| fault.path == "crates/model/src/lib.rs"));
         assert_eq!(faults.iter().map(|fault| fault.line).collect::<Vec<_>>(), [1, 4, 9, 9]);
     }

@@ -1,14 +1,15 @@
-//! Only `quant` knows that number formats have names; everyone else asks it about a `Format`.
+//! Only `quant` names quantization types. Every other crate asks it about a `Format`.
 
 use super::Fault;
 use super::rust::{self, Keep};
 use super::source::{File, Workspace};
 
-/// The crate that holds every number format.
+/// The crate that holds every quantization type.
 const OWNER: &str = "quant";
 
-/// No crate but the owner names a block format in code or in a string. Plain floats (`F32`, `F16`, `BF16`) are
-/// machine types as much as formats and may be named. A file `claims.rs` quotes what studies say about formats.
+/// No other crate names a block quantization type in code or in a string.
+///
+/// Plain floats (`F32`, `F16`, `BF16`) are machine types too and may be named. A file `claims.rs` may quote studies.
 pub(super) fn formats(workspace: &Workspace) -> Vec<Fault> {
     let quotes = |file: &File| file.path.ends_with("/claims.rs");
     let elsewhere =
@@ -18,7 +19,7 @@ pub(super) fn formats(workspace: &Workspace) -> Vec<Fault> {
         let code = rust::product_code(file, Keep::CodeAndStrings);
         for (line, text) in (1..).zip(code.lines()) {
             for word in rust::words(text).filter(|word| is_format(word)) {
-                let message = format!("`{word}`: number formats are named in crates/{OWNER} alone");
+                let message = format!("`{word}`: quantization types are named in crates/{OWNER} alone");
                 faults.push(Fault::at(&file.path, line, message));
             }
         }
@@ -26,7 +27,9 @@ pub(super) fn formats(workspace: &Workspace) -> Vec<Fault> {
     faults
 }
 
-/// Whether `word` is the name of a block format, in any case: `Q8_0`, `q4_k_m`, `Q6K`, `IQ4_XS`, `TQ1_0`, `MXFP4`.
+/// Whether `word` names a block quantization type, in upper or lower case.
+///
+/// Examples are `Q8_0`, `q4_k_m`, `Q6K`, `IQ4_XS`, `TQ1_0` and `MXFP4`.
 fn is_format(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
     let starts_with_digit = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
@@ -49,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_told_from_other_words() {
+    fn names_differ_from_other_words() {
         for name in ["Q8_0", "q4_1", "Q4_K", "Q6K", "q5_k_m", "IQ4_XS", "iq2_s", "TQ1_0", "MXFP4"] {
             assert!(is_format(name), "{name}");
         }
@@ -66,7 +69,7 @@ mod tests {
             ("crates/weights/src/lib.rs", text),
             ("crates/quant/src/lib.rs", text),
             ("crates/lab/tests/a.rs", text),
-            ("crates/lab/src/experiments/ladder/claims.rs", text),
+            ("crates/lab/src/experiments/quantization_sweep/claims.rs", text),
         ];
         let faults = formats(&Workspace::of(&files));
         let found: Vec<_> = faults.iter().map(|fault| (fault.path.as_str(), fault.line)).collect();

@@ -1,12 +1,11 @@
-//! One stem per thing: a kernel or a number format is a Rust file, a shader file and a word in a list, all of one
-//! name, and nothing of it lies elsewhere.
+//! Where kernels and quantization types lie: each is a Rust file, a shader file and a list entry of one base name.
 
 use super::Fault;
 use super::rust::{self, Keep};
 use super::source::{File, Workspace};
 
 const SHADERS: &str = "shaders";
-/// The folders of `shaders/` that the `ridgeline-shaders` crate links.
+/// The folders of `shaders/` that the `ridgeline-shaders` crate includes.
 const SHADER_FOLDERS: [&str; 4] = ["format", "kernel", "reduce", "shared"];
 
 const KERNELS: &str = "crates/kernels/src";
@@ -14,13 +13,13 @@ const KERNEL_LIST: &str = "crates/kernels/src/lib.rs";
 const KERNEL_TRAIT: &str = "crates/compute/src/kernel.rs";
 
 const FORMATS: &str = "crates/quant/src";
-/// What makes a file of `quant` a number format.
+/// Marks a file of `quant` as a quantization type.
 const FORMAT_MARK: &str = "const SPEC: Spec";
 
-/// The parts a kernel may not lack: its cost, what it may touch, how it is tested and what it means.
-const KERNEL_MEMBERS: [&str; 5] = ["flops", "traffic", "extent", "sample", "reference"];
+/// The methods every kernel defines: its cost, its buffer bounds, its test input and its CPU reference.
+const KERNEL_MEMBERS: [&str; 5] = ["flops", "traffic", "min_binding_size", "sample", "reference"];
 
-/// Shader text lies in the folders that the crate of shader text links, and nowhere else.
+/// Shader text lies in the folders that `ridgeline-shaders` includes, and nowhere else.
 pub(super) fn shader_folders(workspace: &Workspace) -> Vec<Fault> {
     let linked = |file: &File| {
         let place = file.path.strip_prefix(SHADERS).and_then(|path| path.strip_prefix('/')?.split_once('/'));
@@ -31,36 +30,36 @@ pub(super) fn shader_folders(workspace: &Workspace) -> Vec<Fault> {
     stray.map(|file| Fault::whole(&file.path, message.as_str())).collect()
 }
 
-/// Every kernel shader has the Rust file of its stem and stands in the list, and the list names nothing else.
+/// Every kernel shader has a Rust file of the same base name and an entry in the list. The list names nothing else.
 pub(super) fn kernels(workspace: &Workspace) -> Vec<Fault> {
     let Some(list) = workspace.get(KERNEL_LIST) else { return Vec::new() };
     let code = rust::code(list, Keep::Code);
-    // Without a list the crate is either still empty or has lost it.
-    let Some(listed) = rust::macro_list(&code, "kernels") else { return lost_list(workspace) };
+    // A crate without kernels needs no list.
+    let Some(listed) = rust::macro_list(&code, "kernels") else { return missing_list(workspace) };
 
     let mut faults = Vec::new();
     for shader in workspace.in_folder("shaders/kernel", "wgsl") {
-        let stem = shader.stem();
-        if !listed.contains(&stem) {
-            faults.push(Fault::whole(&shader.path, format!("`{stem}` is not in the list of {KERNEL_LIST}")));
+        let name = shader.base_name();
+        if !listed.contains(&name) {
+            faults.push(Fault::whole(&shader.path, format!("`{name}` is not in the list of {KERNEL_LIST}")));
         }
     }
-    for &stem in listed.iter().filter(|word| is_stem(word)) {
-        let pair = [format!("{KERNELS}/{stem}.rs"), format!("shaders/kernel/{stem}.wgsl")];
+    for &name in listed.iter().filter(|word| is_base_name(word)) {
+        let pair = [format!("{KERNELS}/{name}.rs"), format!("shaders/kernel/{name}.wgsl")];
         for path in pair.iter().filter(|path| workspace.get(path).is_none()) {
-            faults.push(Fault::whole(KERNEL_LIST, format!("the listed kernel `{stem}` has no {path}")));
+            faults.push(Fault::whole(KERNEL_LIST, format!("the listed kernel `{name}` has no {path}")));
         }
         let [rust_path, _] = &pair;
-        let declares = |file: &File| file.text.contains(&format!("(\"{stem}\")"));
+        let declares = |file: &File| file.text.contains(&format!("(\"{name}\")"));
         if workspace.get(rust_path).is_some_and(|file| !declares(file)) {
-            faults.push(Fault::whole(rust_path, format!("does not declare a kernel called \"{stem}\"")));
+            faults.push(Fault::whole(rust_path, format!("does not declare a kernel called \"{name}\"")));
         }
     }
     faults
 }
 
-/// Kernel files without a list of kernels.
-fn lost_list(workspace: &Workspace) -> Vec<Fault> {
+/// A fault where there are kernel files but no list of kernels.
+fn missing_list(workspace: &Workspace) -> Vec<Fault> {
     let kernels = workspace.in_folder(KERNELS, "rs").filter(|file| file.text.contains("kernel! {"));
     kernels
         .take(1)
@@ -68,14 +67,16 @@ fn lost_list(workspace: &Workspace) -> Vec<Fault> {
         .collect()
 }
 
-/// Every format shader has a Rust file of its stem, and every Rust file of a format has its shader. Formats that differ
-/// only in numbers share the Rust file of their family: `mlx4_g64.wgsl` belongs to `mlx.rs`.
+/// The shader and the Rust file of a quantization type have the same base name, and neither lacks the other.
+///
+/// Types that differ only in numbers share the Rust file of their family: `mlx4_g64.wgsl` belongs to `mlx.rs`.
 pub(super) fn formats(workspace: &Workspace) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut families = Vec::new();
     for shader in workspace.in_folder("shaders/format", "wgsl") {
-        let family = shader.stem().split(|c: char| c.is_ascii_digit()).next().unwrap_or_default().to_owned();
-        let path = format!("{FORMATS}/{}.rs", shader.stem());
+        let family =
+            shader.base_name().split(|c: char| c.is_ascii_digit()).next().unwrap_or_default().to_owned();
+        let path = format!("{FORMATS}/{}.rs", shader.base_name());
         if workspace.get(&path).is_some() {
             continue;
         }
@@ -85,35 +86,35 @@ pub(super) fn formats(workspace: &Workspace) -> Vec<Fault> {
         families.push(family);
     }
     for format in workspace.in_folder(FORMATS, "rs").filter(|file| file.text.contains(FORMAT_MARK)) {
-        let path = format!("shaders/format/{}.wgsl", format.stem());
-        if workspace.get(&path).is_none() && !families.iter().any(|family| *family == format.stem()) {
+        let path = format!("shaders/format/{}.wgsl", format.base_name());
+        if workspace.get(&path).is_none() && !families.iter().any(|family| *family == format.base_name()) {
             faults.push(Fault::whole(&format.path, format!("has no {path}")));
         }
     }
     faults
 }
 
-/// The trait has no default for the parts a kernel may not lack, so that the compiler asks every kernel for them.
-pub(super) fn kernel_parts(workspace: &Workspace) -> Vec<Fault> {
+/// The trait `Kernel` has no default for the methods every kernel defines, so the compiler requires them.
+pub(super) fn kernel_members(workspace: &Workspace) -> Vec<Fault> {
     let Some(file) = workspace.get(KERNEL_TRAIT) else { return Vec::new() };
     let code = rust::product_code(file, Keep::Code);
     let Some(start) = code.find("pub trait Kernel") else {
         return vec![Fault::whole(KERNEL_TRAIT, "does not define `pub trait Kernel`")];
     };
     let body = &code[start..code[start..].find("\n}").map_or(code.len(), |end| start + end)];
-    let required = |part: &&&str| {
-        let signature = body.split_once(&format!("fn {part}(")).map(|(_, rest)| rest);
+    let required = |member: &&&str| {
+        let signature = body.split_once(&format!("fn {member}(")).map(|(_, rest)| rest);
         let end = signature.and_then(|rest| rest.find([';', '{']).map(|at| &rest[at..]));
         end.is_some_and(|rest| rest.starts_with(';'))
     };
-    let missing = KERNEL_MEMBERS.iter().filter(|part| !required(part));
+    let missing = KERNEL_MEMBERS.iter().filter(|member| !required(member));
     missing
-        .map(|part| Fault::whole(KERNEL_TRAIT, format!("`fn {part}` has to be required of every kernel")))
+        .map(|member| Fault::whole(KERNEL_TRAIT, format!("`fn {member}` must not have a default body")))
         .collect()
 }
 
-/// Stems are lower case; a list may name types beside them.
-fn is_stem(word: &str) -> bool {
+/// Base names are lower case. A list may name types beside them.
+fn is_base_name(word: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_lowercase())
 }
 
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_list_is_found() {
+    fn a_missing_list_is_found() {
         let files = [("crates/kernels/src/lib.rs", ""), ("crates/kernels/src/copy.rs", "kernel! {")];
         assert_eq!(kernels(&Workspace::of(&files)).len(), 1);
         assert_eq!(kernels(&Workspace::of(&files[..1])), []);
@@ -175,10 +176,10 @@ mod tests {
 
     #[test]
     fn an_optional_twin_is_found() {
-        let required = "    fn flops(&self) -> u64;\n    fn traffic(&self);\n    fn extent(&self);\n    fn sample(&self);\n";
+        let required = "    fn flops(&self) -> u64;\n    fn traffic(&self);\n    fn min_binding_size(&self);\n    fn sample(&self);\n";
         let kernel =
             |twin: &str| format!("pub trait Kernel: Copy {{\n{required}    {twin}\n}}\nfn reference();\n");
-        let faults = |text: &str| kernel_parts(&Workspace::of(&[(KERNEL_TRAIT, text)])).len();
+        let faults = |text: &str| kernel_members(&Workspace::of(&[(KERNEL_TRAIT, text)])).len();
         assert_eq!(faults(&kernel("fn reference(&self);")), 0);
         assert_eq!(faults(&kernel("fn reference(&self) {}")), 1);
         assert_eq!(faults(&kernel("")), 1);

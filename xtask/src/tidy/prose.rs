@@ -1,4 +1,6 @@
-//! The length of sentences in comments and documents. A grammar checker this is not.
+//! The length of sentences in comments and documents. It is no grammar checker.
+//!
+//! A sentence ends at `.`, `?` or `!` before white space. A colon or a semicolon does not end one.
 
 use super::Fault;
 use super::source::{File, Workspace};
@@ -17,10 +19,10 @@ const LIST: &str = include_str!("long_sentences.txt");
 /// Entries the list may have. Lower it when entries go; never raise it.
 const MOST_EXCEPTIONS: usize = 20;
 
-/// Logs, which nobody rewrites.
+/// Logs keep their entries unchanged.
 const LOGS: [&str; 2] = ["CHANGELOG.md", "docs/measurements.md"];
 
-/// Their full stop ends no sentence.
+/// Abbreviations, whose full stop ends no sentence.
 const ABBREVIATIONS: [&str; 17] = [
     "e.g.", "i.e.", "al.", "vs.", "cf.", "eq.", "eqs.", "fig.", "figs.", "sec.", "ch.", "tab.", "approx.",
     "resp.", "p.", "pp.", "vol.",
@@ -67,6 +69,7 @@ struct Sentence {
 }
 
 impl Sentence {
+    /// The words that identify it in the list of exceptions.
     fn key(&self) -> String {
         self.words[..self.words.len().min(KEY_WORDS)].join(" ")
     }
@@ -102,7 +105,7 @@ fn sentences(paragraph: &[Numbered<'_>]) -> Vec<Sentence> {
     found
 }
 
-/// What stands between white space outside code.
+/// A word with its punctuation. Code spans and links may contain white space.
 #[derive(Debug, Default)]
 struct Token {
     line: usize,
@@ -117,7 +120,7 @@ impl Token {
 
     fn ends_a_sentence(&self) -> bool {
         let bare = self.text.trim_end_matches(['"', '\'', '”', '’', ')', ']', '}', '*', '_']);
-        // An ellipsis goes on.
+        // An ellipsis does not end a sentence.
         let full_stop = bare.ends_with('.') && !bare.ends_with("..") && !is_abbreviation(bare);
         full_stop || bare.ends_with(['?', '!'])
     }
@@ -128,6 +131,7 @@ fn is_abbreviation(token: &str) -> bool {
     ABBREVIATIONS.contains(&word.as_str())
 }
 
+/// Splits a paragraph at white space outside code and links.
 fn tokens(paragraph: &[Numbered<'_>]) -> Vec<Token> {
     let lines: Vec<&str> = paragraph.iter().map(|(_, text)| *text).collect();
     let joined = lines.join("\n");
@@ -156,14 +160,16 @@ fn tokens(paragraph: &[Numbered<'_>]) -> Vec<Token> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stretch {
+    /// White space.
     Gap,
+    /// A code span, which is one word.
     Code,
     /// The target of a link.
     Hidden,
     Plain,
 }
 
-/// The kind and length in bytes of what `text` begins with; `None` at its end.
+/// The kind and length in bytes of the first stretch of `text`. `None` at its end.
 fn stretch(text: &str) -> Option<(Stretch, usize)> {
     let first = text.chars().next()?;
     let special = match first {
@@ -237,11 +243,13 @@ mod tests {
 
     #[test]
     fn marks_before_white_space_end_a_sentence() {
-        assert_eq!(
-            lengths("One two? Three! Four: five; six (seven eight.) **Nine.** Ten"),
-            [2, 1, 1, 1, 3, 1, 1]
-        );
+        assert_eq!(lengths("One two? Three! Four: five; six (seven eight.) **Nine.** Ten"), [2, 1, 5, 1, 1]);
         assert_eq!(lengths("See a.rs and 0.95 and 1.2.3 and x::y."), [8]);
+    }
+
+    #[test]
+    fn colons_and_semicolons_end_no_sentence() {
+        assert_eq!(lengths("One: two; three."), [3]);
     }
 
     #[test]

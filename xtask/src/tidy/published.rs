@@ -1,21 +1,21 @@
-//! A published number is worth as much as the way back to where it stands in print.
+//! Published numbers: each entry says where in its source the number is printed.
 
 use super::Fault;
 use super::source::{File, Workspace};
 
-/// Where published numbers lie: those of studies, and the peaks of devices.
+/// Folders of published numbers: those of studies, and the peaks of devices.
 const FOLDERS: [&str; 2] = ["crates/experiment/published", "crates/roofline/machines"];
 
-/// What each kind of entry has to say of itself. Where alternatives are listed, one of them is enough.
+/// The keys that each kind of entry requires. Of alternatives, one is enough.
 const REQUIRED: [(&str, &[&[&str]]); 4] = [
     ("[source]", &[&["title"], &["code", "url"]]),
-    // Where a source does not number its tables, the caption is the way to them.
+    // A caption identifies a table that its source does not number.
     ("[[table]]", &[&["id"], &["origin"], &["printed_as", "path", "in_text", "caption"]]),
     ("[[claim]]", &[&["id"], &["test"], &["published"]]),
     ("[[peak]]", &[&["source"], &["locator"]]),
 ];
 
-/// Every entry of every source says where it comes from.
+/// Every entry of every source has the required keys.
 pub(super) fn locators(workspace: &Workspace) -> Vec<Fault> {
     let files = FOLDERS.iter().flat_map(|folder| workspace.in_folder(folder, "toml"));
     files.flat_map(|file| entries(file).filter_map(|entry| entry.fault(file))).collect()
@@ -43,7 +43,7 @@ fn entries(file: &File) -> impl Iterator<Item = Entry<'_>> {
         if text.starts_with('[') {
             found.push(Entry { header: text.trim_end(), line, keys: Vec::new() });
         } else if let (Some(entry), Some((key, _))) = (found.last_mut(), text.split_once(" =")) {
-            // A key in a nested row is indented.
+            // Indented keys belong to a nested row.
             entry.keys.extend((!key.starts_with(' ')).then_some(key));
         }
     }
@@ -55,14 +55,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peak_without_a_place_is_found() {
+    fn a_peak_without_a_locator_is_found() {
         let text = "[[peak]]\nsource = \"a\"\nlocator = \"Table 1\"\n[[peak]]\nsource = \"a\"\n";
         let faults = locators(&Workspace::of(&[("crates/roofline/machines/a.toml", text)]));
         assert_eq!(faults, [Fault::at("crates/roofline/machines/a.toml", 4, "[[peak]] without `locator`")]);
     }
 
     #[test]
-    fn a_number_without_a_place_is_found() {
+    fn a_number_without_a_locator_is_found() {
         let text = "[source]\ntitle = \"a\"\ncode = \"b\"\n\n[[table]]\nid = \"T1\"\norigin = \"print\"\n\
                     printed_as = \"Table 1\"\nrows = [\n  { path = 1 },\n]\n[[table]]\nid = \"T2\"\norigin = \"print\"\n\
                     rows = [\n  path = 1\n]\n[[claim]]\nid = \"C1\"\ntest = \"x\"\n";

@@ -1,13 +1,13 @@
-//! Libraries compute: they do not print, end the process or read the clock.
+//! Libraries do not print, end the process or read the clock.
 
 use super::Fault;
 use super::rust::{self, Keep};
 use super::source::{File, Workspace};
 
-/// The crate that is a program.
+/// The only crate that is a program.
 const PROGRAM: &str = "lab";
 
-/// What no library does, and what to do instead.
+/// Calls that no library makes, and the replacement.
 const BANNED: [(&str, &str); 7] = [
     ("println!", "return the text; only the program prints"),
     ("print!", "return the text; only the program prints"),
@@ -18,10 +18,10 @@ const BANNED: [(&str, &str); 7] = [
     ("Instant::now", "take a measured time as an argument"),
 ];
 
-/// The modules that read the monotonic clock: timing a device is their purpose.
+/// The modules that may read the monotonic clock, because they time a device.
 const CLOCKS: [&str; 2] = ["crates/gpu/src/clock", "crates/measure/src/timing"];
 
-/// The product code of every library, held against the list above.
+/// No library calls anything in the list, outside its tests.
 pub(super) fn libraries(workspace: &Workspace) -> Vec<Fault> {
     let is_library = |file: &&File| file.crate_of_source().is_some_and(|folder| folder != PROGRAM);
     let mut faults = Vec::new();
@@ -40,7 +40,7 @@ fn may_time(file: &File, call: &str) -> bool {
     call == "Instant::now" && CLOCKS.iter().any(|clock| file.path.starts_with(clock))
 }
 
-/// Whether `text` holds `call` as a word of its own: `eprint!` is not a `print!`.
+/// Whether `text` holds `call` as a whole word: `eprint!` is not a `print!`.
 fn calls(text: &str, call: &str) -> bool {
     text.match_indices(call).any(|(at, _)| !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
 }
@@ -53,19 +53,19 @@ mod tests {
         libraries(&Workspace::of(&[(path, text)])).iter().map(|fault| fault.line).collect()
     }
 
-    const TALKATIVE: &str = "// println!\nprintln!(\"a\");\neprint!(\"b\");\nstd::process::exit(1);\n\
+    const IMPURE: &str = "// println!\nprintln!(\"a\");\neprint!(\"b\");\nstd::process::exit(1);\n\
                              let start = Instant::now();\nlet day = SystemTime::now();\n\
                              #[cfg(test)]\nmod tests {\n    println!();\n}\n";
 
     #[test]
-    fn a_talkative_library_is_found() {
-        assert_eq!(lines_at_fault("crates/model/src/lib.rs", TALKATIVE), [2, 3, 4, 5, 6]);
+    fn an_impure_library_is_found() {
+        assert_eq!(lines_at_fault("crates/model/src/lib.rs", IMPURE), [2, 3, 4, 5, 6]);
     }
 
     #[test]
-    fn the_program_may_talk_and_the_clocks_may_be_read() {
-        assert_eq!(lines_at_fault("crates/lab/src/main.rs", TALKATIVE), []);
-        assert_eq!(lines_at_fault("crates/gpu/src/clocks.rs", TALKATIVE), [2, 3, 4, 6]);
-        assert_eq!(lines_at_fault("crates/gpu/examples/one_kernel.rs", TALKATIVE), []);
+    fn the_program_may_print_and_the_clocks_may_be_read() {
+        assert_eq!(lines_at_fault("crates/lab/src/main.rs", IMPURE), []);
+        assert_eq!(lines_at_fault("crates/gpu/src/clocks.rs", IMPURE), [2, 3, 4, 6]);
+        assert_eq!(lines_at_fault("crates/gpu/examples/one_kernel.rs", IMPURE), []);
     }
 }

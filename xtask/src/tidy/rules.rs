@@ -1,13 +1,13 @@
-//! The documents state the rules, the table of checks enforces them, and neither has one that the other lacks.
+//! Every rule in the documents has a check, and every check has a rule in the documents.
 
 use super::source::Workspace;
 use super::{CHECKS, Fault};
 
-/// Which document states the rules whose ids begin with this letter, and how such a line begins.
+/// A document, the beginning of a line that states a rule there, and the first letter of those rules' ids.
 const STATED: [(&str, &str, char); 2] =
     [("ARCHITECTURE.md", "**Invariant** ", 'I'), ("CONTRIBUTING.md", "**Rule** ", 'S')];
 
-/// Every stated rule has a check and every check states its rule, once.
+/// Every rule has one check, and every check has one rule.
 pub(super) fn documented(workspace: &Workspace) -> Vec<Fault> {
     let checked: Vec<&str> = CHECKS.iter().map(|check| check.id).collect();
     compare(workspace, &checked)
@@ -25,13 +25,12 @@ fn compare(workspace: &Workspace, checked: &[&str]) -> Vec<Fault> {
                 None => faults.push(Fault::at(
                     path,
                     line,
-                    format!("no check has the id `{id}`, or it is stated twice"),
+                    format!("the rule `{id}` has no check, or is stated twice"),
                 )),
             }
         }
-        faults.extend(
-            open.into_iter().map(|id| Fault::whole(path, format!("does not state the rule of check `{id}`"))),
-        );
+        faults
+            .extend(open.into_iter().map(|id| Fault::whole(path, format!("lacks the rule of check `{id}`"))));
     }
     faults
 }
@@ -52,7 +51,11 @@ mod tests {
     #[test]
     fn ids_are_used_once() {
         for (row, check) in CHECKS.iter().enumerate() {
-            assert!(CHECKS[..row].iter().all(|earlier| earlier.id != check.id), "{} stands twice", check.id);
+            assert!(
+                CHECKS[..row].iter().all(|earlier| earlier.id != check.id),
+                "the id {} is used twice",
+                check.id
+            );
         }
     }
 }

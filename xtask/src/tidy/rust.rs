@@ -1,17 +1,17 @@
-//! Just enough of Rust's lexical rules to tell code from comments and strings, and product code from tests.
+//! A minimal Rust lexer: tells code from comments and strings, and product code from tests.
 
 use super::source::File;
 
-/// What of a file remains to be looked at. Line numbers are kept in both.
+/// Which text of a file to keep. Line numbers do not change.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keep {
     /// Code with the contents of its string literals.
     CodeAndStrings,
-    /// Code alone.
+    /// Code without string literals.
     Code,
 }
 
-/// The text of `file` without comments, and without strings where `keep` says so.
+/// The text of `file` without comments, and without strings for [`Keep::Code`].
 pub(crate) fn code(file: &File, keep: Keep) -> String {
     let mut kept = String::with_capacity(file.text.len());
     for part in parts(&file.text, token) {
@@ -35,8 +35,9 @@ pub(crate) struct Part<'a> {
     pub(crate) text: &'a str,
 }
 
-/// The kind and length in bytes of what a text begins with: the text, its first character, and whether that
-/// follows a word.
+/// The kind and length in bytes of a text's first token.
+///
+/// Takes the text, its first character, and whether that character follows a word.
 pub(crate) type Token = fn(&str, char, bool) -> (Kind, usize);
 
 /// Splits `text` by the lexical rules of a language.
@@ -54,9 +55,9 @@ pub(crate) fn parts(text: &str, token: Token) -> impl Iterator<Item = Part<'_>> 
     })
 }
 
-/// As [`code`], but without the test modules at the end of the file; empty for files that hold only tests.
+/// As [`code`], but without the test modules at the end of the file. Empty for files of tests.
 pub(crate) fn product_code(file: &File, keep: Keep) -> String {
-    if file.stem() == "tests" || file.path.contains("/tests/") {
+    if file.base_name() == "tests" || file.path.contains("/tests/") {
         return String::new();
     }
     let code = code(file, keep);
@@ -79,7 +80,7 @@ pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !is_word(c)).filter(|word| !word.is_empty())
 }
 
-/// The identifiers between the brackets of the macro call `name! { … }`; `None` where there is no such call.
+/// The identifiers between the brackets of the macro call `name! { … }`. `None` without such a call.
 pub(crate) fn macro_list<'a>(code: &'a str, name: &str) -> Option<Vec<&'a str>> {
     for (at, _) in code.match_indices(&format!("{name}!")) {
         if code[..at].ends_with(is_word) {
@@ -95,7 +96,7 @@ pub(crate) fn macro_list<'a>(code: &'a str, name: &str) -> Option<Vec<&'a str>> 
     None
 }
 
-/// What a part of a file is.
+/// The kind of a [`Part`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Code,
@@ -103,7 +104,7 @@ pub(crate) enum Kind {
     String,
 }
 
-/// Rust's rules; WGSL's comments follow them too.
+/// Rust's lexical rules, which also fit WGSL's comments.
 pub(crate) fn token(text: &str, first: char, after_word: bool) -> (Kind, usize) {
     let one = (Kind::Code, first.len_utf8());
     match first {
@@ -116,7 +117,7 @@ pub(crate) fn token(text: &str, first: char, after_word: bool) -> (Kind, usize) 
     }
 }
 
-/// Length of a block comment; they nest.
+/// Length of a block comment, with the comments nested in it.
 fn block_comment(text: &str) -> usize {
     let (mut depth, mut at) = (0_usize, 0);
     while at < text.len() {
@@ -136,7 +137,7 @@ fn block_comment(text: &str) -> usize {
     text.len()
 }
 
-/// Length of a literal that starts and ends with `quote` and escapes with a backslash.
+/// Length of a literal between two `quote` characters, with backslash escapes.
 pub(crate) fn quoted(text: &str, quote: char) -> usize {
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {
@@ -150,7 +151,7 @@ pub(crate) fn quoted(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// Length of a character literal, or `None` where the quote begins a lifetime.
+/// Length of a character literal, or `None` for a lifetime.
 fn char_literal(text: &str) -> Option<usize> {
     let mut chars = text.char_indices().skip(1);
     let (_, content) = chars.next()?;
@@ -161,7 +162,7 @@ fn char_literal(text: &str) -> Option<usize> {
     (close == '\'').then_some(end + 1)
 }
 
-/// Length of `r"…"`, `r#"…"#`, `br"…"` and so on, or `None` where this is no raw string.
+/// Length of a raw string such as `r"…"`, `r#"…"#` or `br"…"`, or `None` for anything else.
 fn raw_string(text: &str) -> Option<usize> {
     let after = text.strip_prefix('b').unwrap_or(text).strip_prefix('r')?;
     let hashes = after.len() - after.trim_start_matches('#').len();
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_go_and_lines_stay() {
+    fn comments_are_removed_and_lines_kept() {
         let text = "//! a\nlet b = 1; // c\n/* d /* e */\n f */ let g;\n";
         assert_eq!(code(&file(text), Keep::Code), "\nlet b = 1; \n\n let g;\n");
     }
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_ends_in_r_starts_no_raw_string() {
+    fn a_word_ending_in_r_starts_no_raw_string() {
         assert_eq!(code(&file("var\"x\" 'a' '\\''"), Keep::Code), "var  ");
     }
 

@@ -1,13 +1,13 @@
-//! The text of the repository, held in memory so that a check is a pure function and can be tested on bad input.
+//! The text of the repository in memory. A check is thus a pure function and can be tested on bad input.
 
 use anyhow::Context;
 use std::fs;
 use std::path::Path;
 
-/// Folders that are built or downloaded and never looked at.
+/// Folders of build output and downloads, which no check reads.
 const SKIPPED: [&str; 2] = ["target", "results"];
 
-/// Kinds of files that are looked at, by extension.
+/// Extensions of the files that the checks read.
 const KINDS: [&str; 4] = ["rs", "wgsl", "toml", "md"];
 
 /// One file: its path under the workspace root, with `/`, and its text.
@@ -24,23 +24,23 @@ impl File {
     }
 
     /// The file's name without folder and extension.
-    pub(crate) fn stem(&self) -> &str {
+    pub(crate) fn base_name(&self) -> &str {
         let name = self.path.rsplit('/').next().unwrap_or(&self.path);
-        name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+        name.rsplit_once('.').map_or(name, |(base_name, _)| base_name)
     }
 
     pub(crate) fn has_extension(&self, extension: &str) -> bool {
         self.path.rsplit_once('.').is_some_and(|(_, found)| found == extension)
     }
 
-    /// The folder under `crates/` this file's `src/` belongs to, such as `gpu`; `None` for every other file.
+    /// The crate's folder under `crates/`, such as `gpu`, for a file in its `src/`. `None` for every other file.
     pub(crate) fn crate_of_source(&self) -> Option<&str> {
         let (folder, rest) = self.path.strip_prefix("crates/")?.split_once('/')?;
         rest.starts_with("src/").then_some(folder)
     }
 }
 
-/// Every file the checks look at, sorted by path.
+/// Every file that the checks read, sorted by path.
 #[derive(Debug)]
 pub(crate) struct Workspace {
     pub(crate) files: Vec<File>,
@@ -63,7 +63,7 @@ impl Workspace {
         self.files.iter().find(|file| file.path == path)
     }
 
-    /// The files directly in `folder` that have this extension.
+    /// The files with this extension directly in `folder`.
     pub(crate) fn in_folder(&self, folder: &str, extension: &str) -> impl Iterator<Item = &File> {
         self.with_extension(extension)
             .filter(move |file| file.path.rsplit_once('/').is_some_and(|(found, _)| found == folder))
@@ -79,7 +79,7 @@ fn walk(root: &Path, folder: &str, files: &mut Vec<File>) -> anyhow::Result<()> 
             continue;
         }
         let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
-        // `file_type` does not follow links: a link to a folder elsewhere is not part of the repository.
+        // `file_type` does not follow links, because a linked folder is not part of the repository.
         let kind = entry.file_type()?;
         if kind.is_dir() {
             walk(root, &path, files)?;

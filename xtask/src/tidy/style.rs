@@ -1,20 +1,20 @@
-//! The rules that hold for every file, whatever it does.
+//! Style rules that hold for every file.
 
 use super::Fault;
 use super::rust::{self, Keep};
 use super::source::{File, Workspace};
 
-/// Lines a source file may have: what a reader still keeps in mind.
+/// Lines a source file may have.
 const MOST_LINES: usize = 400;
 
-/// Every Rust file begins by saying what it is.
+/// Every Rust file begins with a module doc.
 pub(super) fn module_doc(workspace: &Workspace) -> Vec<Fault> {
     let says = |file: &File| file.text.lines().next().and_then(|line| line.strip_prefix("//! ")).is_some();
     let fault = |file: &File| Fault::at(&file.path, 1, "the first line is not a module doc (`//! …`)");
     workspace.with_extension("rs").filter(|file| !says(file)).map(fault).collect()
 }
 
-/// Every shader file begins with a comment and can be appended to.
+/// Every shader file begins with a comment and ends with a newline.
 pub(super) fn shader_head(workspace: &Workspace) -> Vec<Fault> {
     let mut faults = Vec::new();
     for file in workspace.with_extension("wgsl") {
@@ -22,13 +22,13 @@ pub(super) fn shader_head(workspace: &Workspace) -> Vec<Fault> {
             faults.push(Fault::at(&file.path, 1, "the first line is not a comment (`// …`)"));
         }
         if !file.text.ends_with('\n') {
-            faults.push(Fault::at(&file.path, file.text.lines().count(), "the last line does not end"));
+            faults.push(Fault::at(&file.path, file.text.lines().count(), "the last line has no newline"));
         }
     }
     faults
 }
 
-/// No source file is longer than a reader's patience.
+/// No source file is too long.
 pub(super) fn length(workspace: &Workspace) -> Vec<Fault> {
     let mut faults = Vec::new();
     for file in workspace.files.iter().filter(|file| is_source(file)) {
@@ -46,9 +46,9 @@ pub(super) fn whitespace(workspace: &Workspace) -> Vec<Fault> {
     on_lines(workspace.files.iter(), bad, "white space at the end of the line")
 }
 
-/// A comment that asks people to keep two places equal stands where a generator or a test is missing.
+/// No comment asks for two places to be kept equal by hand. A generator or a test does that.
 pub(super) fn no_sync_comments(workspace: &Workspace) -> Vec<Fault> {
-    // Taken apart, so that this file does not contain them.
+    // Joined at run time, so that this file does not contain the phrases.
     let banned = ["keep", "kept", "stay"].map(|verb| format!("{verb} in {}", "sync"));
     let bad = |line: &str| {
         let line = line.to_lowercase();
@@ -58,8 +58,9 @@ pub(super) fn no_sync_comments(workspace: &Workspace) -> Vec<Fault> {
     on_lines(sources, bad, "generate one of the two places from the other, or test that they agree")
 }
 
-/// An exception to a lint is an expectation with a reason: the compiler says when it is no longer needed. A module
-/// that several test programs include is left out: what one of them uses another does not.
+/// An exception to a lint is `expect` with a reason, because the compiler reports a stale one.
+///
+/// Modules that several test programs share are exempt: an item used in one may be unused in another.
 pub(super) fn no_allow(workspace: &Workspace) -> Vec<Fault> {
     let mut faults = Vec::new();
     let shared = |file: &&File| file.path.contains("/tests/support/");
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shader_without_a_head_or_an_end_is_found() {
+    fn a_shader_without_a_comment_or_a_newline_is_found() {
         let files =
             [("a.wgsl", "// y = x.\nfn f() {}\n"), ("b.wgsl", "fn f() {}\n"), ("c.wgsl", "// z.\nfn f() {}")];
         assert_eq!(paths_and_lines(&shader_head(&Workspace::of(&files))), [("b.wgsl", 1), ("c.wgsl", 2)]);
@@ -127,9 +128,9 @@ mod tests {
     }
 
     #[test]
-    fn a_plea_for_equality_is_found() {
-        let plea = format!("// Keep in {} with Params.\n", "sync");
-        let files = [("a.wgsl", plea.as_str()), ("b.md", &plea)];
+    fn a_sync_comment_is_found() {
+        let comment = format!("// Keep in {} with Params.\n", "sync");
+        let files = [("a.wgsl", comment.as_str()), ("b.md", &comment)];
         assert_eq!(paths_and_lines(&no_sync_comments(&Workspace::of(&files))), [("a.wgsl", 1)]);
     }
 

@@ -1,6 +1,6 @@
-//! The text that people read: comments, string literals and documents, and their paragraphs.
+//! Prose: comments, string literals and documents, and their paragraphs.
 //!
-//! Just enough Markdown for that. It is no full parser: nested quotes and HTML blocks are not understood.
+//! A minimal Markdown reader, which does not understand nested quotes or HTML blocks.
 
 use super::rust::{self, Kind, Part};
 use super::source::File;
@@ -8,24 +8,25 @@ use super::source::File;
 /// A line and its number.
 pub(super) type Numbered<'a> = (usize, &'a str);
 
-/// Spaces before a line of code in Markdown.
+/// Spaces that indent a line of code in Markdown.
 const CODE_INDENT: usize = 4;
 
-/// Comment markers. A longer one comes before its own beginning.
+/// Comment markers. A marker comes before its own prefixes.
 const MARKERS: [&str; 6] = [TEMPLATE, "///", "//!", "//", BLOCK, "#"];
 
-/// Lines of the template language in shaders. They are code.
+/// Marks template statements in shaders, which are code.
 const TEMPLATE: &str = "//#";
 
 const BLOCK: &str = "/*";
 
-/// Prose that belongs together: consecutive comment lines of one kind, or a whole document.
+/// Blocks of prose: consecutive comment lines of one kind, or a whole document.
 pub(super) fn blocks(file: &File) -> Vec<Vec<Numbered<'_>>> {
     if file.has_extension("md") {
-        return vec![file.lines().collect()];
+        let document: Vec<_> = file.lines().collect();
+        return if document.is_empty() { Vec::new() } else { vec![document] };
     }
     let mut blocks: Vec<Vec<Numbered<'_>>> = Vec::new();
-    // The marker and the line of a comment that would continue the last block.
+    // The marker and the line of a comment that continues the last block.
     let mut next = None;
     for part in parts(file).filter(|part| part.kind == Kind::Comment) {
         let marker = MARKERS.into_iter().find(|marker| part.text.starts_with(marker)).unwrap_or("//");
@@ -95,7 +96,7 @@ pub(super) fn paragraphs<'a>(block: &[Numbered<'a>]) -> Vec<Vec<Numbered<'a>>> {
     reader.done
 }
 
-/// A document may begin with YAML between two rules.
+/// The document without the YAML between two rules at its beginning.
 fn front_matter_skipped<'b, 'a>(block: &'b [Numbered<'a>]) -> &'b [Numbered<'a>] {
     let is_rule = |&(_, text): &Numbered<'_>| text == "---";
     let end = block.iter().skip(1).position(is_rule);
@@ -109,7 +110,7 @@ fn front_matter_skipped<'b, 'a>(block: &'b [Numbered<'a>]) -> &'b [Numbered<'a>]
 struct Reader<'a> {
     done: Vec<Vec<Numbered<'a>>>,
     open: Vec<Numbered<'a>>,
-    /// What closes the fenced block that is open.
+    /// The marker of the open fenced block.
     fence: Option<&'static str>,
     in_list: bool,
     in_quote: bool,
@@ -164,7 +165,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Blank lines, table rows, rules, link targets and HTML end a paragraph.
+/// Whether a line ends a paragraph: a blank line, table row, rule, link target or HTML.
 fn is_break(text: &str) -> bool {
     let is_rule = !text.is_empty() && text.chars().all(|c| "-=*_".contains(c));
     let is_target = text.starts_with('[') && text.contains("]: ");

@@ -1,6 +1,6 @@
-//! Names and phrases that the field does not use, and the terms to use. It is no spelling checker.
+//! Banned names and phrases, each with the standard term to use. It is no spelling checker.
 //!
-//! The check skips this file, which has to name them.
+//! Names are whole identifiers or paths. Phrases are whole words of prose. The check skips this file.
 
 use super::Fault;
 use super::rust;
@@ -10,18 +10,38 @@ use super::text;
 /// The file that may hold every banned word.
 const TABLE: &str = "xtask/src/tidy/words.rs";
 
-/// A log keeps the words of its time.
+/// A log, whose old entries keep their words.
 const LOG: &str = "CHANGELOG.md";
 
-/// Something banned, and what to use.
+/// A banned name or phrase, and the term to use.
 type Row = (&'static str, &'static str);
 
-/// Identifiers that stand nowhere: not in code, strings, comments or documents.
+/// Identifiers and paths banned from code, strings, comments, documents and file names.
 const NAMES: &[Row] = &[
     ("turn_and_remember", "`rope_and_store_kv`"),
+    ("turn_and_remember_apart", "`rope_and_store_kv_unfused`"),
     ("Spot", "`Temp` or `Buf`"),
+    ("Temp::Mixed", "`Temp::AttnOut`"),
+    ("Temp::Both", "`Temp::GateUp`"),
+    ("Temp::Inner", "`Temp::FfnHidden`"),
+    ("Temp::Branch", "`Temp::BlockOut`"),
+    ("Temp::Projected", "`Temp::Qkv`"),
     ("attn_fold", "`attn_reduce`"),
     ("AttnFold", "`AttnReduce`"),
+    ("argmax_fold", "`argmax_reduce`"),
+    ("ArgmaxFold", "`ArgmaxReduce`"),
+    ("PartPicks", "`PartialArgmax`"),
+    ("place_of_largest", "`index_of_largest`"),
+    ("MAX_SPLITS", "`MAX_KV_SPLITS`"),
+    ("most_splits", "`max_kv_splits`"),
+    ("span_for", "`kv_split_len`"),
+    ("least_span", "`min_split_len`"),
+    ("UNCUT", "`MAX_UNSPLIT_CONTEXT`"),
+    ("leads_part", "`writes_partial`"),
+    ("leave_share", "`store_partial_sum`"),
+    ("whole_sum", "`total_sum`"),
+    ("head_norm", "`qk_norm`"),
+    ("HeadNorm", "`QkNorm`"),
     ("attn_lane", "`attention_simd`"),
     ("AttnLane", "`AttentionSimd`"),
     ("mat_row", "`mat_vec_rows`"),
@@ -32,23 +52,52 @@ const NAMES: &[Row] = &[
     ("MatDot", "`MatVecI8`"),
     ("mat_coop", "`mat_mul_coop`"),
     ("MatCoop", "`MatMulCoop`"),
+    ("ProductChoice", "`LinearKernel`"),
+    ("product_for", "`linear_for`"),
+    ("for_vectors", "`for_batch`"),
+    ("forgo_cooperative", "`disable_cooperative`"),
+    ("GATE_FLOPS", "`SWIGLU_FLOPS`"),
+    ("can_gate", "`can_swiglu`"),
+    ("Epilogue::Gate", "`Epilogue::SwiGlu`"),
+    ("RowCount::Few", "`RowCount::Small`"),
+    ("RowCount::Some", "`RowCount::Medium`"),
+    ("RowCount::Many", "`RowCount::Large`"),
+    ("Stack", "`FusedLinear`"),
+    ("project_stack", "`project_fused`"),
+    ("Factor", "`Operand`"),
+    ("Act", "`Activation`"),
+    ("SlotInfo", "`BindingInfo`"),
+    ("SlotType", "`BindingType`"),
+    ("extent", "`min_binding_size`, or size"),
+    ("extents", "`min_binding_sizes`, or sizes"),
+    ("head_parts", "`chunks_per_header`"),
+    ("HEAD_PARTS", "`CHUNKS_PER_HEADER`"),
     ("UNREST", "`DRIFT`"),
     ("unrest", "`drift`"),
     ("tame", "`bound_scales`"),
+    ("tame_half", "`bound_half`"),
     ("decode_laid", "`decode_row`, or a name that says which layout"),
     ("laid", "`to_layout`; in prose, stored"),
-    ("Drawn", "`Sampled`"),
+    ("Choice::Largest", "`Choice::Greedy`"),
+    ("Choice::Drawn", "`Choice::Sampled`"),
     ("continue_by", "`decode` or `generate`"),
-    ("team_sum", "`group_sum`"),
-    ("team_lane", "`group_lane`"),
-    ("team_lanes", "`group_lanes`"),
+    ("continue_by_rows", "`decode_on_host`"),
+    ("continue_greedy", "`decode_greedy`"),
+    ("continue_alone", "`decode_on_device`"),
+    ("teams", "`reduce_groups`; in prose, reduction groups"),
+    ("team_sum", "`reduce_sum`"),
+    ("team_lane", "`reduce_lane`"),
+    ("team_lanes", "`reduce_lanes`"),
     ("quality_ladder", "`quantization_sweep`"),
+    ("ladders", "quantization sweeps"),
     ("rung", "row"),
+    ("rungs", "rows"),
     ("greet", "`handshake`"),
     ("stranger", "`identity_mismatch`"),
+    ("Account", "`Verbosity`"),
 ];
 
-/// Phrases, in lower case, that stand in no comment, document or string literal.
+/// Phrases, in lower case, banned from comments, documents and string literals.
 const PHRASES: &[Row] = &[
     ("by itself", "isolated, or alone"),
     ("by themselves", "isolated, or alone"),
@@ -63,6 +112,14 @@ const PHRASES: &[Row] = &[
     ("which it will be", "the name of the value, such as \"the subgroup size\""),
     ("held against", "compared with"),
     ("beyond their roofs", "kernel inefficiency"),
+    ("arithmetic not hidden", "exposed compute"),
+    ("beyond alone", "in-sequence penalty"),
+    ("same top", "top-1 agreement"),
+    ("n max", "draft length"),
+    ("few vectors", "small batch"),
+    ("many vectors", "large batch"),
+    ("a team", "a reduction group"),
+    ("the team", "the reduction group"),
     ("nobody who watches", "has no watchdog"),
     ("number format", "quantization type"),
     ("number formats", "quantization types"),
@@ -73,10 +130,10 @@ const PHRASES: &[Row] = &[
     ("of its own accord", "automatically"),
 ];
 
-/// Files that need a banned word, such as readers of old journals. The list only shrinks.
+/// Files that need a banned word, such as readers of old journals: path and word. The list only shrinks.
 const EXCEPTIONS: &[(&str, &str)] = &[];
 
-/// Nothing banned stands anywhere, and no exception is stale.
+/// No file uses a banned name or phrase, and no exception is stale.
 pub(super) fn banned(workspace: &Workspace) -> Vec<Fault> {
     check(workspace, EXCEPTIONS)
 }
@@ -95,14 +152,15 @@ fn check(workspace: &Workspace, exceptions: &[(&str, &str)]) -> Vec<Fault> {
     }
     let stale = exceptions.iter().zip(used).filter(|(_, used)| !used);
     faults.extend(stale.map(|((path, word), _)| {
-        Fault::whole(TABLE, format!("`{word}` no longer stands in {path}: remove the exception"))
+        Fault::whole(TABLE, format!("`{word}` does not occur in {path}: remove the exception"))
     }));
     faults
 }
 
-/// What of the tables stands in `file`, by line.
+/// The banned names and phrases in `file`, by line. Line 0 is the path.
 fn found_in(file: &File) -> Vec<(usize, Row)> {
     let mut found = names_in(file);
+    found.extend(names_of(&file.path).map(|row| (0, row)));
     for block in text::blocks(file) {
         let lines: Vec<&str> = block.iter().map(|(_, text)| *text).collect();
         found.extend(phrases_in(block[0].0, &lines.join("\n")));
@@ -118,37 +176,42 @@ fn names_in(file: &File) -> Vec<(usize, Row)> {
     let mut found = Vec::new();
     for (line, text) in file.lines() {
         let text = if file.has_extension("md") { text.to_owned() } else { without_escapes(text) };
-        found.extend(
-            NAMES
-                .iter()
-                .filter(|(name, _)| rust::words(&text).any(|word| word == *name))
-                .map(|row| (line, *row)),
-        );
+        found.extend(names_of(&text).map(|row| (line, row)));
     }
     found
 }
 
-/// `text` with spaces for the escapes that would hide the end or the beginning of a word.
+/// The banned names in `text`.
+fn names_of(text: &str) -> impl Iterator<Item = Row> {
+    NAMES.iter().copied().filter(|(name, _)| {
+        text.match_indices(name).any(|(at, _)| {
+            let after = &text[at + name.len()..];
+            !text[..at].ends_with(rust::is_word) && !after.starts_with(rust::is_word)
+        })
+    })
+}
+
+/// `text` with spaces in place of escapes, which could hide the edge of a word.
 fn without_escapes(text: &str) -> String {
     text.replace("\\n", "  ").replace("\\t", "  ").replace("\\\n", " \n")
 }
 
-/// The phrases in a text whose first line has the number `first`.
+/// The banned phrases in a text whose first line has the number `first`.
 fn phrases_in(first: usize, text: &str) -> Vec<(usize, Row)> {
-    let words = spoken(first, text);
+    let words = prose_words(first, text);
     let mut found = Vec::new();
     for row in PHRASES {
         let phrase: Vec<&str> = row.0.split(' ').collect();
-        let is_phrase = |window: &&[Spoken]| window.iter().map(|(_, word)| word).eq(phrase.iter());
+        let is_phrase = |window: &&[ProseWord]| window.iter().map(|(_, word)| word).eq(phrase.iter());
         found.extend(words.windows(phrase.len()).filter(is_phrase).map(|window| (window[0].0, *row)));
     }
     found
 }
 
-/// A word in lower case with its line. Punctuation is an empty word, which no phrase contains.
-type Spoken = (usize, String);
+/// A line number and a word in lower case. Punctuation is an empty word, which no phrase contains.
+type ProseWord = (usize, String);
 
-fn spoken(first: usize, text: &str) -> Vec<Spoken> {
+fn prose_words(first: usize, text: &str) -> Vec<ProseWord> {
     let mut words = Vec::new();
     for (line, text) in (first..).zip(text.split('\n')) {
         let text = text.to_lowercase();
@@ -174,9 +237,9 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_written_as_they_are_looked_up() {
+    fn rows_are_well_formed() {
         let is_name = |name: &str| rust::words(name).eq([name]);
-        assert!(NAMES.iter().all(|(name, _)| is_name(name)));
+        assert!(NAMES.iter().all(|(name, _)| name.split("::").all(is_name)));
         let is_phrase =
             |phrase: &str| phrase.split(' ').all(|word| is_name(word) && word == word.to_lowercase());
         assert!(PHRASES.iter().all(|(phrase, _)| is_phrase(phrase)));
@@ -192,6 +255,19 @@ mod tests {
         assert_eq!(found("a.md", "a\n```\nrung\n```\n"), [(3, "rung")]);
         assert_eq!(found("a.toml", "greet = 1\n"), [(1, "greet")]);
         assert_eq!(found("a.wgsl", "fn team_sum() {}\n"), [(1, "team_sum")]);
+    }
+
+    #[test]
+    fn a_path_is_found_as_a_whole() {
+        let text = "let a = RowCount::Few;\nlet b = (Few, MyRowCount::Few, RowCount::Fewer);\n";
+        assert_eq!(found("a.rs", text), [(1, "RowCount::Few")]);
+    }
+
+    #[test]
+    fn a_file_name_is_found() {
+        assert_eq!(found("crates/x/src/mat_row.rs", ""), [(0, "mat_row")]);
+        assert_eq!(found("crates/x/src/tame/mod.rs", ""), [(0, "tame")]);
+        assert_eq!(found("crates/x/src/mat_rows.rs", ""), []);
     }
 
     #[test]
@@ -215,6 +291,8 @@ mod tests {
     fn a_fault_names_the_term_to_use() {
         let files = [("CHANGELOG.md", "tame"), (TABLE, "// tame\n"), ("b.md", "a\ntame")];
         assert_eq!(check(&Workspace::of(&files), &[]), [Fault::at("b.md", 2, "`tame`: use `bound_scales`")]);
+        let faults = check(&Workspace::of(&[("tame.md", "")]), &[]);
+        assert_eq!(faults, [Fault::whole("tame.md", "`tame`: use `bound_scales`")]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Everything that goes wrong is a typed error: no panic, no hang, and the device stays usable where it can.
+//! Every failure is a typed error, without a panic or a hang. The device stays usable unless it is lost.
 
 use crate::kernels::broken::{self, Broken};
 use crate::kernels::linker;
@@ -63,7 +63,7 @@ pub(crate) fn a_lost_device_is_a_typed_error() {
     assert!(lost(gpu.prepare(&[AnyKernel::new(Spin { lanes: 32 })]).expect_err("lost")));
     assert!(lost(gpu.wait_idle().expect_err("lost")));
 
-    // Each call by itself on a device that was just lost.
+    // Each call as the first one after the loss.
     type Call = fn(&mut Gpu) -> Result<(), Error>;
     let calls: [Call; 4] = [
         |gpu| gpu.alloc(16, Role::Kv, "a").map(drop),
@@ -90,7 +90,7 @@ pub(crate) fn a_silent_device_is_a_typed_error() {
     );
     recording.read_back(y.all());
     gpu.prepare(recording.kernels()).expect("a pipeline");
-    // Where other programs hold up this thread, the device may be done before it looks.
+    // If other programs delay this thread, the device may finish before the wait begins.
     let error = (0..5).find_map(|_| gpu.run(&recording).err()).expect("a millisecond is too short");
     assert!(matches!(error, Error::Timeout { .. }), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Tiny kernels for testing the executor, with their WGSL.
+//! Minimal kernels for tests of the executor, with their WGSL.
 
 use ridgeline_compute::{Caps, Defines, Kernel, Linker, TestInput, TestRng};
 use std::sync::Arc;
@@ -55,7 +55,7 @@ pub(crate) fn linker() -> Arc<Linker> {
     Arc::new(Linker::new(FILES).expect("the templates are valid"))
 }
 
-/// `y = factor x`, and a broken one beside it whose WGSL does not compile.
+/// `y = factor x`.
 pub(crate) mod scale {
     use super::{Caps, Defines, Kernel, TestInput, TestRng};
     use ridgeline_compute::wgsl::array;
@@ -188,10 +188,10 @@ pub(crate) mod texels {
     }
 }
 
-/// Burns time: every invocation iterates a linear congruential generator.
+/// Takes a chosen time: every invocation iterates a linear congruential generator.
 ///
-/// Mesa's software driver ends all loops of an invocation after 65 535 rounds together, so that more rounds do not
-/// take longer there, nor give the twin's result; more groups do.
+/// Mesa's software driver ends the loops of an invocation after 65 535 iterations in total. More rounds neither take
+/// longer there nor give the twin's result. More workgroups take longer.
 pub(crate) mod spin {
     use super::{Caps, Defines, Kernel, TestInput, TestRng};
     use ridgeline_compute::wgsl::array;

@@ -1,6 +1,6 @@
-//! The executor against the CPU twins, on whatever adapter the machine has.
+//! Tests of the executor on the machine's best adapter, compared with the CPU twins.
 //!
-//! Without an adapter the tests are reported as ignored, unless `CI` is `true`: then they run and fail.
+//! Without an adapter the tests are reported as ignored. With `CI=true` they run and fail.
 
 mod faults;
 mod kernels;
@@ -12,7 +12,7 @@ mod textures;
 use libtest_mimic::{Arguments, Trial};
 use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions, adapters};
 
-/// The best adapter, opened with the validation layers on.
+/// The best adapter, opened with validation layers.
 pub(crate) fn gpu() -> Gpu {
     open(GpuOptions { validation: true, ..GpuOptions::default() })
 }
@@ -24,13 +24,13 @@ pub(crate) fn open(options: GpuOptions) -> Gpu {
 fn main() {
     let tests: &[(&str, fn())] = &[
         ("kernels_agree_with_their_twins", results::kernels_agree_with_their_twins),
-        ("a_step_sees_what_the_last_one_wrote", results::a_step_sees_what_the_last_one_wrote),
-        ("three_hundred_steps_in_one_pass", results::three_hundred_steps_in_one_pass),
+        ("a_launch_sees_earlier_writes", results::a_launch_sees_earlier_writes),
+        ("three_hundred_launches_in_one_pass", results::three_hundred_launches_in_one_pass),
         ("slices_at_offsets", results::slices_at_offsets),
         ("grids_beyond_65535_groups", results::grids_beyond_65535_groups),
         ("read_backs_come_in_order", results::read_backs_come_in_order),
-        ("recordings_under_way_keep_their_results", results::recordings_under_way_keep_their_results),
-        ("pipelines_outlive_the_process", results::pipelines_outlive_the_process),
+        ("running_recordings_keep_their_results", results::running_recordings_keep_their_results),
+        ("the_pipeline_cache_file_survives_damage", results::the_pipeline_cache_file_survives_damage),
         ("a_recording_without_launches", results::a_recording_without_launches),
         ("two_devices_at_once", results::two_devices_at_once),
         ("every_policy_gives_the_same_result", policies::every_policy_gives_the_same_result),
@@ -41,13 +41,13 @@ fn main() {
         ("memory_is_zeroed", memory::memory_is_zeroed),
         ("dropped_buffers_are_freed", memory::dropped_buffers_are_freed),
         ("writes_larger_than_a_chunk", memory::writes_larger_than_a_chunk),
-        (
-            "fills_are_made_in_whole_units_wherever_they_are_made",
-            memory::fills_are_made_in_whole_units_wherever_they_are_made,
-        ),
+        ("fills_use_whole_units_on_every_executor", memory::fills_use_whole_units_on_every_executor),
         ("textures_hold_what_was_written", textures::textures_hold_what_was_written),
         ("kernels_read_slices_of_textures", textures::kernels_read_slices_of_textures),
-        ("textures_stand_where_they_belong", textures::textures_stand_where_they_belong),
+        (
+            "textures_and_buffers_are_not_interchangeable",
+            textures::textures_and_buffers_are_not_interchangeable,
+        ),
         ("limits_are_typed_errors", memory::limits_are_typed_errors),
         ("foreign_buffers_are_refused", faults::foreign_buffers_are_refused),
         ("broken_shaders_name_kernel_and_cause", faults::broken_shaders_name_kernel_and_cause),

@@ -1,4 +1,4 @@
-//! Buffers: their life, their limits, and the way of data into them.
+//! Buffers: allocation and freeing, limits, and writes.
 
 use crate::gpu;
 use crate::kernels::add_to::{self, AddTo};
@@ -27,7 +27,7 @@ pub(crate) fn dropped_buffers_are_freed() {
     assert_eq!(gpu.memory_usage().kv.now, 2048);
 
     drop(gone);
-    assert_eq!(gpu.memory_usage().kv.now, 2048, "nothing happens behind the executor's back");
+    assert_eq!(gpu.memory_usage().kv.now, 2048, "dropping a handle frees nothing yet");
     gpu.free_unused();
     assert_eq!((gpu.host_stats().buffers, gpu.host_stats().bind_groups), (1, 0));
     let memory_usage = gpu.memory_usage();
@@ -35,7 +35,7 @@ pub(crate) fn dropped_buffers_are_freed() {
     assert_eq!((memory_usage.total.now, memory_usage.total.peak), (1024, 3072));
     assert!(matches!(gpu.run(&recording), Err(Error::UnknownBuffer { id }) if id == slice.id));
 
-    // Allocating sweeps too: a buffer that is dropped and made again does not pile up.
+    // Allocating frees dropped buffers too, so repeated allocations do not accumulate.
     for _ in 0..5 {
         gpu.alloc(4096, Role::Activation, "short-lived").expect("memory");
     }
@@ -53,8 +53,8 @@ pub(crate) fn writes_larger_than_a_chunk() {
     assert!(read[256..] == data[..], "36 MB arrive as written");
 }
 
-pub(crate) fn fills_are_made_in_whole_units_wherever_they_are_made() {
-    // Units that fit neither a staging piece nor what a thread makes at a time, and one that is larger than both.
+pub(crate) fn fills_use_whole_units_on_every_executor() {
+    // Units that divide neither a staging chunk nor a thread's buffer, and one that is larger than both.
     for (unit, units) in [(48_u64, 250_000_u64), (1_000_000, 7), (9_000_000, 2)] {
         let bytes = 256 + unit * units;
         let (mut cpu, mut gpu) = (Cpu::default(), gpu());

@@ -1,4 +1,4 @@
-//! The ways of submitting a recording, and what they cost.
+//! Policies of submitting a recording, profiling, and the host's caches.
 
 use crate::kernels::add_to::{self, AddTo};
 use crate::kernels::linker;
@@ -9,7 +9,7 @@ use crate::{gpu, open};
 use ridgeline_compute::{Buffer, Executor, Recording, Region, Role};
 use ridgeline_gpu::{Gpu, GpuOptions, Passes, Policy, Submission};
 
-/// Three layers of two parts, two launches each: `y = 2 x`, then eleven times `y += x`.
+/// Three layers of two modules with two launches each: `y = 2 x`, then eleven times `y += x`.
 fn layered(gpu: &mut Gpu) -> (Recording, [Buffer; 2]) {
     let x = gpu.alloc(512, Role::Activation, "x").expect("memory");
     let y = gpu.alloc(512, Role::Activation, "y").expect("memory");
@@ -39,7 +39,7 @@ pub(crate) fn every_policy_gives_the_same_result() {
     let each = recording.launch_cost(&recording.launches()[0]).flops;
     assert!(
         recording.launches().iter().all(|step| recording.launch_cost(step).flops == each),
-        "twelve alike"
+        "all twelve launches have the same cost"
     );
     let submissions = [
         (Submission::Recording, 1),
@@ -69,7 +69,7 @@ pub(crate) fn a_layer_is_one_submission() {
     gpu.set_policy(Policy { submission: Submission::Layer, ..Policy::default() });
     let y = gpu.alloc(256, Role::Activation, "y").expect("memory");
     let mut recording = Recording::new();
-    // The same region again after another one is a submission of its own: order matters, not names.
+    // A region that comes again after another one is a new submission.
     for (layer, launches) in [(None, 1), (Some(0), 5), (Some(1), 5), (Some(0), 2), (None, 1)] {
         recording.enter(Region { layer, module: "all" });
         for _ in 0..launches {
@@ -96,7 +96,7 @@ pub(crate) fn profiled_times_are_plausible() {
         assert_eq!(gpu.run(&recording).expect("a run").timing.step_ns, None);
         return;
     }
-    // On a busy machine a short step may be interrupted for longer than the long one takes: the least of many counts.
+    // On a busy machine an interruption may exceed the long launch's time, so the minimum of many runs counts.
     let mut least = [u64::MAX; 3];
     let long_step_shows = (0..100).any(|_| {
         let timing = gpu.run(&recording).expect("a run").timing;
@@ -108,7 +108,7 @@ pub(crate) fn profiled_times_are_plausible() {
         }
         least[1] > 10 * least[0].max(least[2])
     });
-    // Metal's timestamps may be implausible, and are then withheld; elsewhere they are expected.
+    // Metal's timestamps may be implausible, and the executor then returns none.
     let withheld = least == [u64::MAX; 3] && gpu.info().backend == "metal";
     assert!(long_step_shows || withheld, "sixty thousand rounds between one and one: {least:?} ns");
 }
@@ -132,7 +132,7 @@ pub(crate) fn caches_stay_warm() {
     assert_eq!((gpu.host_stats().pipelines, gpu.host_stats().bind_groups), (2, 0));
     for _ in 0..3 {
         gpu.run(&recording).expect("a run");
-        // Both kernels bind one binding for reading and one for writing: they share the layout and the bind group.
+        // Both kernels have one read binding and one written binding, so they share the layout and the bind group.
         assert_eq!((gpu.host_stats().pipelines, gpu.host_stats().bind_groups), (2, 1));
     }
     let mut other = Recording::new();
@@ -147,14 +147,14 @@ pub(crate) fn the_noop_backend_encodes() {
     assert_eq!(gpu.info().backend, "noop");
     let (recording, [_x, y]) = layered(&mut gpu);
     let outcome = gpu.run(&recording).expect("a run");
-    // Launches do nothing there, copies do.
+    // The noop backend runs copies but no launches.
     assert_eq!(floats(&outcome.reads[0]), vec![0.0; 128]);
     assert!(outcome.timing.encode_ns > 0);
     gpu.write(y.all(), &bytes(&[4.0; 128])).expect("a write");
     assert_eq!(floats(&gpu.read(y.all()).expect("a read")), vec![4.0; 128]);
     gpu.set_policy(Policy { profile: true, ..Policy::default() });
     let timing = gpu.run(&recording).expect("a profiled run").timing;
-    assert_eq!(timing.step_ns, None, "a backend that does nothing has no times");
+    assert_eq!(timing.step_ns, None, "the noop backend has no timestamps");
 }
 
 pub(crate) fn the_bind_group_cache_is_bounded() {

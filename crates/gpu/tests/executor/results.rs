@@ -1,4 +1,4 @@
-//! What comes out of a recording.
+//! Results of recordings.
 
 use crate::kernels::add_to::{self, AddTo};
 use crate::kernels::linker;
@@ -55,7 +55,7 @@ pub(crate) fn kernels_agree_with_their_twins() {
     }
 }
 
-pub(crate) fn a_step_sees_what_the_last_one_wrote() {
+pub(crate) fn a_launch_sees_earlier_writes() {
     let mut gpu = gpu();
     let alloc = |gpu: &mut Gpu, label| gpu.alloc(4096, Role::Activation, label).expect("memory");
     let (a, b, c) = (alloc(&mut gpu, "a"), alloc(&mut gpu, "b"), alloc(&mut gpu, "c"));
@@ -65,7 +65,7 @@ pub(crate) fn a_step_sees_what_the_last_one_wrote() {
     recording.upload(a.all(), &bytes(&[1.0; 1024]));
     recording.run(kernel, params, scale::Args { x: a.all(), y: b.all() });
     recording.run(kernel, params, scale::Args { x: b.all(), y: c.all() });
-    // Written again after it was read: the second step must have read the old value.
+    // This overwrites `b`. The second launch must have read the old value.
     recording.run(kernel, params, scale::Args { x: c.all(), y: b.all() });
     recording.read_back(c.all());
     recording.read_back(b.all());
@@ -74,7 +74,7 @@ pub(crate) fn a_step_sees_what_the_last_one_wrote() {
     assert_eq!(floats(&reads[1]), vec![8.0; 1024]);
 }
 
-pub(crate) fn three_hundred_steps_in_one_pass() {
+pub(crate) fn three_hundred_launches_in_one_pass() {
     let mut gpu = gpu();
     let x = gpu.alloc(400, Role::Activation, "x").expect("memory");
     let y = gpu.alloc(400, Role::Activation, "y").expect("memory");
@@ -139,7 +139,7 @@ pub(crate) fn read_backs_come_in_order() {
     }
 }
 
-pub(crate) fn recordings_under_way_keep_their_results() {
+pub(crate) fn running_recordings_keep_their_results() {
     let mut gpu = gpu();
     let x = gpu.alloc(16, Role::Activation, "x").expect("memory");
     let y = gpu.alloc(16, Role::Activation, "y").expect("memory");
@@ -148,7 +148,7 @@ pub(crate) fn recordings_under_way_keep_their_results() {
     let args = add_to::Args { x: x.all(), y: y.all() };
     recording.run(AddTo { lanes: 64 }, add_to::Params { n: 4 }, args);
     recording.read_back(y.all());
-    // More than there are spare buffers for read-backs, fetched in another order than they were started in.
+    // More recordings than the pool of staging buffers holds, finished in another order than started.
     let times = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
     let mut in_flight = times.map(|times| (times, gpu.start(&recording).expect("a start")));
     in_flight.rotate_left(4);
@@ -156,12 +156,12 @@ pub(crate) fn recordings_under_way_keep_their_results() {
         let reads = gpu.finish(started).expect("a run").reads;
         assert_eq!(floats(&reads[0]), [times, 2.0 * times, 3.0 * times, 4.0 * times]);
     }
-    // One that nobody asks for harms nobody.
+    // A recording that is never finished does no harm.
     drop(gpu.start(&recording).expect("a start"));
     assert_eq!(floats(&gpu.run(&recording).expect("a run").reads[0]), [11.0, 22.0, 33.0, 44.0]);
 }
 
-pub(crate) fn pipelines_outlive_the_process() {
+pub(crate) fn the_pipeline_cache_file_survives_damage() {
     let folder = tempfile::tempdir().expect("a folder");
     let files = || std::fs::read_dir(folder.path()).expect("a folder").flatten().collect::<Vec<_>>();
     let run = || {
@@ -177,13 +177,13 @@ pub(crate) fn pipelines_outlive_the_process() {
         assert_eq!(floats(&gpu.run(&recording).expect("a run").reads[0]), [1.0; 4]);
         gpu.info().features.pipeline_cache
     };
-    let kept = usize::from(run());
-    assert_eq!(files().len(), kept);
+    let expected = usize::from(run());
+    assert_eq!(files().len(), expected);
     run();
-    // What a crash or a disk left of it is no reason to fail.
+    // A damaged file is ignored and written again.
     files().iter().for_each(|file| std::fs::write(file.path(), [7; 100]).expect("room"));
     run();
-    assert_eq!(files().len(), kept);
+    assert_eq!(files().len(), expected);
 }
 
 pub(crate) fn a_recording_without_launches() {

@@ -1,4 +1,4 @@
-//! Plain data in textures: the way in, the way out, and what is refused.
+//! Plain data in textures: writes, reads and refused operations.
 
 use crate::gpu;
 use crate::kernels::add_to::{self, AddTo};
@@ -14,7 +14,7 @@ fn numbered(bytes: u64) -> Vec<u8> {
 
 pub(crate) fn textures_hold_what_was_written() {
     let mut gpu = gpu();
-    // Within a line, over the end of one, whole lines with what stands before and after them, many pieces of staging.
+    // Within a line, across a line's end, whole lines between two parts of lines, and many staging chunks.
     for (offset, bytes) in [(256, 32), (LINE - 256, 512), (3 * LINE - 512, 2 * LINE + 768), (256, 36 << 20)] {
         let texture = gpu.alloc_texture(offset + bytes + 48, Role::Weights, "t").expect("memory");
         let data = numbered(bytes);
@@ -57,7 +57,7 @@ pub(crate) fn kernels_read_slices_of_textures() {
     }
 }
 
-pub(crate) fn textures_stand_where_they_belong() {
+pub(crate) fn textures_and_buffers_are_not_interchangeable() {
     let mut gpu = gpu();
     let texture = gpu.alloc_texture(1024, Role::Weights, "t").expect("memory");
     let buffer = gpu.alloc(1024, Role::Weights, "b").expect("memory");
@@ -68,14 +68,14 @@ pub(crate) fn textures_stand_where_they_belong() {
     let mut recording = Recording::new();
     let args = texels::Args { x: buffer.all(), y: y.all() };
     recording.run(Texels { lanes: 64 }, texels::Params { n: 4 }, args);
-    refused(gpu.run(&recording).expect_err("no texture"), "a buffer stands where");
+    refused(gpu.run(&recording).expect_err("no texture"), "a buffer cannot be used");
     let mut recording = Recording::new();
     let args = add_to::Args { x: texture.all(), y: y.all() };
     recording.run(AddTo { lanes: 64 }, add_to::Params { n: 4 }, args);
-    refused(gpu.run(&recording).expect_err("no buffer"), "a texture stands where");
+    refused(gpu.run(&recording).expect_err("no buffer"), "a texture cannot be used");
     let mut recording = Recording::new();
     recording.upload(texture.all(), &[0; 16]);
-    refused(gpu.run(&recording).expect_err("no buffer"), "a texture stands where");
+    refused(gpu.run(&recording).expect_err("no buffer"), "a texture cannot be used");
     refused(gpu.write(texture.all(), &[0; 20]).expect_err("a part of a texel"), "whole texels");
     let fill = gpu.fill(texture.all(), 24, &|_, _| ());
     refused(fill.expect_err("parts of texels"), "whole texels");

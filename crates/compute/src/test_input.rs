@@ -1,9 +1,11 @@
-//! Random inputs for twin tests and kernel benches: seeded, so that a failure can be repeated.
+//! Random inputs for twin tests and kernel benchmarks, from a seed so that failures are reproducible.
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-/// Parameters and binding contents of one launch. Write bindings hold an empty vector: the test sizes and poisons them.
+/// Parameters and binding contents of one launch.
+///
+/// A write binding has an empty vector. The test sizes it and fills it with a poison value.
 #[derive(Clone, Debug)]
 pub struct TestInput<P> {
     /// The launch's parameters.
@@ -12,12 +14,12 @@ pub struct TestInput<P> {
     pub bindings: Vec<Vec<u32>>,
 }
 
-/// A seeded source of test data.
+/// A seeded random number generator for test data.
 #[derive(Clone, Debug)]
 pub struct TestRng(Xoshiro256PlusPlus);
 
 impl TestRng {
-    /// The source for a seed.
+    /// A generator from a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(Xoshiro256PlusPlus::seed_from_u64(seed))
