@@ -1,6 +1,6 @@
 //! The key/value cache: two buffers per layer, the positions of one head together.
 
-use crate::ops::narrow;
+use crate::config::dim32;
 use crate::{Config, Error};
 use ridgeline_compute::{Buffer, Executor, Role};
 use ridgeline_kernels::cache_in_texture;
@@ -33,7 +33,7 @@ impl KvCache {
         capacity: usize,
     ) -> Result<Self, Error> {
         let strides = [row_stride(config, formats[0])?, row_stride(config, formats[1])?];
-        let [head, group] = [config.head_dim, config.group()].map(narrow);
+        let [head, group] = [config.head_dim, config.group()].map(dim32);
         let texture = cache_in_texture(formats, head, group, executor.caps());
         let limit = executor.caps().largest(texture);
         let bytes = strides.map(|stride| {

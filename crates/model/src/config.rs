@@ -183,3 +183,11 @@ impl Config {
 const fn multiple(n: usize, of: usize) -> bool {
     of > 0 && n > 0 && n.is_multiple_of(of)
 }
+
+/// A dimension or position as the `u32` that kernels take.
+///
+/// # Panics
+/// If `n` exceeds 32 bits. [`Config::read`] and the allocation of the cache refuse such sizes earlier.
+pub(crate) fn dim32(n: usize) -> u32 {
+    u32::try_from(n).expect("dimensions and positions fit 32 bits")
+}

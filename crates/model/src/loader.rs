@@ -1,5 +1,6 @@
 //! From checkpoint to device: packs rows into the device layout of their format.
 
+use crate::config::dim32;
 use crate::matrix::{FusedLinear, RowChunk, Vector, WeightMatrix};
 use crate::{Config, Error};
 use ridgeline_compute::{Buffer, Executor, Role, Slice};
@@ -86,7 +87,7 @@ impl<'a> Loader<'a> {
             let buffer = self.alloc(source.padded_rows(n) as u64 * source.row_bytes(), name)?;
             let slice = buffer.all();
             self.upload(slice, &source, row0..row0 + n)?;
-            chunks.push(RowChunk { buffer, slice, row0: index(row0), rows: index(n) });
+            chunks.push(RowChunk { buffer, slice, row0: dim32(row0), rows: dim32(n) });
         }
         Ok(source.matrix(chunks))
     }
@@ -160,9 +161,9 @@ impl<'a> Loader<'a> {
             self.upload(slice, &source, 0..rows)?;
             offset += slice.bytes;
         }
-        let stride = index((format.spec().row_words)(cols) / 4);
-        let chunks = vec![RowChunk { slice: buffer.all(), buffer, row0: 0, rows: index(total_rows) }];
-        let (rows, cols) = (index(total_rows), index(cols));
+        let stride = dim32((format.spec().row_words)(cols) / 4);
+        let chunks = vec![RowChunk { slice: buffer.all(), buffer, row0: 0, rows: dim32(total_rows) }];
+        let (rows, cols) = (dim32(total_rows), dim32(cols));
         Ok(WeightMatrix { chunks, format, rows, cols, stride, layout: self.layout })
     }
 
@@ -227,7 +228,7 @@ impl<'a> Loader<'a> {
         let label: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
         let buffer = self.executor.alloc(4 * values.len() as u64, Role::Weights, &label.join(" + "))?;
         self.executor.write(buffer.all(), bytemuck::cast_slice(&values))?;
-        Ok(Vector { buffer, len: index(values.len()) })
+        Ok(Vector { buffer, len: dim32(values.len()) })
     }
 
     const fn count(&mut self, params: u64, format_bytes: u64, device_bytes: u64) {
@@ -296,7 +297,7 @@ impl Source<'_> {
 
     /// The matrix on the device.
     fn matrix(&self, chunks: Vec<RowChunk>) -> WeightMatrix {
-        let (rows, cols, stride) = (index(self.rows), index(self.cols), index(self.row_words() / 4));
+        let (rows, cols, stride) = (dim32(self.rows), dim32(self.cols), dim32(self.row_words() / 4));
         WeightMatrix { chunks, format: self.format, rows, cols, stride, layout: self.layout }
     }
 }
@@ -308,8 +309,8 @@ fn split(whole: &WeightMatrix, run: &[(&str, usize)]) -> Vec<WeightMatrix> {
     let mut part = |&(_, rows): &(&str, usize)| {
         let slice = buffer.slice(offset, rows as u64 * u64::from(whole.stride) * 16);
         offset += slice.bytes;
-        let chunks = vec![RowChunk { buffer: buffer.clone(), slice, row0: 0, rows: index(rows) }];
-        WeightMatrix { chunks, rows: index(rows), ..whole.clone() }
+        let chunks = vec![RowChunk { buffer: buffer.clone(), slice, row0: 0, rows: dim32(rows) }];
+        WeightMatrix { chunks, rows: dim32(rows), ..whole.clone() }
     };
     run.iter().map(&mut part).collect()
 }
@@ -334,8 +335,3 @@ impl Loader<'_> {
 
 /// Read through [`Checkpoint::rope_freq_factors`].
 const ROPE_FACTORS: &str = "rope_freqs.weight";
-
-/// Dimensions were checked against the checkpoint's tensors, whose sizes fit 32 bits per axis.
-fn index(n: usize) -> u32 {
-    u32::try_from(n).expect("a tensor axis fits 32 bits")
-}

@@ -1,6 +1,7 @@
 //! WeightMatrix products: which kernel serves one, and what it is given.
 
-use super::{Activation, Ops, narrow};
+use super::{Activation, Ops};
+use crate::config::dim32;
 use crate::matrix::WeightMatrix;
 use crate::scratch::Temp;
 use ridgeline_compute::Slice;
@@ -27,7 +28,7 @@ impl Ops<'_> {
         rows: u32,
         mut of: impl Iterator<Item = Format>,
     ) -> Operand {
-        let unit = narrow(Format::INT8_ACTIVATIONS.spec().block_len);
+        let unit = dim32(Format::INT8_ACTIVATIONS.spec().block_len);
         let few = rows <= SMALL_BATCH && x.width.is_multiple_of(unit);
         let wanted = self.switches.int8_dot && few && of.any(MatVecI8::takes);
         let bytes = wanted.then(|| self.bytes(x, rows));

@@ -5,6 +5,7 @@ mod linear;
 mod sampling;
 
 use crate::cache::KvCache;
+use crate::config::dim32;
 use crate::matrix::{FusedLinear, Vector, WeightMatrix};
 use crate::scratch::{Scratch, Temp};
 use crate::{Config, Fusion, Model, Switches};
@@ -28,7 +29,8 @@ pub struct Ops<'a> {
     pub(crate) config: &'a Config,
     pub(crate) scratch: &'a Scratch,
     pub(crate) cache: &'a KvCache,
-    pub(crate) table: Slice,
+    /// Cosines and sines of [`crate::RopeConfig::table`].
+    pub(crate) rope_table: Slice,
     pub(crate) caps: &'a Caps,
     pub(crate) tuning: &'a Tuning,
     pub(crate) switches: Switches,
@@ -52,7 +54,7 @@ impl Ops<'_> {
     /// The residual stream.
     #[must_use]
     pub fn residual(&self) -> Activation {
-        self.activation(Temp::Residual, narrow(self.config.hidden))
+        self.activation(Temp::Residual, dim32(self.config.hidden))
     }
 
     /// Embeds the uploaded tokens into the residual stream.
@@ -158,9 +160,4 @@ impl Ops<'_> {
         self.linear(matrix, x, (logits, 0, Epilogue::Store));
         logits
     }
-}
-
-/// Dimensions were checked when the configuration was read.
-pub(crate) fn narrow(n: usize) -> u32 {
-    u32::try_from(n).expect("a checked dimension fits 32 bits")
 }

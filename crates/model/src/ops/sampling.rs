@@ -1,6 +1,7 @@
 //! The next token, chosen on the device: the likeliest, or one that is drawn.
 
-use super::{Activation, Ops, narrow};
+use super::{Activation, Ops};
+use crate::config::dim32;
 use crate::scratch::Temp;
 use ridgeline_compute::Slice;
 use ridgeline_kernels as kernels;
@@ -32,7 +33,7 @@ impl Ops<'_> {
         let params = kernels::sample_top_k::Params {
             n_cols: logits.width,
             pick0: place,
-            top_k: narrow(sampler.top_k),
+            top_k: dim32(sampler.top_k),
             top_p: sampler.top_p,
             // The lowest number that is added without a trace: a logarithm of zero would be infinite.
             min_p_ln: sampler.min_p.ln().max(-1e30),
