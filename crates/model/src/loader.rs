@@ -1,4 +1,4 @@
-//! From checkpoint to device: packs rows into the device layout of their format.
+//! Loading weights: packs the rows of a checkpoint into the device layout of their quantization type.
 
 use crate::config::dim32;
 use crate::matrix::{FusedLinear, RowChunk, Vector, WeightMatrix};
@@ -11,17 +11,17 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
-/// Offsets of bindings that every device accepts.
+/// Binding offsets at multiples of this are valid on every device.
 const OFFSET_ALIGNMENT: u64 = 256;
 
-/// What loading did.
+/// Totals of a load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadReport {
     /// Parameters.
     pub params: u64,
-    /// Bytes in the checkpoint's formats.
+    /// Bytes in the checkpoint.
     pub format_bytes: u64,
-    /// Bytes of the rows on the device, padded to whole vec4 words and whole groups of interleaved rows.
+    /// Bytes on the device. Rows are padded to whole vec4 words and to whole groups of interleaved rows.
     pub device_bytes: u64,
 }
 
@@ -61,7 +61,7 @@ impl<'a> Loader<'a> {
         self.checkpoint
     }
 
-    /// Whether the checkpoint has such a tensor.
+    /// Whether the checkpoint has the tensor `name`.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.checkpoint.has(name)
@@ -70,15 +70,15 @@ impl<'a> Loader<'a> {
     /// Loads the matrix `name`, \[rows, cols\].
     ///
     /// # Errors
-    /// A missing tensor, another shape, columns that are no multiple of the format's part, a device too small.
+    /// A missing tensor, another shape, columns that are not whole blocks, or a device too small.
     pub fn matrix(&mut self, name: &str, rows: usize, cols: usize) -> Result<WeightMatrix, Error> {
         let source = self.source(name, rows, cols)?;
         let limit = self.binding_limit();
-        // Whole multiples of 16 rows keep every staging write 256-aligned.
+        // Multiples of 16 rows keep every staging write aligned to 256 bytes.
         let most = usize::try_from(limit / source.row_bytes()).unwrap_or(usize::MAX) / 16 * 16;
         if most == 0 {
             let (label, bytes) = (name.to_owned(), 16 * source.row_bytes());
-            let what = "16 rows in one binding";
+            let what = "16 rows of the tensor in one binding";
             return Err(ridgeline_compute::Error::Limit { label, bytes, limit, what }.into());
         }
         let mut chunks = Vec::new();
@@ -92,7 +92,7 @@ impl<'a> Loader<'a> {
         Ok(source.matrix(chunks))
     }
 
-    /// Loads matrices of `cols` columns that multiply the same vectors: names and rows, from the top down.
+    /// Loads matrices of `cols` columns that share their input: (name, rows), from top to bottom.
     ///
     /// # Errors
     /// As [`Self::matrix`].
@@ -107,7 +107,7 @@ impl<'a> Loader<'a> {
             rest = others;
             let first = fused.rows;
             let whole = match format {
-                Some(format) if self.can_fuse(run, format, cols) => Some(self.together(run, format, cols)?),
+                Some(format) if self.can_fuse(run, format, cols) => Some(self.load_fused(run, format, cols)?),
                 _ => None,
             };
             let parts = match &whole {
@@ -128,7 +128,7 @@ impl<'a> Loader<'a> {
         Ok(fused)
     }
 
-    /// Whether one binding holds these tensors without gaps, and each begins at an offset that can be bound.
+    /// Whether one binding can hold these tensors without gaps, each at a valid binding offset.
     fn can_fuse(&self, run: &[(&str, usize)], format: Format, cols: usize) -> bool {
         let row_bytes = (format.spec().row_words)(cols) as u64 * 4;
         let (total, aligned) = run.iter().fold((0_u64, true), |(offset, aligned), (_, rows)| {
@@ -136,15 +136,15 @@ impl<'a> Loader<'a> {
             let bytes = row_bytes.saturating_mul(*rows as u64);
             (offset.saturating_add(bytes), aligned && whole && offset.is_multiple_of(OFFSET_ALIGNMENT))
         });
-        // What does not have its shape is loaded, and refused, by itself.
+        // A tensor of another shape is loaded alone, where its error names it.
         let shaped = |&(name, rows): &(&str, usize)| {
             self.checkpoint.tensors().any(|it| it.name == name && it.shape == [rows, cols])
         };
         run.len() > 1 && run.iter().all(shaped) && total <= self.binding_limit() && aligned
     }
 
-    /// Loads tensors of one format into one buffer.
-    fn together(
+    /// Loads tensors of one quantization type into one buffer.
+    fn load_fused(
         &mut self,
         run: &[(&str, usize)],
         format: Format,
@@ -175,14 +175,14 @@ impl<'a> Loader<'a> {
         Ok(self.executor.alloc_in(self.layout.in_texture(), bytes, Role::Weights, label)?)
     }
 
-    /// Finds a matrix in the checkpoint and counts it as used.
+    /// Finds a matrix in the checkpoint and marks it as used.
     fn source(&mut self, name: &str, rows: usize, cols: usize) -> Result<Source<'a>, Error> {
         let tensor = self.checkpoint.expect(name, &[rows, cols])?;
         let (format, spec) = (tensor.format, tensor.format.spec());
         if !cols.is_multiple_of(spec.unpack_len.max(spec.block_len)) {
             let (path, value) =
                 (self.checkpoint.path().to_owned(), format!("{cols} ({name}, {})", spec.name));
-            let rule = "it must be a multiple of the number format's block";
+            let rule = "it must be a multiple of the quantization type's block length";
             return Err(Error::Dimension { path, what: "number of columns", value, rule });
         }
         let source = Source { format, layout: self.layout, rows, cols, bytes: tensor.bytes };
@@ -192,7 +192,7 @@ impl<'a> Loader<'a> {
         Ok(source)
     }
 
-    /// Packs `rows` of a matrix into a slice of the device's memory.
+    /// Packs `rows` of a matrix into `to`.
     fn upload(&mut self, to: Slice, source: &Source<'_>, rows: Range<usize>) -> Result<(), Error> {
         let (row_bytes, file_row) = (source.row_bytes(), source.bytes.len() / source.rows);
         let bytes = &source.bytes[rows.start * file_row..rows.end * file_row];
@@ -213,7 +213,7 @@ impl<'a> Loader<'a> {
         self.vectors(&[(name, len)])
     }
 
-    /// Loads vectors as one, one after the other: names and lengths.
+    /// Concatenates vectors: (name, length).
     ///
     /// # Errors
     /// As [`Self::vector`].
@@ -237,7 +237,8 @@ impl<'a> Loader<'a> {
         self.report.device_bytes += device_bytes;
     }
 
-    /// Loads what every decoder has outside its layers: embedding, final norm, head (`None` where it is tied).
+    /// Loads the tensors outside the layers: embedding, final norm, and head (`None` if tied to the
+    /// embedding).
     ///
     /// # Errors
     /// As [`Self::matrix`].
@@ -269,7 +270,7 @@ impl Source<'_> {
         (self.format.spec().row_words)(self.cols)
     }
 
-    /// Rows that `rows` rows take the place of on the device.
+    /// `rows`, padded to whole groups of interleaved rows.
     const fn padded_rows(&self, rows: usize) -> usize {
         rows.next_multiple_of(self.layout.rows_interleaved())
     }
@@ -279,7 +280,7 @@ impl Source<'_> {
         self.row_words() as u64 * 4
     }
 
-    /// Packs whole rows of the file into rows of the device, as many as are interleaved at a time.
+    /// Packs whole rows of the file into rows of the device, one group of interleaved rows at a time.
     fn pack(&self, from: &[u8], to: &mut [u32]) {
         let (rows_interleaved, row_words) = (self.layout.rows_interleaved(), self.row_words());
         let (pack_row, file_row) = (self.format.spec().pack_row, self.bytes.len() / self.rows);
@@ -290,7 +291,7 @@ impl Source<'_> {
             for (from, row) in from.chunks_exact(file_row).zip(rows.chunks_exact_mut(row_words)) {
                 pack_row(from, row);
             }
-            // Rows that are missing hold what was there before, which nothing reads.
+            // Rows missing from the last group keep old values, which no kernel uses.
             self.layout.store_rows(&rows, row_words, to);
         }
     }
@@ -302,7 +303,7 @@ impl Source<'_> {
     }
 }
 
-/// The tensors that lie in one buffer, each by itself.
+/// The tensors of one buffer as separate matrices.
 fn split(whole: &WeightMatrix, run: &[(&str, usize)]) -> Vec<WeightMatrix> {
     let buffer = &whole.chunks[0].buffer;
     let mut offset = 0;
@@ -316,13 +317,13 @@ fn split(whole: &WeightMatrix, run: &[(&str, usize)]) -> Vec<WeightMatrix> {
 }
 
 impl Loader<'_> {
-    /// Makes sure that nothing of the checkpoint was left out: a bias that a family ignores gives wrong answers.
+    /// Checks that every tensor was used: ignoring a bias gives wrong logits.
     ///
     /// # Errors
     /// [`Error::UnusedTensor`] names the first.
     pub(crate) fn finish(self, config: &Config) -> Result<LoadReport, Error> {
-        let elsewhere = |name: &str| name == ROPE_FACTORS || self.used.contains(name);
-        match self.checkpoint.tensors().find(|tensor| !elsewhere(tensor.name)) {
+        let is_used = |name: &str| name == ROPE_FACTORS || self.used.contains(name);
+        match self.checkpoint.tensors().find(|tensor| !is_used(tensor.name)) {
             None => Ok(self.report),
             Some(tensor) => Err(Error::UnusedTensor {
                 path: self.checkpoint.path().to_owned(),
@@ -333,5 +334,5 @@ impl Loader<'_> {
     }
 }
 
-/// Read through [`Checkpoint::rope_freq_factors`].
+/// Used through [`Checkpoint::rope_freq_factors`].
 const ROPE_FACTORS: &str = "rope_freqs.weight";

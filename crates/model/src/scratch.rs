@@ -57,7 +57,7 @@ temps! {
     PartialArgmax,
     /// Activations quantized to int8, `(tokens, width)` of up to [`SMALL_BATCH`] tokens.
     Bytes,
-    /// Token ids, `(tokens)`. While decoding on the device: a ring of up to [`MAX_AHEAD`] choices.
+    /// Token ids, `(tokens)`. While decoding on the device: a ring of up to `MAX_AHEAD` choices.
     Tokens,
 }
 

@@ -1,4 +1,4 @@
-//! Attention: what happens to queries, keys and values before it, and the launches that it is.
+//! Attention: preparing queries, keys and values, and the fused and unfused kernels.
 
 use super::{Activation, Ops};
 use crate::config::dim32;
@@ -10,8 +10,10 @@ use ridgeline_kernels::rope_append::{QkNormBias, RopeAppend};
 use ridgeline_kernels::{self as kernels, KvHeads};
 
 impl Ops<'_> {
-    /// Adds the bias \[projections\] to queries, keys and values; normalises each head of queries and keys with the gains
-    /// \[2, head\]; rotates them by their positions; stores keys and values in the cache of `layer`. Gives the queries.
+    /// Prepares Q, K and V for attention: bias, QK norm, RoPE, and the store to the KV cache of `layer`.
+    /// Returns the queries.
+    ///
+    /// The bias has one value per row of the projections; the gains of QK norm are \[2, head_dim\].
     pub fn rope_and_store_kv(
         &mut self,
         layer: usize,
@@ -43,7 +45,7 @@ impl Ops<'_> {
         let with = QkNormBias { bias: bias.is_some(), norm: gains.is_some() };
         let kernel = RopeAppend::new(self.caps, self.cache.formats, self.config.rope.pairing, with);
         let kernel = RopeAppend { texture: self.cache.texture, ..kernel };
-        // What is not there is not read.
+        // Absent bias and gains are never read, but each binding needs a buffer.
         let [bias, gains] = [bias, gains].map(|it| it.map_or(self.rope_table, Vector::slice));
         let (qkv, q, table) = (qkv.slice, out.slice, self.rope_table);
         let args = kernels::rope_append::Args { qkv, bias, gains, table, q, keys, values };
@@ -51,7 +53,7 @@ impl Ops<'_> {
         out
     }
 
-    /// The same, queries staying where they are, with a launch for each step.
+    /// The same with one launch per step. The queries stay in `qkv`.
     fn rope_and_store_kv_unfused(
         &mut self,
         layer: usize,
@@ -72,7 +74,7 @@ impl Ops<'_> {
         self.append(qkv, q_width + kv_width, (self.cache.values(layer).all(), 1));
     }
 
-    /// Normalises each head of queries and keys in place.
+    /// QK norm in place.
     fn qk_norm(&mut self, x: Activation, gains: &Vector) {
         let params = kernels::qk_norm::Params {
             n_tokens: self.tokens,
@@ -87,7 +89,7 @@ impl Ops<'_> {
         self.recording.run(kernel, params, args);
     }
 
-    /// Rotates `n_heads` heads in place, from column `first` on.
+    /// RoPE of `n_heads` heads in place, beginning at column `first`.
     fn rope(&mut self, x: Activation, n_heads: u32, first: u32) {
         let params = kernels::rope::Params {
             n_tokens: self.tokens,
@@ -102,7 +104,7 @@ impl Ops<'_> {
         self.recording.run(kernel, params, kernels::rope::Args { x: x.slice, table: self.rope_table });
     }
 
-    /// Stores keys (0) or values (1), from column `first` on, in the cache.
+    /// Stores keys (`which` 0) or values (1), beginning at column `first`, in the KV cache.
     fn append(&mut self, x: Activation, first: u32, (cache, which): (Slice, usize)) {
         let params = kernels::kv_append::Params {
             n_tokens: self.tokens,
@@ -119,7 +121,7 @@ impl Ops<'_> {
         self.recording.run(kernel, params, kernels::kv_append::Args { x: x.slice, cache });
     }
 
-    /// Causal attention of the queries over the cache of `layer`; `q` holds them first in each row.
+    /// Causal attention over the KV cache of `layer`. Each row of `q` begins with the queries.
     pub fn attention(&mut self, layer: usize, q: Activation) -> Activation {
         let out = self.activation(Temp::AttnOut, dim32(self.config.q_width()));
         let (keys, values) = (self.cache.keys(layer).all(), self.cache.values(layer).all());
@@ -130,12 +132,14 @@ impl Ops<'_> {
         out
     }
 
+    /// Attention in one kernel with online softmax. Several KV splits need a second launch, which reduces their partial
+    /// results (flash-decoding, Dao et al. 2023).
     fn fused_attention(&mut self, q: Activation, [keys, values]: [Slice; 2], out: Activation) {
         let (head, group) = (dim32(self.config.head_dim), dim32(self.config.group()));
         let kernel = kernels::attention_for(self.cache.formats, head, group, self.tokens, self.caps);
         let (context, n_heads) = (self.position + self.tokens, dim32(self.config.heads));
         let groups = u64::from(n_heads / group) * u64::from(self.tokens.div_ceil(kernel.tokens()));
-        // The scratch buffer holds the parts of so many tokens and kv_splits.
+        // The buffer of partial results limits the number of KV splits.
         let split_len = match self.switches.kv_split_len {
             Some(split_len) => {
                 split_len.max(context.div_ceil(kernels::max_kv_splits(self.tokens))).min(context)
@@ -169,6 +173,7 @@ impl Ops<'_> {
         }
     }
 
+    /// Attention as three kernels: scores, softmax, weighted values.
     fn unfused_attention(&mut self, q: Activation, [keys, values]: [Slice; 2], out: Activation) {
         let (n_tokens, n_heads, position) = (self.tokens, dim32(self.config.heads), self.position);
         let (head_dim, group) = (dim32(self.config.head_dim), dim32(self.config.group()));

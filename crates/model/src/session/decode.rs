@@ -23,8 +23,8 @@ use std::collections::VecDeque;
 /// Most submissions in flight: one that runs, and one for the device to start when it ends.
 const MAX_IN_FLIGHT: usize = 2;
 
-/// Longest submission, in nanoseconds. Text should keep flowing, and some systems reset a GPU that is busy for
-/// seconds.
+/// Target duration of a submission, in nanoseconds. Text should keep flowing, and some systems reset a GPU
+/// that is busy for seconds.
 const MAX_SUBMISSION_NS: u64 = 50_000_000;
 
 /// What a [`DecodeAhead`] still has to do.
@@ -127,14 +127,14 @@ impl<E: Executor> Session<E> {
             .run(on_tokens)
     }
 
-    /// As many tokens as take [`MAX_SUBMISSION_NS`]; one while the time of a token is unknown.
+    /// The number of tokens that take [`MAX_SUBMISSION_NS`], or one while the time per token is unknown.
     fn tokens_per_submission(&self) -> usize {
         let fits = |ns: u64| usize::try_from(MAX_SUBMISSION_NS / ns.max(1)).unwrap_or(MAX_AHEAD);
         self.token_ns.map_or(1, fits).clamp(1, MAX_AHEAD)
     }
 
-    /// Updates the time per token. A host that was busy elsewhere waits too briefly, so its time can only raise the
-    /// estimate.
+    /// Updates the time per token. When the host was busy elsewhere, the measured time is too short. It can
+    /// then only raise the estimate.
     fn update_token_time(&mut self, timing: &Timing, tokens: usize) {
         let seen = timing.total_ns() / tokens as u64;
         let waited = 2 * timing.wait_ns >= timing.total_ns();

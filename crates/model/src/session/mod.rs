@@ -59,7 +59,7 @@ pub struct Session<E: Executor> {
     rope_table: Buffer,
     switches: Switches,
     tuning: Tuning,
-    /// Reused by every forward pass, so that recording allocates nothing.
+    /// Reused by every forward pass.
     recording: Recording,
     len: usize,
     times: RunTimes,
