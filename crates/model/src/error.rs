@@ -81,7 +81,7 @@ pub enum Error {
         window: usize,
     },
     /// A token outside the vocabulary.
-    #[error("token {token} exceeds the vocabulary of {vocab}")]
+    #[error("token {token} is outside the vocabulary of {vocab} tokens")]
     Token {
         /// The token.
         token: u32,

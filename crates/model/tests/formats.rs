@@ -23,7 +23,7 @@ const TOKENS: [Token; 11] = [1, 30, 7, 299, 0, 15, 200, 150, 3, 3, 77];
 
 /// ‖device − reference‖ / ‖reference‖ of the logits: f32 sums in another order.
 const TOLERANCE: f64 = 1e-4;
-/// The same with a quantized cache, where a value halfway between two levels may round either way.
+/// The same with a quantized cache, where a value near the middle of two levels may round either way.
 const CACHE_TOLERANCE: f64 = 5e-3;
 /// The same with int8 activations. One value that rounds the other way changes all that follow, until the
 /// difference is as large as the quantization error.
@@ -63,7 +63,7 @@ fn main() {
             trials.push(trial.with_ignored_flag(!adapter && !required));
         }
         if format.spec().encode.is_some() {
-            let trial = Trial::test(format!("integer_{format}"), move || int8(format));
+            let trial = Trial::test(format!("int8_{format}"), move || int8(format));
             trials.push(trial.with_ignored_flag(!adapter && !required));
         }
         if format.spec().kv_block.is_some() {

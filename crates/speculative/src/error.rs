@@ -43,8 +43,8 @@ pub enum Error {
         /// Vocabulary size of the draft.
         draft: usize,
     },
-    /// A token id exceeds the vocabulary.
-    #[error("token {token} exceeds the vocabulary of {vocab}")]
+    /// A token id outside the vocabulary.
+    #[error("token {token} is outside the vocabulary of {vocab} tokens")]
     TokenOutOfVocab {
         /// The id.
         token: Token,

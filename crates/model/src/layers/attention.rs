@@ -47,7 +47,7 @@ impl Attention {
         Ok(Self { gains: Some(loader.vectors(&parts)?), ..self })
     }
 
-    /// Records the block of layer `layer`: adds attention over x (tokens, hidden) to the residual stream.
+    /// Records the block of layer `layer`: adds its output for x (tokens, hidden) to the residual stream.
     pub fn forward(&self, ops: &mut Ops<'_>, x: Activation, layer: usize) {
         ops.enter_module("qkv");
         let qkv = ops.qkv_projection(&self.qkv, x);

@@ -13,7 +13,7 @@ impl Ops<'_> {
     /// Prepares Q, K and V for attention: bias, QK norm, RoPE, and the store to the KV cache of `layer`.
     /// Returns the queries.
     ///
-    /// The bias has one value per row of the projections; the gains of QK norm are \[2, head_dim\].
+    /// The bias has one value per row of the projections; the gains of QK norm are `[2, head_dim]`.
     pub fn rope_and_store_kv(
         &mut self,
         layer: usize,
