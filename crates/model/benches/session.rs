@@ -1,5 +1,5 @@
-//! One decode step of a real session, random weights: on wgpu's do-nothing backend, which is what the host pays for it,
-//! and on the best adapter if there is one.
+//! One decode step with random weights. On wgpu's noop backend it measures the host's cost; on the best
+//! adapter, if there is one, it measures the whole step.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Positions before the step: attention is not cut there.
+/// Context before the step. Attention needs no KV splits at this length.
 const DEPTH: usize = 128;
 
 fn main() {
@@ -25,7 +25,7 @@ fn main() {
     let shape = include_str!("../../../models/bench-110m.toml");
     let shape = Shape::from_toml(shape).expect("a shape");
     let checkpoint = Checkpoint::random(&shape, Format::INT8_ACTIVATIONS, 0).expect("random weights");
-    let noop = Gpu::noop(linker.clone()).expect("the do-nothing backend is built in");
+    let noop = Gpu::noop(linker.clone()).expect("the noop backend is built in");
     let adapter = Gpu::open(&AdapterChoice::Best, linker, GpuOptions::default()).ok();
     for gpu in [Some(noop), adapter].into_iter().flatten() {
         let name = gpu.info().name.clone();
@@ -40,18 +40,18 @@ fn session(checkpoint: &Checkpoint, mut gpu: Gpu) -> Session<Gpu> {
     let options = SessionOptions { context: 2 * DEPTH, ..SessionOptions::default() };
     let mut session = Session::new(model, Rc::new(RefCell::new(gpu)), options).expect("a session");
     session.prepare(&[]).expect("kernels");
-    session.set_kv_len(DEPTH).expect("it fits");
+    session.set_kv_len(DEPTH).expect("within the context");
     session
 }
 
-/// Recording a step, and all of it.
+/// Benchmarks recording a decode step, and running one.
 fn steps(criterion: &mut Criterion, name: &str, mut session: Session<Gpu>) {
-    let launches = session.record(&[0], Rows::Last).expect("a pass").launches().len();
+    let launches = session.record(&[0], Rows::Last).expect("a forward pass").launches().len();
     let mut group = criterion.benchmark_group("session");
     group.throughput(Throughput::Elements(launches as u64));
     if name == "noop" {
         group.bench_function("record", |b| {
-            b.iter(|| session.record(&[0], Rows::Last).expect("a pass").launches().len());
+            b.iter(|| session.record(&[0], Rows::Last).expect("a forward pass").launches().len());
         });
     }
     group.bench_function(BenchmarkId::new("step", name), |b| {

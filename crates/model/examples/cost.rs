@@ -1,5 +1,6 @@
-//! Records a forward pass with no GPU and prints what it must move and compute: per part of the model, for one
-//! token at a depth. The weights are random, in a published shape; recording reads none of them.
+//! Records a forward pass without a GPU and prints the bytes it moves and the FLOPs it computes. One row per
+//! module of the model, for one token at a given depth. The weights are random in a published shape, since
+//! recording reads none.
 //!
 //! `cargo run -p ridgeline-model --example cost -- models/smollm2-135m.toml 1024`
 

@@ -1,23 +1,23 @@
-//! The key/value cache: two buffers per layer, the positions of one head together.
+//! The key/value cache: two buffers per layer. Within a buffer, the positions of a head are contiguous.
 
-use crate::ops::narrow;
+use crate::config::dim32;
 use crate::{Config, Error};
 use ridgeline_compute::{Buffer, Executor, Role};
 use ridgeline_kernels::cache_in_texture;
 use ridgeline_quant::Format;
 
-/// Keys and values of one sequence. Row (head · capacity + position) of a buffer holds `head_dim` values in the
-/// device layout of its number format.
+/// Keys and values of one sequence. Row (head · capacity + position) of a buffer holds `head_dim` values in the device
+/// layout of its quantization type.
 #[derive(Debug)]
 pub struct KvCache {
     layers: Vec<(Buffer, Buffer)>,
-    /// Number formats of keys and of values.
+    /// Quantization types of the keys and of the values.
     pub formats: [Format; 2],
-    /// Positions it can hold.
+    /// Number of positions.
     pub capacity: usize,
-    /// Vec4 words of a row of keys and of values.
+    /// Vec4 words per row of keys and of values.
     pub(crate) strides: [u32; 2],
-    /// Whether they lie in textures.
+    /// Whether the buffers are textures.
     pub(crate) texture: bool,
 }
 
@@ -25,7 +25,7 @@ impl KvCache {
     /// Allocates the cache.
     ///
     /// # Errors
-    /// A format that cannot hold keys and values, or a device too small.
+    /// A quantization type that cannot store a head, or a device too small.
     pub fn new(
         executor: &mut dyn Executor,
         config: &Config,
@@ -33,7 +33,7 @@ impl KvCache {
         capacity: usize,
     ) -> Result<Self, Error> {
         let strides = [row_stride(config, formats[0])?, row_stride(config, formats[1])?];
-        let [head, group] = [config.head_dim, config.group()].map(narrow);
+        let [head, group] = [config.head_dim, config.group()].map(dim32);
         let texture = cache_in_texture(formats, head, group, executor.caps());
         let limit = executor.caps().largest(texture);
         let bytes = strides.map(|stride| {
@@ -69,7 +69,7 @@ impl KvCache {
     }
 }
 
-/// Vec4 words of a row of one head; an error where the format cannot hold one.
+/// Vec4 words per row of one head, or an error if the quantization type cannot store one.
 fn row_stride(config: &Config, format: Format) -> Result<u32, Error> {
     let fits = |f: &&Format| f.spec().kv_block.is_some_and(|unit| config.head_dim.is_multiple_of(unit));
     if fits(&&format) {

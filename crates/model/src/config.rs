@@ -1,4 +1,4 @@
-//! The numbers that describe a model.
+//! Hyperparameters of a model.
 
 use crate::Error;
 use ridgeline_kernels::rope::Pairing;
@@ -7,19 +7,21 @@ use ridgeline_weights::Checkpoint;
 /// Rotary position embedding of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RopeConfig {
-    /// Which values of a head are paired.
+    /// Which values of a head form a pair.
     pub pairing: Pairing,
     /// θ: the base of the frequencies.
     pub base: f32,
     /// How many values of each head are rotated.
     pub rotary: usize,
-    /// Divisors of the frequencies, one per pair, where the model scales them.
+    /// Divisors of the frequencies, one per pair, for models that scale them.
     pub factors: Option<Vec<f32>>,
 }
 
 impl RopeConfig {
-    /// Cosine and sine for `positions` positions: `[positions, rotary / 2, 2]`, computed in f64 because shader
-    /// sines lose accuracy at large angles. Frequency of pair i: base^(−2i / rotary) / factor (Su et al. 2021).
+    /// Cosines and sines for `positions` positions: `[positions, rotary / 2, 2]`.
+    ///
+    /// Frequency of pair i: base^(−2i / rotary) / factor (Su et al. 2021). Computed in f64 on the host,
+    /// because the sine of a shader loses accuracy at large angles.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the table is f32")]
     pub fn table(&self, positions: usize) -> Vec<f32> {
@@ -49,27 +51,27 @@ pub struct Config {
     pub kv_heads: usize,
     /// Width of a head.
     pub head_dim: usize,
-    /// Width of the feed-forward block.
+    /// Hidden width of the feed-forward block.
     pub ffn: usize,
     /// Size of the vocabulary.
     pub vocab: usize,
     /// ε of the norms.
     pub norm_eps: f32,
-    /// Operand on the embedding rows.
+    /// Factor on the embedding rows.
     pub embed_scale: f32,
     /// Positions the model was trained for.
     pub trained_context: usize,
-    /// Positions a query sees at most, where the model slides a window.
+    /// Length of the sliding attention window, if the model has one.
     pub window: Option<usize>,
     /// Position embedding.
     pub rope: RopeConfig,
 }
 
 impl Config {
-    /// Reads the numbers that every family stores under the same keys.
+    /// Reads the hyperparameters that every family stores under the same keys.
     ///
     /// # Errors
-    /// A missing key, or a dimension that is zero or does not divide as it must.
+    /// A missing key, or a dimension that is zero or indivisible.
     pub fn read(checkpoint: &Checkpoint) -> Result<Self, Error> {
         let meta = checkpoint.metadata();
         let architecture = meta.str("general.architecture")?.to_owned();
@@ -111,14 +113,14 @@ impl Config {
         Ok(config)
     }
 
-    /// Rejects dimensions that no kernel can serve, before anything is allocated for them.
+    /// Rejects dimensions that no kernel supports, before anything is allocated.
     fn check(&self, checkpoint: &Checkpoint) -> Result<(), Error> {
         let rules: [(&'static str, usize, bool, &'static str); 9] = [
             ("block_count", self.layers, (1..=4096).contains(&self.layers), "it must lie between 1 and 4096"),
             ("embedding_length", self.hidden, multiple(self.hidden, 8), "it must be a multiple of 8"),
             ("feed_forward_length", self.ffn, multiple(self.ffn, 8), "it must be a multiple of 8"),
-            ("vocabulary", self.vocab, self.vocab > 0, "it must not be empty"),
-            ("head_count", self.heads, self.heads > 0, "there must be a head"),
+            ("vocabulary", self.vocab, self.vocab > 0, "it must be at least 1"),
+            ("head_count", self.heads, self.heads > 0, "it must be at least 1"),
             (
                 "head_count_kv",
                 self.kv_heads,
@@ -141,7 +143,7 @@ impl Config {
                 "heads per key/value head",
                 self.heads / self.kv_heads.max(1),
                 self.heads / self.kv_heads.max(1) <= 16,
-                "the attention kernel keeps at most 16 query rows in registers",
+                "it must be at most 16, the query rows that an attention kernel keeps in registers",
             ),
         ];
         for (what, value, holds, rule) in rules {
@@ -151,23 +153,23 @@ impl Config {
             }
         }
         let factors = self.rope.factors.as_ref().map_or(self.rope.rotary / 2, Vec::len);
-        let sane = self.rope.base > 0.0 && self.norm_eps >= 0.0;
-        if factors != self.rope.rotary / 2 || !sane {
+        let valid = self.rope.base > 0.0 && self.norm_eps >= 0.0;
+        if factors != self.rope.rotary / 2 || !valid {
             let (path, value) =
                 (checkpoint.path().to_owned(), format!("{:?}, ε {}", self.rope, self.norm_eps));
-            let rule = "there must be one factor per pair, a positive base and no negative ε";
+            let rule = "it must have one factor per pair, a positive base and a non-negative ε";
             return Err(Error::Dimension { path, what: "rope", value, rule });
         }
         Ok(())
     }
 
-    /// Width of all query heads together.
+    /// Total width of the query heads.
     #[must_use]
     pub const fn q_width(&self) -> usize {
         self.heads * self.head_dim
     }
 
-    /// Width of all key (or value) heads together.
+    /// Total width of the key heads, and of the value heads.
     #[must_use]
     pub const fn kv_width(&self) -> usize {
         self.kv_heads * self.head_dim
@@ -182,4 +184,12 @@ impl Config {
 
 const fn multiple(n: usize, of: usize) -> bool {
     of > 0 && n > 0 && n.is_multiple_of(of)
+}
+
+/// A dimension or position as the `u32` that kernels take.
+///
+/// # Panics
+/// If `n` exceeds 32 bits. [`Config::read`] and the allocation of the cache refuse such sizes earlier.
+pub(crate) fn dim32(n: usize) -> u32 {
+    u32::try_from(n).expect("dimensions and positions fit 32 bits")
 }

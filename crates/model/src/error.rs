@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// What can go wrong between a checkpoint and its logits.
+/// Errors of loading a checkpoint and of running its forward pass.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -12,31 +12,31 @@ pub enum Error {
     /// The device failed.
     #[error(transparent)]
     Device(#[from] ridgeline_compute::Error),
-    /// No file under `arch/` knows this family.
+    /// The model family is not supported.
     #[error("{path}: architecture {name:?} is not supported; supported: {supported}")]
     Architecture {
         /// The checkpoint.
         path: PathBuf,
         /// Its `general.architecture`.
         name: String,
-        /// The families that are.
+        /// The supported families.
         supported: String,
     },
-    /// A dimension of the model does not fit the kernels or makes no sense.
+    /// A hyperparameter that is invalid or that no kernel supports.
     #[error("{path}: {what} is {value}, but {rule}")]
     Dimension {
         /// The checkpoint.
         path: PathBuf,
-        /// Which dimension or parameter.
+        /// Its name.
         what: &'static str,
         /// Its value.
         value: String,
-        /// What it would have to satisfy.
+        /// The rule that it breaks.
         rule: &'static str,
     },
-    /// A tensor that the family's forward pass would leave out.
+    /// A tensor that the family's forward pass does not use. Logits without it would be wrong.
     #[error(
-        "{path}: tensor {name:?} is not part of {architecture} as supported here; its results would be wrong"
+        "{path}: tensor {name:?} is not used by the forward pass of {architecture}; without it the logits would be wrong"
     )]
     UnusedTensor {
         /// The checkpoint.
@@ -48,52 +48,52 @@ pub enum Error {
     },
     /// More tokens than the cache holds.
     #[error(
-        "{wanted} tokens do not fit a context of {capacity}; make the context larger (-c) or the prompt shorter"
+        "{wanted} tokens exceed the context of {capacity}; use a larger context (-c) or a shorter prompt"
     )]
     ContextFull {
-        /// Tokens the cache would have to hold.
+        /// Tokens in the cache, including the new ones.
         wanted: usize,
-        /// Tokens it can hold.
+        /// Context size.
         capacity: usize,
     },
-    /// More tokens or rows of logits than one recording was made for.
+    /// More tokens or rows of logits than one recording can hold.
     #[error(
-        "{tokens} tokens with {rows} rows of logits in one pass; this session was made for {batch} with {most}"
+        "{tokens} tokens with {rows} rows of logits in one forward pass; the session allows {batch} tokens with {most} rows"
     )]
     Batch {
-        /// Tokens asked for.
+        /// Requested tokens.
         tokens: usize,
-        /// Tokens per recording.
+        /// Most tokens per recording.
         batch: usize,
-        /// Rows asked for.
+        /// Requested rows.
         rows: usize,
-        /// Rows per recording.
+        /// Most rows per recording.
         most: usize,
     },
     /// A context longer than the model's sliding attention window.
     #[error(
-        "a context of {context} is longer than the model's attention window of {window}; use -c {window} at most"
+        "a context of {context} exceeds the model's sliding attention window of {window}; use a context of at most {window} (-c {window})"
     )]
     Window {
-        /// Positions asked for.
+        /// Requested context.
         context: usize,
-        /// Positions a query sees.
+        /// Length of the window.
         window: usize,
     },
     /// A token outside the vocabulary.
-    #[error("token {token} is not in the vocabulary of {vocab}")]
+    #[error("token {token} is outside the vocabulary of {vocab} tokens")]
     Token {
         /// The token.
         token: u32,
         /// Size of the vocabulary.
         vocab: usize,
     },
-    /// A number format that cannot hold keys and values.
-    #[error("{format} cannot hold the key/value cache; supported: {supported}")]
+    /// A quantization type that cannot store keys and values.
+    #[error("{format} is not supported for the key/value cache of this model; supported: {supported}")]
     CacheFormat {
-        /// The format asked for.
+        /// The requested type.
         format: &'static str,
-        /// The formats that can.
+        /// The supported types.
         supported: String,
     },
 }

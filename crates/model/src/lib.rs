@@ -1,9 +1,8 @@
-//! The transformer forward pass: a [`Model`] is the immutable weights on a device, a [`Session`] is one sequence
+//! The transformer forward pass. A [`Model`] is immutable weights on a device; a [`Session`] is one sequence
 //! with its key/value cache.
 //!
-//! `forward` never touches a device: it records launches, and the executor the session holds runs them. A model
-//! family is one file under `arch/`, built from the blocks of `layers/`; which kernels run is decided in
-//! [`Ops`] alone.
+//! `forward` never touches a device: it records launches, and the session's executor runs them. A model
+//! family is one file under `arch/`, composed of the blocks in `layers/`. Only [`Ops`] chooses kernels.
 
 pub mod arch;
 mod cache;

@@ -1,5 +1,6 @@
-//! From checkpoint to device: packs rows into the device layout of their format.
+//! Loading weights: packs the rows of a checkpoint into the device layout of their quantization type.
 
+use crate::config::dim32;
 use crate::matrix::{FusedLinear, RowChunk, Vector, WeightMatrix};
 use crate::{Config, Error};
 use ridgeline_compute::{Buffer, Executor, Role, Slice};
@@ -10,17 +11,17 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
-/// Offsets of bindings that every device accepts.
+/// Binding offsets at multiples of this are valid on every device.
 const OFFSET_ALIGNMENT: u64 = 256;
 
-/// What loading did.
+/// Totals of a load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadReport {
     /// Parameters.
     pub params: u64,
-    /// Bytes in the checkpoint's formats.
+    /// Bytes in the checkpoint.
     pub format_bytes: u64,
-    /// Bytes of the rows on the device, padded to whole vec4 words and whole groups of interleaved rows.
+    /// Bytes on the device. Rows are padded to whole vec4 words and to whole groups of interleaved rows.
     pub device_bytes: u64,
 }
 
@@ -60,7 +61,7 @@ impl<'a> Loader<'a> {
         self.checkpoint
     }
 
-    /// Whether the checkpoint has such a tensor.
+    /// Whether the checkpoint has the tensor `name`.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.checkpoint.has(name)
@@ -69,15 +70,15 @@ impl<'a> Loader<'a> {
     /// Loads the matrix `name`, \[rows, cols\].
     ///
     /// # Errors
-    /// A missing tensor, another shape, columns that are no multiple of the format's part, a device too small.
+    /// A missing tensor, another shape, columns that are not whole blocks, or a device too small.
     pub fn matrix(&mut self, name: &str, rows: usize, cols: usize) -> Result<WeightMatrix, Error> {
         let source = self.source(name, rows, cols)?;
         let limit = self.binding_limit();
-        // Whole multiples of 16 rows keep every staging write 256-aligned.
+        // Multiples of 16 rows keep every staging write aligned to 256 bytes.
         let most = usize::try_from(limit / source.row_bytes()).unwrap_or(usize::MAX) / 16 * 16;
         if most == 0 {
             let (label, bytes) = (name.to_owned(), 16 * source.row_bytes());
-            let what = "16 rows in one binding";
+            let what = "16 rows of the tensor in one binding";
             return Err(ridgeline_compute::Error::Limit { label, bytes, limit, what }.into());
         }
         let mut chunks = Vec::new();
@@ -86,12 +87,12 @@ impl<'a> Loader<'a> {
             let buffer = self.alloc(source.padded_rows(n) as u64 * source.row_bytes(), name)?;
             let slice = buffer.all();
             self.upload(slice, &source, row0..row0 + n)?;
-            chunks.push(RowChunk { buffer, slice, row0: index(row0), rows: index(n) });
+            chunks.push(RowChunk { buffer, slice, row0: dim32(row0), rows: dim32(n) });
         }
         Ok(source.matrix(chunks))
     }
 
-    /// Loads matrices of `cols` columns that multiply the same vectors: names and rows, from the top down.
+    /// Loads matrices of `cols` columns that share their input: (name, rows), from top to bottom.
     ///
     /// # Errors
     /// As [`Self::matrix`].
@@ -106,7 +107,7 @@ impl<'a> Loader<'a> {
             rest = others;
             let first = fused.rows;
             let whole = match format {
-                Some(format) if self.can_fuse(run, format, cols) => Some(self.together(run, format, cols)?),
+                Some(format) if self.can_fuse(run, format, cols) => Some(self.load_fused(run, format, cols)?),
                 _ => None,
             };
             let parts = match &whole {
@@ -127,7 +128,7 @@ impl<'a> Loader<'a> {
         Ok(fused)
     }
 
-    /// Whether one binding holds these tensors without gaps, and each begins at an offset that can be bound.
+    /// Whether one binding can hold these tensors without gaps, each at a valid binding offset.
     fn can_fuse(&self, run: &[(&str, usize)], format: Format, cols: usize) -> bool {
         let row_bytes = (format.spec().row_words)(cols) as u64 * 4;
         let (total, aligned) = run.iter().fold((0_u64, true), |(offset, aligned), (_, rows)| {
@@ -135,15 +136,15 @@ impl<'a> Loader<'a> {
             let bytes = row_bytes.saturating_mul(*rows as u64);
             (offset.saturating_add(bytes), aligned && whole && offset.is_multiple_of(OFFSET_ALIGNMENT))
         });
-        // What does not have its shape is loaded, and refused, by itself.
+        // A tensor of another shape is loaded alone, where its error names it.
         let shaped = |&(name, rows): &(&str, usize)| {
             self.checkpoint.tensors().any(|it| it.name == name && it.shape == [rows, cols])
         };
         run.len() > 1 && run.iter().all(shaped) && total <= self.binding_limit() && aligned
     }
 
-    /// Loads tensors of one format into one buffer.
-    fn together(
+    /// Loads tensors of one quantization type into one buffer.
+    fn load_fused(
         &mut self,
         run: &[(&str, usize)],
         format: Format,
@@ -160,9 +161,9 @@ impl<'a> Loader<'a> {
             self.upload(slice, &source, 0..rows)?;
             offset += slice.bytes;
         }
-        let stride = index((format.spec().row_words)(cols) / 4);
-        let chunks = vec![RowChunk { slice: buffer.all(), buffer, row0: 0, rows: index(total_rows) }];
-        let (rows, cols) = (index(total_rows), index(cols));
+        let stride = dim32((format.spec().row_words)(cols) / 4);
+        let chunks = vec![RowChunk { slice: buffer.all(), buffer, row0: 0, rows: dim32(total_rows) }];
+        let (rows, cols) = (dim32(total_rows), dim32(cols));
         Ok(WeightMatrix { chunks, format, rows, cols, stride, layout: self.layout })
     }
 
@@ -174,14 +175,14 @@ impl<'a> Loader<'a> {
         Ok(self.executor.alloc_in(self.layout.in_texture(), bytes, Role::Weights, label)?)
     }
 
-    /// Finds a matrix in the checkpoint and counts it as used.
+    /// Finds a matrix in the checkpoint and marks it as used.
     fn source(&mut self, name: &str, rows: usize, cols: usize) -> Result<Source<'a>, Error> {
         let tensor = self.checkpoint.expect(name, &[rows, cols])?;
         let (format, spec) = (tensor.format, tensor.format.spec());
         if !cols.is_multiple_of(spec.unpack_len.max(spec.block_len)) {
             let (path, value) =
                 (self.checkpoint.path().to_owned(), format!("{cols} ({name}, {})", spec.name));
-            let rule = "it must be a multiple of the number format's block";
+            let rule = "it must be a multiple of the quantization type's block length";
             return Err(Error::Dimension { path, what: "number of columns", value, rule });
         }
         let source = Source { format, layout: self.layout, rows, cols, bytes: tensor.bytes };
@@ -191,7 +192,7 @@ impl<'a> Loader<'a> {
         Ok(source)
     }
 
-    /// Packs `rows` of a matrix into a slice of the device's memory.
+    /// Packs `rows` of a matrix into `to`.
     fn upload(&mut self, to: Slice, source: &Source<'_>, rows: Range<usize>) -> Result<(), Error> {
         let (row_bytes, file_row) = (source.row_bytes(), source.bytes.len() / source.rows);
         let bytes = &source.bytes[rows.start * file_row..rows.end * file_row];
@@ -212,7 +213,7 @@ impl<'a> Loader<'a> {
         self.vectors(&[(name, len)])
     }
 
-    /// Loads vectors as one, one after the other: names and lengths.
+    /// Concatenates vectors: (name, length).
     ///
     /// # Errors
     /// As [`Self::vector`].
@@ -227,7 +228,7 @@ impl<'a> Loader<'a> {
         let label: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
         let buffer = self.executor.alloc(4 * values.len() as u64, Role::Weights, &label.join(" + "))?;
         self.executor.write(buffer.all(), bytemuck::cast_slice(&values))?;
-        Ok(Vector { buffer, len: index(values.len()) })
+        Ok(Vector { buffer, len: dim32(values.len()) })
     }
 
     const fn count(&mut self, params: u64, format_bytes: u64, device_bytes: u64) {
@@ -236,7 +237,8 @@ impl<'a> Loader<'a> {
         self.report.device_bytes += device_bytes;
     }
 
-    /// Loads what every decoder has outside its layers: embedding, final norm, head (`None` where it is tied).
+    /// Loads the tensors outside the layers: embedding, final norm, and head (`None` if tied to the
+    /// embedding).
     ///
     /// # Errors
     /// As [`Self::matrix`].
@@ -268,7 +270,7 @@ impl Source<'_> {
         (self.format.spec().row_words)(self.cols)
     }
 
-    /// Rows that `rows` rows take the place of on the device.
+    /// `rows`, padded to whole groups of interleaved rows.
     const fn padded_rows(&self, rows: usize) -> usize {
         rows.next_multiple_of(self.layout.rows_interleaved())
     }
@@ -278,7 +280,7 @@ impl Source<'_> {
         self.row_words() as u64 * 4
     }
 
-    /// Packs whole rows of the file into rows of the device, as many as are interleaved at a time.
+    /// Packs whole rows of the file into rows of the device, one group of interleaved rows at a time.
     fn pack(&self, from: &[u8], to: &mut [u32]) {
         let (rows_interleaved, row_words) = (self.layout.rows_interleaved(), self.row_words());
         let (pack_row, file_row) = (self.format.spec().pack_row, self.bytes.len() / self.rows);
@@ -289,39 +291,39 @@ impl Source<'_> {
             for (from, row) in from.chunks_exact(file_row).zip(rows.chunks_exact_mut(row_words)) {
                 pack_row(from, row);
             }
-            // Rows that are missing hold what was there before, which nothing reads.
+            // Rows missing from the last group keep old values, which no kernel uses.
             self.layout.store_rows(&rows, row_words, to);
         }
     }
 
     /// The matrix on the device.
     fn matrix(&self, chunks: Vec<RowChunk>) -> WeightMatrix {
-        let (rows, cols, stride) = (index(self.rows), index(self.cols), index(self.row_words() / 4));
+        let (rows, cols, stride) = (dim32(self.rows), dim32(self.cols), dim32(self.row_words() / 4));
         WeightMatrix { chunks, format: self.format, rows, cols, stride, layout: self.layout }
     }
 }
 
-/// The tensors that lie in one buffer, each by itself.
+/// The tensors of one buffer as separate matrices.
 fn split(whole: &WeightMatrix, run: &[(&str, usize)]) -> Vec<WeightMatrix> {
     let buffer = &whole.chunks[0].buffer;
     let mut offset = 0;
     let mut part = |&(_, rows): &(&str, usize)| {
         let slice = buffer.slice(offset, rows as u64 * u64::from(whole.stride) * 16);
         offset += slice.bytes;
-        let chunks = vec![RowChunk { buffer: buffer.clone(), slice, row0: 0, rows: index(rows) }];
-        WeightMatrix { chunks, rows: index(rows), ..whole.clone() }
+        let chunks = vec![RowChunk { buffer: buffer.clone(), slice, row0: 0, rows: dim32(rows) }];
+        WeightMatrix { chunks, rows: dim32(rows), ..whole.clone() }
     };
     run.iter().map(&mut part).collect()
 }
 
 impl Loader<'_> {
-    /// Makes sure that nothing of the checkpoint was left out: a bias that a family ignores gives wrong answers.
+    /// Checks that every tensor was used: ignoring a bias gives wrong logits.
     ///
     /// # Errors
     /// [`Error::UnusedTensor`] names the first.
     pub(crate) fn finish(self, config: &Config) -> Result<LoadReport, Error> {
-        let elsewhere = |name: &str| name == ROPE_FACTORS || self.used.contains(name);
-        match self.checkpoint.tensors().find(|tensor| !elsewhere(tensor.name)) {
+        let is_used = |name: &str| name == ROPE_FACTORS || self.used.contains(name);
+        match self.checkpoint.tensors().find(|tensor| !is_used(tensor.name)) {
             None => Ok(self.report),
             Some(tensor) => Err(Error::UnusedTensor {
                 path: self.checkpoint.path().to_owned(),
@@ -332,10 +334,5 @@ impl Loader<'_> {
     }
 }
 
-/// Read through [`Checkpoint::rope_freq_factors`].
+/// Used through [`Checkpoint::rope_freq_factors`].
 const ROPE_FACTORS: &str = "rope_freqs.weight";
-
-/// Dimensions were checked against the checkpoint's tensors, whose sizes fit 32 bits per axis.
-fn index(n: usize) -> u32 {
-    u32::try_from(n).expect("a tensor axis fits 32 bits")
-}

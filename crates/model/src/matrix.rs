@@ -1,66 +1,67 @@
-//! Weights on the device.
+//! Weights on a device.
 
 use ridgeline_compute::{Buffer, Slice};
 use ridgeline_kernels::WeightLayout;
 use ridgeline_quant::Format;
 
-/// A consecutive run of a matrix's rows in one binding.
+/// Consecutive rows of a matrix in one binding.
 #[derive(Clone, Debug)]
 pub(crate) struct RowChunk {
-    /// Keeps the memory.
+    /// Keeps the memory alive.
     pub(crate) buffer: Buffer,
-    /// Where in it the rows lie.
+    /// The rows within it.
     pub(crate) slice: Slice,
     pub(crate) row0: u32,
     pub(crate) rows: u32,
 }
 
-/// A weight matrix \[rows, cols\] in its own number format. One larger than the device's binding limit is held in
-/// several chunks, split by rows.
+/// A weight matrix \[rows, cols\] in one quantization type. A matrix beyond the device's binding limit is
+/// split by rows into several chunks.
 #[derive(Clone, Debug)]
 pub struct WeightMatrix {
     pub(crate) chunks: Vec<RowChunk>,
-    /// Number format of the elements.
+    /// Quantization type.
     pub format: Format,
-    /// Rows: the length of the product.
+    /// Output features.
     pub rows: u32,
-    /// Columns: the length of the vectors it is multiplied with.
+    /// Input features.
     pub cols: u32,
-    /// Vec4 words per device row.
+    /// Vec4 words per row on the device.
     pub(crate) stride: u32,
-    /// How the rows of a chunk lie.
+    /// Layout of the rows in a chunk.
     pub(crate) layout: WeightLayout,
 }
 
 impl WeightMatrix {
-    /// Bytes of the number format, without padding.
+    /// Bytes in its quantization type, without padding.
     #[must_use]
     pub fn format_bytes(&self) -> u64 {
         u64::from(self.rows) * self.format.bytes(u64::from(self.cols))
     }
 }
 
-/// Matrices that multiply the same vectors, one below the other: queries, keys and values, or a gate and what it
-/// gates. Neighbours of one number format lie in one buffer, so that one launch serves them; two formats are served by
-/// one launch where there is a kernel for the pair.
+/// Fused linear layers: weight matrices with the same input, stacked by rows. Examples are Q, K and V, or gate and up.
+///
+/// Adjacent matrices of one quantization type share a buffer, so that one launch computes all of them. Two matrices of
+/// different types share a launch only in a dual mat-vec, for some pairs of types.
 #[derive(Clone, Debug)]
 pub struct FusedLinear {
-    /// As few matrices as possible, each with the row of the stack that it begins with.
+    /// The fewest matrices: (first row in the stack, matrix).
     pub(crate) merged: Vec<(u32, WeightMatrix)>,
-    /// The matrices that were stacked, each by itself.
+    /// The original matrices, for unfused launches: (first row in the stack, matrix).
     pub(crate) parts: Vec<(u32, WeightMatrix)>,
-    /// Rows of all of them.
+    /// Total rows.
     pub rows: u32,
 }
 
 impl FusedLinear {
-    /// Number formats of its matrices.
+    /// Quantization types of the original matrices.
     pub(crate) fn formats(&self) -> impl Iterator<Item = Format> {
         self.parts.iter().map(|(_, matrix)| matrix.format)
     }
 }
 
-/// A weight vector in f32: the gain of a norm, a bias, or several of them one after the other.
+/// A weight vector in f32: the gain of a norm, a bias, or a concatenation of several.
 #[derive(Clone, Debug)]
 pub struct Vector {
     pub(crate) buffer: Buffer,

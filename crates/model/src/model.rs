@@ -1,4 +1,4 @@
-//! A loaded model: configuration and weights on a device. Never changes after loading.
+//! A loaded model: hyperparameters and weights on a device. It never changes after loading.
 
 use crate::arch::{self, Decoder};
 use crate::matrix::{Vector, WeightMatrix};
@@ -8,10 +8,10 @@ use ridgeline_kernels::Tuning;
 use ridgeline_quant::Format;
 use ridgeline_weights::Checkpoint;
 
-/// Configuration and weights.
+/// Hyperparameters and weights.
 #[derive(Debug)]
 pub struct Model {
-    /// Dimensions and constants.
+    /// Hyperparameters.
     pub config: Config,
     pub(crate) embed: WeightMatrix,
     pub(crate) norm: Vector,
@@ -26,7 +26,7 @@ impl Model {
     /// Loads a checkpoint onto a device.
     ///
     /// # Errors
-    /// An unknown family, a missing or misshapen tensor, an impossible dimension, a device too small.
+    /// An unknown family, a missing or misshapen tensor, an invalid dimension, or a device too small.
     pub fn load(checkpoint: &Checkpoint, executor: &mut dyn Executor) -> Result<Self, Error> {
         let family = arch::of(checkpoint)?;
         let config = family.config(checkpoint)?;
@@ -39,13 +39,13 @@ impl Model {
         Ok(Self { config, embed, norm, head, decoder, tuning, report, format })
     }
 
-    /// The same with the kernels that were found to be the fastest on its device.
+    /// Replaces the default kernel choices by those of `tuning`, the fastest measured on the device.
     #[must_use]
     pub fn tuned(self, tuning: Tuning) -> Self {
         Self { tuning, ..self }
     }
 
-    /// The format that most weights have, which stands for the model's in tables.
+    /// The quantization type of most weights, which represents the model in tables.
     #[must_use]
     pub const fn format(&self) -> Format {
         self.format

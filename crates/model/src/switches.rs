@@ -1,5 +1,7 @@
-//! What experiments vary about a forward pass. Integer products change logits by about one per cent, cooperative matrices by a
-//! few parts in ten thousand; all else leaves them as they are, up to the order of sums.
+//! Variations of the forward pass for experiments.
+//!
+//! Int8 activations and cooperative matrices round their operands, which changes logits. The other switches
+//! change only the order of sums.
 
 /// How attention is computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -7,20 +9,20 @@ pub enum AttentionPath {
     /// One kernel with online softmax.
     #[default]
     Fused,
-    /// Scores, softmax and values in three kernels.
+    /// Scores, softmax and weighted values as three kernels.
     Unfused,
 }
 
-/// Launches that can be merged.
+/// Fusions: launches that can be merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fusion {
     /// One launch for queries, keys and values.
     Qkv,
-    /// Bias, norms of heads, rotation and storing in the cache.
+    /// Bias, QK norm, RoPE and the store to the KV cache in one launch.
     RopeAppend,
-    /// Adding a projection to the residual stream while storing it.
+    /// The residual add as an epilogue of the output and down projections.
     Residual,
-    /// The two halves of the feed-forward block and their product.
+    /// Gate and up projections with a SwiGLU epilogue.
     GateUp,
 }
 
@@ -28,7 +30,7 @@ impl Fusion {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Qkv, Self::RopeAppend, Self::Residual, Self::GateUp];
 
-    /// The name that commands and reports use.
+    /// The name in commands and reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -79,26 +81,28 @@ impl Default for Fusions {
     }
 }
 
-/// What experiments vary about a forward pass.
+/// Variations of the forward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Switches {
     /// How attention is computed.
     pub attention: AttentionPath,
-    /// Positions that one workgroup of the fused attention covers, as far as there is memory for the parts of so many
-    /// tokens; chosen by position and device where it is not given. Shorter spans give more cores work.
+    /// Length of a KV split (flash-decoding), in positions. `None`: chosen by position and device.
+    ///
+    /// Shorter splits occupy more cores. The splits must fit the buffer of partial results, so that long
+    /// contexts use longer ones.
     pub kv_split_len: Option<u32>,
-    /// Which launches are merged.
+    /// Fusions in use.
     pub fusions: Fusions,
-    /// Whether matrices whose weights are bytes that share scales meet few vectors in integer dot products. Activations
-    /// become bytes then, once for all matrices they meet, which changes logits a little.
+    /// Use int8 dot products for small batches. Activations are quantized to int8, which changes logits
+    /// slightly. Matrices whose quantization type has no int8 kernel are unaffected.
     pub int8_dot: bool,
-    /// Whether many vectors are multiplied by cooperative matrices where the device has them. Both operands are rounded to
-    /// 16 bits then; sums stay as wide as they are.
+    /// Use cooperative matrices for large batches where the device has them. Both operands are rounded to 16
+    /// bits; sums keep f32.
     pub cooperative: bool,
 }
 
 impl Switches {
-    /// What computes the most exact logits: for comparing them, not for speed.
+    /// Switches for the most exact logits: for comparisons, not for speed.
     #[must_use]
     pub fn exact() -> Self {
         Self { cooperative: false, ..Self::default() }

@@ -1,8 +1,8 @@
-//! Adding up where the time of several recordings went.
+//! Times summed over recordings.
 
 use ridgeline_compute::Timing;
 
-/// Sums over the recordings of one call.
+/// Sums over recordings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RunTimes {
     /// Recordings run.
@@ -15,7 +15,7 @@ pub struct RunTimes {
     pub encode_ns: u64,
     /// Host time in submitting, in nanoseconds.
     pub submit_ns: u64,
-    /// Waiting for the device, in nanoseconds.
+    /// Time of waiting for the device, in nanoseconds.
     pub wait_ns: u64,
 }
 

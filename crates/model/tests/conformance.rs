@@ -1,6 +1,7 @@
-//! Each model family against logits that an independent program made, from the GGUF and from the safetensors, on
-//! the CPU twins and on the device; greedy continuations must be equal. Where SwiftShader is installed, on it too: a
-//! second driver, whose subgroups have four lanes.
+//! Each model family against the logits of an independent program. Weights come from GGUF and from
+//! safetensors; executors are the CPU reference and the device. Greedy continuations must be equal.
+//!
+//! Where SwiftShader is installed, it is a second driver, with subgroups of four lanes.
 //!
 //! Golden files: `input_ids` [T], `logits` [T, V] and `greedy` of Hugging Face transformers in f32; the file's own
 //! metadata names the version.
@@ -25,8 +26,8 @@ const FAMILIES: [&str; 5] = ["llama", "llama-mha-tied", "mistral", "qwen2", "qwe
 /// ‖ours − golden‖ / ‖golden‖ over all positions.
 const TOLERANCE: f64 = 1e-4;
 
-/// The same where operands are rounded to 16 bits.
-const HALVES: f64 = 2e-3;
+/// The same where cooperative matrices round operands to 16 bits.
+const ROUNDED_TOLERANCE: f64 = 2e-3;
 
 fn main() {
     let args = Arguments::from_args();
@@ -40,13 +41,13 @@ fn main() {
         for file in ["model.gguf", "."] {
             let container = if file == "." { "safetensors" } else { "gguf" };
             let trial = move || on_cpu(family, file);
-            trials.push(Trial::test(format!("{family}_{container}_twins"), trial));
+            trials.push(Trial::test(format!("{family}_{container}_cpu"), trial));
             for (name, options) in variations() {
                 let trial = move || on_gpu(family, file, options, GpuOptions::default());
                 let trial = Trial::test(format!("{family}_{container}_device_{name}"), trial);
                 trials.push(trial.with_ignored_flag(!adapter && !required));
             }
-            // The kernels of GPUs, where the adapter is a software one.
+            // The GPU kernels even where the adapter is a software one.
             let gpu_kernels = GpuOptions { gpu_kernels: true, ..GpuOptions::default() };
             let trial = move || on_gpu(family, file, whole(Switches::exact()), gpu_kernels);
             let trial = Trial::test(format!("{family}_{container}_device_as_gpu"), trial);
@@ -66,20 +67,20 @@ fn main() {
     libtest_mimic::run(&args, trials).exit();
 }
 
-/// The forward pass must give the same in one piece, in ragged chunks, through the unfused attention, with nothing else
-/// merged either, and with the positions of attention cut into short splits.
+/// Variations with equal results: one chunk, ragged chunks, unfused attention, no fusions at all, and short
+/// KV splits.
 fn variations() -> [(&'static str, SessionOptions); 6] {
     let whole = whole(Switches::exact());
     let unfused = Switches { attention: AttentionPath::Unfused, ..whole.switches };
-    let apart = Switches { fusions: Fusions::NONE, ..whole.switches };
+    let no_fusions = Switches { fusions: Fusions::NONE, ..whole.switches };
     let splits = Switches { kv_split_len: Some(8), ..whole.switches };
     [
         ("whole", whole),
         ("chunked", SessionOptions { batch: 7, ..whole }),
         ("unfused", SessionOptions { switches: unfused, ..whole }),
-        ("apart", SessionOptions { switches: apart, ..whole }),
+        ("no_fusions", SessionOptions { switches: no_fusions, ..whole }),
         ("splits", SessionOptions { batch: 7, switches: splits, ..whole }),
-        ("splits of many", SessionOptions { switches: splits, ..whole }),
+        ("splits_large_batch", SessionOptions { switches: splits, ..whole }),
     ]
 }
 
@@ -89,7 +90,7 @@ fn whole(switches: Switches) -> SessionOptions {
 
 fn on_cpu(family: &str, file: &str) -> Result<(), Failed> {
     let caps = Caps { subgroup: Some((8, 8)), ..Caps::webgpu() };
-    // A binding limit of a few rows makes embedding, head and projections lists of pieces.
+    // A binding limit of a few rows splits embedding, head and projections into chunks.
     let narrow = Caps { max_binding: 20_000, ..caps.clone() };
     for (_, options) in variations() {
         check(family, file, Cpu::new(caps.clone()), options)?;
@@ -99,9 +100,9 @@ fn on_cpu(family: &str, file: &str) -> Result<(), Failed> {
         check(family, file, Cpu::new(caps.clone()), SessionOptions { switches, ..variations()[0].1 })?;
     }
     check(family, file, Cpu::new(narrow), SessionOptions { context: 52, ..variations()[0].1 })?;
-    // The same of a software adapter, whose rows take turns and lie in textures.
-    let turns = Caps { software: true, max_texture: 20_000, ..caps };
-    check(family, file, Cpu::new(turns), SessionOptions { context: 52, ..variations()[0].1 })
+    // A software adapter interleaves rows and stores them in textures.
+    let software = Caps { software: true, max_texture: 20_000, ..caps };
+    check(family, file, Cpu::new(software), SessionOptions { context: 52, ..variations()[0].1 })
 }
 
 fn on_gpu(family: &str, file: &str, options: SessionOptions, open: GpuOptions) -> Result<(), Failed> {
@@ -143,15 +144,12 @@ fn check<E: Executor>(
     let size: f64 = logits.iter().map(|&g| square(f64::from(g))).sum();
     let relative = (difference / size).sqrt();
     let exact = !options.switches.cooperative;
-    if relative.is_nan() || relative > if exact { TOLERANCE } else { HALVES } {
+    if relative.is_nan() || relative > if exact { TOLERANCE } else { ROUNDED_TOLERANCE } {
         return Err(format!("relative distance of the logits is {relative:.2e}").into());
     }
     if !exact {
-        // What is likeliest may be another token where operands are rounded, which the pass must have been seen to do.
-        session.truncate(0);
-        let pass = session.record(&ids, Rows::Last)?;
-        let rounds = |step| pass.kernel(step).name() == "mat_mul_coop";
-        return if pass.launches().iter().any(rounds) { Ok(()) } else { Err("no cooperative matrix".into()) };
+        // Rounding may change greedy choices, so they are not compared.
+        return uses_cooperative_matrices(&mut session, &ids);
     }
     session.truncate(0);
     let mut token = session.extend_greedy(&ids, Rows::Last)?;
@@ -163,40 +161,49 @@ fn check<E: Executor>(
     if picks != greedy {
         return Err(format!("greedy {picks:?}, golden {greedy:?}").into());
     }
-    // And with several tokens to a submission, after one that tells how long a token takes.
+    // The same with several tokens per submission. The first submission measures the time of a token.
     session.truncate(0);
     let mut picks = session.extend_greedy(&ids, Rows::Last)?;
     let len = greedy.len();
     session.take_times();
     picks.extend(session.decode_greedy(picks[0], len - 1)?);
     if picks != greedy || session.len() != ids.len() + len - 1 {
-        return Err(format!("greedy {picks:?} without the host in between, golden {greedy:?}").into());
+        return Err(format!("greedy {picks:?} decoded on the device, golden {greedy:?}").into());
     }
-    // The twins take no time, so that as many share a recording as may.
+    // The CPU reference reports no time, so each recording has the most tokens.
     let times = session.take_times();
     if times.wait_ns == 0 && times.recordings as usize > 1 + len.div_ceil(16) {
         return Err(format!("{} recordings for {len} tokens", times.recordings).into());
     }
     let wide = Sampler { temperature: 1.5, top_k: 9, ..Sampler::default() };
     for sampler in [wide, Sampler::default()] {
-        drawn(&mut session, &sampler, [ids.len(), len - 1], picks[0])?;
+        check_sampling(&mut session, &sampler, [ids.len(), len - 1], picks[0])?;
     }
-    // Not past the end of the cache, and with nothing appended then.
+    // Decoding past the end of the cache fails and appends nothing.
     let room = session.capacity() - session.len();
     match session.decode_greedy(picks[0], room + 1) {
         Err(Error::ContextFull { .. }) => Ok(()),
-        other => Err(format!("beyond the last position: {other:?}").into()),
+        other => Err(format!("decoding past the end of the cache: {other:?}").into()),
     }
 }
 
-/// Tokens drawn on the device are those that the host draws from the rows, at the same numbers.
-fn drawn<E: Executor>(
+/// Checks that the forward pass has a launch of the kernel that rounds operands.
+fn uses_cooperative_matrices<E: Executor>(session: &mut Session<E>, ids: &[Token]) -> Result<(), Failed> {
+    session.truncate(0);
+    let pass = session.record(ids, Rows::Last)?;
+    let rounds = |step| pass.kernel(step).name() == "mat_mul_coop";
+    let found = pass.launches().iter().any(rounds);
+    if found { Ok(()) } else { Err("no launch uses cooperative matrices".into()) }
+}
+
+/// Sampling on the device gives the tokens that the host samples from the same rows at the same numbers.
+fn check_sampling<E: Executor>(
     session: &mut Session<E>,
     sampler: &Sampler,
     [from, n]: [usize; 2],
     token: Token,
 ) -> Result<(), Failed> {
-    // Multiples of the golden ratio fill the unit interval evenly.
+    // Multiples of the golden ratio cover the unit interval evenly.
     let at: Vec<f64> = (1..=n).map(|i| (i as f64 * 0.618_034).fract()).collect();
     let choice = speculative::Choice::Sampled(sampler, &at);
     let (mut device, mut host): (Vec<Token>, Vec<Token>) = (Vec::new(), Vec::new());
@@ -211,9 +218,9 @@ fn drawn<E: Executor>(
         ControlFlow::Continue(())
     })?;
     if device != host || device.len() != n || session.len() != from + n {
-        return Err(format!("drawn on the device {device:?}, by the host {host:?}").into());
+        return Err(format!("sampled on the device {device:?}, on the host {host:?}").into());
     }
-    // Whoever breaks off finds what was appended meanwhile in the cache, and no more.
+    // After a break, the cache holds only tokens that were submitted.
     session.truncate(from);
     let mut calls = 0;
     session.decode(token, choice, &mut |_| {
@@ -225,7 +232,7 @@ fn drawn<E: Executor>(
     if calls == 1 && (1..=n).contains(&left) {
         Ok(())
     } else {
-        Err(format!("{left} tokens of {n} and {calls} calls after breaking off").into())
+        Err(format!("{left} tokens of {n} and {calls} calls after the caller broke off").into())
     }
 }
 

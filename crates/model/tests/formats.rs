@@ -1,8 +1,9 @@
-//! Whole models in every number format, weights and cache: the device against the CPU twins, which decode the same
-//! bytes with the reference functions, and greedy continuations against an independent engine where there are some.
+//! Whole models in every quantization type of weights and cache: device against CPU reference. The CPU
+//! reference decodes the same bytes with the reference functions. Greedy continuations are compared with an
+//! independent engine where golden files exist.
 //!
-//! The random models need an adapter; the trained ones also lie outside the repository, where `RIDGELINE_SHARED` says.
-//! What is missing makes its trials ignored, and failed where `CI=true`.
+//! The random models need an adapter. The trained ones lie in the folder `RIDGELINE_SHARED`. Missing files or
+//! adapters make their trials ignored, or failed where `CI=true`.
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_compute::{Caps, Cpu, Executor};
@@ -20,15 +21,15 @@ use std::sync::Arc;
 
 const TOKENS: [Token; 11] = [1, 30, 7, 299, 0, 15, 200, 150, 3, 3, 77];
 
-/// ‖device − twin‖ / ‖twin‖ of the logits: sums of f32 in another order.
+/// ‖device − reference‖ / ‖reference‖ of the logits: f32 sums in another order.
 const TOLERANCE: f64 = 1e-4;
-/// The same with a quantised cache, where a value near the middle between two levels may be rounded either way.
+/// The same with a quantized cache, where a value near the middle of two levels may round either way.
 const CACHE_TOLERANCE: f64 = 5e-3;
-/// The same with activations in bytes: one that is rounded the other way moves all that are computed from it, and others
-/// follow, until the two are as far apart as bytes are from floats.
-const BYTES_TOLERANCE: f64 = 2e-2;
+/// The same with int8 activations. One value that rounds the other way changes all that follow, until the
+/// difference is as large as the quantization error.
+const INT8_TOLERANCE: f64 = 2e-2;
 
-/// Two layers whose rows fill the largest blocks.
+/// Two layers whose rows hold whole blocks of every type.
 const SHAPE: &str = r#"
 name = "two-layers"
 architecture = "llama"
@@ -56,13 +57,13 @@ fn main() {
     let files = shared.is_dir();
     let mut trials = vec![Trial::test("heads_that_no_block_fits_are_refused", refused)];
     for &format in Format::ALL {
-        // Formats that are only read have no random checkpoints.
+        // Quantization types without an encoder have no random checkpoints.
         if format.spec().encode.is_some() {
             let trial = Trial::test(format!("weights_{format}"), move || weights(format));
             trials.push(trial.with_ignored_flag(!adapter && !required));
         }
         if format.spec().encode.is_some() {
-            let trial = Trial::test(format!("integer_{format}"), move || integer(format));
+            let trial = Trial::test(format!("int8_{format}"), move || int8(format));
             trials.push(trial.with_ignored_flag(!adapter && !required));
         }
         if format.spec().kv_block.is_some() {
@@ -105,7 +106,7 @@ fn session<E: Executor>(
     Ok(Session::new(model, Rc::new(RefCell::new(executor)), options)?)
 }
 
-/// A prompt in one piece, then two tokens one at a time: products with many vectors and with one.
+/// Logits of a prompt in one chunk, then of two single tokens: large and small batches.
 fn logits<E: Executor>(
     checkpoint: &Checkpoint,
     executor: E,
@@ -127,10 +128,10 @@ fn distance(ours: &[f32], theirs: &[f32]) -> f64 {
 }
 
 fn agree(checkpoint: &Checkpoint, how: ([Format; 2], bool), tolerance: f64) -> Result<(), Failed> {
-    let twin = Cpu::new(Caps { subgroup: Some((8, 8)), ..Caps::webgpu() });
-    let (here, twin) = (logits(checkpoint, gpu()?, how)?, logits(checkpoint, twin, how)?);
-    let distance = distance(&here, &twin);
-    if here.len() == twin.len() && distance <= tolerance {
+    let reference = Cpu::new(Caps { subgroup: Some((8, 8)), ..Caps::webgpu() });
+    let (device, reference) = (logits(checkpoint, gpu()?, how)?, logits(checkpoint, reference, how)?);
+    let distance = distance(&device, &reference);
+    if device.len() == reference.len() && distance <= tolerance {
         Ok(())
     } else {
         Err(format!("relative distance of the logits is {distance:.2e}").into())
@@ -140,11 +141,11 @@ fn agree(checkpoint: &Checkpoint, how: ([Format; 2], bool), tolerance: f64) -> R
 fn weights(format: Format) -> Result<(), Failed> {
     let checkpoint = Checkpoint::random(&Shape::from_toml(SHAPE)?, format, 5)?;
     let embedding = checkpoint.tensor("token_embd.weight")?;
-    assert_eq!(embedding.format, format, "the shape's rows fill blocks");
+    assert_eq!(embedding.format, format, "the rows of the shape are whole blocks");
     agree(&checkpoint, ([Format::SINGLE; 2], false), TOLERANCE)
 }
 
-/// Device and twin agree, and the cache costs no more accuracy than its bits explain.
+/// Device and reference agree, and the error of the cache is within the quantization step.
 fn cache(formats: [Format; 2]) -> Result<(), Failed> {
     let checkpoint = Checkpoint::random(&Shape::from_toml(SHAPE)?, Format::SINGLE, 6)?;
     let coarser = |f: &Format| f.spec().block_bytes as f64 / f.spec().block_len as f64;
@@ -153,25 +154,29 @@ fn cache(formats: [Format; 2]) -> Result<(), Failed> {
     agree(&checkpoint, (formats, false), if quantised { CACHE_TOLERANCE } else { TOLERANCE })?;
     let exact = logits(&checkpoint, gpu()?, ([Format::SINGLE; 2], false))?;
     let loss = distance(&logits(&checkpoint, gpu()?, (formats, false))?, &exact);
-    // Half a step of 2^-bits of the largest value of each block, and room for what attention makes of it.
+    // Half a step of 2^-bits of the largest value per block, with a margin for attention.
     let bits = 8.0 * format.spec().block_bytes as f64 / format.spec().block_len as f64;
     let most = if quantised { 4.0 * (2.0 - bits).exp2() } else { 1e-3 };
-    if loss <= most { Ok(()) } else { Err(format!("the cache costs {loss:.2e}, at most {most:.2e}").into()) }
+    if loss <= most {
+        Ok(())
+    } else {
+        Err(format!("relative error of the cache is {loss:.2e}, at most {most:.2e} is allowed").into())
+    }
 }
 
-/// Device and twin agree with activations in bytes, which cost the logits what a cache in bytes costs, and do cost something
-/// where a format has integer products.
-fn integer(format: Format) -> Result<(), Failed> {
+/// Device and reference agree with int8 activations. Their error is that of an int8 cache, and zero for types
+/// without an int8 kernel.
+fn int8(format: Format) -> Result<(), Failed> {
     let checkpoint = Checkpoint::random(&Shape::from_toml(SHAPE)?, format, 7)?;
     let cache = [Format::SINGLE; 2];
-    agree(&checkpoint, (cache, true), BYTES_TOLERANCE)?;
+    agree(&checkpoint, (cache, true), INT8_TOLERANCE)?;
     let loss =
         distance(&logits(&checkpoint, gpu()?, (cache, true))?, &logits(&checkpoint, gpu()?, (cache, false))?);
     let expected = if MatVecI8::takes(format) { 1e-4..3e-2 } else { 0.0..1e-9 };
     if expected.contains(&loss) {
         Ok(())
     } else {
-        Err(format!("bytes cost {loss:.2e}, not {expected:?}").into())
+        Err(format!("relative error of int8 activations is {loss:.2e}, expected {expected:?}").into())
     }
 }
 
@@ -179,7 +184,7 @@ fn trained(path: &Path) -> Result<(), Failed> {
     agree(&Checkpoint::open(path)?, ([Format::SINGLE; 2], false), TOLERANCE)
 }
 
-/// A head of 16 values cannot be cut into blocks of 32, and the error says which formats would do.
+/// A head of 16 values is not a whole block of 32. The error names the types that fit.
 fn refused() -> Result<(), Failed> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/llama");
     let checkpoint = Checkpoint::open(&folder.join("model.gguf"))?;
@@ -202,7 +207,7 @@ fn refused() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The continuation of every golden prompt, as far as the independent engine's two best logits were apart.
+/// The greedy continuation of every golden prompt. No golden text has a near tie of the two largest logits.
 fn greedy(folder: &Path, name: &str) -> Result<(), Failed> {
     let golden: Value = serde_json::from_slice(&std::fs::read(folder.join("golden.json"))?)?;
     let ids = |entry: &Value, key: &str| -> Vec<Token> {
@@ -214,7 +219,10 @@ fn greedy(folder: &Path, name: &str) -> Result<(), Failed> {
     let mut tried = 0;
     for entry in golden["greedy"].as_array().into_iter().flatten().filter(|it| it["model"] == name) {
         let (prompt, expected) = (ids(entry, "prompt_tokens"), ids(entry, "tokens"));
-        assert!(entry["min_top2_gap"].as_f64().is_some_and(|gap| gap > 1e-3), "a doubtful golden text");
+        assert!(
+            entry["min_top2_gap"].as_f64().is_some_and(|gap| gap > 1e-3),
+            "golden texts have no near ties"
+        );
         session.truncate(0);
         let mut token = session.extend_greedy(&prompt, Rows::Last)?;
         let mut picks = Vec::new();
@@ -227,5 +235,5 @@ fn greedy(folder: &Path, name: &str) -> Result<(), Failed> {
         }
         tried += 1;
     }
-    if tried == 4 { Ok(()) } else { Err(format!("{tried} golden texts of {name}").into()) }
+    if tried == 4 { Ok(()) } else { Err(format!("{tried} golden texts of {name}, expected 4").into()) }
 }

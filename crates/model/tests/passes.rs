@@ -1,4 +1,4 @@
-//! What a pass is made of: launches a layer, and how much of the head.
+//! The launches of a forward pass: how many per layer, and the size of the head.
 
 use ridgeline_compute::{Caps, Cpu, Recording};
 use ridgeline_kernels::{LinearKernel, mat_vec};
@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 const LAYERS: u32 = 3;
 
-/// Layers whose values have a format of their own in some recipes, and a vocabulary that is searched in parts.
+/// Some quantization mixes give the V projections another type. The vocabulary is large enough for splits of
+/// argmax.
 const MIXED: &str = r#"
 name = "three-layers"
 architecture = "llama"
@@ -47,13 +48,13 @@ fn family(name: &str) -> Checkpoint {
     Checkpoint::open(&folder).expect("the checkpoint")
 }
 
-fn mixed(recipe: &str) -> Checkpoint {
+fn mixed(mix: &str) -> Checkpoint {
     let shape = Shape::from_toml(MIXED).expect("a shape");
-    let recipe: Quantization = recipe.parse().expect("a recipe");
-    Checkpoint::random(&shape, recipe, 0).expect("random weights")
+    let mix: Quantization = mix.parse().expect("a quantization mix");
+    Checkpoint::random(&shape, mix, 0).expect("random weights")
 }
 
-/// A pass over `tokens` tokens of a small model after `depth` others.
+/// The recording of a forward pass over `tokens` tokens of a small model at depth `depth`.
 fn pass(
     checkpoint: &Checkpoint,
     (depth, tokens): (usize, u32),
@@ -61,9 +62,9 @@ fn pass(
     kv_split_len: Option<u32>,
 ) -> Recording {
     let mut session = session(checkpoint, Switches { kv_split_len, ..Switches::default() });
-    session.set_kv_len(depth).expect("it fits");
+    session.set_kv_len(depth).expect("within the context");
     let ids: Vec<u32> = (0..tokens).collect();
-    session.record(&ids, want).expect("a pass").clone()
+    session.record(&ids, want).expect("a forward pass").clone()
 }
 
 #[test]
@@ -83,13 +84,13 @@ fn a_layer_is_nine_launches_at_most() {
 
 #[test]
 fn four_bindings_are_enough() {
-    // What Vulkan guarantees for a shader.
+    // The limit that every Vulkan device has per shader stage.
     let caps = Caps { max_storage_buffers: 4, ..Caps::webgpu() };
     for checkpoint in ["llama", "mistral", "qwen2", "qwen3"].map(family) {
         let mut session = session_on(caps.clone(), &checkpoint, Switches::default());
         for tokens in [1, 20] {
             let ids: Vec<u32> = (0..tokens).collect();
-            let pass = session.record(&ids, Rows::Last).expect("a pass");
+            let pass = session.record(&ids, Rows::Last).expect("a forward pass");
             let most = pass.launches().iter().map(|step| pass.slices(step).len()).max();
             assert!(most.is_some_and(|most| most <= 4), "{most:?}");
         }
@@ -97,30 +98,30 @@ fn four_bindings_are_enough() {
 }
 
 #[test]
-fn two_formats_in_one_launch_give_what_two_launches_give() {
+fn a_dual_mat_vec_equals_two_launches() {
     let checkpoint = mixed("q4_k_m");
-    let apart = Fusions::all().without(Fusion::Qkv);
-    let [one, two] = [Fusions::all(), apart].map(|fusions| {
+    let without_qkv = Fusions::all().without(Fusion::Qkv);
+    let [one, two] = [Fusions::all(), without_qkv].map(|fusions| {
         let mut session = session(&checkpoint, Switches { fusions, ..Switches::exact() });
-        let paired = session
+        let dual = session
             .record(&[5], Rows::Last)
-            .expect("a pass")
+            .expect("a forward pass")
             .kernels()
             .iter()
             .any(|it| it.name() == "mat_vec_dual");
         let logits = [5, 7].map(|token| session.extend(&[token], Rows::Last).expect("logits").data);
-        (paired, logits)
+        (dual, logits)
     });
     assert!(one.0 && !two.0);
     assert_eq!(one.1, two.1);
 }
 
 #[test]
-fn a_wide_vocabulary_is_searched_in_parts() {
+fn argmax_splits_a_large_vocabulary() {
     let checkpoint = mixed("f16");
     let mut session = session(&checkpoint, Switches::exact());
     let tokens: Vec<u32> = (0..9).map(|i| 531 * i).collect();
-    let pass = session.record(&tokens, Rows::All).expect("a pass");
+    let pass = session.record(&tokens, Rows::All).expect("a forward pass");
     assert!(pass.kernels().iter().any(|it| it.name() == "argmax_reduce"));
     let picks = session.extend_greedy(&tokens, Rows::All).expect("choices");
     session.truncate(0);
@@ -130,12 +131,12 @@ fn a_wide_vocabulary_is_searched_in_parts() {
 }
 
 #[test]
-fn no_more_of_the_head_is_computed_than_is_asked_for() {
-    for (want, vectors) in [(Rows::None, vec![]), (Rows::Last, vec![1]), (Rows::All, vec![20])] {
+fn the_head_computes_only_the_wanted_rows() {
+    for (want, batch_sizes) in [(Rows::None, vec![]), (Rows::Last, vec![1]), (Rows::All, vec![20])] {
         let pass = pass(&family("llama"), (0, 20), want, None);
         let heads = pass.launches().iter().filter(|step| step.region.module == "lm_head");
-        let products = heads.filter(|step| LinearKernel::of(pass.kernel(step)).is_some());
+        let linears = heads.filter(|step| LinearKernel::of(pass.kernel(step)).is_some());
         let of = |step| bytemuck::pod_read_unaligned::<mat_vec::Params>(pass.params(step)).n_vecs;
-        assert_eq!(products.map(of).collect::<Vec<_>>(), vectors, "{want:?}");
+        assert_eq!(linears.map(of).collect::<Vec<_>>(), batch_sizes, "{want:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! What a session prepares is all that it then asks its executor for.
+//! `Session::prepare` compiles every kernel that the session uses later.
 
 use ridgeline_compute::{
     AnyKernel, Buffer, Caps, Cpu, Error, Executor, InFlight, Recording, Role, RunOutput, Slice,
@@ -13,17 +13,17 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// The twins, and which kernels they were told of.
+/// The CPU reference kernels behind a log of prepared and used kernels.
 #[derive(Debug)]
-struct Counting {
+struct PrepareLog {
     cpu: Cpu,
     prepared: HashSet<AnyKernel>,
     calls: usize,
-    /// Kernels that ran without.
+    /// Kernels that ran without being prepared.
     stalls: Vec<AnyKernel>,
 }
 
-impl Executor for Counting {
+impl Executor for PrepareLog {
     fn caps(&self) -> &Caps {
         self.cpu.caps()
     }
@@ -54,9 +54,9 @@ impl Executor for Counting {
 const CONTEXT: usize = 300;
 const BATCH: usize = 32;
 
-fn session(family: &str, caps: Caps, switches: Switches) -> Session<Counting> {
+fn session(family: &str, caps: Caps, switches: Switches) -> Session<PrepareLog> {
     let cpu = Cpu::new(caps);
-    let mut executor = Counting { cpu, prepared: HashSet::new(), calls: 0, stalls: Vec::new() };
+    let mut executor = PrepareLog { cpu, prepared: HashSet::new(), calls: 0, stalls: Vec::new() };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(family);
     let checkpoint = Checkpoint::open(&folder).expect("the checkpoint");
     let model = Model::load(&checkpoint, &mut executor).expect("the model");
@@ -64,69 +64,69 @@ fn session(family: &str, caps: Caps, switches: Switches) -> Session<Counting> {
     Session::new(Arc::new(model), Rc::new(RefCell::new(executor)), options).expect("a session")
 }
 
-/// Runs what was prepared, at the beginning of the context and at its end.
-fn run(session: &mut Session<Counting>, lengths: &[usize]) {
-    let drawn = Sampler::default();
+/// Runs the prepared lengths at both ends of the context.
+fn run(session: &mut Session<PrepareLog>, lengths: &[usize]) {
+    let sampler = Sampler::default();
     for &n in lengths {
         for want in [Rows::Last, Rows::All] {
             for position in [0, CONTEXT - n] {
                 session.truncate(0);
-                session.set_kv_len(position).expect("it fits");
+                session.set_kv_len(position).expect("within the context");
                 session.extend_greedy(&vec![1; n], want).expect("choices");
             }
         }
     }
     for position in [0, CONTEXT - 8] {
         session.truncate(0);
-        session.set_kv_len(position).expect("it fits");
+        session.set_kv_len(position).expect("within the context");
         session.extend(&[1], Rows::Last).expect("logits");
         session.decode_greedy(1, 3).expect("choices");
-        let choice = Choice::Sampled(&drawn, &[0.1, 0.9]);
-        session.decode(1, choice, &mut |_| ControlFlow::Continue(())).expect("drawn tokens");
+        let choice = Choice::Sampled(&sampler, &[0.1, 0.9]);
+        session.decode(1, choice, &mut |_| ControlFlow::Continue(())).expect("sampled tokens");
     }
 }
 
-/// Adapters that take different kernels, GPUs without and with subgroups and one in software.
+/// Adapters with different kernels: GPUs without and with subgroups, and a software adapter.
 fn adapters() -> [Caps; 3] {
     let subgroups = Caps { subgroup: Some((8, 8)), ..Caps::webgpu() };
     [Caps::webgpu(), subgroups.clone(), Caps { software: true, max_texture: 1 << 27, ..subgroups }]
 }
 
 #[test]
-fn what_was_prepared_is_all_that_runs() {
+fn only_prepared_kernels_run() {
     let unfused = Switches { attention: AttentionPath::Unfused, ..Switches::default() };
     let splits = Switches { kv_split_len: Some(8), ..Switches::default() };
-    let integer = Switches { int8_dot: true, ..Switches::default() };
+    let int8 = Switches { int8_dot: true, ..Switches::default() };
     for (family, switches) in [
         ("llama", Switches::default()),
         ("qwen3", Switches::default()),
         ("llama", unfused),
         ("llama", splits),
-        ("qwen2", integer),
+        ("qwen2", int8),
     ] {
         for caps in adapters() {
             let mut session = session(family, caps, switches);
-            session.set_kv_len(7).expect("it fits");
-            // More than a batch are a batch and a rest.
+            session.set_kv_len(7).expect("within the context");
+            // A length beyond the batch is split into a batch and a remainder.
             let lengths = [5, BATCH + 8];
             session.prepare(&lengths).expect("kernels");
             assert_eq!((session.len(), session.take_times()), (7, RunTimes::default()));
             run(&mut session, &lengths);
             let executor = session.executor().borrow();
-            assert_eq!(executor.calls, 1, "all of them at once");
+            assert_eq!(executor.calls, 1, "one call compiles all kernels");
             assert_eq!(executor.stalls, [], "{family}, {switches:?}");
         }
     }
 }
 
 #[test]
-fn attention_is_cut_at_the_end_of_the_context_alone() {
+fn only_the_end_of_the_context_uses_kv_splits() {
     let mut session = session("llama", Caps::webgpu(), Switches::default());
     session.prepare(&[]).expect("kernels");
-    let names = |session: &mut Session<Counting>, position| -> Vec<&str> {
+    let names = |session: &mut Session<PrepareLog>, position| -> Vec<&str> {
         session.truncate(0);
-        session.set_kv_len(position).expect("it fits");
-        let pass = session.record(&[1], Rows::Last).expect("a pass");
+        session.set_kv_len(position).expect("within the context");
+        let pass = session.record(&[1], Rows::Last).expect("a forward pass");
         pass.launches().iter().map(|step| pass.kernel(step).name()).collect()
     };
     assert!(!names(&mut session, 0).contains(&"attn_reduce"));

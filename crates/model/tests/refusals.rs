@@ -1,4 +1,5 @@
-//! Checkpoints that no forward pass can serve: each is refused with an error that names the file and what is wrong.
+//! Checkpoints that no forward pass supports. Each is refused with an error that names the file and the
+//! reason.
 
 use ridgeline_compute::{Caps, Cpu};
 use ridgeline_model::{Error, Model, Session, SessionOptions};
@@ -20,12 +21,12 @@ fn data(family: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(family)
 }
 
-/// A copy of the small llama with its tensors and configuration changed, and what loading it says.
+/// The result of loading a copy of the small llama with changed tensors and configuration.
 fn load(tensors: impl FnOnce(&mut Tensors), config: impl FnOnce(String) -> String) -> Result<Model, Error> {
     load_of("llama", tensors, config)
 }
 
-/// The same of the small model of another family.
+/// The same for the small model of another family.
 fn load_of(
     family: &str,
     tensors: impl FnOnce(&mut Tensors),
@@ -49,7 +50,7 @@ fn load_of(
 }
 
 fn refused(result: Result<Model, Error>, says: &[&str]) {
-    let message = result.map(|_| ()).expect_err("it must be refused").to_string();
+    let message = result.map(|_| ()).expect_err("the checkpoint must be refused").to_string();
     assert!(says.iter().all(|part| message.contains(part)), "{message}");
 }
 
@@ -85,7 +86,7 @@ fn a_bias_that_would_be_ignored_is_refused() {
 }
 
 #[test]
-fn what_a_family_does_before_it_rotates_is_not_left_out() {
+fn a_missing_bias_or_qk_norm_is_refused() {
     let one = |t: &mut Tensors| {
         t.insert("model.layers.0.self_attn.q_proj.bias".to_owned(), (vec![64], vec![0; 256]));
     };
@@ -102,7 +103,7 @@ fn what_a_family_does_before_it_rotates_is_not_left_out() {
 }
 
 #[test]
-fn another_scaling_of_rope_is_not_taken_for_none() {
+fn an_unsupported_rope_scaling_is_refused() {
     let yarn = |c: String| {
         let scaling = r#""rope_scaling": {"rope_type": "yarn", "factor": 4.0}, "use_cache""#;
         c.replace("\"use_cache\"", scaling)
@@ -113,7 +114,7 @@ fn another_scaling_of_rope_is_not_taken_for_none() {
 }
 
 #[test]
-fn a_window_counts_where_it_is_used() {
+fn a_sliding_window_counts_only_where_it_is_used() {
     let window = |used: &'static str| {
         move |c: String| {
             let c = c.replace("\"sliding_window\": null", "\"sliding_window\": 32");
@@ -144,7 +145,7 @@ fn impossible_dimensions_are_refused_before_anything_is_allocated() {
 }
 
 #[test]
-fn tokens_and_lengths_beyond_the_session_are_typed() {
+fn tokens_beyond_vocabulary_or_context_are_refused() {
     let checkpoint = Checkpoint::open(&data("llama")).expect("the model");
     let mut cpu = Cpu::new(Caps::webgpu());
     let model = Arc::new(Model::load(&checkpoint, &mut cpu).expect("it loads"));
@@ -158,7 +159,7 @@ fn tokens_and_lengths_beyond_the_session_are_typed() {
 }
 
 #[test]
-fn a_format_that_cannot_hold_keys_is_refused() {
+fn a_quantization_type_without_cache_support_is_refused() {
     let checkpoint = Checkpoint::open(&data("llama")).expect("the model");
     let mut cpu = Cpu::new(Caps::webgpu());
     let model = Arc::new(Model::load(&checkpoint, &mut cpu).expect("it loads"));

@@ -1,4 +1,4 @@
-//! What the shipped models are served by is among the variants that the tests of kernels go through.
+//! The kernel tests cover every kernel variant that the shipped models use.
 
 use ridgeline_compute::{AnyKernel, Caps};
 use ridgeline_kernels::{attention_for, linear_for};
@@ -8,10 +8,10 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-/// Numbers of tokens in a pass.
+/// Batch sizes.
 const TOKENS: [u32; 20] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 64, 128, 512];
 
-/// Devices without subgroups, with those of one size or of several, and a software adapter with textures.
+/// Devices without subgroups, with one or several subgroup sizes, and software adapters with textures.
 fn devices() -> Vec<Caps> {
     let sizes = [(4, 4), (8, 8), (16, 16), (32, 32), (64, 64), (8, 32)];
     let gpus = sizes.map(|size| Caps { subgroup: Some(size), ..Caps::everything() });
@@ -25,19 +25,19 @@ fn devices() -> Vec<Caps> {
     gpus.into_iter().chain(software).chain([Caps::webgpu()]).collect()
 }
 
-/// Widths of heads and sizes of groups of the shapes under `models/`, and of the trained pair.
+/// (head width, group size) of the shapes under `models/` and of the trained pair.
 fn heads() -> HashSet<(u32, u32)> {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
     let files = fs::read_dir(models).expect("the models").map(|entry| entry.expect("an entry").path());
     let shapes = files.filter(|path| path.extension().is_some_and(|it| it == "toml"));
     let heads = shapes.map(|path| {
         let shape = Shape::from_toml(&fs::read_to_string(&path).expect("text")).expect("a shape");
-        [shape.head_dim, shape.heads / shape.kv_heads].map(|n| u32::try_from(n).expect("few"))
+        [shape.head_dim, shape.heads / shape.kv_heads].map(|n| u32::try_from(n).expect("fits 32 bits"))
     });
     heads.map(|[width, group]| (width, group)).chain([(64, 2)]).collect()
 }
 
-/// Asks every device for the kernels of every number of tokens.
+/// Checks that the kernels chosen for every device and batch size are among the tested variants.
 fn are_tested(kernels: impl Fn(u32, &Caps) -> Vec<AnyKernel>) {
     for caps in devices() {
         let tested: HashSet<AnyKernel> = ridgeline_kernels::all(&caps).into_iter().collect();
@@ -58,6 +58,6 @@ fn attention_of_every_shipped_shape_is_tested() {
 }
 
 #[test]
-fn products_of_every_format_are_tested() {
+fn linear_kernels_of_every_type_are_tested() {
     are_tested(|tokens, caps| Format::ALL.iter().map(|&it| linear_for(it, tokens, caps).into()).collect());
 }

@@ -1,10 +1,10 @@
-//! A normalised, sparse distribution over tokens: what is left of a row of logits after the filters.
+//! A sparse probability distribution over tokens, as left by the filters of a sampler.
 
 use crate::Token;
 use rand::Rng;
 
-/// Probabilities of some tokens, in ascending order of id. They are positive and sum to 1; every token that is
-/// not listed has probability 0.
+/// Probabilities of some tokens, in ascending order of id. They are positive and sum to 1. Every other token
+/// has probability 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dist {
     tokens: Vec<Token>,
@@ -12,8 +12,8 @@ pub struct Dist {
 }
 
 impl Dist {
-    /// Normalises non-negative weights. Tokens of weight zero are dropped, and a token must not appear twice.
-    /// `None` when the weights have no positive, finite sum.
+    /// Normalizes non-negative weights. Tokens of weight zero are dropped; no token may appear twice. `None`
+    /// if the weights have no positive, finite sum.
     pub fn from_weights(weights: impl IntoIterator<Item = (Token, f64)>) -> Option<Self> {
         let mut kept: Vec<(Token, f64)> = weights.into_iter().filter(|&(_, w)| w > 0.0).collect();
         let sum: f64 = kept.iter().map(|&(_, w)| w).sum();
@@ -25,7 +25,7 @@ impl Dist {
         Some(Self { tokens, probs })
     }
 
-    /// All probability on one token: a greedy pick, or a draft that was not sampled.
+    /// All probability on one token: a greedy choice, or a draft token that was not sampled.
     pub fn point(token: Token) -> Self {
         Self { tokens: vec![token], probs: vec![1.0] }
     }
@@ -46,12 +46,12 @@ impl Dist {
         self.iter().fold(first, |best, entry| if entry.1 > best.1 { entry } else { best })
     }
 
-    /// Draws a token by inverting the cumulative distribution at one uniform number.
+    /// Samples a token: inverse transform sampling at one uniform number.
     pub fn sample(&self, rng: &mut impl Rng) -> Token {
         self.at(uniform(rng))
     }
 
-    /// The token at a number in [0, 1) along the cumulative distribution.
+    /// The token at `number` in [0, 1) of the cumulative distribution.
     pub fn at(&self, number: f64) -> Token {
         let mut left = number;
         for (token, p) in self.iter() {
@@ -60,13 +60,15 @@ impl Dist {
             }
             left -= p;
         }
-        // The probabilities sum to 1 up to rounding, and the number drawn fell into the rounding.
+        // The probabilities sum to 1 only up to rounding, and `number` lies in the gap.
         self.tokens[self.tokens.len() - 1]
     }
 
-    /// What a token rejected from `draft` is redrawn from: `max(0, self − draft)`, normalised (Leviathan et al.
-    /// 2023, arXiv:2211.17192, §2.3; Chen et al. 2023, arXiv:2302.01318, eq. 2). `None` when nothing is left,
-    /// which is when the two are equal and a rejection has probability zero.
+    /// The residual distribution, from which the replacement of a rejected draft token is sampled: `max(0,
+    /// self − draft)`, normalized.
+    ///
+    /// Leviathan et al. 2023 (arXiv:2211.17192, §2.3); Chen et al. 2023 (arXiv:2302.01318, eq. 2). `None` if
+    /// the two are equal; a rejection then has probability zero.
     pub fn residual(&self, draft: &Self) -> Option<Self> {
         let mut theirs = draft.iter().peekable();
         Self::from_weights(self.iter().map(|(token, p)| {
@@ -77,8 +79,8 @@ impl Dist {
     }
 }
 
-/// A number in [0, 1) from the upper 53 bits of one draw. Written out, so that a recorded seed keeps its meaning
-/// whatever a later `rand` does.
+/// A number in [0, 1) from the upper 53 bits of a random `u64`. Written out so that a recorded seed gives the
+/// same tokens with later versions of `rand`.
 pub(crate) fn uniform(rng: &mut impl Rng) -> f64 {
     const STEP: f64 = 1.0 / (1_u64 << 53) as f64;
     (rng.next_u64() >> 11) as f64 * STEP
@@ -95,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_are_normalised_and_zeros_dropped() {
+    fn weights_are_normalized_and_zeros_dropped() {
         let d = dist(&[1.0, 0.0, 3.0]);
         assert_eq!(d.iter().collect::<Vec<_>>(), [(0, 0.25), (2, 0.75)]);
         assert_eq!((d.prob(1), d.prob(2), d.prob(9)), (0.0, 0.75, 0.0));
@@ -111,13 +113,13 @@ mod tests {
         let p = dist(&[0.5, 0.3, 0.2]);
         let q = dist(&[0.2, 0.5, 0.3]);
         assert_eq!(p.residual(&q), Some(Dist::point(0)));
-        // q - p = [-0.3, 0.2, 0.1], normalised to thirds.
-        let back = q.residual(&p).expect("mass is left");
+        // q - p = [-0.3, 0.2, 0.1], normalized to thirds.
+        let back = q.residual(&p).expect("a residual");
         assert!((back.prob(1) - 2.0 / 3.0).abs() < 1e-12 && (back.prob(2) - 1.0 / 3.0).abs() < 1e-12);
         assert_eq!(p.residual(&p), None);
-        // A draft token outside the support of p takes nothing away.
+        // A draft token outside the support of p removes no probability.
         assert_eq!(p.residual(&Dist::point(7)), Some(p.clone()));
-        // Against a point mass, the rest of p is left.
+        // Against a point mass, the other tokens of p remain.
         assert_eq!(p.residual(&Dist::point(0)).map(|d| d.prob(1)), Some(0.6));
     }
 

@@ -1,22 +1,22 @@
-//! What a proposer hands to the verifier, and the trait that every proposer implements.
+//! Drafts, and the trait of the proposers that make them.
 
 use crate::{Dist, Error, Token};
 
-/// Guessed continuations of the context, as a tree in which every token comes after its parent.
+/// Proposed continuations of the context: a tree in which every token comes after its parent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Draft {
-    /// The guessed tokens.
+    /// The draft tokens.
     pub tokens: Vec<Token>,
-    /// For each token the index of the one it follows, or [`Draft::ROOT`] when it follows the context. A chain is
-    /// a tree in which the parent of `i` is `i − 1`.
+    /// For each token the index of its parent, or [`Draft::ROOT`] if it follows the context. In a chain, the
+    /// parent of `i` is `i − 1`.
     pub parents: Vec<u32>,
-    /// For each token the distribution it was drawn from. `None` when the tokens were picked and not drawn, which
-    /// counts as a distribution with all its mass on the token.
+    /// For each token the distribution it was sampled from. `None` if the tokens were not sampled: each then
+    /// counts as sampled from a point mass.
     pub probs: Option<Vec<Dist>>,
 }
 
 impl Draft {
-    /// The parent of a token that directly follows the context. It is what `0 − 1` wraps to.
+    /// The parent of a token that directly follows the context. Equals `0 − 1` in wrapping arithmetic.
     pub const ROOT: u32 = u32::MAX;
 
     /// A draft in which every token follows the one before it.
@@ -31,12 +31,12 @@ impl Draft {
         self.tokens.len()
     }
 
-    /// Whether nothing is proposed.
+    /// Whether the draft has no tokens.
     pub fn is_empty(&self) -> bool {
         self.tokens.is_empty()
     }
 
-    /// The first token whose parent is not its predecessor; `None` when the draft is a chain.
+    /// The first token whose parent is not its predecessor. `None` if the draft is a chain.
     pub fn branch(&self) -> Option<usize> {
         self.parents.iter().enumerate().position(|(i, &p)| {
             let chained = if i == 0 { p == Self::ROOT } else { p as usize == i - 1 };
@@ -44,13 +44,13 @@ impl Draft {
         })
     }
 
-    /// Indices of the tokens that follow token `parent` (`None`: the context), in order of preference.
+    /// Indices of the children of token `parent` (`None`: the context), in order of preference.
     pub fn children(&self, parent: Option<usize>) -> impl Iterator<Item = usize> + '_ {
         let wanted = move |p: u32| (p != Self::ROOT).then_some(p as usize) == parent;
         self.parents.iter().enumerate().filter(move |&(_, &p)| wanted(p)).map(|(i, _)| i)
     }
 
-    /// Checks what the verifier relies on.
+    /// Checks the preconditions of [`verify`](crate::verify()).
     ///
     /// # Errors
     /// [`Error::DraftShape`], [`Error::DraftParent`], or [`Error::ImpossibleDraft`].
@@ -77,19 +77,20 @@ impl Draft {
 
 /// A source of drafts.
 ///
-/// Whether output stays lossless rests on one rule: what a proposer proposes at a position, and whether it
-/// proposes anything there at all, may depend on the context and on the draft so far, but not on the value of a
-/// sampled token that it then withholds.
+/// Speculation is lossless only if proposers obey one rule. A proposer may decide what to propose, and
+/// whether, from the context and the draft so far. The decision must not depend on the value of a sampled
+/// token that it then withholds.
 pub trait Proposer {
-    /// What the proposer's own failures look like.
+    /// Error of the proposer.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// Size of the vocabulary it draws from, when it has one of its own.
+    /// Size of the vocabulary, if the proposer has one of its own.
     fn vocab(&self) -> Option<usize> {
         None
     }
 
-    /// A new sequence starts with `prompt`: reset, and do now what should not be counted as drafting.
+    /// Starts a new sequence with `prompt`. Work done here, such as the draft model's prefill, does not count
+    /// as drafting.
     ///
     /// # Errors
     /// When the prompt cannot be evaluated.
@@ -97,13 +98,13 @@ pub trait Proposer {
         Ok(())
     }
 
-    /// Guesses how `context` goes on, in at most `max` tokens; an empty draft is a fair answer.
+    /// Proposes a continuation of `context` of at most `max` tokens. The draft may be empty.
     ///
     /// # Errors
     /// When the proposer's model fails.
     fn propose(&mut self, context: &[Token], max: usize) -> Result<Draft, Self::Error>;
 
-    /// The tokens that a round has added to the context: the accepted part of the draft and one more.
+    /// Called after each round with the tokens added to the context: the accepted draft tokens and one more.
     fn observe(&mut self, _accepted: &[Token]) {}
 }
 

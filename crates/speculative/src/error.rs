@@ -1,11 +1,11 @@
-//! The one error type of this crate. Errors of a model or a proposer are carried as their source.
+//! The error type of this crate. It carries errors of a model or a proposer as the source.
 
 use crate::Token;
 
-/// An error of another crate, kept whole as the source of ours.
+/// An error of another crate, kept as the source.
 pub(crate) type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// What can go wrong while sampling, drafting or verifying.
+/// Errors of sampling, drafting and verification.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -18,55 +18,59 @@ pub enum Error {
     /// The proposer failed.
     #[error("the proposer failed")]
     Proposer(#[source] Source),
-    /// Generation needs at least one token to continue from.
-    #[error("the prompt is empty; give at least one token, for instance the vocabulary's BOS token")]
+    /// The prompt is empty.
+    #[error("the prompt is empty; it must have at least one token, for instance BOS")]
     EmptyPrompt,
-    /// The next pass would need more positions than the model's cache has.
+    /// The next forward pass needs more positions than the cache has.
     #[error(
-        "the model holds {len} of {capacity} positions and {needed} more are needed; raise the context size or generate fewer tokens"
+        "the context is full: {len} of {capacity} positions are in use and {needed} more are needed; use a larger context or generate fewer tokens"
     )]
     CapacityExhausted {
         /// Positions in use.
         len: usize,
-        /// Positions the cache can hold.
+        /// Context size.
         capacity: usize,
-        /// Positions the next pass would add.
+        /// Positions that the next forward pass adds.
         needed: usize,
     },
-    /// Draft and target do not share a vocabulary, so a drafted id would mean another text.
-    #[error("the target has {target} tokens and the draft {draft}; speculation needs one shared vocabulary")]
+    /// Draft and target have different vocabularies, so their token ids mean different texts.
+    #[error(
+        "the target's vocabulary has {target} tokens and the draft's {draft}; speculation needs one shared vocabulary"
+    )]
     VocabMismatch {
         /// Vocabulary size of the target.
         target: usize,
         /// Vocabulary size of the draft.
         draft: usize,
     },
-    /// A token id is not in the vocabulary.
-    #[error("token {token} is not in a vocabulary of {vocab}")]
+    /// A token id outside the vocabulary.
+    #[error("token {token} is outside the vocabulary of {vocab} tokens")]
     TokenOutOfVocab {
-        /// The offending id.
+        /// The id.
         token: Token,
         /// Size of the vocabulary.
         vocab: usize,
     },
-    /// A model returned another number of rows (or of greedy picks) than it was asked for.
-    #[error("the model returned {got} rows where {expected} were wanted")]
+    /// A model returned an unexpected number of rows or greedy choices.
+    #[error("the model returned {got} rows, but {expected} were expected")]
     RowCount {
-        /// Rows that were wanted.
+        /// Expected rows.
         expected: usize,
-        /// Rows that came.
+        /// Returned rows.
         got: usize,
     },
-    /// A logit is NaN or +infinity, so no distribution can be made of its row.
-    #[error("logit {token} is {value}; the model's arithmetic overflowed or read uninitialised memory")]
+    /// A logit is NaN or +∞, so its row has no distribution.
+    #[error(
+        "the logit of token {token} is {value}; the forward pass overflowed or read uninitialized memory"
+    )]
     BadLogit {
-        /// Token whose logit is bad.
+        /// The token.
         token: Token,
-        /// The value found.
+        /// Its logit.
         value: f32,
     },
-    /// Every logit of a row is −infinity (or the row is empty), so there is nothing to choose from.
-    #[error("no token has a finite logit")]
+    /// Every logit of a row is −∞, or the row is empty.
+    #[error("no token has a finite logit, so none can be chosen")]
     NoCandidate,
     /// A setting is outside its range.
     #[error("{name} = {value} is out of range; it must be {requirement}")]
@@ -75,45 +79,49 @@ pub enum Error {
         name: &'static str,
         /// Its value.
         value: f64,
-        /// What would be accepted.
+        /// The accepted range.
         requirement: &'static str,
     },
     /// The arrays of a draft disagree in length.
-    #[error("a draft of {tokens} tokens has {parents} parents and {probs} distributions")]
+    #[error(
+        "a draft of {tokens} tokens has {parents} parents and {probs} distributions; all three must be equal"
+    )]
     DraftShape {
         /// Number of tokens.
         tokens: usize,
         /// Number of parents; must equal `tokens`.
         parents: usize,
-        /// Number of distributions; must equal `tokens` where there are any.
+        /// Number of distributions; must equal `tokens`, unless there are none.
         probs: usize,
     },
-    /// A draft token names a parent that does not come before it.
-    #[error("draft token {index} names parent {parent}, which does not come before it")]
+    /// The parent of a draft token does not come before it.
+    #[error("the parent of draft token {index} is {parent}, but a parent must come before its child")]
     DraftParent {
         /// Index of the token.
         index: usize,
-        /// The parent it names.
+        /// The parent.
         parent: u32,
     },
-    /// A proposer returned more tokens than it was allowed.
-    #[error("the proposer returned {got} tokens where at most {max} were allowed")]
+    /// A proposer returned more tokens than allowed.
+    #[error("the proposer returned {got} draft tokens, but at most {max} are allowed")]
     DraftTooLong {
         /// Tokens returned.
         got: usize,
         /// Tokens allowed.
         max: usize,
     },
-    /// A draft token has probability zero in the distribution it was said to come from.
-    #[error("draft token {index} (id {token}) has probability zero in its own draft distribution")]
+    /// A draft token has probability zero in its own distribution.
+    #[error(
+        "draft token {index} (id {token}) has probability zero in its draft distribution, so it cannot be sampled from it"
+    )]
     ImpossibleDraft {
         /// Index of the token in the draft.
         index: usize,
         /// Its id.
         token: Token,
     },
-    /// The loop evaluates drafts as one sequence and cannot place a branching tree in the target's cache.
-    #[error("draft token {index} branches off; this loop verifies chains only")]
+    /// The draft is a tree. The target's cache holds one sequence, so only chains can be verified.
+    #[error("draft token {index} starts a second branch; only chains can be verified")]
     BranchingDraft {
         /// Index of the first token whose parent is not its predecessor.
         index: usize,

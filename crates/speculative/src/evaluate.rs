@@ -1,12 +1,12 @@
-//! One pass of a model, read back as picks where the picks are all that is needed and as logits otherwise.
+//! One forward pass of a model. It returns greedy choices where those suffice, and logits otherwise.
 
 use crate::{Dist, Error, LanguageModel, Logits, Rows, Sampler, Token};
 
-/// What came back from the model: one entry per wanted row.
+/// Result of a forward pass: one entry per wanted row.
 pub(crate) enum Evaluated {
-    /// Greedy picks, made by the model.
+    /// Greedy choices.
     GreedyTokens(Vec<Token>),
-    /// Whole rows.
+    /// Rows of logits.
     Rows(Logits),
 }
 
@@ -20,8 +20,8 @@ impl Evaluated {
     }
 }
 
-/// Appends `tokens` and reads back what `want` names, as picks where `greedy_only`. `wrap` makes our error of the
-/// model's.
+/// Appends `tokens` and returns the rows that `want` names, as greedy choices if `greedy_only`. `wrap`
+/// converts the model's error.
 pub(crate) fn evaluate<M: LanguageModel>(
     model: &mut M,
     tokens: &[Token],
@@ -46,7 +46,7 @@ pub(crate) fn evaluate<M: LanguageModel>(
     if got == expected { Ok(evaluated) } else { Err(Error::RowCount { expected, got }) }
 }
 
-/// Checks that a model whose cache holds `len` tokens can take `needed` more.
+/// Checks that a cache of `len` tokens has room for `needed` more.
 pub(crate) fn require_room(model: &impl LanguageModel, len: usize, needed: usize) -> Result<(), Error> {
     let capacity = model.capacity();
     if needed > capacity.saturating_sub(len) {

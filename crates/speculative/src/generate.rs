@@ -1,4 +1,4 @@
-//! Plain generation, one token per pass, and the bookkeeping of output that speculation shares with it.
+//! Plain generation, one token per forward pass, and the output state that speculation shares.
 
 use crate::dist::uniform;
 use crate::evaluate::{evaluate, require_room};
@@ -9,11 +9,11 @@ use std::ops::ControlFlow;
 /// Why generation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FinishReason {
-    /// As many tokens as were asked for.
+    /// The requested number of tokens.
     Length,
-    /// This stop token came. It is not part of the output.
+    /// A stop token. It is not part of the output.
     Stop(Token),
-    /// The caller broke off. The token it broke off at is part of the output.
+    /// The caller broke off. The output includes the token at which it did.
     Cancelled,
 }
 
@@ -22,19 +22,21 @@ pub enum FinishReason {
 pub struct Generation {
     /// The new tokens, without prompt and stop token.
     pub tokens: Vec<Token>,
-    /// Why there are no more.
+    /// Why generation ended.
     pub finish: FinishReason,
 }
 
-/// Continues `prompt` by up to `n` tokens, one per pass. After the first, the model chooses by itself where no choice
-/// depends on those before, with the same numbers from the sampler's generator and therefore, up to rounding, the same
-/// tokens. The model's cache is emptied first. `on_token` sees each token as it comes and may break off; a stop token
-/// ends generation unseen.
+/// Continues `prompt` by up to `n` tokens, one per forward pass. The model's cache is cleared first. `on_token` receives
+/// each token and may break off; it does not receive a stop token.
+///
+/// The first token is chosen on the host. For samplers that ignore history, [`LanguageModel::decode`] chooses the rest at
+/// the same random numbers, which gives the same tokens up to rounding.
 ///
 /// # Errors
-/// [`Error::EmptyPrompt`], [`Error::TokenOutOfVocab`] for the prompt, [`Error::CapacityExhausted`] when the cache is
-/// full before the end (after the tokens that did fit were handed over), [`Error::Target`] when the model fails, and
-/// the errors of [`Sampler::check`] and [`Sampler::dist`].
+/// - [`Error::EmptyPrompt`] and [`Error::TokenOutOfVocab`] for the prompt.
+/// - [`Error::CapacityExhausted`] when the cache is full; `on_token` has received the tokens that fit.
+/// - [`Error::Target`] when the model fails.
+/// - The errors of [`Sampler::check`] and [`Sampler::dist`].
 pub fn generate<M: LanguageModel>(
     model: &mut M,
     sampler: &Sampler,
@@ -47,14 +49,14 @@ pub fn generate<M: LanguageModel>(
     let mut output = Output::new(prompt, model.vocab(), n, stop, on_token)?;
     let mut rng = sampler.rng(RngStream::Target);
     let mut evaluated = 0;
-    // Whether the model met a row that it cannot choose from: evaluated here, it says why.
-    let mut stuck = false;
+    // Whether `decode` met a row without a distribution. Evaluating that row here gives the error.
+    let mut bad_row = false;
     model.truncate(0);
     while !output.is_finished() {
-        if evaluated > 0 && sampler.ignores_history() && !stuck {
-            stuck = decode_on_device(model, &mut output, sampler, &mut rng)?;
+        if evaluated > 0 && sampler.ignores_history() && !bad_row {
+            bad_row = decode_on_device(model, &mut output, sampler, &mut rng)?;
             evaluated = output.context.len() - 1;
-            if stuck {
+            if bad_row {
                 model.truncate(evaluated);
             }
             continue;
@@ -65,13 +67,13 @@ pub fn generate<M: LanguageModel>(
         evaluated = output.context.len();
         output.push(rows.dist(0, sampler, &output.context)?.sample(&mut rng));
     }
-    // What came after a stop token is forgotten.
+    // Forgets tokens that were decoded after a stop token.
     model.truncate(output.context.len());
     Ok(output.into_generation())
 }
 
-/// Lets the model evaluate the newest token, the only one that it has not, and make the choices after it. True where it
-/// met a row that it could not choose from.
+/// Lets the model decode from the newest token on, the only one not yet in its cache. Returns true at a row
+/// without a distribution.
 fn decode_on_device<M: LanguageModel>(
     model: &mut M,
     output: &mut Output<'_>,
@@ -113,7 +115,7 @@ fn decode_on_device<M: LanguageModel>(
     }
 }
 
-/// Output as it grows: where it stands, whether it is finished and why.
+/// State of the output during generation.
 pub(crate) struct Output<'a> {
     /// Prompt and output.
     pub(crate) context: Vec<Token>,
@@ -146,17 +148,17 @@ impl<'a> Output<'a> {
         self.finish.is_some()
     }
 
-    /// Number of tokens handed over.
+    /// Number of generated tokens.
     pub(crate) fn len(&self) -> usize {
         self.context.len() - self.prompt_len
     }
 
-    /// Number of tokens still asked for.
+    /// Number of tokens still to generate.
     pub(crate) fn remaining(&self) -> usize {
         self.n - self.len()
     }
 
-    /// Hands a token over, unless it ends the generation. Must not be called once finished.
+    /// Appends a token and calls `on_token`, unless it is a stop token. Must not be called once finished.
     pub(crate) fn push(&mut self, token: Token) {
         if self.stop.contains(&token) {
             self.finish = Some(FinishReason::Stop(token));
@@ -172,7 +174,7 @@ impl<'a> Output<'a> {
 
     pub(crate) fn into_generation(mut self) -> Generation {
         let tokens = self.context.split_off(self.prompt_len);
-        // Only asked of a finished output; one that is not has run to its length as far as anyone can tell.
+        // Callers only convert finished output. Otherwise its length is the best guess.
         Generation { tokens, finish: self.finish.unwrap_or(FinishReason::Length) }
     }
 }

@@ -1,11 +1,13 @@
 //! Sampling and speculative decoding over an abstract language model.
 //!
-//! A [`LanguageModel`] turns tokens into logits and can forget its newest tokens. Everything else here is built
-//! on those two verbs: plain generation ([`generate()`]), draft-model speculation ([`Speculator`] with a
-//! [`ModelProposer`]), acceptance accounting ([`Stats`]) and the arithmetic that says beforehand whether
-//! speculation can pay ([`planner`]).
+//! A [`LanguageModel`] appends tokens, returns logits, and can forget its newest tokens. Everything else uses
+//! only these operations:
+//! - plain generation: [`generate()`];
+//! - speculation with a draft model: [`Speculator`] with a [`ModelProposer`];
+//! - acceptance statistics: [`Stats`];
+//! - predicted speedup of speculation: [`planner`].
 //!
-//! The crate knows no GPU, reads no clock and prints nothing. The clock that the timers need is an argument.
+//! The crate uses no GPU, reads no clock and prints nothing. Callers pass the clock for timings.
 
 mod dist;
 mod draft;

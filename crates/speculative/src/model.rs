@@ -1,4 +1,4 @@
-//! What this crate asks of a language model: logits for appended tokens, and forgetting the newest ones.
+//! The interface of a language model: append tokens, get logits, forget the newest tokens.
 
 use crate::Sampler;
 use std::ops::ControlFlow;
@@ -6,14 +6,14 @@ use std::ops::ControlFlow;
 /// A token id.
 pub type Token = u32;
 
-/// Which of the appended positions' logits are wanted.
+/// The appended positions whose logits are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rows {
     /// None: the tokens only fill the cache.
     None,
-    /// Those of the last appended token (no row when nothing was appended).
+    /// The last appended token. No row if nothing was appended.
     Last,
-    /// Those of every appended token, in order.
+    /// Every appended token, in order.
     All,
 }
 
@@ -28,7 +28,7 @@ impl Rows {
     }
 }
 
-/// Logits of some positions, row by row.
+/// Logits, one row per position.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Logits {
     /// Length of a row.
@@ -52,12 +52,13 @@ impl Logits {
     }
 }
 
-/// How a model chooses tokens by itself, one after the other.
+/// The rule by which [`LanguageModel::decode`] chooses tokens, and how many.
 #[derive(Clone, Copy, Debug)]
 pub enum Choice<'a> {
-    /// The most probable one, so many times.
+    /// The most probable token, this many times.
     Greedy(usize),
-    /// Drawn by a sampler that [looks at no history](Sampler::ignores_history), at these numbers in [0, 1).
+    /// Sampled at these numbers in [0, 1), one per token, by a sampler that [ignores
+    /// history](Sampler::ignores_history).
     Sampled(&'a Sampler, &'a [f64]),
 }
 
@@ -71,7 +72,7 @@ impl Choice<'_> {
     }
 }
 
-/// Is handed choices as they come, and may break off.
+/// Callback for new tokens. It receives one or more at a time, in order, and `Break` ends the decoding.
 pub type OnTokens<'a> = dyn FnMut(&[Token]) -> ControlFlow<()> + 'a;
 
 /// A language model with one sequence in its cache.
@@ -79,10 +80,10 @@ pub type OnTokens<'a> = dyn FnMut(&[Token]) -> ControlFlow<()> + 'a;
 /// The cache holds [`len`](Self::len) tokens. Row `i` of the logits that `extend` returns predicts the token
 /// that follows the `i`-th appended one.
 pub trait LanguageModel {
-    /// What the model's own failures look like.
+    /// Error of the model.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// Size of the vocabulary; every token is smaller.
+    /// Size of the vocabulary. Every token id is smaller.
     fn vocab(&self) -> usize;
 
     /// Number of tokens in the cache.
@@ -99,15 +100,18 @@ pub trait LanguageModel {
     /// Appends `tokens` and returns the logits of the positions that `want` names.
     ///
     /// # Errors
-    /// When the model cannot evaluate the tokens. What the cache then holds beyond its former length is
-    /// unspecified; `truncate` to that length makes it good again.
+    /// When the model cannot evaluate the tokens. The cache beyond its former length is then unspecified; `truncate` to
+    /// that length restores it.
     fn extend(&mut self, tokens: &[Token], want: Rows) -> Result<Logits, Self::Error>;
 
-    /// Forgets every token from position `len` on, leaving no trace; nothing happens when there are none.
+    /// Forgets every token from position `len` on, as if it had never been appended. Does nothing if the
+    /// cache holds no more than `len` tokens.
     fn truncate(&mut self, len: usize);
 
-    /// Appends `tokens` and returns the most probable next token at the positions that `want` names; the lowest
-    /// id wins a tie. A device model overrides this so that ids are read back and not whole rows.
+    /// Appends `tokens` and returns the most probable next token at the positions that `want` names. The
+    /// lowest id wins a tie.
+    ///
+    /// A device model overrides this to read back ids instead of whole rows.
     ///
     /// # Errors
     /// As [`extend`](Self::extend).
@@ -116,10 +120,14 @@ pub trait LanguageModel {
         Ok((0..logits.rows()).map(|i| argmax(logits.row(i))).collect())
     }
 
-    /// Appends `token`, makes a choice, appends it, and so on, one evaluation per choice; `on_tokens` is handed the choices in
-    /// order, in pieces of whatever size suits the model. The last choice is not appended. Where `on_tokens` breaks off, the
-    /// cache may hold choices that it was not handed, in order behind those it was. A row that nothing can be drawn from
-    /// gives [`Token::MAX`]. A device model overrides this so that the device does not wait for the host in between.
+    /// Autoregressive decoding: appends `token`, chooses the next token, appends that, and so on. `choice`
+    /// gives the rule and the number of tokens.
+    ///
+    /// The last chosen token is not appended. [`Token::MAX`] stands for a row without a valid distribution.
+    /// If `on_tokens` breaks, the cache may hold further chosen tokens after those that `on_tokens` received.
+    /// `truncate` removes them.
+    ///
+    /// A device model overrides this so that the device does not wait for the host between tokens.
     ///
     /// # Errors
     /// As [`extend`](Self::extend).
@@ -132,8 +140,7 @@ pub trait LanguageModel {
         decode_on_host(self, token, choice, on_tokens)
     }
 
-    /// Appends `token` and then the most probable next token again and again, `n` tokens in all; returns the choice
-    /// after each, of which the last is not appended.
+    /// Greedy [`decode`](Self::decode) of `n` tokens, returned at once.
     ///
     /// # Errors
     /// As [`extend`](Self::extend).
@@ -147,7 +154,8 @@ pub trait LanguageModel {
     }
 }
 
-/// What [`LanguageModel::decode`] means, in terms of [`LanguageModel::extend`]: every choice is the host's.
+/// Reference implementation of [`LanguageModel::decode`]: the host chooses every token from the logits of
+/// [`LanguageModel::extend`].
 ///
 /// # Errors
 /// As [`LanguageModel::extend`].
@@ -210,12 +218,12 @@ impl<M: LanguageModel + ?Sized> LanguageModel for &mut M {
     }
 }
 
-/// Index of the largest value; the lowest index wins a tie, NaN never wins, and an empty row gives 0.
+/// Index of the largest value. The lowest index wins a tie, NaN never wins, and an empty row gives 0.
 #[expect(clippy::cast_possible_truncation, reason = "a row is as long as the vocabulary, whose ids are u32")]
 pub fn argmax(row: &[f32]) -> Token {
     let mut best = 0;
     for (i, &x) in row.iter().enumerate() {
-        // A NaN in the first place must lose to the first number that follows it.
+        // A NaN at the first index must lose to any later number.
         if x > row[best] || (row[best].is_nan() && !x.is_nan()) {
             best = i;
         }

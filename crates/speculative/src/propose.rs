@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 pub struct DraftOptions {
     /// Most tokens in a draft.
     pub n_max: usize,
-    /// Fewest tokens in a draft. A greedy draft that ends sooner for want of confidence is dropped. A sampled draft
-    /// must not be (dropping tokens after looking at them would bias the output), so for it `p_min` applies only
-    /// once there are `n_min` tokens. Where the context has no room for `n_min`, nothing is drafted.
+    /// Fewest tokens in a draft. A greedy draft that `p_min` ends sooner is dropped. Dropping a sampled draft would bias
+    /// the output, so `p_min` applies to it only from `n_min` tokens on. Without room for `n_min` tokens, the draft is
+    /// empty.
     pub n_min: usize,
-    /// Stop where the draft model gives less than this probability to its most probable token. A greedy draft is
-    /// judged by the unfiltered distribution, a sampled one by the filtered.
+    /// Stop drafting when the most probable token has less than this probability. A greedy draft uses the
+    /// unfiltered distribution, a sampled draft the filtered one.
     pub p_min: f64,
 }
 
@@ -25,21 +25,21 @@ impl Default for DraftOptions {
     }
 }
 
-/// Proposes what a draft model would say.
+/// Proposes continuations by a draft model.
 #[derive(Debug)]
 pub struct ModelProposer<M> {
     model: M,
     sampler: Sampler,
     options: DraftOptions,
     rng: SamplerRng,
-    /// What the model's cache holds. It is brought in line with the context when a draft is asked for, so rejected
-    /// tokens need no bookkeeping.
+    /// Tokens in the model's cache. `propose` truncates them to the common prefix with the context, so
+    /// rejected tokens need no bookkeeping.
     cached: Vec<Token>,
 }
 
 impl<M: LanguageModel> ModelProposer<M> {
-    /// Drafts from `model`, whose cache is emptied. A greedy `sampler` drafts the likeliest tokens, which suits a
-    /// greedy target; for a sampling target, drawing with the target's own settings accepts most.
+    /// A proposer with `model`, whose cache is cleared. A greedy `sampler` suits a greedy target. For a
+    /// sampling target, the target's own settings give the highest acceptance.
     ///
     /// # Errors
     /// [`Error::Parameter`] for settings out of range.
@@ -70,7 +70,7 @@ impl<M: LanguageModel> ModelProposer<M> {
         self.model
     }
 
-    /// Evaluates what `sequence` has beyond the cache, for its last row.
+    /// Evaluates the tokens of `sequence` beyond the cache.
     fn evaluate_new_tokens(&mut self, sequence: &[Token], want: Rows) -> Result<Evaluated, Error> {
         let new = &sequence[self.cached.len()..];
         let picks = self.greedy_only();
@@ -79,12 +79,12 @@ impl<M: LanguageModel> ModelProposer<M> {
         Ok(evaluated)
     }
 
-    /// Whether nothing but the likeliest tokens is asked for, however likely they are.
+    /// Whether drafting needs only greedy choices and no probabilities.
     fn greedy_only(&self) -> bool {
         self.sampler.is_argmax() && self.options.p_min <= 0.0
     }
 
-    /// The `max` likeliest tokens, one after the other, without a look at any before the last.
+    /// A greedy draft of `max` tokens, decoded on the device.
     fn propose_greedy(&mut self, context: &[Token], max: usize) -> Result<Draft, Error> {
         let Evaluated::GreedyTokens(mut tokens) = self.evaluate_new_tokens(context, Rows::Last)? else {
             return Ok(Draft::default());
@@ -103,8 +103,8 @@ impl<M: LanguageModel> ModelProposer<M> {
         Ok(Draft::chain(tokens, None))
     }
 
-    /// The next draft token and the distribution it was drawn from, or `None` to stop drafting. Whether to stop is
-    /// decided before the draw: a stop that depended on the drawn token would bias what is proposed.
+    /// The next draft token and its distribution, or `None` to stop drafting. The decision to stop precedes
+    /// the sampling: a stop that depended on the sampled token would bias the output.
     fn choose(
         &mut self,
         evaluated: &Evaluated,
@@ -144,7 +144,7 @@ impl<M: LanguageModel> Proposer for ModelProposer<M> {
         Ok(())
     }
 
-    /// A context that has outgrown the draft model's cache gets an empty draft: the target goes on alone.
+    /// Returns an empty draft when the context exceeds the draft model's cache: the target continues alone.
     fn propose(&mut self, context: &[Token], max: usize) -> Result<Draft, Error> {
         // The last draft token is not evaluated, so one more fits than there are free positions.
         let room = (self.model.capacity() + 1).saturating_sub(context.len());
@@ -152,7 +152,7 @@ impl<M: LanguageModel> Proposer for ModelProposer<M> {
         if context.is_empty() || max == 0 || max < self.options.n_min {
             return Ok(Draft::default());
         }
-        // At least the last token is evaluated again, because its logits are needed.
+        // The last token is always evaluated again, because its logits are needed.
         let shared =
             self.cached.iter().zip(context).take_while(|(a, b)| a == b).count().min(context.len() - 1);
         self.cached.truncate(shared);

@@ -1,19 +1,18 @@
-//! From a row of logits to a distribution, with the filters, their order and their meaning as in llama.cpp:
-//! repetition penalty, top-k, top-p, min-p, temperature (its default sampler chain, `common/common.h`,
-//! `src/llama-sampler.cpp` in <https://github.com/ggml-org/llama.cpp>).
+//! Sampling: from a row of logits to a distribution. The filters and their order are llama.cpp's default sampler chain:
+//! repetition penalty, top-k, top-p, min-p, temperature.
 //!
-//! Stateless: the tokens that the penalty looks back at are an argument, so the same sampler serves every position
-//! of a draft.
+//! See `common/common.h` and `src/llama-sampler.cpp` in <https://github.com/ggml-org/llama.cpp>. A [`Sampler`] has no
+//! state: the history for the penalty is an argument, so that one sampler serves every position of a draft.
 
 use crate::{Dist, Error, Token};
 use rand::SeedableRng;
 use serde::{Deserialize, Serialize};
 
-/// The random generator of all sampling: fixed by name, so that a recorded seed keeps its meaning.
+/// The random generator of all sampling. It is named, so that a recorded seed gives the same tokens later.
 pub type SamplerRng = rand_xoshiro::Xoshiro256PlusPlus;
 
-/// Which of a seed's independent random sequences is meant. The draft must not share the verifier's: acceptance
-/// would be correlated with the tokens that are tested.
+/// The independent random streams of a seed. Draft and verifier need separate ones: a shared stream would
+/// correlate acceptance with the tested tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RngStream {
     /// Plain sampling and verification.
@@ -22,21 +21,21 @@ pub enum RngStream {
     Draft,
 }
 
-/// How a token is chosen. The default is llama.cpp's.
+/// Settings of sampling. The defaults are llama.cpp's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sampler {
-    /// Divides the logits after the other filters; at 0 and below the largest logit is taken.
+    /// Divides the logits after the other filters. At 0 or below, the largest logit is chosen.
     pub temperature: f32,
-    /// Keep this many of the largest logits; 0 keeps all.
+    /// Keep this many of the largest logits. 0 keeps all.
     pub top_k: usize,
-    /// Keep the fewest most probable tokens that together reach this probability; 1 and above keeps all.
+    /// Keep the fewest most probable tokens that reach this probability together. 1 and above keeps all.
     pub top_p: f32,
-    /// Keep tokens at least this probable relative to the most probable one; 0 keeps all.
+    /// Keep tokens at least this probable relative to the most probable one. 0 keeps all.
     pub min_p: f32,
-    /// Divides positive and multiplies negative logits of recent tokens; 1 changes nothing.
+    /// Divides positive and multiplies negative logits of recent tokens. 1 changes nothing.
     pub repetition_penalty: f32,
-    /// How many recent tokens the penalty sees: 0 none, −1 all.
+    /// Number of recent tokens that the penalty applies to: 0 none, −1 all.
     pub penalty_last_n: i32,
     /// Seed of the random generator.
     pub seed: u64,
@@ -56,45 +55,48 @@ impl Default for Sampler {
     }
 }
 
-/// A token that is still in the running, with its logit.
+/// A token that the filters have kept, with its logit.
 type Candidate = (Token, f32);
 
 impl Sampler {
-    /// Always the largest logit.
+    /// Greedy sampling: always the largest logit.
     pub fn greedy() -> Self {
         Self { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, ..Self::default() }
     }
 
-    /// Draws from the model's own distribution, with no filter.
+    /// Samples from the model's own distribution, without filters.
     pub fn unfiltered(temperature: f32, seed: u64) -> Self {
         Self { temperature, seed, ..Self::greedy() }
     }
 
-    /// Whether no randomness is involved.
+    /// Whether sampling is deterministic.
     pub fn is_greedy(&self) -> bool {
         self.temperature <= 0.0
     }
 
-    /// Whether the choice is the largest logit as the model gave it, so that a model may choose it by itself.
+    /// Whether the choice is the largest logit of the unmodified row, as [`LanguageModel::extend_greedy`]
+    /// computes it.
+    ///
+    /// [`LanguageModel::extend_greedy`]: crate::LanguageModel::extend_greedy
     pub fn is_argmax(&self) -> bool {
-        self.is_greedy() && !self.penalises()
+        self.is_greedy() && !self.penalizes()
     }
 
-    /// Whether what was chosen before changes nothing, so that a row of logits is all that a choice depends on.
+    /// Whether the choice depends on one row of logits only, not on earlier tokens.
     pub fn ignores_history(&self) -> bool {
-        !self.penalises()
+        !self.penalizes()
     }
 
-    fn penalises(&self) -> bool {
+    fn penalizes(&self) -> bool {
         self.repetition_penalty != 1.0 && self.penalty_last_n != 0
     }
 
-    /// The generator for one of this seed's streams.
+    /// The random generator of one stream.
     pub fn rng(&self, stream: RngStream) -> SamplerRng {
         let mut rng = SamplerRng::seed_from_u64(self.seed);
         match stream {
             RngStream::Target => {}
-            // 2^128 draws ahead: the two never meet.
+            // 2^128 numbers ahead, so that the streams do not overlap.
             RngStream::Draft => rng.jump(),
         }
         rng
@@ -123,8 +125,7 @@ impl Sampler {
         Ok(())
     }
 
-    /// The distribution that the next token is drawn from, given the tokens before it. A greedy sampler gives all
-    /// probability to its pick.
+    /// The distribution of the next token after `history`. A greedy sampler gives a point mass.
     ///
     /// # Errors
     /// [`Error::BadLogit`] for NaN or +infinity, [`Error::NoCandidate`] when no logit is finite.
@@ -137,14 +138,13 @@ impl Sampler {
         top_p(&mut candidates, self.top_p);
         min_p(&mut candidates, self.min_p);
         let max = largest(&candidates).1;
-        // Subtracting first is exact where it matters and keeps a tiny temperature from overflowing.
+        // Subtracting the maximum first keeps a small temperature from overflowing.
         let weight = |logit: f32| (f64::from(logit - max) / f64::from(self.temperature)).exp();
         Dist::from_weights(candidates.iter().map(|&(token, logit)| (token, weight(logit))))
             .ok_or(Error::NoCandidate)
     }
 
-    /// The pick of a greedy sampler and the probability that the unfiltered model gives to it, which is what a
-    /// draft's confidence is judged by.
+    /// The choice of a greedy sampler and its probability before filtering, the confidence of a draft.
     ///
     /// # Errors
     /// As [`dist`](Self::dist).
@@ -154,7 +154,7 @@ impl Sampler {
         Ok((token, 1.0 / candidates.iter().map(|&(_, l)| f64::from(l - max).exp()).sum::<f64>()))
     }
 
-    /// Every token with a finite logit, penalised. Never empty.
+    /// Every token with a finite logit, after the penalty. Never empty.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a row is as long as the vocabulary, whose ids are u32"
@@ -164,31 +164,32 @@ impl Sampler {
             return Err(Error::BadLogit { token: i as Token, value: logits[i] });
         }
         let mut logits: Vec<Candidate> = (0..).zip(logits.iter().copied()).collect();
-        self.penalise(&mut logits, history);
+        self.penalize(&mut logits, history);
         logits.retain(|&(_, l)| l > f32::NEG_INFINITY);
         if logits.is_empty() { Err(Error::NoCandidate) } else { Ok(logits) }
     }
 
-    /// `logits` holds every token at its own index.
-    fn penalise(&self, logits: &mut [Candidate], history: &[Token]) {
-        if !self.penalises() {
+    /// Applies the repetition penalty. `logits` holds every token at its own index.
+    fn penalize(&self, logits: &mut [Candidate], history: &[Token]) {
+        if !self.penalizes() {
             return;
         }
-        // A negative window is the whole history.
+        // A negative length means the whole history.
         let window = usize::try_from(self.penalty_last_n).unwrap_or(history.len()).min(history.len());
         let mut recent = history[history.len() - window..].to_vec();
         recent.sort_unstable();
         recent.dedup();
         for token in recent {
             if let Some((_, l)) = logits.get_mut(token as usize) {
-                // Dividing a negative logit would make the token likelier. (CTRL, arXiv:1909.05858, divides always.)
+                // Dividing a negative logit would make the token more probable. (CTRL, arXiv:1909.05858,
+                // always divides.)
                 *l = if *l <= 0.0 { *l * self.repetition_penalty } else { *l / self.repetition_penalty };
             }
         }
     }
 }
 
-/// Largest logits first; among equal ones the lowest id first.
+/// Largest logits first. The lowest id wins a tie.
 fn by_rank(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
     b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
 }
@@ -197,7 +198,7 @@ fn by_rank(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
 fn largest(candidates: &[Candidate]) -> Candidate {
     let mut best = candidates[0];
     for &candidate in candidates {
-        // Compared as numbers, because by rank −0 is below +0 although both are as likely.
+        // Compared as numbers: `total_cmp` orders −0 below +0, although both are equally probable.
         if candidate.1 > best.1 || (candidate.1 == best.1 && candidate.0 < best.0) {
             best = candidate;
         }
@@ -212,7 +213,7 @@ fn top_k(candidates: &mut Vec<Candidate>, k: usize) {
     }
 }
 
-/// The probabilities it adds up are those at temperature 1, of the tokens that top-k has left.
+/// Top-p (nucleus sampling). The cumulative probabilities are those at temperature 1 of the remaining tokens.
 fn top_p(candidates: &mut Vec<Candidate>, p: f32) {
     if p >= 1.0 {
         return;
@@ -226,7 +227,7 @@ fn top_p(candidates: &mut Vec<Candidate>, p: f32) {
         sum += w;
         sum < enough
     });
-    // The token that reaches the threshold is kept too, so at least one is.
+    // The token that reaches the threshold is kept, so at least one remains.
     let keep = below.count() + 1;
     candidates.truncate(keep);
 }
@@ -248,7 +249,7 @@ mod tests {
     }
 
     fn support(sampler: &Sampler, logits: &[f32], history: &[Token]) -> Vec<Token> {
-        sampler.dist(logits, history).expect("good logits").iter().map(|(t, _)| t).collect()
+        sampler.dist(logits, history).expect("finite logits").iter().map(|(t, _)| t).collect()
     }
 
     #[test]
@@ -265,17 +266,17 @@ mod tests {
         assert_eq!(support(&Sampler { top_p: 0.0, ..all }, &halves(), &[]), [0], "one token is always kept");
         assert_eq!(support(&Sampler { min_p: 0.4, ..all }, &halves(), &[]), [0, 1]);
         assert_eq!(support(&Sampler { min_p: 1.0, ..all }, &halves(), &[]), [0]);
-        assert_eq!(support(&all, &[0.0, f32::NEG_INFINITY, 0.0], &[]), [0, 2], "masked tokens stay out");
+        assert_eq!(support(&all, &[0.0, f32::NEG_INFINITY, 0.0], &[]), [0, 2], "masked tokens are dropped");
     }
 
     #[test]
     fn temperature_comes_after_the_cuts() {
-        // At temperature 4 the row is nearly flat, and a top-p that looked at it then would keep three tokens.
+        // At temperature 4 the row is nearly flat. A top-p after the temperature would keep three tokens.
         let hot = Sampler { top_p: 0.6, ..Sampler::unfiltered(4.0, 0) };
         assert_eq!(support(&hot, &halves(), &[]), [0, 1]);
         // 0.5 : 0.25 at temperature 0.5 becomes 4 : 1.
         let cold = Sampler { top_k: 2, ..Sampler::unfiltered(0.5, 0) };
-        assert!((cold.dist(&halves(), &[]).expect("good logits").prob(0) - 0.8).abs() < 1e-6);
+        assert!((cold.dist(&halves(), &[]).expect("finite logits").prob(0) - 0.8).abs() < 1e-6);
     }
 
     #[test]
@@ -283,16 +284,16 @@ mod tests {
         let sampler = Sampler { repetition_penalty: 2.0, penalty_last_n: 2, ..Sampler::greedy() };
         assert!(sampler.is_greedy() && !sampler.is_argmax() && Sampler::greedy().is_argmax());
         let pick =
-            |history: &[Token]| sampler.dist(&[3.0, 2.0, -1.0], history).expect("good logits").mode().0;
+            |history: &[Token]| sampler.dist(&[3.0, 2.0, -1.0], history).expect("finite logits").mode().0;
         assert_eq!(pick(&[0]), 1, "3 / 2 < 2");
         assert_eq!(pick(&[0, 0]), 1);
         assert_eq!(pick(&[0, 2, 2]), 0, "out of the window");
         assert_eq!(pick(&[0, 1]), 0, "3 / 2 > 2 / 2");
         assert_eq!(pick(&[77]), 0, "an id beyond the row is ignored");
         let whole = Sampler { penalty_last_n: -1, ..sampler };
-        assert_eq!(whole.dist(&[3.0, 2.0, -1.0], &[0, 2, 2]).expect("good logits").mode().0, 1);
+        assert_eq!(whole.dist(&[3.0, 2.0, -1.0], &[0, 2, 2]).expect("finite logits").mode().0, 1);
         // A negative logit becomes more negative.
-        assert_eq!(sampler.dist(&[-1.0, -1.5], &[0]).expect("good logits").mode().0, 1);
+        assert_eq!(sampler.dist(&[-1.0, -1.5], &[0]).expect("finite logits").mode().0, 1);
     }
 
     #[test]
@@ -316,7 +317,7 @@ mod tests {
 
     #[test]
     fn confidence_is_the_unfiltered_probability() {
-        let (token, confidence) = Sampler::greedy().pick(&halves(), &[]).expect("good logits");
+        let (token, confidence) = Sampler::greedy().pick(&halves(), &[]).expect("finite logits");
         assert_eq!(token, 0);
         assert!((confidence - 0.5).abs() < 1e-6);
     }

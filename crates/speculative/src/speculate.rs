@@ -1,7 +1,14 @@
-//! The speculation loop: propose, evaluate the draft in one pass of the target, verify, roll back.
+//! The speculation loop (Leviathan et al. 2023; Chen et al. 2023).
 //!
-//! Between rounds the target's cache holds all of the context but its last token, so that one pass over that token
-//! and the draft gives the distribution at every position that a verdict may need.
+//! ```text
+//! until finished:
+//!     draft   = proposer's tokens after the context
+//!     logits  = one forward pass of the target over the context's last token and the draft
+//!     context += accepted prefix of the draft + one token of the target; truncate the target's cache
+//! ```
+//!
+//! Between rounds the target's cache holds all of the context except its last token. One forward pass over that token
+//! and the draft then gives the distribution at every position to verify.
 
 use crate::evaluate::{Evaluated, evaluate, require_room};
 use crate::generate::{Generation, Output};
@@ -11,7 +18,7 @@ use crate::{
 };
 use std::ops::ControlFlow;
 
-/// A target model and a source of drafts for it.
+/// A target model with a proposer of drafts.
 #[derive(Debug)]
 pub struct Speculator<T, P> {
     target: T,
@@ -20,21 +27,21 @@ pub struct Speculator<T, P> {
     acceptance: Acceptance,
 }
 
-/// Output of a speculative generation, and what it took.
+/// Output and statistics of a speculative generation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Speculation {
-    /// The output. With a greedy sampler it equals plain output; otherwise it has the same distribution.
+    /// The output. A greedy sampler gives exactly the plain output; any other gives the same distribution.
     pub generation: Generation,
     /// Counts and times.
     pub stats: Stats,
 }
 
 impl<T: LanguageModel, P: Proposer> Speculator<T, P> {
-    /// Speculates without changing the output: by the greedy rule where `sampler` is greedy, else by the stochastic.
+    /// Lossless speculation. The acceptance rule is greedy if `sampler` is, and stochastic otherwise.
     ///
     /// # Errors
-    /// [`Error::VocabMismatch`] when the proposer has another vocabulary than the target, [`Error::Parameter`] when
-    /// a setting of the sampler is out of range.
+    /// [`Error::VocabMismatch`] if the vocabularies of proposer and target differ, [`Error::Parameter`] if a
+    /// setting of the sampler is out of range.
     pub fn new(target: T, proposer: P, sampler: Sampler) -> Result<Self, Error> {
         sampler.check()?;
         match proposer.vocab() {
@@ -47,22 +54,24 @@ impl<T: LanguageModel, P: Proposer> Speculator<T, P> {
         Ok(Self { target, proposer, sampler, acceptance })
     }
 
-    /// Accepts at these rates instead, whatever the tokens are: for measuring cost. The output is meaningless.
+    /// Accepts draft tokens at these rates instead, whatever they are. For measuring cost: the output is
+    /// meaningless.
     #[must_use]
     pub fn with_synthetic_acceptance(self, rates: SynthRates) -> Self {
         Self { acceptance: Acceptance::Synthetic(rates), ..self }
     }
 
-    /// Gives target and proposer back.
+    /// Returns target and proposer.
     pub fn into_parts(self) -> (T, P) {
         (self.target, self.proposer)
     }
 
-    /// As [`generate`](crate::generate()), in fewer passes. `clock` returns nanoseconds since any fixed moment.
+    /// As [`generate`](crate::generate()), in fewer forward passes. `clock` returns nanoseconds since any
+    /// fixed time.
     ///
     /// # Errors
-    /// Those of [`generate`](crate::generate()), [`Error::Proposer`] when the proposer fails, and an error that names
-    /// what is wrong with a draft.
+    /// The errors of [`generate`](crate::generate()), [`Error::Proposer`] if the proposer fails, and errors
+    /// for invalid drafts.
     pub fn generate(
         &mut self,
         prompt: &[Token],
@@ -83,13 +92,13 @@ impl<T: LanguageModel, P: Proposer> Speculator<T, P> {
         while !output.is_finished() {
             self.round(&mut output, &mut rng, &mut stats, &mut timer)?;
         }
-        // A stop token inside a draft leaves its successors in the cache.
+        // A stop token inside a draft leaves later draft tokens in the cache.
         self.target.truncate(output.context.len());
         stats.generated = output.len() as u64;
         Ok(Speculation { generation: output.into_generation(), stats })
     }
 
-    /// Evaluates all of the prompt but its last token, which belongs to the first round.
+    /// Evaluates the prompt except its last token, which belongs to the first round.
     fn prefill(
         &mut self,
         prompt: &[Token],
@@ -107,6 +116,7 @@ impl<T: LanguageModel, P: Proposer> Speculator<T, P> {
         Ok(())
     }
 
+    /// One round: draft, forward pass of the target, verification, rollback.
     fn round(
         &mut self,
         output: &mut Output<'_>,
@@ -116,7 +126,7 @@ impl<T: LanguageModel, P: Proposer> Speculator<T, P> {
     ) -> Result<(), Error> {
         let evaluated = output.context.len() - 1;
         require_room(&self.target, evaluated, 1)?;
-        // A round gives one token more than it accepts.
+        // A round adds one token more than it accepts.
         let max = (self.target.capacity() - evaluated - 1).min(output.remaining() - 1);
         let draft = self.draft(&output.context, max)?;
         stats.draft_ns += timer.lap();
@@ -142,7 +152,7 @@ impl<T: LanguageModel, P: Proposer> Speculator<T, P> {
         Ok(())
     }
 
-    /// A draft that this loop can evaluate.
+    /// A valid chain of at most `max` tokens from the proposer.
     fn draft(&mut self, context: &[Token], max: usize) -> Result<Draft, Error> {
         if max == 0 {
             return Ok(Draft::default());
@@ -162,8 +172,10 @@ impl<T: LanguageModel, P: Proposer> Speculator<T, P> {
         }
     }
 
-    /// The target's filtered distribution after the context and after each draft token. `context` is unchanged when
-    /// this returns; the draft is appended meanwhile, because the penalty must see it.
+    /// The target's filtered distribution after the context and after each draft token.
+    ///
+    /// The draft is appended to `context` meanwhile, because the penalty depends on it. `context` is
+    /// unchanged on return.
     fn distributions(
         &self,
         rows: &Evaluated,

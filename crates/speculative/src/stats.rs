@@ -1,7 +1,7 @@
-//! What speculation did and how long each part of it took.
+//! Statistics of speculation: counts and times.
 //!
-//! Tools disagree about the words; here *rounds* are verification passes of the target, and *tokens per round* (τ,
-//! llama.cpp's "mean acc len") is 1 + accepted / rounds. Rounds without a draft count.
+//! A *round* is one verification pass of the target, with or without a draft. *Tokens per round*, τ, is 1 + accepted /
+//! rounds (llama.cpp's "mean acc len").
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Stats {
     /// Prompt tokens.
     pub prompt_tokens: u64,
-    /// Tokens handed to the caller. Fewer than accepted + rounds when a stop token ended a round early.
+    /// Tokens in the output. Fewer than accepted + rounds if a stop token ended a round early.
     pub generated: u64,
     /// Verification passes of the target.
     pub rounds: u64,
@@ -26,17 +26,17 @@ pub struct Stats {
     pub accepted_at: Vec<u64>,
     /// Index n holds the number of rounds that gave n tokens; index 0 stays 0.
     pub tokens_per_round: Vec<u64>,
-    /// Evaluating the prompt with the target.
+    /// Time of the target's prefill.
     pub prefill_ns: u64,
-    /// Preparing the proposer for the prompt.
+    /// Time of the proposer's prefill.
     pub draft_prefill_ns: u64,
-    /// Proposing.
+    /// Time of drafting.
     pub draft_ns: u64,
-    /// The target's passes over drafts.
+    /// Time of the target's verification passes.
     pub verify_ns: u64,
-    /// Filtering logits, accepting and rejecting, rolling back.
+    /// Time of sampling: filtering logits, acceptance, rollback.
     pub sample_ns: u64,
-    /// Whether acceptance was synthetic, so that the text means nothing.
+    /// Whether acceptance was synthetic, so that the output is meaningless.
     pub synthetic: bool,
 }
 
@@ -76,13 +76,14 @@ impl Stats {
         ratio(self.accepted, self.drafted)
     }
 
-    /// Share of the drafts long enough for position `i` (from 0) that were accepted up to and including it.
+    /// Acceptance rate at position `i` (from 0): of the drafts that reach it, the share accepted up to and
+    /// including it.
     pub fn rate_at(&self, i: usize) -> Option<f64> {
         ratio(at(&self.accepted_at, i), at(&self.drafted_at, i))
     }
 
-    /// As [`rate_at`](Self::rate_at), but of those drafts only whose positions before `i` were accepted. These are
-    /// flat where acceptance does not depend on the position.
+    /// As [`rate_at`](Self::rate_at), but only among drafts accepted at every position before `i`.
+    /// Independent of `i` if acceptance does not depend on the position.
     pub fn conditional_rate_at(&self, i: usize) -> Option<f64> {
         ratio(at(&self.accepted_at, i), at(&self.reached_at, i))
     }
@@ -92,23 +93,23 @@ impl Stats {
         ratio(self.accepted, self.rounds).map(|accepted| 1.0 + accepted)
     }
 
-    /// Block efficiency τ / (γ + 1): the share of verified positions that became tokens, where γ is the longest
-    /// draft asked for.
+    /// Block efficiency τ / (γ + 1): generated tokens per verified position. γ is the longest draft length
+    /// requested.
     pub fn block_efficiency(&self, gamma: usize) -> Option<f64> {
         self.tau().map(|tau| tau / (gamma as f64 + 1.0))
     }
 
-    /// Mean time to draft one token, in nanoseconds; for c = `T_draft` / `T_target`.
+    /// Mean time per draft token in nanoseconds, for c = `T_draft` / `T_target`.
     pub fn draft_ns_per_token(&self) -> Option<f64> {
         ratio(self.draft_ns, self.drafted)
     }
 
-    /// Mean time of one verification pass, in nanoseconds; for v(n) = `T_verify(n)` / `T_target`.
+    /// Mean time per verification pass in nanoseconds, for v(n) = `T_verify(n)` / `T_target`.
     pub fn verify_ns_per_round(&self) -> Option<f64> {
         ratio(self.verify_ns, self.rounds)
     }
 
-    /// Time of everything after the prompt, in nanoseconds.
+    /// Time after the prefill, in nanoseconds.
     pub fn decode_ns(&self) -> u64 {
         self.draft_ns + self.verify_ns + self.sample_ns
     }

@@ -1,23 +1,22 @@
-//! Speculation whose acceptance does not depend on content, to measure what the engine costs at a given acceptance.
-//! The idea and the meaning of the rates are those of llama.cpp's `--spec-synth-rates` and `--spec-synth-len`
-//! (<https://github.com/ggml-org/llama.cpp/pull/27711>).
+//! Synthetic acceptance: acceptance at given rates, independent of the tokens, to measure the cost of
+//! speculation.
 
 use crate::dist::uniform;
 use crate::{Draft, Error, Proposer, RngStream, Sampler, SamplerRng, Token};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 
-/// Rates at which draft positions are accepted. They are unconditional, as [`Stats::rate_at`](crate::Stats::rate_at)
-/// reports them: the share of drafts whose tokens up to and including this position are accepted.
+/// Acceptance rate per draft position. The rates are unconditional, as in
+/// [`Stats::rate_at`](crate::Stats::rate_at): the share of drafts accepted up to and including the position.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<f64>", into = "Vec<f64>")]
 pub struct SynthRates(Vec<f64>);
 
 impl SynthRates {
-    /// Rates for the first positions; later ones are never accepted.
+    /// Rates of the first positions. Later positions are never accepted.
     ///
     /// # Errors
-    /// [`Error::Parameter`] unless the rates are between 0 and 1 and do not increase.
+    /// [`Error::Parameter`] unless the rates are within [0, 1] and do not increase.
     pub fn new(rates: Vec<f64>) -> Result<Self, Error> {
         let mut ceiling = 1.0;
         for &rate in &rates {
@@ -30,7 +29,7 @@ impl SynthRates {
         Ok(Self(rates))
     }
 
-    /// The geometric rates p, p², …, pᵏ that give `tokens` tokens per round on average: p + … + pᵏ = tokens − 1.
+    /// The geometric rates p, p², …, pᵏ for a mean of `tokens` tokens per round: p + … + pᵏ = tokens − 1.
     ///
     /// # Errors
     /// [`Error::Parameter`] unless 1 ≤ tokens ≤ k + 1.
@@ -44,12 +43,12 @@ impl SynthRates {
         Ok(Self(powers(p).collect()))
     }
 
-    /// The rates, one a position.
+    /// The rates, one per position.
     pub fn rates(&self) -> &[f64] {
         &self.0
     }
 
-    /// Probability that position `i` is accepted once all before it are.
+    /// Probability that position `i` is accepted if all before it are.
     pub(crate) fn conditional(&self, i: usize) -> f64 {
         let before = if i == 0 { 1.0 } else { self.0.get(i - 1).copied().unwrap_or(0.0) };
         let rate = self.0.get(i).copied().unwrap_or(0.0);
@@ -71,7 +70,8 @@ impl From<SynthRates> for Vec<f64> {
     }
 }
 
-/// Drafts uniformly random tokens at no cost. Under synthetic acceptance what remains is the cost of verifying.
+/// Drafts uniformly random tokens at no cost. Under synthetic acceptance only the cost of verification
+/// remains.
 #[derive(Clone, Debug)]
 pub struct RandomProposer {
     vocab: usize,
@@ -80,7 +80,7 @@ pub struct RandomProposer {
 }
 
 impl RandomProposer {
-    /// Drafts of `len` tokens out of `vocab`.
+    /// Drafts of `len` tokens from a vocabulary of `vocab`.
     pub fn new(vocab: usize, len: usize, seed: u64) -> Self {
         Self { vocab, len, rng: Sampler { seed, ..Sampler::greedy() }.rng(RngStream::Draft) }
     }
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn rates_are_checked_and_made_conditional() {
-        let rates = SynthRates::new(vec![0.8, 0.4, 0.0]).expect("in range");
+        let rates = SynthRates::new(vec![0.8, 0.4, 0.0]).expect("settings in range");
         assert_eq!([0, 1, 2, 3, 9].map(|i| rates.conditional(i)), [0.8, 0.5, 0.0, 0.0, 0.0]);
         for bad in [vec![1.1], vec![-0.1], vec![f64::NAN], vec![0.4, 0.5]] {
             assert!(matches!(SynthRates::new(bad), Err(Error::Parameter { .. })));
@@ -123,10 +123,10 @@ mod tests {
     #[test]
     fn a_length_is_met_by_geometric_rates() {
         // p + p² = 0.75 has the root p = 0.5.
-        let rates = SynthRates::for_length(1.75, 2).expect("in range");
+        let rates = SynthRates::for_length(1.75, 2).expect("settings in range");
         assert!((rates.rates()[0] - 0.5).abs() < 1e-9 && (rates.rates()[1] - 0.25).abs() < 1e-9);
-        assert!((SynthRates::for_length(4.0, 3).expect("in range").rates()[2] - 1.0).abs() < 1e-9);
-        assert!(SynthRates::for_length(1.0, 3).expect("in range").rates()[0] < 1e-9);
+        assert!((SynthRates::for_length(4.0, 3).expect("settings in range").rates()[2] - 1.0).abs() < 1e-9);
+        assert!(SynthRates::for_length(1.0, 3).expect("settings in range").rates()[0] < 1e-9);
         assert!(SynthRates::for_length(4.1, 3).is_err() && SynthRates::for_length(0.9, 3).is_err());
     }
 }

@@ -1,35 +1,40 @@
-//! Which part of a draft the target accepts, and the token that follows it. Pure: distributions in, verdict out,
-//! so that losslessness can be tested as statistics.
+//! Verification: the accepted path of a draft, and the token after it. A pure function of distributions, so that
+//! statistical tests can check that it is lossless.
 //!
-//! The stochastic rule is that of Leviathan et al. 2023 (arXiv:2211.17192, algorithm 1) and Chen et al. 2023
-//! (arXiv:2302.01318, algorithm 2): a token drawn from q is accepted with probability min(1, p/q), and after a
-//! rejection the next token is drawn from max(0, p − q), normalised. In a tree, a rejected sibling leaves that
-//! residual as the p of the next one (Miao et al. 2023, arXiv:2305.09781, algorithm 2), which is the same rule
-//! when there is one child.
+//! The stochastic rule is speculative sampling: Leviathan et al. 2023 (arXiv:2211.17192, algorithm 1) and Chen et al.
+//! 2023 (arXiv:2302.01318, algorithm 2).
+//!
+//! ```text
+//! for each draft token x, sampled from q, with target distribution p:
+//!     accept x with probability min(1, p(x) / q(x))
+//!     otherwise sample the next token from max(0, p − q), normalized, and stop
+//! ```
+//!
+//! In a tree, the residual of a rejected token is the p of its next sibling (Miao et al. 2023, arXiv:2305.09781,
+//! algorithm 2). With one child this is the same rule.
 
 use crate::dist::uniform;
 use crate::synthetic::SynthRates;
 use crate::{Dist, Draft, Error, Token};
 use rand::Rng;
 
-/// The rule by which draft tokens are accepted.
+/// The acceptance rule for draft tokens.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Acceptance {
-    /// Accept what equals the target's most probable token: the output is the target's greedy output.
+    /// Accept a token that equals the target's most probable one. The output is the target's greedy output.
     Greedy,
-    /// Accept at random so that the output follows the target's distribution exactly.
+    /// Speculative sampling: the output follows the target's distribution exactly.
     Stochastic,
-    /// Accept at given rates whatever the tokens are. The output is meaningless; the cost of producing it is not.
+    /// Accept at given rates, whatever the tokens are. For measuring cost: the output is meaningless.
     Synthetic(SynthRates),
 }
 
-/// What the target makes of a draft.
+/// Result of verifying a draft.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verification {
-    /// Indices of the accepted draft tokens, each the child of the one before it. In a chain these are
-    /// `0..accepted()`.
+    /// Indices of the accepted draft tokens, each a child of the one before. In a chain: `0..accepted()`.
     pub path: Vec<usize>,
-    /// The token that follows them. It never comes from the draft.
+    /// The token that follows them, chosen by the target.
     pub next: Token,
 }
 
@@ -40,11 +45,11 @@ impl Verification {
     }
 }
 
-/// Holds `draft` against the target. `target[0]` is the target's distribution after the context and
-/// `target[i + 1]` the one after draft token `i`, both filtered as in plain sampling.
+/// Verifies `draft`. `target[0]` is the target's distribution after the context, and `target[i + 1]` the one after draft
+/// token `i`, both filtered as in plain sampling.
 ///
 /// # Errors
-/// [`Error::RowCount`] unless there is one distribution more than draft tokens, and the errors of
+/// [`Error::RowCount`] unless `target` has one distribution more than `draft` has tokens, and the errors of
 /// [`Draft::check`].
 pub fn verify(
     rule: &Acceptance,
@@ -74,11 +79,11 @@ pub fn verify(
     }
 }
 
-/// One level down the draft.
+/// Verdict on one level of the draft.
 enum Step {
     /// This draft token is accepted.
     Accept(usize),
-    /// No draft token is, and this one comes instead.
+    /// No draft token is accepted, and this token follows.
     Stop(Token),
 }
 
@@ -100,11 +105,11 @@ fn stochastic_step(target: &Dist, draft: &Draft, parent: Option<usize>, rng: &mu
             }
         };
         let p = residual.as_ref().unwrap_or(target);
-        // Multiplied out: u < p/q. A token with p ≥ q is always accepted, one with p = 0 never.
+        // u < p/q, multiplied out. A token with p ≥ q is always accepted, one with p = 0 never.
         if uniform(rng) * q.prob(token) < p.prob(token) {
             return Step::Accept(i);
         }
-        // Nothing is left when p and q are equal up to rounding; then p itself is as good.
+        // There is no residual when p and q are equal up to rounding. Then p is as good.
         residual = p.residual(q).or(residual);
     }
     Step::Stop(residual.as_ref().unwrap_or(target).sample(rng))
@@ -133,15 +138,15 @@ mod tests {
     }
 
     fn verdict(rule: &Acceptance, target: &[Dist], draft: &Draft) -> (Vec<usize>, Token) {
-        let verdict =
-            verify(rule, target, draft, &mut Sampler::default().rng(RngStream::Target)).expect("well formed");
+        let verdict = verify(rule, target, draft, &mut Sampler::default().rng(RngStream::Target))
+            .expect("a well-formed draft");
         (verdict.path, verdict.next)
     }
 
     #[test]
     fn greedy_accepts_the_agreeing_prefix() {
         let draft = Draft::chain(vec![1, 2, 3], None);
-        // Both rules agree where every distribution is a point.
+        // Both rules agree on point masses.
         for rule in [Acceptance::Greedy, Acceptance::Stochastic] {
             assert_eq!(verdict(&rule, &points(&[1, 2, 3, 4]), &draft), (vec![0, 1, 2], 4));
             assert_eq!(verdict(&rule, &points(&[1, 9, 3, 4]), &draft), (vec![0], 9));
@@ -149,7 +154,7 @@ mod tests {
             assert_eq!(
                 verdict(&rule, &points(&[7]), &Draft::default()),
                 (vec![], 7),
-                "an empty draft is a plain step"
+                "an empty draft gives one plain token"
             );
         }
     }
@@ -174,8 +179,8 @@ mod tests {
         let draft = Draft::chain(vec![0, 1, 0], Some(vec![p.clone(); 3]));
         for seed in 0..100 {
             let mut rng = Sampler { seed, ..Sampler::default() }.rng(RngStream::Target);
-            let verdict =
-                verify(&Acceptance::Stochastic, &vec![p.clone(); 4], &draft, &mut rng).expect("well formed");
+            let verdict = verify(&Acceptance::Stochastic, &vec![p.clone(); 4], &draft, &mut rng)
+                .expect("a well-formed draft");
             assert_eq!(verdict.accepted(), 3);
         }
     }

@@ -1,4 +1,5 @@
-//! Plain generation: whoever makes the choices, and however many at a time, they are those of the host's own loop.
+//! Plain generation: decoding by the model, any number of tokens at a time, gives the tokens of the host's
+//! own loop.
 
 mod common;
 
@@ -17,28 +18,28 @@ fn several_tokens_at_a_time_are_the_same_tokens() {
     };
     let samplers = [Sampler::greedy(), Sampler::default(), Sampler::unfiltered(1.3, 5)];
     for sampler in &samplers {
-        // The host's own loop is what looks at every row of logits.
+        // The reference: a loop on the host that uses every row of logits.
         let mut rng = sampler.rng(RngStream::Target);
         let mut context = vec![0];
         while context.len() <= 20 {
-            let dist = sampler.dist(&toy(1).row(&context), &context).expect("good logits");
+            let dist = sampler.dist(&toy(1).row(&context), &context).expect("finite logits");
             context.push(dist.sample(&mut rng));
         }
         for ahead in [1, 2, 7, 50] {
-            let ours = plain(toy(ahead), sampler, &[0], 20, &[]).expect("room enough");
+            let ours = plain(toy(ahead), sampler, &[0], 20, &[]).expect("the cache has room");
             assert_eq!(ours.tokens, context[1..], "{ahead} {sampler:?}");
         }
     }
     let greedy = Sampler::greedy();
-    let whole = plain(toy(1), &greedy, &[0], 20, &[]).expect("room enough");
+    let whole = plain(toy(1), &greedy, &[0], 20, &[]).expect("the cache has room");
     let stop = whole.tokens[7];
-    let stopped = plain(toy(1), &greedy, &[0], 20, &[stop]).expect("room enough");
+    let stopped = plain(toy(1), &greedy, &[0], 20, &[stop]).expect("the cache has room");
     for ahead in 2..24 {
-        assert_eq!(plain(toy(ahead), &greedy, &[0], 20, &[]).expect("room enough"), whole, "{ahead}");
-        // Nothing is left of what was made beyond a stop token, or beyond where the caller broke off.
+        assert_eq!(plain(toy(ahead), &greedy, &[0], 20, &[]).expect("the cache has room"), whole, "{ahead}");
+        // No tokens remain in the cache after a stop token, or after the caller broke off.
         let mut model = toy(ahead);
         let run = generate(&mut model, &greedy, &[0], 20, &[stop], &mut |_| ControlFlow::Continue(()));
-        assert_eq!(run.expect("room enough"), stopped, "{ahead}");
+        assert_eq!(run.expect("the cache has room"), stopped, "{ahead}");
         assert!(model.len() <= 1 + stopped.tokens.len(), "{ahead}: {} in the cache", model.len());
         let mut n = 0;
         let run = generate(&mut model, &greedy, &[0], 20, &[], &mut |_| {
@@ -46,9 +47,9 @@ fn several_tokens_at_a_time_are_the_same_tokens() {
             if n == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         let cut = Generation { tokens: whole.tokens[..5].to_vec(), finish: FinishReason::Cancelled };
-        assert_eq!((run.expect("room enough"), n), (cut, 5), "{ahead}");
+        assert_eq!((run.expect("the cache has room"), n), (cut, 5), "{ahead}");
         assert!(model.len() <= 6, "{ahead}: {} in the cache", model.len());
-        // A cache that ends inside a batch gives what fits.
+        // A cache that fills up inside a batch gives the tokens that fit.
         let mut seen = vec![];
         let mut short = Toy::new(11, 0.0, 9, 10);
         short.ahead = ahead;
@@ -61,7 +62,7 @@ fn several_tokens_at_a_time_are_the_same_tokens() {
     }
 }
 
-/// A toy whose rows are no numbers once its cache holds so many tokens.
+/// A toy whose rows are NaN once its cache holds this many tokens.
 struct Broken(Toy, usize);
 
 impl LanguageModel for Broken {
@@ -89,7 +90,7 @@ impl LanguageModel for Broken {
 }
 
 #[test]
-fn a_row_that_nothing_can_be_drawn_from_is_named() {
+fn a_row_without_a_distribution_is_an_error() {
     for at in [2, 5, 9] {
         let mut model = Broken(Toy::new(3, 0.0, 9, 64), at);
         let mut seen = 0;
@@ -98,6 +99,6 @@ fn a_row_that_nothing_can_be_drawn_from_is_named() {
             ControlFlow::Continue(())
         });
         assert!(matches!(run, Err(Error::BadLogit { token: 0, .. })), "{run:?}");
-        assert_eq!(seen, at - 1, "what could be drawn was handed over");
+        assert_eq!(seen, at - 1, "on_token received the tokens before the bad row");
     }
 }

@@ -1,5 +1,5 @@
-//! Speculation gives the distribution of plain sampling: χ² tests of the joint distribution of the first three
-//! tokens against the exact one, with fixed seeds. Deliberately broken rules must fail the same test.
+//! Speculation is lossless: χ² tests of the joint distribution of the first three tokens against the exact
+//! one. Seeds are fixed. Deliberately broken rules must fail the same test.
 
 mod common;
 
@@ -15,9 +15,9 @@ use std::ops::ControlFlow;
 const VOCAB: usize = 6;
 const PROMPT: [Token; 2] = [1, 4];
 const RUNS: u64 = 40_000;
-/// A right rule falls below this once in a thousand choices of the seeds, and these seeds are fixed.
+/// Smallest p-value of a correct rule. One choice of seeds in a thousand would fall below it.
 const PLAUSIBLE: f64 = 1e-3;
-/// A wrong rule must be this implausible, so that no choice of seeds could have hidden it.
+/// Largest p-value of a broken rule, too small for any choice of seeds to hide it.
 const IMPOSSIBLE: f64 = 1e-12;
 
 fn target() -> Toy {
@@ -36,7 +36,7 @@ fn cell(tokens: &[Token]) -> usize {
 fn exact(sampler: &Sampler) -> Vec<f64> {
     let toy = target();
     let mut probs = vec![0.0; VOCAB.pow(3)];
-    let next = |s: &[Token]| sampler.dist(&toy.row(s), s).expect("good logits");
+    let next = |s: &[Token]| sampler.dist(&toy.row(s), s).expect("finite logits");
     let [a, b] = PROMPT;
     for (x, px) in next(&[a, b]).iter() {
         for (y, py) in next(&[a, b, x]).iter() {
@@ -48,7 +48,7 @@ fn exact(sampler: &Sampler) -> Vec<f64> {
     probs
 }
 
-/// The probability of counts at least this far from what is expected. Cells that expect fewer than five are pooled.
+/// p-value of the χ² test. Cells with fewer than five expected counts are pooled.
 fn p_value(counts: &[u64], probs: &[f64]) -> f64 {
     let total = counts.iter().sum::<u64>() as f64;
     let (mut statistic, mut cells) = (0.0, 0.0);
@@ -57,7 +57,7 @@ fn p_value(counts: &[u64], probs: &[f64]) -> f64 {
         let (count, expected) = (count as f64, p * total);
         if expected == 0.0 {
             if count > 0.0 {
-                return 0.0; // What cannot happen has happened.
+                return 0.0; // An impossible outcome occurred.
             }
         } else if expected < 5.0 {
             pooled = (pooled.0 + count, pooled.1 + expected);
@@ -82,19 +82,19 @@ fn counts(mut run: impl FnMut(u64) -> Vec<Token>) -> Vec<u64> {
     counts
 }
 
-/// Plausibility of a speculative generation of six tokens, whose rounds end at various places among the first three.
-fn plausibility<P: Proposer>(sampler: Sampler, mut proposer: impl FnMut(u64) -> P) -> f64 {
+/// p-value of a speculative generation of six tokens. Its rounds end at various places among the first three.
+fn speculation_p_value<P: Proposer>(sampler: Sampler, mut proposer: impl FnMut(u64) -> P) -> f64 {
     let counts = counts(|seed| {
         let sampler = Sampler { seed, ..sampler };
-        let mut speculator = Speculator::new(target(), proposer(seed), sampler).expect("one vocabulary");
+        let mut speculator = Speculator::new(target(), proposer(seed), sampler).expect("equal vocabularies");
         let run = speculator.generate(&PROMPT, 6, &[], &mut |_| ControlFlow::Continue(()), &mut || 0);
-        run.expect("room enough").generation.tokens
+        run.expect("the cache has room").generation.tokens
     });
     p_value(&counts, &exact(&sampler))
 }
 
 fn model_proposer(sampler: Sampler, options: DraftOptions, seed: u64) -> ModelProposer<Toy> {
-    ModelProposer::new(draft(), Sampler { seed, ..sampler }, options).expect("in range")
+    ModelProposer::new(draft(), Sampler { seed, ..sampler }, options).expect("settings in range")
 }
 
 fn all_filters() -> Sampler {
@@ -114,7 +114,7 @@ fn plain_sampling_is_exact() {
     for sampler in [Sampler::unfiltered(1.0, 0), all_filters()] {
         let counts = counts(|seed| {
             let sampler = Sampler { seed, ..sampler };
-            plain(target(), &sampler, &PROMPT, 3, &[]).expect("room enough").tokens
+            plain(target(), &sampler, &PROMPT, 3, &[]).expect("the cache has room").tokens
         });
         let p = p_value(&counts, &exact(&sampler));
         assert!(p > PLAUSIBLE, "{sampler:?}: p = {p}");
@@ -137,15 +137,15 @@ fn speculation_is_lossless() {
         ("hotter draft", flat, Sampler::unfiltered(3.0, 0), options(2, 0, 0.0)),
     ];
     for (name, sampler, drafting, options) in cases {
-        let p = plausibility(sampler, |seed| model_proposer(drafting, options, seed));
+        let p = speculation_p_value(sampler, |seed| model_proposer(drafting, options, seed));
         assert!(p > PLAUSIBLE, "{name}: p = {p}");
     }
 }
 
-/// A proposer that claims its tokens were drawn uniformly.
-struct Liar(ModelProposer<Toy>);
+/// A proposer that states a uniform distribution for its tokens, which is false.
+struct WrongProbs(ModelProposer<Toy>);
 
-impl Proposer for Liar {
+impl Proposer for WrongProbs {
     type Error = ridgeline_speculative::Error;
 
     fn propose(&mut self, context: &[Token], max: usize) -> Result<Draft, Self::Error> {
@@ -156,10 +156,10 @@ impl Proposer for Liar {
     }
 }
 
-/// A proposer that withholds drafts by the value of their sampled first token.
-struct Picky(ModelProposer<Toy>);
+/// A proposer that withholds drafts depending on the value of their first sampled token.
+struct Withholding(ModelProposer<Toy>);
 
-impl Proposer for Picky {
+impl Proposer for Withholding {
     type Error = ridgeline_speculative::Error;
 
     fn propose(&mut self, context: &[Token], max: usize) -> Result<Draft, Self::Error> {
@@ -169,20 +169,20 @@ impl Proposer for Picky {
 }
 
 #[test]
-fn a_proposer_that_breaks_the_rule_is_found_out() {
+fn broken_proposers_fail_the_test() {
     let flat = Sampler::unfiltered(1.0, 0);
     let options = DraftOptions::default();
-    let lying = plausibility(flat, |seed| Liar(model_proposer(flat, options, seed)));
-    assert!(lying < IMPOSSIBLE, "p = {lying}");
-    let picky = plausibility(flat, |seed| Picky(model_proposer(flat, options, seed)));
-    assert!(picky < IMPOSSIBLE, "p = {picky}");
+    let wrong = speculation_p_value(flat, |seed| WrongProbs(model_proposer(flat, options, seed)));
+    assert!(wrong < IMPOSSIBLE, "p = {wrong}");
+    let withholding = speculation_p_value(flat, |seed| Withholding(model_proposer(flat, options, seed)));
+    assert!(withholding < IMPOSSIBLE, "p = {withholding}");
 }
 
-/// First three tokens of a speculation written out here, so that the rule can be exchanged.
+/// First three tokens of a speculation loop with an exchangeable verification rule.
 fn by_rule(seed: u64, rule: impl Fn(&[Dist], &Draft, &mut SamplerRng) -> Verification) -> Vec<Token> {
     let sampler = Sampler::unfiltered(1.0, seed);
     let (mut rng, mut draft_rng) = (sampler.rng(RngStream::Target), sampler.rng(RngStream::Draft));
-    let dist = |toy: &Toy, s: &[Token]| sampler.dist(&toy.row(s), s).expect("good logits");
+    let dist = |toy: &Toy, s: &[Token]| sampler.dist(&toy.row(s), s).expect("finite logits");
     let mut context = PROMPT.to_vec();
     while context.len() < PROMPT.len() + 3 {
         let start = context.len();
@@ -201,7 +201,8 @@ fn by_rule(seed: u64, rule: impl Fn(&[Dist], &Draft, &mut SamplerRng) -> Verific
     context[PROMPT.len()..].to_vec()
 }
 
-/// Accepts by min(1, p/q) as is right, but draws what replaces a rejected token from p.
+/// Accepts with probability min(1, p/q), which is correct, but samples the replacement from p instead of the
+/// residual.
 fn no_residual(p: &[Dist], draft: &Draft, rng: &mut SamplerRng) -> Verification {
     let q = draft.probs.as_ref().expect("sampled");
     let mut path = Vec::new();
@@ -220,7 +221,7 @@ fn no_residual(p: &[Dist], draft: &Draft, rng: &mut SamplerRng) -> Verification 
 fn the_residual_matters() {
     let flat = Sampler::unfiltered(1.0, 0);
     let right = |p: &[Dist], draft: &Draft, rng: &mut SamplerRng| {
-        verify(&Acceptance::Stochastic, p, draft, rng).expect("well formed")
+        verify(&Acceptance::Stochastic, p, draft, rng).expect("a well-formed draft")
     };
     let p = p_value(&counts(|seed| by_rule(seed, right)), &exact(&flat));
     assert!(p > PLAUSIBLE, "p = {p}");
@@ -231,19 +232,19 @@ fn the_residual_matters() {
 #[test]
 fn siblings_of_a_tree_are_lossless() {
     let flat = Sampler::unfiltered(1.0, 0);
-    let p = flat.dist(&target().row(&PROMPT), &PROMPT).expect("good logits");
-    let q = flat.dist(&draft().row(&PROMPT), &PROMPT).expect("good logits");
+    let p = flat.dist(&target().row(&PROMPT), &PROMPT).expect("finite logits");
+    let q = flat.dist(&draft().row(&PROMPT), &PROMPT).expect("finite logits");
     let mut counts = [[0; VOCAB]; 2];
     for seed in 0..RUNS {
         let sampler = Sampler { seed, ..flat };
         let (mut rng, mut draft_rng) = (sampler.rng(RngStream::Target), sampler.rng(RngStream::Draft));
         let tokens = (0..3).map(|_| q.sample(&mut draft_rng)).collect();
         let draft = Draft { tokens, parents: vec![Draft::ROOT; 3], probs: Some(vec![q.clone(); 3]) };
-        let verdict =
-            verify(&Acceptance::Stochastic, &vec![p.clone(); 4], &draft, &mut rng).expect("well formed");
+        let verdict = verify(&Acceptance::Stochastic, &vec![p.clone(); 4], &draft, &mut rng)
+            .expect("a well-formed draft");
         let first = verdict.path.first().map_or(verdict.next, |&i| draft.tokens[i]);
         counts[0][first as usize] += 1;
-        // Taking the first sibling's verdict for all of them, as if it had been drawn from p, is not lossless.
+        // Always accepting the first sibling, as if it were sampled from p, is not lossless.
         counts[1][draft.tokens[0] as usize] += 1;
     }
     let probs: Vec<f64> = (0..).take(VOCAB).map(|t| p.prob(t)).collect();

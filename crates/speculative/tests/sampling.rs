@@ -1,10 +1,10 @@
-//! The filters against a reference that does the obvious thing: whole rows of f64, sorted once, with probabilities
-//! recomputed at every step.
+//! The filters against a direct reference: whole rows in f64, sorted once, with probabilities recomputed for
+//! each filter.
 
 use proptest::prelude::*;
 use ridgeline_speculative::{Sampler, Token};
 
-/// Logits with equal values among them, and some masked.
+/// Logits with ties and masked tokens.
 fn logits() -> impl Strategy<Value = Vec<f32>> {
     let logit = prop_oneof![
         8 => -8.0_f32..8.0,
@@ -39,22 +39,22 @@ fn softmax(logits: &[(usize, f64)], temperature: f64) -> Vec<f64> {
     weights.iter().map(|w| w / sum).collect()
 }
 
-/// Tokens that are left, with their probabilities, and how near any cut came to falling the other way.
+/// The remaining tokens with their probabilities, and the smallest distance of a token from a threshold.
 fn reference(s: &Sampler, logits: &[f32], history: &[Token]) -> (Vec<(usize, f64)>, f64) {
     let window = if s.penalty_last_n < 0 { history.len() } else { s.penalty_last_n as usize };
     let recent: Vec<Token> = history.iter().rev().take(window).copied().collect();
     let mut row: Vec<(usize, f64)> = Vec::new();
     for (t, &l) in logits.iter().enumerate() {
         let seen = recent.iter().any(|&r| r as usize == t);
-        let penalised = if !seen {
+        let penalized = if !seen {
             l
         } else if l > 0.0 {
             l / s.repetition_penalty
         } else {
             l * s.repetition_penalty
         };
-        if penalised.is_finite() {
-            row.push((t, f64::from(penalised)));
+        if penalized.is_finite() {
+            row.push((t, f64::from(penalized)));
         }
     }
     row.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
@@ -94,11 +94,11 @@ proptest! {
 
     #[test]
     fn filters_match_the_reference(s in sampler(), row in logits(), history in proptest::collection::vec(0_u32..40, 0..12)) {
-        s.check().expect("in range");
+        s.check().expect("settings in range");
         let (expected, margin) = reference(&s, &row, &history);
-        // Where a cut falls within rounding of a token, either side is right.
+        // Within rounding of a threshold, either result is correct.
         prop_assume!(margin > 1e-5);
-        let got: Vec<_> = s.dist(&row, &history).expect("good logits").iter().collect();
+        let got: Vec<_> = s.dist(&row, &history).expect("finite logits").iter().collect();
         prop_assert_eq!(got.len(), expected.len(), "{:?} against {:?}", got, expected);
         for ((token, p), (t, e)) in got.into_iter().zip(expected) {
             prop_assert_eq!(token as usize, t);
@@ -107,9 +107,9 @@ proptest! {
     }
 
     #[test]
-    fn greedy_is_the_limit_of_cold(s in sampler(), row in logits(), history in proptest::collection::vec(0_u32..40, 0..12)) {
-        let greedy = Sampler { temperature: 0.0, ..s }.dist(&row, &history).expect("good logits");
-        let cold = Sampler { temperature: 1e-6, ..s }.dist(&row, &history).expect("good logits");
+    fn greedy_is_the_limit_of_low_temperature(s in sampler(), row in logits(), history in proptest::collection::vec(0_u32..40, 0..12)) {
+        let greedy = Sampler { temperature: 0.0, ..s }.dist(&row, &history).expect("finite logits");
+        let cold = Sampler { temperature: 1e-6, ..s }.dist(&row, &history).expect("finite logits");
         prop_assert_eq!(greedy.iter().count(), 1);
         prop_assert_eq!(greedy.mode().0, cold.mode().0);
     }

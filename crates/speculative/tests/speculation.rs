@@ -1,4 +1,5 @@
-//! Greedy speculation equals plain greedy generation on random toy models; accounting; edge cases.
+//! Greedy speculation equals plain greedy generation on random toy models. Also: statistics, edge cases,
+//! errors.
 
 mod common;
 
@@ -11,7 +12,7 @@ use ridgeline_speculative::{
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 
-/// A clock that advances by one at each look.
+/// A clock that advances by one per reading.
 fn ticks() -> impl FnMut() -> u64 {
     let mut now = 0;
     move || {
@@ -34,10 +35,10 @@ fn speculate<P: Proposer>(
 
 fn drafting(model: Toy, n_max: usize) -> ModelProposer<Toy> {
     ModelProposer::new(model, Sampler::greedy(), DraftOptions { n_max, ..DraftOptions::default() })
-        .expect("in range")
+        .expect("settings in range")
 }
 
-/// A proposer that always says the same.
+/// A proposer that always returns the same draft.
 struct Fixed(Draft);
 
 impl Proposer for Fixed {
@@ -66,12 +67,12 @@ proptest! {
         let sampler = Sampler { repetition_penalty: penalty, penalty_last_n: 5, ..Sampler::greedy() };
         let drafting = if sampled_draft { Sampler::unfiltered(0.7, seed) } else { sampler };
         let options = DraftOptions { n_max, n_min: n_min.min(n_max), p_min };
-        let proposer = ModelProposer::new(Toy::new(seed, noise, vocab, draft_capacity), drafting, options).expect("in range");
-        // Often beyond the vocabulary, so that long outputs are tried too.
+        let proposer = ModelProposer::new(Toy::new(seed, noise, vocab, draft_capacity), drafting, options).expect("settings in range");
+        // Often beyond the vocabulary, so that long outputs occur too.
         let stop = [stop];
         let prompt = [0, 0, 1];
-        let expected = plain(target.clone(), &sampler, &prompt, n, &stop).expect("room enough");
-        let got = speculate(target, proposer, sampler, &prompt, n, &stop).expect("room enough");
+        let expected = plain(target.clone(), &sampler, &prompt, n, &stop).expect("the cache has room");
+        let got = speculate(target, proposer, sampler, &prompt, n, &stop).expect("the cache has room");
         prop_assert_eq!(&got.generation, &expected);
         let stats = got.stats;
         prop_assert_eq!(stats.generated, expected.tokens.len() as u64);
@@ -86,21 +87,21 @@ proptest! {
         let seed = u64::from(seed);
         let mut target = Toy::new(seed, 0.0, 5, 64);
         let mut proposer = drafting(Toy::new(seed, 1.0, 5, 64), n_max);
-        let run = speculate(&mut target, &mut proposer, Sampler::greedy(), &[2], n, &[3]).expect("room enough");
-        // The used target goes on exactly as one that was fed prompt and output afresh.
+        let run = speculate(&mut target, &mut proposer, Sampler::greedy(), &[2], n, &[3]).expect("the cache has room");
+        // The used target continues exactly like a fresh one with the same context.
         let mut context = vec![2];
         context.extend(&run.generation.tokens);
         prop_assert!(target.len() <= context.len());
         let rest = context[target.len()..].to_vec();
         let used = target.extend(&rest, Rows::Last);
         let mut fresh = Toy::new(seed, 0.0, 5, 64);
-        fresh.extend(&context, Rows::None).expect("room enough");
+        fresh.extend(&context, Rows::None).expect("the cache has room");
         if !rest.is_empty() {
-            prop_assert_eq!(used.expect("room enough").data, fresh.row(&context));
+            prop_assert_eq!(used.expect("the cache has room").data, fresh.row(&context));
         }
         prop_assert_eq!(target.extend(&[4], Rows::All), fresh.extend(&[4], Rows::All));
-        // And the used pair repeats its own output.
-        let again = speculate(&mut target, &mut proposer, Sampler::greedy(), &[2], n, &[3]).expect("room enough");
+        // The used pair repeats its own output.
+        let again = speculate(&mut target, &mut proposer, Sampler::greedy(), &[2], n, &[3]).expect("the cache has room");
         prop_assert_eq!(again, run);
     }
 }
@@ -109,7 +110,7 @@ proptest! {
 fn a_perfect_draft_fills_every_round() {
     let target = Toy::new(3, 0.0, 8, 64);
     let run = speculate(target.clone(), drafting(target, 3), Sampler::greedy(), &[5, 6], 12, &[])
-        .expect("room enough");
+        .expect("the cache has room");
     let stats = &run.stats;
     assert_eq!((stats.rounds, stats.drafted, stats.accepted, stats.generated), (3, 9, 9, 12));
     assert_eq!(stats.tokens_per_round, [0, 0, 0, 0, 3]);
@@ -117,7 +118,7 @@ fn a_perfect_draft_fills_every_round() {
         (stats.tau(), stats.acceptance_rate(), stats.block_efficiency(3)),
         (Some(4.0), Some(1.0), Some(1.0))
     );
-    // Each part is timed by one look at the clock, and drafting by one more for what it is told of the outcome.
+    // Each part is one clock reading. Drafting has a second one per round, for `observe`.
     assert_eq!((stats.prefill_ns, stats.draft_prefill_ns), (1, 1));
     assert_eq!((stats.draft_ns, stats.verify_ns, stats.sample_ns, stats.decode_ns()), (6, 3, 3, 12));
 }
@@ -126,9 +127,10 @@ fn a_perfect_draft_fills_every_round() {
 fn one_token_needs_no_draft() {
     let target = Toy::new(3, 0.0, 8, 64);
     let run = speculate(target.clone(), drafting(target.clone(), 4), Sampler::greedy(), &[5], 1, &[])
-        .expect("room");
+        .expect("the cache has room");
     assert_eq!((run.stats.rounds, run.stats.drafted, run.generation.tokens.len()), (1, 0, 1));
-    let run = speculate(target.clone(), drafting(target, 4), Sampler::greedy(), &[5], 0, &[]).expect("room");
+    let run = speculate(target.clone(), drafting(target, 4), Sampler::greedy(), &[5], 0, &[])
+        .expect("the cache has room");
     assert_eq!(run.generation, Generation { tokens: vec![], finish: FinishReason::Length });
     assert_eq!(run.stats, Stats { prompt_tokens: 1, ..Stats::default() });
 }
@@ -136,12 +138,11 @@ fn one_token_needs_no_draft() {
 #[test]
 fn a_stop_token_inside_a_draft_ends_the_output() {
     let target = Toy::new(11, 0.0, 9, 64);
-    let free = plain(target.clone(), &Sampler::greedy(), &[0], 10, &[]).expect("room enough").tokens;
-    // A token that comes first in the middle of the first draft of seven.
-    let at =
-        (2..5).find(|&i| !free[..i].contains(&free[i])).expect("the toy does not repeat itself that soon");
+    let free = plain(target.clone(), &Sampler::greedy(), &[0], 10, &[]).expect("the cache has room").tokens;
+    // A token whose first occurrence is in the middle of the first draft of seven.
+    let at = (2..5).find(|&i| !free[..i].contains(&free[i])).expect("the toy repeats no token that soon");
     let run = speculate(target.clone(), drafting(target, 7), Sampler::greedy(), &[0], 10, &[free[at]])
-        .expect("room");
+        .expect("the cache has room");
     assert_eq!(
         run.generation,
         Generation { tokens: free[..at].to_vec(), finish: FinishReason::Stop(free[at]) }
@@ -158,8 +159,8 @@ fn the_caller_may_break_off() {
         if seen.len() == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let mut speculator =
-        Speculator::new(target.clone(), drafting(target, 5), Sampler::greedy()).expect("one vocabulary");
-    let run = speculator.generate(&[5], 12, &[], &mut on_token, &mut ticks()).expect("room enough");
+        Speculator::new(target.clone(), drafting(target, 5), Sampler::greedy()).expect("equal vocabularies");
+    let run = speculator.generate(&[5], 12, &[], &mut on_token, &mut ticks()).expect("the cache has room");
     assert_eq!(run.generation, Generation { tokens: seen, finish: FinishReason::Cancelled });
     assert_eq!(run.generation.tokens.len(), 2);
 }
@@ -167,13 +168,16 @@ fn the_caller_may_break_off() {
 #[test]
 fn drafts_are_cut_to_the_room_left() {
     let target = |capacity| Toy::new(5, 0.0, 8, capacity);
-    let expected = plain(target(64), &Sampler::greedy(), &[1, 2], 7, &[]).expect("room enough");
-    // Seven tokens after two need eight positions, since the last one is not evaluated.
-    assert_eq!(plain(target(8), &Sampler::greedy(), &[1, 2], 7, &[]).expect("just enough"), expected);
+    let expected = plain(target(64), &Sampler::greedy(), &[1, 2], 7, &[]).expect("the cache has room");
+    // Seven tokens after two need eight positions: the last one is not evaluated.
+    assert_eq!(
+        plain(target(8), &Sampler::greedy(), &[1, 2], 7, &[]).expect("the cache has just enough room"),
+        expected
+    );
     let run = speculate(target(8), drafting(target(64), 20), Sampler::greedy(), &[1, 2], 7, &[])
-        .expect("just enough");
+        .expect("the cache has just enough room");
     assert_eq!(run.generation, expected);
-    // With one position fewer both hand over what fits and then say why they stop.
+    // With one position fewer, both return the tokens that fit and then the error.
     let mut seen = vec![];
     let mut model = target(7);
     let result = generate(&mut model, &Sampler::greedy(), &[1, 2], 7, &[], &mut |t| {
@@ -184,7 +188,7 @@ fn drafts_are_cut_to_the_room_left() {
     assert_eq!(seen, expected.tokens[..6]);
     let mut seen = vec![];
     let mut speculator =
-        Speculator::new(target(7), drafting(target(64), 20), Sampler::greedy()).expect("one vocabulary");
+        Speculator::new(target(7), drafting(target(64), 20), Sampler::greedy()).expect("equal vocabularies");
     let result = speculator.generate(
         &[1, 2],
         7,
@@ -197,7 +201,7 @@ fn drafts_are_cut_to_the_room_left() {
     );
     assert!(matches!(result, Err(Error::CapacityExhausted { len: 7, capacity: 7, needed: 1 })), "{result:?}");
     assert_eq!(seen, expected.tokens[..6]);
-    // A prompt that does not fit is found out before anything is evaluated.
+    // A prompt that does not fit is an error before anything is evaluated.
     let result = speculate(target(2), drafting(target(64), 2), Sampler::greedy(), &[1, 2, 3], 1, &[]);
     assert!(matches!(result, Err(Error::CapacityExhausted { len: 0, capacity: 2, needed: 3 })), "{result:?}");
 }
@@ -235,7 +239,7 @@ fn bad_drafts_are_typed_errors() {
     assert!(matches!(run(impossible), Err(Error::ImpossibleDraft { index: 0, token: 1 })));
 }
 
-/// A model that fails, or forgets rows, after its prompt.
+/// A model that fails, or returns too few rows, after its prompt.
 struct Faulty(Toy, Result<usize, Full>);
 
 impl LanguageModel for Faulty {
@@ -267,7 +271,7 @@ impl LanguageModel for Faulty {
     }
 }
 
-/// A model that can only say what is likeliest.
+/// A model without logits: it returns greedy choices only.
 struct GreedyOnly(Toy);
 
 impl LanguageModel for GreedyOnly {
@@ -301,15 +305,15 @@ impl LanguageModel for GreedyOnly {
 #[test]
 fn greedy_reads_no_logits_back() {
     let toy = |noise| Toy::new(5, noise, 8, 64);
-    let expected = plain(toy(0.0), &Sampler::greedy(), &[1], 20, &[]).expect("room enough");
+    let expected = plain(toy(0.0), &Sampler::greedy(), &[1], 20, &[]).expect("the cache has room");
     let proposer = ModelProposer::new(GreedyOnly(toy(0.5)), Sampler::greedy(), DraftOptions::default())
-        .expect("in range");
+        .expect("settings in range");
     let run = speculate(GreedyOnly(toy(0.0)), proposer, Sampler::greedy(), &[1], 20, &[])
         .expect("no logits needed");
     assert_eq!(run.generation, expected);
     assert!(run.stats.accepted > 0 && run.stats.accepted < run.stats.drafted, "both outcomes are tried");
     let result = speculate(GreedyOnly(toy(0.0)), drafting(toy(0.0), 2), Sampler::default(), &[1, 2], 4, &[]);
-    assert!(matches!(result, Err(Error::Target(_))), "sampling does need them");
+    assert!(matches!(result, Err(Error::Target(_))), "sampling needs logits");
 }
 
 #[test]
@@ -327,12 +331,12 @@ fn failures_of_a_model_keep_their_cause() {
 
 #[test]
 fn synthetic_acceptance_meets_its_rates() {
-    let rates = SynthRates::new(vec![0.8, 0.6, 0.2]).expect("in range");
+    let rates = SynthRates::new(vec![0.8, 0.6, 0.2]).expect("settings in range");
     let (target, proposer) = (Toy::new(5, 0.0, 8, 8000), RandomProposer::new(8, 3, 1));
-    let speculator = Speculator::new(target, proposer, Sampler::greedy()).expect("one vocabulary");
+    let speculator = Speculator::new(target, proposer, Sampler::greedy()).expect("equal vocabularies");
     let mut speculator = speculator.with_synthetic_acceptance(rates.clone());
     let run = speculator.generate(&[1], 7000, &[], &mut |_| ControlFlow::Continue(()), &mut ticks());
-    let stats = run.expect("room enough").stats;
+    let stats = run.expect("the cache has room").stats;
     assert!(stats.synthetic);
     assert_eq!(stats.generated, 7000);
     for (i, rate) in rates.rates().iter().enumerate() {

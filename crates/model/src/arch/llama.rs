@@ -1,4 +1,4 @@
-//! Llama (Touvron et al. 2023) and what shares its layers: Mistral, SmolLM2, TinyLlama.
+//! Llama (Touvron et al. 2023) and the families with the same layers: Mistral, SmolLM2, TinyLlama.
 
 use super::{Architecture, Decoder};
 use crate::layers::{Attention, Block};
@@ -14,7 +14,7 @@ impl Architecture for Llama {
     fn load(&self, loader: &mut Loader<'_>, config: &Config) -> Result<Box<dyn Decoder>, Error> {
         Ok(Box::new(Block::load_all(loader, config, |loader, prefix| {
             let attention = Attention::load(loader, prefix, config)?;
-            // Few checkpoints of the family have one.
+            // Only a few checkpoints of the family have biases.
             let biased = loader.has(&format!("{prefix}.attn_q.bias"));
             if biased { attention.with_bias(loader, prefix, config) } else { Ok(attention) }
         })?))

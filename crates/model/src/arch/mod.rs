@@ -1,4 +1,4 @@
-//! The model families. Each is one file that says which blocks a layer is made of, and one word in the list below.
+//! The model families. Each is one file that composes a layer from blocks, and one entry in the list below.
 
 use crate::layers::Block;
 use crate::{Config, Error, Loader, Ops};
@@ -7,7 +7,7 @@ use std::fmt::Debug;
 
 /// The layers of a loaded model.
 pub trait Decoder: Debug + Send + Sync {
-    /// Records layer `index`: reads and updates the residual stream that `ops` holds.
+    /// Records layer `index`. It reads and updates the residual stream.
     fn layer(&self, ops: &mut Ops<'_>, index: usize);
 }
 
@@ -22,10 +22,10 @@ pub trait Architecture: Sync {
     /// Its `general.architecture`.
     fn name(&self) -> &'static str;
 
-    /// Reads dimensions and constants.
+    /// Reads the hyperparameters.
     ///
     /// # Errors
-    /// A missing key or an impossible dimension.
+    /// A missing key or an invalid dimension.
     fn config(&self, checkpoint: &Checkpoint) -> Result<Config, Error> {
         Config::read(checkpoint)
     }
@@ -40,7 +40,7 @@ pub trait Architecture: Sync {
 macro_rules! architectures {
     ($($module:ident::$family:ident),* $(,)?) => {
         $(mod $module;)*
-        /// Every family, in the order of their files.
+        /// Every family, in order of file name.
         pub const ALL: &[&dyn Architecture] = &[$(&$module::$family),*];
     };
 }
@@ -50,7 +50,7 @@ architectures! { llama::Llama, qwen2::Qwen2, qwen3::Qwen3 }
 /// The family of a checkpoint.
 ///
 /// # Errors
-/// [`Error::Architecture`] names the families there are.
+/// [`Error::Architecture`] names the supported families.
 pub fn of(checkpoint: &Checkpoint) -> Result<&'static dyn Architecture, Error> {
     let name = checkpoint.metadata().str("general.architecture")?;
     ALL.iter().copied().find(|family| family.name() == name).ok_or_else(|| Error::Architecture {

@@ -1,4 +1,4 @@
-//! Qwen2 and Qwen2.5 (Yang et al. 2024): queries, keys and values have a bias.
+//! Qwen2 and Qwen2.5 (Yang et al. 2024): the Q, K and V projections have a bias.
 
 use super::{Architecture, Decoder};
 use crate::layers::{Attention, Block};

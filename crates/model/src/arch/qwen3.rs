@@ -1,4 +1,4 @@
-//! Qwen3 (Yang et al. 2025): heads of queries and keys are normalised before they are rotated.
+//! Qwen3 (Yang et al. 2025): QK norm, an RMSNorm of each query and key head before RoPE.
 
 use super::{Architecture, Decoder};
 use crate::layers::{Attention, Block};

@@ -1,13 +1,13 @@
-//! Grouped-query attention with rotary positions (Ainslie et al. 2023; Su et al. 2021).
+//! Grouped-query attention (Ainslie et al. 2023) with RoPE (Su et al. 2021).
 
 use crate::{Activation, Config, Error, FusedLinear, Loader, Ops, Vector, WeightMatrix};
 
-/// Projections of one attention block, and what happens to them before they are rotated.
+/// The projections of an attention block, with optional bias and QK norm.
 #[derive(Debug)]
 pub struct Attention {
     qkv: FusedLinear,      // ((heads + 2 * kv_heads) * head_dim, hidden)
-    bias: Option<Vector>,  // as many as qkv has rows
-    gains: Option<Vector>, // (2, head_dim): of queries, of keys
+    bias: Option<Vector>,  // (rows of qkv)
+    gains: Option<Vector>, // (2, head_dim): QK norm of queries, of keys
     o: WeightMatrix,       // (hidden, heads * head_dim)
 }
 
@@ -37,7 +37,7 @@ impl Attention {
         Ok(Self { bias: Some(loader.vectors(&parts)?), ..self })
     }
 
-    /// Loads `<prefix>.attn_{q,k}_norm.weight` too: RMSNorm of each head.
+    /// Loads `<prefix>.attn_{q,k}_norm.weight` too: the gains of QK norm.
     ///
     /// # Errors
     /// As [`Self::load`].
@@ -47,7 +47,7 @@ impl Attention {
         Ok(Self { gains: Some(loader.vectors(&parts)?), ..self })
     }
 
-    /// Records the block for layer `layer`: what it makes of x (tokens, hidden) is added to the residual stream.
+    /// Records the block of layer `layer`: adds its output for x (tokens, hidden) to the residual stream.
     pub fn forward(&self, ops: &mut Ops<'_>, x: Activation, layer: usize) {
         ops.enter_module("qkv");
         let qkv = ops.qkv_projection(&self.qkv, x);

@@ -1,4 +1,5 @@
-//! The pre-norm block of Llama (Touvron et al. 2023): each half is normalised and added to the residual stream.
+//! The pre-norm block of Llama (Touvron et al. 2023): both halves read a norm of the residual stream and add
+//! to it.
 
 use super::{Attention, GatedMlp};
 use crate::{Config, Error, Loader, Ops, Vector};
@@ -13,7 +14,8 @@ pub struct Block {
 }
 
 impl Block {
-    /// Loads every layer; `attention` loads what the family's attention consists of, given the prefix of its names.
+    /// Loads every layer. `attention` loads the family's attention block from the tensors with the given
+    /// prefix.
     ///
     /// # Errors
     /// A missing tensor, another shape, a device too small.
@@ -34,7 +36,7 @@ impl Block {
         (0..config.layers).map(&mut load).collect()
     }
 
-    /// Records the block as layer `layer`: reads and updates the residual stream.
+    /// Records the block as layer `layer`. It reads and updates the residual stream.
     pub fn forward(&self, ops: &mut Ops<'_>, layer: usize) {
         ops.enter_module("attn_norm");
         let normed = ops.rms_norm(ops.residual(), &self.attn_norm);

@@ -1,8 +1,8 @@
-//! The gated feed-forward block, SwiGLU (Shazeer 2020).
+//! The gated feed-forward block with SwiGLU (Shazeer 2020).
 
 use crate::{Activation, Config, Error, FusedLinear, Loader, Ops, WeightMatrix};
 
-/// Projections of one gated feed-forward block.
+/// The projections of a gated feed-forward block.
 #[derive(Debug)]
 pub struct GatedMlp {
     gate_up: FusedLinear, // (2 * ffn, hidden)
@@ -22,7 +22,7 @@ impl GatedMlp {
         })
     }
 
-    /// Records the block: what it makes of x (tokens, hidden) is added to the residual stream.
+    /// Records the block: adds its output for x (tokens, hidden) to the residual stream.
     pub fn forward(&self, ops: &mut Ops<'_>, x: Activation) {
         ops.enter_module("gate_up");
         let hidden = ops.swiglu(&self.gate_up, x);

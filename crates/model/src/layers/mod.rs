@@ -1,4 +1,5 @@
-//! Blocks that families share: each knows its tensors' names and the order of its operations, and no kernel.
+//! Blocks that families share. Each knows the names of its tensors and the order of its operations, but no
+//! kernel.
 
 mod attention;
 mod block;

@@ -1,6 +1,7 @@
-//! Attention: what happens to queries, keys and values before it, and the launches that it is.
+//! Attention: preparing queries, keys and values, and the fused and unfused kernels.
 
-use super::{Activation, Ops, narrow};
+use super::{Activation, Ops};
+use crate::config::dim32;
 use crate::matrix::Vector;
 use crate::scratch::Temp;
 use crate::{AttentionPath, Fusion};
@@ -9,32 +10,33 @@ use ridgeline_kernels::rope_append::{QkNormBias, RopeAppend};
 use ridgeline_kernels::{self as kernels, KvHeads};
 
 impl Ops<'_> {
-    /// Adds the bias \[projections\] to queries, keys and values; normalises each head of queries and keys with the gains
-    /// \[2, head\]; rotates them by their positions; stores keys and values in the cache of `layer`. Gives the queries.
+    /// Prepares Q, K and V for attention: bias, QK norm, RoPE, and the store to the KV cache of `layer`.
+    /// Returns the queries.
+    ///
+    /// The bias has one value per row of the projections; the gains of QK norm are `[2, head_dim]`.
     pub fn rope_and_store_kv(
         &mut self,
         layer: usize,
         qkv: Activation,
         [bias, gains]: [Option<&Vector>; 2],
     ) -> Activation {
-        let fits =
-            RopeAppend::takes(narrow(self.config.head_dim), narrow(self.config.rope.rotary), self.caps);
+        let fits = RopeAppend::takes(dim32(self.config.head_dim), dim32(self.config.rope.rotary), self.caps);
         if !fits || !self.switches.fusions.has(Fusion::RopeAppend) {
             self.rope_and_store_kv_unfused(layer, qkv, [bias, gains]);
             return qkv;
         }
-        let (heads, kv_heads) = (narrow(self.config.heads), narrow(self.config.kv_heads));
+        let (heads, kv_heads) = (dim32(self.config.heads), dim32(self.config.kv_heads));
         let [keys, values] = [self.cache.keys(layer).all(), self.cache.values(layer).all()];
-        let out = self.activation(Temp::Query, narrow(self.config.q_width()));
+        let out = self.activation(Temp::Query, dim32(self.config.q_width()));
         let [key_stride, value_stride] = self.cache.strides;
         let params = kernels::rope_append::Params {
             n_tokens: self.tokens,
             n_heads: heads,
             kv_heads,
-            head_dim: narrow(self.config.head_dim),
-            rotary: narrow(self.config.rope.rotary),
+            head_dim: dim32(self.config.head_dim),
+            rotary: dim32(self.config.rope.rotary),
             position: self.position,
-            capacity: narrow(self.cache.capacity),
+            capacity: dim32(self.cache.capacity),
             ld: qkv.width,
             key_stride,
             value_stride,
@@ -43,23 +45,23 @@ impl Ops<'_> {
         let with = QkNormBias { bias: bias.is_some(), norm: gains.is_some() };
         let kernel = RopeAppend::new(self.caps, self.cache.formats, self.config.rope.pairing, with);
         let kernel = RopeAppend { texture: self.cache.texture, ..kernel };
-        // What is not there is not read.
-        let [bias, gains] = [bias, gains].map(|it| it.map_or(self.table, Vector::slice));
-        let (qkv, q, table) = (qkv.slice, out.slice, self.table);
+        // Absent bias and gains are never read, but each binding needs a buffer.
+        let [bias, gains] = [bias, gains].map(|it| it.map_or(self.rope_table, Vector::slice));
+        let (qkv, q, table) = (qkv.slice, out.slice, self.rope_table);
         let args = kernels::rope_append::Args { qkv, bias, gains, table, q, keys, values };
         self.recording.run(kernel, params, args);
         out
     }
 
-    /// The same, queries staying where they are, with a launch for each step.
+    /// The same with one launch per step. The queries stay in `qkv`.
     fn rope_and_store_kv_unfused(
         &mut self,
         layer: usize,
         qkv: Activation,
         [bias, gains]: [Option<&Vector>; 2],
     ) {
-        let (heads, kv_heads) = (narrow(self.config.heads), narrow(self.config.kv_heads));
-        let [q_width, kv_width] = [self.config.q_width(), self.config.kv_width()].map(narrow);
+        let (heads, kv_heads) = (dim32(self.config.heads), dim32(self.config.kv_heads));
+        let [q_width, kv_width] = [self.config.q_width(), self.config.kv_width()].map(dim32);
         if let Some(bias) = bias {
             self.add(qkv, bias.slice(), bias.len);
         }
@@ -72,13 +74,13 @@ impl Ops<'_> {
         self.append(qkv, q_width + kv_width, (self.cache.values(layer).all(), 1));
     }
 
-    /// Normalises each head of queries and keys in place.
+    /// QK norm in place.
     fn qk_norm(&mut self, x: Activation, gains: &Vector) {
         let params = kernels::qk_norm::Params {
             n_tokens: self.tokens,
-            n_heads: narrow(self.config.heads),
-            kv_heads: narrow(self.config.kv_heads),
-            head_dim: narrow(self.config.head_dim),
+            n_heads: dim32(self.config.heads),
+            kv_heads: dim32(self.config.kv_heads),
+            head_dim: dim32(self.config.head_dim),
             ld: x.width,
             eps: self.config.norm_eps,
         };
@@ -87,28 +89,28 @@ impl Ops<'_> {
         self.recording.run(kernel, params, args);
     }
 
-    /// Rotates `n_heads` heads in place, from column `first` on.
+    /// RoPE of `n_heads` heads in place, beginning at column `first`.
     fn rope(&mut self, x: Activation, n_heads: u32, first: u32) {
         let params = kernels::rope::Params {
             n_tokens: self.tokens,
             n_heads,
-            head_dim: narrow(self.config.head_dim),
-            rotary: narrow(self.config.rope.rotary),
+            head_dim: dim32(self.config.head_dim),
+            rotary: dim32(self.config.rope.rotary),
             position: self.position,
             ld: x.width,
             first,
         };
         let kernel = kernels::rope::Rope { pairing: self.config.rope.pairing, lanes: 64 };
-        self.recording.run(kernel, params, kernels::rope::Args { x: x.slice, table: self.table });
+        self.recording.run(kernel, params, kernels::rope::Args { x: x.slice, table: self.rope_table });
     }
 
-    /// Stores keys (0) or values (1), from column `first` on, in the cache.
+    /// Stores keys (`which` 0) or values (1), beginning at column `first`, in the KV cache.
     fn append(&mut self, x: Activation, first: u32, (cache, which): (Slice, usize)) {
         let params = kernels::kv_append::Params {
             n_tokens: self.tokens,
-            n_heads: narrow(self.config.kv_heads),
-            head_dim: narrow(self.config.head_dim),
-            capacity: narrow(self.cache.capacity),
+            n_heads: dim32(self.config.kv_heads),
+            head_dim: dim32(self.config.head_dim),
+            capacity: dim32(self.cache.capacity),
             position: self.position,
             stride: self.cache.strides[which],
             ld: x.width,
@@ -119,9 +121,9 @@ impl Ops<'_> {
         self.recording.run(kernel, params, kernels::kv_append::Args { x: x.slice, cache });
     }
 
-    /// Causal attention of the queries over the cache of `layer`; `q` holds them first in each row.
+    /// Causal attention over the KV cache of `layer`. Each row of `q` begins with the queries.
     pub fn attention(&mut self, layer: usize, q: Activation) -> Activation {
-        let out = self.activation(Temp::AttnOut, narrow(self.config.q_width()));
+        let out = self.activation(Temp::AttnOut, dim32(self.config.q_width()));
         let (keys, values) = (self.cache.keys(layer).all(), self.cache.values(layer).all());
         match self.switches.attention {
             AttentionPath::Fused => self.fused_attention(q, [keys, values], out),
@@ -130,12 +132,14 @@ impl Ops<'_> {
         out
     }
 
+    /// Attention in one kernel with online softmax. Several KV splits need a second launch, which reduces their partial
+    /// results (flash-decoding, Dao et al. 2023).
     fn fused_attention(&mut self, q: Activation, [keys, values]: [Slice; 2], out: Activation) {
-        let (head, group) = (narrow(self.config.head_dim), narrow(self.config.group()));
+        let (head, group) = (dim32(self.config.head_dim), dim32(self.config.group()));
         let kernel = kernels::attention_for(self.cache.formats, head, group, self.tokens, self.caps);
-        let (context, n_heads) = (self.position + self.tokens, narrow(self.config.heads));
+        let (context, n_heads) = (self.position + self.tokens, dim32(self.config.heads));
         let groups = u64::from(n_heads / group) * u64::from(self.tokens.div_ceil(kernel.tokens()));
-        // The scratch buffer holds the parts of so many tokens and kv_splits.
+        // The buffer of partial results limits the number of KV splits.
         let split_len = match self.switches.kv_split_len {
             Some(split_len) => {
                 split_len.max(context.div_ceil(kernels::max_kv_splits(self.tokens))).min(context)
@@ -150,7 +154,7 @@ impl Ops<'_> {
         let params = kernels::attention::Params {
             n_tokens: self.tokens,
             n_heads,
-            capacity: narrow(self.cache.capacity),
+            capacity: dim32(self.cache.capacity),
             position: self.position,
             key_stride,
             value_stride,
@@ -169,10 +173,11 @@ impl Ops<'_> {
         }
     }
 
+    /// Attention as three kernels: scores, softmax, weighted values.
     fn unfused_attention(&mut self, q: Activation, [keys, values]: [Slice; 2], out: Activation) {
-        let (n_tokens, n_heads, position) = (self.tokens, narrow(self.config.heads), self.position);
-        let (head_dim, group) = (narrow(self.config.head_dim), narrow(self.config.group()));
-        let (capacity, [stride, value_stride]) = (narrow(self.cache.capacity), self.cache.strides);
+        let (n_tokens, n_heads, position) = (self.tokens, dim32(self.config.heads), self.position);
+        let (head_dim, group) = (dim32(self.config.head_dim), dim32(self.config.group()));
+        let (capacity, [stride, value_stride]) = (dim32(self.cache.capacity), self.cache.strides);
         let ([cache, value_cache], texture, lanes) = (self.cache.formats, self.cache.texture, 64);
         let scores = self.scratch.buffer(Temp::Scores).all();
         let scale = self.attention_scale();

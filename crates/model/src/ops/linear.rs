@@ -1,6 +1,7 @@
-//! WeightMatrix products: which kernel serves one, and what it is given.
+//! Linear operations x·Wᵀ: the choice of a mat-vec or matmul kernel and its operands.
 
-use super::{Activation, Ops, narrow};
+use super::{Activation, Ops};
+use crate::config::dim32;
 use crate::matrix::WeightMatrix;
 use crate::scratch::Temp;
 use ridgeline_compute::Slice;
@@ -10,32 +11,35 @@ use ridgeline_kernels::mat_vec_i8::{self, MatVecI8};
 use ridgeline_kernels::{Epilogue, LinearKernel, SMALL_BATCH, WeightLayout, linear_for, mat_vec, stride};
 use ridgeline_quant::Format;
 
-/// What matrices are multiplied with.
+/// The activation operand of a linear operation.
 #[derive(Clone, Copy)]
 pub(crate) struct Operand {
     activation: Activation,
+    /// Batch size: rows of the activation.
     rows: u32,
-    /// The same as bytes and the vec4 words of a row, where integer products are wanted.
+    /// The activation quantized to int8, with the vec4 words per row, for int8 dot products.
     bytes: Option<(Slice, u32)>,
 }
 
 impl Ops<'_> {
-    /// The first `rows` rows of x as a factor of matrices in these formats.
+    /// The first `rows` rows of x as the operand of matrices in these quantization types. Quantizes them to
+    /// int8 if one of the matrices uses int8 dot products.
     pub(crate) fn operand(
         &mut self,
         x: Activation,
         rows: u32,
-        mut of: impl Iterator<Item = Format>,
+        mut formats: impl Iterator<Item = Format>,
     ) -> Operand {
-        let unit = narrow(Format::INT8_ACTIVATIONS.spec().block_len);
-        let few = rows <= SMALL_BATCH && x.width.is_multiple_of(unit);
-        let wanted = self.switches.int8_dot && few && of.any(MatVecI8::takes);
-        let bytes = wanted.then(|| self.bytes(x, rows));
+        let unit = dim32(Format::INT8_ACTIVATIONS.spec().block_len);
+        let small = rows <= SMALL_BATCH && x.width.is_multiple_of(unit);
+        let wanted = self.switches.int8_dot && small && formats.any(MatVecI8::takes);
+        let bytes = wanted.then(|| self.quantize(x, rows));
         Operand { activation: x, rows, bytes }
     }
 
-    /// Rows of x as bytes, and the vec4 words of one: they are stored as the rows of a cache of one head.
-    fn bytes(&mut self, x: Activation, rows: u32) -> (Slice, u32) {
+    /// Quantizes rows of x to int8 and returns them with the vec4 words per row. The kernel is `kv_append`:
+    /// the rows are stored like a KV cache of one head.
+    fn quantize(&mut self, x: Activation, rows: u32) -> (Slice, u32) {
         let stride = stride(Format::INT8_ACTIVATIONS, x.width as usize);
         let bytes = self.scratch.buffer(Temp::Bytes).slice(0, 16 * u64::from(rows) * u64::from(stride));
         let params = kv_append::Params {
@@ -53,7 +57,7 @@ impl Ops<'_> {
         (bytes, stride)
     }
 
-    /// x·Wᵀ: what `epilogue` makes of it goes into `to`, from column `first` on.
+    /// x·Wᵀ, combined by `epilogue` with `to` from column `first` on.
     pub(crate) fn linear(
         &mut self,
         matrix: &WeightMatrix,
@@ -73,21 +77,23 @@ impl Ops<'_> {
                 self.recording.run(kernel, params, mat_vec_i8::Args { weights, x: bytes, y });
                 continue;
             }
-            let choice = self.choice(matrix, (x.rows, chunk.rows), halves == 2);
+            let kernel = self.kernel_for(matrix, (x.rows, chunk.rows), halves == 2);
             let params = mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };
-            choice.record(self.recording, params, mat_vec::Args { weights, x: x.activation.slice, y });
+            kernel.record(self.recording, params, mat_vec::Args { weights, x: x.activation.slice, y });
         }
     }
 
-    /// x·Wᵀ of several matrices side by side.
+    /// x·Wᵀ of stacked matrices, one launch each.
     pub(crate) fn linear_each(&mut self, matrices: &[(u32, WeightMatrix)], x: Operand, to: Activation) {
         for (row0, matrix) in matrices {
             self.linear(matrix, x, (to, *row0, Epilogue::Store));
         }
     }
 
-    /// x·Wᵀ of two matrices that differ in their formats alone, for one vector, in one launch; tells whether there is a
-    /// kernel for them, made for GPUs.
+    /// Dual mat-vec: x·Wᵀ of two stacked matrices of different quantization types in one launch. Returns
+    /// false, without recording anything, if no kernel applies.
+    ///
+    /// The kernels are for GPUs, one row of x, and plain layouts.
     pub(crate) fn linear_dual(
         &mut self,
         matrices: &[(u32, WeightMatrix)],
@@ -101,7 +107,7 @@ impl Ops<'_> {
         if x.rows != 1 || x.bytes.is_some() || !plain || self.caps.software {
             return false;
         }
-        debug_assert_eq!(*row0, upper.rows, "a stack has no gaps");
+        debug_assert_eq!(*row0, upper.rows, "stacked matrices have no gaps");
         let params = mat_vec_dual::Params {
             upper_rows: upper.rows,
             lower_rows: lower.rows,
@@ -118,19 +124,21 @@ impl Ops<'_> {
         true
     }
 
-    /// Whether the kernel that serves a product can gate.
+    /// Whether the kernel for this matrix has a SwiGLU epilogue.
     pub(crate) fn can_swiglu(&self, matrix: &WeightMatrix, x: Operand) -> bool {
-        let integer = x.bytes.is_some() && MatVecI8::takes(matrix.format);
-        integer || self.choice(matrix, (x.rows, matrix.rows), true).can_swiglu()
+        let int8 = x.bytes.is_some() && MatVecI8::takes(matrix.format);
+        int8 || self.kernel_for(matrix, (x.rows, matrix.rows), true).can_swiglu()
     }
 
-    /// The kernel for so many vectors and rows of a matrix. One that was found to be the fastest but cannot gate where the
-    /// usual one can is passed over there: it would cost a launch more.
-    fn choice(&self, matrix: &WeightMatrix, (n_vecs, n_rows): (u32, u32), gate: bool) -> LinearKernel {
-        let choice = self.tuning.linear_for(matrix.format, n_vecs, n_rows, self.caps);
-        if gate && !choice.can_swiglu() && !choice.is_tiled() {
+    /// The kernel for a batch of `n_vecs` rows and a matrix of `n_rows` rows.
+    ///
+    /// A tuned mat-vec that lacks a SwiGLU epilogue is replaced by the default where `swiglu` is wanted.
+    /// Otherwise SwiGLU would need another launch.
+    fn kernel_for(&self, matrix: &WeightMatrix, (n_vecs, n_rows): (u32, u32), swiglu: bool) -> LinearKernel {
+        let tuned = self.tuning.linear_for(matrix.format, n_vecs, n_rows, self.caps);
+        if swiglu && !tuned.can_swiglu() && !tuned.is_tiled() {
             return linear_for(matrix.format, n_vecs, self.caps);
         }
-        choice
+        tuned
     }
 }

@@ -1,10 +1,11 @@
-//! The operations families are written in. Here, and nowhere else, it is decided which kernel serves an operation.
+//! The operations that families are composed of. Kernels are chosen here and nowhere else.
 
 mod attention;
 mod linear;
 mod sampling;
 
 use crate::cache::KvCache;
+use crate::config::dim32;
 use crate::matrix::{FusedLinear, Vector, WeightMatrix};
 use crate::scratch::{Scratch, Temp};
 use crate::{Config, Fusion, Model, Switches};
@@ -13,7 +14,7 @@ use ridgeline_kernels::{self as kernels, Epilogue, Tuning};
 pub(crate) use sampling::Sample;
 use std::iter::once;
 
-/// An activation: `width` values per token, somewhere in the scratch buffers.
+/// An activation tensor `(tokens, width)` in f32, stored in a buffer of [`Temp`].
 #[derive(Clone, Copy, Debug)]
 pub struct Activation {
     pub(crate) slice: Slice,
@@ -21,18 +22,19 @@ pub struct Activation {
     pub width: u32,
 }
 
-/// Records operations on `tokens` tokens that start at `position`.
+/// Records the operations of one forward pass over `tokens` tokens, which begin at `position`.
 #[derive(Debug)]
 pub struct Ops<'a> {
     pub(crate) recording: &'a mut Recording,
     pub(crate) config: &'a Config,
     pub(crate) scratch: &'a Scratch,
     pub(crate) cache: &'a KvCache,
-    pub(crate) table: Slice,
+    /// Cosines and sines of [`crate::RopeConfig::table`].
+    pub(crate) rope_table: Slice,
     pub(crate) caps: &'a Caps,
     pub(crate) tuning: &'a Tuning,
     pub(crate) switches: Switches,
-    /// Where the ids of the tokens begin in their buffer.
+    /// Index of the first id in [`Temp::Tokens`].
     pub(crate) first: u32,
     pub(crate) tokens: u32,
     pub(crate) position: u32,
@@ -40,7 +42,7 @@ pub struct Ops<'a> {
 }
 
 impl Ops<'_> {
-    /// Launches that follow belong to this module of the current layer.
+    /// Labels the launches that follow with a module of the current layer.
     pub fn enter_module(&mut self, module: &'static str) {
         self.recording.enter(Region { layer: self.layer, module });
     }
@@ -52,10 +54,10 @@ impl Ops<'_> {
     /// The residual stream.
     #[must_use]
     pub fn residual(&self) -> Activation {
-        self.activation(Temp::Residual, narrow(self.config.hidden))
+        self.activation(Temp::Residual, dim32(self.config.hidden))
     }
 
-    /// Embeds the uploaded tokens into the residual stream.
+    /// Looks up the embeddings of the tokens and stores them in the residual stream.
     pub(crate) fn embed(&mut self, table: &WeightMatrix) -> Activation {
         let y = self.residual();
         for chunk in &table.chunks {
@@ -84,7 +86,7 @@ impl Ops<'_> {
         self.rms_norm_rows(x, gain, 0, self.tokens)
     }
 
-    /// RMSNorm of `rows` tokens from `row0` on.
+    /// RMSNorm of `rows` tokens, beginning at token `row0`.
     pub(crate) fn rms_norm_rows(&mut self, x: Activation, gain: &Vector, row0: u32, rows: u32) -> Activation {
         let y = self.activation(Temp::Normed, x.width);
         let params =
@@ -94,7 +96,7 @@ impl Ops<'_> {
         y
     }
 
-    /// Queries, keys and values of every token, side by side.
+    /// The Q, K and V projections of every token.
     pub fn qkv_projection(&mut self, qkv: &FusedLinear, x: Activation) -> Activation {
         let to = self.activation(Temp::Qkv, qkv.rows);
         let merged = self.switches.fusions.has(Fusion::Qkv);
@@ -113,19 +115,19 @@ impl Ops<'_> {
             self.linear(matrix, x, (residual, 0, Epilogue::Add));
             return;
         }
-        let branch = self.activation(Temp::BlockOut, matrix.rows);
-        self.linear(matrix, x, (branch, 0, Epilogue::Store));
-        self.add(residual, branch.slice, self.tokens * residual.width);
+        let block_out = self.activation(Temp::BlockOut, matrix.rows);
+        self.linear(matrix, x, (block_out, 0, Epilogue::Store));
+        self.add(residual, block_out.slice, self.tokens * residual.width);
     }
 
-    /// Adds `period` values to x, again and again.
+    /// Adds a vector of `period` values to x, repeated over all of x.
     fn add(&mut self, x: Activation, delta: Slice, period: u32) {
         let params = kernels::add::Params { n: self.tokens * x.width, period };
         let args = kernels::add::Args { x: x.slice, delta };
         self.recording.run(kernels::add::Add { lanes: 64 }, params, args);
     }
 
-    /// SwiGLU of the two halves of the feed-forward block.
+    /// SwiGLU of the gate and up projections.
     pub fn swiglu(&mut self, gate_up: &FusedLinear, x: Activation) -> Activation {
         let width = gate_up.rows / 2;
         let (out, x) =
@@ -147,7 +149,7 @@ impl Ops<'_> {
         out
     }
 
-    /// Final norm and head for `rows` tokens from `row0` on: logits (rows, vocab).
+    /// Final norm and head of `rows` tokens, beginning at token `row0`: logits (rows, vocab).
     pub(crate) fn head(&mut self, model: &Model, row0: u32, rows: u32) -> Activation {
         self.enter_module("output_norm");
         let normed = self.rms_norm_rows(self.residual(), &model.norm, row0, rows);
@@ -158,9 +160,4 @@ impl Ops<'_> {
         self.linear(matrix, x, (logits, 0, Epilogue::Store));
         logits
     }
-}
-
-/// Dimensions were checked when the configuration was read.
-pub(crate) fn narrow(n: usize) -> u32 {
-    u32::try_from(n).expect("a checked dimension fits 32 bits")
 }

@@ -1,13 +1,14 @@
-//! The next token, chosen on the device: the likeliest, or one that is drawn.
+//! Choosing the next token on the device: greedily, or by top-k sampling.
 
-use super::{Activation, Ops, narrow};
+use super::{Activation, Ops};
+use crate::config::dim32;
 use crate::scratch::Temp;
 use ridgeline_compute::Slice;
 use ridgeline_kernels as kernels;
 use ridgeline_speculative::Sampler;
 
 impl Ops<'_> {
-    /// Greedy choice of each of `rows` rows of logits, to the ids of a buffer from `pick0` on.
+    /// Greedy choice of each of `rows` rows of logits, stored as ids in `to` from index `pick0` on.
     pub(crate) fn argmax(&mut self, logits: Activation, rows: u32, (to, pick0): (Temp, u32)) -> Slice {
         let picks = self.scratch.buffer(to).slice(0, 4 * u64::from(pick0 + rows));
         let (n_rows, n_cols) = (rows, logits.width);
@@ -27,19 +28,19 @@ impl Ops<'_> {
         picks
     }
 
-    /// The token drawn from a row of logits, to an id of the tokens' buffer.
-    pub(crate) fn sample_top_k(&mut self, logits: Activation, Sample { sampler, at }: Sample, place: u32) {
+    /// Samples a token from one row of logits and stores its id at index `pick0` of [`Temp::Tokens`].
+    pub(crate) fn sample_top_k(&mut self, logits: Activation, Sample { sampler, at }: Sample, pick0: u32) {
         let params = kernels::sample_top_k::Params {
             n_cols: logits.width,
-            pick0: place,
-            top_k: narrow(sampler.top_k),
+            pick0,
+            top_k: dim32(sampler.top_k),
             top_p: sampler.top_p,
-            // The lowest number that is added without a trace: a logarithm of zero would be infinite.
+            // Finite, because ln 0 is −∞; low enough to keep every candidate.
             min_p_ln: sampler.min_p.ln().max(-1e30),
             temperature: sampler.temperature,
             at,
         };
-        let picks = self.scratch.buffer(Temp::Tokens).slice(0, 4 * u64::from(place + 1));
+        let picks = self.scratch.buffer(Temp::Tokens).slice(0, 4 * u64::from(pick0 + 1));
         let lanes = self.caps.max_invocations.min(256);
         self.recording.run(
             kernels::sample_top_k::SampleTopK { lanes },
@@ -49,7 +50,7 @@ impl Ops<'_> {
     }
 }
 
-/// A token drawn on the device, at a number in [0, 1).
+/// A sampler and the number in [0, 1) at which it samples.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Sample {
     sampler: Sampler,
@@ -57,16 +58,16 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// Whether the device can sample as the sampler does.
+    /// Whether the kernel implements this sampler.
     pub(crate) fn supports(sampler: &Sampler) -> bool {
-        let few = (1..=kernels::sample_top_k::MAX_K as usize).contains(&sampler.top_k);
-        few && sampler.ignores_history() && !sampler.is_greedy()
+        let top_k_fits = (1..=kernels::sample_top_k::MAX_K as usize).contains(&sampler.top_k);
+        top_k_fits && sampler.ignores_history() && !sampler.is_greedy()
     }
 
-    /// The sample at a number.
-    #[expect(clippy::cast_possible_truncation, reason = "the device counts in f32")]
+    /// Samples at `at`, rounded to f32.
+    #[expect(clippy::cast_possible_truncation, reason = "the kernel computes in f32")]
     pub(crate) fn new(sampler: &Sampler, at: f64) -> Self {
-        // The largest number below 1: rounding must not reach it.
+        // Rounding must not reach 1, so the largest f32 below it is the limit.
         Self { sampler: *sampler, at: (at as f32).min(1.0 - f32::EPSILON / 2.0) }
     }
 }

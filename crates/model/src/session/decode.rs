@@ -1,80 +1,140 @@
-//! Tokens that the device chooses by itself, several to a submission, and the next submission while one runs.
+//! Decoding without the host between two tokens: forward passes are submitted before earlier ones have finished.
+//!
+//! ```text
+//! while there is work:
+//!     if tokens remain and fewer than two submissions are in flight: record and submit the next forward passes
+//!     else: wait for the oldest submission and pass its tokens to the caller
+//! ```
+//!
+//! Each forward pass reads its token from [`Temp::Tokens`] and stores its choice at the next index. The last pass of
+//! a submission wraps around to index 0, where the next submission begins.
 
-use super::{Output, Session, TokenRange, narrow, words};
+use super::Session;
+use super::read_back::words;
+use super::record::{Output, TokenRange};
 use crate::Error;
+use crate::config::dim32;
 use crate::ops::Sample;
-use crate::scratch::Temp;
-use ridgeline_compute::{Executor, RunOutput, Timing};
+use crate::scratch::{MAX_AHEAD, Temp};
+use ridgeline_compute::{Executor, InFlight, RunOutput, Timing};
 use ridgeline_speculative::{OnTokens, Token};
 use std::collections::VecDeque;
-use std::ops::ControlFlow;
 
-/// Most tokens that are generated without the host in between.
-pub(crate) const MAX_AHEAD: usize = 16;
-
-/// Submissions under way at a time: one that the device works at, and one for when it is done.
+/// Most submissions in flight: one that runs, and one for the device to start when it ends.
 const MAX_IN_FLIGHT: usize = 2;
 
-/// For how long, at most, the host is left without a word: text should still flow, and a device that runs one piece of
-/// work for seconds is taken for hung by some systems.
-const AHEAD_NS: u64 = 50_000_000;
+/// Target duration of a submission, in nanoseconds. Text should keep flowing, and some systems reset a GPU
+/// that is busy for seconds.
+const MAX_SUBMISSION_NS: u64 = 50_000_000;
 
-impl<E: Executor> Session<E> {
-    /// Tokens that had best share a submission.
-    fn ahead(&self) -> usize {
-        let fits = |ns: u64| usize::try_from(AHEAD_NS / ns.max(1)).unwrap_or(MAX_AHEAD);
-        self.token_ns.map_or(1, fits).clamp(1, MAX_AHEAD)
+/// What a [`DecodeAhead`] still has to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Tokens remain to be submitted.
+    Submitting,
+    /// Nothing more is submitted: all tokens are, or a submission failed. Tokens in flight still go to the caller.
+    Draining,
+    /// The caller broke off. Tokens in flight stay in the cache and are dropped.
+    Discarding,
+}
+
+/// One generation of `n` tokens on the device.
+struct DecodeAhead<'a, E: Executor> {
+    session: &'a mut Session<E>,
+    sample: &'a dyn Fn(usize) -> Option<Sample>,
+    /// Position of the first token.
+    start: usize,
+    n: usize,
+    submitted: usize,
+    /// Submissions with their numbers of tokens, oldest first.
+    in_flight: VecDeque<(InFlight, usize)>,
+    state: State,
+    /// The error of the submission that failed.
+    failure: Option<ridgeline_compute::Error>,
+}
+
+impl<E: Executor> DecodeAhead<'_, E> {
+    fn run(mut self, on_tokens: &mut OnTokens<'_>) -> Result<(), Error> {
+        loop {
+            if self.can_submit() {
+                self.submit_next();
+            } else if let Some((oldest, n)) = self.in_flight.pop_front() {
+                self.wait_for(oldest, n, on_tokens)?;
+            } else {
+                return self.failure.map_or(Ok(()), |error| Err(error.into()));
+            }
+        }
     }
 
-    /// Appends `token` and the device's own choices, `n` in all: while it works at some, the next are recorded and
-    /// submitted, and what came of the last is handed over.
-    pub(super) fn chain(
+    fn can_submit(&self) -> bool {
+        // The first submission of a session is one token, run alone to learn how long a token takes.
+        let most = if self.session.token_ns.is_some() { MAX_IN_FLIGHT } else { 1 };
+        self.state == State::Submitting && self.in_flight.len() < most
+    }
+
+    fn submit_next(&mut self) {
+        let (session, submitted) = (&mut *self.session, self.submitted);
+        let n = session.tokens_per_submission().min(self.n - submitted);
+        session.record_decode(self.start + submitted, n, &|i| (self.sample)(submitted + i));
+        let started = session.executor.borrow_mut().start(&session.recording);
+        session.recording.clear();
+        match started {
+            Ok(started) => {
+                self.in_flight.push_back((started, n));
+                self.submitted += n;
+            }
+            Err(error) => self.failure = Some(error),
+        }
+        if self.failure.is_some() || self.submitted == self.n {
+            self.state = State::Draining;
+        }
+    }
+
+    fn wait_for(&mut self, oldest: InFlight, n: usize, on_tokens: &mut OnTokens<'_>) -> Result<(), Error> {
+        let session = &mut *self.session;
+        let RunOutput { timing, reads } = session.executor.borrow_mut().finish(oldest)?;
+        session.times.add(&timing, n as u64);
+        session.update_token_time(&timing, n);
+        session.len += n;
+        if self.state == State::Discarding {
+            return Ok(());
+        }
+        let mut picks: Vec<Token> = reads.iter().flat_map(|bytes| words(bytes)).collect();
+        // The last choice was stored at index 0.
+        picks.rotate_left(1);
+        if on_tokens(&picks).is_break() {
+            self.state = State::Discarding;
+        }
+        Ok(())
+    }
+}
+
+impl<E: Executor> Session<E> {
+    /// Appends `token` and then the device's own choices, `n` tokens in all. Choice `i` is greedy where `sample(i)`
+    /// is `None`.
+    pub(super) fn decode_on_device(
         &mut self,
         token: Token,
         n: usize,
         sample: &dyn Fn(usize) -> Option<Sample>,
         on_tokens: &mut OnTokens<'_>,
     ) -> Result<(), Error> {
-        let first = self.len;
-        let (mut submitted, mut in_flight) = (0, VecDeque::new());
-        let (mut flow, mut failed) = (ControlFlow::Continue(()), None);
-        self.begin(&[token]);
-        while submitted < n && flow.is_continue() || !in_flight.is_empty() {
-            // How many share a submission is known after the first.
-            let most = if self.token_ns.is_some() { MAX_IN_FLIGHT } else { 1 };
-            if submitted < n && flow.is_continue() && in_flight.len() < most {
-                let ahead = self.ahead().min(n - submitted);
-                self.record_ahead(first + submitted, ahead, &|i| sample(submitted + i));
-                let started = self.executor.borrow_mut().start(&self.recording);
-                self.recording.clear();
-                match started {
-                    Ok(started) => {
-                        in_flight.push_back((started, ahead));
-                        submitted += ahead;
-                    }
-                    // What is under way is still handed over.
-                    Err(error) => {
-                        failed = Some(error);
-                        submitted = n;
-                    }
-                }
-                continue;
-            }
-            let Some((started, ahead)) = in_flight.pop_front() else { break };
-            let RunOutput { timing, reads } = self.executor.borrow_mut().finish(started)?;
-            self.times.add(&timing, ahead as u64);
-            self.update_token_time(&timing, ahead);
-            self.len += ahead;
-            if flow.is_continue() {
-                let mut picks: Vec<Token> = reads.iter().flat_map(|bytes| words(bytes)).collect();
-                picks.rotate_left(1);
-                flow = on_tokens(&picks);
-            }
-        }
-        failed.map_or(Ok(()), |error| Err(error.into()))
+        self.start_recording(&[token]);
+        let start = self.len;
+        let state = if n == 0 { State::Draining } else { State::Submitting };
+        let in_flight = VecDeque::new();
+        DecodeAhead { session: self, sample, start, n, submitted: 0, in_flight, state, failure: None }
+            .run(on_tokens)
     }
 
-    /// How long a token takes. Where the host was busy with something else meanwhile, its wait says too little.
+    /// The number of tokens that take [`MAX_SUBMISSION_NS`], or one while the time per token is unknown.
+    fn tokens_per_submission(&self) -> usize {
+        let fits = |ns: u64| usize::try_from(MAX_SUBMISSION_NS / ns.max(1)).unwrap_or(MAX_AHEAD);
+        self.token_ns.map_or(1, fits).clamp(1, MAX_AHEAD)
+    }
+
+    /// Updates the time per token. When the host was busy elsewhere, the measured time is too short. It can
+    /// then only raise the estimate.
     fn update_token_time(&mut self, timing: &Timing, tokens: usize) {
         let seen = timing.total_ns() / tokens as u64;
         let waited = 2 * timing.wait_ns >= timing.total_ns();
@@ -84,12 +144,11 @@ impl<E: Executor> Session<E> {
         };
     }
 
-    /// Records `n` passes from a position on, of which each appends the choice of the one before, and the first what is
-    /// the first of the tokens' buffer: there the last choice goes, for whoever comes next. Reads back the choices, the last
-    /// of them first.
-    fn record_ahead(&mut self, position: usize, n: usize, sample: &dyn Fn(usize) -> Option<Sample>) {
+    /// Records `n` forward passes of one token each from `position` on, and reads back their choices. Pass `i` reads
+    /// index `i` of [`Temp::Tokens`] and stores its choice at index `(i + 1) % n`.
+    fn record_decode(&mut self, position: usize, n: usize, sample: &dyn Fn(usize) -> Option<Sample>) {
         for first in 0..n {
-            let next = Output::Next(narrow((first + 1) % n), sample(first));
+            let next = Output::Next(dim32((first + 1) % n), sample(first));
             self.record_forward(TokenRange { first, n: 1, position: position + first }, 1, next);
         }
         self.recording.read_back(self.scratch.buffer(Temp::Tokens).all().head(4 * n as u64));

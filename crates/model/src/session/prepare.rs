@@ -1,6 +1,7 @@
-//! Compiling ahead what a session will run, so that no token waits for a compiler.
+//! Compiling a session's kernels before use, so that no token waits for a compiler.
 
-use super::{Output, Session, TokenRange};
+use super::Session;
+use super::record::{Output, TokenRange};
 use crate::Error;
 use crate::ops::Sample;
 use ridgeline_compute::Executor;
@@ -9,18 +10,20 @@ use std::collections::BTreeSet;
 use std::iter::once;
 
 impl<E: Executor> Session<E> {
-    /// Compiles, all at once and so on several threads, what passes of one token and of each of `batches` tokens need, at
-    /// the beginning of the context and at its end, where attention is cut; longer ones are cut as when they run. Nothing
-    /// runs, and the sequence stays as it is.
+    /// Compiles the kernels for forward passes of one token and of each of `batches` tokens. Nothing runs, and the
+    /// sequence does not change.
+    ///
+    /// One call compiles all of them, so the executor can use several threads. Lengths beyond the batch are split as
+    /// in a run. Each length is recorded at both ends of the context: only long contexts use KV splits.
     ///
     /// # Errors
     /// A kernel that does not compile here, or a lost device.
     pub fn prepare(&mut self, batches: &[usize]) -> Result<(), Error> {
-        // A recording names every kernel it ever held, and each run looks all of them up: so not the session's own.
+        // A fresh recording: a recording keeps the kernels of its past, and each run looks all of them up.
         let own = std::mem::take(&mut self.recording);
-        for n in self.pieces(batches) {
+        for n in self.chunk_lengths(batches) {
             for position in [0, self.cache.capacity - n] {
-                // Rows of logits come from the same kernels as choices among them.
+                // Greedy choices need the kernels of logits and those of argmax.
                 self.record_forward(
                     TokenRange { first: 0, n, position },
                     n.min(self.scratch.rows),
@@ -36,12 +39,12 @@ impl<E: Executor> Session<E> {
         Ok(())
     }
 
-    /// The lengths of the passes that so many tokens make, whether the last position is wanted or each, and one.
-    fn pieces(&self, batches: &[usize]) -> BTreeSet<usize> {
-        let cut = |n: usize| {
+    /// The lengths of the forward passes that `batches` are split into, for any number of wanted rows, and 1.
+    fn chunk_lengths(&self, batches: &[usize]) -> BTreeSet<usize> {
+        let split = |n: usize| {
             [self.scratch.tokens, self.scratch.rows].into_iter().flat_map(move |most| [n.min(most), n % most])
         };
-        let lengths = batches.iter().copied().flat_map(cut).filter(|&n| n > 0);
+        let lengths = batches.iter().copied().flat_map(split).filter(|&n| n > 0);
         once(1).chain(lengths).collect()
     }
 }

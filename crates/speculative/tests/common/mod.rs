@@ -1,5 +1,5 @@
-//! A toy language model whose logits depend on the last two tokens of its own cache, so that a cache that was not
-//! rolled back right gives other output.
+//! A toy language model. Its logits depend on the last two tokens of its cache, so that a wrong rollback
+//! changes the output.
 
 use ridgeline_speculative::{
     Choice, Error, Generation, LanguageModel, Logits, OnTokens, Rows, Sampler, Token, decode_on_host,
@@ -7,7 +7,7 @@ use ridgeline_speculative::{
 };
 use std::ops::ControlFlow;
 
-/// The toy. Two toys with one `seed` resemble each other as much as their `noise` is small.
+/// The toy. Toys with one `seed` have similar logits if their `noise` is small.
 #[derive(Clone, Debug)]
 pub(crate) struct Toy {
     vocab: usize,
@@ -15,16 +15,16 @@ pub(crate) struct Toy {
     seed: u64,
     noise: f32,
     cache: Vec<Token>,
-    /// Tokens that it chooses before it tells.
+    /// Tokens decoded per call of `on_tokens`.
     pub(crate) ahead: usize,
 }
 
-/// The toy's only failure.
+/// The only error of the toy.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("the toy's cache is full")]
 pub(crate) struct Full;
 
-/// A number in [-2, 2] in steps of 1/8, the same for the same words.
+/// A hash of `words`: a number in [-2, 2] in steps of 1/8.
 fn hashed(words: [u64; 4]) -> f32 {
     let mixed = words.iter().fold(0x9E37_79B9_7F4A_7C15_u64, |h, w| {
         let h = (h ^ w).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -35,7 +35,7 @@ fn hashed(words: [u64; 4]) -> f32 {
 }
 
 impl Toy {
-    /// A toy with logits of `seed`, disturbed by `noise` times other logits.
+    /// A toy with the logits of `seed` plus `noise` times other logits.
     pub(crate) fn new(seed: u64, noise: f32, vocab: usize, capacity: usize) -> Self {
         Self { vocab, capacity, seed, noise, cache: Vec::new(), ahead: 1 }
     }
@@ -89,19 +89,19 @@ impl LanguageModel for Toy {
     }
 
     fn decode(&mut self, token: Token, choice: Choice<'_>, on_tokens: &mut OnTokens<'_>) -> Result<(), Full> {
-        let (ahead, mut left, mut piece) = (self.ahead, choice.count(), Vec::new());
+        let (ahead, mut left, mut pending) = (self.ahead, choice.count(), Vec::new());
         decode_on_host(self, token, choice, &mut |more| {
-            piece.extend_from_slice(more);
+            pending.extend_from_slice(more);
             left -= more.len();
-            if piece.len() < ahead && left > 0 {
+            if pending.len() < ahead && left > 0 {
                 return ControlFlow::Continue(());
             }
-            on_tokens(&std::mem::take(&mut piece))
+            on_tokens(&std::mem::take(&mut pending))
         })
     }
 }
 
-/// Plain generation, whole.
+/// Plain generation without a callback.
 pub(crate) fn plain(
     mut model: Toy,
     sampler: &Sampler,

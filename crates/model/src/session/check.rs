@@ -1,0 +1,53 @@
+//! Validation: options against model and device, tokens against vocabulary and cache.
+
+use super::Session;
+use crate::config::dim32;
+use crate::{Config, Error};
+use ridgeline_compute::{Caps, Executor};
+use ridgeline_kernels::attention_for;
+use ridgeline_quant::Format;
+use ridgeline_speculative::Token;
+
+impl<E: Executor> Session<E> {
+    /// Checks that the cache can hold `wanted` tokens in all.
+    pub(super) fn check_room(&self, wanted: usize) -> Result<(), Error> {
+        let capacity = self.cache.capacity;
+        if wanted > capacity { Err(Error::ContextFull { wanted, capacity }) } else { Ok(()) }
+    }
+
+    /// Checks that `tokens` fit behind those in the cache, and that the vocabulary has each.
+    pub(super) fn check_tokens(&self, tokens: &[Token]) -> Result<(), Error> {
+        self.check_room(self.len + tokens.len())?;
+        let vocab = self.model.config.vocab;
+        match tokens.iter().find(|&&token| token as usize >= vocab) {
+            Some(&token) => Err(Error::Token { token, vocab }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Refuses a context beyond the sliding window: no kernel masks positions outside it.
+pub(super) fn window(config: &Config, context: usize) -> Result<(), Error> {
+    match config.window {
+        Some(window) if context > window => Err(Error::Window { context, window }),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses heads whose fused attention kernel needs more workgroup memory than the device has.
+pub(super) fn attention_memory(
+    config: &Config,
+    cache: [Format; 2],
+    batch: usize,
+    caps: &Caps,
+) -> Result<(), Error> {
+    let kernel = attention_for(cache, dim32(config.head_dim), dim32(config.group()), dim32(batch), caps);
+    let (bytes, limit) = (kernel.workgroup_bytes(), caps.max_workgroup_memory);
+    if bytes <= limit {
+        return Ok(());
+    }
+    let label =
+        format!("attention with {} query heads of {} per key/value head", config.group(), config.head_dim);
+    let (bytes, limit) = (u64::from(bytes), u64::from(limit));
+    Err(ridgeline_compute::Error::Limit { label, bytes, limit, what: "workgroup memory" }.into())
+}

@@ -1,0 +1,212 @@
+//! One sequence: a model, an executor, a key/value cache, and the buffers of a forward pass.
+
+mod check;
+mod decode;
+mod prepare;
+mod read_back;
+mod record;
+
+use crate::cache::KvCache;
+use crate::ops::Sample;
+use crate::scratch::Scratch;
+use crate::{AttentionPath, Error, Model, RunTimes, Switches};
+use record::Output;
+use ridgeline_compute::{Buffer, Executor, Recording, Role};
+use ridgeline_kernels::Tuning;
+use ridgeline_quant::Format;
+use ridgeline_speculative::{Choice, LanguageModel, Logits, OnTokens, Rows, Token, decode_on_host};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// An executor that several sessions use, one at a time: a draft and a target on one device.
+pub type Shared<E> = Rc<RefCell<E>>;
+
+/// Options of a [`Session`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SessionOptions {
+    /// Context size: positions that the cache holds.
+    pub context: usize,
+    /// Most tokens per recording. Longer prompts are split into chunks.
+    pub batch: usize,
+    /// Rows of logits that one recording must be able to output. More rows are allowed up to 32 MiB.
+    pub logit_rows: usize,
+    /// Quantization types of the keys and of the values in the cache.
+    pub cache: [Format; 2],
+    /// Variations of the forward pass.
+    pub switches: Switches,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self {
+            context: 2048,
+            batch: 512,
+            logit_rows: 1,
+            cache: [Format::F16; 2],
+            switches: Switches::default(),
+        }
+    }
+}
+
+/// One sequence.
+#[derive(Debug)]
+pub struct Session<E: Executor> {
+    model: Arc<Model>,
+    executor: Shared<E>,
+    cache: KvCache,
+    scratch: Scratch,
+    rope_table: Buffer,
+    switches: Switches,
+    tuning: Tuning,
+    /// Reused by every forward pass.
+    recording: Recording,
+    len: usize,
+    times: RunTimes,
+    /// Nanoseconds per token of the newest decode submission. `None` before the first.
+    token_ns: Option<u64>,
+}
+
+impl<E: Executor> Session<E> {
+    /// An empty sequence.
+    ///
+    /// # Errors
+    /// A cache format that does not fit the model, a context beyond the attention window, or a device too small.
+    pub fn new(model: Arc<Model>, executor: Shared<E>, options: SessionOptions) -> Result<Self, Error> {
+        let mut device = executor.borrow_mut();
+        let context = options.context.max(1);
+        let batch = options.batch.clamp(1, context);
+        let cache = KvCache::new(&mut *device, &model.config, options.cache, context)?;
+        check::window(&model.config, context)?;
+        check::attention_memory(&model.config, options.cache, batch, device.caps())?;
+        let unfused = options.switches.attention == AttentionPath::Unfused;
+        let scratch = Scratch::new(
+            &mut *device,
+            &model.config,
+            [batch, options.logit_rows],
+            (if unfused { context } else { 0 }, options.switches.int8_dot),
+        )?;
+        let values = model.config.rope.table(context);
+        let rope_table = device.alloc(4 * values.len() as u64, Role::Activation, "rope table")?;
+        device.write(rope_table.all(), bytemuck::cast_slice(&values))?;
+        drop(device);
+        let (recording, times) = (Recording::new(), RunTimes::default());
+        Ok(Self {
+            executor,
+            cache,
+            scratch,
+            rope_table,
+            switches: options.switches,
+            tuning: model.tuning.clone(),
+            model,
+            recording,
+            len: 0,
+            times,
+            token_ns: None,
+        })
+    }
+
+    /// Replaces the tuned kernel choices that came with the model.
+    pub fn tune(&mut self, tuning: Tuning) {
+        self.tuning = tuning;
+    }
+
+    /// The model.
+    #[must_use]
+    pub const fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// The executor.
+    #[must_use]
+    pub const fn executor(&self) -> &Shared<E> {
+        &self.executor
+    }
+
+    /// The cache.
+    #[must_use]
+    pub const fn cache(&self) -> &KvCache {
+        &self.cache
+    }
+
+    /// Sets the cache length to `len` and leaves its contents unchanged. For timing at a depth: forward passes cost
+    /// the same as after real tokens, but their logits mean nothing.
+    ///
+    /// # Errors
+    /// [`Error::ContextFull`] beyond the cache.
+    pub fn set_kv_len(&mut self, len: usize) -> Result<(), Error> {
+        self.check_room(len)?;
+        self.len = len;
+        Ok(())
+    }
+
+    /// Least bytes of activation buffers that a forward pass touches: `tokens` tokens with `rows` rows of logits.
+    #[must_use]
+    pub fn activation_bytes(&self, tokens: usize, rows: usize) -> u64 {
+        crate::scratch::min_activation_bytes(&self.model.config, tokens, rows)
+    }
+
+    /// Most tokens per recording.
+    #[must_use]
+    pub const fn batch(&self) -> usize {
+        self.scratch.tokens
+    }
+
+    /// Times accumulated since the last call; resets them.
+    pub const fn take_times(&mut self) -> RunTimes {
+        let times = self.times;
+        self.times =
+            RunTimes { recordings: 0, tokens: 0, submissions: 0, encode_ns: 0, submit_ns: 0, wait_ns: 0 };
+        times
+    }
+}
+
+impl<E: Executor> LanguageModel for Session<E> {
+    type Error = Error;
+
+    fn vocab(&self) -> usize {
+        self.model.config.vocab
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn capacity(&self) -> usize {
+        self.cache.capacity
+    }
+
+    fn extend(&mut self, tokens: &[Token], want: Rows) -> Result<Logits, Error> {
+        let mut data = Vec::with_capacity(want.count(tokens.len()) * self.vocab());
+        self.run_chunks(tokens, want, Output::Logits, |bytes| data.extend(read_back::floats(bytes)))?;
+        Ok(Logits { vocab: self.vocab(), data })
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    fn extend_greedy(&mut self, tokens: &[Token], want: Rows) -> Result<Vec<Token>, Error> {
+        let mut picks = Vec::with_capacity(want.count(tokens.len()));
+        self.run_chunks(tokens, want, Output::GreedyTokens, |bytes| picks.extend(read_back::words(bytes)))?;
+        Ok(picks)
+    }
+
+    fn decode(
+        &mut self,
+        token: Token,
+        choice: Choice<'_>,
+        on_tokens: &mut OnTokens<'_>,
+    ) -> Result<(), Error> {
+        let n = choice.count();
+        self.check_room(self.len + n)?;
+        self.check_tokens(&[token][..n.min(1)])?;
+        match choice {
+            Choice::Greedy(_) => self.decode_on_device(token, n, &|_| None, on_tokens),
+            Choice::Sampled(sampler, at) if Sample::supports(sampler) => {
+                self.decode_on_device(token, n, &|i| Some(Sample::new(sampler, at[i])), on_tokens)
+            }
+            Choice::Sampled(..) => decode_on_host(self, token, choice, on_tokens),
+        }
+    }
+}

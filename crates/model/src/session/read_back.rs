@@ -1,0 +1,43 @@
+//! Running tokens in chunks and decoding the bytes that come back.
+
+use super::Session;
+use super::record::Output;
+use crate::Error;
+use ridgeline_compute::{Executor, RunOutput};
+use ridgeline_speculative::{Rows, Token};
+
+impl<E: Executor> Session<E> {
+    /// Appends `tokens` in chunks of at most a batch and passes the bytes of each read-back to `on_bytes`.
+    pub(super) fn run_chunks(
+        &mut self,
+        tokens: &[Token],
+        want: Rows,
+        output: Output,
+        mut on_bytes: impl FnMut(&[u8]),
+    ) -> Result<(), Error> {
+        self.check_tokens(tokens)?;
+        let most =
+            if want == Rows::All { self.scratch.tokens.min(self.scratch.rows) } else { self.scratch.tokens };
+        let chunks = tokens.len().div_ceil(most.max(1));
+        for (i, chunk) in tokens.chunks(most).enumerate() {
+            let last = i + 1 == chunks;
+            let rows = if want == Rows::Last && !last { Rows::None } else { want };
+            self.record_tokens(chunk, rows, output);
+            let RunOutput { timing, reads } = self.executor.borrow_mut().run(&self.recording)?;
+            self.times.add(&timing, chunk.len() as u64);
+            self.len += chunk.len();
+            reads.iter().for_each(|bytes| on_bytes(bytes));
+        }
+        Ok(())
+    }
+}
+
+/// Little-endian `u32` values, such as token ids.
+pub(super) fn words(bytes: &[u8]) -> impl Iterator<Item = u32> {
+    bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+}
+
+/// Little-endian `f32` values, such as logits.
+pub(super) fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
+    words(bytes).map(f32::from_bits)
+}

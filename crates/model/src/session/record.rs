@@ -1,0 +1,117 @@
+//! Recording a forward pass: embedding, layers, head, and the choice of the next token.
+
+use super::Session;
+use crate::Error;
+use crate::config::dim32;
+use crate::ops::{Activation, Ops, Sample};
+use crate::scratch::Temp;
+use ridgeline_compute::{Executor, Recording, Region, Slice};
+use ridgeline_speculative::{Rows, Token};
+
+/// The result of a forward pass for its last rows.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Output {
+    /// Read back the logits.
+    Logits,
+    /// Read back the greedy choices.
+    GreedyTokens,
+    /// Choose the next token on the device, by a sample or greedily, and store it at this index of [`Temp::Tokens`].
+    Next(u32, Option<Sample>),
+}
+
+/// The tokens of a forward pass.
+#[derive(Clone, Copy)]
+pub(super) struct TokenRange {
+    /// Index of the first id in [`Temp::Tokens`].
+    pub(super) first: usize,
+    pub(super) n: usize,
+    /// Position of the first in the sequence.
+    pub(super) position: usize,
+}
+
+impl<E: Executor> Session<E> {
+    /// The recording of `tokens` appended at the current position, as [`extend_greedy`] would run it. Nothing runs.
+    /// For costs and for measurements of single launches.
+    ///
+    /// # Errors
+    /// Tokens beyond the batch, the context or the vocabulary.
+    ///
+    /// [`extend_greedy`]: ridgeline_speculative::LanguageModel::extend_greedy
+    pub fn record(&mut self, tokens: &[Token], want: Rows) -> Result<&Recording, Error> {
+        self.check_tokens(tokens)?;
+        let (rows, most) = (want.count(tokens.len()), self.scratch.rows);
+        if tokens.len() > self.scratch.tokens || rows > most {
+            return Err(Error::Batch { tokens: tokens.len(), batch: self.scratch.tokens, rows, most });
+        }
+        self.record_tokens(tokens, want, Output::GreedyTokens);
+        Ok(&self.recording)
+    }
+
+    /// Replaces the recording by the upload of `tokens` and their forward pass.
+    pub(super) fn record_tokens(&mut self, tokens: &[Token], want: Rows, output: Output) {
+        self.start_recording(tokens);
+        let range = TokenRange { first: 0, n: tokens.len(), position: self.len };
+        self.record_forward(range, want.count(tokens.len()), output);
+    }
+
+    /// Replaces the recording by the upload of `tokens`.
+    pub(super) fn start_recording(&mut self, tokens: &[Token]) {
+        self.recording.clear();
+        self.recording.upload(self.scratch.buffer(Temp::Tokens).all(), bytemuck::cast_slice(tokens));
+    }
+
+    /// Adds one forward pass to the recording. The head computes the last `rows` tokens only.
+    pub(super) fn record_forward(&mut self, range: TokenRange, rows: usize, output: Output) {
+        let executor = self.executor.borrow();
+        let mut caps = executor.caps().clone();
+        if !self.switches.cooperative {
+            caps.cooperative = &[];
+        }
+        let TokenRange { first, n, position } = range;
+        let mut ops = Ops {
+            recording: &mut self.recording,
+            config: &self.model.config,
+            scratch: &self.scratch,
+            cache: &self.cache,
+            rope_table: self.rope_table.all(),
+            caps: &caps,
+            tuning: &self.tuning,
+            switches: self.switches,
+            first: dim32(first),
+            tokens: dim32(n),
+            position: dim32(position),
+            layer: None,
+        };
+        ops.enter_module("embed");
+        ops.embed(&self.model.embed);
+        for layer in 0..self.model.config.layers {
+            ops.layer = Some(dim32(layer));
+            self.model.decoder.layer(&mut ops, layer);
+        }
+        ops.layer = None;
+        if rows > 0 {
+            let rows = dim32(rows);
+            let logits = ops.head(&self.model, dim32(n) - rows, rows);
+            if let Some(result) = record_output(&mut ops, logits, rows, output) {
+                self.recording.read_back(result);
+            }
+        }
+        self.recording.enter(Region::default());
+    }
+}
+
+/// Records what follows the logits. Returns the bytes to read back; a next token stays on the device.
+fn record_output(ops: &mut Ops<'_>, logits: Activation, rows: u32, output: Output) -> Option<Slice> {
+    match output {
+        Output::GreedyTokens => Some(ops.argmax(logits, rows, (Temp::GreedyTokens, 0))),
+        Output::Logits => Some(logits.slice.head(4 * u64::from(rows) * u64::from(logits.width))),
+        Output::Next(index, None) => {
+            ops.argmax(logits, 1, (Temp::Tokens, index));
+            None
+        }
+        Output::Next(index, Some(sample)) => {
+            ops.sample_top_k(logits, sample, index);
+            None
+        }
+    }
+}
