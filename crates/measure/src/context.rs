@@ -4,6 +4,7 @@ use crate::models::{self, Loaded};
 use crate::probe::{self, Quantity};
 use crate::{Device, Error};
 use ridgeline_compute::Executor;
+use ridgeline_kernels::Tuning;
 use ridgeline_model::{Session, SessionOptions, Shared};
 use ridgeline_quant::Format;
 use ridgeline_roofline::Machine;
@@ -18,6 +19,8 @@ pub struct MeasureContext {
     pub device: Shared<Device>,
     /// Its ceilings, once measured.
     pub machine: Option<Machine>,
+    /// Kernel choices for the models that it loads, as of [`tune::stored`](crate::tune::stored).
+    pub tuning: Tuning,
     /// Seed of everything random.
     pub seed: u64,
     models: HashMap<(String, Option<Format>), Rc<Loaded>>,
@@ -26,8 +29,8 @@ pub struct MeasureContext {
 impl MeasureContext {
     /// A context around an open device.
     #[must_use]
-    pub fn new(device: Device, machine: Option<Machine>, seed: u64) -> Self {
-        Self { device: Rc::new(RefCell::new(device)), machine, seed, models: HashMap::new() }
+    pub fn new(device: Device, machine: Option<Machine>, tuning: Tuning, seed: u64) -> Self {
+        Self { device: Rc::new(RefCell::new(device)), machine, tuning, seed, models: HashMap::new() }
     }
 
     /// The model of a name in a number format, loaded once.
@@ -41,7 +44,7 @@ impl MeasureContext {
         }
         // A model that nobody uses any more makes room for the next.
         self.models.retain(|_, loaded| Rc::strong_count(loaded) > 1);
-        let loaded = Rc::new(models::load(&mut self.device.borrow_mut(), name, format)?);
+        let loaded = Rc::new(models::load(&mut self.device.borrow_mut(), name, format, self.tuning.clone())?);
         self.models.insert(key, loaded.clone());
         Ok(loaded)
     }

@@ -1,6 +1,6 @@
 //! The device an experiment runs on: a GPU, or the CPU twins.
 
-use crate::models;
+use crate::folders;
 use ridgeline_compute::{
     AnyKernel, Buffer, Caps, Cpu, Error, Executor, FillFn, InFlight, Kernel, Linker, Recording, Role,
     RunOutput, Slice, TestRng,
@@ -31,7 +31,7 @@ impl Device {
             None => AdapterChoice::Best,
         };
         let mut gpu = Gpu::open(&choice, linker(), GpuOptions::default())?;
-        if let Some(folder) = models::pipelines() {
+        if let Some(folder) = folders::pipelines() {
             gpu.set_pipeline_cache_dir(&folder);
         }
         if let Some(fault) = fault(&mut gpu) {

@@ -3,8 +3,14 @@
 //! Names are what lies in that folder and nowhere else: `models/<name>.toml` is a published shape that gets random
 //! weights, `models/<folder>/<stem>.gguf` is the model `<folder>-<stem>`. A number format, or a mix of them, may follow a colon.
 
-use crate::{Device, vocabulary};
+mod vocabulary;
+
+pub use crate::folders::{ROOT_ENV, cache, root};
+pub use vocabulary::tokenizer;
+
+use crate::Device;
 use ridgeline_experiment::record::ModelId;
+use ridgeline_kernels::Tuning;
 use ridgeline_model::Model;
 use ridgeline_quant::{Format, Mix};
 use ridgeline_text::Tokenizer;
@@ -13,9 +19,6 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
-
-/// Environment variable that names the folder which holds `models/`.
-pub const ROOT_ENV: &str = "RIDGELINE_ROOT";
 
 /// Seed of random weights where no other is given.
 const SEED: u64 = 0;
@@ -107,19 +110,6 @@ pub struct Loaded {
     pub tokenizer: Option<Tokenizer>,
     /// Name, hash and size, for records.
     pub id: ModelId,
-}
-
-/// The folder that holds `models/`: named by [`ROOT_ENV`], else the checkout this was built in, else the present one.
-#[must_use]
-pub fn root() -> PathBuf {
-    if let Some(root) = std::env::var_os(ROOT_ENV).filter(|root| !root.is_empty()) {
-        return root.into();
-    }
-    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    match checkout.canonicalize() {
-        Ok(checkout) if checkout.join("models").is_dir() => checkout,
-        _ => PathBuf::from("."),
-    }
 }
 
 /// Every name under `models/`, sorted, with the file behind it.
@@ -253,14 +243,19 @@ pub fn open(name: &str, format: Option<Format>) -> Result<Opened, Error> {
     Ok(Opened { checkpoint, id: ModelId { name: resolved.shown(), hash, bytes } })
 }
 
-/// Opens a model and loads it onto a device.
+/// Opens a model and uploads it to a device. Its sessions launch the kernels that `tuning` chooses.
 ///
 /// # Errors
-/// As [`checkpoint`], and whatever keeps the model off the device.
-pub fn load(device: &mut Device, name: &str, format: Option<Format>) -> Result<Loaded, Error> {
+/// As [`checkpoint`]; [`Error::Model`] where the device or the model's family does not allow it.
+pub fn load(
+    device: &mut Device,
+    name: &str,
+    format: Option<Format>,
+    tuning: Tuning,
+) -> Result<Loaded, Error> {
     let Opened { checkpoint, id } = open(name, format)?;
-    let tokenizer = vocabulary::tokenizer(&checkpoint)?;
-    let model = Arc::new(Model::load(&checkpoint, device)?.tuned(crate::tune::stored(device)));
+    let tokenizer = tokenizer(&checkpoint)?;
+    let model = Arc::new(Model::load(&checkpoint, device)?.tuned(tuning));
     Ok(Loaded { model, tokenizer, id })
 }
 
@@ -306,23 +301,6 @@ fn converted(checkpoint: &Checkpoint, quantization: Quantization) -> Result<Path
 /// As [`checkpoint`], and whatever keeps the file from being written.
 pub fn quantized(name: &str, mix: &'static Mix) -> Result<PathBuf, Error> {
     converted(&checkpoint(name, None)?, mix.into())
-}
-
-/// Where compiled pipelines are kept, if this program has a folder of its own: what a driver takes up unchecked must not come
-/// from wherever it happens to be started, or from where everybody may write.
-pub(crate) fn pipelines() -> Option<PathBuf> {
-    let folder = cache();
-    (root() != Path::new(".") && folder != std::env::temp_dir()).then_some(folder)
-}
-
-/// The folder of converted models.
-pub fn cache() -> PathBuf {
-    let folder = root().join("target").join("ridgeline-cache");
-    match fs::create_dir_all(&folder) {
-        Ok(()) => folder,
-        // An installed program may stand in a folder that is not its own.
-        Err(_) => std::env::temp_dir(),
-    }
 }
 
 #[cfg(test)]

@@ -99,7 +99,8 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let mut device = install::open(globals)?;
     let build = provenance::build();
     let cpu = provenance::machine_id(&mut device).cpu;
-    let mut cx = MeasureContext::new(device, None, args.seed);
+    let tuning = ridgeline_measure::tune::stored(&mut device);
+    let mut cx = MeasureContext::new(device, None, tuning, args.seed);
     let ceilings = if args.no_probe || !cx.has_clock() {
         None
     } else {

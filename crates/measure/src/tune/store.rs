@@ -2,7 +2,7 @@
 
 use super::TuneResult;
 use super::interleaved_ab::ClassResult;
-use crate::{Device, Error, models};
+use crate::{Device, Error, folders, models};
 use ridgeline_compute::{AnyKernel, Executor};
 use ridgeline_gpu::Gpu;
 use ridgeline_kernels::{KvHeads, LinearClass, LinearKernel, RowCount, Tuning};
@@ -71,7 +71,7 @@ pub fn path(gpu: &Gpu) -> PathBuf {
     for (name, text) in ridgeline_kernels::SHADERS {
         key.update(name.as_bytes()).update(&[0]).update(text.as_bytes()).update(&[0]);
     }
-    models::cache().join(format!("tuning-{}.toml", &key.finalize().to_hex()[..16]))
+    folders::cache().join(format!("tuning-{}.toml", &key.finalize().to_hex()[..16]))
 }
 
 /// Keeps what was found with some models beside choices for other classes; gives the number of choices kept.
