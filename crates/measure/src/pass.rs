@@ -12,6 +12,7 @@ use ridgeline_model::{LoadReport, RunTimes, Session, SessionOptions};
 use ridgeline_roofline::{BeatsFloor, Cost, Machine, Measured, Prediction, Regime, Waterfall, check_floor};
 use ridgeline_speculative::{LanguageModel, Rows, Token};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// What one repetition does: reads a prompt, generates, or both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,9 +134,6 @@ impl KernelShares {
     }
 }
 
-/// What sees every chunk of a repetition before it runs.
-type OnChunk<'a> = dyn FnMut(&mut Session<Device>, &[Token], Rows) -> Result<(), Error> + 'a;
-
 /// A sequence at a depth, ready to be timed.
 #[derive(Debug)]
 pub struct Bench {
@@ -232,17 +230,11 @@ impl Bench {
 
     fn time(&mut self, test: Test, budget: &Budget, want: Rows) -> Result<PassTiming, Error> {
         self.session.prepare(&[test.prompt])?;
-        // One repetition that is only counted doubles as the first warm-up.
-        let mut cost = Cost::ZERO;
-        let mut set = 0;
-        self.repetition(test, want, &mut |session, tokens, want| {
-            let step = session.record(tokens, want)?.cost();
-            set = set.max(step.weights + step.kv_read + step.kv_write);
-            cost += step;
-            Ok(())
-        })?;
+        let (cost, working_set) = self.cost(test, want)?;
+        // The first warm-up runs before the recordings are counted.
+        self.repetition(test, want)?;
         self.session.take_times();
-        let samples_ns = repeat(budget, || self.repetition(test, want, &mut |_, _, _| Ok(())))?;
+        let samples_ns = repeat(budget, || self.repetition(test, want))?;
         let RunTimes { recordings, encode_ns, submit_ns, .. } = self.session.take_times();
         let rounds = u64::try_from(samples_ns.len()).unwrap_or(1) + u64::from(budget.warmup);
         let (most, rows) = if test.prompt > 0 { (test.prompt, want.count(test.prompt)) } else { (1, 1) };
@@ -251,7 +243,7 @@ impl Bench {
         let submissions = u64::from(recordings) / rounds.max(1);
         let host_ns_per_recording = (encode_ns + submit_ns) as f64 / f64::from(recordings.max(1));
         let (params, weight_bytes) = (self.report.params, self.report.format_bytes);
-        let regime = Regime::new(set).scratch(scratch).submissions(submissions);
+        let regime = Regime::new(working_set).scratch(scratch).submissions(submissions);
         Ok(PassTiming {
             samples_ns,
             cost,
@@ -264,28 +256,46 @@ impl Bench {
         })
     }
 
-    /// One repetition from the depth on; `before` sees every chunk that is about to run.
-    fn repetition(&mut self, test: Test, want: Rows, before: &mut OnChunk<'_>) -> Result<u64, Error> {
-        self.session.truncate(self.depth);
+    /// The prompt in batches: a range of its tokens and the rows of logits wanted from each.
+    fn batches(&self, prompt: usize, want: Rows) -> impl Iterator<Item = (Range<usize>, Rows)> + use<> {
         let batch = self.session.batch();
-        let mut token = self.tokens[0];
-        let start = Stopwatch::start();
-        let mut done = 0;
-        for chunk in self.tokens[..test.prompt].chunks(batch) {
-            done += chunk.len();
-            let want = if want == Rows::Last && done < test.prompt { Rows::None } else { want };
-            before(&mut self.session, chunk, want)?;
-            let picks = self.session.extend_greedy(chunk, want)?;
-            token = picks.last().copied().unwrap_or(token);
+        (0..prompt).step_by(batch).map(move |first| {
+            let end = prompt.min(first + batch);
+            // The last row of the prompt is in its last batch.
+            (first..end, if want == Rows::Last && end < prompt { Rows::None } else { want })
+        })
+    }
+
+    /// Cost of one repetition, and bytes of the largest working set among its forward passes. Records and does not run.
+    fn cost(&mut self, test: Test, want: Rows) -> Result<(Cost, u64), Error> {
+        let (mut cost, mut working_set) = (Cost::ZERO, 0);
+        let mut add = |pass: Cost| {
+            working_set = working_set.max(pass.weights + pass.kv_read + pass.kv_write);
+            cost += pass;
+        };
+        for (range, want) in self.batches(test.prompt, want) {
+            self.session.set_kv_len(self.depth + range.start)?;
+            add(self.session.record(&self.tokens[range], want)?.cost());
         }
-        let first = self.session.len();
+        let first = self.depth + test.prompt;
         for position in first..first + test.generate {
             self.session.set_kv_len(position)?;
-            before(&mut self.session, &[token], Rows::Last)?;
+            add(self.session.record(&self.tokens[..1], Rows::Last)?.cost());
         }
-        self.session.truncate(first);
+        Ok((cost, working_set))
+    }
+
+    /// Nanoseconds of one repetition from the depth on.
+    fn repetition(&mut self, test: Test, want: Rows) -> Result<u64, Error> {
+        self.session.truncate(self.depth);
+        let mut token = self.tokens[0];
+        let stopwatch = Stopwatch::start();
+        for (range, want) in self.batches(test.prompt, want) {
+            let picks = self.session.extend_greedy(&self.tokens[range], want)?;
+            token = picks.last().copied().unwrap_or(token);
+        }
         self.session.decode_greedy(token, test.generate)?;
-        Ok(start.ns())
+        Ok(stopwatch.ns())
     }
 }
 
