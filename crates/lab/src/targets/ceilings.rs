@@ -153,7 +153,7 @@ pub(crate) fn products(
 ) -> Result<Vec<TargetResult>, Error> {
     let mut findings = Vec::new();
     for &format in Format::ALL.iter().filter(|it| it.in_gguf()) {
-        let (seconds, bytes) = ridgeline_measure::probe::product_s(
+        let (seconds, bytes) = ridgeline_measure::probe::mat_vec_s(
             &mut cx.device.borrow_mut(),
             (format, &cx.tuning),
             [4096, 14336],
