@@ -9,8 +9,8 @@ use std::path::Path;
 /// The tokenizer of a checkpoint; `None` where it has no vocabulary, as with random weights.
 ///
 /// # Errors
-/// [`Error::Io`] where a file cannot be read, [`Error::Weights`] where a metadata key has another type, [`Error::Text`]
-/// where the vocabulary is broken or of an unsupported kind.
+/// [`Error::Io`] where a file cannot be read, [`Error::Weights`] where a metadata key has the wrong type, [`Error::Text`]
+/// where the vocabulary is broken or unsupported.
 pub fn tokenizer(checkpoint: &Checkpoint) -> Result<Option<Tokenizer>, Error> {
     if let Some(path) = checkpoint.tokenizer_json() {
         return from_json(path).map(Some);

@@ -1,4 +1,4 @@
-//! Bandwidth by working-set size: read, copy and triad of STREAM (McCalpin 1995).
+//! Bandwidth by working-set size: read, copy and triad of STREAM (`McCalpin` 1995).
 //!
 //! ```text
 //! read:  sum += a[i]        copy: c[i] = a[i]        triad: c[i] = a[i] + s·b[i]
