@@ -1,9 +1,10 @@
-//! What experiments share while they run: the device, its measured ceilings, loaded models, the seed.
+//! The state that measurements share: the device, its measured ceilings, loaded models, the seed.
 
 use crate::models::{self, Loaded};
 use crate::probe::{self, Quantity};
 use crate::{Device, Error};
 use ridgeline_compute::Executor;
+use ridgeline_kernels::Tuning;
 use ridgeline_model::{Session, SessionOptions, Shared};
 use ridgeline_quant::Format;
 use ridgeline_roofline::Machine;
@@ -11,14 +12,16 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// One per process.
+/// A device with everything loaded onto it. A program needs one.
 #[derive(Debug)]
 pub struct MeasureContext {
     /// The device under test.
     pub device: Shared<Device>,
-    /// Its ceilings, once measured.
+    /// Its ceilings in bytes/s, FLOP/s and seconds; `None` until they are measured.
     pub machine: Option<Machine>,
-    /// Seed of everything random.
+    /// Kernel choices for the models that it loads, as of [`tune::stored`](crate::tune::stored).
+    pub tuning: Tuning,
+    /// Seed of all random numbers.
     pub seed: u64,
     models: HashMap<(String, Option<Format>), Rc<Loaded>>,
 }
@@ -26,22 +29,22 @@ pub struct MeasureContext {
 impl MeasureContext {
     /// A context around an open device.
     #[must_use]
-    pub fn new(device: Device, machine: Option<Machine>, seed: u64) -> Self {
-        Self { device: Rc::new(RefCell::new(device)), machine, seed, models: HashMap::new() }
+    pub fn new(device: Device, machine: Option<Machine>, tuning: Tuning, seed: u64) -> Self {
+        Self { device: Rc::new(RefCell::new(device)), machine, tuning, seed, models: HashMap::new() }
     }
 
-    /// The model of a name in a number format, loaded once.
+    /// Loads a model in a quantization type, or returns it where it is loaded already.
     ///
     /// # Errors
-    /// An unknown name or format, a broken file, a device too small.
+    /// [`Error::Open`], as [`models::load`].
     pub fn load(&mut self, name: &str, format: Option<Format>) -> Result<Rc<Loaded>, Error> {
         let key = (name.to_owned(), format);
         if let Some(loaded) = self.models.get(&key) {
             return Ok(loaded.clone());
         }
-        // A model that nobody uses any more makes room for the next.
+        // Unused models are freed before the next upload.
         self.models.retain(|_, loaded| Rc::strong_count(loaded) > 1);
-        let loaded = Rc::new(models::load(&mut self.device.borrow_mut(), name, format)?);
+        let loaded = Rc::new(models::load(&mut self.device.borrow_mut(), name, format, self.tuning.clone())?);
         self.models.insert(key, loaded.clone());
         Ok(loaded)
     }
@@ -49,15 +52,15 @@ impl MeasureContext {
     /// An empty sequence of a loaded model on this device.
     ///
     /// # Errors
-    /// A cache format that does not fit, or a device too small.
+    /// [`Error::Model`] where the type of the cache does not fit the model, or the context does not fit the device.
     pub fn session(&self, loaded: &Loaded, options: SessionOptions) -> Result<Session<Device>, Error> {
         Ok(Session::new(loaded.model.clone(), self.device.clone(), options)?)
     }
 
-    /// Measures the ceilings that predictions need, in a hurry.
+    /// Measures the ceilings that predictions need, with the short budget of [`probe::budget`].
     ///
     /// # Errors
-    /// What the device says.
+    /// [`Error::Probe`], as [`probe::measure`].
     pub fn ceilings(&self) -> Result<Machine, Error> {
         let mut ceilings = Vec::new();
         for quantity in Quantity::ALL.into_iter().filter(|&it| it != Quantity::Matvec) {
@@ -68,7 +71,7 @@ impl MeasureContext {
         Ok(probe::machine(&adapter, &ceilings).ok_or(probe::Error::NoBlocks)?)
     }
 
-    /// Name of the device's graphics interface and adapter, for tables.
+    /// Names of the wgpu backend and of the adapter, for tables.
     #[must_use]
     pub fn names(&self) -> (String, String) {
         match self.device.borrow_mut().gpu() {
@@ -77,16 +80,16 @@ impl MeasureContext {
         }
     }
 
-    /// Whether times measured here mean anything: the CPU executor is the kernels' reference, not an engine.
+    /// Whether the device can be timed. The CPU executor is a reference for kernels, so its speed is meaningless.
     #[must_use]
     pub fn has_clock(&self) -> bool {
         self.device.borrow_mut().gpu().is_some()
     }
 
-    /// Refuses to time the CPU executor.
+    /// Fails where the device cannot be timed.
     ///
     /// # Errors
-    /// [`Error::NoClock`].
+    /// [`Error::NoClock`] on the CPU executor.
     pub fn require_clock(&self) -> Result<(), Error> {
         if self.has_clock() { Ok(()) } else { Err(Error::NoClock) }
     }

@@ -1,6 +1,8 @@
-//! The device an experiment runs on: a GPU, or the CPU twins.
+//! The device of a measurement: a GPU, or the CPU executor.
+//!
+//! The CPU executor runs the CPU twin of each kernel, its reference implementation in Rust.
 
-use crate::models;
+use crate::folders;
 use ridgeline_compute::{
     AnyKernel, Buffer, Caps, Cpu, Error, Executor, FillFn, InFlight, Kernel, Linker, Recording, Role,
     RunOutput, Slice, TestRng,
@@ -10,20 +12,20 @@ use ridgeline_kernels::mat_mul_coop::MatMulCoop;
 use ridgeline_quant::Format;
 use std::sync::Arc;
 
-/// An executor chosen at run time.
+/// An executor selected at run time.
 #[derive(Debug)]
 pub enum Device {
-    /// A device that wgpu drives.
+    /// A GPU, driven by wgpu.
     Gpu(Box<Gpu>),
-    /// The CPU twins: right, slow, and no measurement of anything.
+    /// The CPU executor: correct and slow. It cannot be timed.
     Cpu(Cpu),
 }
 
 impl Device {
-    /// Opens what `--device` names: nothing is the best adapter, `cpu` the twins, anything else part of a name.
+    /// Opens a device by name: the best adapter for `None`, the CPU executor for `cpu`, else an adapter by part of its name.
     ///
     /// # Errors
-    /// No such adapter, or one that cannot be used; the message lists what there is.
+    /// No adapter has that name, or the adapter cannot be used. The message lists all adapters.
     pub fn open(name: Option<&str>) -> Result<Self, ridgeline_gpu::Error> {
         let choice = match name {
             Some("cpu") => return Ok(Self::Cpu(Cpu::new(Caps::webgpu()))),
@@ -31,25 +33,25 @@ impl Device {
             None => AdapterChoice::Best,
         };
         let mut gpu = Gpu::open(&choice, linker(), GpuOptions::default())?;
-        if let Some(folder) = models::pipelines() {
+        if let Some(folder) = folders::pipelines() {
             gpu.set_pipeline_cache_dir(&folder);
         }
-        if let Some(fault) = fault(&mut gpu) {
-            tracing::warn!("cooperative matrices of {} stay unused: {fault}", gpu.info().name);
+        if let Some(fault) = cooperative_fault(&mut gpu) {
+            tracing::warn!("cooperative matrices of {} are disabled: {fault}", gpu.info().name);
             gpu.disable_cooperative();
         }
         Ok(Self::Gpu(Box::new(gpu)))
     }
 
-    /// wgpu's do-nothing backend, for what the host pays.
+    /// Opens wgpu's no-op backend, for measuring host time alone.
     ///
     /// # Errors
-    /// Where wgpu was built without it.
+    /// wgpu was built without that backend.
     pub fn noop() -> Result<Self, ridgeline_gpu::Error> {
         Ok(Self::Gpu(Box::new(Gpu::noop(linker())?)))
     }
 
-    /// The GPU, if it is one.
+    /// The GPU; `None` for the CPU executor.
     pub fn gpu(&mut self) -> Option<&mut Gpu> {
         match self {
             Self::Gpu(gpu) => Some(gpu),
@@ -65,26 +67,28 @@ impl Device {
     }
 }
 
-/// The shipped templates.
+/// Linker of the built-in shader templates.
 fn linker() -> Arc<Linker> {
-    Arc::new(ridgeline_kernels::linker().expect("the shipped templates are valid"))
+    Arc::new(ridgeline_kernels::linker().expect("the built-in templates are valid"))
 }
 
-/// Products that the cooperative matrices of a device are tried with, of random sizes about those of their tiles.
+/// Matmuls of random size that each cooperative kernel is checked with. The sizes are near those of a tile.
 const TRIALS: u64 = 4;
 
-/// What is wrong with the cooperative matrices that products would use, if there are any: held against the twin in every
-/// tile. What wgpu has not finished, and few programs use, is looked at on each device before it is relied on.
-fn fault(gpu: &mut Gpu) -> Option<String> {
+/// Compares cooperative matmuls with their CPU twins and describes the first fault, if any.
+///
+/// Cooperative matrices are experimental in wgpu, and few programs exercise the drivers. Every device is checked before
+/// the engine relies on them.
+fn cooperative_fault(gpu: &mut Gpu) -> Option<String> {
     let used = MatMulCoop::all(gpu.caps()).into_iter().filter(|kernel| kernel.format == Format::HALF);
     for (kernel, seed) in used.flat_map(|kernel| (0..TRIALS).map(move |seed| (AnyKernel::new(kernel), seed)))
     {
         let inputs = kernel.sample(&mut TestRng::new(seed));
-        let twin = products(&mut Cpu::new(gpu.caps().clone()), &kernel, &inputs);
-        match (products(gpu, &kernel, &inputs), twin) {
+        let twin = run_matmul(&mut Cpu::new(gpu.caps().clone()), &kernel, &inputs);
+        match (run_matmul(gpu, &kernel, &inputs), twin) {
             (Err(error), _) | (_, Err(error)) => return Some(error.to_string()),
-            (Ok(here), Ok(twin)) if !alike(&here, &twin) => {
-                return Some("they give wrong products".to_owned());
+            (Ok(gpu), Ok(twin)) if !is_close(&gpu, &twin) => {
+                return Some("their results differ from the CPU reference".to_owned());
             }
             _ => {}
         }
@@ -92,14 +96,14 @@ fn fault(gpu: &mut Gpu) -> Option<String> {
     None
 }
 
-/// Whether products are the twin's, of operands rounded to 16 bits.
-fn alike(here: &[f32], twin: &[f32]) -> bool {
+/// Whether results agree within the rounding of operands to 16 bits. A NaN never agrees.
+fn is_close(gpu: &[f32], twin: &[f32]) -> bool {
     let largest = twin.iter().fold(0.0, |most: f32, v| most.max(v.abs()));
-    here.iter().zip(twin).all(|(a, b)| (a - b).abs() <= 4e-3 * largest)
+    gpu.iter().zip(twin).all(|(a, b)| (a - b).abs() <= 4e-3 * largest)
 }
 
-/// What one product makes of its inputs.
-fn products<E: Executor>(
+/// Runs one matmul and reads its result back.
+fn run_matmul<E: Executor>(
     executor: &mut E,
     kernel: &AnyKernel,
     (params, bindings): &(Vec<u8>, Vec<Vec<u32>>),
@@ -112,7 +116,7 @@ fn products<E: Executor>(
     }
     let slices: Vec<Slice> = buffers.iter().map(Buffer::all).collect();
     recording.run_erased(kernel, params, &slices);
-    // y comes last.
+    // y is the last binding.
     recording.read_back(slices[slices.len() - 1]);
     Ok(executor.run(&recording)?.reads.concat().chunks_exact(4).map(bytemuck::pod_read_unaligned).collect())
 }
@@ -149,24 +153,24 @@ impl Executor for Device {
 
 #[cfg(test)]
 mod tests {
-    use super::{alike, fault};
+    use super::{cooperative_fault, is_close};
     use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
     use std::sync::Arc;
 
     #[test]
-    fn wrong_products_are_seen() {
-        assert!(alike(&[1.0, 8.02], &[1.0, 8.0]));
-        assert!(!alike(&[1.0, 8.1], &[1.0, 8.0]));
-        assert!(!alike(&[f32::NAN, 8.0], &[1.0, 8.0]));
+    fn wrong_results_are_detected() {
+        assert!(is_close(&[1.0, 8.02], &[1.0, 8.0]));
+        assert!(!is_close(&[1.0, 8.1], &[1.0, 8.0]));
+        assert!(!is_close(&[f32::NAN, 8.0], &[1.0, 8.0]));
     }
 
     #[test]
-    fn this_adapter_multiplies_well() {
-        let linker = Arc::new(ridgeline_kernels::linker().expect("the shipped templates are valid"));
+    fn cooperative_matmuls_of_this_adapter_are_correct() {
+        let linker = Arc::new(ridgeline_kernels::linker().expect("the built-in templates are valid"));
         let options = GpuOptions { gpu_kernels: true, ..GpuOptions::default() };
         match Gpu::open(&AdapterChoice::Best, linker, options) {
-            Ok(mut gpu) => assert_eq!(fault(&mut gpu), None),
-            // There is nothing to look at.
+            Ok(mut gpu) => assert_eq!(cooperative_fault(&mut gpu), None),
+            // Without an adapter the test passes, except on CI.
             Err(error) => assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{error}"),
         }
     }

@@ -2,7 +2,7 @@
 
 use ridgeline_experiment::experiment::RunError;
 
-/// What can go wrong while something is measured.
+/// Why a measurement failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -24,53 +24,55 @@ pub enum Error {
     /// Speculation or sampling failed.
     #[error(transparent)]
     Speculation(#[from] ridgeline_speculative::Error),
-    /// The text does not turn into tokens.
+    /// A text cannot be tokenized.
     #[error(transparent)]
     Text(#[from] ridgeline_text::Error),
-    /// A number format that does not exist.
+    /// Unknown quantization type.
     #[error(transparent)]
     Format(#[from] ridgeline_quant::UnknownFormat),
-    /// A test that is not written as `pp128`, `tg64` or `pp128+tg64`.
-    #[error("{text:?} is no test; write pp128, tg64 or pp128+tg64")]
+    /// A test in another notation than `pp128`, `tg64` or `pp128+tg64`.
+    #[error("{text:?} is not a test; write pp128, tg64 or pp128+tg64")]
     Test {
-        /// What was written.
+        /// The text of the test.
         text: String,
     },
-    /// A model without a vocabulary, where text is needed.
-    #[error("{name} has no vocabulary, so it cannot read text; use one of the trained models")]
+    /// A model without a vocabulary cannot read text.
+    #[error("{name} has no vocabulary and cannot read text; choose a trained model (-m)")]
     NoVocabulary {
-        /// The model.
+        /// Name of the model.
         name: String,
     },
     /// A text shorter than one chunk.
-    #[error(
-        "the text has {tokens} tokens, fewer than a chunk of {chunk}; give a longer text or a smaller -c"
-    )]
+    #[error("the text has {tokens} tokens but a chunk has {chunk}; give a longer text or a smaller -c")]
     ShortText {
         /// Tokens of the text.
         tokens: usize,
         /// Tokens of a chunk.
         chunk: usize,
     },
-    /// Another engine that was to be measured beside ours.
-    #[error("the other engine cannot be asked: {reason}")]
+    /// The engine to compare with cannot be measured.
+    #[error("the other engine cannot be measured: {reason}")]
     Peer {
-        /// What happened.
+        /// The reason.
         reason: String,
     },
-    /// A recipe that does not exist.
+    /// Unknown quantization mix.
     #[error(transparent)]
     Quantization(#[from] ridgeline_quant::UnknownMix),
-    /// A time was asked of the CPU executor.
+    /// The CPU executor is not timed.
     #[error(
-        "the CPU executor is the kernels' reference, so its speed means nothing; name a device that wgpu drives (--device)"
+        "the CPU executor is a reference without a meaningful speed; choose a device that wgpu drives (--device)"
     )]
     NoClock,
-    /// Logits that are no numbers.
-    #[error("the model's logits are no numbers: its weights, or the device, are broken")]
+    /// A logit is NaN or infinite.
+    #[error(
+        "the model's logits are not finite: its weights or the device are broken; run `ridgeline doctor`"
+    )]
     NotNumbers,
-    /// Two models that do not speak of the same tokens.
-    #[error("the models have different vocabularies, so their predictions cannot be compared")]
+    /// Two models with different vocabularies.
+    #[error(
+        "the models have different vocabularies and cannot be compared; choose a reference of the same family"
+    )]
     Vocabularies,
 }
 

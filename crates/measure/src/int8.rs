@@ -1,4 +1,4 @@
-//! What integer products do to a model's logits.
+//! Effect of int8 dot products on a model's logits.
 
 use crate::models::Loaded;
 use crate::{Error, MeasureContext};
@@ -9,20 +9,23 @@ use ridgeline_model::{SessionOptions, Switches};
 use ridgeline_speculative::{Choice, LanguageModel, Rows, Sampler, Token};
 use std::ops::ControlFlow;
 
-/// Tokens that are compared, and how many are read at a time: as few as integer products are for.
+/// Tokens that are compared, and tokens per batch. Int8 dot products serve small batches only.
 const TOKENS: usize = 64;
 const CHUNK: usize = 16;
 
-/// A model with integer products against itself without.
+/// Logits of a model with int8 dot products, compared with its logits without.
 #[derive(Clone, Copy, Debug)]
 pub struct Effect {
-    /// ‖with − without‖ / ‖without‖ of all logits.
+    /// Relative error ‖with − without‖ / ‖without‖ over all logits.
     pub relative: f64,
-    /// Divergence, and how often both find the same token the likeliest.
+    /// KL divergence in nats and top-1 agreement, with standard errors.
     pub paired: PairedSummary,
 }
 
-/// Reads a text of the model's own both ways.
+/// Samples a text from the model and reads it with and without int8 dot products.
+///
+/// # Errors
+/// [`Error::Model`] where a session does not fit the device or fails, [`Error::NotNumbers`] where a logit is NaN.
 pub fn int8_effect(cx: &MeasureContext, loaded: &Loaded, options: SessionOptions) -> Result<Effect, Error> {
     let options = SessionOptions { context: TOKENS + 1, batch: CHUNK, logit_rows: CHUNK, ..options };
     let of = |int8_dot| {
@@ -63,8 +66,8 @@ impl std::fmt::Display for Effect {
         let PairedSummary { kl, top1_agreement, .. } = self.paired;
         write!(
             f,
-            "integer products move the logits by {:.2} % (over {TOKENS} positions of its own text): divergence {:.1e} ± \
-             {:.0e} nats, the same likeliest token at {:.1} % of positions",
+            "int8 dot products change the logits by {:.2} % (over {TOKENS} positions of sampled text): KL divergence {:.1e} ± \
+             {:.0e} nats, top-1 agreement {:.1} %",
             100.0 * self.relative,
             kl.value,
             kl.se,

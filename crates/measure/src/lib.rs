@@ -1,11 +1,19 @@
 //! Measures one thing on one device: its ceilings, a forward pass, its kernels, a model's quality, the fastest kernels.
 //!
-//! Nothing here prints, ends the process or knows the command line. What is measured is returned as data;
-//! the experiments of `ridgeline-lab` draw conclusions from it.
+//! - [`probe`]: ceilings of the device, as bandwidth in bytes/s, peaks in FLOP/s and fixed costs in seconds.
+//! - [`pass`]: forward passes, timed end to end and compared with their roofline prediction.
+//! - [`profile`]: the launches of one forward pass, each timed isolated.
+//! - [`quality`] and [`int8`]: perplexity, and how far two sets of logits differ.
+//! - [`tune`]: the fastest kernel variants for a model on a device.
+//!
+//! [`Device`] opens a GPU, [`models`] opens weights, and [`MeasureContext`] holds both during a series of measurements.
+//! Nothing here prints, ends the process or parses a command line. Every result is data, from which the experiments
+//! of `ridgeline-lab` draw conclusions. `examples/probe.rs` is a complete program.
 
 pub mod context;
 pub mod device;
 pub mod error;
+mod folders;
 pub mod int8;
 pub mod models;
 pub mod pass;
@@ -14,7 +22,6 @@ pub mod profile;
 pub mod quality;
 pub mod timing;
 pub mod tune;
-pub mod vocabulary;
 
 pub use context::MeasureContext;
 pub use device::Device;

@@ -1,10 +1,17 @@
-//! What a user may write after `-m`: a GGUF file, a safetensors folder, or a name under `models/`.
+//! Models by the argument of `-m`: a GGUF file, a safetensors folder, or a name under `models/`.
 //!
-//! Names are what lies in that folder and nowhere else: `models/<name>.toml` is a published shape that gets random
-//! weights, `models/<folder>/<stem>.gguf` is the model `<folder>-<stem>`. A number format, or a mix of them, may follow a colon.
+//! - `models/<name>.toml` is the shape of a published model. It gets random weights.
+//! - `models/<folder>/<file>.gguf` is the model `<folder>-<file>`.
+//! - `<model>:<type>` requantizes to a quantization type or mix, such as `:q8_0` or `:q4_k_m`.
 
-use crate::{Device, vocabulary};
+mod vocabulary;
+
+pub use crate::folders::{ROOT_ENV, cache, root};
+pub use vocabulary::tokenizer;
+
+use crate::Device;
 use ridgeline_experiment::record::ModelId;
+use ridgeline_kernels::Tuning;
 use ridgeline_model::Model;
 use ridgeline_quant::{Format, Mix};
 use ridgeline_text::Tokenizer;
@@ -14,46 +21,43 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
-/// Environment variable that names the folder which holds `models/`.
-pub const ROOT_ENV: &str = "RIDGELINE_ROOT";
-
-/// Seed of random weights where no other is given.
+/// Seed of random weights.
 const SEED: u64 = 0;
 
-/// Why a model cannot be opened.
+/// Why a model cannot be opened or loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Neither a file nor a name.
-    #[error("no model is called {name:?}, and there is no such file; names here ({folder}): {names}", folder = folder.display())]
+    /// The argument is neither a name nor a file.
+    #[error("{name:?} is neither a file nor a model in {folder}; choose one of: {names}", folder = folder.display())]
     Unknown {
-        /// What was asked for.
+        /// The argument of `-m`.
         name: String,
-        /// The folder that was looked into.
+        /// The folder of models.
         folder: PathBuf,
-        /// Every name it holds.
+        /// All names in that folder.
         names: String,
     },
-    /// A path that leads nowhere.
+    /// The path does not exist.
     #[error("{path}: no such file or folder")]
     NoFile {
         /// The path.
         path: PathBuf,
     },
-    /// The part behind the colon is neither a number format nor a mix.
+    /// The part after the colon is neither a quantization type nor a mix.
     #[error("{name}: {source}")]
     Format {
-        /// What was asked for.
+        /// The argument of `-m`.
         name: String,
-        /// The formats and mixes there are.
+        /// The parse error. It lists all types and mixes.
         source: UnknownRecipe,
     },
-    /// Two formats at once.
-    #[error("{name:?} already names a format; leave out one of it and {other}")]
+    /// The argument and the caller name different quantization types.
+    #[error("{name:?} already names a quantization type; leave out either that or {other}")]
     TwoFormats {
-        /// What was asked for.
+        /// The argument of `-m`.
         name: String,
-        /// The other format.
+        /// The type that the caller names.
         other: Format,
     },
     /// A file cannot be read or written.
@@ -76,7 +80,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the command line is at fault and not the file.
+    /// Whether the argument is wrong, as opposed to the file.
     #[must_use]
     pub const fn is_usage(&self) -> bool {
         matches!(
@@ -86,10 +90,10 @@ impl Error {
     }
 }
 
-/// What a cell says in place of a number format to measure a file's weights as they are.
+/// In place of a quantization type: the weights of the file, unchanged.
 pub const STORED: &str = "stored";
 
-/// A model's weights and what identifies them.
+/// The weights of a model and their identity.
 #[derive(Debug)]
 pub struct Opened {
     /// The weights.
@@ -103,40 +107,28 @@ pub struct Opened {
 pub struct Loaded {
     /// Configuration and weights.
     pub model: Arc<Model>,
-    /// Its vocabulary; random weights have none.
+    /// Its tokenizer; `None` for random weights.
     pub tokenizer: Option<Tokenizer>,
     /// Name, hash and size, for records.
     pub id: ModelId,
 }
 
-/// The folder that holds `models/`: named by [`ROOT_ENV`], else the checkout this was built in, else the present one.
-#[must_use]
-pub fn root() -> PathBuf {
-    if let Some(root) = std::env::var_os(ROOT_ENV).filter(|root| !root.is_empty()) {
-        return root.into();
-    }
-    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    match checkout.canonicalize() {
-        Ok(checkout) if checkout.join("models").is_dir() => checkout,
-        _ => PathBuf::from("."),
-    }
-}
-
-/// Every name under `models/`, sorted, with the file behind it.
+/// Every name under `models/` with its file, sorted.
 #[must_use]
 pub fn names() -> Vec<(String, PathBuf)> {
     named(&root().join("models"))
 }
 
 fn named(folder: &Path) -> Vec<(String, PathBuf)> {
-    let stem = |path: &Path| path.file_stem().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
+    let base_name =
+        |path: &Path| path.file_stem().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
     let mut names = Vec::new();
     for path in entries(folder) {
         if path.is_dir() {
             let files = entries(&path).into_iter().filter(|it| it.extension().is_some_and(|it| it == "gguf"));
-            names.extend(files.map(|it| (format!("{}-{}", stem(&path), stem(&it)), it)));
+            names.extend(files.map(|it| (format!("{}-{}", base_name(&path), base_name(&it)), it)));
         } else if path.extension().is_some_and(|it| it == "toml") {
-            names.push((stem(&path), path));
+            names.push((base_name(&path), path));
         }
     }
     names.sort();
@@ -147,14 +139,14 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
-/// What a name means.
+/// A parsed argument of `-m`.
 #[derive(Debug)]
 struct Resolved<'a> {
-    /// The name without the part behind the colon.
+    /// The name without the part after the colon.
     base: &'a str,
     /// The file or folder.
     path: PathBuf,
-    /// What its matrices are to be, where the name or the caller says so.
+    /// Quantization of its matrices, where the name or the caller gives one.
     quantization: Option<Quantization>,
 }
 
@@ -183,22 +175,22 @@ fn resolve(name: &str, format: Option<Format>) -> Result<Resolved<'_>, Error> {
 
 fn find(name: &str) -> Option<PathBuf> {
     let listed = || names().into_iter().find(|(it, _)| *it == name.replace('/', "-")).map(|(_, path)| path);
-    // A name wins over a file of the same name without extension; a path with one is never a name.
+    // A name takes precedence over a file without extension. A path with an extension is never a name.
     listed().or_else(|| Some(PathBuf::from(name)).filter(|path| path.exists()))
 }
 
-/// The file or folder behind a name.
+/// The file or folder of a model.
 ///
 /// # Errors
-/// A name that nothing has.
+/// [`Error::Unknown`], [`Error::NoFile`] or [`Error::Format`] where the argument is wrong.
 pub fn path(name: &str) -> Result<PathBuf, Error> {
     resolve(name, None).map(|it| it.path)
 }
 
-/// Opens a model without hashing it. With other formats than its own, a file is converted once, into a cache.
+/// Opens a model without hashing it. A requantized file is written to the cache once.
 ///
 /// # Errors
-/// An unknown name or format, or a broken file.
+/// An error of [`Error::is_usage`] where the argument is wrong; [`Error::Io`] or [`Error::Weights`] where the file is.
 pub fn checkpoint(name: &str, format: Option<Format>) -> Result<Checkpoint, Error> {
     resolve(name, format)?.checkpoint()
 }
@@ -218,8 +210,8 @@ impl Resolved<'_> {
         }
     }
 
-    /// The name for records: however the model was asked for, the same formats have the same name.
-    fn shown(&self) -> String {
+    /// The name for records. It does not depend on how the caller gives the quantization.
+    fn record_name(&self) -> String {
         let base =
             Path::new(self.base).file_name().map_or_else(|| self.base.into(), |it| it.to_string_lossy());
         match self.quantization {
@@ -229,10 +221,10 @@ impl Resolved<'_> {
     }
 }
 
-/// Random weights in the shape that `path` describes.
+/// Random weights for the shape in the TOML file `path`.
 ///
 /// # Errors
-/// A description that cannot be read, or a format that cannot be encoded.
+/// [`Error::Io`] where the file cannot be read; [`Error::Weights`] where it is invalid or a type has no encoder.
 pub fn random(path: &Path, quantization: Quantization, seed: u64) -> Result<Checkpoint, Error> {
     let text = fs::read_to_string(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
     Ok(Checkpoint::random(&Shape::from_toml(&text)?, quantization, seed)?)
@@ -250,21 +242,26 @@ pub fn open(name: &str, format: Option<Format>) -> Result<Opened, Error> {
         Container::Gguf | Container::Safetensors => Some(hash(checkpoint.path())?),
     };
     let bytes = checkpoint.file_bytes();
-    Ok(Opened { checkpoint, id: ModelId { name: resolved.shown(), hash, bytes } })
+    Ok(Opened { checkpoint, id: ModelId { name: resolved.record_name(), hash, bytes } })
 }
 
-/// Opens a model and loads it onto a device.
+/// Opens a model and uploads it to a device. Its sessions launch the kernels that `tuning` chooses.
 ///
 /// # Errors
-/// As [`checkpoint`], and whatever keeps the model off the device.
-pub fn load(device: &mut Device, name: &str, format: Option<Format>) -> Result<Loaded, Error> {
+/// As [`checkpoint`]; [`Error::Model`] where the device or the model's family does not allow it.
+pub fn load(
+    device: &mut Device,
+    name: &str,
+    format: Option<Format>,
+    tuning: Tuning,
+) -> Result<Loaded, Error> {
     let Opened { checkpoint, id } = open(name, format)?;
-    let tokenizer = vocabulary::tokenizer(&checkpoint)?;
-    let model = Arc::new(Model::load(&checkpoint, device)?.tuned(crate::tune::stored(device)));
+    let tokenizer = tokenizer(&checkpoint)?;
+    let model = Arc::new(Model::load(&checkpoint, device)?.tuned(tuning));
     Ok(Loaded { model, tokenizer, id })
 }
 
-/// BLAKE3 of a file, or of a folder's safetensors files one after the other in the order of their names.
+/// BLAKE3 of a file, or of a folder's safetensors files in the order of their names.
 fn hash(path: &Path) -> Result<String, Error> {
     let mut files = vec![path.to_owned()];
     if path.is_dir() {
@@ -280,19 +277,20 @@ fn hash(path: &Path) -> Result<String, Error> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-/// Whether a matrix is in another format than the quantization has for it.
+/// Whether the quantization changes the type of any matrix.
 fn differs(checkpoint: &Checkpoint, quantization: Quantization) -> Result<bool, Error> {
     let formats = quantization.formats(checkpoint)?;
     Ok(checkpoint.tensors().any(|it| it.shape.len() > 1 && it.format != formats[it.name]))
 }
 
-/// A GGUF file of the checkpoint by a quantization: from the cache, or written there for the next time. What a file is
-/// called follows from all that its bytes follow from, so that none is served that this program would not write.
+/// The checkpoint as a requantized GGUF file in the cache. Writes the file if it is missing.
+///
+/// The file name is a hash of everything that determines its bytes, so a stale file is never used.
 fn converted(checkpoint: &Checkpoint, quantization: Quantization) -> Result<PathBuf, Error> {
     let name = quantization.name().to_lowercase();
-    let print = ridgeline_weights::fingerprint(checkpoint, Path::new(&name), quantization)?;
+    let fingerprint = ridgeline_weights::fingerprint(checkpoint, Path::new(&name), quantization)?;
     let mut key = blake3::Hasher::new();
-    key.update(hash(checkpoint.path())?.as_bytes()).update(&print);
+    key.update(hash(checkpoint.path())?.as_bytes()).update(&fingerprint);
     let path = cache().join(format!("{}-{name}.gguf", &key.finalize().to_hex()[..32]));
     if !path.exists() {
         ridgeline_weights::convert(checkpoint, &path, quantization)?;
@@ -300,29 +298,12 @@ fn converted(checkpoint: &Checkpoint, quantization: Quantization) -> Result<Path
     Ok(path)
 }
 
-/// A GGUF file of the model by a quantization that mixes formats: from the cache, or written there for the next time.
+/// The model as a GGUF file in a quantization mix. The file is in the cache.
 ///
 /// # Errors
-/// As [`checkpoint`], and whatever keeps the file from being written.
+/// As [`checkpoint`]; [`Error::Weights`] where the file cannot be written.
 pub fn quantized(name: &str, mix: &'static Mix) -> Result<PathBuf, Error> {
     converted(&checkpoint(name, None)?, mix.into())
-}
-
-/// Where compiled pipelines are kept, if this program has a folder of its own: what a driver takes up unchecked must not come
-/// from wherever it happens to be started, or from where everybody may write.
-pub(crate) fn pipelines() -> Option<PathBuf> {
-    let folder = cache();
-    (root() != Path::new(".") && folder != std::env::temp_dir()).then_some(folder)
-}
-
-/// The folder of converted models.
-pub fn cache() -> PathBuf {
-    let folder = root().join("target").join("ridgeline-cache");
-    match fs::create_dir_all(&folder) {
-        Ok(()) => folder,
-        // An installed program may stand in a folder that is not its own.
-        Err(_) => std::env::temp_dir(),
-    }
 }
 
 #[cfg(test)]
@@ -332,9 +313,9 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn the_folder_is_the_registry() {
-        let folder = tempfile::tempdir().expect("a folder");
-        fs::create_dir(folder.path().join("tiny")).expect("a folder");
+    fn names_are_the_files_of_the_folder() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir(folder.path().join("tiny")).expect("a temporary folder");
         for file in ["tiny/b.gguf", "tiny/a.gguf", "tiny/notes.md", "small.toml", "README.md"] {
             fs::write(folder.path().join(file), "").expect("a file");
         }
@@ -344,14 +325,14 @@ mod tests {
     }
 
     #[test]
-    fn a_format_follows_the_colon() {
-        let folder = tempfile::tempdir().expect("a folder");
+    fn a_quantization_follows_the_colon() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("m.gguf");
         fs::write(&file, "").expect("a file");
         let name = file.to_str().expect("UTF-8");
         let with = |suffix: &str, format| {
             let name = format!("{name}{suffix}");
-            resolve(&name, format).map(|it| (it.quantization, it.shown()))
+            resolve(&name, format).map(|it| (it.quantization, it.record_name()))
         };
         let quantization = |suffix, format| with(suffix, format).expect("the file").0;
         let is =
@@ -360,7 +341,10 @@ mod tests {
         assert!(is(quantization(":f16", None), Format::F16));
         assert!(is(quantization(":F16", Some(Format::F16)), Format::F16));
         assert!(is(quantization("", Some(Format::F32)), Format::F32));
-        assert!(is(quantization(":q2_k", None), Format::Q2K), "a format wins over a mix of its name");
+        assert!(
+            is(quantization(":q2_k", None), Format::Q2K),
+            "a type takes precedence over a mix of the same name"
+        );
         assert!(
             matches!(quantization(":q4_k_m", None), Some(Quantization::Mixed(it)) if it.name == "Q4_K_M")
         );

@@ -1,4 +1,4 @@
-//! Timing forward passes: prompts and generations at a depth, with what they cost and what they are held against.
+//! Timing of forward passes: prompts and generations at a depth, with their cost and their roofline prediction.
 
 use crate::context::MeasureContext;
 use crate::models::Loaded;
@@ -12,13 +12,14 @@ use ridgeline_model::{LoadReport, RunTimes, Session, SessionOptions};
 use ridgeline_roofline::{BeatsFloor, Cost, Machine, Measured, Prediction, Regime, Waterfall, check_floor};
 use ridgeline_speculative::{LanguageModel, Rows, Token};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
-/// What one repetition does: reads a prompt, generates, or both.
+/// The work of one repetition: a prompt, a generation, or both, as in llama-bench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Test {
     /// Prompt tokens.
     pub prompt: usize,
-    /// Tokens generated, each with a greedy choice on the device.
+    /// Generated tokens, each chosen greedily on the device.
     pub generate: usize,
 }
 
@@ -38,34 +39,34 @@ impl std::str::FromStr for Test {
     }
 }
 
-/// What was measured, and everything that is known about it without measuring.
+/// Measured times of a test, with its cost and the circumstances of its prediction.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PassTiming {
-    /// Time of every repetition, in order, nanoseconds.
+    /// Time of every repetition in order, in nanoseconds.
     pub samples_ns: Vec<u64>,
     /// Cost of one repetition.
     pub cost: Cost,
-    /// The circumstances it is held against.
+    /// The circumstances of the prediction: working set, activations, submissions.
     pub regime: Regime,
-    /// Recordings run, over all repetitions and the warm-up.
+    /// Recordings run over all repetitions and the warm-up of the budget.
     pub recordings: u32,
-    /// Host time per recording: uploads, encoding and submission, nanoseconds.
+    /// Host time per recording in nanoseconds: uploads, encoding and submission.
     pub host_ns_per_recording: f64,
     /// Parameters of the model.
     pub params: u64,
-    /// Bytes of its weights in their number format.
+    /// Bytes of its weights in their quantization types.
     pub weight_bytes: u64,
-    /// The kernels of a step of a generation; none for prompts.
+    /// Times of the kernels of a decode step; `None` for prompts.
     #[serde(default)]
     pub kernels: Option<KernelTimes>,
 }
 
-/// Seconds that the kernels of one step take, submissions apart.
+/// Seconds of the kernels of one decode step, without submissions.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KernelTimes {
-    /// The sum of its launches, each kind timed by itself.
+    /// Sum over the launches, each kind timed isolated.
     pub isolated_s: f64,
-    /// One after the other, as the pass launches them.
+    /// Launches back to back, in the order of the forward pass.
     pub back_to_back_s: f64,
 }
 
@@ -83,27 +84,27 @@ impl PassTiming {
         machine.predict(&self.cost, self.regime)
     }
 
-    /// Where the time of the median repetition went, shared equally by its `steps` steps.
+    /// Where the time of the median repetition went, per decode step of `steps` equal ones.
     #[must_use]
     pub fn waterfall(&self, machine: &Machine, steps: u64) -> Waterfall {
         let step = Waterfall::of(&self.cost, machine, self.median_s(), self.regime).shared_by(steps);
         self.kernels.map_or(step, |kernels| step.with_kernels(kernels.isolated_s, kernels.back_to_back_s))
     }
 
-    /// Holds the fastest repetition against the floor.
+    /// Compares the fastest repetition with the floor.
     ///
     /// # Errors
-    /// Where it is impossibly fast: then the cost, the ceilings or the clock is wrong, and the row worthless.
+    /// [`BeatsFloor`] where it is faster: then the cost, the ceilings or the clock is wrong, and the row invalid.
     pub fn check(&self, machine: Option<&Machine>) -> Result<(), BeatsFloor> {
         let fastest = self.samples_ns.iter().min().map_or(f64::INFINITY, |&ns| ns as f64 / 1e9);
         machine.map_or(Ok(()), |machine| check_floor(fastest, self.prediction(machine).floor_s))
     }
 }
 
-/// Seconds of the generation that takes turns with the kernels of its steps.
+/// Seconds of generation that are interleaved with the kernels of its decode steps.
 const INTERLEAVE_S: f64 = 0.04;
 
-/// Steps of `step_s` that take as long, and at least four.
+/// Decode steps of `step_s` seconds that fill [`INTERLEAVE_S`], at least four.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -113,17 +114,17 @@ fn steps_per_round(step_s: f64) -> usize {
     (INTERLEAVE_S / step_s).ceil().max(4.0) as usize
 }
 
-/// What the kernels of a step take of it.
+/// Times of the kernels of a decode step as fractions of the step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct KernelShares {
-    /// The sum of its launches, each kind timed by itself.
+    /// Sum over the launches, each kind timed isolated.
     pub isolated: Measured,
-    /// One after the other, as the pass launches them.
+    /// Launches back to back, in the order of the forward pass.
     pub back_to_back: Measured,
 }
 
 impl KernelShares {
-    /// The seconds of a step of `step_s`.
+    /// Seconds of the kernels in a step of `step_s` seconds.
     #[must_use]
     pub const fn of(&self, step_s: f64) -> KernelTimes {
         KernelTimes {
@@ -133,10 +134,7 @@ impl KernelShares {
     }
 }
 
-/// What sees every chunk of a repetition before it runs.
-type OnChunk<'a> = dyn FnMut(&mut Session<Device>, &[Token], Rows) -> Result<(), Error> + 'a;
-
-/// A sequence at a depth, ready to be timed.
+/// A sequence at a depth, ready for tests.
 #[derive(Debug)]
 pub struct Bench {
     session: Session<Device>,
@@ -146,11 +144,13 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Fills the cache to `depth`: with random tokens where weights are trained, by declaration where they are
-    /// random, because the time of what follows does not depend on the cache's values.
+    /// A sequence with `depth` positions in its cache and room for `longest` more.
+    ///
+    /// Trained models read random tokens. For random weights the positions are only counted: times do not depend on the
+    /// values in the cache.
     ///
     /// # Errors
-    /// A device too small, or one that fails.
+    /// [`Error::Model`] where the context does not fit the device, or the device fails.
     pub fn new(
         cx: &MeasureContext,
         loaded: &Loaded,
@@ -174,25 +174,26 @@ impl Bench {
     /// Times a test within a budget.
     ///
     /// # Errors
-    /// A device that fails.
+    /// [`Error::Model`] where the test exceeds the context or the device fails.
     pub fn test(&mut self, test: Test, budget: &Budget) -> Result<PassTiming, Error> {
         self.time(test, budget, Rows::Last)
     }
 
-    /// Times one pass over `n` tokens of which every position is wanted, as verification wants it.
+    /// Times one forward pass over `n` tokens with logits at every position, as verification of a draft needs.
     ///
     /// # Errors
-    /// A device that fails.
+    /// [`Error::Model`] where `n` exceeds the context or the device fails.
     pub fn verify(&mut self, n: usize, budget: &Budget) -> Result<PassTiming, Error> {
         self.time(Test { prompt: n, generate: 0 }, budget, Rows::All)
     }
 
-    /// Adds to a generation of `n` tokens what the kernels of a step take. They take turns with steps in the middle of such
-    /// a generation, so that a machine that changes its pace changes all of them; their shares of those steps are those of
-    /// the median step. Returns the shares.
+    /// Adds the times of the kernels of a decode step to a generation of `n` tokens, and returns them as fractions.
+    ///
+    /// Kernels and decode steps are interleaved, so that a change of clock rate affects both. The steps are those in the
+    /// middle of the generation. The median fractions, times the median step, are the seconds of the kernels.
     ///
     /// # Errors
-    /// A device that fails.
+    /// [`Error::Model`], [`Error::Device`] or [`Error::Probe`] where the device fails.
     pub fn time_kernels(
         &mut self,
         generation: &mut PassTiming,
@@ -221,7 +222,7 @@ impl Bench {
         Ok(shares)
     }
 
-    /// Nanoseconds of generating `n` tokens after `len` others.
+    /// Nanoseconds of generating `n` tokens at depth `len`.
     fn generation_ns(&mut self, len: usize, n: usize) -> Result<u64, Error> {
         self.session.truncate(self.depth);
         self.session.set_kv_len(len)?;
@@ -232,26 +233,21 @@ impl Bench {
 
     fn time(&mut self, test: Test, budget: &Budget, want: Rows) -> Result<PassTiming, Error> {
         self.session.prepare(&[test.prompt])?;
-        // One repetition that is only counted doubles as the first warm-up.
-        let mut cost = Cost::ZERO;
-        let mut set = 0;
-        self.repetition(test, want, &mut |session, tokens, want| {
-            let step = session.record(tokens, want)?.cost();
-            set = set.max(step.weights + step.kv_read + step.kv_write);
-            cost += step;
-            Ok(())
-        })?;
+        let (cost, working_set) = self.cost(test, want)?;
+        // The first warm-up runs before the recordings are counted.
+        self.repetition(test, want)?;
         self.session.take_times();
-        let samples_ns = repeat(budget, || self.repetition(test, want, &mut |_, _, _| Ok(())))?;
+        let samples_ns = repeat(budget, || self.repetition(test, want))?;
         let RunTimes { recordings, encode_ns, submit_ns, .. } = self.session.take_times();
         let rounds = u64::try_from(samples_ns.len()).unwrap_or(1) + u64::from(budget.warmup);
+        // The largest batch sizes the activations.
         let (most, rows) = if test.prompt > 0 { (test.prompt, want.count(test.prompt)) } else { (1, 1) };
         let scratch = self.session.activation_bytes(most.min(self.session.batch()), rows);
-        // A recording may be several submissions, of which the host waits for the last.
+        // A recording may be several submissions, but the host waits only for the last.
         let submissions = u64::from(recordings) / rounds.max(1);
         let host_ns_per_recording = (encode_ns + submit_ns) as f64 / f64::from(recordings.max(1));
         let (params, weight_bytes) = (self.report.params, self.report.format_bytes);
-        let regime = Regime::new(set).scratch(scratch).submissions(submissions);
+        let regime = Regime::new(working_set).scratch(scratch).submissions(submissions);
         Ok(PassTiming {
             samples_ns,
             cost,
@@ -264,28 +260,46 @@ impl Bench {
         })
     }
 
-    /// One repetition from the depth on; `before` sees every chunk that is about to run.
-    fn repetition(&mut self, test: Test, want: Rows, before: &mut OnChunk<'_>) -> Result<u64, Error> {
-        self.session.truncate(self.depth);
+    /// The prompt in batches: a range of its tokens and the rows of logits wanted from each.
+    fn batches(&self, prompt: usize, want: Rows) -> impl Iterator<Item = (Range<usize>, Rows)> + use<> {
         let batch = self.session.batch();
-        let mut token = self.tokens[0];
-        let start = Stopwatch::start();
-        let mut done = 0;
-        for chunk in self.tokens[..test.prompt].chunks(batch) {
-            done += chunk.len();
-            let want = if want == Rows::Last && done < test.prompt { Rows::None } else { want };
-            before(&mut self.session, chunk, want)?;
-            let picks = self.session.extend_greedy(chunk, want)?;
-            token = picks.last().copied().unwrap_or(token);
+        (0..prompt).step_by(batch).map(move |first| {
+            let end = prompt.min(first + batch);
+            // The last row of the prompt is in its last batch.
+            (first..end, if want == Rows::Last && end < prompt { Rows::None } else { want })
+        })
+    }
+
+    /// Cost of one repetition, and bytes of the largest working set among its forward passes. Records and does not run.
+    fn cost(&mut self, test: Test, want: Rows) -> Result<(Cost, u64), Error> {
+        let (mut cost, mut working_set) = (Cost::ZERO, 0);
+        let mut add = |pass: Cost| {
+            working_set = working_set.max(pass.weights + pass.kv_read + pass.kv_write);
+            cost += pass;
+        };
+        for (range, want) in self.batches(test.prompt, want) {
+            self.session.set_kv_len(self.depth + range.start)?;
+            add(self.session.record(&self.tokens[range], want)?.cost());
         }
-        let first = self.session.len();
+        let first = self.depth + test.prompt;
         for position in first..first + test.generate {
             self.session.set_kv_len(position)?;
-            before(&mut self.session, &[token], Rows::Last)?;
+            add(self.session.record(&self.tokens[..1], Rows::Last)?.cost());
         }
-        self.session.truncate(first);
+        Ok((cost, working_set))
+    }
+
+    /// Nanoseconds of one repetition from the depth on.
+    fn repetition(&mut self, test: Test, want: Rows) -> Result<u64, Error> {
+        self.session.truncate(self.depth);
+        let mut token = self.tokens[0];
+        let stopwatch = Stopwatch::start();
+        for (range, want) in self.batches(test.prompt, want) {
+            let picks = self.session.extend_greedy(&self.tokens[range], want)?;
+            token = picks.last().copied().unwrap_or(token);
+        }
         self.session.decode_greedy(token, test.generate)?;
-        Ok(start.ns())
+        Ok(stopwatch.ns())
     }
 }
 

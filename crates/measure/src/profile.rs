@@ -1,5 +1,6 @@
-//! The launches of one forward pass, each kind repeated on its own over the buffers that the pass gives it and timed by
-//! slope: where a pass spends its time, on every backend, timestamps or not.
+//! Profile of one forward pass: each distinct launch, isolated and timed by slope over the buffers of the pass.
+//!
+//! Timestamps are not needed, so a profile works on every backend.
 
 use crate::context::MeasureContext;
 use crate::models::Loaded;
@@ -8,7 +9,6 @@ use crate::{Device, Error};
 use ridgeline_compute::{Executor, Recording};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::record::Check;
-use ridgeline_experiment::report::{Align, Table, number};
 use ridgeline_experiment::stats;
 use ridgeline_gpu::Policy;
 use ridgeline_model::SessionOptions;
@@ -16,48 +16,51 @@ use ridgeline_roofline::{Cost, Machine, Measured, Prediction, Regime, check_floo
 use ridgeline_speculative::Rows;
 use serde::{Deserialize, Serialize};
 
-/// A pass and what its launches took.
+/// A forward pass and the times of its launches.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    /// What the model records.
+    /// The recording of the pass.
     pub pass: Recording,
     /// Its distinct launches.
     pub row: Row,
-    /// Which of them each step is.
+    /// For each launch of the pass its index in `row.launches`.
     pub of: Vec<usize>,
-    /// Wall time of every block of measurements, nanoseconds.
+    /// Wall time of every block of measurements in nanoseconds.
     pub block_ns: Vec<u64>,
 }
 
 /// One distinct launch.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Launch {
-    /// Name of the kernel.
+    /// Name of the kernel, such as `mat_vec`.
     pub kernel: String,
-    /// Its variant.
+    /// Its variant, with all parameters.
     pub variant: String,
-    /// The module of the model.
+    /// The module of the model that launches it, such as `mlp`.
     pub module: String,
-    /// How often the pass launches it.
+    /// Launches per pass.
     pub count: u64,
     /// Workgroups per dimension.
     pub grid: [u32; 3],
-    /// What one launch costs.
+    /// Cost of one launch.
     pub cost: Cost,
-    /// Seconds of one launch.
+    /// Seconds of one launch: the median over blocks and its 95 % interval.
     pub seconds: Measured,
-    /// The seconds of each block.
+    /// Seconds of one launch in each block.
     pub blocks: Vec<f64>,
 }
 
-/// The launches of a pass.
+/// The distinct launches of a forward pass.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Row {
-    /// In the order of their first appearance.
+    /// In order of first appearance.
     pub launches: Vec<Launch>,
 }
 
-/// Times every distinct launch of a pass over `tokens` tokens after `depth` others.
+/// Times every distinct launch of a forward pass over `tokens` tokens at `depth`.
+///
+/// # Errors
+/// [`Error::Model`] where the context does not fit the device, [`Error::Device`] or [`Error::Probe`] where it fails.
 pub fn profile(
     cx: &MeasureContext,
     loaded: &Loaded,
@@ -72,9 +75,9 @@ pub fn profile(
     let ids: Vec<u32> = (0..).take(tokens).collect();
     let pass = session.record(&ids, Rows::Last)?.clone();
     let mut device = cx.device.borrow_mut();
-    // One whole pass fills the buffers that the launches read.
+    // One run of the pass fills the buffers that its launches read.
     device.run(&pass)?;
-    // What a layer's weights find in a cache matters where they are read once; longer passes would take minutes.
+    // A decode step is bound by weight reads, so all layers are timed to keep the caches cold. Prompts would take minutes.
     let Kinds { mut launches, works, of } = Kinds::of(&pass, tokens == 1);
     let mut timer = Timer::new(&mut device)?;
     let units: Vec<Unit> = works.iter().map(|work| timer.unit(work)).collect::<Result<_, _>>()?;
@@ -83,11 +86,15 @@ pub fn profile(
     Ok(Profile { pass, row: Row { launches }, of, block_ns: measured.block_ns })
 }
 
-/// Repetitions of a whole pass of which the medians count.
+/// Runs of the pass, of which the medians count.
 const REPETITIONS: u32 = 9;
 
-/// Nanoseconds of each step of a pass by the device's own clock, the median of several runs for each; nothing where it has
-/// none, or where what it says cannot be true.
+/// Nanoseconds of each launch of a pass by device timestamps: the median of several runs.
+///
+/// `None` where the device has no timestamps or they are implausible.
+///
+/// # Errors
+/// [`Error::Device`] where the device fails.
 pub fn stamped(device: &mut Device, pass: &Recording) -> Result<Option<Vec<f64>>, Error> {
     let Some(before) = device.gpu().map(|gpu| gpu.policy()) else { return Ok(None) };
     let set = |device: &mut Device, profile| {
@@ -100,14 +107,14 @@ pub fn stamped(device: &mut Device, pass: &Recording) -> Result<Option<Vec<f64>>
         (0..REPETITIONS).map(|_| device.run(pass).map(|outcome| outcome.timing.step_ns)).collect();
     set(device, before.profile);
     let runs: Vec<Vec<u64>> = runs?.into_iter().flatten().collect();
-    let median = |step: usize| {
-        let times: Vec<f64> = runs.iter().map(|times| times[step] as f64).collect();
+    let median = |launch: usize| {
+        let times: Vec<f64> = runs.iter().map(|times| times[launch] as f64).collect();
         stats::median(&times)
     };
     Ok((0..pass.launches().len()).map(median).collect())
 }
 
-/// The launches of a pass, each kind by itself and all of them one after the other, ready to be timed in turn.
+/// The launches of a pass, ready to be timed isolated (kind by kind) and back to back (the whole pass).
 pub(crate) struct Sequence {
     /// All launches of each kind.
     kinds: Vec<Unit>,
@@ -115,7 +122,7 @@ pub(crate) struct Sequence {
 }
 
 impl Sequence {
-    /// Finds how often each has to be repeated to be timed.
+    /// Calibrates the repetitions of each kind and of the pass.
     pub(crate) fn new(device: &mut Device, pass: &Recording) -> Result<Self, Error> {
         let mut timer = Timer::new(device)?;
         let works = Kinds::of(pass, true).works;
@@ -123,8 +130,9 @@ impl Sequence {
         Ok(Self { kinds, pass: timer.unit(pass)? })
     }
 
-    /// Seconds of the launches of the pass, each kind timed by itself, and seconds of the whole pass. Neither holds a
-    /// submission. Each is timed once, as it comes: the best of several short repetitions is luckier than that of long ones.
+    /// Seconds of the pass as `(isolated, back to back)`, both without submissions.
+    ///
+    /// Each is timed with one pair of runs. The minimum of several would favor short units over long ones.
     pub(crate) fn time(&self, device: &mut Device) -> Result<(f64, f64), Error> {
         let mut timer = Timer::new(device)?;
         let mut isolated = 0.0;
@@ -135,23 +143,25 @@ impl Sequence {
     }
 }
 
-/// The distinct launches of a pass, not yet timed.
+/// The distinct launches of a pass before they are timed.
 struct Kinds {
     launches: Vec<Launch>,
-    /// What is timed for each.
+    /// The recording to time for each kind.
     works: Vec<Recording>,
-    /// Which of them each step is.
+    /// For each launch of the pass its index in `launches`.
     of: Vec<usize>,
 }
 
 impl Kinds {
-    /// Launches that differ only in what they read, such as those of other layers, are one kind. It is timed by its first
-    /// launch or by `all` of them, one after the other: a cache that cannot hold in the pass what they read cannot here.
+    /// Groups launches of equal kernel and parameters, such as the same launch in every layer.
+    ///
+    /// A kind is timed by its first launch, or by `all` of its launches back to back. With all of them, a cache too
+    /// small for the weights in the pass is also too small here.
     fn of(pass: &Recording, all: bool) -> Self {
         let mut kinds = Self { launches: Vec::new(), works: Vec::new(), of: Vec::new() };
         let mut seen: Vec<(String, Vec<u8>)> = Vec::new();
-        for step in pass.launches() {
-            let (kernel, params) = (pass.kernel(step), pass.params(step));
+        for launch in pass.launches() {
+            let (kernel, params) = (pass.kernel(launch), pass.params(launch));
             let key = (kernel.label(), params.to_vec());
             let known = seen.iter().position(|s| *s == key);
             let i = known.unwrap_or(seen.len());
@@ -159,10 +169,10 @@ impl Kinds {
                 kinds.launches.push(Launch {
                     kernel: kernel.name().to_owned(),
                     variant: kernel.label(),
-                    module: step.region.module.to_owned(),
+                    module: launch.region.module.to_owned(),
                     count: 0,
-                    grid: step.grid,
-                    cost: pass.launch_cost(step),
+                    grid: launch.grid,
+                    cost: pass.launch_cost(launch),
                     seconds: Measured::exact(0.0),
                     blocks: Vec::new(),
                 });
@@ -170,8 +180,8 @@ impl Kinds {
                 seen.push(key);
             }
             if known.is_none() || all {
-                kinds.works[i].enter(step.region);
-                kinds.works[i].run_erased(kernel, params, pass.slices(step));
+                kinds.works[i].enter(launch.region);
+                kinds.works[i].run_erased(kernel, params, pass.slices(launch));
             }
             kinds.launches[i].count += 1;
             kinds.of.push(i);
@@ -180,7 +190,7 @@ impl Kinds {
     }
 }
 
-/// Gives launches the seconds of their works.
+/// Sets the seconds of one launch from the measured seconds of its recording.
 fn set_times(launches: &mut [Launch], works: &[Recording], measured: &Blocks) -> Result<(), probe::Error> {
     for ((launch, work), seconds) in launches.iter_mut().zip(works).zip(&measured.seconds) {
         launch.blocks = seconds.iter().map(|s| s / work.launches().len() as f64).collect();
@@ -190,19 +200,19 @@ fn set_times(launches: &mut [Launch], works: &[Recording], measured: &Blocks) ->
 }
 
 impl Launch {
-    /// What one launch should take: it is isolated with its own bytes, and the slope has no submission in it.
+    /// Predicted time of one launch. Its working set is its own bytes, and a slope contains no submission.
     pub fn prediction(&self, machine: &Machine) -> Prediction {
         machine.predict(&self.cost, Regime::new(self.cost.bytes()).submissions(0))
     }
 
-    /// Achieved rate of something there is `n` of.
+    /// Achieved rate, where one launch moves or computes `n` units: bytes/s or FLOP/s.
     pub fn rate(&self, n: u64) -> Measured {
         let n = n as f64;
         let Measured { value, lo, hi } = self.seconds;
         Measured { value: n / value, lo: n / hi, hi: n / lo.max(f64::MIN_POSITIVE) }
     }
 
-    /// Module, kernel and number of workgroups.
+    /// Label of a report: module, kernel and number of workgroups.
     pub fn label(&self) -> String {
         let [x, y, z] = self.grid;
         let workgroups = u64::from(x) * u64::from(y) * u64::from(z);
@@ -211,17 +221,17 @@ impl Launch {
 }
 
 impl Row {
-    /// Seconds of all launches of the pass, each at its own pace.
+    /// Seconds of all launches of the pass: the sum of their isolated times.
     pub fn total_s(&self) -> f64 {
         self.launches.iter().map(|l| l.count as f64 * l.seconds.value).sum()
     }
 
-    /// Fraction of [`Self::total_s`] that the launches of this kind take.
+    /// Fraction of [`Self::total_s`] that belongs to the launches of this kind.
     pub fn share(&self, launch: &Launch) -> f64 {
         launch.count as f64 * launch.seconds.value / self.total_s()
     }
 
-    /// Whether no launch beats its floor, the fastest block counted.
+    /// Checks that no launch is faster than its floor, by its fastest block.
     pub fn check(&self, machine: &Machine) -> Check {
         let mut beaten = Vec::new();
         for launch in &self.launches {
@@ -236,38 +246,6 @@ impl Row {
             beaten.join("; ")
         };
         Check { kind: "floor".to_owned(), ok: beaten.is_empty(), detail }
-    }
-
-    /// One line per launch. `caption` says what the pass is.
-    pub fn table(&self, caption: String, machine: Option<&Machine>) -> Table {
-        let columns = [
-            ("launch", Align::Left),
-            ("times", Align::Right),
-            ("each", Align::Right),
-            ("interval", Align::Right),
-            ("of the pass", Align::Right),
-            ("bandwidth", Align::Right),
-            ("arithmetic", Align::Right),
-            ("of its roof", Align::Right),
-            ("bound", Align::Left),
-        ];
-        let mut table = Table::new(caption, columns);
-        for launch in &self.launches {
-            let prediction = machine.map(|m| launch.prediction(m));
-            let seconds = launch.seconds;
-            table.push([
-                launch.label(),
-                launch.count.to_string(),
-                number::si(seconds.value, "s"),
-                number::si_range(seconds.lo, seconds.hi, "s"),
-                number::percent(self.share(launch)),
-                number::si(launch.rate(launch.cost.bytes()).value, "B/s"),
-                number::si(launch.rate(launch.cost.flops).value, "FLOP/s"),
-                prediction.map_or(String::new(), |p| number::percent(p.roof_fraction(seconds.value))),
-                prediction.map_or(String::new(), |p| p.bound.to_string()),
-            ]);
-        }
-        table
     }
 }
 
@@ -290,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_launch_that_beats_its_floor_fails_the_row() {
+    fn a_launch_faster_than_its_floor_fails_the_row() {
         // A thousand bytes at a kilobyte per second are a second, with 2 % to spare.
         let machine = Machine::flat("m", 1e3, 1e6).expect("positive");
         let slow = Row { launches: vec![launch(0.99)] }.check(&machine);

@@ -1,8 +1,13 @@
-//! Text quality by llama-perplexity's protocol: the text in chunks, each read with an empty cache, the tokens of its
-//! second half predicted from everything before them.
+//! Perplexity by the protocol of llama-perplexity, and comparison with a reference model.
 //!
-//! A reference reads the same chunk right after the model, so that their logits are compared while they are there:
-//! memory holds one chunk's, and there is no file of them.
+//! ```text
+//! for each chunk of the text:  empty the cache, put BOS first if the model expects it
+//!     score tokens chunk/2 + 1 .. chunk, each given all tokens before it
+//! perplexity = exp(mean negative log-likelihood)
+//! ```
+//!
+//! A reference model reads each chunk right after the model. Memory holds the logits of one chunk, and no logit file is
+//! needed.
 
 use crate::Error;
 use crate::timing::timed;
@@ -10,10 +15,10 @@ use ridgeline_experiment::quality::{LogSoftmax, Paired, PairedSummary, Perplexit
 use ridgeline_speculative::{LanguageModel, Logits, Rows, Token};
 use ridgeline_text::Tokenizer;
 
-/// Fewest tokens of a chunk: its second half has to hold something to predict.
+/// Fewest tokens of a chunk: its second half must contain a token to score.
 pub const SHORTEST: usize = 4;
 
-/// A tokenised text, cut into chunks.
+/// A tokenized text, cut into chunks.
 #[derive(Clone, Debug)]
 pub struct Text {
     tokens: Vec<Token>,
@@ -22,11 +27,12 @@ pub struct Text {
 }
 
 impl Text {
-    /// Tokenises a text for chunks of `chunk` tokens, the first `most` of them. Where the model expects a token at
-    /// the beginning of a text, it replaces the first token of every chunk, as in llama-perplexity.
+    /// Tokenizes a text for at most `most` chunks of `chunk` tokens.
+    ///
+    /// Where the model expects BOS, it replaces the first token of every chunk, as in llama-perplexity.
     ///
     /// # Errors
-    /// A text that does not fill one chunk, or does not turn into tokens.
+    /// [`Error::ShortText`] where the text does not fill one chunk, [`Error::Text`] where it cannot be tokenized.
     pub fn new(tokenizer: &Tokenizer, text: &str, chunk: usize, most: Option<usize>) -> Result<Self, Error> {
         let bos = tokenizer.bos().filter(|_| tokenizer.add_bos());
         let mut tokens: Vec<Token> = bos.into_iter().collect();
@@ -46,12 +52,12 @@ impl Text {
         self.tokens.len() / self.chunk
     }
 
-    /// First position of a chunk whose logits are scored.
+    /// First position of a chunk whose logits are used.
     const fn first(&self) -> usize {
         self.chunk / 2
     }
 
-    /// Tokens of a chunk that are predicted.
+    /// Scored tokens per chunk.
     #[must_use]
     pub const fn scored(&self) -> usize {
         self.chunk - 1 - self.first()
@@ -66,20 +72,20 @@ impl Text {
     }
 }
 
-/// What a model made of a text, chunk by chunk.
+/// Quality of a model on a text, summed chunk by chunk.
 #[derive(Clone, Debug, Default)]
 pub struct Quality {
-    /// The model's own figures.
+    /// Negative log-likelihoods of the model in nats.
     pub perplexity: Perplexity,
-    /// The reference's.
+    /// Those of the reference; empty without one.
     pub reference: Perplexity,
-    /// Both on the same tokens.
+    /// Paired differences on the same tokens; empty without a reference.
     pub paired: Paired,
-    /// Tokens the model read.
+    /// Tokens that the model read.
     pub read: u64,
-    /// How long that took, nanoseconds: the device, and bringing back the logits, but not scoring them.
+    /// Time of reading in nanoseconds: forward passes and read-back of logits, without scoring.
     pub ns: u64,
-    /// The same chunk by chunk.
+    /// The same per chunk.
     pub chunk_ns: Vec<u64>,
 }
 
@@ -90,16 +96,17 @@ impl Quality {
         self.read as f64 * 1e9 / self.ns as f64
     }
 
-    /// How it compares with the reference, where there was one.
+    /// Summary of the comparison with the reference; `None` without one.
     #[must_use]
     pub fn vs_reference(&self) -> Option<PairedSummary> {
         self.paired.summary()
     }
 
-    /// Reads one chunk with the model, and with the reference where there is one.
+    /// Reads chunk `i` with the model and the reference, and adds its scores.
     ///
     /// # Errors
-    /// A model that fails, or whose logits are no numbers.
+    /// [`Error::NotNumbers`] where a logit is NaN, [`Error::Vocabularies`] where the vocabularies differ, or the error of
+    /// a model.
     pub fn add<M, R>(
         &mut self,
         text: &Text,
@@ -135,7 +142,7 @@ impl Quality {
     }
 }
 
-/// The logits of a chunk from position `first` on, but for its last token, after which nothing is known to follow.
+/// The logits of a chunk from position `first` on. The last token is not read: no token is known to follow it.
 fn read<M: LanguageModel>(model: &mut M, chunk: &[Token], first: usize) -> Result<Logits, Error>
 where
     Error: From<M::Error>,

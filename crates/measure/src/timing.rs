@@ -3,7 +3,7 @@
 use ridgeline_experiment::matrix::Budget;
 use std::time::Instant;
 
-/// Time since it was started, by the monotonic clock.
+/// Time since its start by the monotonic clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);
 
@@ -14,7 +14,7 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
-    /// Nanoseconds since the start; stops at the largest number, after five centuries.
+    /// Nanoseconds since the start, saturating after five centuries.
     #[must_use]
     pub fn ns(self) -> u64 {
         u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
@@ -34,12 +34,13 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, u64) {
     (result, stopwatch.ns())
 }
 
-/// Runs `once` as often as the budget says, warm-up first; `once` returns its own time in nanoseconds, so that
-/// preparing a repetition is not part of it.
+/// Runs `once` for the warm-up and then until the budget is spent. Returns its results without those of the warm-up.
+///
+/// `once` times its own work, so that preparing a repetition is not part of the time.
 ///
 /// # Errors
 /// The first error of `once`.
-pub fn repeat<E>(budget: &Budget, mut once: impl FnMut() -> Result<u64, E>) -> Result<Vec<u64>, E> {
+pub fn repeat<T, E>(budget: &Budget, mut once: impl FnMut() -> Result<T, E>) -> Result<Vec<T>, E> {
     for _ in 0..budget.warmup {
         once()?;
     }

@@ -1,4 +1,4 @@
-//! Two probes of the device agree within their own intervals. Ignored without an adapter, fails there where `CI=true`.
+//! Two probes of the device agree within their intervals. Without an adapter the test is ignored, or fails if `CI=true`.
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_experiment::matrix::Budget;
@@ -7,7 +7,7 @@ use ridgeline_measure::probe::{self, Error, Quantity};
 use ridgeline_roofline::Measured;
 use std::collections::BTreeMap;
 
-/// Probes at most. Another program may take the machine during one of them, or as long as two of them take.
+/// Most probes. Other programs may use the machine during one or two of them.
 const PROBES: usize = 8;
 
 fn main() {
@@ -16,17 +16,18 @@ fn main() {
     let required = std::env::var("CI").is_ok_and(|v| v == "true");
     let trials = vec![
         Trial::test("two_probes_agree", two_probes_agree).with_ignored_flag(!adapter && !required),
-        Trial::test("the_twins_have_no_ceilings", the_twins_have_no_ceilings),
+        Trial::test("the_cpu_executor_has_no_ceilings", the_cpu_executor_has_no_ceilings),
     ];
     libtest_mimic::run(&args, trials).exit();
 }
 
-/// Bandwidth and fixed costs: of every quantity two probes agree or, where another program took the machine during one of
-/// them, more than a third of the pairs of several.
+/// Probes bandwidth and fixed costs until more than a third of all pairs of probes agree on every quantity.
+///
+/// Two probes suffice on an idle machine. More are needed where another program disturbs one of them.
 fn two_probes_agree() -> Result<(), Failed> {
     let mut device = Device::open(None)?;
     let mut probes: Vec<Vec<(String, Measured)>> = Vec::new();
-    // Pairs of probes that agree on a quantity.
+    // Per quantity the number of pairs of probes that agree.
     let mut agreed: BTreeMap<String, usize> = BTreeMap::new();
     while probes.len() < PROBES {
         let mut latest = Vec::new();
@@ -46,15 +47,15 @@ fn two_probes_agree() -> Result<(), Failed> {
             return Ok(());
         }
     }
-    Err(format!("of the pairs of {PROBES} probes so few agree: {agreed:?}; {probes:?}").into())
+    Err(format!("too few pairs of {PROBES} probes agree: {agreed:?}; {probes:?}").into())
 }
 
 const BUDGET: Budget = Budget { warmup: 1, min_reps: 6, max_reps: 20, budget_s: 2.0 };
 
-fn the_twins_have_no_ceilings() -> Result<(), Failed> {
-    let mut twins = Device::open(Some("cpu"))?;
-    match probe::measure(&mut twins, Quantity::Overheads, &BUDGET) {
+fn the_cpu_executor_has_no_ceilings() -> Result<(), Failed> {
+    let mut cpu = Device::open(Some("cpu"))?;
+    match probe::measure(&mut cpu, Quantity::Overheads, &BUDGET) {
         Err(Error::NoClock) => Ok(()),
-        other => Err(format!("a device without a clock was measured: {other:?}").into()),
+        other => Err(format!("expected Error::NoClock on the CPU executor, got {other:?}").into()),
     }
 }

@@ -1,7 +1,7 @@
 //! `ridgeline bench`: prompt and generation speed, as llama-bench measures it, with intervals and ceilings.
 
 use crate::cli::{FAILED, Globals, Usage};
-use crate::experiments::{Measured, described};
+use crate::experiments::{Measured, described, launch_table};
 use ridgeline_measure::int8::int8_effect;
 use ridgeline_measure::MeasureContext;
 use ridgeline_measure::pass::{Bench, Test};
@@ -99,7 +99,8 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let mut device = install::open(globals)?;
     let build = provenance::build();
     let cpu = provenance::machine_id(&mut device).cpu;
-    let mut cx = MeasureContext::new(device, None, args.seed);
+    let tuning = ridgeline_measure::tune::stored(&mut device);
+    let mut cx = MeasureContext::new(device, None, tuning, args.seed);
     let ceilings = if args.no_probe || !cx.has_clock() {
         None
     } else {
@@ -233,7 +234,7 @@ impl Args {
             if self.profile {
                 let total = number::si(profile.row.total_s(), "s");
                 let caption = format!("{title}: {} launches, {total} in all", profile.of.len());
-                let table = markdown::table(&profile.row.table(String::new(), machine));
+                let table = markdown::table(&launch_table(&profile.row, String::new(), machine));
                 output::text(&format!("\n{caption}\n\n{table}"))?;
             }
             if sink.is_some() {

@@ -45,7 +45,8 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         return Err(Usage("-b must be at least 1".to_owned()).into());
     }
     let mut device = install::open(globals)?;
-    let loaded = models::load(&mut device, &args.model, args.format)?;
+    let tuning = ridgeline_measure::tune::stored(&mut device);
+    let loaded = models::load(&mut device, &args.model, args.format, tuning)?;
     let options = SessionOptions {
         context: args.tokens.len(),
         batch: args.batch_size,

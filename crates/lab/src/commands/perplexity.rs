@@ -52,9 +52,10 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     }
     let text = std::fs::read_to_string(&args.file).with_context(|| args.file.display().to_string())?;
     let mut device = install::open(globals)?;
-    let loaded = models::load(&mut device, &args.model, args.format)?;
+    let tuning = ridgeline_measure::tune::stored(&mut device);
+    let loaded = models::load(&mut device, &args.model, args.format, tuning.clone())?;
     let reference =
-        args.reference.as_deref().map(|name| models::load(&mut device, name, None)).transpose()?;
+        args.reference.as_deref().map(|name| models::load(&mut device, name, None, tuning)).transpose()?;
     let text = Text::new(vocabulary_of(&loaded)?, &text, options.context, args.chunks)?;
     if let Some(reference) = &reference {
         same_tokens(&loaded, reference)?;

@@ -34,7 +34,8 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let sampler = args.sampling.sampler()?;
     let mut device = install::open(globals)?;
     let begun = Instant::now();
-    let loaded = models::load(&mut device, &args.model, args.format)?;
+    let tuning = ridgeline_measure::tune::stored(&mut device);
+    let loaded = models::load(&mut device, &args.model, args.format, tuning)?;
     let load = begun.elapsed();
     let tokenizer = vocabulary_of(&loaded)?;
     let begun = Instant::now();

@@ -49,8 +49,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let sampler = args.sampling.sampler()?;
     let mut device = install::open(globals)?;
-    let target = models::load(&mut device, &args.model, None)?;
-    let draft = models::load(&mut device, &args.model_draft, None)?;
+    let tuning = ridgeline_measure::tune::stored(&mut device);
+    let target = models::load(&mut device, &args.model, None, tuning.clone())?;
+    let draft = models::load(&mut device, &args.model_draft, None, tuning)?;
     let tokenizer = vocabulary_of(&target)?;
     same_vocabulary(tokenizer, &draft)?;
     let prompt = args.prompt.tokens(tokenizer)?;

@@ -60,8 +60,9 @@ const ALL: [Part; 9] = [
 ];
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
-    let device = install::open(globals)?;
-    let mut cx = MeasureContext::new(device, None, 0);
+    let mut device = install::open(globals)?;
+    let tuning = ridgeline_measure::tune::stored(&mut device);
+    let mut cx = MeasureContext::new(device, None, tuning, 0);
     cx.require_clock().map_err(|error| Usage(error.to_string()))?;
     let mut plan = Plan::shipped();
     if !args.model.is_empty() {

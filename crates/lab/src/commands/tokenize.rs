@@ -2,7 +2,7 @@
 
 use crate::cli::{Globals, Usage};
 use crate::output;
-use ridgeline_measure::{models, vocabulary};
+use ridgeline_measure::models;
 use anyhow::Context;
 use std::io::Read;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let checkpoint = models::checkpoint(&args.model, None)?;
-    let tokenizer = vocabulary::tokenizer(&checkpoint)?
+    let tokenizer = models::tokenizer(&checkpoint)?
         .ok_or_else(|| Usage(format!("{} has no vocabulary: its weights are random", args.model)))?;
     let ids = tokenizer.encode(&text(&args)?)?;
     if globals.json {

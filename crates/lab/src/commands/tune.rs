@@ -2,7 +2,7 @@
 
 use crate::cli::Globals;
 use ridgeline_measure::MeasureContext;
-use ridgeline_measure::tune::{TuneResult, Product, Split, PassComparison, keep, path, tune};
+use ridgeline_measure::tune::{TuneResult, Product, Split, PassComparison, keep, path, stored, tune};
 use crate::{install, output};
 use anyhow::Context;
 use ridgeline_kernels::{LinearKernel, Reduce};
@@ -34,7 +34,8 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let started = Instant::now();
-    let mut cx = MeasureContext::new(device, None, 0);
+    let tuning = stored(&mut device);
+    let mut cx = MeasureContext::new(device, None, tuning, 0);
     let (mut found, mut kept) = (Vec::new(), 0);
     for name in &args.model {
         let loaded = cx.load(name, None)?;

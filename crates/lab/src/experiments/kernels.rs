@@ -8,7 +8,7 @@ use ridgeline_measure::MeasureContext;
 use ridgeline_measure::profile::{Launch, Row, profile};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
-use ridgeline_experiment::report::{Block, Dot, Roofline, Section, number};
+use ridgeline_experiment::report::{Align, Block, Dot, Roofline, Section, Table, number};
 use ridgeline_model::SessionOptions;
 use ridgeline_roofline::Machine;
 use serde::{Deserialize, Serialize};
@@ -64,10 +64,42 @@ impl Experiment<MeasureContext> for Study {
             let name = title(model, format);
             let total = number::si(entry.row.total_s(), "s");
             let caption = format!("{name}, {tokens} tokens after {depth}: {total} in all launches.");
-            section = section.with(Block::Table(entry.row.table(caption, context.machine)));
+            section = section.with(Block::Table(table(&entry.row, caption, context.machine)));
         }
         vec![section]
     }
+}
+
+/// One line per distinct launch of a forward pass. Without a machine the columns of the roof are empty.
+pub(crate) fn table(row: &Row, caption: String, machine: Option<&Machine>) -> Table {
+    let columns = [
+        ("kernel", Align::Left),
+        ("launches", Align::Right),
+        ("time per launch", Align::Right),
+        ("95 % interval", Align::Right),
+        ("% of pass", Align::Right),
+        ("bandwidth", Align::Right),
+        ("FLOP/s", Align::Right),
+        ("% of roof", Align::Right),
+        ("bound", Align::Left),
+    ];
+    let mut table = Table::new(caption, columns);
+    for launch in &row.launches {
+        let prediction = machine.map(|m| launch.prediction(m));
+        let seconds = launch.seconds;
+        table.push([
+            launch.label(),
+            launch.count.to_string(),
+            number::si(seconds.value, "s"),
+            number::si_range(seconds.lo, seconds.hi, "s"),
+            number::percent(row.share(launch)),
+            number::si(launch.rate(launch.cost.bytes()).value, "B/s"),
+            number::si(launch.rate(launch.cost.flops).value, "FLOP/s"),
+            prediction.map_or(String::new(), |p| number::percent(p.roof_fraction(seconds.value))),
+            prediction.map_or(String::new(), |p| p.bound.to_string()),
+        ]);
+    }
+    table
 }
 
 fn dots(point: &Point, row: &Row, machine: &Machine) -> Vec<Dot> {

@@ -8,6 +8,8 @@ use std::rc::Rc;
 
 ridgeline_experiment::experiments! { MeasureContext: ceilings, kernels, bench, batch, speculation, quantization }
 
+pub(crate) use kernels::table as launch_table;
+
 /// What the `bench` command prints its rows with.
 pub(crate) use bench::{Row as Measured, described};
 

@@ -34,7 +34,8 @@ pub fn serve(studies: &[Box<dyn DynExperiment<MeasureContext>>]) -> io::Result<E
     let mut device = device;
     let identity =
         Identity { machine: provenance::machine_id(&mut device), build: provenance::build_for(&mut device) };
-    let mut cx = MeasureContext::new(device, job.ceilings.clone(), job.seed);
+    let tuning = ridgeline_measure::tune::stored(&mut device);
+    let mut cx = MeasureContext::new(device, job.ceilings.clone(), tuning, job.seed);
     send(&Reply::Identity(Box::new(identity.clone())))?;
     for cell in &job.cells {
         send(&Reply::Started)?;

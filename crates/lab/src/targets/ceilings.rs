@@ -153,11 +153,10 @@ pub(crate) fn products(
     software: bool,
 ) -> Result<Vec<TargetResult>, Error> {
     let mut findings = Vec::new();
-    let tuning = ridgeline_measure::tune::stored(&mut cx.device.borrow_mut());
     for &format in Format::ALL.iter().filter(|it| it.in_gguf()) {
-        let (seconds, bytes) = ridgeline_measure::probe::product_s(
+        let (seconds, bytes) = ridgeline_measure::probe::mat_vec_s(
             &mut cx.device.borrow_mut(),
-            (format, &tuning),
+            (format, &cx.tuning),
             [4096, 14336],
         )?;
         let floor = bytes as f64 / machine.bandwidth.read.at(bytes).value;

@@ -20,7 +20,7 @@ const ROUNDS: u32 = 201;
 
 /// Launches of decode steps at most 2 us each and 60 us for all else.
 pub(crate) fn host(cx: &mut MeasureContext, model: &str) -> Result<Vec<TargetResult>, Error> {
-    let mut idle = MeasureContext::new(Device::noop()?, None, cx.seed);
+    let mut idle = MeasureContext::new(Device::noop()?, None, ridgeline_kernels::Tuning::default(), cx.seed);
     let mut nothing = Side::new(&mut idle, model)?;
     let targets = [Some(Range::AtMost(2.0)), Some(Range::AtMost(60.0))];
     let mut findings = nothing.costs("wgpu's do-nothing backend", ROUNDS, targets, Timing::total_ns)?;

@@ -17,7 +17,7 @@ const STEPS: u32 = 16;
 pub(crate) fn stable(cx: &MeasureContext, name: &str) -> Result<TargetResult, Error> {
     let (mut first, mut different, mut compared): (Option<Vec<u32>>, usize, usize) = (None, 0, 0);
     for _ in 0..2 {
-        let loaded = models::load(&mut cx.device.borrow_mut(), name, None)?;
+        let loaded = models::load(&mut cx.device.borrow_mut(), name, None, cx.tuning.clone())?;
         for _ in 0..REPETITIONS / 2 {
             let context = (PROMPT + STEPS) as usize;
             let options = SessionOptions { context, batch: context, ..SessionOptions::default() };

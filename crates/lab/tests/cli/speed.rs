@@ -122,7 +122,7 @@ fn shares_of_roofs() -> Vec<f64> {
     let header = lines.next().expect("a header");
     let column =
         |name: &str| header.iter().position(|it| it == name).unwrap_or_else(|| panic!("{name}: {text}"));
-    let [roof, bound] = ["of its roof", "bound"].map(column);
+    let [roof, bound] = ["% of roof", "bound"].map(column);
     let rows: Vec<_> = lines.skip(1).collect();
     assert!(rows.len() > 8, "{text}");
     for row in &rows {
@@ -138,14 +138,14 @@ fn integer_products_tell_what_they_do_to_logits() {
         ridgeline(&arguments)
     };
     let moved = |text: &str| -> f64 {
-        let (_, rest) = text.split_once("integer products move the logits by ").expect("it is told");
+        let (_, rest) = text.split_once("int8 dot products change the logits by ").expect("it is told");
         rest.split_once(" %").and_then(|(number, _)| number.parse().ok()).expect("a number")
     };
     let table = bench("tiny-draft:q8_0", "md").ok();
     assert!(table.contains("integer Q8\\_0") && (0.01..5.0).contains(&moved(&table)), "{table}");
     // Where a table is for machines, it is told beside it; where no matrix is in bytes, nothing changes.
     let Done { stdout, stderr, .. } = bench("tiny-draft", "csv");
-    assert!(!stdout.contains("move the logits") && moved(&stderr) == 0.0, "{stdout}{stderr}");
+    assert!(!stdout.contains("change the logits") && moved(&stderr) == 0.0, "{stdout}{stderr}");
 }
 
 /// Whether a launch is a matrix product without tiles, whichever serves this device.
@@ -264,7 +264,7 @@ fn verification_is_told_beside_its_targets() {
     let compared = format!("0 of {}, 10 runs", 9 * 80 * 4096);
     assert!(stable["detail"].as_str().is_some_and(|it| it.starts_with(&compared)), "{stable}");
     let text = ridgeline(&["targets", "--only", "peer", "--peer", "/no/such/python"]);
-    text.fails(1, &["the other engine cannot be asked", "/no/such/python"]);
+    text.fails(1, &["the other engine cannot be measured", "/no/such/python"]);
 }
 
 fn the_host_is_told_with_and_without_a_driver() {

@@ -64,7 +64,7 @@ fn settings_out_of_range_are_usage_errors() {
     run(&["-b", "0"]).fails(2, &["-b must be at least 1"]);
     on_cpu(&["run", "-m", "tiny-target"]).fails(2, &["nothing to continue"]);
     on_cpu(&["run", "-m", "tiny-target:f16", "--format", "f32", "-p", "x"])
-        .fails(2, &["already names a format"]);
+        .fails(2, &["already names a quantization type"]);
     on_cpu(&["inspect", "tiny-target:q99"]).fails(2, &["q99", "known are"]);
     on_cpu(&["synth", "tiny-target", "f16", "x.gguf"]).fails(2, &["is a model and not a shape"]);
 }

@@ -1,23 +1,24 @@
-//! Whether two probes of a device agree: quantity by quantity, within their own intervals.
+//! Agreement of two probes of a device: per quantity, do their intervals overlap?
 
 use super::{Ceiling, MatVecRate};
 use ridgeline_roofline::{Curve, Machine, Measured, Overheads};
 use serde::{Deserialize, Serialize};
 
-/// Share by which intervals are widened before they are compared: what a host that other programs share adds between
-/// two runs that a single run of seconds cannot see.
+/// Fraction by which intervals are widened before they are compared.
+///
+/// On a shared host two runs differ by more than the intervals of a single short run cover.
 pub const NOISE_FLOOR: f64 = 0.05;
 
 /// One quantity in two probes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Agreement {
-    /// Its name and unit.
+    /// Name and unit.
     pub quantity: String,
-    /// In the first probe.
+    /// In the first probe, in the unit that `quantity` names.
     pub a: Measured,
-    /// In the second probe.
+    /// In the second probe, in the same unit.
     pub b: Measured,
-    /// Whether the intervals, each widened by [`NOISE_FLOOR`], have a point in common.
+    /// Whether the intervals overlap, each widened by [`NOISE_FLOOR`].
     pub agree: bool,
 }
 
@@ -35,7 +36,7 @@ pub fn quantities(machine: &Machine) -> Vec<(String, Measured)> {
 }
 
 impl Ceiling {
-    /// Its quantities by name, in bytes/s, FLOP/s or seconds.
+    /// Every quantity by name, in bytes/s, FLOP/s or seconds.
     #[must_use]
     pub fn quantities(&self) -> Vec<(String, Measured)> {
         match self {
@@ -48,8 +49,8 @@ impl Ceiling {
             }
             Self::Overheads(o) => costs(&o.overheads),
             Self::Matvec(m) => {
-                let product = |p: &MatVecRate| (format!("{} product, B/s", p.format), p.streamed);
-                m.products.iter().map(product).collect()
+                let named = |p: &MatVecRate| (format!("{} product, B/s", p.format), p.streamed);
+                m.products.iter().map(named).collect()
             }
         }
     }
@@ -69,13 +70,13 @@ fn costs(o: &Overheads) -> Vec<(String, Measured)> {
     named.map(|(name, m)| (name.to_owned(), m)).to_vec()
 }
 
-/// Holds two probes against each other; quantities that only one of them has are left out.
+/// Compares two probes. Quantities of one probe alone are left out.
 #[must_use]
 pub fn agreement(a: &Machine, b: &Machine) -> Vec<Agreement> {
     compared(quantities(a), &quantities(b))
 }
 
-/// Holds quantities against others of the same names; those that only one side has are left out.
+/// Compares quantities with others of the same name. Names of one side alone are left out.
 #[must_use]
 pub fn compared(these: Vec<(String, Measured)>, others: &[(String, Measured)]) -> Vec<Agreement> {
     let pair = |(quantity, a): (String, Measured)| {
@@ -85,10 +86,10 @@ pub fn compared(these: Vec<(String, Measured)>, others: &[(String, Measured)]) -
     these.into_iter().filter_map(pair).collect()
 }
 
-/// Spread of the ceilings above which a machine was busy with something else while it was measured.
+/// [`block_spread`] above which other programs used the machine during the measurement.
 pub const MAX_BLOCK_SPREAD: f64 = 1.3;
 
-/// By what factor the best block of a typical ceiling exceeds its median block: 1 on a machine of its own.
+/// Rate of the best block over rate of the median block, as the median over all ceilings: near 1 on an idle machine.
 #[must_use]
 pub fn block_spread(machine: &Machine) -> f64 {
     let rates = quantities(machine).into_iter().filter(|(name, _)| name.ends_with("/s"));

@@ -1,13 +1,25 @@
-//! Blocks of repetitions spread over a budget, and the intervals they give.
+//! Interleaved blocks: repetitions of every unit spread over the budget, and the intervals they give.
+//!
+//! ```text
+//! until the budget is spent:             one block
+//!     for each unit:                     A B C, A B C, ... and not A A A, B B B, ...
+//!         seconds[unit] += the slope of its best repetitions
+//! result per unit: the median over blocks, with an interval that is free of distributional assumptions
+//! ```
+//!
+//! This is blocking in the sense of experimental design (Box, Hunter and Hunter 2005, chapter 4). Clock rates and other
+//! programs change over seconds. Interleaving exposes every unit to all of these changes, so they appear between blocks
+//! and widen the interval.
 
 use super::{Clock, Error, Timer, Unit};
-use crate::timing::Stopwatch;
+use crate::timing::{Stopwatch, repeat};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::stats;
 use ridgeline_roofline::Measured;
 
-/// Repetitions of N and of 2N in a block, of which the best counts: fewer of long ones, where a disturbance of given
-/// length matters less and time matters more.
+/// Pairs of runs (N and 2N units) per block, of which the best counts.
+///
+/// A disturbance of fixed length matters less in a long run, so long runs need fewer pairs.
 fn pairs(unit: &Unit) -> u32 {
     match unit.estimate_s * f64::from(unit.copies()) {
         t if t > 0.06 => 1,
@@ -16,17 +28,17 @@ fn pairs(unit: &Unit) -> u32 {
     }
 }
 
-/// What blocks of measurements yield.
+/// The result of [`blocks`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Blocks {
-    /// Seconds of one unit by unit and block.
+    /// Seconds of one repetition: `seconds[unit][block]`.
     pub seconds: Vec<Vec<f64>>,
-    /// Wall time of every block, nanoseconds.
+    /// Wall time of every block in nanoseconds.
     pub block_ns: Vec<u64>,
 }
 
 impl Blocks {
-    /// How much slower the first quarter of the blocks was than the rest; `None` below eight.
+    /// Time of the first quarter of the blocks over time of the rest; `None` below eight blocks.
     #[must_use]
     pub fn drift(&self) -> Option<f64> {
         let logs = |block: usize| self.seconds.iter().map(|s| s[block].ln()).sum::<f64>();
@@ -38,37 +50,31 @@ impl Blocks {
 
 /// Times every unit once per block, for as many blocks as the budget allows.
 ///
-/// Going through all units before any comes again spreads each over the whole budget: what the machine does
-/// meanwhile shows between blocks and therefore in the interval.
-///
 /// # Errors
-/// What the device says; [`Error::NoBlocks`] where the budget allows fewer than two.
+/// [`Error::Run`] where the device fails, [`Error::NoBlocks`] where the budget allows fewer than two blocks.
 pub fn blocks(timer: &mut Timer<'_>, units: &[Unit], clock: Clock, budget: &Budget) -> Result<Blocks, Error> {
     for _ in 0..budget.warmup {
         for unit in units {
             timer.slope(unit, 1, clock)?;
         }
     }
-    let mut blocks = Blocks { seconds: vec![Vec::new(); units.len()], block_ns: Vec::new() };
-    let start = Stopwatch::start();
-    let mut done = 0;
-    while budget.continues(done, start.seconds()) {
-        let begun = Stopwatch::start();
-        for (unit, seconds) in units.iter().zip(&mut blocks.seconds) {
+    let mut seconds = vec![Vec::new(); units.len()];
+    // The warm-up above takes one pair per unit instead of a whole block.
+    let block_ns = repeat(&Budget { warmup: 0, ..*budget }, || -> Result<u64, Error> {
+        let stopwatch = Stopwatch::start();
+        for (unit, seconds) in units.iter().zip(&mut seconds) {
             seconds.push(timer.slope(unit, pairs(unit), clock)?);
         }
-        blocks.block_ns.push(begun.ns());
-        done += 1;
-    }
-    if done < 2 { Err(Error::NoBlocks) } else { Ok(blocks) }
+        Ok(stopwatch.ns())
+    })?;
+    if block_ns.len() < 2 { Err(Error::NoBlocks) } else { Ok(Blocks { seconds, block_ns }) }
 }
 
-/// A ceiling from the rates of blocks: their median, the lower end of its 95 % interval, and an estimate of the most
-/// that the device can do.
+/// A ceiling from the rates of blocks: the median, the lower end of its 95 % interval, and an upper bound as `hi`.
 ///
-/// Disturbances only slow a device down, so that rates have an upper end, and a floor has to be derived from that end
-/// to stay a floor. It is estimated as `2·x₍ₙ₎ − x₍ₙ₋₁₎` (Robson and Whitlock 1964, "Estimation of a truncation
-/// point"), and never as more than a tenth above the best block.
+/// Disturbances only slow a device down, so the distribution of rates is truncated above. A floor of time must follow
+/// from that truncation point, or a fast run would beat it. The estimate is `2·x₍ₙ₎ − x₍ₙ₋₁₎` (Robson and Whitlock
+/// 1964, "Estimation of a truncation point"), limited to a tenth above the best block. `None` below two blocks.
 #[must_use]
 pub fn ceiling(rates: &[f64]) -> Option<Measured> {
     let median = stats::median_interval(rates)?;
@@ -79,7 +85,7 @@ pub fn ceiling(rates: &[f64]) -> Option<Measured> {
     Some(Measured { hi: (2.0 * best - second).min(1.1 * best).max(median.hi), ..median })
 }
 
-/// A cost from the figures of blocks: their median and its 95 % interval; costs below zero are noise around none.
+/// A cost from the seconds of blocks: the median and its 95 % interval. Values below zero are noise and become zero.
 #[must_use]
 pub fn typical(costs: &[f64]) -> Option<Measured> {
     let m = stats::median_interval(costs)?;
@@ -94,10 +100,10 @@ mod tests {
     fn a_ceiling_reaches_beyond_its_best_block() {
         let rates: Vec<f64> = (1..=20).map(f64::from).collect();
         let m = ceiling(&rates).expect("twenty blocks");
-        assert_eq!((m.value, m.hi), (10.5, 21.0), "the best block, and the step to it once more");
+        assert_eq!((m.value, m.hi), (10.5, 21.0), "2·20 − 19");
         assert!(m.lo > 1.0, "the lower end is the median's: {m:?}");
         let m = ceiling(&[1.0, 1.0, 10.0]).expect("three blocks");
-        assert!((m.hi - 11.0).abs() < 1e-12, "a lone block counts for a tenth at most: {m:?}");
+        assert!((m.hi - 11.0).abs() < 1e-12, "an outlier raises the bound by a tenth at most: {m:?}");
         assert_eq!(ceiling(&[1.0]), None);
     }
 

@@ -1,14 +1,14 @@
-//! Two sessions of one measurement as one: blocks of both, intervals over all of them.
+//! Merges two sessions of one measurement: the blocks of both, and intervals over all of them.
 //!
-//! A session allocates its own buffers and chooses its own variants, so that what differs between two runs of a probe
-//! differs between two sessions of one, too, and is in its interval.
+//! Each session allocates its own buffers and selects its own kernel variants. Two runs of a probe differ in the same
+//! way, so the interval over both sessions covers that variation.
 
 use super::blocks::{ceiling, typical};
 use super::{Ceiling, MatVecRate, MatVecs, OverheadSeries, Peaks, Rate, StreamCurve};
 use ridgeline_roofline::{Curve, Overheads, Sample};
 
 impl Ceiling {
-    /// This and a later session of the same measurement; `None` where they do not measure the same.
+    /// Merges this session with a later one; `None` where they measured different quantities.
     #[must_use]
     pub fn joined(&self, later: &Self) -> Option<Self> {
         Some(match (self, later) {
@@ -83,12 +83,12 @@ fn mat_vecs(a: &MatVecs, b: &MatVecs) -> Option<MatVecs> {
     Some(MatVecs { products })
 }
 
-/// Two names, once if they are the same.
+/// Both names, or one where they are equal.
 fn both(a: &str, b: &str) -> String {
     if a == b { a.to_owned() } else { format!("{a}; {b}") }
 }
 
-/// The drift that is further from none.
+/// The drift further from 1 on a logarithmic scale.
 fn worse(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     let far = |d: &f64| d.ln().abs();
     a.into_iter().chain(b).max_by(|a, b| far(a).total_cmp(&far(b)))
@@ -108,8 +108,9 @@ mod tests {
 
     #[test]
     fn joined_intervals_cover_both_sessions() {
-        let joined = flops([1.0, 1.1, 1.2], "a").joined(&flops([2.0, 2.1, 2.2], "b")).expect("the same kind");
-        let Ceiling::Flops(peaks) = joined else { panic!("still peaks") };
+        let joined =
+            flops([1.0, 1.1, 1.2], "a").joined(&flops([2.0, 2.1, 2.2], "b")).expect("both are peaks");
+        let Ceiling::Flops(peaks) = joined else { panic!("not peaks") };
         assert!(peaks.f32.rate.lo == 1.0 && peaks.f32.rate.hi >= 2.2, "{:?}", peaks.f32.rate);
         assert!((peaks.f32.rate.value - 1.6).abs() < 1e-12);
         assert_eq!(peaks.f32.variant, "a; b");
@@ -117,7 +118,7 @@ mod tests {
 
     #[test]
     fn different_measurements_do_not_join() {
-        let m = typical(&[1.0, 2.0]).expect("two");
+        let m = typical(&[1.0, 2.0]).expect("two blocks");
         let overheads = Overheads { launch_s: m, submission_s: m, synchronisation_s: m, readback_s: m };
         let series = OverheadSeries { overheads, blocks: vec![[1.0; 4]; 2], encode_s: 1.0 };
         assert_eq!(flops([1.0; 3], "a").joined(&Ceiling::Overheads(series)), None);

@@ -1,15 +1,20 @@
-//! The measured ceilings of a device, through the same interface that inference uses: recordings, run and timed.
+//! The measured ceilings of a device, through the interface that inference uses: recordings, run and timed.
 //!
-//! Every quantity is a slope: the time of twice the work minus the time of the work. It is taken in blocks that
-//! are spread over the budget; a block keeps the least disturbed of its repetitions, and the interval comes from the
-//! variation between blocks, so that it covers what changes from run to run.
+//! - Bandwidth in bytes/s as a function of working-set size ([`curve`]).
+//! - Peak arithmetic in FLOP/s ([`peaks`]), and bandwidth of mat-vecs ([`mat_vecs`]).
+//! - Fixed costs in seconds ([`overheads`]).
+//!
+//! Every quantity is a slope: the time of 2N units of work minus the time of N ([`Timer::slope`]). Slopes are taken in
+//! blocks spread over the budget ([`blocks`]). A block keeps its fastest repetitions. The interval comes from the
+//! variation between blocks, so it covers changes from run to run.
 
 mod agreement;
 mod attention;
 mod blocks;
+mod mat_vec;
+mod matmul;
 mod merge;
 mod overheads;
-mod product;
 mod slope;
 mod stream;
 
@@ -17,9 +22,9 @@ pub use agreement::{
     Agreement, MAX_BLOCK_SPREAD, NOISE_FLOOR, agreement, block_spread, compared, quantities,
 };
 pub use blocks::{Blocks, blocks, ceiling, typical};
+pub use mat_vec::{MatVecRate, MatVecs, STUDY_BITS_PER_WEIGHT, mat_vec_s, mat_vecs};
+pub use matmul::{Peaks, Rate, peaks};
 pub use overheads::{OverheadSeries, overheads};
-pub use product::{MatVecRate, MatVecs, Peaks, Rate, mat_vecs, peaks};
-pub use product::{STUDY_BITS_PER_WEIGHT, product_s};
 pub use slope::{Clock, Timer, Unit};
 pub use stream::{Stream, StreamCurve, curve};
 
@@ -28,33 +33,33 @@ use ridgeline_experiment::matrix::Budget;
 use ridgeline_roofline::{Bandwidth, Curve, Machine, Overheads};
 use serde::{Deserialize, Serialize};
 
-/// What can go wrong while probing.
+/// Why a measurement failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The CPU twins read no clock, and are no measurement of anything.
-    #[error("the CPU twins have no clock; probe a device that wgpu drives")]
+    /// The CPU executor reads no clock.
+    #[error("the CPU executor has no clock; choose a device that wgpu drives (--device)")]
     NoClock,
     /// The device refused or was lost.
     #[error(transparent)]
     Run(#[from] ridgeline_compute::Error),
-    /// A measured ceiling is no positive number.
+    /// A measured ceiling is not a positive number.
     #[error(transparent)]
     Ceiling(#[from] ridgeline_roofline::Error),
-    /// The budget ended before a single block did.
-    #[error("no block of measurements was made; the budget needs at least two repetitions")]
+    /// The budget ended before two blocks did.
+    #[error("fewer than two blocks were measured; give a budget of at least two repetitions")]
     NoBlocks,
-    /// Two sessions that did not measure the same.
-    #[error("two sessions of different measurements cannot be joined")]
+    /// Two sessions measured different quantities.
+    #[error("two sessions of different quantities cannot be joined; join sessions of one quantity")]
     Mismatch,
-    /// Nothing of what was to be measured fits the device.
-    #[error("{what} does not fit the device: {bytes} bytes against a limit of {limit}")]
+    /// The smallest size to measure does not fit the device.
+    #[error("the {what} of {bytes} bytes exceeds the device's limit of {limit} bytes; choose another device")]
     TooSmall {
-        /// What was to be measured.
+        /// The buffer that does not fit.
         what: &'static str,
         /// Bytes it needs.
         bytes: u64,
-        /// Bytes there are.
+        /// The device's limit in bytes.
         limit: u64,
     },
 }
@@ -63,22 +68,22 @@ pub enum Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quantity {
-    /// Bandwidth of reading against working-set size.
+    /// Read bandwidth by working-set size.
     Read,
-    /// Bandwidth of copying against working-set size.
+    /// Copy bandwidth by working-set size.
     Copy,
-    /// Bandwidth of STREAM's triad against working-set size.
+    /// Bandwidth of STREAM triad by working-set size.
     Triad,
-    /// Peaks of the matrix products.
+    /// Peak arithmetic of matmuls and attention.
     Flops,
     /// Launch, submission, synchronisation, read-back.
     Overheads,
-    /// Matrix times vector at 8192 × 8192, per number format.
+    /// Bandwidth of a mat-vec at 8192 × 8192, per quantization type.
     Matvec,
 }
 
 impl Quantity {
-    /// All of them, in the order in which a probe runs them.
+    /// All quantities in the order of a probe.
     pub const ALL: [Self; 6] =
         [Self::Read, Self::Copy, Self::Triad, Self::Flops, Self::Overheads, Self::Matvec];
 }
@@ -87,34 +92,34 @@ impl Quantity {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ceiling {
-    /// A bandwidth curve.
+    /// Read bandwidth.
     Read(StreamCurve),
-    /// A bandwidth curve.
+    /// Copy bandwidth.
     Copy(StreamCurve),
-    /// A bandwidth curve.
+    /// Triad bandwidth.
     Triad(StreamCurve),
-    /// Peaks of the matrix products.
+    /// Peak arithmetic of matmuls and attention.
     Flops(Peaks),
     /// Fixed costs.
     Overheads(OverheadSeries),
-    /// Matrix times vector.
+    /// Bandwidth of mat-vecs.
     Matvec(MatVecs),
 }
 
 /// A ceiling with the wall time of each of its blocks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probed {
-    /// What was measured.
+    /// The ceilings.
     pub ceiling: Ceiling,
     /// Wall time of every block in order, nanoseconds.
     pub block_ns: Vec<u64>,
 }
 
 impl Probed {
-    /// This and a later session of the same quantity.
+    /// Merges this session with a later one of the same quantity.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] where the other is not of the same quantity.
+    /// [`Error::Mismatch`] where the other measured another quantity.
     pub fn joined(mut self, later: Self) -> Result<Self, Error> {
         self.ceiling = self.ceiling.joined(&later.ceiling).ok_or(Error::Mismatch)?;
         self.block_ns.extend(later.block_ns);
@@ -122,7 +127,7 @@ impl Probed {
     }
 }
 
-/// Half of a budget, of at least two repetitions.
+/// Half of a budget, with at least two repetitions.
 fn half(budget: &Budget) -> Budget {
     Budget {
         warmup: budget.warmup,
@@ -132,7 +137,7 @@ fn half(budget: &Budget) -> Budget {
     }
 }
 
-/// Measures one group of ceilings in two sessions that share a budget, whose repetitions are blocks.
+/// Measures one group of ceilings in two sessions that share a budget. A repetition of the budget is one block.
 ///
 /// # Errors
 /// As [`session`].
@@ -141,11 +146,14 @@ pub fn measure(device: &mut Device, quantity: Quantity, budget: &Budget) -> Resu
     first.joined(session(device, quantity, budget)?)
 }
 
-/// Measures one group of ceilings in half of a budget: the other half is for another session, which may be later and
-/// sees what changes meanwhile. See [`Probed::joined`].
+/// Measures one group of ceilings in half of a budget.
+///
+/// The other half is for a second session, merged by [`Probed::joined`]. A later session covers slow changes of the
+/// machine.
 ///
 /// # Errors
-/// A device without a clock, one that is lost, or a budget of no block.
+/// [`Error::NoClock`] on the CPU executor, [`Error::Run`] where the device fails, [`Error::TooSmall`] where no working
+/// set fits, [`Error::NoBlocks`] where the budget allows fewer than two blocks.
 pub fn session(device: &mut Device, quantity: Quantity, budget: &Budget) -> Result<Probed, Error> {
     let budget = &half(budget);
     let mut timer = Timer::new(device)?;
@@ -161,8 +169,9 @@ pub fn session(device: &mut Device, quantity: Quantity, budget: &Budget) -> Resu
     }))
 }
 
-/// The machine that ceilings make together; `None` where one of the five that it needs is missing. Of two ceilings of a
-/// kind the later counts.
+/// The machine with the given ceilings; `None` where a bandwidth curve, the peaks or the overheads are missing.
+///
+/// Of two ceilings of one kind the later counts.
 #[must_use]
 pub fn machine(name: &str, ceilings: &[Ceiling]) -> Option<Machine> {
     let (mut read, mut copy, mut triad) = (None::<Curve>, None::<Curve>, None::<Curve>);
@@ -187,7 +196,7 @@ pub fn machine(name: &str, ceilings: &[Ceiling]) -> Option<Machine> {
     })
 }
 
-/// Two budgets for the command line: enough for a stable answer, or a few seconds.
+/// Budget per quantity: 3 s if `quick`, else 20 s, which gives stable intervals.
 #[must_use]
 pub const fn budget(quick: bool) -> Budget {
     if quick {
@@ -197,7 +206,7 @@ pub const fn budget(quick: bool) -> Budget {
     }
 }
 
-/// Whether half a budget asks for few points rather than all.
+/// Whether half a budget is too short for every working-set size.
 pub(crate) fn is_quick(budget: &Budget) -> bool {
     budget.budget_s < 5.0
 }

@@ -1,54 +1,53 @@
-//! Fixed costs: one more launch, a submission, waiting for nothing, reading a few bytes back.
+//! Fixed costs in seconds: launch, submission, synchronisation, read-back.
 //!
-//! One more launch is the slope of empty launches within a submission, encoding included, because that is what it
-//! adds to a step. Submission and synchronisation are the queue call and the wait of a submission without launches.
-//! Reading back is what four bytes add to it.
+//! ```text
+//! launch          = slope over empty launches in one submission, encoding included
+//! submission      = queue call of a submission without launches
+//! synchronisation = wait for that submission
+//! read-back       = time with a read-back of four bytes − time without
+//! ```
+//!
+//! The launch includes encoding because each further launch adds it to a decode step.
 
 use super::blocks::typical;
 use super::{Clock, Error, Timer};
-use crate::timing::Stopwatch;
+use crate::timing::{Stopwatch, repeat};
 use ridgeline_compute::{Executor, Recording};
 use ridgeline_experiment::{matrix::Budget, stats};
 use ridgeline_roofline::Overheads;
 use serde::{Deserialize, Serialize};
 
-/// Runs of each kind in a block, of which the median counts.
+/// Submissions of each kind in a block, of which the median counts.
 const RUNS: usize = 15;
 
-/// Fixed costs, and the figures of each block they come from, in seconds.
+/// Fixed costs and the values of each block, in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OverheadSeries {
-    /// The costs.
+    /// The costs, each with a 95 % interval.
     pub overheads: Overheads,
-    /// Launch, submission, synchronisation and read-back of every block.
+    /// Launch, submission, synchronisation and read-back of every block, in seconds.
     pub blocks: Vec<[f64; 4]>,
-    /// Making an encoder and finishing it, median over the blocks: not part of any of the four.
+    /// Creating and finishing a command encoder, median over the blocks, in seconds. None of the four costs includes it.
     pub encode_s: f64,
 }
 
-/// Measures the fixed costs; the blocks' wall times come with them.
+/// Measures the fixed costs. Also returns the wall time of each block in nanoseconds.
 ///
 /// # Errors
-/// What the device says.
+/// [`Error::Run`] where the device fails, [`Error::NoBlocks`] where the budget allows fewer than two blocks.
 pub fn overheads(timer: &mut Timer<'_>, budget: &Budget) -> Result<(OverheadSeries, Vec<u64>), Error> {
     let launches = timer.unit(&timer.empty(1))?;
-    let (mut blocks, mut encodes, mut block_ns) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..budget.warmup {
-        block(timer, &launches)?;
-    }
-    let start = Stopwatch::start();
-    let mut done = 0;
-    while budget.continues(done, start.seconds()) {
-        let begun = Stopwatch::start();
-        let (figures, encode) = block(timer, &launches)?;
-        blocks.push(figures);
-        encodes.push(encode);
-        block_ns.push(begun.ns());
-        done += 1;
-    }
+    let measured = repeat(budget, || -> Result<_, Error> {
+        let stopwatch = Stopwatch::start();
+        let (costs, encode_s) = block(timer, &launches)?;
+        Ok((costs, encode_s, stopwatch.ns()))
+    })?;
+    let blocks: Vec<[f64; 4]> = measured.iter().map(|it| it.0).collect();
+    let encodes: Vec<f64> = measured.iter().map(|it| it.1).collect();
+    let block_ns = measured.iter().map(|it| it.2).collect();
     let column = |i: usize| {
-        let figures: Vec<f64> = blocks.iter().map(|b| b[i]).collect();
-        typical(&figures).ok_or(Error::NoBlocks)
+        let costs: Vec<f64> = blocks.iter().map(|b| b[i]).collect();
+        typical(&costs).ok_or(Error::NoBlocks)
     };
     let overheads = Overheads {
         launch_s: column(0)?,
@@ -60,7 +59,7 @@ pub fn overheads(timer: &mut Timer<'_>, budget: &Budget) -> Result<(OverheadSeri
     Ok((OverheadSeries { overheads, blocks, encode_s }, block_ns))
 }
 
-/// One block: the four figures, and encoding.
+/// One block in seconds: the four costs, and encoding.
 fn block(timer: &mut Timer<'_>, launches: &super::Unit) -> Result<([f64; 4], f64), Error> {
     let launch = timer.slope(launches, 3, Clock::WithEncoding)?;
     let plain = Recording::new();
@@ -81,6 +80,6 @@ fn block(timer: &mut Timer<'_>, launches: &super::Unit) -> Result<([f64; 4], f64
         }
     }
     let median = |samples: &Vec<f64>| stats::median(samples).ok_or(Error::NoBlocks);
-    let figures = [launch, median(&samples[0])?, median(&samples[1])?, median(&samples[2])?];
-    Ok((figures, median(&samples[3])?))
+    let costs = [launch, median(&samples[0])?, median(&samples[1])?, median(&samples[2])?];
+    Ok((costs, median(&samples[3])?))
 }

@@ -1,24 +1,29 @@
-//! Slope timing: what one more unit of work costs, free of what submitting and waiting cost.
+//! Slope timing: the marginal time of one unit of work, free of the fixed cost of submitting and waiting.
 //!
-//! `T(2N) − T(N)` over N units. The intercept that this implies, `2·T(N) − T(2N)`, is what a submission costs; where
-//! noise makes it negative or larger than twice an empty submission, the nearer of the two is taken instead. So a
-//! disturbed repetition cannot make a device look faster than it is, and N is so large that the choice is worth a few
-//! per cent at most.
+//! ```text
+//! T(N) = fixed + N·unit, so unit = (T(2N) − T(N)) / N
+//! fixed = clamp(2·T(N) − T(2N), 0, 2·T(empty submission))   the implied intercept, made plausible
+//! unit = (T(2N) − fixed) / 2N                               equal to the first line unless clamped
+//! ```
+//!
+//! The method is that of nanoBench and uops.info (Abel and Reineke 2020): run the code with two unroll factors and
+//! subtract. The clamp is special here. Noise in T(N) alone would make the difference too small, and the device would
+//! look faster than it is. N is so large that the clamp changes a result by a few percent at most.
 
 use super::Error;
 use crate::Device;
 use ridgeline_compute::{Buffer, Executor, Recording, Role, Timing};
 use ridgeline_kernels::empty::{self, Empty};
 
-/// Shortest time of N units, in seconds: forty times a typical empty submission, and much more than a clock tick.
+/// Shortest time of N units in seconds: forty times a typical empty submission, and far above a clock tick.
 const SHORTEST_S: f64 = 3e-3;
 
 /// Which part of a run is timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
-    /// From the queue call to completion: what the device needs. For ceilings.
+    /// From the queue call to completion: device time. For ceilings.
     SubmitToComplete,
-    /// Encoding as well: what the whole step takes. For the cost of a launch.
+    /// Encoding as well: the time of a whole step. For the cost of a launch.
     WithEncoding,
 }
 
@@ -32,21 +37,21 @@ impl Clock {
     }
 }
 
-/// Work to be timed: N times in one recording, and twice as often in another.
+/// Work to be timed: N times in one recording, 2N times in another.
 #[derive(Clone, Debug)]
 pub struct Unit {
     once: Recording,
     twice: Recording,
     copies: u32,
-    /// Buffers that live as long as the work that names them; nobody reads this.
-    #[expect(dead_code, reason = "held for its drop alone: the executor frees what has no handle")]
+    /// The buffers of the work. They live as long as its recordings, which name them without owning them.
+    #[expect(dead_code, reason = "held for its drop alone: the executor frees buffers without a handle")]
     keeps: Vec<Buffer>,
-    /// Seconds of one unit, from calibration.
+    /// Seconds of one unit by calibration: a first estimate that includes noise.
     pub estimate_s: f64,
 }
 
 impl Unit {
-    /// The same, with_buffers the buffers that it works on alive.
+    /// The same unit, which keeps the buffers of its work alive.
     #[must_use]
     pub fn with_buffers(self, buffers: &[Buffer]) -> Self {
         Self { keeps: buffers.to_vec(), ..self }
@@ -58,19 +63,19 @@ impl Unit {
         &self.once
     }
 
-    /// How often the recording repeats the work: N.
+    /// N: repetitions of the work in [`Self::recording`].
     #[must_use]
     pub const fn copies(&self) -> u32 {
         self.copies
     }
 
-    /// Bytes that one unit moves, as its kernels count them.
+    /// Bytes that one unit moves, by the cost model of its kernels.
     #[must_use]
     pub fn bytes(&self) -> f64 {
         self.once.cost().bytes() as f64 / f64::from(self.copies)
     }
 
-    /// Operations of one unit.
+    /// Floating-point operations of one unit.
     #[must_use]
     pub fn flops(&self) -> f64 {
         self.once.cost().flops as f64 / f64::from(self.copies)
@@ -88,10 +93,10 @@ pub struct Timer<'a> {
 }
 
 impl<'a> Timer<'a> {
-    /// A timer; measures the empty submission.
+    /// Measures the empty submission: the median of 40.
     ///
     /// # Errors
-    /// [`Error::NoClock`] on the CPU twins, or what the device says.
+    /// [`Error::NoClock`] on the CPU executor, [`Error::Run`] where the device fails.
     pub fn new(device: &'a mut Device) -> Result<Self, Error> {
         if device.gpu().is_none() {
             return Err(Error::NoClock);
@@ -118,24 +123,24 @@ impl<'a> Timer<'a> {
         recording
     }
 
-    /// Where empty launches write: four bytes that are worth reading back.
+    /// The four bytes that empty launches write, for timing a read-back.
     #[must_use]
     pub fn cell(&self) -> ridgeline_compute::Slice {
         self.cell.all().head(4)
     }
 
-    /// Runs a recording once and times it, in seconds.
+    /// Runs a recording once and returns its time in seconds.
     ///
     /// # Errors
-    /// What the device says.
+    /// [`Error::Run`] where the device fails.
     pub fn run(&mut self, recording: &Recording, clock: Clock) -> Result<f64, Error> {
         Ok(clock.seconds(&self.device.run(recording)?.timing))
     }
 
-    /// Repeats `work` so often that N repetitions take a few milliseconds; this also warms it up.
+    /// Chooses N so that N repetitions of `work` take a few milliseconds. The calibration runs are also the warm-up.
     ///
     /// # Errors
-    /// What the device says.
+    /// [`Error::Run`] where the device fails.
     pub fn unit(&mut self, work: &Recording) -> Result<Unit, Error> {
         let mut copies = 1;
         loop {
@@ -157,10 +162,10 @@ impl<'a> Timer<'a> {
         }
     }
 
-    /// Seconds of one unit: the slope between the best of `pairs` interleaved repetitions of N and of 2N units.
+    /// Seconds of one unit: the slope between the best of `pairs` runs of N and of 2N units. The runs are interleaved.
     ///
     /// # Errors
-    /// What the device says.
+    /// [`Error::Run`] where the device fails.
     pub fn slope(&mut self, unit: &Unit, pairs: u32, clock: Clock) -> Result<f64, Error> {
         let (mut once, mut twice) = (f64::INFINITY, f64::INFINITY);
         for _ in 0..pairs.max(1) {
@@ -171,13 +176,14 @@ impl<'a> Timer<'a> {
     }
 }
 
-/// What the second half of `twice` took, given how long half of the work took alone.
+/// Time of N units, from the time `once` of N and `twice` of 2N units; `empty` is the time of an empty submission.
 fn slope(once: f64, twice: f64, empty: f64) -> f64 {
+    // The upper bound of twice/2 keeps the slope at least a quarter of T(2N).
     let fixed = (2.0 * once - twice).clamp(0.0, (2.0 * empty).min(twice / 2.0));
     (twice - fixed) / 2.0
 }
 
-/// `work`, `n` times over.
+/// `n` repetitions of `work` in one recording.
 fn repeated(work: &Recording, n: u32) -> Recording {
     let mut recording = Recording::new();
     for _ in 0..n {
@@ -186,7 +192,7 @@ fn repeated(work: &Recording, n: u32) -> Recording {
     recording
 }
 
-/// A count grown by a factor with a little to spare, but no more than 64-fold at once.
+/// `count` times `factor` plus a fifth, but at least twice and at most 64 times `count`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 64 times a small count")]
 pub(crate) fn grown(count: u32, factor: f64) -> u32 {
     (f64::from(count) * (1.2 * factor).clamp(2.0, 64.0)).min(f64::from(u32::MAX / 2)) as u32
@@ -207,7 +213,7 @@ mod tests {
         // The first half was interrupted for 2 ms: the plain difference would say 1.0.
         let s = slope(5.1, 6.1, 0.1);
         assert!((2.9..=3.0).contains(&s), "{s}");
-        // The second half was: nothing can be known but that it took no longer.
+        // The second half was interrupted: the slope is an upper bound.
         let s = slope(3.1, 8.1, 0.1);
         assert!((s - 4.05).abs() < 1e-12, "{s}");
     }

@@ -1,8 +1,14 @@
-//! Bandwidth against working-set size: reading, copying, STREAM's triad.
+//! Bandwidth by working-set size: read, copy and triad of STREAM (`McCalpin` 1995).
 //!
-//! Repeating a launch over the same buffers measures the cache level that they fit in, and that is the point of the
-//! curve. Small working sets are gone through many times within one launch, so that bandwidth and not the launch is
-//! measured; sets beyond the largest binding are split over several buffers that are taken in turn.
+//! ```text
+//! read:  sum += a[i]        copy: c[i] = a[i]        triad: c[i] = a[i] + s·b[i]
+//! for each working-set size:  calibrate every kernel variant, keep the fastest
+//! in every block: time the variant of each size; rate = bytes / seconds of one traversal
+//! ```
+//!
+//! STREAM uses arrays larger than any cache. Here small arrays matter too: a repeated launch over the same buffers
+//! measures the cache level that holds them. A small working set is traversed many times per launch, so that the
+//! launch cost is hidden. A working set above the largest binding is split over several buffers.
 
 use super::blocks::{blocks, ceiling};
 use super::slope::grown;
@@ -20,56 +26,56 @@ use ridgeline_quant::Format;
 use ridgeline_roofline::{Curve, Sample};
 use serde::{Deserialize, Serialize};
 
-/// What products do with their sums here.
+/// Every mat-vec stores its sums without an activation function.
 const STORE: u32 = Epilogue::Store as u32;
 
-/// The smallest working set, bytes: less than any first-level cache.
+/// The smallest working set in bytes: below any first-level cache.
 const SMALLEST: u64 = 16 << 10;
-/// The least that the largest working set is, bytes, on devices of little memory.
+/// Lower bound of the largest working set in bytes, for devices with little memory.
 const LEAST: u64 = 256 << 20;
 
-/// The largest working set, bytes: several times the last-level cache, which is a quarter of this on the largest GPUs.
+/// The largest working set in bytes. The largest GPUs have a last-level cache of a quarter of it.
 const fn largest(caps: &Caps) -> u64 {
     if caps.software { LEAST } else { 1 << 30 }
 }
 
-/// From this size on the weights of a matrix-vector product are a candidate for reading; below it, launches dominate.
-const PRODUCT_FROM: u64 = 1 << 20;
-/// Columns of that product.
-const PRODUCT_COLUMNS: u32 = 2048;
-/// Candidates that go on to larger sizes than that.
+/// Least bytes of weights for a mat-vec to be a candidate for the read curve; below it, launches dominate.
+const MAT_VEC_FROM: u64 = 1 << 20;
+/// Columns of that mat-vec.
+const MAT_VEC_COLUMNS: u32 = 2048;
+/// Candidates that are kept for working sets above [`MAT_VEC_FROM`].
 const CONTENDERS: usize = 3;
-/// Shortest time of the passes within one launch, seconds.
+/// Shortest time of the traversals within one launch, in seconds.
 const LAUNCH_S: f64 = 3e-3;
 
 /// A kind of traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stream {
-    /// One stream that is read.
+    /// Reads one array.
     Read,
-    /// One that is read and one that is written.
+    /// Reads one array and writes one.
     Copy,
-    /// Two that are read and one that is written.
+    /// Reads two arrays and writes one.
     Triad,
 }
 
-/// A measured curve and how it came about.
+/// A measured curve with its kernel variants and blocks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StreamCurve {
-    /// Bandwidth against working-set size.
+    /// Bandwidth in bytes/s by working-set size in bytes.
     pub curve: Curve,
-    /// The kernel variant that was fastest, by size.
+    /// The fastest kernel variant of each size.
     pub variants: Vec<String>,
-    /// Bytes/s by size and block.
+    /// Bytes/s: `blocks[size][block]`.
     pub blocks: Vec<Vec<f64>>,
-    /// Device time by timestamps over the time by slope, at the largest size; `None` without plausible timestamps.
+    /// Time by device timestamps over time by slope, at the largest size; `None` without plausible timestamps.
     pub timestamp_ratio: Option<f64>,
-    /// First quarter of the blocks over the rest; `None` below eight blocks.
+    /// Time of the first quarter of the blocks over time of the rest; `None` below eight blocks.
     pub drift: Option<f64>,
 }
 
 impl Stream {
-    /// Buffers that a launch goes through.
+    /// Arrays per launch.
     const fn streams(self) -> u64 {
         match self {
             Self::Read => 1,
@@ -88,19 +94,23 @@ enum Candidate {
     Triad(Triad),
 }
 
-/// The buffers: one set of as many as there are streams for each launch, the same in textures where those are read, and
-/// two small ones.
+/// The buffers of a working set.
 struct Sets {
+    /// One set per launch, with one buffer per array.
     sets: Vec<Vec<Buffer>>,
+    /// The same in textures, on devices that keep weights in textures.
     textures: Vec<Vec<Buffer>>,
+    /// Results of the read kernels.
     sums: Buffer,
+    /// The vector of the mat-vec.
     x: Buffer,
 }
 
-/// Measures one curve; the blocks' wall times come with it.
+/// Measures one curve. Also returns the wall time of each block in nanoseconds.
 ///
 /// # Errors
-/// What the device says.
+/// [`Error::Run`] where the device fails, [`Error::TooSmall`] where no working set fits, [`Error::NoBlocks`] where the
+/// budget allows fewer than two blocks.
 pub fn curve(
     timer: &mut Timer<'_>,
     stream: Stream,
@@ -110,7 +120,10 @@ pub fn curve(
     let sets = loop {
         match Sets::new(timer.device, stream, most) {
             Err(error) if most > LEAST => {
-                tracing::warn!("bandwidth is measured to {} MiB: {error}", most >> 21);
+                tracing::warn!(
+                    "bandwidth is measured for working sets up to {} MiB only: {error}",
+                    most >> 21
+                );
             }
             sets => break sets?,
         }
@@ -142,7 +155,7 @@ pub fn curve(
     Ok((StreamCurve { curve, variants, blocks: rates, timestamp_ratio, drift }, measured.block_ns))
 }
 
-/// Working-set sizes: doubling, or eight-fold where time is short; the largest is always there.
+/// Working-set sizes in bytes, by factors of two, or of eight if `quick`. The last is always `largest`.
 fn sizes_of(largest: u64, quick: bool) -> Vec<u64> {
     let factor = if quick { 8 } else { 2 };
     let mut sizes: Vec<u64> =
@@ -151,14 +164,14 @@ fn sizes_of(largest: u64, quick: bool) -> Vec<u64> {
     sizes
 }
 
-/// Every kernel that moves bytes in this way, and is worth trying.
+/// The kernel variants for a kind of traffic.
 fn candidates(device: &Device, stream: Stream) -> Vec<Candidate> {
     let caps = device.caps();
     match stream {
         Stream::Read => {
-            // The product that reads weights is a candidate too, so that it cannot beat this ceiling.
+            // The mat-vec is a candidate too, so that it cannot exceed this ceiling.
             let weights = linear_for(Format::SINGLE, 1, caps);
-            // Textures where weights lie in them.
+            // Textures only where weights are kept in textures.
             let textures = layout_for(caps).in_texture();
             let best = |k: &StreamRead| k.reduce == Reduce::all(caps)[0] && (textures || !k.texture);
             let probes = StreamRead::all(caps).into_iter().filter(best).map(Candidate::Read);
@@ -169,7 +182,7 @@ fn candidates(device: &Device, stream: Stream) -> Vec<Candidate> {
     }
 }
 
-/// The fastest candidate at a size, ready to be timed, and its name.
+/// The fastest candidate at a size, ready to be timed, and its label.
 fn fastest(
     timer: &mut Timer<'_>,
     sets: &Sets,
@@ -195,8 +208,8 @@ fn fastest(
         tried.push((rate, candidate, unit));
     }
     tried.sort_by(|a, b| b.0.total_cmp(&a.0));
-    if bytes >= PRODUCT_FROM {
-        // Everything was tried by now; what lags behind need not be tried on large sets, which take long.
+    if bytes >= MAT_VEC_FROM {
+        // The mat-vec has been tried by now. Large sets take long, so they are timed with the fastest candidates alone.
         *candidates = tried.iter().take(CONTENDERS).map(|t| t.1).collect();
     }
     let limit = timer.device.caps().max_buffer;
@@ -223,13 +236,13 @@ impl Candidate {
         }
     }
 
-    /// Whether one launch can go through its buffers several times.
+    /// Whether one launch can traverse its buffers several times.
     const fn has_rounds(self) -> bool {
         !matches!(self, Self::Weights(_))
     }
 }
 
-/// Filled sets for the largest size, in buffers or in textures.
+/// Filled buffers or textures for a working set of `bytes` bytes.
 fn sets_in(
     device: &mut Device,
     (stream, bytes): (Stream, u64),
@@ -249,7 +262,7 @@ fn sets_in(
 }
 
 impl Sets {
-    /// Allocates and fills the buffers for sets of up to `bytes` bytes.
+    /// Allocates and fills the buffers for working sets of up to `bytes` bytes.
     fn new(device: &mut Device, stream: Stream, bytes: u64) -> Result<Self, Error> {
         let textures = layout_for(device.caps()).in_texture();
         let sets = sets_in(device, (stream, bytes), false)?;
@@ -263,7 +276,7 @@ impl Sets {
         Ok(Self { sets, textures, sums, x })
     }
 
-    /// The launches of one pass over `bytes` bytes, or of `rounds`; `None` where the candidate is not for this size.
+    /// The launches of `rounds` traversals of `bytes` bytes; `None` where the candidate does not support the size.
     fn record(&self, candidate: Candidate, bytes: u64, rounds: u32) -> Option<Recording> {
         let sets = if candidate.in_texture() { &self.textures } else { &self.sets };
         let streams = sets[0].len() as u64;
@@ -272,28 +285,28 @@ impl Sets {
         let n = u32::try_from(part / 4).ok()?;
         let mut recording = Recording::new();
         for set in sets.iter().take(usize::try_from(count).ok()?) {
-            let part: Vec<Slice> = set.iter().map(|b| b.all().head(part)).collect();
+            let parts: Vec<Slice> = set.iter().map(|b| b.all().head(part)).collect();
             match candidate {
                 Candidate::Read(k) => {
-                    let args = stream_read::Args { from_words: part[0], sums: self.sums.all() };
+                    let args = stream_read::Args { from_words: parts[0], sums: self.sums.all() };
                     recording.run(k, stream_read::Params { n, rounds }, args);
                 }
                 Candidate::Copy(k) => {
-                    let args = copy::Args { from_words: part[0], to: part[1] };
+                    let args = copy::Args { from_words: parts[0], to: parts[1] };
                     recording.run(k, copy::Params { n, rounds }, args);
                 }
                 Candidate::Triad(k) => {
-                    let args = triad::Args { a: part[0], b: part[1], to: part[2] };
+                    let args = triad::Args { a: parts[0], b: parts[1], to: parts[2] };
                     recording.run(k, triad::Params { n, rounds, factor: 0.5 }, args);
                 }
                 Candidate::Weights(k) => {
-                    if bytes < PRODUCT_FROM {
+                    if bytes < MAT_VEC_FROM {
                         return None;
                     }
                     // Whole groups of interleaved rows.
                     let rows_interleaved = u32::try_from(k.layout().rows_interleaved()).ok()?;
                     let (n_cols, n_rows) =
-                        (PRODUCT_COLUMNS, n / PRODUCT_COLUMNS / rows_interleaved * rows_interleaved);
+                        (MAT_VEC_COLUMNS, n / MAT_VEC_COLUMNS / rows_interleaved * rows_interleaved);
                     let stride = n_cols / 4;
                     let params = mat_vec::Params {
                         n_rows,
@@ -304,7 +317,7 @@ impl Sets {
                         row0: 0,
                         epilogue: STORE,
                     };
-                    let args = mat_vec::Args { weights: part[0], x: self.x.all(), y: self.sums.all() };
+                    let args = mat_vec::Args { weights: parts[0], x: self.x.all(), y: self.sums.all() };
                     k.record(&mut recording, params, args);
                 }
             }
@@ -313,11 +326,11 @@ impl Sets {
     }
 }
 
-/// Fills a buffer with floats in [1, 2): untouched memory may be one shared page of zeros, and faster than memory.
+/// Fills a buffer with floats in [1, 2). Untouched memory may be one shared page of zeros, which caches hold.
 pub(crate) fn fill(device: &mut Device, buffer: &Buffer) -> Result<(), Error> {
     const CHUNK: u64 = 4 << 20;
     let mut rng = TestRng::new(buffer.bytes());
-    // Either half of a word is a 16-bit float near 1 too, so that no number format meets a NaN.
+    // Either half of a word is a 16-bit float near 1 too, so that no quantization type decodes to a NaN.
     let half = |bits: u64| 0x3c00 | (bits & 0x01ff);
     let word = |bits: u64| u32::try_from(half(bits) << 16 | half(bits >> 16)).unwrap_or(0x3c00_3c00);
     let words: Vec<u32> = (0..CHUNK.min(buffer.bytes()) / 4).map(|_| word(rng.bits())).collect();
@@ -329,7 +342,7 @@ pub(crate) fn fill(device: &mut Device, buffer: &Buffer) -> Result<(), Error> {
     Ok(())
 }
 
-/// Device time of a unit by timestamps, over its time by slope.
+/// Time of a unit by device timestamps over its time by slope; the best of three runs.
 fn timestamps(timer: &mut Timer<'_>, unit: &Unit, bytes_per_s: f64) -> Result<Option<f64>, Error> {
     let Some(gpu) = timer.device.gpu() else { return Ok(None) };
     let before = gpu.policy();

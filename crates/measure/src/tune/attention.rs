@@ -1,4 +1,4 @@
-//! Into how many workgroups attention over a long cache is split.
+//! Tuning of the KV split (flash-decoding, Dao et al. 2023): workgroups for attention over a long cache.
 
 use super::interleaved_ab::{self, ClassResult};
 use crate::models::Loaded;
@@ -9,15 +9,15 @@ use ridgeline_kernels::{KvHeads, Tuning, attention_workgroups};
 use ridgeline_model::{Config, Session, SessionOptions};
 use ridgeline_speculative::Rows;
 
-/// Positions before the tokens whose attention is timed, as far as a model was trained for so many.
+/// Depths at which the attention of one token is timed, as far as the context of the model allows.
 const DEPTHS: [usize; 3] = [1024, 4096, 16384];
 
-/// What was found.
+/// The result for the KV split of a model.
 #[derive(Clone, Debug)]
 pub struct Split {
-    /// Workgroups, and seconds of attention of a token at each of the depths.
+    /// Workgroups, and seconds of attention of one token, summed over the depths.
     pub finding: ClassResult<KvHeads, u32>,
-    /// Positions in the cache at which the split was timed.
+    /// Positions in the cache at which the split was timed, in ascending order.
     pub depths: Vec<usize>,
 }
 
@@ -26,20 +26,22 @@ fn heads(config: &Config) -> KvHeads {
     KvHeads { count, width }
 }
 
-/// Tries from a sixteenth to four times as many workgroups; nothing where they all split alike, or where a long cache has no
-/// room.
+/// Tries a sixteenth to four times the default workgroups.
+///
+/// `None` where all of them give the same split, or no depth fits the device.
 pub(super) fn tune(cx: &MeasureContext, loaded: &Loaded) -> Result<Option<Split>, Error> {
     let config = &loaded.model.config;
     let most = config.window.unwrap_or(usize::MAX).min(config.trained_context);
     let mut depths: Vec<usize> = DEPTHS.into_iter().filter(|depth| *depth < most).collect();
     let Some(mut session) = session(cx, loaded, &mut depths) else { return Ok(None) };
     let (heads, default) = (heads(config), attention_workgroups(cx.device.borrow().caps()));
-    let usual = work(&mut session, &depths, (heads, default))?;
+    let baseline = work(&mut session, &depths, (heads, default))?;
     let mut others: Vec<(u32, Recording)> = Vec::new();
     for workgroups in [default / 2, default / 4, default / 8, default / 16, 2 * default, 4 * default] {
         let work = work(&mut session, &depths, (heads, workgroups))?;
-        let known = others.iter().map(|(_, other)| other).chain([&usual]).any(|it| spans(it) == spans(&work));
-        if !known {
+        let is_known =
+            others.iter().map(|(_, other)| other).chain([&baseline]).any(|it| splits(it) == splits(&work));
+        if !is_known {
             others.push((workgroups, work));
         }
     }
@@ -47,24 +49,25 @@ pub(super) fn tune(cx: &MeasureContext, loaded: &Loaded) -> Result<Option<Split>
         return Ok(None);
     }
     let mut device = cx.device.borrow_mut();
-    let finding = interleaved_ab::hold(&mut Timer::new(&mut device)?, heads, (default, &usual), &others)?;
+    let finding =
+        interleaved_ab::compare(&mut Timer::new(&mut device)?, heads, (default, &baseline), &others)?;
     Ok(Some(Split { finding, depths }))
 }
 
-/// A session that reaches the deepest of the depths that the device has memory for; the others are taken out.
+/// A session with room for the deepest depth that fits the device. Removes the deeper ones from `depths`.
 fn session(cx: &MeasureContext, loaded: &Loaded, depths: &mut Vec<usize>) -> Option<Session<Device>> {
     while let Some(&deepest) = depths.last() {
         let options = SessionOptions { context: deepest + 1, batch: 1, ..SessionOptions::default() };
         match cx.session(loaded, options) {
             Ok(session) => return Some(session),
-            Err(error) => tracing::warn!("attention at depth {deepest} is not tried: {error}"),
+            Err(error) => tracing::warn!("attention at depth {deepest} is not tuned: {error}"),
         }
         depths.pop();
     }
     None
 }
 
-/// All attention of a token at each of the depths, split into so many workgroups.
+/// The attention launches of one token at every depth, split over `workgroups` workgroups.
 fn work(
     session: &mut Session<Device>,
     depths: &[usize],
@@ -77,17 +80,17 @@ fn work(
     for &depth in depths {
         session.set_kv_len(depth)?;
         let pass = session.record(&[0], Rows::None)?;
-        for step in pass.launches().iter().filter(|step| KERNELS.contains(&pass.kernel(step).name())) {
-            work.run_erased(pass.kernel(step), pass.params(step), pass.slices(step));
+        for launch in pass.launches().iter().filter(|it| KERNELS.contains(&pass.kernel(it).name())) {
+            work.run_erased(pass.kernel(launch), pass.params(launch), pass.slices(launch));
         }
     }
     Ok(work)
 }
 
-/// The kernels that fused attention is.
+/// The kernels of fused attention.
 const KERNELS: [&str; 3] = ["attention", "attention_simd", "attn_reduce"];
 
-/// What tells one way of splitting from another.
-fn spans(work: &Recording) -> Vec<&[u8]> {
-    work.launches().iter().map(|step| work.params(step)).collect()
+/// The parameters of all launches. Two splits are equal if these are.
+fn splits(work: &Recording) -> Vec<&[u8]> {
+    work.launches().iter().map(|launch| work.params(launch)).collect()
 }

@@ -1,7 +1,13 @@
-//! Works held against the one that serves by default.
+//! Interleaved A/B comparison of kernel variants with the default.
 //!
-//! They are timed beside it, turn by turn, so that drift of the machine hits both; one wins only where its interval ends
-//! before the default's begins, and only if a second round says the same.
+//! ```text
+//! calibrate all; finalists = the FINALISTS fastest that are faster than the default
+//! round 1: interleave default and finalists; best = fastest whose interval lies below the default's
+//! round 2: interleave default and best; accept best if its interval lies below the default's again
+//! ```
+//!
+//! Interleaving exposes all variants to the same drift of the machine. Round 2 guards against the winner's curse: the
+//! best of several noisy times is partly luck.
 
 use crate::Error;
 use crate::probe::{self, Clock, Timer, Unit, blocks, typical};
@@ -9,66 +15,66 @@ use ridgeline_compute::Recording;
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_roofline::Measured;
 
-/// Works that are timed with care: the fastest at first sight.
+/// Variants that reach round 1.
 const FINALISTS: usize = 3;
 
-/// A work within this factor of the fastest at first sight is worth a closer look.
+/// Finalists are within this factor of the fastest calibrated time.
 const CLOSE: f64 = 1.25;
 
-/// Short, because a model has some thirty classes.
+/// Budget of a round. It is short because a model has about thirty classes.
 const ROUND: Budget = Budget { warmup: 0, min_reps: 7, max_reps: 15, budget_s: 0.4 };
 
-/// What was found for a class of works.
+/// The result for one class of launches.
 #[derive(Clone, Copy, Debug)]
 pub struct ClassResult<K, C> {
-    /// What was timed.
+    /// The class.
     pub class: K,
-    /// The choice that serves without tuning.
+    /// The choice without tuning.
     pub default: C,
-    /// Its time in seconds.
+    /// Time of the default in seconds.
     pub default_s: Measured,
-    /// Another choice and its time, where it is better than the default.
+    /// A faster choice and its time in seconds; `None` where the default is the fastest.
     pub better: Option<(C, Measured)>,
-    /// Whether that is slower in a whole pass.
+    /// Whether the faster choice makes a whole forward pass slower.
     pub rejected: bool,
 }
 
 impl<K, C: Copy> ClassResult<K, C> {
-    /// The choice, where there is one.
+    /// The choice to keep; `None` for the default.
     pub fn chosen(&self) -> Option<C> {
         self.better.filter(|_| !self.rejected).map(|it| it.0)
     }
 
-    /// Time of the default over time of what is better; 1 where nothing is.
+    /// Time of the default over time of the faster choice; 1 without one.
     pub fn gain(&self) -> f64 {
         self.better.map_or(1.0, |it| self.default_s.value / it.1.value)
     }
 }
 
-/// Holds other choices for a class against the default.
-pub(super) fn hold<K, C: Copy>(
+/// Compares the choices for a class with the default.
+pub(super) fn compare<K, C: Copy>(
     timer: &mut Timer<'_>,
     class: K,
-    (default, usual): (C, &Recording),
+    (default, baseline): (C, &Recording),
     others: &[(C, Recording)],
 ) -> Result<ClassResult<K, C>, Error> {
-    let (default_s, better) = fastest(timer, usual, others)?;
+    let (default_s, better) = fastest(timer, baseline, others)?;
     let better = better.map(|(i, seconds)| (others[i].0, seconds));
     Ok(ClassResult { class, default, default_s, better, rejected: false })
 }
 
-/// The default's seconds and, where another is better, which, and its seconds.
+/// Seconds of the default, and index and seconds of a faster recording.
 fn fastest<C>(
     timer: &mut Timer<'_>,
     default: &Recording,
     others: &[(C, Recording)],
 ) -> Result<(Measured, Option<(usize, Measured)>), Error> {
     let before = timer.unit(default)?.estimate_s;
-    let mut seen = Vec::new();
+    let mut calibrated = Vec::new();
     for (i, (_, work)) in others.iter().enumerate() {
         match timer.unit(work) {
-            Ok(unit) => seen.push((unit.estimate_s, i)),
-            // What a driver refuses to compile is no candidate, and no reason to stop.
+            Ok(unit) => calibrated.push((unit.estimate_s, i)),
+            // A variant that the driver cannot compile is skipped.
             Err(probe::Error::Run(ridgeline_compute::Error::Shader { kernel, reason })) => {
                 tracing::warn!("{kernel}: {reason}");
             }
@@ -76,11 +82,11 @@ fn fastest<C>(
         }
     }
     let seconds = before.max(timer.unit(default)?.estimate_s);
-    seen.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let fastest = seen.first().map_or(f64::INFINITY, |it| it.0);
-    // What is no faster at first sight is not looked at again: most of the time would go to it.
-    let worth = seen.iter().filter(|it| it.0 < seconds && it.0 <= CLOSE * fastest);
-    let finalists: Vec<usize> = worth.take(FINALISTS).map(|it| it.1).collect();
+    calibrated.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let fastest = calibrated.first().map_or(f64::INFINITY, |it| it.0);
+    // Slower variants are the majority, so timing them would take most of the budget.
+    let faster = calibrated.iter().filter(|it| it.0 < seconds && it.0 <= CLOSE * fastest);
+    let finalists: Vec<usize> = faster.take(FINALISTS).map(|it| it.1).collect();
     if finalists.is_empty() {
         return Ok((Measured::exact(seconds), None));
     }
@@ -88,19 +94,19 @@ fn fastest<C>(
         std::iter::once(default).chain(finalists.iter().map(|&i| &others[i].1)).collect();
     let times = round(timer, &works)?;
     let Some(best) = winner(&times) else { return Ok((times[0], None)) };
-    // A second opinion, because the best of several is partly the luckiest.
+    // Round 2.
     let again = round(timer, &[default, works[best]])?;
     Ok((again[0], winner(&again).map(|_| (finalists[best - 1], again[1]))))
 }
 
-/// The fastest of all but the first, where it is surely faster than the first.
+/// Index of the fastest of all but the first, if its interval lies below that of the first.
 fn winner(times: &[Measured]) -> Option<usize> {
     let (default, others) = times.split_first()?;
     let (i, best) = others.iter().enumerate().min_by(|a, b| a.1.value.total_cmp(&b.1.value))?;
     (best.hi < default.lo).then_some(i + 1)
 }
 
-/// Times of works, turn by turn.
+/// Seconds of interleaved recordings.
 fn round(timer: &mut Timer<'_>, works: &[&Recording]) -> Result<Vec<Measured>, Error> {
     let units: Result<Vec<Unit>, _> = works.iter().map(|work| timer.unit(work)).collect();
     let blocks = blocks(timer, &units?, Clock::SubmitToComplete, &ROUND)?;
@@ -118,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_surely_faster_wins() {
+    fn a_winner_has_an_interval_below_the_default() {
         let default = around(10.0, 0.5);
         assert_eq!(winner(&[default, around(9.0, 0.4), around(8.0, 0.4)]), Some(2));
         assert_eq!(winner(&[default, around(9.0, 0.6)]), None, "the intervals overlap");

@@ -1,16 +1,22 @@
-//! ClassResult the fastest kernels for the shapes of a model on one device, and keeping what was found.
+//! Tuning: finds the fastest kernels for the shapes of a model on one device, and stores them.
 //!
-//! What is found for products and for attention by themselves is tried in whole passes before it is kept.
+//! ```text
+//! for each class of linears:  compare every variant with the default, isolated
+//! for each batch size:        time forward passes with and without the choices; reject choices of slower passes
+//! the same for the KV split of attention, by depth
+//! ```
+//!
+//! An isolated launch has warmer caches than the same launch in a forward pass. The second step catches the difference.
 
 mod attention;
 pub mod interleaved_ab;
+mod linear;
 mod passes;
-mod product;
 mod store;
 
 pub use attention::Split;
+pub use linear::Product;
 pub use passes::PassComparison;
-pub use product::Product;
 pub use store::{digest, keep, path, stored};
 
 use crate::models::Loaded;
@@ -19,16 +25,16 @@ use ridgeline_kernels::{SMALL_BATCH, Tuning};
 use ridgeline_model::SessionOptions;
 use ridgeline_speculative::Rows;
 
-/// Tokens of the passes that are tried: generation, verification of drafts, prompts. One for every class of products.
+/// Batch sizes that are tuned: decode steps, verification of drafts, prompts. Each class of linears has one of them.
 const TOKENS: [usize; 11] = [1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64];
 
-/// The tokens of a pass, and the rows of logits that are wanted of it: all of a batch that is verified, one of a prompt.
+/// Tokens of a forward pass, and its rows of logits: all for the verification of a draft, the last for a prompt.
 fn batch(n: usize) -> (Vec<u32>, Rows) {
-    let verified = n <= SMALL_BATCH as usize;
-    ((0..).take(n).collect(), if verified { Rows::All } else { Rows::Last })
+    let is_verification = n <= SMALL_BATCH as usize;
+    ((0..).take(n).collect(), if is_verification { Rows::All } else { Rows::Last })
 }
 
-/// A session for a pass that ends at a position.
+/// Options of a session for a forward pass that ends at position `end`.
 fn options(end: usize) -> SessionOptions {
     let batch = TOKENS[TOKENS.len() - 1];
     SessionOptions {
@@ -39,31 +45,31 @@ fn options(end: usize) -> SessionOptions {
     }
 }
 
-/// What was found with one model.
+/// The result for one model.
 #[derive(Clone, Debug)]
 pub struct TuneResult {
-    /// The matrix products of the model, by class.
+    /// One result for each class of linears in the model.
     pub products: Vec<Product>,
-    /// The split of attention; `None` where there was nothing to try.
+    /// The KV split of attention; `None` where there is only one split.
     pub attention: Option<Split>,
-    /// Forward passes in which something changed.
+    /// Forward passes that the choices change.
     pub passes: Vec<PassComparison>,
 }
 
-/// Tries the kernels of a model's forward passes; `progress` is called with what is being tried.
+/// Tunes the kernels of a model's forward passes. `progress` receives the name of each step.
 ///
 /// # Errors
-/// What the device says.
+/// [`Error::Model`], [`Error::Device`] or [`Error::Probe`] where the device fails or a session does not fit it.
 pub fn tune(
     cx: &MeasureContext,
     loaded: &Loaded,
     progress: &mut dyn FnMut(&str),
 ) -> Result<TuneResult, Error> {
-    let mut products = product::tune(cx, loaded, progress)?;
-    let (usual, mut passes) = (Tuning::default(), Vec::new());
+    let mut products = linear::tune(cx, loaded, progress)?;
+    let (baseline, mut passes) = (Tuning::default(), Vec::new());
     for n in TOKENS {
-        progress(&format!("whole pass of {n}"));
-        let pass = passes::compare_passes(cx, loaded, (0, n), [&usual, &chosen(&products)])?;
+        progress(&format!("forward pass of {n} tokens"));
+        let pass = passes::compare_passes(cx, loaded, (0, n), [&baseline, &chosen(&products)])?;
         if let Some(pass) = &pass {
             reject(&mut products, pass);
         }
@@ -86,6 +92,7 @@ pub fn tune(
     Ok(TuneResult { products, attention, passes })
 }
 
+/// The choices that are not rejected.
 fn chosen(products: &[Product]) -> Tuning {
     let mut tuning = Tuning::default();
     for it in products {
@@ -96,7 +103,7 @@ fn chosen(products: &[Product]) -> Tuning {
     tuning
 }
 
-/// Rejects all choices of a pass that they make slower: which of them does is not known.
+/// Rejects all choices of a forward pass that is slower with them. Which of them slows it down is unknown.
 fn reject(products: &mut [Product], pass: &PassComparison) {
     if pass.is_slower() {
         products.iter_mut().filter(|it| pass.classes.contains(&it.class)).for_each(|it| it.rejected = true);
@@ -112,11 +119,11 @@ mod tests {
     use ridgeline_roofline::Measured;
 
     #[test]
-    fn what_makes_a_pass_slower_is_rejected() {
+    fn choices_of_a_slower_pass_are_rejected() {
         let caps = Caps::webgpu();
-        let finding = |vectors| {
-            let class = LinearClass::of(Format::HALF, vectors, 100);
-            let default = linear_for(Format::HALF, vectors, &caps);
+        let finding = |batch| {
+            let class = LinearClass::of(Format::HALF, batch, 100);
+            let default = linear_for(Format::HALF, batch, &caps);
             let better = class.candidates(&caps).into_iter().find(|it| *it != default).expect("another");
             let [slow, fast] = [2.0, 1.0].map(Measured::exact);
             Product { class, default, default_s: slow, better: Some((better, fast)), rejected: false }

@@ -1,4 +1,4 @@
-//! PassComparison passes with what was found, compare_passes the same without it.
+//! Forward passes with and without the tuned choices, interleaved.
 
 use super::{batch, options};
 use crate::models::Loaded;
@@ -12,31 +12,34 @@ use ridgeline_model::Session;
 use ridgeline_roofline::Measured;
 use std::collections::BTreeSet;
 
+/// Budget of a comparison. A repetition is one run of each pass.
 const ROUNDS: Budget = Budget { warmup: 1, min_reps: 9, max_reps: 25, budget_s: 1.0 };
 
-/// A pass in which something changed.
+/// Comparison of a forward pass with and without tuned choices.
 #[derive(Clone, Debug)]
 pub struct PassComparison {
     /// Tokens of the forward pass.
     pub tokens: usize,
     /// Positions in the cache before it.
     pub depth: usize,
-    /// Seconds without what was found.
+    /// Median seconds with the default choices.
     pub default_s: f64,
-    /// Time without it over time with it.
+    /// Time with the default choices over time with the tuned ones.
     pub gain: Measured,
-    /// The products of the pass.
+    /// Classes of the linears in the pass.
     pub classes: BTreeSet<LinearClass>,
 }
 
 impl PassComparison {
-    /// Whether what was found surely costs time.
+    /// Whether the pass is significantly slower with the tuned choices.
     pub fn is_slower(&self) -> bool {
         self.gain.hi < 1.0
     }
 }
 
-/// A pass of so many tokens after `depth` others by `before` and by `after`, in turns; nothing where they are the same.
+/// Compares a forward pass over `n` tokens at `depth` with the choices `before` and `after`, interleaved.
+///
+/// `None` where both launch the same kernels.
 pub(super) fn compare_passes(
     cx: &MeasureContext,
     loaded: &Loaded,
@@ -47,7 +50,7 @@ pub(super) fn compare_passes(
     session.set_kv_len(depth)?;
     let passes = [pass(&mut session, n, before)?, pass(&mut session, n, after)?];
     let launches = passes.each_ref().map(|pass| -> Vec<_> {
-        pass.launches().iter().map(|step| (pass.kernel(step), pass.params(step))).collect()
+        pass.launches().iter().map(|launch| (pass.kernel(launch), pass.params(launch))).collect()
     });
     if launches[0] == launches[1] {
         return Ok(None);
@@ -66,7 +69,7 @@ pub(super) fn compare_passes(
     }
     let gain = stats::ratio_of_medians(&seconds[0], &seconds[1], cx.seed).ok_or(probe::Error::NoBlocks)?;
     let default_s = stats::median(&seconds[0]).unwrap_or(f64::NAN);
-    let classes = passes.iter().flat_map(super::product::classes).collect();
+    let classes = passes.iter().flat_map(super::linear::classes).collect();
     Ok(Some(PassComparison { tokens: n, depth, default_s, gain, classes }))
 }
 

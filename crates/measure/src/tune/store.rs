@@ -1,8 +1,8 @@
-//! The file in which what was found for a device is kept.
+//! The TOML file with the tuned choices of a device.
 
 use super::TuneResult;
 use super::interleaved_ab::ClassResult;
-use crate::{Device, Error, models};
+use crate::{Device, Error, folders, models};
 use ridgeline_compute::{AnyKernel, Executor};
 use ridgeline_gpu::Gpu;
 use ridgeline_kernels::{KvHeads, LinearClass, LinearKernel, RowCount, Tuning};
@@ -16,36 +16,36 @@ fn label(choice: LinearKernel) -> String {
     AnyKernel::from(choice).label()
 }
 
-/// A choice as it is kept.
+/// The choice for a class of linears, as stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StoredProduct {
+struct StoredLinear {
     format: Format,
     vectors: u32,
-    /// `few`, `some` or `many`.
+    /// A name of [`RowCount`]: `small`, `medium` or `large`.
     rows: String,
     variant: String,
     /// Time of the default over time of the choice.
     gain: f64,
 }
 
-impl StoredProduct {
-    fn serves(&self, class: LinearClass) -> bool {
+impl StoredLinear {
+    fn is_for(&self, class: LinearClass) -> bool {
         (self.format, self.vectors, &*self.rows) == (class.format, class.vectors, class.rows.name())
     }
 }
 
-/// How attention over the cache is split.
+/// The KV split of attention, as stored.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct KeptSplit {
+struct StoredSplit {
     kv_heads: u32,
     head_dim: u32,
     workgroups: u32,
     gain: f64,
 }
 
-impl KeptSplit {
+impl StoredSplit {
     const fn heads(&self) -> KvHeads {
         KvHeads { count: self.kv_heads, width: self.head_dim }
     }
@@ -55,13 +55,13 @@ impl KeptSplit {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    #[serde(default, rename = "product")]
+    linear: Vec<StoredLinear>,
     #[serde(default)]
-    product: Vec<StoredProduct>,
-    #[serde(default)]
-    attention: Vec<KeptSplit>,
+    attention: Vec<StoredSplit>,
 }
 
-/// Where the choices for a device are kept. Another driver is another device, and other shaders make times worthless.
+/// The file for a device. Its name depends on adapter, driver and shaders: with any other, the times are invalid.
 pub fn path(gpu: &Gpu) -> PathBuf {
     let mut key = blake3::Hasher::new();
     let info = gpu.info();
@@ -71,32 +71,35 @@ pub fn path(gpu: &Gpu) -> PathBuf {
     for (name, text) in ridgeline_kernels::SHADERS {
         key.update(name.as_bytes()).update(&[0]).update(text.as_bytes()).update(&[0]);
     }
-    models::cache().join(format!("tuning-{}.toml", &key.finalize().to_hex()[..16]))
+    folders::cache().join(format!("tuning-{}.toml", &key.finalize().to_hex()[..16]))
 }
 
-/// Keeps what was found with some models beside choices for other classes; gives the number of choices kept.
+/// Stores the choices for some models and keeps stored choices for other classes. Returns the number of choices.
+///
+/// # Errors
+/// [`Error::Open`] where the file cannot be written.
 pub fn keep(gpu: &Gpu, found: &[TuneResult]) -> Result<usize, Error> {
     let path = path(gpu);
     let mut file = read(&path).unwrap_or_default();
-    file.take_in(found);
-    let text = toml::to_string(&file).expect("plain numbers and names");
+    file.merge(found);
+    let text = toml::to_string(&file).expect("numbers and strings have a TOML form");
     let partial = path.with_extension("partial");
     let written = fs::write(&partial, text).and_then(|()| fs::rename(&partial, &path));
     written.map_err(|source| models::Error::Io { path, source })?;
-    Ok(file.product.len() + file.attention.len())
+    Ok(file.linear.len() + file.attention.len())
 }
 
 impl File {
-    /// What an earlier session found for the same is out of date.
-    fn take_in(&mut self, found: &[TuneResult]) {
+    /// Replaces the choices for every class in `found`, even where the new choice is the default.
+    fn merge(&mut self, found: &[TuneResult]) {
         let products: Vec<_> = found.iter().flat_map(|it| &it.products).collect();
-        self.product.retain(|it| !products.iter().any(|found| it.serves(found.class)));
+        self.linear.retain(|it| !products.iter().any(|found| it.is_for(found.class)));
         for it in best(&products) {
             let (LinearClass { format, vectors, rows }, Some(choice)) = (it.class, it.chosen()) else {
                 continue;
             };
             let (rows, variant) = (rows.name().to_owned(), label(choice));
-            self.product.push(StoredProduct { format, vectors, rows, variant, gain: it.gain() });
+            self.linear.push(StoredLinear { format, vectors, rows, variant, gain: it.gain() });
         }
         let splits = found.iter().filter_map(|it| it.attention.as_ref());
         let splits: Vec<_> = splits.map(|it| &it.finding).collect();
@@ -106,12 +109,12 @@ impl File {
             else {
                 continue;
             };
-            self.attention.push(KeptSplit { kv_heads, head_dim, workgroups, gain: it.gain() });
+            self.attention.push(StoredSplit { kv_heads, head_dim, workgroups, gain: it.gain() });
         }
     }
 }
 
-/// Of what several models chose for a class the one that gains most, unless another was slower with what it chose.
+/// Per class the choice with the largest gain over all models. A class that any model rejects has none.
 fn best<'a, K: Copy + Ord, C: Copy>(found: &[&'a ClassResult<K, C>]) -> Vec<&'a ClassResult<K, C>> {
     let mut best: BTreeMap<K, &ClassResult<K, C>> = BTreeMap::new();
     for it in found.iter().filter(|it| it.chosen().is_some()) {
@@ -130,7 +133,7 @@ fn read(path: &std::path::Path) -> Option<File> {
         Ok(file) => Some(file),
         Err(error) => {
             tracing::warn!(
-                "{}: {error}; the defaults are used; `ridgeline tune` writes it anew",
+                "{}: {error}; the default kernels are used; run `ridgeline tune` to rewrite the file",
                 path.display()
             );
             None
@@ -138,12 +141,14 @@ fn read(path: &std::path::Path) -> Option<File> {
     }
 }
 
-/// What was found for a device, as far as this program still has it; nothing where nobody tuned.
+/// The stored choices for a device. Choices of kernels that no longer exist are ignored.
+///
+/// The default where the device was never tuned.
 pub fn stored(device: &mut Device) -> Tuning {
     let mut tuning = Tuning::default();
     let Some(gpu) = device.gpu() else { return tuning };
     let file = read(&path(gpu)).unwrap_or_default();
-    for StoredProduct { format, vectors, rows, variant, .. } in file.product {
+    for StoredLinear { format, vectors, rows, variant, .. } in file.linear {
         let Some(rows) = RowCount::ALL.into_iter().find(|it| it.name() == rows) else { continue };
         let class = LinearClass { format, vectors, rows };
         let candidates = class.candidates(gpu.caps());
@@ -157,7 +162,7 @@ pub fn stored(device: &mut Device) -> Tuning {
     tuning
 }
 
-/// What tells measurements with these choices from measurements without; nothing where there are none.
+/// A hash that identifies the choices in records; `None` for the defaults.
 pub fn digest(tuning: &Tuning) -> Option<String> {
     let chosen = *tuning != Tuning::default();
     chosen.then(|| blake3::hash(format!("{tuning:?}").as_bytes()).to_hex()[..8].to_owned())
@@ -165,7 +170,7 @@ pub fn digest(tuning: &Tuning) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ClassResult, File, KeptSplit, StoredProduct, TuneResult, label};
+    use super::{ClassResult, File, StoredLinear, StoredSplit, TuneResult, label};
     use ridgeline_compute::Caps;
     use ridgeline_kernels::{LinearClass, linear_for};
     use ridgeline_quant::Format;
@@ -179,7 +184,7 @@ mod tests {
         for caps in [bare, subgroups, software] {
             for &format in Format::ALL {
                 for n in super::super::TOKENS {
-                    let n = u32::try_from(n).expect("few");
+                    let n = u32::try_from(n).expect("a small number");
                     for n_rows in [100, 5000, 10_000] {
                         let candidates = LinearClass::of(format, n, n_rows).candidates(&caps);
                         let default = linear_for(format, n, &caps);
@@ -194,7 +199,7 @@ mod tests {
         }
     }
 
-    /// What was found with a model: for one vector a variant that gains so much.
+    /// A result for batch size 1: a variant with a gain.
     fn found(variant: usize, gain: f64, rejected: bool) -> TuneResult {
         let caps = Caps::webgpu();
         let class = LinearClass::of(Format::HALF, 1, 100);
@@ -206,32 +211,32 @@ mod tests {
     }
 
     #[test]
-    fn of_several_models_the_most_gains_unless_another_loses() {
+    fn the_largest_gain_wins_unless_a_model_rejects_it() {
         let mut file = File::default();
-        let gains = |file: &File| file.product.iter().map(|it| it.gain).collect::<Vec<_>>();
-        file.take_in(&[found(0, 1.2, false), found(1, 1.5, false), found(0, 1.1, false)]);
+        let gains = |file: &File| file.linear.iter().map(|it| it.gain).collect::<Vec<_>>();
+        file.merge(&[found(0, 1.2, false), found(1, 1.5, false), found(0, 1.1, false)]);
         assert_eq!(gains(&file), [1.5]);
-        // Another session's word counts more, also where it found nothing.
-        file.take_in(&[found(0, 1.3, false)]);
+        // A later result replaces the stored one, also where the default wins.
+        file.merge(&[found(0, 1.3, false)]);
         assert_eq!(gains(&file), [1.3]);
-        file.take_in(&[found(0, 1.0, false)]);
+        file.merge(&[found(0, 1.0, false)]);
         assert!(gains(&file).is_empty());
-        file.take_in(&[found(0, 1.2, false), found(0, 1.2, true)]);
+        file.merge(&[found(0, 1.2, false), found(0, 1.2, true)]);
         assert!(gains(&file).is_empty());
     }
 
     #[test]
-    fn a_kept_choice_is_plain_toml() {
-        let kept = StoredProduct {
+    fn a_stored_choice_is_plain_toml() {
+        let stored = StoredLinear {
             format: Format::HALF,
             vectors: 4,
-            rows: "many".to_owned(),
+            rows: "large".to_owned(),
             variant: "MatVec { … }".to_owned(),
             gain: 1.25,
         };
         let file = File {
-            product: vec![kept],
-            attention: vec![KeptSplit { kv_heads: 8, head_dim: 128, workgroups: 128, gain: 1.5 }],
+            linear: vec![stored],
+            attention: vec![StoredSplit { kv_heads: 8, head_dim: 128, workgroups: 128, gain: 1.5 }],
         };
         let text = toml::to_string(&file).expect("text");
         assert_eq!(toml::from_str::<File>(&text), Ok(file));

@@ -1,15 +1,16 @@
-//! The tokenizer of a checkpoint, whichever container it came in.
+//! The tokenizer of a checkpoint, GGUF or safetensors.
 
-use crate::models::Error;
+use super::Error;
 use ridgeline_text::{GgufVocab, Tokenizer};
 use ridgeline_weights::{Checkpoint, Metadata};
 use std::fs;
 use std::path::Path;
 
-/// The tokenizer that came with the weights; `None` where none did, as with random weights.
+/// The tokenizer of a checkpoint; `None` where it has no vocabulary, as with random weights.
 ///
 /// # Errors
-/// A vocabulary that is broken or of a kind that is not supported.
+/// [`Error::Io`] where a file cannot be read, [`Error::Weights`] where a metadata key has the wrong type, [`Error::Text`]
+/// where the vocabulary is broken or unsupported.
 pub fn tokenizer(checkpoint: &Checkpoint) -> Result<Option<Tokenizer>, Error> {
     if let Some(path) = checkpoint.tokenizer_json() {
         return from_json(path).map(Some);
