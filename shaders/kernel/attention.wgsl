@@ -13,8 +13,6 @@
 //# endwith
 const QUADS: u32 = HEAD / 4u;
 const VALUE_ROWS: u32 = LANES / QUADS;
-// Finite, because some compilers assume that infinities do not occur.
-const MASKED: f32 = -3.0e38;
 var<workgroup> query: array<vec4f, ROWS * QUADS>;
 var<workgroup> maxima: array<f32, ROWS * LANES>;
 var<workgroup> weight: array<f32, ROWS * LANES>;

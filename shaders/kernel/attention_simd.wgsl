@@ -18,8 +18,6 @@
 //# set piece = VALUES_UNPACK_LEN // 4 if whole else 1
 const QUADS: u32 = HEAD / 4u;
 const EACH: u32 = ${each}u;
-// Finite, because some compilers assume that infinities do not occur.
-const MASKED: f32 = -3.0e38;
 
 @compute @workgroup_size(LANES)
 fn main(

@@ -20,7 +20,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         totals[s] = tail.y;
     }
     workgroupBarrier();
-    var top = -3.0e38;
+    var top = MASKED;
     for (var s = 0u; s < params.kv_splits; s++) {
         top = max(top, rescales[s]);
     }
@@ -67,7 +67,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         return;
     }
     let row = i / quads;
-    var top = -3.0e38;
+    var top = MASKED;
     for (var s = 0u; s < params.kv_splits; s++) {
         top = max(top, partials[(s * params.n_rows + row) * (quads + 1u) + quads].x);
     }

@@ -16,7 +16,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     let at = i % context;
     let query = i / context;
     if at > params.position + query / params.n_heads {
-        scores[i] = -3.0e38;
+        scores[i] = MASKED;
         return;
     }
     let kv_head = (query % params.n_heads) / params.group;

@@ -9,7 +9,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         return;
     }
     let first = row * params.n_cols;
-    var top = -3.0e38;
+    var top = MASKED;
     for (var i = ids.local; i < params.n_cols; i += LANES) {
         top = max(top, scores[first + i]);
     }

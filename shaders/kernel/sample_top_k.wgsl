@@ -1,8 +1,7 @@
 // One token drawn from a row of logits by the largest `top_k` of them, as the host's sampler draws: of those the fewest
 // that reach `top_p`, of those the ones above `min_p`, and of those the one at `at` along the cumulative distribution at
 // `temperature`, in the order of ids. One workgroup; the same result whatever its size.
-const NONE: u32 = 0xffffffffu;
-const LOWEST: f32 = -3.4028234e38;
+//# include "shared/no_index.wgsl"
 var<workgroup> best: array<f32, LANES>;
 var<workgroup> best_index: array<u32, LANES>;
 // The largest so far, from the top down, and what they weigh up to their id.
@@ -24,7 +23,7 @@ var<private> bad: bool;
 
 // The largest two of a lane's logits, of those that come after one that was taken; of all of them where none was.
 fn largest(local: u32, taken: f32, taken_id: u32) -> Two {
-    var two = Two(LOWEST, NONE, LOWEST, NONE);
+    var two = Two(LOWEST, NO_INDEX, LOWEST, NO_INDEX);
     for (var first = local; first < params.n_cols; first += 4u * LANES) {
         // Four under way at a time: one workgroup has too few lanes to wait for each.
         //# for k in range(4)
@@ -43,13 +42,13 @@ fn entered(two: Two, v: f32, i: u32, taken: f32, taken_id: u32) -> Two {
     let bits = bitcast<u32>(v);
     let finite = (bits & 0x7f800000u) != 0x7f800000u;
     bad = bad || !(finite || bits == 0xff800000u);
-    if i >= params.n_cols || !finite || !(taken_id == NONE || before(taken, taken_id, v, i)) {
+    if i >= params.n_cols || !finite || !(taken_id == NO_INDEX || before(taken, taken_id, v, i)) {
         return two;
     }
-    if two.id == NONE || v > two.v {
+    if two.id == NO_INDEX || v > two.v {
         return Two(v, i, two.v, two.id);
     }
-    if two.next_id == NONE || v > two.next {
+    if two.next_id == NO_INDEX || v > two.next {
         return Two(two.v, two.id, v, i);
     }
     return two;
@@ -78,7 +77,7 @@ fn keep(n: u32) -> u32 {
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(local_invocation_index) local: u32) {
-    var mine = largest(local, 0.0, NONE);
+    var mine = largest(local, 0.0, NO_INDEX);
     broken[local] = select(0u, 1u, bad);
     for (var r = 0u; r < min(params.top_k, params.n_cols); r++) {
         best[local] = mine.v;
@@ -88,7 +87,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
             if local < stride {
                 let theirs = best[local + stride];
                 let their_id = best_index[local + stride];
-                if their_id != NONE && (best_index[local] == NONE || before(theirs, their_id, best[local], best_index[local])) {
+                if their_id != NO_INDEX && (best_index[local] == NO_INDEX || before(theirs, their_id, best[local], best_index[local])) {
                     best[local] = theirs;
                     best_index[local] = their_id;
                 }
@@ -101,10 +100,10 @@ fn main(@builtin(local_invocation_index) local: u32) {
             top_ids[r] = taken;
         }
         workgroupBarrier();
-        if taken != NONE && taken == mine.id {
+        if taken != NO_INDEX && taken == mine.id {
             // One lane at work while all wait: that it has the next at hand makes it rare.
-            if mine.next_id != NONE {
-                mine = Two(mine.next, mine.next_id, LOWEST, NONE);
+            if mine.next_id != NO_INDEX {
+                mine = Two(mine.next, mine.next_id, LOWEST, NO_INDEX);
             } else {
                 mine = largest(local, mine.v, taken);
             }
@@ -112,7 +111,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
     }
     if local == 0u {
         var n = 0u;
-        while n < min(params.top_k, params.n_cols) && top_ids[n] != NONE {
+        while n < min(params.top_k, params.n_cols) && top_ids[n] != NO_INDEX {
             n += 1u;
         }
         kept = keep(n);
@@ -133,7 +132,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
         for (var i = 0u; i < kept; i++) {
             all = max(all, sums[i]);
         }
-        var pick = NONE;
+        var pick = NO_INDEX;
         var last = 0u;
         for (var i = 0u; i < kept; i++) {
             last = max(last, top_ids[i]);
@@ -141,12 +140,12 @@ fn main(@builtin(local_invocation_index) local: u32) {
                 pick = min(pick, top_ids[i]);
             }
         }
-        if pick == NONE && kept > 0u {
+        if pick == NO_INDEX && kept > 0u {
             // The number drawn fell into the rounding.
             pick = last;
         }
         for (var i = 0u; i < LANES; i++) {
-            pick = select(pick, NONE, broken[i] != 0u);
+            pick = select(pick, NO_INDEX, broken[i] != 0u);
         }
         picks[params.pick0] = pick;
     }

@@ -1,9 +1,9 @@
 // The place of the largest of what a workgroup's lanes update_best; of several as large the first. What is no number does not
 // count.
-const NO_INDEX: u32 = 0xffffffffu;
+//# include "shared/no_index.wgsl"
 var<workgroup> best: array<f32, LANES>;
 var<workgroup> best_index: array<u32, LANES>;
-var<private> top: f32 = -3.4028234e38;
+var<private> top: f32 = LOWEST;
 var<private> place: u32 = NO_INDEX;
 
 // A lane considers its values in the order of their places.

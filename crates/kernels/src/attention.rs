@@ -1,7 +1,7 @@
 //! Fused causal attention over the key/value cache, with online softmax.
 
 use crate::common::{Reduce, bytes4, cache_formats, device_bytes, fits_cache, format_bytes, random_rows, small, stride, with_format};
-use crate::attention_shape::AttentionShape;
+use crate::attention_shape::{AttentionShape, MASKED, define_masked};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
@@ -89,7 +89,7 @@ impl Kernel for Attention {
         all
     }
     fn defines(&self) -> Defines {
-        let d = with_format(self.reduce.define(Defines::new(self.lanes)), "keys_file", self.keys);
+        let d = with_format(define_masked(self.reduce.define(Defines::new(self.lanes))), "keys_file", self.keys);
         let d = d.value("values_file", self.values.spec().wgsl);
         let d = d.u32("HEAD", self.head).u32("GROUP", self.group).u32("TOKENS", self.tokens);
         d.u32("ROWS", self.group * self.tokens)
@@ -143,7 +143,7 @@ impl Kernel for Attention {
                 let seen = split * split_len..scores.len().min((split + 1) * split_len).max(split * split_len);
                 let (scores, values) = (scores.get(seen.clone()), values.get(seen));
                 let (scores, values) = (scores.unwrap_or(&[]), values.unwrap_or(&[]));
-                let top = scores.iter().copied().fold(f64::from(crate::attention_shape::MASKED), f64::max);
+                let top = scores.iter().copied().fold(f64::from(MASKED), f64::max);
                 let weights: Vec<f64> = scores.iter().map(|s| (s - top).exp()).collect();
                 let total: f64 = weights.iter().sum();
                 let sum = |i| weights.iter().zip(values).map(|(w, v)| w * f64::from(v[i])).sum::<f64>();

@@ -1,12 +1,17 @@
 //! Which cache rows a query sees: the geometry that the attention kernels share.
 
 use crate::common::{decode_row, random_head, stride};
-use ridgeline_compute::TestRng;
+use ridgeline_compute::{Defines, TestRng};
 use ridgeline_quant::Format;
 
-/// The score of a position that a query must not see, and the maximum where it sees none; the WGSL of attention has the
-/// same.
+/// The score of a masked position, and the running maximum before any position is visible. Finite, because some shader
+/// compilers assume that infinities do not occur.
 pub(crate) const MASKED: f32 = -3.0e38;
+
+/// Adds [`MASKED`] to the WGSL of an attention kernel.
+pub(crate) fn define_masked(defines: Defines) -> Defines {
+    defines.f32("MASKED", MASKED)
+}
 
 /// Queries `[n_tokens, n_heads, head_dim]` against a cache of `[n_heads / group, capacity]` rows.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,6 @@
 //! Fused causal attention by eight lanes without workgroup memory.
 
+use crate::attention_shape::define_masked;
 use crate::attention::{self, Attention, SHAPES, queries};
 use crate::common::{Reduce, cache_formats, elementwise, fits_cache, small, with_format};
 use ridgeline_compute::wgsl::{array, vec4};
@@ -56,7 +57,7 @@ impl Kernel for AttentionSimd {
         all
     }
     fn defines(&self) -> Defines {
-        let d = with_format(elementwise(LANES), "keys_file", self.keys);
+        let d = with_format(define_masked(elementwise(LANES)), "keys_file", self.keys);
         let values = self.values.spec();
         let d = d.value("values_file", values.wgsl).u32("VALUES_UNPACK_LEN", small(values.unpack_len));
         let d = d.u32("HEAD", self.head).u32("GROUP", self.group).u32("TOKENS", self.tokens);

@@ -1,5 +1,6 @@
 //! Second half of attention over spans of positions (flash-decoding, Dao et al. 2023).
 
+use crate::attention_shape::{MASKED, define_masked};
 use crate::choose::MAX_KV_SPLITS;
 use crate::common::{bytes4, elementwise};
 use ridgeline_compute::wgsl::{array, vec4};
@@ -27,7 +28,7 @@ impl Kernel for AttnReduce {
         [true, false].map(|row_per_workgroup| Self { lanes: 64, row_per_workgroup }).to_vec()
     }
     fn defines(&self) -> Defines {
-        elementwise(self.lanes).u32("MAX_KV_SPLITS", MAX_KV_SPLITS).value("ROW_PER_WORKGROUP", self.row_per_workgroup)
+        define_masked(elementwise(self.lanes)).u32("MAX_KV_SPLITS", MAX_KV_SPLITS).value("ROW_PER_WORKGROUP", self.row_per_workgroup)
     }
     fn groups(&self, p: &Params) -> u64 {
         if self.row_per_workgroup { u64::from(p.n_rows) } else { (values(p) / 4).div_ceil(u64::from(self.lanes)) }
@@ -50,7 +51,7 @@ impl Kernel for AttnReduce {
         for (i, part) in parts.chunks_exact_mut(params.head_dim as usize + 4).enumerate() {
             // Later parts may have seen nothing, the first always has.
             let seen = i < params.n_rows as usize || rng.range(0, 3) > 0;
-            let tail = if seen { [10.0 * rng.float(), 1.0 + rng.float().abs()] } else { [crate::attention_shape::MASKED, 0.0] };
+            let tail = if seen { [10.0 * rng.float(), 1.0 + rng.float().abs()] } else { [MASKED, 0.0] };
             part[params.head_dim as usize..][..2].copy_from_slice(&tail);
             if !seen {
                 part[..params.head_dim as usize].fill(0.0);

@@ -1,7 +1,7 @@
 //! Unfused attention, first of three: the scores.
 
 use crate::common::{bytes4, cache_formats, device_bytes, dot, elementwise, format_bytes, random_rows, small, with_format};
-use crate::attention_shape::AttentionShape;
+use crate::attention_shape::{AttentionShape, MASKED, define_masked};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
@@ -20,7 +20,7 @@ impl Kernel for AttnScores {
         cache_formats().flat_map(with).collect()
     }
     fn defines(&self) -> Defines {
-        with_format(elementwise(self.lanes), "cache_file", self.cache).value("TEXTURE", self.texture)
+        with_format(define_masked(elementwise(self.lanes)), "cache_file", self.cache).value("TEXTURE", self.texture)
     }
     fn in_texture(&self, binding: &str) -> bool {
         self.texture && binding == "keys"
@@ -54,7 +54,7 @@ impl Kernel for AttnScores {
         let rows = host.q.chunks(p.ld as usize).flat_map(|row| row.chunks_exact(width).take(heads_of));
         let queries = rows.zip(host.scores.chunks_exact_mut(context));
         for (query, (q, scores)) in queries.enumerate() {
-            scores.fill(crate::attention_shape::MASKED);
+            scores.fill(MASKED);
             for (score, k) in scores.iter_mut().zip(heads(p).rows(query, self.cache, host.keys)) {
                 *score = p.scale * dot(q, &k);
             }

@@ -3,7 +3,7 @@
 
 use crate::common::{bytes4, dot, format_bytes, random_rows, small, stride};
 use crate::layout::{WeightLayout, decode_layout_row, to_layout};
-use crate::swi_glu::swiglu;
+use crate::swi_glu::{SWIGLU_FLOPS, swiglu};
 use bytemuck::{Pod, Zeroable};
 use ridgeline_compute::TestRng;
 use ridgeline_quant::Format;
@@ -20,11 +20,15 @@ pub enum Epilogue {
     SwiGlu = 2,
 }
 
+impl Epilogue {
+    /// The epilogues of a kernel that can, or cannot, pair the gate and up rows that SwiGLU needs.
+    pub(crate) const fn supported(swiglu: bool) -> &'static [Self] {
+        if swiglu { &[Self::Store, Self::Add, Self::SwiGlu] } else { &[Self::Store, Self::Add] }
+    }
+}
+
 /// Most rows of a test's matrix where nothing asks for more.
 pub(crate) const ROWS: u32 = 70;
-
-/// Operations per value of the gate.
-pub(crate) const SWIGLU_FLOPS: u64 = 5;
 
 /// The parameter block of every product kernel, field by field.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -39,7 +43,42 @@ pub(crate) struct LinearShape {
     pub(crate) epilogue: u32,
 }
 
+/// The members of [`Kernel`](ridgeline_compute::Kernel) that the f32 linear kernels share: `flops`, `traffic`,
+/// `min_binding_size`, `sample` and `reference`. It stands inside `impl Kernel`, in a module whose `Params` are a
+/// [`LinearShape`] and whose bindings are `weights`, `x` and `y`.
+///
+/// `test_size` gives the most rows and vectors of a random input, `epilogues` what it may end in.
+macro_rules! linear_members {
+    (layout: $layout:expr, test_size: |$this:ident| $test_size:expr, epilogues: $epilogues:expr $(,)?) => {
+        fn flops(&self, p: &Params) -> u64 {
+            LinearShape::of(p).flops()
+        }
+        fn traffic(&self, p: &Params) -> Bytes {
+            let [weights, x, y] = LinearShape::of(p).traffic(self.format);
+            Bytes { weights, x, y }
+        }
+        fn min_binding_size(&self, p: &Params) -> Bytes {
+            let [weights, x, y] = LinearShape::of(p).min_binding_size($layout);
+            Bytes { weights, x, y }
+        }
+        fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+            let $this = self;
+            let (shape, bindings) = LinearShape::sample(rng, ($this.format, $layout), $test_size, $epilogues);
+            TestInput { params: bytemuck::cast(shape), bindings }
+        }
+        fn reference(&self, p: &Params, host: Host<'_>) {
+            LinearShape::of(p).reference((self.format, $layout), host.weights, host.x, host.y);
+        }
+    };
+}
+pub(crate) use linear_members;
+
 impl LinearShape {
+    /// The shape in the parameter block of a kernel that has the same fields.
+    pub(crate) fn of<P: Pod>(params: &P) -> Self {
+        bytemuck::cast(*params)
+    }
+
     const fn is_swiglu(self) -> bool {
         self.epilogue == Epilogue::SwiGlu as u32
     }

@@ -2,7 +2,7 @@
 
 use crate::common::{elementwise, with_format};
 use crate::layout::WeightLayout;
-use crate::linear::{Epilogue, LinearShape, ROWS};
+use crate::linear::{Epilogue, LinearShape, ROWS, linear_members};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
@@ -52,26 +52,9 @@ impl Kernel for MatMul {
     fn groups(&self, p: &Params) -> u64 {
         u64::from(p.n_rows.div_ceil(TILE)) * u64::from(p.n_vecs.div_ceil(TILE))
     }
-    fn flops(&self, p: &Params) -> u64 {
-        linear(p).flops()
+    linear_members! {
+        layout: WeightLayout::Plain,
+        test_size: |_it| [ROWS, 70],
+        epilogues: Epilogue::supported(false),
     }
-    fn traffic(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = linear(p).traffic(self.format);
-        Bytes { weights, x, y }
-    }
-    fn min_binding_size(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = linear(p).min_binding_size(WeightLayout::Plain);
-        Bytes { weights, x, y }
-    }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
-        let (linear, bindings) = LinearShape::sample(rng, (self.format, WeightLayout::Plain), [ROWS, 70], &[Epilogue::Store, Epilogue::Add]);
-        TestInput { params: bytemuck::cast(linear), bindings }
-    }
-    fn reference(&self, p: &Params, host: Host<'_>) {
-        linear(p).reference((self.format, WeightLayout::Plain), host.weights, host.x, host.y);
-    }
-}
-
-fn linear(p: &Params) -> LinearShape {
-    bytemuck::cast(*p)
 }

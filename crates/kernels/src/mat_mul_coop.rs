@@ -2,7 +2,7 @@
 
 use crate::common::{elementwise, with_format};
 use crate::layout::WeightLayout;
-use crate::linear::{Epilogue, LinearShape};
+use crate::linear::{Epilogue, LinearShape, linear_members};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
@@ -68,27 +68,9 @@ impl Kernel for MatMulCoop {
     fn groups(&self, p: &Params) -> u64 {
         u64::from(p.n_rows.div_ceil(self.tile)) * u64::from(p.n_vecs.div_ceil(self.tile))
     }
-    fn flops(&self, p: &Params) -> u64 {
-        linear(p).flops()
+    linear_members! {
+        layout: WeightLayout::Plain,
+        test_size: |it| [2 * it.tile + 12; 2],
+        epilogues: Epilogue::supported(false),
     }
-    fn traffic(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = linear(p).traffic(self.format);
-        Bytes { weights, x, y }
-    }
-    fn min_binding_size(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = linear(p).min_binding_size(WeightLayout::Plain);
-        Bytes { weights, x, y }
-    }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
-        let epilogues = [Epilogue::Store, Epilogue::Add];
-        let (linear, bindings) = LinearShape::sample(rng, (self.format, WeightLayout::Plain), [2 * self.tile + 12; 2], &epilogues);
-        TestInput { params: bytemuck::cast(linear), bindings }
-    }
-    fn reference(&self, p: &Params, host: Host<'_>) {
-        linear(p).reference((self.format, WeightLayout::Plain), host.weights, host.x, host.y);
-    }
-}
-
-fn linear(p: &Params) -> LinearShape {
-    bytemuck::cast(*p)
 }

@@ -2,7 +2,7 @@
 
 use crate::common::{Reduce, with_format};
 use crate::layout::WeightLayout;
-use crate::linear::{Epilogue, LinearShape, ROWS};
+use crate::linear::{Epilogue, LinearShape, ROWS, linear_members};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
@@ -80,28 +80,9 @@ impl Kernel for MatVec {
         let outputs = if p.epilogue == Epilogue::SwiGlu as u32 { self.rows / 2 } else { self.rows };
         u64::from(p.n_rows.div_ceil(self.blocks * outputs)) * u64::from(p.n_vecs.div_ceil(self.cols))
     }
-    fn flops(&self, p: &Params) -> u64 {
-        linear(p).flops()
+    linear_members! {
+        layout: WeightLayout::Plain,
+        test_size: |it| [ROWS, 2 * it.cols + 1],
+        epilogues: Epilogue::supported(it.rows.is_multiple_of(2)),
     }
-    fn traffic(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = linear(p).traffic(self.format);
-        Bytes { weights, x, y }
-    }
-    fn min_binding_size(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = linear(p).min_binding_size(WeightLayout::Plain);
-        Bytes { weights, x, y }
-    }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
-        let epilogues = [Epilogue::Store, Epilogue::Add, Epilogue::SwiGlu];
-        let epilogues = &epilogues[..if self.rows.is_multiple_of(2) { 3 } else { 2 }];
-        let (linear, bindings) = LinearShape::sample(rng, (self.format, WeightLayout::Plain), [ROWS, 2 * self.cols + 1], epilogues);
-        TestInput { params: bytemuck::cast(linear), bindings }
-    }
-    fn reference(&self, p: &Params, host: Host<'_>) {
-        linear(p).reference((self.format, WeightLayout::Plain), host.weights, host.x, host.y);
-    }
-}
-
-fn linear(p: &Params) -> LinearShape {
-    bytemuck::cast(*p)
 }

@@ -2,7 +2,7 @@
 
 use crate::common::{elementwise, with_format};
 use crate::layout::WeightLayout;
-use crate::linear::{Epilogue, LinearShape, ROWS};
+use crate::linear::{Epilogue, LinearShape, ROWS, linear_members};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
@@ -60,27 +60,9 @@ impl Kernel for MatVecRows {
         let outputs = if p.epilogue == Epilogue::SwiGlu as u32 { self.rows / 2 } else { self.rows };
         u64::from(p.n_rows.div_ceil(LANES * outputs)) * u64::from(p.n_vecs.div_ceil(self.cols))
     }
-    fn flops(&self, p: &Params) -> u64 {
-        linear(p).flops()
+    linear_members! {
+        layout: WeightLayout::Interleaved,
+        test_size: |it| [ROWS, 2 * it.cols + 1],
+        epilogues: Epilogue::supported(true),
     }
-    fn traffic(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = linear(p).traffic(self.format);
-        Bytes { weights, x, y }
-    }
-    fn min_binding_size(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = linear(p).min_binding_size(WeightLayout::Interleaved);
-        Bytes { weights, x, y }
-    }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
-        let epilogues = [Epilogue::Store, Epilogue::Add, Epilogue::SwiGlu];
-        let (linear, bindings) = LinearShape::sample(rng, (self.format, WeightLayout::Interleaved), [ROWS, 2 * self.cols + 1], &epilogues);
-        TestInput { params: bytemuck::cast(linear), bindings }
-    }
-    fn reference(&self, p: &Params, host: Host<'_>) {
-        linear(p).reference((self.format, WeightLayout::Interleaved), host.weights, host.x, host.y);
-    }
-}
-
-fn linear(p: &Params) -> LinearShape {
-    bytemuck::cast(*p)
 }

@@ -12,6 +12,9 @@ kernel! {
     bindings { both: read array<vec4<f32>>, out: write array<vec4<f32>> }
 }
 
+/// Floating-point operations per output of SwiGLU: negate, exp, add, divide, multiply.
+pub(crate) const SWIGLU_FLOPS: u64 = 5;
+
 impl Kernel for SwiGlu {
     fn all(_caps: &Caps) -> Vec<Self> {
         vec![Self { lanes: 64 }]
@@ -23,7 +26,7 @@ impl Kernel for SwiGlu {
         (values(p) / 4).div_ceil(u64::from(self.lanes))
     }
     fn flops(&self, p: &Params) -> u64 {
-        crate::linear::SWIGLU_FLOPS * values(p)
+        SWIGLU_FLOPS * values(p)
     }
     fn traffic(&self, p: &Params) -> Bytes {
         Bytes { both: bytes4(2 * values(p)), out: bytes4(values(p)) }

@@ -102,7 +102,7 @@ fn parameters_and_slots_are_what_rust_declares() {
 /// invocations; naga accepts those, browsers and hardware do not. `ids.local`, lanes and subgroup numbers differ.
 fn doubtful_barriers(wgsl: &str) -> Vec<usize> {
     let varies = |line: &str| {
-        ["ids.local", "ids.lane", "ids.subgroup", "reduce_lane", "writes_partial", "split"]
+        ["ids.local", "ids.lane", "ids.subgroup", "reduce_lane", "writes_partial", "value_row"]
             .iter()
             .any(|v| line.contains(v))
     };
