@@ -1,4 +1,4 @@
-//! Fused causal attention by eight lanes without workgroup memory.
+//! Fused causal attention by one subgroup of eight lanes, without workgroup memory: for software adapters.
 
 use crate::attention_shape::define_masked;
 use crate::attention::{self, Attention, SHAPES, queries};
@@ -8,9 +8,9 @@ use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// What [`Attention`] computes, parameters and parts included, for heads of a multiple of 32 values. Eight lanes hold
-    /// what the other kernel keeps in workgroup memory and hand it around: a software adapter reads that memory as slowly
-    /// as any other. Keys and values lie in textures.
+    /// The function of [`Attention`], with the same parameters and KV splits, for a `head` that is a multiple of 32.
+    /// Eight lanes keep in registers what [`Attention`] keeps in workgroup memory, and share it by `subgroupBroadcast`:
+    /// on a software adapter workgroup memory is as slow as any other. Keys and values are in textures.
     pub struct AttentionSimd("attention_simd") { keys: Format, values: Format, head: u32, group: u32, tokens: u32 }
     params {
         n_tokens: u32, n_heads: u32, capacity: u32, position: u32, key_stride: u32, value_stride: u32, ld: u32,
@@ -22,12 +22,12 @@ kernel! {
     }
 }
 
-/// Lanes that hand values around.
+/// Invocations of a workgroup. The subgroup must be at least this large.
 const LANES: u32 = 8;
 
 impl AttentionSimd {
-    /// The variant for `tokens` queries at a time, or `None` where subgroups are absent or may be too small, or heads
-    /// cannot be dealt out.
+    /// The variant for `tokens` queries per workgroup. `None` where subgroups are missing or may have fewer than eight
+    /// lanes, or where eight lanes cannot share a head evenly.
     #[must_use]
     pub fn new(cache: [Format; 2], head: u32, group: u32, tokens: u32, caps: &Caps) -> Option<Self> {
         let [keys, values] = cache;
@@ -36,7 +36,7 @@ impl AttentionSimd {
         (subgroups && fits).then_some(Self { keys, values, head, group, tokens })
     }
 
-    /// The kernel of the same meaning.
+    /// The workgroup kernel that computes the same.
     const fn workgroup_kernel(self) -> Attention {
         let Self { keys, values, head, group, tokens } = self;
         Attention { keys, values, reduce: Reduce::Workgroup, lanes: 64, head, group, tokens }

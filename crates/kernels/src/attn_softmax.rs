@@ -1,4 +1,4 @@
-//! Unfused attention, second of three: softmax in place.
+//! Unfused attention, step 2 of 3: softmax in place.
 
 use crate::attention_shape::{MASKED, define_masked};
 use crate::common::{Reduce, bytes4};
@@ -6,7 +6,7 @@ use ridgeline_compute::wgsl::array;
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
-    /// scores\[r\] = softmax(scores\[r\]) for `n_rows` rows of `n_cols`.
+    /// scores\[r\] = softmax(scores\[r\]) for `n_rows` rows of `n_cols` scores.
     pub struct AttnSoftmax("attn_softmax") { reduce: Reduce, lanes: u32 }
     params { n_rows: u32, n_cols: u32 }
     bindings { scores: update array<f32> }
