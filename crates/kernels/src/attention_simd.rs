@@ -9,8 +9,8 @@ use ridgeline_quant::Format;
 
 kernel! {
     /// The function of [`Attention`], with the same parameters and KV splits, for a `head` that is a multiple of 32.
-    /// Eight lanes keep in registers what [`Attention`] keeps in workgroup memory, and share it by `subgroupBroadcast`:
-    /// on a software adapter workgroup memory is as slow as any other. Keys and values are in textures.
+    /// [`Attention`] shares data in workgroup memory. Here eight lanes share registers by `subgroupBroadcast`, because on a
+    /// software adapter workgroup memory is as slow as any other. Keys and values are in textures.
     pub struct AttentionSimd("attention_simd") { keys: Format, values: Format, head: u32, group: u32, tokens: u32 }
     params {
         n_tokens: u32, n_heads: u32, capacity: u32, position: u32, key_stride: u32, value_stride: u32, ld: u32,
