@@ -32,9 +32,9 @@ fn main(
     //# include "shared/kv_split.wgsl"
     // Row r is query token0 + r / GROUP, head kv_head · GROUP + r % GROUP. A lane holds every eighth vec4 of it.
     //# for r in range(ROWS)
-    let token${r} = min(token0 + ${r // GROUP}u, params.n_tokens - 1u);
-    let query${r} = token${r} * (params.ld / 4u) + (kv_head * GROUP + ${r % GROUP}u) * QUADS + lane;
-    let last${r} = params.position + token${r};
+    let row_token${r} = min(token0 + ${r // GROUP}u, params.n_tokens - 1u);
+    let query${r} = row_token${r} * (params.ld / 4u) + (kv_head * GROUP + ${r % GROUP}u) * QUADS + lane;
+    let last${r} = params.position + row_token${r};
     var top${r} = MASKED;
     var total${r} = 0.0;
     //# for i in range(quads_per_lane)
@@ -116,7 +116,7 @@ fn main(
     {
         let total = subgroupAdd(total${r});
         if token0 + ${r // GROUP}u < params.n_tokens {
-            let row = token${r} * params.n_heads + kv_head * GROUP + ${r % GROUP}u;
+            let row = row_token${r} * params.n_heads + kv_head * GROUP + ${r % GROUP}u;
             let unsplit = kv_splits == 1u;
             let at = select((kv_split * params.n_tokens * params.n_heads + row) * (QUADS + 1u), row * QUADS, unsplit);
             let factor = select(1.0, 1.0 / total, unsplit);

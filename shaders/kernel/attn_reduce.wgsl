@@ -40,13 +40,13 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         total += totals[s];
     }
     // Number of lanes that share a vec4 of the row. A row wider than the workgroup takes several rounds.
-    let groups = max(LANES / quads, 1u);
+    let lane_groups = max(LANES / quads, 1u);
     for (var first = 0u; first < quads; first += LANES) {
         let quad = first + ids.local % min(quads, LANES);
-        let group = ids.local / quads;
+        let lane_group = ids.local / quads;
         var sum = vec4f();
-        if group < groups && quad < quads {
-            for (var s = group; s < params.kv_splits; s += groups) {
+        if lane_group < lane_groups && quad < quads {
+            for (var s = lane_group; s < params.kv_splits; s += lane_groups) {
                 sum += rescales[s] * partials[(s * params.n_rows + row) * (quads + 1u) + quad];
             }
         }
@@ -54,8 +54,8 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         workgroupBarrier();
         sums[ids.local] = sum;
         workgroupBarrier();
-        if group == 0u && quad < quads {
-            for (var t = 1u; t < groups; t++) {
+        if lane_group == 0u && quad < quads {
+            for (var t = 1u; t < lane_groups; t++) {
                 sum += sums[t * quads + ids.local];
             }
             out[row * quads + quad] = sum / total;

@@ -1,4 +1,4 @@
-// Rows that begin with 32 nibbles per block, one vec4 each: byte j holds weight j in its low half and weight j + 16 in its
+// Rows that begin with 32 nibbles per block, one vec4 each. Byte j holds weight j in its low half and weight j + 16 in its
 // high half. The format file brings `_scale(row, cols, block) -> vec2f` and `_quad(quants, scale) -> vec4f`. `_quad`
 // makes four weights from one quant per byte. With `five` bits it also brings `_fifth(row, cols, block) -> u32`.
 //# if five is defined
