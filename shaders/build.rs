@@ -5,13 +5,13 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-/// The folders that hold shader text. A folder that does not exist yet counts as empty.
+/// The folders of shader text. A missing folder counts as empty.
 const FOLDERS: [&str; 4] = ["format", "kernel", "reduce", "shared"];
 
 fn main() -> io::Result<()> {
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
-    // The crate folder as a whole is watched, because a shader folder may be created after this run, and cargo runs
-    // a build script every time where it watches a folder that does not exist.
+    // Watch the whole crate folder, because a shader folder may be created later. If the script watched a folder that
+    // does not exist, cargo would rerun it on every build.
     println!("cargo::rerun-if-changed={}", root.display());
 
     let mut rows = String::new();
@@ -51,13 +51,13 @@ fn shader_names(folder: &Path) -> io::Result<Vec<String>> {
 
 /// Why this file cannot be linked into a shader, or `None` where it can.
 ///
-/// Files are joined line by line when a kernel includes a format or a reduction: without a final newline the last
-/// line of one file and the first line of the next would become one line.
+/// Files are joined when a kernel includes another file. Without a final newline, the last line of one and the first
+/// line of the next would become one line.
 fn fault(bytes: &[u8]) -> Option<&'static str> {
     if std::str::from_utf8(bytes).is_err() {
         Some("is not valid UTF-8")
     } else if !bytes.ends_with(b"\n") {
-        Some("does not end with a newline: add one, other shader text is appended after it")
+        Some("does not end with a newline: add one, because other shader text is appended after it")
     } else {
         None
     }

@@ -1,4 +1,4 @@
-// BF16 rows: the upper halves of f32 values, two per word. `row` is the row's first vec4; a chunk is 8 values.
+// BF16 rows: the upper halves of f32 values, two per word. `row` is the row's first vec4. A chunk is 8 values.
 fn ${src}_pair(w: u32) -> vec2f {
     return vec2f(bitcast<f32>(w << 16u), bitcast<f32>(w & 0xffff0000u));
 }

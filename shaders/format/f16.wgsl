@@ -1,4 +1,4 @@
-// F16 rows, two values per word, eight per vec4. `row` is the row's first vec4; a chunk is 8 values.
+// F16 rows, two values per word, eight per vec4. `row` is the row's first vec4. A chunk is 8 values.
 fn ${src}_unpack(row: u32, cols: u32, chunk: u32) -> array<vec4f, 2> {
     let w = ${src}_at(row, chunk);
     return array<vec4f, 2>(

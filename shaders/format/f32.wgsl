@@ -1,4 +1,4 @@
-// F32 rows, four values per vec4 word. `row` is the row's first vec4; a chunk is 8 values.
+// F32 rows, four values per vec4. `row` is the row's first vec4. A chunk is 8 values.
 fn ${src}_unpack(row: u32, cols: u32, chunk: u32) -> array<vec4f, 2> {
     let a = ${src}_at(row, 2u * chunk);
     let b = ${src}_at(row, 2u * chunk + 1u);

@@ -1,5 +1,5 @@
-// IQ4_NL rows in two planes: indices, one vec4 per block of 32, then one f16 scale per block. `row` is the row's first
-// vec4; a chunk is one block.
+// IQ4_NL rows in two planes: indices, one vec4 per block of 32, then one f16 scale per block.
+// `row` is the row's first vec4. A chunk is one block.
 fn ${src}_scale(row: u32, cols: u32, block: u32) -> vec2f {
     return vec2f(${src}_plane_half(row, (cols >> 2u) + block));
 }

@@ -1,5 +1,6 @@
-// IQ4_XS rows in two planes: indices, one vec4 per group of 32; then two words per superblock of 256: its f16 unit, the
-// upper two bits of its eight scales, and their lower four bits. `row` is the row's first vec4; a chunk is one group.
+// IQ4_XS rows in two planes. First the indices, one vec4 per sub-block of 32. Then two words per super-block of 256: its
+// f16 unit, the upper two bits of its eight scales, and their lower four bits. `row` is the row's first vec4.
+// A chunk is one sub-block.
 fn ${src}_scale(row: u32, cols: u32, chunk: u32) -> vec2f {
     let block = chunk >> 3u;
     let words = ${src}_at(row, (cols >> 5u) + (block >> 1u));

@@ -1,6 +1,8 @@
-// Q2_K rows in three planes: two-bit quants, four vec4 per superblock of 256; scales and minima of 16 groups, one vec4;
-// their f16 units, one word. `row` is the row's first vec4; a chunk is 16 values of each of two neighbouring groups of 32,
-// which share one vec4 of quants with the two other groups of their 128 values. A head is a superblock's scales.
+// Q2_K rows in three planes. First the two-bit quants, four vec4 per super-block of 256. Then scales and minima of its 16
+// groups, one vec4. Then their f16 units, one word. `row` is the row's first vec4.
+//
+// A chunk is 16 values of each of two neighbouring groups of 32. It shares one vec4 of quants with the two other groups of
+// its 128 values. The header is the scales of a super-block.
 //# include "shared/plane.wgsl"
 
 // Scales of the two groups, then their minima.
@@ -28,14 +30,14 @@ fn ${src}_affine(header: ${src}_Header, chunk: u32) -> vec4f {
     let words = select(header.bytes.xy, header.bytes.zw, (chunk & 4u) == 4u);
     let bytes = select(words.x, words.y, (chunk & 2u) == 2u) >> (8u * (chunk & 1u));
     let s = vec4f(vec4u(bytes, bytes >> 16u, bytes >> 4u, bytes >> 20u) & vec4u(15u)) * unpack2x16float(header.units).xxyy;
-    return ${src}_lowered(s.xy, -s.zw);
+    return ${src}_mantissa_affine(s.xy, -s.zw);
 }
 
 fn ${src}_raw(row: u32, cols: u32, chunk: u32) -> array<vec4f, 8> {
     let q = ${src}_at(row, 2u * (chunk >> 2u) + (chunk & 1u)) >> vec4u(2u * (chunk & 2u));
     return array<vec4f, 8>(
-        ${src}_raised0(q.x), ${src}_raised0(q.y), ${src}_raised0(q.z), ${src}_raised0(q.w),
-        ${src}_raised2(q.x), ${src}_raised2(q.y), ${src}_raised2(q.z), ${src}_raised2(q.w),
+        ${src}_as_mantissa0(q.x), ${src}_as_mantissa0(q.y), ${src}_as_mantissa0(q.z), ${src}_as_mantissa0(q.w),
+        ${src}_as_mantissa2(q.x), ${src}_as_mantissa2(q.y), ${src}_as_mantissa2(q.z), ${src}_as_mantissa2(q.w),
     );
 }
 

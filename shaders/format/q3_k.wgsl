@@ -1,7 +1,8 @@
-// Q3_K rows in four planes: high bits, two vec4 per superblock of 256; low two bits, four vec4; six-bit scales of 16
-// groups, three words; their f16 unit. `row` is the row's first vec4; a chunk is 16 values of each of two neighbouring
-// groups of 32. Group g of a superblock has bit g of every byte of high bits. A head is a superblock's
-// scales.
+// Q3_K rows in four planes. Per super-block of 256: high bits, two vec4; low two bits, four vec4; six-bit scales of its 16
+// groups, three words; their f16 unit. `row` is the row's first vec4.
+//
+// A chunk is 16 values of each of two neighbouring groups of 32. Group g has bit g of every byte of high bits. The header
+// is the scales of a super-block.
 //# include "shared/plane.wgsl"
 
 // Scales of the two groups.
@@ -42,7 +43,7 @@ fn ${src}_affine(header: ${src}_Header, chunk: u32) -> vec4f {
     let high = header.words.z >> (shift + (chunk & 2u));
     let six = (vec2u(low, low >> 16u) & vec2u(15u)) | ((vec2u(high, high >> 16u) & vec2u(3u)) << vec2u(4u));
     let s = header.unit * (vec2f(six) - 32.0);
-    return ${src}_lowered(s, -4.0 * s);
+    return ${src}_mantissa_affine(s, -4.0 * s);
 }
 
 fn ${src}_packed(row: u32, cols: u32, chunk: u32) -> array<u32, 8> {
@@ -58,8 +59,8 @@ fn ${src}_packed(row: u32, cols: u32, chunk: u32) -> array<u32, 8> {
 fn ${src}_raw(row: u32, cols: u32, chunk: u32) -> array<vec4f, 8> {
     let q = ${src}_packed(row, cols, chunk);
     return array<vec4f, 8>(
-        ${src}_raised0(q[0]), ${src}_raised0(q[1]), ${src}_raised0(q[2]), ${src}_raised0(q[3]),
-        ${src}_raised0(q[4]), ${src}_raised0(q[5]), ${src}_raised0(q[6]), ${src}_raised0(q[7]),
+        ${src}_as_mantissa0(q[0]), ${src}_as_mantissa0(q[1]), ${src}_as_mantissa0(q[2]), ${src}_as_mantissa0(q[3]),
+        ${src}_as_mantissa0(q[4]), ${src}_as_mantissa0(q[5]), ${src}_as_mantissa0(q[6]), ${src}_as_mantissa0(q[7]),
     );
 }
 //# with bits = 3, fields = [0], quads = 8, runs = 2, chunks_per_header = 8

@@ -1,5 +1,5 @@
-// Q4_0 rows in two planes: nibbles, one vec4 per block of 32, then one f16 scale per block. `row` is the row's first
-// vec4; a chunk is one block.
+// Q4_0 rows in two planes: nibbles, one vec4 per block of 32, then one f16 scale per block. `row` is the row's first vec4.
+// A chunk is one block.
 fn ${src}_scale(row: u32, cols: u32, block: u32) -> vec2f {
     return vec2f(${src}_plane_half(row, (cols >> 2u) + block));
 }
@@ -11,8 +11,8 @@ fn ${src}_quad(quants: u32, scale: vec2f) -> vec4f {
 //# include "shared/nibbles.wgsl"
 //# if store is defined
 
-// The scale of a block of the row that begins at vec4 `first` of the values: the value farthest from zero becomes -8.
-// Zero beyond the row.
+// Scale of a block; the row begins at vec4 `first` of the values. The value with the largest
+// magnitude becomes -8. Zero beyond the row.
 fn ${src}_fit(first: u32, cols: u32, block: u32) -> f32 {
     var far = 0.0;
     for (var i = 8u * block; i < min(8u * block + 8u, cols >> 2u); i++) {

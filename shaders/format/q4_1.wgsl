@@ -1,5 +1,5 @@
 // Q4_1 rows in two planes: nibbles, one vec4 per block of 32, then one word per block with its f16 scale and minimum.
-// `row` is the row's first vec4; a chunk is one block.
+// `row` is the row's first vec4. A chunk is one block.
 fn ${src}_scale(row: u32, cols: u32, block: u32) -> vec2f {
     return unpack2x16float(${src}_word(row, (cols >> 3u) + block));
 }

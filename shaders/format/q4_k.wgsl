@@ -1,5 +1,5 @@
-// Q4_K rows as in the file: nine vec4 per superblock of 256, a header and eight of nibbles. `row` is the row's first
-// vec4; a chunk is the low and the high half-bytes of one vec4, 16 values of each of two neighbouring groups. A head is the header.
+// Q4_K rows as in the file: nine vec4 per super-block of 256, a header and eight of nibbles. `row` is the row's first vec4.
+// A chunk is the nibbles of one vec4: 16 values of each of two neighbouring sub-blocks.
 //# include "shared/k_scales.wgsl"
 
 fn ${src}_quad(quants: u32, s: vec2f) -> vec4f {
@@ -13,8 +13,8 @@ fn ${src}_header(row: u32, cols: u32, group: u32) -> vec4u {
 fn ${src}_raw(row: u32, cols: u32, chunk: u32) -> array<vec4f, 8> {
     let q = ${src}_at(row, 9u * (chunk >> 3u) + 1u + (chunk & 7u));
     return array<vec4f, 8>(
-        ${src}_raised0(q.x), ${src}_raised0(q.y), ${src}_raised0(q.z), ${src}_raised0(q.w),
-        ${src}_raised4(q.x), ${src}_raised4(q.y), ${src}_raised4(q.z), ${src}_raised4(q.w),
+        ${src}_as_mantissa0(q.x), ${src}_as_mantissa0(q.y), ${src}_as_mantissa0(q.z), ${src}_as_mantissa0(q.w),
+        ${src}_as_mantissa4(q.x), ${src}_as_mantissa4(q.y), ${src}_as_mantissa4(q.z), ${src}_as_mantissa4(q.w),
     );
 }
 

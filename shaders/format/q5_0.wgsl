@@ -1,5 +1,5 @@
-// Q5_0 rows in three planes: low nibbles, one vec4 per block of 32; fifth bits, one word per block, weight i in bit i;
-// one f16 scale per block. `row` is the row's first vec4; a chunk is one block.
+// Q5_0 rows in three planes. Per block of 32: low nibbles, one vec4. Then fifth bits, one word, weight i in bit i. Then
+// one f16 scale. `row` is the row's first vec4. A chunk is one block.
 fn ${src}_scale(row: u32, cols: u32, block: u32) -> vec2f {
     return vec2f(${src}_plane_half(row, 10u * (cols >> 5u) + block));
 }

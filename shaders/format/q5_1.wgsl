@@ -1,5 +1,5 @@
-// Q5_1 rows in two planes: low nibbles, one vec4 per block of 32; two words per block, the first its f16 scale and
-// minimum, the second its fifth bits, weight i in bit i. `row` is the row's first vec4; a chunk is one block.
+// Q5_1 rows in two planes. First the low nibbles, one vec4 per block of 32. Then two words per block: its f16 scale and
+// minimum, and its fifth bits, weight i in bit i. `row` is the row's first vec4. A chunk is one block.
 fn ${src}_scale(row: u32, cols: u32, block: u32) -> vec2f {
     return unpack2x16float(${src}_word(row, (cols >> 3u) + 2u * block));
 }

@@ -1,6 +1,6 @@
-// Q5_K rows as in the file: eleven vec4 per superblock of 256, a header, two of fifth bits and eight of nibbles. `row`
-// is the row's first vec4; a chunk is the low and the high half-bytes of one vec4, 16 values of each of two neighbouring
-// groups. A head is the header. Group g has bit g of every byte of fifth bits.
+// Q5_K rows as in the file: eleven vec4 per super-block of 256, a header, two of fifth bits and eight of nibbles.
+// `row` is the row's first vec4. A chunk is the nibbles of one vec4: 16 values of each of two neighbouring sub-blocks.
+// Sub-block g has bit g of every byte of fifth bits.
 //# include "shared/k_scales.wgsl"
 
 fn ${src}_quad(low: u32, high: u32, s: vec2f) -> vec4f {
@@ -24,8 +24,8 @@ fn ${src}_packed(row: u32, cols: u32, chunk: u32) -> array<u32, 8> {
 fn ${src}_raw(row: u32, cols: u32, chunk: u32) -> array<vec4f, 8> {
     let q = ${src}_packed(row, cols, chunk);
     return array<vec4f, 8>(
-        ${src}_raised0(q[0]), ${src}_raised0(q[1]), ${src}_raised0(q[2]), ${src}_raised0(q[3]),
-        ${src}_raised0(q[4]), ${src}_raised0(q[5]), ${src}_raised0(q[6]), ${src}_raised0(q[7]),
+        ${src}_as_mantissa0(q[0]), ${src}_as_mantissa0(q[1]), ${src}_as_mantissa0(q[2]), ${src}_as_mantissa0(q[3]),
+        ${src}_as_mantissa0(q[4]), ${src}_as_mantissa0(q[5]), ${src}_as_mantissa0(q[6]), ${src}_as_mantissa0(q[7]),
     );
 }
 //# with bits = 5, fields = [0], quads = 8, runs = 2, chunks_per_header = 8

@@ -1,6 +1,7 @@
-// Q6_K rows in four planes: low four bits, eight vec4 per superblock of 256; high two bits, four vec4; signed byte
-// scales of 16 groups, one vec4; their f16 unit. `row` is the row's first vec4; a chunk is the low and the high half-bytes
-// of one vec4, 16 values each that lie 64 apart. A head is a superblock's scales.
+// Q6_K rows in four planes. Per super-block of 256: low four bits, eight vec4; high two bits, four vec4. Then signed byte
+// scales of its 16 groups, one vec4, and their f16 unit. `row` is the row's first vec4.
+//
+// A chunk is the nibbles of one vec4: two runs of 16 values, 64 apart. The header is the scales of a super-block.
 //# include "shared/plane.wgsl"
 
 // Scales of the two groups.
@@ -26,7 +27,7 @@ fn ${src}_header(row: u32, cols: u32, group: u32) -> ${src}_Header {
 fn ${src}_affine(header: ${src}_Header, chunk: u32) -> vec4f {
     let bytes = select(header.scales.xy, header.scales.zw, (chunk & 4u) == 4u) << vec2u(24u - 8u * (chunk & 3u));
     let s = header.unit * vec2f(bitcast<vec2i>(bytes) >> vec2u(24u));
-    return ${src}_lowered(s, -32.0 * s);
+    return ${src}_mantissa_affine(s, -32.0 * s);
 }
 
 fn ${src}_packed(row: u32, cols: u32, chunk: u32) -> array<u32, 8> {
@@ -41,8 +42,8 @@ fn ${src}_packed(row: u32, cols: u32, chunk: u32) -> array<u32, 8> {
 fn ${src}_raw(row: u32, cols: u32, chunk: u32) -> array<vec4f, 8> {
     let q = ${src}_packed(row, cols, chunk);
     return array<vec4f, 8>(
-        ${src}_raised0(q[0]), ${src}_raised0(q[1]), ${src}_raised0(q[2]), ${src}_raised0(q[3]),
-        ${src}_raised0(q[4]), ${src}_raised0(q[5]), ${src}_raised0(q[6]), ${src}_raised0(q[7]),
+        ${src}_as_mantissa0(q[0]), ${src}_as_mantissa0(q[1]), ${src}_as_mantissa0(q[2]), ${src}_as_mantissa0(q[3]),
+        ${src}_as_mantissa0(q[4]), ${src}_as_mantissa0(q[5]), ${src}_as_mantissa0(q[6]), ${src}_as_mantissa0(q[7]),
     );
 }
 //# with bits = 6, fields = [0], quads = 8, runs = 2, chunks_per_header = 8

@@ -1,5 +1,5 @@
-// Q8_0 rows in two planes: signed bytes, four per word in the order of the weights, then one f16 scale per block
-// of 32. `row` is the row's first vec4; a chunk is 16 values, half a block. A head is the scales of sixteen chunks.
+// Q8_0 rows in two planes: signed bytes, four per word in the order of the weights, then one f16 scale per block of 32.
+// `row` is the row's first vec4. A chunk is 16 values, half a block. The header is the scales of sixteen chunks.
 fn ${src}_scale(row: u32, cols: u32, block: u32) -> f32 {
     let pair = unpack2x16float(${src}_word(row, (cols >> 2u) + (block >> 1u)));
     return select(pair.x, pair.y, (block & 1u) == 1u);
@@ -12,18 +12,18 @@ fn ${src}_header(row: u32, cols: u32, group: u32) -> vec4u {
 }
 
 fn ${src}_affine(header: vec4u, chunk: u32) -> vec4f {
-    // Selects, because a component that is looked up would live in memory.
+    // Selects, because a dynamically indexed component would be in memory.
     let half = select(header.xy, header.zw, (chunk & 8u) == 8u);
     let pair = select(half.x, half.y, (chunk & 4u) == 4u);
     let d = unpack2x16float(pair >> (8u * (chunk & 2u))).x;
-    return ${src}_lowered(vec2f(d), vec2f(-128.0 * d));
+    return ${src}_mantissa_affine(vec2f(d), vec2f(-128.0 * d));
 }
 
-// Offset by 128, which leaves the sign out.
+// Offset by 128, which makes the bytes unsigned.
 fn ${src}_raw(row: u32, cols: u32, chunk: u32) -> array<vec4f, 4> {
     let q = ${src}_at(row, chunk) ^ vec4u(0x80808080u);
     return array<vec4f, 4>(
-        ${src}_raised0(q.x), ${src}_raised0(q.y), ${src}_raised0(q.z), ${src}_raised0(q.w),
+        ${src}_as_mantissa0(q.x), ${src}_as_mantissa0(q.y), ${src}_as_mantissa0(q.z), ${src}_as_mantissa0(q.w),
     );
 }
 
@@ -42,8 +42,8 @@ fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
 }
 //# if store is defined
 
-// The scale of a block of the row that begins at vec4 `first` of the values: the value farthest from zero becomes 127
-// or -127. Zero beyond the row.
+// Scale of a block; the row begins at vec4 `first` of the values. The value with the
+// largest magnitude becomes 127 or -127. Zero beyond the row.
 fn ${src}_fit(first: u32, cols: u32, block: u32) -> f32 {
     var far = vec4f();
     for (var i = 8u * block; i < min(8u * block + 8u, cols >> 2u); i++) {
@@ -52,7 +52,7 @@ fn ${src}_fit(first: u32, cols: u32, block: u32) -> f32 {
     return max(max(far.x, far.y), max(far.z, far.w)) / 127.0;
 }
 
-// Halves are rounded away from zero, as in C.
+// Round half away from zero, as `roundf` of C and ggml do. WGSL's `round` rounds half to even.
 fn ${src}_round(v: vec4f) -> vec4i {
     return vec4i(sign(v) * floor(abs(v) + 0.5));
 }

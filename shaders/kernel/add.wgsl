@@ -1,4 +1,4 @@
-// Addition in place: x += delta, which begins anew every `period` values; four values per invocation.
+// Elementwise addition in place: x += delta, where delta repeats every `period` values. Four values per invocation.
 //# include reduce
 
 @compute @workgroup_size(LANES)

@@ -1,5 +1,9 @@
-// Index of the largest value of each part of each row; the lowest index wins a tie. One workgroup per part. A row in one
-// part without any number gives 0.
+// Argmax of each split of each row. The lowest index wins a tie. One workgroup per split. A row in one split without any
+// number gives 0.
+//
+//   each lane: best of columns local, local + LANES and so on.
+//   workgroup: tree reduction of the lanes' bests.
+//   leader: picks[pick0 + row · n_splits + split] = best index, or NO_INDEX.
 //# include reduce
 //# include "shared/workgroup_argmax.wgsl"
 

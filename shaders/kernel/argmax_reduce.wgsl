@@ -1,4 +1,5 @@
-// Index of the largest value of each row, from those of its parts; 0 where none has a number. One workgroup per row.
+// Second step of a split argmax: argmax of each row over the results of its splits. 0 where no split has a number. One
+// workgroup per row.
 //# include reduce
 //# include "shared/workgroup_argmax.wgsl"
 

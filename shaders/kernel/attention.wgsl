@@ -1,7 +1,11 @@
-// Fused attention with online softmax (Milakov & Gimelshein 2018; Dao et al. 2022). A workgroup serves TOKENS
-// queries of GROUP heads that share one key/value head, so each key and value is read once for ROWS query rows.
-// Scores: one position per invocation. Values: one vec4 of the head per invocation, positions value_row VALUE_ROWS ways.
-// Where the positions are cut into spans, each workgroup leaves its sum before the division, its maximum and its total.
+// Fused attention with online softmax (Milakov & Gimelshein 2018; FlashAttention, Dao et al. 2022). A workgroup serves
+// TOKENS queries of the GROUP heads that share a KV head. So it reads each key and value once for ROWS query rows.
+//
+//   for each tile of LANES positions: s = q · k;  m' = max(m, max s);  w = exp(s - m')
+//       acc = acc · exp(m - m') + Σ w · v;  total = total · exp(m - m') + Σ w;  m = m'
+//   out = acc / total, or with KV splits (acc, m, total) for attn_reduce
+//
+// Scores: one position per invocation. Values: one vec4 of the head per invocation, and VALUE_ROWS positions at a time.
 //# include reduce
 //# with src = "keys", interleaved = false, texture = false
 //# include "shared/rows.wgsl"
@@ -13,8 +17,6 @@
 //# endwith
 const QUADS: u32 = HEAD / 4u;
 const VALUE_ROWS: u32 = LANES / QUADS;
-// Finite, because some compilers assume that infinities do not occur.
-const MASKED: f32 = -3.0e38;
 var<workgroup> query: array<vec4f, ROWS * QUADS>;
 var<workgroup> maxima: array<f32, ROWS * LANES>;
 var<workgroup> weight: array<f32, ROWS * LANES>;
@@ -32,6 +34,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         query[i] = params.scale * q[token * (params.ld / 4u) + head * QUADS + i % QUADS];
     }
     workgroupBarrier();
+    // Online softmax state of each row: maximum, sum of weights and weighted sum of values.
     //# for r in range(ROWS)
     var top${r} = MASKED;
     var total${r} = 0.0;
@@ -59,30 +62,32 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         }
         //# for r in range(ROWS)
         s${r} = select(MASKED, s${r}, at <= last${r} && at < end);
-        let part${r} = partial_max(s${r});
+        let partial_top${r} = partial_max(s${r});
         //# endfor
+        // Maximum over the tile: first within subgroups, where there are some, then over their partial maxima.
         if writes_partial(ids) {
             //# for r in range(ROWS)
-            maxima[${r}u * LANES + partial_index(ids)] = part${r};
+            maxima[${r}u * LANES + partial_index(ids)] = partial_top${r};
             //# endfor
         }
         workgroupBarrier();
         //# for r in range(ROWS)
-        var new${r} = top${r};
+        var new_top${r} = top${r};
         //# endfor
         for (var i = 0u; i < partial_count(ids); i++) {
             //# for r in range(ROWS)
-            new${r} = max(new${r}, maxima[${r}u * LANES + i]);
+            new_top${r} = max(new_top${r}, maxima[${r}u * LANES + i]);
             //# endfor
         }
         //# for r in range(ROWS)
-        weight[${r}u * LANES + ids.local] = select(0.0, exp(s${r} - new${r}), at <= last${r} && at < end);
-        let rescale${r} = exp(top${r} - new${r});
+        weight[${r}u * LANES + ids.local] = select(0.0, exp(s${r} - new_top${r}), at <= last${r} && at < end);
+        let rescale${r} = exp(top${r} - new_top${r});
         acc${r} *= rescale${r};
         total${r} *= rescale${r};
-        top${r} = new${r};
+        top${r} = new_top${r};
         //# endfor
         workgroupBarrier();
+        // Lanes left over when LANES is no multiple of QUADS have no values to add.
         if value_row < VALUE_ROWS {
             let n = min(LANES, end - start);
             for (var i = value_row; i < n; i += VALUE_ROWS) {
@@ -94,6 +99,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
             }
         }
     }
+    // Sum over the VALUE_ROWS invocations that share a vec4 of the head.
     //# for r in range(ROWS)
     workgroupBarrier();
     partial_out[ids.local] = acc${r};

@@ -1,5 +1,9 @@
-// Fused attention as in attention.wgsl, by eight lanes that need no workgroup memory: what all of them want, one holds
-// and broadcasts. Scores: EACH positions per lane. Values: an eighth of the head per lane.
+// Fused attention with online softmax, as in attention.wgsl, by eight lanes of a subgroup without workgroup memory. One
+// lane loads a value, and `subgroupBroadcast` shares it. The loops are unrolled, so that arrays are named registers.
+//
+//   for each tile of 8 · POSITIONS_PER_LANE positions: scores with broadcast queries, POSITIONS_PER_LANE per lane
+//       online softmax with subgroupMax;  every lane: acc += broadcast weight · its eighth of the value row
+//   out = acc / total, or with KV splits (acc, m, total) for attn_reduce
 //# include reduce
 //# include "shared/dot_add.wgsl"
 //# with src = "keys", interleaved = false, texture = true
@@ -11,15 +15,13 @@
 //# include values_file
 //# endwith
 //# set quads = HEAD // 4
-//# set held = quads // 8
-//# set each = 2
-// Whole parts per lane where the format's are small enough, single vec4 otherwise.
-//# set whole = HEAD % (8 * VALUES_UNPACK_LEN) == 0
-//# set piece = VALUES_UNPACK_LEN // 4 if whole else 1
+//# set quads_per_lane = quads // 8
+//# set per_lane = 2
+// Values are unpacked in whole chunks where eight lanes share the head in chunks. Otherwise a lane loads single vec4s.
+//# set whole_chunks = HEAD % (8 * VALUES_UNPACK_LEN) == 0
+//# set quads_per_load = VALUES_UNPACK_LEN // 4 if whole_chunks else 1
 const QUADS: u32 = HEAD / 4u;
-const EACH: u32 = ${each}u;
-// Finite, because some compilers assume that infinities do not occur.
-const MASKED: f32 = -3.0e38;
+const POSITIONS_PER_LANE: u32 = ${per_lane}u;
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -30,20 +32,20 @@ fn main(
     //# include "shared/kv_split.wgsl"
     // Row r is query token0 + r / GROUP, head kv_head · GROUP + r % GROUP. A lane holds every eighth vec4 of it.
     //# for r in range(ROWS)
-    let of${r} = min(token0 + ${r // GROUP}u, params.n_tokens - 1u);
-    let query${r} = of${r} * (params.ld / 4u) + (kv_head * GROUP + ${r % GROUP}u) * QUADS + lane;
-    let last${r} = params.position + of${r};
+    let row_token${r} = min(token0 + ${r // GROUP}u, params.n_tokens - 1u);
+    let query${r} = row_token${r} * (params.ld / 4u) + (kv_head * GROUP + ${r % GROUP}u) * QUADS + lane;
+    let last${r} = params.position + row_token${r};
     var top${r} = MASKED;
     var total${r} = 0.0;
-    //# for i in range(held)
+    //# for i in range(quads_per_lane)
     let q${r}_${i} = params.scale * q[query${r} + ${8 * i}u];
     var acc${r}_${i} = vec4f();
     //# endfor
     //# endfor
     let end = min(last${ROWS - 1} + 1u, (kv_split + 1u) * params.split_len);
     let base = kv_head * params.capacity;
-    for (var start = kv_split * params.split_len; start < end; start += 8u * EACH) {
-        //# for b in range(each)
+    for (var start = kv_split * params.split_len; start < end; start += 8u * POSITIONS_PER_LANE) {
+        //# for b in range(per_lane)
         let at${b} = start + ${8 * b}u + lane;
         let key${b} = keys_row(base + min(at${b}, end - 1u), params.key_stride);
         //# for r in range(ROWS)
@@ -52,7 +54,7 @@ fn main(
         //# endfor
         //# for p in range(HEAD // UNPACK_LEN)
         {
-            //# for b in range(each)
+            //# for b in range(per_lane)
             let k${b} = keys_unpack(key${b}, HEAD, ${p}u);
             //# endfor
             //# for r in range(ROWS)
@@ -60,7 +62,7 @@ fn main(
             {
                 //# set quad = p * (UNPACK_LEN // 4) + i
                 let v = subgroupBroadcast(q${r}_${quad // 8}, ${quad % 8}u);
-                //# for b in range(each)
+                //# for b in range(per_lane)
                 s${r}_${b} = dot_add(k${b}[${i}], v, s${r}_${b});
                 //# endfor
             }
@@ -69,39 +71,40 @@ fn main(
         }
         //# endfor
         //# for r in range(ROWS)
-        var new${r} = MASKED;
-        //# for b in range(each)
-        let seen${r}_${b} = at${b} <= last${r} && at${b} < end;
-        new${r} = max(new${r}, select(MASKED, s${r}_${b}, seen${r}_${b}));
+        var new_top${r} = MASKED;
+        //# for b in range(per_lane)
+        let visible${r}_${b} = at${b} <= last${r} && at${b} < end;
+        new_top${r} = max(new_top${r}, select(MASKED, s${r}_${b}, visible${r}_${b}));
         //# endfor
-        new${r} = max(top${r}, subgroupMax(new${r}));
-        let rescale${r} = exp(top${r} - new${r});
-        top${r} = new${r};
+        new_top${r} = max(top${r}, subgroupMax(new_top${r}));
+        let rescale${r} = exp(top${r} - new_top${r});
+        top${r} = new_top${r};
         total${r} *= rescale${r};
-        //# for i in range(held)
+        //# for i in range(quads_per_lane)
         acc${r}_${i} *= rescale${r};
         //# endfor
-        //# for b in range(each)
-        let w${r}_${b} = select(0.0, exp(s${r}_${b} - new${r}), seen${r}_${b});
+        //# for b in range(per_lane)
+        let w${r}_${b} = select(0.0, exp(s${r}_${b} - new_top${r}), visible${r}_${b});
         total${r} += w${r}_${b};
         //# endfor
         //# endfor
-        //# for at in range(8 * each)
+        // Values: all positions of the tile, one after the other. Weights of invisible positions are 0.
+        //# for at in range(8 * per_lane)
         {
             let row = values_row(base + min(start + ${at}u, end - 1u), params.value_stride);
             //# for r in range(ROWS)
             let w${r} = vec4f(subgroupBroadcast(w${r}_${at // 8}, ${at % 8}u));
             //# endfor
-            //# for i in range(held // piece)
+            //# for i in range(quads_per_lane // quads_per_load)
             {
-                //# if whole
+                //# if whole_chunks
                 let v = values_unpack(row, HEAD, lane + ${8 * i}u);
                 //# else
                 let v = array<vec4f, 1>(values_vec4(row, HEAD, lane + ${8 * i}u));
                 //# endif
                 //# for r in range(ROWS)
-                //# for c in range(piece)
-                acc${r}_${piece * i + c} = fma(w${r}, v[${c}], acc${r}_${piece * i + c});
+                //# for c in range(quads_per_load)
+                acc${r}_${quads_per_load * i + c} = fma(w${r}, v[${c}], acc${r}_${quads_per_load * i + c});
                 //# endfor
                 //# endfor
             }
@@ -113,16 +116,16 @@ fn main(
     {
         let total = subgroupAdd(total${r});
         if token0 + ${r // GROUP}u < params.n_tokens {
-            let row = of${r} * params.n_heads + kv_head * GROUP + ${r % GROUP}u;
-            let whole = kv_splits == 1u;
-            let at = select((kv_split * params.n_tokens * params.n_heads + row) * (QUADS + 1u), row * QUADS, whole);
-            let share = select(1.0, 1.0 / total, whole);
-            //# for i in range(held // piece)
-            //# for c in range(piece)
-            out[at + (lane + ${8 * i}u) * ${piece}u + ${c}u] = share * acc${r}_${piece * i + c};
+            let row = row_token${r} * params.n_heads + kv_head * GROUP + ${r % GROUP}u;
+            let unsplit = kv_splits == 1u;
+            let at = select((kv_split * params.n_tokens * params.n_heads + row) * (QUADS + 1u), row * QUADS, unsplit);
+            let factor = select(1.0, 1.0 / total, unsplit);
+            //# for i in range(quads_per_lane // quads_per_load)
+            //# for c in range(quads_per_load)
+            out[at + (lane + ${8 * i}u) * ${quads_per_load}u + ${c}u] = factor * acc${r}_${quads_per_load * i + c};
             //# endfor
             //# endfor
-            if lane == 0u && !whole {
+            if lane == 0u && !unsplit {
                 out[at + QUADS] = vec4f(top${r}, total, 0.0, 0.0);
             }
         }

@@ -1,8 +1,11 @@
-// Adds up the parts of attention over spans of positions: sums and totals are brought to the common maximum.
+// Reduction over KV splits (flash-decoding, Dao et al. 2023). Split s left its sum, its maximum m_s and its total:
+//
+//   m = max_s m_s
+//   out = Σ_s exp(m_s - m) · sum_s / Σ_s exp(m_s - m) · total_s
 //# include reduce
 //# if ROW_PER_WORKGROUP
-// A workgroup makes a row. Its invocations take groups over the parts, so that as many of them are on their way from memory
-// at a time.
+// A workgroup makes a row. Where the row has fewer vec4s than the workgroup has lanes, several groups of lanes each sum a
+// share of the splits. So more loads are in flight.
 var<workgroup> rescales: array<f32, MAX_KV_SPLITS>;
 var<workgroup> totals: array<f32, MAX_KV_SPLITS>;
 var<workgroup> sums: array<vec4f, LANES>;
@@ -20,10 +23,11 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         totals[s] = tail.y;
     }
     workgroupBarrier();
-    var top = -3.0e38;
+    var top = MASKED;
     for (var s = 0u; s < params.kv_splits; s++) {
         top = max(top, rescales[s]);
     }
+    // All lanes have read the maxima before they become factors.
     workgroupBarrier();
     for (var s = ids.local; s < params.kv_splits; s += LANES) {
         let rescale = exp(rescales[s] - top);
@@ -35,22 +39,23 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     for (var s = 0u; s < params.kv_splits; s++) {
         total += totals[s];
     }
-    // So many invocations share a vec4 of the row; a row wider than the workgroup takes several rounds.
-    let groups = max(LANES / quads, 1u);
+    // Number of lanes that share a vec4 of the row. A row wider than the workgroup takes several rounds.
+    let lane_groups = max(LANES / quads, 1u);
     for (var first = 0u; first < quads; first += LANES) {
         let quad = first + ids.local % min(quads, LANES);
-        let group = ids.local / quads;
+        let lane_group = ids.local / quads;
         var sum = vec4f();
-        if group < groups && quad < quads {
-            for (var s = group; s < params.kv_splits; s += groups) {
+        if lane_group < lane_groups && quad < quads {
+            for (var s = lane_group; s < params.kv_splits; s += lane_groups) {
                 sum += rescales[s] * partials[(s * params.n_rows + row) * (quads + 1u) + quad];
             }
         }
+        // The previous round has read `sums` after this barrier.
         workgroupBarrier();
         sums[ids.local] = sum;
         workgroupBarrier();
-        if group == 0u && quad < quads {
-            for (var t = 1u; t < groups; t++) {
+        if lane_group == 0u && quad < quads {
+            for (var t = 1u; t < lane_groups; t++) {
                 sum += sums[t * quads + ids.local];
             }
             out[row * quads + quad] = sum / total;
@@ -67,7 +72,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         return;
     }
     let row = i / quads;
-    var top = -3.0e38;
+    var top = MASKED;
     for (var s = 0u; s < params.kv_splits; s++) {
         top = max(top, partials[(s * params.n_rows + row) * (quads + 1u) + quads].x);
     }

@@ -1,5 +1,5 @@
-// Unfused attention, first of three: scores = scale · q·k for every query row and cached position; positions after
-// the query get a large negative score. One invocation per score.
+// Unfused attention, step 1 of 3: scores = scale · q·k for every query row and cached position. Positions after the query
+// are masked. One invocation per score.
 //# include reduce
 //# with src = "keys", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"
@@ -16,7 +16,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     let at = i % context;
     let query = i / context;
     if at > params.position + query / params.n_heads {
-        scores[i] = -3.0e38;
+        scores[i] = MASKED;
         return;
     }
     let kv_head = (query % params.n_heads) / params.group;

@@ -1,4 +1,4 @@
-// Unfused attention, second of three: softmax over each row of scores in place, one workgroup per row.
+// Unfused attention, step 2 of 3: softmax over each row of scores in place, one workgroup per row.
 //# include reduce
 var<workgroup> maxima: array<f32, LANES>;
 
@@ -9,13 +9,13 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         return;
     }
     let first = row * params.n_cols;
-    var top = -3.0e38;
+    var top = MASKED;
     for (var i = ids.local; i < params.n_cols; i += LANES) {
         top = max(top, scores[first + i]);
     }
-    let mine = partial_max(top);
+    let group_top = partial_max(top);
     if writes_partial(ids) {
-        maxima[partial_index(ids)] = mine;
+        maxima[partial_index(ids)] = group_top;
     }
     workgroupBarrier();
     for (var i = 0u; i < partial_count(ids); i++) {

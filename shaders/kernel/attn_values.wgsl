@@ -1,4 +1,4 @@
-// Unfused attention, last of three: out = weights · V. One invocation per vec4 of the output.
+// Unfused attention, step 3 of 3: out = weights · V. One invocation per vec4 of the output.
 //# include reduce
 //# with src = "values", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"

@@ -1,4 +1,4 @@
-// Bandwidth probe: to = from, ITEMS vec4 words per invocation, neighbouring invocations on neighbouring words.
+// Bandwidth probe: to = from, ITEMS vec4 words per invocation. Neighbouring invocations access neighbouring words.
 //# include reduce
 
 @compute @workgroup_size(LANES)

@@ -1,5 +1,5 @@
-// Embedding gather: row tokens[token0 + t] of the table becomes row t of the output. Rows outside this piece of the table
-// (row0 to row0 + n_rows) are another launch's.
+// Embedding lookup: row tokens[token0 + t] of the table becomes row t of the output. The bound piece of the table has the
+// rows row0 to row0 + n_rows. Other launches write the rows of other pieces.
 //# include reduce
 //# with src = "table", interleaved = INTERLEAVED, texture = INTERLEAVED
 //# include "shared/rows.wgsl"
@@ -14,6 +14,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         return;
     }
     let row = tokens[params.token0 + i / quads] - params.row0;
+    // Tokens below row0 wrap around and fail the test too.
     if row < params.n_rows {
         y[i] = params.scale * table_vec4(table_row(row, params.stride), params.n_cols, i % quads);
     }

@@ -1,4 +1,4 @@
-// Launch-cost probe: one workgroup that writes one word.
+// Launch-overhead probe: one workgroup writes one word.
 //# include reduce
 
 @compute @workgroup_size(LANES)

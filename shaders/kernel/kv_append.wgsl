@@ -1,13 +1,15 @@
-// Stores new key or value rows in the cache, in the cache's number format. The cache holds the positions of one
-// head together: row = head · capacity + position. One invocation per vec4 of a row, so that none writes a part of a
-// vec4 that another writes too: scales of several blocks share one.
+// Stores new key or value rows in the KV cache, in its quantization type. The cache holds all positions of a head
+// together: row = head · capacity + position.
+//
+// One invocation per vec4 of a stored row. So no two invocations write parts of the same vec4, although the scales of
+// several blocks share one.
 //# include reduce
 //# with src = "cache", store = "value", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"
 //# include cache_file
 //# endwith
 
-// Vec4 `i` of the new rows, as if they were contiguous.
+// Vec4 `i` of the new rows, counted without the gaps between them.
 fn value(i: u32) -> vec4f {
     let quads = params.head_dim / 4u;
     let row = i / quads;

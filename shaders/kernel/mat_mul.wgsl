@@ -1,7 +1,12 @@
-// y = x·Wᵀ for many vectors. A workgroup makes a 32 × 32 tile of y from tiles of x and of decoded W in workgroup
-// memory, DEPTH columns at a time; an invocation makes 4 × 4 of it. Accumulation is in f32 whatever the tiles hold.
-// Eight invocations read neighbouring rows of W at once, whose lines are one vec4 longer than they need be: where lines
-// are a multiple of all banks, all eight would wait for the same ones.
+// Tiled matmul (GEMM), y = x·Wᵀ, for large batches. A workgroup computes a 32 × 32 tile of y, an invocation 4 × 4 of it.
+// Sums are f32 whatever the type of the tiles.
+//
+//   for each DEPTH columns: load a tile of x and decode a tile of W into workgroup memory
+//       for each vec4 of columns: acc[4][4] += a[4] · b[4]
+//   y = acc, or y += acc
+//
+// Bank conflicts: eight invocations read neighbouring rows of `ws` at once. If a row's length were a multiple of all
+// banks, the eight reads would hit the same banks. So rows of `ws` are padded by one vec4 (LINE).
 //# include reduce
 //# include "shared/epilogue.wgsl"
 //# include "shared/runs.wgsl"
@@ -33,11 +38,13 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     //# endfor
     let quads = params.n_cols / 4u;
     for (var k = 0u; k < quads; k += QUADS) {
+        // Columns and rows beyond the matrix are clamped for the load. Columns are then set to zero, rows are not stored.
         for (var i = ids.local; i < TILE * QUADS; i += LANES) {
             let at = k + i % QUADS;
             let vector = min(vec0 + i / QUADS, params.n_vecs - 1u);
             xs[i] = vec4<Tile>(select(vec4f(), x[vector * quads + column(min(at, quads - 1u))], at < quads));
         }
+        // Chunks keep the order in which they unpack, and `column` puts x into the same order.
         for (var i = ids.local; i < TILE * QUADS / UNPACK_QUADS; i += LANES) {
             let first = (i % (QUADS / UNPACK_QUADS)) * UNPACK_QUADS;
             let at = k + first;

@@ -1,6 +1,12 @@
-// y = x·Wᵀ for many vectors by cooperative matrices. A workgroup makes a TILE × TILE tile of y from tiles of x and of
-// decoded W, of 16-bit floats in workgroup memory, DEPTH columns at a time; sums are of 32 bits. Each of four subgroups
-// makes a quarter. Where they are smaller than the largest there are more of them, and those make the same again.
+// Matmul (GEMM), y = x·Wᵀ, for large batches with cooperative matrices (tensor cores). A workgroup computes a TILE × TILE
+// tile of y, and each of four subgroups a quarter of it. Operands are f16 in workgroup memory, sums are f32.
+//
+//   for each DEPTH columns: load a tile of x and decode a tile of W into workgroup memory, as f16
+//       for each EDGE columns: acc[i][j] = coopMultiplyAdd(a[i], b[j], acc[i][j])
+//   store acc to workgroup memory, and from there to y with bounds checks and epilogue
+//
+// LANES is for the largest subgroup size. With smaller subgroups there are more than four, and the surplus ones repeat
+// the same quarters.
 //# include reduce
 //# include "shared/epilogue.wgsl"
 //# include "shared/runs.wgsl"
@@ -13,10 +19,10 @@
 //# set matrix = "coop_mat" ~ EDGE ~ "x" ~ EDGE
 const QUARTER: u32 = TILE / 2u;
 const QUADS: u32 = DEPTH / 4u;
-// Lines of the tiles are eight values longer than what they hold, so that lines do not fall on the same memory banks.
+// Rows of the tiles are padded by eight values against bank conflicts.
 const LINE: u32 = DEPTH + 8u;
 const BLOCK: u32 = EDGE * EDGE;
-// Largest number of 16 bits: what is larger would become infinite.
+// Largest finite f16. x is clamped to it, because larger values would become infinite.
 const LARGEST: vec4f = vec4f(65504.0);
 var<workgroup> xs: array<f16, TILE * LINE>;
 var<workgroup> ws: array<f16, TILE * LINE>;
@@ -29,7 +35,7 @@ fn main(
     @builtin(workgroup_id) at_group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
 ) {
-    // By hand, because naga does not follow what is uniform through the result of a function.
+    // Inlined `group_index`: naga does not track uniformity through the result of a function.
     let group = at_group.y * groups.x + at_group.x;
     let tiles = (params.n_rows + TILE - 1u) / TILE;
     let vec0 = (group / tiles) * TILE;
@@ -40,7 +46,7 @@ fn main(
     let quarter = subgroup % 4u;
     let xs_first = quarter / 2u * QUARTER * LINE;
     let ws_first = quarter % 2u * QUARTER * LINE;
-    // Loaded, because what a matrix without a value holds in Metal is for its headers to say.
+    // Zeros are loaded explicitly, because Metal leaves a matrix without an initial value unspecified.
     for (var i = ids.local; i < BLOCK; i += LANES) {
         sums[i] = 0.0;
     }
@@ -96,10 +102,10 @@ fn main(
     //# endfor
     workgroupBarrier();
     for (var i = ids.local; i < 4u * 256u; i += LANES) {
-        let whose = i / 256u;
+        let owner = i / 256u;
         let block = ${first}u + i % 256u / BLOCK;
-        let vector = vec0 + whose / 2u * QUARTER + block / ${side}u * EDGE + i % BLOCK / EDGE;
-        let row = row_first + whose % 2u * QUARTER + block % ${side}u * EDGE + i % EDGE;
+        let vector = vec0 + owner / 2u * QUARTER + block / ${side}u * EDGE + i % BLOCK / EDGE;
+        let row = row_first + owner % 2u * QUARTER + block % ${side}u * EDGE + i % EDGE;
         if vector < params.n_vecs && row < params.n_rows {
             write_output(vector * params.ld + params.row0 + row, sums[i]);
         }

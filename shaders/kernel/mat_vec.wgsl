@@ -1,6 +1,12 @@
-// y = W·x for one to a few vectors. A reduction group owns ROWS rows of W and COLS vectors: every weight is decoded once
-// for all COLS. Accumulators are named scalars, because indexed private arrays spill. What becomes of the sums is a
-// parameter and not a variant: it costs one uniform branch per reduction group.
+// Mat-vec (GEMV), y = W·x, for small batches. A reduction group computes a block of ROWS rows of W by COLS vectors, so
+// every weight is decoded once for all COLS.
+//
+//   for each block: for each chunk p = lane, lane + lanes, …:  load x of COLS vectors, unpack W of ROWS rows
+//       acc[r][c] += w[r] · x[c]
+//   sum acc over the reduction group; the leader applies the epilogue and stores
+//
+// Accumulators are named scalars, because indexed private arrays spill. The epilogue is a parameter and not a variant:
+// it costs one uniform branch per block.
 //# include reduce
 //# include "shared/dot_add.wgsl"
 //# include "shared/epilogue.wgsl"
@@ -14,16 +20,16 @@
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let chunks = params.n_cols / UNPACK_LEN;
     //# if ROWS % 2 == 0
-    // Half of a reduction group's rows are gates, the other half what they gate, `n_rows` rows further down.
-    let gated = params.epilogue == SWIGLU;
-    let outputs = select(ROWS, ROWS / 2u, gated);
+    // With the SwiGLU epilogue half of a block's rows are gate rows, and the other half the up rows, `n_rows` further down.
+    let is_swiglu = params.epilogue == SWIGLU;
+    let outputs = select(ROWS, ROWS / 2u, is_swiglu);
     //# else
     let outputs = ROWS;
     //# endif
     let row_groups = (params.n_rows + BLOCKS * outputs - 1u) / (BLOCKS * outputs);
     let group = group_index(at_group, groups);
     let col0 = (group / row_groups) * COLS;
-    // The folded grid may hold a few workgroups too many.
+    // The folded 2-D grid may have a few surplus workgroups.
     if col0 >= params.n_vecs {
         return;
     }
@@ -34,8 +40,8 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         let first = ((group % row_groups) * BLOCKS + block) * outputs;
         //# for r in range(ROWS)
         //# if ROWS % 2 == 0
-        let output${r} = min(first + select(${r}u, ${r % (ROWS // 2)}u, gated), params.n_rows - 1u);
-        let row${r} = weights_row(output${r} + select(0u, ${r // (ROWS // 2)}u * params.n_rows, gated), params.stride);
+        let output${r} = min(first + select(${r}u, ${r % (ROWS // 2)}u, is_swiglu), params.n_rows - 1u);
+        let row${r} = weights_row(output${r} + select(0u, ${r // (ROWS // 2)}u * params.n_rows, is_swiglu), params.stride);
         //# else
         let row${r} = weights_row(min(first + ${r}u, params.n_rows - 1u), params.stride);
         //# endif
@@ -43,9 +49,10 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         var acc${r}_${c} = 0.0;
         //# endfor
         //# endfor
+        // Neighbouring lanes take neighbouring chunks, so that loads coalesce.
         for (var p = reduce_lane(ids); p < chunks; p += reduce_lanes(ids)) {
             let at = column(p * UNPACK_QUADS);
-            // The fewer of rows and vectors wait in registers, the others come one after the other.
+            // Loop order: keep the smaller operand in registers, and stream the larger one. Fewer registers are live.
             //# if COLS > ROWS
             //# for r in range(ROWS)
             let w${r} = weights_unpack(row${r}, params.n_cols, p);
@@ -74,6 +81,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
             //# endfor
             //# endif
         }
+        // Split-K: all sums of the block cross the subgroups with one barrier.
         //# if SUMS > 0
         //# for r in range(ROWS)
         //# for c in range(COLS)

@@ -1,5 +1,7 @@
-// y = W·x where W is two matrices in number formats of their own, one below the other: recipes give values other bits
-// than queries and keys, and a launch for each would cost more than the lesser of them. A reduction group owns ROWS rows of either.
+// Mat-vec (GEMV), y = W·x, where W is two stacked matrices of different quantization types. A quantization mix may give
+// values more bits than queries and keys, and a second launch would cost more than the smaller matrix.
+//
+// The first workgroups serve the upper matrix, the others the lower one. A reduction group computes ROWS rows.
 //# include reduce
 //# include "shared/dot_add.wgsl"
 //# for src in ["upper", "lower"]

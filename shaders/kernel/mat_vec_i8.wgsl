@@ -1,5 +1,11 @@
-// y = W·x for one to a few vectors of signed bytes, in integer dot products of four: a run of 16 weights and the 16 bytes of
-// x that it meets are one vec4 each, and scales go to the sums. A reduction group owns ROWS rows of W and COLS vectors.
+// Mat-vec (GEMV), y = W·x, for small batches of 8-bit activations, with packed integer dot products (DP4A). A reduction
+// group computes a block of ROWS rows of W by COLS vectors.
+//
+// A weight is s · q + o and an activation is d · b, with integers q and b. So for a run of 16 weights:
+//
+//   Σ (s · q + o) · d · b = s · d · Σ q · b + o · d · Σ b
+//
+// Both sums are exact in integers, and scales are applied once per run. 16 bytes of either are one vec4.
 //# include reduce
 //# include "shared/epilogue.wgsl"
 //# include "shared/runs.wgsl"
@@ -15,13 +21,13 @@
 @compute @workgroup_size(LANES)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let chunks = params.n_cols / UNPACK_LEN;
-    // Half of a reduction group's rows are gates, the other half what they gate, `n_rows` rows further down.
-    let gated = params.epilogue == SWIGLU;
-    let outputs = select(ROWS, ROWS / 2u, gated);
+    // With the SwiGLU epilogue half of a block's rows are gate rows, and the other half the up rows, `n_rows` further down.
+    let is_swiglu = params.epilogue == SWIGLU;
+    let outputs = select(ROWS, ROWS / 2u, is_swiglu);
     let row_groups = (params.n_rows + BLOCKS * outputs - 1u) / (BLOCKS * outputs);
     let group = group_index(at_group, groups);
     let col0 = (group / row_groups) * COLS;
-    // The folded grid may hold a few workgroups too many.
+    // The folded 2-D grid may have a few surplus workgroups.
     if col0 >= params.n_vecs {
         return;
     }
@@ -31,8 +37,8 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     for (var block = reduce_group(ids); block < BLOCKS; block += reduce_groups(ids)) {
         let first = ((group % row_groups) * BLOCKS + block) * outputs;
         //# for r in range(ROWS)
-        let output${r} = min(first + select(${r}u, ${r % (ROWS // 2)}u, gated), params.n_rows - 1u);
-        let row${r} = weights_row(output${r} + select(0u, ${r // (ROWS // 2)}u * params.n_rows, gated), params.stride);
+        let output${r} = min(first + select(${r}u, ${r % (ROWS // 2)}u, is_swiglu), params.n_rows - 1u);
+        let row${r} = weights_row(output${r} + select(0u, ${r // (ROWS // 2)}u * params.n_rows, is_swiglu), params.stride);
         //# for c in range(COLS)
         var acc${r}_${c} = 0.0;
         //# endfor
@@ -43,7 +49,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
             //# for k in range(RUNS)
             let v${c}_${k} = x_at(x${c}, (at + ${k * (STEP // 4)}u) >> 2u);
             let d${c}_${k} = x_scale(x${c}, params.n_cols, (at + ${k * (STEP // 4)}u) >> 3u);
-            // What offsets are multiplied with.
+            // d · Σ b, the factor of the offset o: a dot product with ones.
             let all${c}_${k} = d${c}_${k} * f32(
                 dot4I8Packed(v${c}_${k}.x, 0x01010101u) + dot4I8Packed(v${c}_${k}.y, 0x01010101u)
                 + dot4I8Packed(v${c}_${k}.z, 0x01010101u) + dot4I8Packed(v${c}_${k}.w, 0x01010101u));
@@ -52,7 +58,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
             //# for r in range(ROWS)
             {
                 let w = weights_packed(row${r}, params.n_cols, p);
-                let s = weights_plain(weights_affine(weights_header(row${r}, params.n_cols, p / CHUNKS_PER_HEADER), p));
+                let s = weights_packed_affine(weights_affine(weights_header(row${r}, params.n_cols, p / CHUNKS_PER_HEADER), p));
                 //# for c in range(COLS)
                 //# for k in range(RUNS)
                 let sum${c}_${k} = dot4I8Packed(w[${4 * k}], v${c}_${k}.x) + dot4I8Packed(w[${4 * k + 1}], v${c}_${k}.y)

@@ -1,6 +1,9 @@
-// y = W·x for one to a few vectors where each of eight lanes owns ROWS rows of W, alone: no sum crosses lanes, and a
-// head of scales is read once for all its chunks. The rows of the lanes are neighbours, and interleaved. Lanes read x
-// together, one vec4 each, and hand it around.
+// Mat-vec (GEMV), y = W·x, for small batches, where each of eight lanes owns ROWS rows of W. No sum crosses lanes, and a
+// header of scales is read once for all its chunks. The lanes' rows are neighbours, and interleaved in memory.
+//
+//   for each 32 columns (or one chunk, if larger): each lane loads one vec4 of x per vector
+//       broadcast the eight vec4s of x to all lanes
+//       each lane: acc[r][c] += w[r] · x[c] for its ROWS rows
 //# include reduce
 //# include "shared/dot_add.wgsl"
 //# include "shared/epilogue.wgsl"
@@ -11,7 +14,7 @@
 //# endwith
 //# set chunks = [32 // UNPACK_LEN, 1] | max
 //# set run = UNPACK_LEN // 4 // RUNS
-// Of few columns scales and offsets go to the sums of runs; of more they cost less on the weights.
+// Where to apply scales and offsets. For up to two vectors on the sums of runs, for more on the weights: fewer multiplies.
 //# set affine = CHUNKS_PER_HEADER > 1 and COLS <= 2
 const CHUNKS: u32 = ${chunks}u;
 
@@ -23,13 +26,13 @@ fn main(
 ) {
     let quads = params.n_cols / 4u;
     let chunks = params.n_cols / UNPACK_LEN;
-    // Half of a lane's rows are gates, the other half what they gate, `n_rows` rows further down.
-    let gated = params.epilogue == SWIGLU;
-    let outputs = select(ROWS, ROWS / 2u, gated);
+    // With the SwiGLU epilogue half of a lane's rows are gate rows, and the other half the up rows, `n_rows` further down.
+    let is_swiglu = params.epilogue == SWIGLU;
+    let outputs = select(ROWS, ROWS / 2u, is_swiglu);
     let row_groups = (params.n_rows + 8u * outputs - 1u) / (8u * outputs);
     let group = group_index(at_group, groups);
     let col0 = (group / row_groups) * COLS;
-    // The folded grid may hold a few workgroups too many.
+    // The folded 2-D grid may have a few surplus workgroups.
     if col0 >= params.n_vecs {
         return;
     }
@@ -38,8 +41,8 @@ fn main(
     //# endfor
     let first = (group % row_groups) * 8u * outputs + lane;
     //# for r in range(ROWS)
-    let output${r} = min(first + select(${8 * r}u, ${8 * (r % (ROWS // 2))}u, gated), params.n_rows - 1u);
-    let row${r} = weights_row(output${r} + select(0u, ${r // (ROWS // 2)}u * params.n_rows, gated), params.stride);
+    let output${r} = min(first + select(${8 * r}u, ${8 * (r % (ROWS // 2))}u, is_swiglu), params.n_rows - 1u);
+    let row${r} = weights_row(output${r} + select(0u, ${r // (ROWS // 2)}u * params.n_rows, is_swiglu), params.stride);
     //# for c in range(COLS)
     var acc${r}_${c} = 0.0;
     //# endfor
@@ -59,16 +62,16 @@ fn main(
             let at = column(p * UNPACK_QUADS + lane);
             //# for c in range(COLS)
             //# if chunks > 1
-            let mine${c} = select(vec4f(), x[x${c} + min(at, quads - 1u)], at < quads);
+            let lane_x${c} = select(vec4f(), x[x${c} + min(at, quads - 1u)], at < quads);
             //# else
-            let mine${c} = x[x${c} + at];
+            let lane_x${c} = x[x${c} + at];
             //# endif
             //# for i in range(8)
-            let v${c}_${i} = subgroupBroadcast(mine${c}, ${i}u);
+            let v${c}_${i} = subgroupBroadcast(lane_x${c}, ${i}u);
             //# endfor
             //# endfor
             //# if affine
-            // What offsets are multiplied with: the sums of x over the runs.
+            // Σ x over each run, the factor of the offset: Σ (s · q + o) · x = s · Σ q · x + o · Σ x.
             //# for c in range(COLS)
             //# for k in range(8 // run)
             var sum${c}_${k} = v${c}_${k * run};
@@ -115,7 +118,7 @@ fn main(
     //# for c in range(COLS)
     let at${c} = (col0 + ${c}u) * params.ld + params.row0 + first;
     if col0 + ${c}u < params.n_vecs {
-        if gated {
+        if is_swiglu {
             //# for r in range(ROWS // 2)
             if first + ${8 * r}u < params.n_rows {
                 y[at${c} + ${8 * r}u] = silu(acc${r}_${c}) * acc${r + ROWS // 2}_${c};

@@ -1,4 +1,4 @@
-// RMSNorm of each head of queries and keys in place: x = x / sqrt(mean(x²) + eps) · gain, one workgroup per head.
+// QK-norm: RMSNorm of each head of queries and keys in place, x = x / sqrt(mean(x²) + eps) · gain. One workgroup per head.
 //# include reduce
 
 @compute @workgroup_size(LANES)

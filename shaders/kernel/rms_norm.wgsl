@@ -1,4 +1,4 @@
-// RMSNorm (Zhang & Sennrich 2019): y = x / sqrt(mean(x²) + eps) · gain, one workgroup per row.
+// RMSNorm (Zhang & Sennrich 2019): y = x / sqrt(mean(x²) + eps) · gain. One workgroup per row.
 //# include reduce
 
 @compute @workgroup_size(LANES)

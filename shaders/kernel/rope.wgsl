@@ -1,5 +1,6 @@
-// Rotary position embedding (Su et al. 2021) in place. Cosines and sines come from a table made in f64 on the
-// host: shader sines are not accurate enough at large angles.
+// Rotary position embedding, RoPE (Su et al. 2021), in place: (a, b) = (a·cos - b·sin, b·cos + a·sin). One invocation per
+// pair. Cosines and sines are from a table that the host computes in f64, because shader sines are inaccurate at large
+// angles.
 //# include reduce
 
 @compute @workgroup_size(LANES)

@@ -1,7 +1,8 @@
-// Between the projection and attention, in one launch: queries are rotated into a buffer of their own, keys are
-// rotated and values go as they are into the cache, in the cache's number formats. Rows of qkv hold all query heads,
-// then all key heads, then all value heads. With BIAS one is added before; with NORM heads of queries and keys are
-// normalised then. A reduction group owns a head.
+// Fused bias, QK-norm, RoPE and KV cache append, in one launch between the QKV projection and attention. Rows of qkv hold
+// all query heads, then all key heads, then all value heads. A reduction group owns a head.
+//
+//   with BIAS: head += bias;  with NORM and for queries and keys: head = RMSNorm(head)
+//   query: q = rope(head);  key: cache = quantize(rope(head));  value: cache = quantize(head)
 //# include reduce
 //# with src = "keys", store = "rotated", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"
@@ -12,15 +13,15 @@
 //# include values_file
 //# endwith
 
-// The head that the reduction group works on.
+// The token and the head of the reduction group.
 var<private> token: u32;
 var<private> head: u32;
 //# if NORM
-// 1 / sqrt(mean(x²) + eps) of it.
+// 1 / sqrt(mean(x²) + eps) of the head.
 var<private> scale: f32;
 //# endif
 
-// Vec4 `quad` of the head as it was projected.
+// Vec4 `quad` of the projected head, bias included.
 fn projected(quad: u32) -> vec4f {
     let column = head * (params.head_dim / 4u) + quad;
     let x = qkv[token * (params.ld / 4u) + column];
@@ -31,7 +32,7 @@ fn projected(quad: u32) -> vec4f {
     //# endif
 }
 
-// The same of a head of queries or keys before it is rotated.
+// Vec4 `quad` of a query or key head after QK-norm, before the rotation.
 fn unrotated(quad: u32) -> vec4f {
     let x = projected(quad);
     //# if NORM
@@ -41,7 +42,7 @@ fn unrotated(quad: u32) -> vec4f {
     //# endif
 }
 
-// The same rotated by the position of the token; what lies beyond the rotated part of a head stays.
+// Vec4 `quad` of a query or key head, rotated by the position of the token. Values beyond `rotary` stay unchanged.
 fn rotated(quad: u32) -> vec4f {
     let x = unrotated(quad);
     let pairs = params.rotary / 4u;
@@ -63,7 +64,7 @@ fn rotated(quad: u32) -> vec4f {
     //# endif
 }
 
-// Stores the head: queries side by side, keys and values in their rows of the cache.
+// Stores the head: queries in the output q, keys and values in their rows of the cache.
 fn store(ids: Ids) {
     let quads = params.head_dim / 4u;
     if head < params.n_heads {
@@ -92,7 +93,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     let all = params.n_tokens * heads;
     for (var block = reduce_group(ids); block < BLOCKS; block += reduce_groups(ids)) {
         let index = group_index(at_group, groups) * BLOCKS + block;
-        // A reduction group too many does as the last, so that sums are everyone's, and stores nothing.
+        // A surplus reduction group repeats the last head and stores nothing, so that barriers stay uniform.
         token = min(index, all - 1u) / heads;
         head = min(index, all - 1u) % heads;
         //# if NORM

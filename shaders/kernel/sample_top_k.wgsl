@@ -1,62 +1,65 @@
-// One token drawn from a row of logits by the largest `top_k` of them, as the host's sampler draws: of those the fewest
-// that reach `top_p`, of those the ones above `min_p`, and of those the one at `at` along the cumulative distribution at
-// `temperature`, in the order of ids. One workgroup; the same result whatever its size.
-const NONE: u32 = 0xffffffffu;
-const LOWEST: f32 = -3.4028234e38;
+// Samples one token from a row of logits: top-k, top-p, min-p and temperature, with the same result as the host sampler.
+// Top-k in rounds: every round takes the largest logit that is left. One workgroup; the result does not depend on its size.
+//
+//   each lane: best two of its columns.
+//   for r in 0..top_k: top[r] = argmax over the lanes. Its lane moves to its second best, or rescans its columns.
+//   kept = top-p and min-p cut of top. sums = cumulative exp(top / temperature) by id. Pick the first sum > at · all.
+//# include "shared/no_index.wgsl"
 var<workgroup> best: array<f32, LANES>;
 var<workgroup> best_index: array<u32, LANES>;
-// The largest so far, from the top down, and what they weigh up to their id.
+// The largest logits so far in descending order, their ids, and the cumulative weights in the order of ids.
 var<workgroup> top: array<f32, MAX_K>;
 var<workgroup> top_ids: array<u32, MAX_K>;
 var<workgroup> sums: array<f32, MAX_K>;
 var<workgroup> kept: u32;
-var<workgroup> broken: array<u32, LANES>;
+var<workgroup> invalid: array<u32, LANES>;
 
+// Whether logit a precedes b: the larger first, then the lower id.
 fn before(a: f32, a_id: u32, b: f32, b_id: u32) -> bool {
     return a > b || (a == b && a_id < b_id);
 }
 
-// A lane's largest two.
-struct Two { v: f32, id: u32, next: f32, next_id: u32 }
+// A lane's largest two logits.
+struct TopTwo { v: f32, id: u32, next: f32, next_id: u32 }
 
-// Whether one of the lane's logits is none: NaN, or infinite upwards.
-var<private> bad: bool;
+// Whether one of the lane's logits is NaN or +∞.
+var<private> has_invalid: bool;
 
-// The largest two of a lane's logits, of those that come after one that was taken; of all of them where none was.
-fn largest(local: u32, taken: f32, taken_id: u32) -> Two {
-    var two = Two(LOWEST, NONE, LOWEST, NONE);
+// The largest two of a lane's logits that come after the selected one, or of all where `selected_id` is NO_INDEX.
+fn scan_top_two(local: u32, selected: f32, selected_id: u32) -> TopTwo {
+    var top_two = TopTwo(LOWEST, NO_INDEX, LOWEST, NO_INDEX);
     for (var first = local; first < params.n_cols; first += 4u * LANES) {
-        // Four under way at a time: one workgroup has too few lanes to wait for each.
+        // Four loads in flight per lane, because one workgroup has too few lanes to hide memory latency.
         //# for k in range(4)
         let v${k} = x[min(first + ${k}u * LANES, params.n_cols - 1u)];
         //# endfor
         //# for k in range(4)
-        two = entered(two, v${k}, first + ${k}u * LANES, taken, taken_id);
+        top_two = insert(top_two, v${k}, first + ${k}u * LANES, selected, selected_id);
         //# endfor
     }
-    return two;
+    return top_two;
 }
 
-// The two with a logit among them, if it belongs there.
-fn entered(two: Two, v: f32, i: u32, taken: f32, taken_id: u32) -> Two {
-    // By its bits, because compilers may assume that such numbers do not come up.
+// Inserts a logit into the two, if it is larger than one of them.
+fn insert(top_two: TopTwo, v: f32, i: u32, selected: f32, selected_id: u32) -> TopTwo {
+    // Test the bits, because compilers may assume that NaN and infinities do not occur.
     let bits = bitcast<u32>(v);
     let finite = (bits & 0x7f800000u) != 0x7f800000u;
-    bad = bad || !(finite || bits == 0xff800000u);
-    if i >= params.n_cols || !finite || !(taken_id == NONE || before(taken, taken_id, v, i)) {
-        return two;
+    has_invalid = has_invalid || !(finite || bits == 0xff800000u);
+    if i >= params.n_cols || !finite || !(selected_id == NO_INDEX || before(selected, selected_id, v, i)) {
+        return top_two;
     }
-    if two.id == NONE || v > two.v {
-        return Two(v, i, two.v, two.id);
+    if top_two.id == NO_INDEX || v > top_two.v {
+        return TopTwo(v, i, top_two.v, top_two.id);
     }
-    if two.next_id == NONE || v > two.next {
-        return Two(two.v, two.id, v, i);
+    if top_two.next_id == NO_INDEX || v > top_two.next {
+        return TopTwo(top_two.v, top_two.id, v, i);
     }
-    return two;
+    return top_two;
 }
 
-// How many of the `n` largest are kept.
-fn keep(n: u32) -> u32 {
+// How many of the `n` largest remain after top-p and min-p.
+fn count_kept(n: u32) -> u32 {
     var all = 0.0;
     for (var i = 0u; i < n; i++) {
         all += exp(top[i] - top[0]);
@@ -66,7 +69,7 @@ fn keep(n: u32) -> u32 {
     for (var i = 0u; i < n && reached == n; i++) {
         sum += exp(top[i] - top[0]);
         if params.top_p < 1.0 && sum >= params.top_p * all {
-            // The one that reaches the threshold is kept too.
+            // The candidate that reaches the threshold is kept.
             reached = i + 1u;
         }
     }
@@ -78,44 +81,44 @@ fn keep(n: u32) -> u32 {
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(local_invocation_index) local: u32) {
-    var mine = largest(local, 0.0, NONE);
-    broken[local] = select(0u, 1u, bad);
+    var candidates = scan_top_two(local, 0.0, NO_INDEX);
+    invalid[local] = select(0u, 1u, has_invalid);
     for (var r = 0u; r < min(params.top_k, params.n_cols); r++) {
-        best[local] = mine.v;
-        best_index[local] = mine.id;
+        best[local] = candidates.v;
+        best_index[local] = candidates.id;
         workgroupBarrier();
         for (var stride = LANES / 2u; stride > 0u; stride >>= 1u) {
             if local < stride {
-                let theirs = best[local + stride];
-                let their_id = best_index[local + stride];
-                if their_id != NONE && (best_index[local] == NONE || before(theirs, their_id, best[local], best_index[local])) {
-                    best[local] = theirs;
-                    best_index[local] = their_id;
+                let other = best[local + stride];
+                let other_id = best_index[local + stride];
+                if other_id != NO_INDEX && (best_index[local] == NO_INDEX || before(other, other_id, best[local], best_index[local])) {
+                    best[local] = other;
+                    best_index[local] = other_id;
                 }
             }
             workgroupBarrier();
         }
-        let taken = best_index[0];
+        let selected = best_index[0];
         if local == 0u {
             top[r] = best[0];
-            top_ids[r] = taken;
+            top_ids[r] = selected;
         }
         workgroupBarrier();
-        if taken != NONE && taken == mine.id {
-            // One lane at work while all wait: that it has the next at hand makes it rare.
-            if mine.next_id != NONE {
-                mine = Two(mine.next, mine.next_id, LOWEST, NONE);
+        if selected != NO_INDEX && selected == candidates.id {
+            // A rescan makes all other lanes wait. The second best makes it rare.
+            if candidates.next_id != NO_INDEX {
+                candidates = TopTwo(candidates.next, candidates.next_id, LOWEST, NO_INDEX);
             } else {
-                mine = largest(local, mine.v, taken);
+                candidates = scan_top_two(local, candidates.v, selected);
             }
         }
     }
     if local == 0u {
         var n = 0u;
-        while n < min(params.top_k, params.n_cols) && top_ids[n] != NONE {
+        while n < min(params.top_k, params.n_cols) && top_ids[n] != NO_INDEX {
             n += 1u;
         }
-        kept = keep(n);
+        kept = count_kept(n);
     }
     workgroupBarrier();
     if local < kept {
@@ -133,7 +136,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
         for (var i = 0u; i < kept; i++) {
             all = max(all, sums[i]);
         }
-        var pick = NONE;
+        var pick = NO_INDEX;
         var last = 0u;
         for (var i = 0u; i < kept; i++) {
             last = max(last, top_ids[i]);
@@ -141,12 +144,12 @@ fn main(@builtin(local_invocation_index) local: u32) {
                 pick = min(pick, top_ids[i]);
             }
         }
-        if pick == NONE && kept > 0u {
-            // The number drawn fell into the rounding.
+        if pick == NO_INDEX && kept > 0u {
+            // Rounding: `at` is beyond the last cumulative weight.
             pick = last;
         }
         for (var i = 0u; i < LANES; i++) {
-            pick = select(pick, NONE, broken[i] != 0u);
+            pick = select(pick, NO_INDEX, invalid[i] != 0u);
         }
         picks[params.pick0] = pick;
     }

@@ -1,4 +1,4 @@
-// Bandwidth probe: reads every word and writes one value per workgroup, so that nothing can be left out.
+// Bandwidth probe: reads every word and writes one sum per workgroup, so that the compiler cannot drop a load.
 //# include reduce
 //# if TEXTURE
 //# with src = "from_words"
@@ -18,7 +18,7 @@ fn quad(i: u32) -> vec4f {
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let quads = params.n / 4u;
     let shares = (quads + LANES * ITEMS - 1u) / (LANES * ITEMS);
-    // The folded grid may hold a few workgroups too many; every round writes the same sums.
+    // The folded 2-D grid may have a few surplus workgroups. Every round writes the same sums.
     if group_index(at_group, groups) >= shares * params.rounds {
         return;
     }

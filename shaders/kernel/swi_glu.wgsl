@@ -1,5 +1,5 @@
-// SwiGLU (Shazeer 2020): out = silu(gate) · up, four values per invocation. Rows of `both` hold the gate, then the
-// other half.
+// SwiGLU (Shazeer 2020): out = silu(gate) · up, four values per invocation. Rows of `both` hold the gate, then the up
+// values.
 //# include reduce
 
 @compute @workgroup_size(LANES)

@@ -1,4 +1,4 @@
-// No reduction: only where an invocation stands.
+// No reduction: only the index of an invocation, for elementwise kernels.
 struct Ids {
     @builtin(local_invocation_index) local: u32,
 }

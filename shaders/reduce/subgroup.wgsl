@@ -1,4 +1,4 @@
-// Teams are subgroups of whatever size the device gives: sums within a reduction group need no barrier.
+// A reduction group is a subgroup of any size: sums within it need no barrier. A workgroup has several reduction groups.
 struct Ids {
     @builtin(local_invocation_index) local: u32,
     @builtin(subgroup_id) subgroup: u32,
@@ -10,7 +10,7 @@ var<workgroup> partial: array<f32, LANES>;
 
 //# include "shared/group_index.wgsl"
 
-// Which reduction group of the workgroup, and how many there are.
+// Index of the reduction group in the workgroup, and their number.
 fn reduce_group(ids: Ids) -> u32 {
     return ids.subgroup;
 }
@@ -18,7 +18,7 @@ fn reduce_groups(ids: Ids) -> u32 {
     return ids.subgroups;
 }
 
-// Which lane of the reduction group, and how many there are: a subgroup may be wider than the workgroup.
+// Index of the lane in the reduction group, and their number. A subgroup may be wider than the workgroup.
 fn reduce_lane(ids: Ids) -> u32 {
     return ids.lane;
 }
@@ -26,17 +26,18 @@ fn reduce_lanes(ids: Ids) -> u32 {
     return min(ids.size, LANES);
 }
 
-// Sum over the reduction group, known to every lane of it.
+// Sum over the reduction group, returned to all its lanes.
 fn reduce_sum(ids: Ids, v: f32) -> f32 {
     return subgroupAdd(v);
 }
 
-// Sum over the workgroup, known to every invocation. Contains barriers: call it in uniform control flow.
+// Sum over the workgroup, returned to all invocations. Contains barriers: call it in uniform control flow.
 fn workgroup_sum(ids: Ids, v: f32) -> f32 {
-    let mine = subgroupAdd(v);
+    let subgroup_total = subgroupAdd(v);
+    // An earlier call may still read `partial`.
     workgroupBarrier();
     if ids.lane == 0u {
-        partial[ids.subgroup] = mine;
+        partial[ids.subgroup] = subgroup_total;
     }
     workgroupBarrier();
     var total = 0.0;
@@ -46,7 +47,8 @@ fn workgroup_sum(ids: Ids, v: f32) -> f32 {
     return total;
 }
 
-// A maximum over part of the workgroup: `parts` of them cover it, and the part's leader holds one.
+// Maximum over a part of the workgroup, here a subgroup. `partial_count` parts cover the workgroup, and the invocation
+// with `writes_partial` stores the maximum at `partial_index`.
 fn partial_max(v: f32) -> f32 {
     return subgroupMax(v);
 }

@@ -1,4 +1,4 @@
-// The reduction group is the whole workgroup, and its sums go through workgroup memory: runs on every device.
+// The reduction group is the workgroup, and sums go through workgroup memory (a tree): runs on every device.
 struct Ids {
     @builtin(local_invocation_index) local: u32,
 }
@@ -8,8 +8,9 @@ var<workgroup> partial: array<f32, LANES>;
 
 //# include "shared/workgroup_is_group.wgsl"
 
-// Sum over the workgroup, known to every invocation. Contains barriers: call it in uniform control flow.
+// Sum over the workgroup, returned to all invocations. Contains barriers: call it in uniform control flow.
 fn workgroup_sum(ids: Ids, v: f32) -> f32 {
+    // An earlier call may still read `partial`.
     workgroupBarrier();
     partial[ids.local] = v;
     workgroupBarrier();
@@ -22,12 +23,12 @@ fn workgroup_sum(ids: Ids, v: f32) -> f32 {
     return partial[0];
 }
 
-// Sum over the reduction group, known to every lane of it. Contains barriers, as above.
+// Sum over the reduction group, returned to all its lanes. Contains barriers, as above.
 fn reduce_sum(ids: Ids, v: f32) -> f32 {
     return workgroup_sum(ids, v);
 }
 
-// A maximum over part of the workgroup: here every invocation is a part of its own.
+// Maximum over a part of the workgroup. Here every invocation is a part.
 fn partial_max(v: f32) -> f32 {
     return v;
 }

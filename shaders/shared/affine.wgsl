@@ -1,9 +1,16 @@
-// Parts of `runs` runs of weights s·q + o, where q are raw quants of `bits` bits. The format brings `_header`, what
-// `chunks_per_header` chunks share; `_affine(header, chunk)`, the scales of the runs (x and y) and their offsets (z and w) for what
-// `_raw(row, cols, chunk)` gives. That is 1 + q / 2^bits: bits on top of a mantissa need no conversion to a float. It also
-// brings `_packed(row, cols, chunk)`, the quants as bytes, for integer products.
+// Unpacking of affine quants: chunks of `runs` runs of weights s·q + o, where q are raw quants of `bits` bits. Bit trick:
+//
+//   the bits of q on top of the mantissa of 1.0 are the float m = 1 + q / 2^bits, without a conversion.
+//   s·q + o = (2^bits · s)·m + (o - 2^bits · s).
+//
+// The format file brings four functions:
+// - `_header(row, cols, i)`: the scales that `chunks_per_header` chunks share;
+// - `_affine(header, chunk)`: scales (x, y) and offsets (z, w) of the runs, for m instead of q;
+// - `_raw(row, cols, chunk)`: the values m;
+// - `_packed(row, cols, chunk)`: the quants as bytes, for integer dot products.
 //# for first in fields
-fn ${src}_raised${first}(w: u32) -> vec4f {
+// m for the field at bit `first` of each byte of w.
+fn ${src}_as_mantissa${first}(w: u32) -> vec4f {
     let bits = vec4u(
         //# for byte in range(4)
         //# set left = 23 - bits - first - 8 * byte
@@ -14,18 +21,18 @@ fn ${src}_raised${first}(w: u32) -> vec4f {
 }
 
 //# endfor
-// Scales and offsets of q, as those of 1 + q / 2^bits.
-fn ${src}_lowered(s: vec2f, o: vec2f) -> vec4f {
+// Scales and offsets of q, converted to those of m = 1 + q / 2^bits.
+fn ${src}_mantissa_affine(s: vec2f, o: vec2f) -> vec4f {
     return vec4f(${2 ** bits}.0 * s, o - ${2 ** bits}.0 * s);
 }
 
-// Scales and offsets for what `_packed(row, cols, chunk)` gives: the raw quants less a `bias`, as signed bytes.
-fn ${src}_plain(lowered: vec4f) -> vec4f {
-    let s = lowered.xy / ${2 ** bits}.0;
+// Scales and offsets of m, converted to those of `_packed`: of q less a `bias`, as signed bytes.
+fn ${src}_packed_affine(affine: vec4f) -> vec4f {
+    let s = affine.xy / ${2 ** bits}.0;
     //# if bias is defined
-    return vec4f(s, lowered.zw + lowered.xy + ${bias}.0 * s);
+    return vec4f(s, affine.zw + affine.xy + ${bias}.0 * s);
     //# else
-    return vec4f(s, lowered.zw + lowered.xy);
+    return vec4f(s, affine.zw + affine.xy);
     //# endif
 }
 

@@ -1,4 +1,4 @@
-// A lane's share of the sums of ROWS rows of one matrix of a pair, from row `first` on.
+// The lane's partial sums of ROWS rows of one of the two matrices of mat_vec_dual, from row `first` on.
 fn ${src}_block(ids: Ids, first: u32) -> array<f32, ROWS> {
     //# for r in range(ROWS)
     let row${r} = ${src}_row(min(first + ${r}u, params.${src}_rows - 1u), params.${src}_stride);

@@ -1,4 +1,4 @@
-// What becomes of the sums of a matrix product.
+// Epilogues of the linear kernels, as in `Epilogue` of Rust.
 const STORE: u32 = 0u;
 const ADD: u32 = 1u;
 const SWIGLU: u32 = 2u;

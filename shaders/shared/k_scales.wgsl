@@ -1,6 +1,8 @@
-// Scales of two neighbouring groups of the eight of a superblock, then their minima. The superblock's header is one vec4:
-// two f16 units, then six bits per scale and minimum. Groups 0 to 3 have theirs in the low six bits of words y and z;
-// groups 4 to 7 have four bits of each in word w and the upper two above those of y and z.
+// Q4_K and Q5_K: scales (x, y) and minima (z, w) of two neighbouring sub-blocks of the eight of a super-block. The header
+// is one vec4: two f16 units in word x, then six bits per scale and per minimum.
+//
+// Sub-blocks 0 to 3 have them in the low six bits of the bytes of y and z. For sub-blocks 4 to 7 the low four bits are
+// the nibbles of w. Their upper two bits are the top bits of the bytes of y and z.
 fn ${src}_scales_and_mins(header: vec4u, pair: u32) -> vec4f {
     let words = header.yzw >> vec3u((pair & 1u) << 4u);
     let bytes = vec4u(words.x, words.x >> 8u, words.y, words.y >> 8u);
@@ -9,15 +11,15 @@ fn ${src}_scales_and_mins(header: vec4u, pair: u32) -> vec4f {
     return unpack2x16float(header.x).xxyy * vec4f(select(bytes & vec4u(63u), second, pair >= 2u));
 }
 
-// The header is what the chunks of a superblock share.
+// The header of a super-block, which its chunks share.
 alias ${src}_Header = vec4u;
 
 fn ${src}_affine(header: vec4u, chunk: u32) -> vec4f {
     let s = ${src}_scales_and_mins(header, (chunk >> 1u) & 3u);
-    return ${src}_lowered(s.xy, -s.zw);
+    return ${src}_mantissa_affine(s.xy, -s.zw);
 }
 
-// Scale and minimum of one group.
+// Scale and minimum of one sub-block.
 fn ${src}_scale_and_min(header: vec4u, group: u32) -> vec2f {
     let s = ${src}_scales_and_mins(header, group >> 1u);
     return select(s.xz, s.yw, (group & 1u) == 1u);

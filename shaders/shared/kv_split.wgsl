@@ -1,4 +1,4 @@
-// Which key/value head, which part of the positions and which queries are this workgroup's.
+// The KV head, the KV split and the first query of this workgroup.
     let kv_heads = params.n_heads / GROUP;
     let group = group_index(at_group, groups);
     let kv_head = group % kv_heads;

@@ -1,6 +1,6 @@
-// Rows of affine groups in two planes: quants of `bits` bits, a stream that fills words from the low bit up, then the
-// scale and the bias of every group of `group` weights, in single precision. `row` is the row's first vec4; a chunk is
-// 32 values, which is `bits` words.
+// Rows of MLX's affine quantization in two planes. First the quants of `bits` bits, a stream that fills words from the low
+// bit up. Then scale and bias of every group of `group` weights, as f32. `row` is the row's first vec4. A chunk is 32
+// values, which are `bits` words.
 //# include "shared/plane.wgsl"
 
 fn ${src}_affine(row: u32, cols: u32, at: u32) -> vec2f {
@@ -39,11 +39,11 @@ fn ${src}_unpack(row: u32, cols: u32, chunk: u32) -> array<vec4f, 8> {
     );
 }
 
-// Values 4i to 4i + 3, which lie in one word or in two that follow each other.
+// Values 4i to 4i + 3, which are in one word or in two neighbouring ones.
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
     let bit = i * ${4 * bits}u;
     let low = ${src}_word(row, bit >> 5u) >> (bit & 31u);
-    // The shift is taken in two steps, because one of 32 is none.
+    // Shift in two steps, because WGSL takes shift counts modulo 32.
     let high = (${src}_word(row, (bit >> 5u) + 1u) << 1u) << (31u - (bit & 31u));
     let quants = (vec4u(low | high) >> vec4u(0u, ${bits}u, ${2 * bits}u, ${3 * bits}u)) & vec4u(${2 ** bits - 1}u);
     let a = ${src}_affine(row, cols, i / ${group // 4}u);

@@ -1,9 +1,9 @@
-// Rows that begin with 32 nibbles per block, one vec4 each: byte j holds weight j in its low half and weight j + 16 in
-// its high half. The format brings `_scale(row, cols, block) -> vec2f` and `_quad(quants, scale) -> vec4f`, which
-// makes four weights from one quant per byte; one of `five` bits brings `_fifth(row, cols, block) -> u32` too.
+// Rows that begin with 32 nibbles per block, one vec4 each. Byte j holds weight j in its low half and weight j + 16 in its
+// high half. The format file brings `_scale(row, cols, block) -> vec2f` and `_quad(quants, scale) -> vec4f`. `_quad`
+// makes four weights from one quant per byte. With `five` bits it also brings `_fifth(row, cols, block) -> u32`.
 //# if five is defined
 
-// The lowest four bits, moved to bit 4 of one byte each.
+// The lowest four bits, each moved to bit 4 of its own byte. The multiplication copies the bits to four bytes.
 fn ${src}_spread(bits: u32) -> u32 {
     return (((bits & 15u) * 0x00204081u) & 0x01010101u) << 4u;
 }

@@ -1,5 +1,10 @@
-// Where rows of vec4 lie: one after the other or, `interleaved`, eight at a time in turn, so that eight lanes that read
-// the same vec4 of their rows read neighbours; in a buffer or in a `texture`. A format's `row` is the first vec4 of a row.
+// Addressing of rows of vec4 words, in a buffer or in a `texture`. Rows are row-major or `interleaved`:
+//
+//   row-major:    vec4 i of row r is at r · stride + i.
+//   interleaved:  vec4 i of row r is at (r / 8) · 8 · stride + 8 · i + r % 8.
+//
+// With interleaved rows, eight lanes that read the same vec4 of eight rows read neighbours. A format's `row` is the address
+// of the first vec4 of a row.
 fn ${src}_row(r: u32, stride: u32) -> u32 {
     //# if interleaved
     return (r >> 3u) * (8u * stride) + (r & 7u);
@@ -13,7 +18,7 @@ fn ${src}_row(r: u32, stride: u32) -> u32 {
 //# endif
 //# if store is defined
 
-// Stores `v` as vec4 `i` of the slice.
+// Stores `v` as vec4 `i` of the binding.
 fn ${src}_put(i: u32, v: vec4u) {
     //# if texture
     textureStore(${src}, ${src}_texel(i), v);
@@ -26,7 +31,7 @@ fn ${src}_put(i: u32, v: vec4u) {
 // Vec4 `i` of the row.
 fn ${src}_at(row: u32, i: u32) -> vec4u {
     //# if texture and store is defined
-    // A texture that is written cannot be read, and nothing asks for it.
+    // A write-only texture cannot be read. The function exists only for the format file.
     return vec4u();
     //# else
     //# if interleaved
@@ -46,7 +51,7 @@ fn ${src}_at(row: u32, i: u32) -> vec4u {
 fn ${src}_word(row: u32, i: u32) -> u32 {
     //# if texture
     let words = ${src}_at(row, i >> 2u);
-    // Selects, because a component that is looked up would live in memory.
+    // Selects, because a dynamically indexed component would be in memory.
     let half = select(words.xy, words.zw, (i & 2u) == 2u);
     return select(half.x, half.y, (i & 1u) == 1u);
     //# else

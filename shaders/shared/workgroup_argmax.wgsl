@@ -1,34 +1,34 @@
-// The place of the largest of what a workgroup's lanes update_best; of several as large the first. What is no number does not
-// count.
-const NO_INDEX: u32 = 0xffffffffu;
+// Argmax over a workgroup: the index of the largest value that its lanes passed to `update_best`. The first index wins a
+// tie, and NaN never wins.
+//# include "shared/no_index.wgsl"
 var<workgroup> best: array<f32, LANES>;
 var<workgroup> best_index: array<u32, LANES>;
-var<private> top: f32 = -3.4028234e38;
-var<private> place: u32 = NO_INDEX;
+var<private> top: f32 = LOWEST;
+var<private> top_index: u32 = NO_INDEX;
 
-// A lane considers its values in the order of their places.
+// Takes a candidate of the lane. Indices must ascend, so that the first of equal values stays.
 fn update_best(v: f32, i: u32) {
-    // By its bits, because compilers may assume that there are none.
+    // Test the bits, because compilers may assume that NaN does not occur.
     let is_number = (bitcast<u32>(v) & 0x7fffffffu) <= 0x7f800000u;
-    if is_number && (v > top || place == NO_INDEX) {
+    if is_number && (v > top || top_index == NO_INDEX) {
         top = v;
-        place = i;
+        top_index = i;
     }
 }
 
-// Contains barriers: call it in uniform control flow.
+// Tree reduction of the lanes' candidates. Contains barriers: call it in uniform control flow.
 fn index_of_largest(local: u32) -> u32 {
     best[local] = top;
-    best_index[local] = place;
+    best_index[local] = top_index;
     workgroupBarrier();
     for (var stride = LANES / 2u; stride > 0u; stride >>= 1u) {
         if local < stride {
-            let theirs = best[local + stride];
-            let at = best_index[local + stride];
-            let wins = theirs > best[local] || (theirs == best[local] && at < best_index[local]);
-            if at != NO_INDEX && (wins || best_index[local] == NO_INDEX) {
-                best[local] = theirs;
-                best_index[local] = at;
+            let other = best[local + stride];
+            let other_index = best_index[local + stride];
+            let wins = other > best[local] || (other == best[local] && other_index < best_index[local]);
+            if other_index != NO_INDEX && (wins || best_index[local] == NO_INDEX) {
+                best[local] = other;
+                best_index[local] = other_index;
             }
         }
         workgroupBarrier();

@@ -1,5 +1,5 @@
 // The reduction group is the whole workgroup.
-// Which reduction group of the workgroup, and how many there are.
+// Index of the reduction group in the workgroup, and their number.
 fn reduce_group(ids: Ids) -> u32 {
     return 0u;
 }
@@ -7,7 +7,7 @@ fn reduce_groups(ids: Ids) -> u32 {
     return 1u;
 }
 
-// Which lane of the reduction group, and how many there are.
+// Index of the lane in the reduction group, and their number.
 fn reduce_lane(ids: Ids) -> u32 {
     return ids.local;
 }

@@ -1,10 +1,11 @@
-// What a reduction group's leader makes of the sums of its ROWS rows, from output `first` on, and COLS vectors, from `col0` on.
+// The leader of the reduction group applies the epilogue to its sums and stores them. They are ROWS rows from
+// output `first` on, and COLS vectors from `col0` on.
 if reduce_lane(ids) == 0u {
     //# for c in range(COLS)
     let at${c} = (col0 + ${c}u) * params.ld + params.row0 + first;
     if col0 + ${c}u < params.n_vecs {
         //# if ROWS % 2 == 0
-        if gated {
+        if is_swiglu {
             //# for r in range(ROWS // 2)
             if first + ${r}u < params.n_rows {
                 y[at${c} + ${r}u] = silu(sum${r}_${c}) * sum${r + ROWS // 2}_${c};

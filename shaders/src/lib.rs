@@ -1,9 +1,9 @@
-//! WGSL text of every kernel, number format and reduction.
+//! WGSL text of every kernel, quantization type and reduction.
 //!
-//! Text only: this crate neither renders, parses nor validates what it holds, and depends on nothing, so that any
-//! host can link the same shaders. The files lie beside `src/`, in `format/`, `kernel/`, `reduce/` and `shared/`.
+//! Text only: this crate does not render, parse or validate, and has no dependencies. So any host can link the same
+//! shaders. The files are beside `src/`, in `format/`, `kernel/`, `reduce/` and `shared/`.
 
-/// Every shader file as `(name, text)`, sorted by name; a name is the path under `shaders/`, such as
+/// Every shader file as `(name, text)`, sorted by name. A name is the path under `shaders/`, such as
 /// `kernel/mat_vec.wgsl`. Every text ends with a newline.
 pub const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/files.rs"));
 

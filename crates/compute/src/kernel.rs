@@ -115,6 +115,14 @@ impl Defines {
         self
     }
 
+    /// A WGSL constant `NAME: f32` that the template sees too. The value must be finite: WGSL has no literal for others.
+    #[must_use]
+    pub fn f32(mut self, name: &str, value: f32) -> Self {
+        self.prelude += &format!("const {name}: f32 = {value:?};\n");
+        self.values.insert(name.to_owned(), Value::from(value));
+        self
+    }
+
     /// A WGSL type alias.
     #[must_use]
     pub fn alias(mut self, name: &str, wgsl: &str) -> Self {

@@ -1,7 +1,7 @@
-//! Kernels on the device: time per launch, and bytes per second from the kernel's own account of its traffic.
+//! Kernel benchmarks on the device: time per launch, and bytes per second from the traffic that the kernel declares.
 //!
-//! Launches are batched into one recording and the time is that of the batch without the cost of an empty submission,
-//! so that launching and waiting do not hide small kernels.
+//! Launches are batched into one recording, and the cost of an empty submission is subtracted. So launch overhead and
+//! waiting do not hide small kernels.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use ridgeline_compute::{Buffer, Executor, Kernel, Recording, Role, Slice, TestRng};
@@ -43,15 +43,15 @@ fn main() {
     criterion.final_summary();
 }
 
-/// Says why nothing is measured; that is no failure.
+/// Prints why nothing is measured. A missing adapter is no failure.
 fn skip(reason: &str) {
     let _ = writeln!(std::io::stderr(), "kernel benches skipped: {reason}");
 }
 
-/// Widths that the models under `models/` have: the small one's square and its feed-forward, a wider one's.
+/// Matrix shapes of models under `models/`: a small model's attention and feed-forward, and a wider feed-forward.
 const SHAPES: [(u32, u32); 3] = [(576, 576), (1536, 576), (3072, 768)];
 
-/// Those that a format can have: rows that do not fill its blocks are never stored in it.
+/// The shapes that a quantization type can store: rows of whole blocks.
 fn shapes(format: Format) -> impl Iterator<Item = (u32, u32)> {
     SHAPES.into_iter().filter(move |shape| (shape.1 as usize).is_multiple_of(format.spec().block_len))
 }
@@ -59,22 +59,22 @@ fn shapes(format: Format) -> impl Iterator<Item = (u32, u32)> {
 fn mat_vecs(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
     for &format in Format::ALL {
         for shape in shapes(format) {
-            product(criterion, gpu, ("matvec", shape), (format, 1));
+            linear(criterion, gpu, ("matvec", shape), (format, 1));
         }
     }
 }
 
-/// Small batches, as verifying drafts needs them, with the largest of the shapes.
+/// Small batches, as in the verification of drafts, with the largest shape.
 fn batches(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
     for &format in Format::ALL {
         for n_vecs in [1, 2, 3, 4, 5, 6, 8, 16] {
-            product(criterion, gpu, ("batch", SHAPES[2]), (format, n_vecs));
+            linear(criterion, gpu, ("batch", SHAPES[2]), (format, n_vecs));
         }
     }
 }
 
-/// The product that serves so many vectors here.
-fn product(
+/// The default linear kernel for a batch of `n_vecs`.
+fn linear(
     criterion: &mut Criterion,
     gpu: &RefCell<Gpu>,
     (group, (n_rows, n_cols)): (&str, (u32, u32)),
@@ -190,7 +190,7 @@ fn bench<K: Kernel>(
     group.finish();
 }
 
-/// A buffer of random floats; what other number formats read in them does not matter to the time.
+/// A buffer of random floats. Their bits are any quants to other types, and the time does not depend on them.
 fn filled(gpu: &mut Gpu, bytes: u64, texture: bool) -> Result<Buffer, ridgeline_compute::Error> {
     let buffer = gpu.alloc_in(texture, bytes.next_multiple_of(4), Role::Activation, "bench")?;
     let words = TestRng::new(bytes).words(usize::try_from(bytes.div_ceil(4)).unwrap_or(usize::MAX));
@@ -198,8 +198,8 @@ fn filled(gpu: &mut Gpu, bytes: u64, texture: bool) -> Result<Buffer, ridgeline_
     Ok(buffer)
 }
 
-/// From the queue call to completion; what the host does before is not the kernel's.
+/// Time from submission to completion, without recording on the host.
 fn time(gpu: &RefCell<Gpu>, recording: &Recording) -> Duration {
-    let timing = gpu.borrow_mut().run(recording).expect("the device runs what it ran before").timing;
+    let timing = gpu.borrow_mut().run(recording).expect("a recording that ran before runs again").timing;
     Duration::from_nanos(timing.submit_ns + timing.wait_ns)
 }

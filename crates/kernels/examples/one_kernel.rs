@@ -1,5 +1,6 @@
-//! Runs one kernel on the best adapter: a matrix-vector product, timed by the slope between few and many launches,
-//! beside what the product must move. Needs no model.
+//! Times one linear layer (GEMV or GEMM) of every quantization type on the best adapter. Needs no model.
+//!
+//! The time is the slope between 2 and 8 launches. The bandwidth is from the bytes that the kernel must move.
 //!
 //! `cargo run --release -p ridgeline-kernels --example one_kernel -- 4096 4096 1`
 

@@ -1,18 +1,20 @@
-//! What every kernel becomes in the languages of the devices, without a device: variants, instructions of SPIR-V, bytes of
-//! MSL and of workgroup memory. What is counted beside the median is of the variant with the most
-//! instructions; loads are of any memory, variables of the invocation included.
+//! Prints the size of every kernel's translation, without a device: variants, SPIR-V instructions, bytes of MSL and of
+//! workgroup memory.
+//!
+//! Columns after `most` are of the variant with the most instructions. Loads are from any memory, private variables
+//! included.
 //!
 //! `cargo run -p ridgeline-kernels --example translations`
 
 #[path = "../tests/translate/mod.rs"]
-#[expect(dead_code, reason = "tests read more of it")]
+#[expect(dead_code, reason = "the tests use more of it")]
 mod translate;
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use translate::{Shader, roomy};
 
-/// What is counted of one variant.
+/// Counts of one variant.
 #[derive(Clone, Copy, Default)]
 struct Size {
     instructions: usize,

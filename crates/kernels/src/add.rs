@@ -1,11 +1,11 @@
-//! Addition: of a branch to the residual stream, of a bias to every row.
+//! Elementwise addition in place: the residual connection, or a bias on every row.
 
 use crate::common::{bytes4, elementwise};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
-    /// x\[i\] += delta\[i mod period\] for `n` values; both are multiples of 4.
+    /// x\[i\] += delta\[i mod period\] for `n` values. `n` and `period` are multiples of 4.
     pub struct Add("add") { lanes: u32 }
     params { n: u32, period: u32 }
     bindings { x: update array<vec4<f32>>, delta: read array<vec4<f32>> }

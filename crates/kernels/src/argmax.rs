@@ -1,26 +1,28 @@
-//! Greedy choice on the device.
+//! Greedy sampling on the device: argmax of every row of logits, in splits of the columns.
 
 use crate::common::{bytes4, elementwise};
 use ridgeline_compute::wgsl::array;
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
-    /// picks\[pick0 + r · n_splits + p\] = index of the largest x\[r, c\] of part p of the columns; the lowest index wins a
-    /// tie, and NaN loses. Parts are as wide as the first; one without a number, as those beyond the columns are, gives
-    /// [`u32::MAX`], and a row that is one part and has none gives 0.
+    /// picks\[pick0 + r · n_splits + s\] = argmax of x\[r, c\] over split s of the columns. The lowest index wins a tie,
+    /// and NaN never wins.
+    ///
+    /// Every split has ⌈n_cols / n_splits⌉ columns, except the last ones, which may have fewer or none. A split without
+    /// a number gives [`u32::MAX`]. A row in one split without a number gives 0, a valid token.
     pub struct Argmax("argmax") { lanes: u32 }
     params { n_rows: u32, n_cols: u32, n_splits: u32, pick0: u32 }
     bindings { x: read array<f32>, picks: write array<u32> }
 }
 
-/// Most parts of a row.
+/// Most splits of a row.
 pub const MAX_ARGMAX_SPLITS: u32 = 64;
 
-/// Columns that a part has at the least: fewer would not keep its lanes busy.
+/// Fewest columns of a split. Fewer would leave lanes idle.
 const MIN_SPLIT_COLS: u32 = 2048;
 
-/// Parts that a row of `n_cols` is cut into: one workgroup at a time reads slowly, but a software adapter has nothing to put
-/// beside it.
+/// Number of splits for a row of `n_cols`. On a GPU one workgroup cannot saturate memory bandwidth. On a software adapter
+/// more workgroups gain nothing.
 #[must_use]
 pub fn argmax_splits_for(n_cols: u32, caps: &Caps) -> u32 {
     if caps.software { 1 } else { (n_cols / MIN_SPLIT_COLS).clamp(1, MAX_ARGMAX_SPLITS) }
@@ -54,8 +56,8 @@ impl Kernel for Argmax {
         let width = p.n_cols.div_ceil(p.n_splits);
         let mut picks = host.picks[p.pick0 as usize..].iter_mut();
         for row in host.x.chunks_exact(p.n_cols as usize) {
-            for (part, pick) in (0..p.n_splits).zip(&mut picks) {
-                let [first, end] = [part, part + 1].map(|it| (it * width).min(p.n_cols));
+            for (split, pick) in (0..p.n_splits).zip(&mut picks) {
+                let [first, end] = [split, split + 1].map(|it| (it * width).min(p.n_cols));
                 let none = if p.n_splits == 1 { 0 } else { u32::MAX };
                 *pick = first_argmax(row, first..end).unwrap_or(none);
             }
@@ -67,7 +69,7 @@ fn picks(p: &Params) -> u64 {
     u64::from(p.n_rows) * u64::from(p.n_splits)
 }
 
-/// Rows of few distinct values, so that ties are common; some are of a broken model, with little else than NaN.
+/// Rows of few distinct values, so that ties are common. Some rows are mostly NaN, as a broken model gives.
 pub(crate) fn rows_with_ties(rng: &mut TestRng, [n_rows, n_cols]: [u32; 2]) -> Vec<u32> {
     let mut x = Vec::new();
     for _ in 0..n_rows {
@@ -81,7 +83,7 @@ pub(crate) fn rows_with_ties(rng: &mut TestRng, [n_rows, n_cols]: [u32; 2]) -> V
     x
 }
 
-/// The first of some columns that hold the largest number of them.
+/// The first of `columns` that holds their largest number, or `None` where all are NaN.
 pub(crate) fn first_argmax(row: &[f32], columns: impl Iterator<Item = u32>) -> Option<u32> {
     let value = |c: u32| row[c as usize];
     columns.filter(|&c| !value(c).is_nan()).reduce(|best, c| if value(c) > value(best) { c } else { best })

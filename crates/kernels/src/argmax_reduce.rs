@@ -1,4 +1,4 @@
-//! The last step of a greedy choice among many columns.
+//! Second step of a split argmax: reduces the splits of each row.
 
 use crate::argmax::{MAX_ARGMAX_SPLITS, rows_with_ties, first_argmax};
 use crate::common::{bytes4, elementwise};
@@ -6,8 +6,9 @@ use ridgeline_compute::wgsl::array;
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
-    /// picks\[pick0 + r\] = index of the largest x\[r, c\], where parts\[r, n_splits\] are those of parts of the columns
-    /// ([`Argmax`](crate::argmax::Argmax)), in their order; the lowest index wins a tie, and 0 stands for none.
+    /// picks\[pick0 + r\] = argmax of x\[r, c\] over c in parts\[r, n_splits\], the results of
+    /// [`Argmax`](crate::argmax::Argmax). The lowest index wins a tie. Entries of [`u32::MAX`] do not count, and a row
+    /// that has no others gives 0.
     pub struct ArgmaxReduce("argmax_reduce") { lanes: u32 }
     params { n_rows: u32, n_cols: u32, n_splits: u32, pick0: u32 }
     bindings { x: read array<f32>, parts: read array<u32>, picks: write array<u32> }
@@ -24,10 +25,10 @@ impl Kernel for ArgmaxReduce {
         u64::from(p.n_rows)
     }
     fn flops(&self, p: &Params) -> u64 {
-        parts(p)
+        candidates(p)
     }
     fn traffic(&self, p: &Params) -> Bytes {
-        Bytes { x: bytes4(parts(p)), parts: bytes4(parts(p)), picks: bytes4(u64::from(p.n_rows)) }
+        Bytes { x: bytes4(candidates(p)), parts: bytes4(candidates(p)), picks: bytes4(u64::from(p.n_rows)) }
     }
     fn min_binding_size(&self, p: &Params) -> Bytes {
         let x = bytes4(u64::from(p.n_rows) * u64::from(p.n_cols));
@@ -37,7 +38,7 @@ impl Kernel for ArgmaxReduce {
         let (n_rows, n_splits, pick0) = (rng.range(1, 5), rng.range(1, MAX_ARGMAX_SPLITS + 10), rng.range(0, 4));
         let width = rng.range(1, 20);
         let n_cols = n_splits * width;
-        // Any column of a part will do, and none.
+        // Any column of the split, or none.
         let column = |rng: &mut TestRng, i: u32| {
             if rng.range(0, 7) == 0 { u32::MAX } else { i % n_splits * width + rng.range(0, width - 1) }
         };
@@ -53,6 +54,6 @@ impl Kernel for ArgmaxReduce {
     }
 }
 
-fn parts(p: &Params) -> u64 {
+fn candidates(p: &Params) -> u64 {
     u64::from(p.n_rows) * u64::from(p.n_splits)
 }

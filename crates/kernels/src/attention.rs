@@ -1,17 +1,19 @@
-//! Fused causal attention over the key/value cache, with online softmax.
+//! Fused causal attention over the KV cache, with online softmax (FlashAttention, Dao et al. 2022).
 
 use crate::common::{Reduce, bytes4, cache_formats, device_bytes, fits_cache, format_bytes, random_rows, small, stride, with_format};
-use crate::attention_shape::AttentionShape;
+use crate::attention_shape::{AttentionShape, MASKED, define_masked};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// out\[t, h\] = softmax(scale · q\[t, h\] · Kᵀ) · V over positions 0 to `position` + t, where query heads
-    /// h share key/value head h / `group`. Rows of q are `ld` floats apart and hold \[n_heads, head\]; cache rows are
-    /// \[kv heads, capacity\] rows of `head` values. A workgroup serves `tokens` queries of one key/value head and `split_len`
-    /// positions. Where that is all of them, out is \[n_tokens, n_heads, head\]; otherwise it holds the parts that
-    /// [`AttnReduce`](crate::attn_reduce::AttnReduce) adds up (flash-decoding, Dao et al. 2023).
+    /// out\[t, h\] = softmax(scale · q\[t, h\] · Kᵀ) · V over positions 0 to `position` + t. With grouped-query attention,
+    /// query head h reads KV head h / `group`. Rows of q are `ld` floats apart and hold \[n_heads, head\]. The cache holds
+    /// \[kv heads, capacity\] rows of `head` values.
+    ///
+    /// A workgroup serves `tokens` queries of one KV head over one KV split of `split_len` positions. With one split, out
+    /// is \[n_tokens, n_heads, head\]. With more, it holds the partial results that
+    /// [`AttnReduce`](crate::attn_reduce::AttnReduce) combines (flash-decoding, Dao et al. 2023).
     pub struct Attention("attention") {
         keys: Format, values: Format, reduce: Reduce, lanes: u32, head: u32, group: u32, tokens: u32,
     }
@@ -26,7 +28,7 @@ kernel! {
 }
 
 impl Attention {
-    /// Workgroup memory in bytes: queries, maxima and weights, the final fold, the reduction's own.
+    /// Workgroup memory in bytes: queries, maxima and weights, the final sum over lanes, the reduction's own array.
     #[must_use]
     pub const fn workgroup_bytes(self) -> u32 {
         let rows = self.group * self.tokens;
@@ -48,24 +50,24 @@ impl Attention {
 }
 
 impl Params {
-    /// Number of parts that the positions are cut into.
+    /// Number of KV splits: the positions in view, in pieces of `split_len`.
     #[must_use]
     pub const fn kv_splits(&self) -> u32 {
         (self.position + self.n_tokens).div_ceil(self.split_len)
     }
 }
 
-/// Head widths and group sizes of the models that are shipped, as files or shapes, and of some others in use;
-/// `attention_for` makes the variant of any other.
+/// Head widths and group sizes to test: those of the shipped models and of some others in use. `attention_for` makes the
+/// variant for any other.
 pub(crate) const SHAPES: [(u32, u32); 15] = [
     (16, 1), (16, 2), (32, 2), (32, 4), (64, 1), (64, 2), (64, 3), (64, 4), (64, 7), (64, 8), (80, 4), (128, 2), (128, 4),
     (128, 6), (128, 8),
 ];
 
-/// Most query rows of a workgroup, so that the accumulators stay in registers.
+/// Most query rows of a workgroup. More would spill the accumulators from registers.
 const ROWS: u32 = 8;
 
-/// Numbers of queries per workgroup that a group of heads leaves room for: powers of two, so that variants are few.
+/// Queries per workgroup that [`ROWS`] allows for a group of heads. They are powers of two, to keep variants few.
 pub(crate) fn queries(group: u32) -> impl DoubleEndedIterator<Item = u32> {
     (0..=3).map(|power| 1 << power).filter(move |tokens| *tokens == 1 || tokens * group <= ROWS)
 }
@@ -89,7 +91,7 @@ impl Kernel for Attention {
         all
     }
     fn defines(&self) -> Defines {
-        let d = with_format(self.reduce.define(Defines::new(self.lanes)), "keys_file", self.keys);
+        let d = with_format(define_masked(self.reduce.define(Defines::new(self.lanes))), "keys_file", self.keys);
         let d = d.value("values_file", self.values.spec().wgsl);
         let d = d.u32("HEAD", self.head).u32("GROUP", self.group).u32("TOKENS", self.tokens);
         d.u32("ROWS", self.group * self.tokens)
@@ -143,7 +145,7 @@ impl Kernel for Attention {
                 let seen = split * split_len..scores.len().min((split + 1) * split_len).max(split * split_len);
                 let (scores, values) = (scores.get(seen.clone()), values.get(seen));
                 let (scores, values) = (scores.unwrap_or(&[]), values.unwrap_or(&[]));
-                let top = scores.iter().copied().fold(f64::from(crate::attention_shape::MASKED), f64::max);
+                let top = scores.iter().copied().fold(f64::from(MASKED), f64::max);
                 let weights: Vec<f64> = scores.iter().map(|s| (s - top).exp()).collect();
                 let total: f64 = weights.iter().sum();
                 let sum = |i| weights.iter().zip(values).map(|(w, v)| w * f64::from(v[i])).sum::<f64>();

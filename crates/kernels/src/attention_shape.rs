@@ -1,12 +1,17 @@
-//! Which cache rows a query sees: the geometry that the attention kernels share.
+//! The shape that the attention kernels share: which cache rows a query sees, and what that costs.
 
 use crate::common::{decode_row, random_head, stride};
-use ridgeline_compute::TestRng;
+use ridgeline_compute::{Defines, TestRng};
 use ridgeline_quant::Format;
 
-/// The score of a position that a query must not see, and the maximum where it sees none; the WGSL of attention has the
-/// same.
+/// The score of a masked position, and the running maximum before any position is visible. Finite, because some shader
+/// compilers assume that infinities do not occur.
 pub(crate) const MASKED: f32 = -3.0e38;
+
+/// Adds [`MASKED`] to the WGSL of an attention kernel.
+pub(crate) fn define_masked(defines: Defines) -> Defines {
+    defines.f32("MASKED", MASKED)
+}
 
 /// Queries `[n_tokens, n_heads, head_dim]` against a cache of `[n_heads / group, capacity]` rows.
 #[derive(Clone, Copy, Debug)]
@@ -26,12 +31,12 @@ impl AttentionShape {
         u64::from(self.n_tokens) * u64::from(self.n_heads) * u64::from(self.head_dim)
     }
 
-    /// Positions in sight of the last query.
+    /// Positions that the last query sees.
     pub(crate) fn context(self) -> u64 {
         u64::from(self.position) + u64::from(self.n_tokens)
     }
 
-    /// Distinct cache rows read: every position in sight of the last query, once per key/value head.
+    /// Distinct cache rows read: every position that the last query sees, once per KV head.
     pub(crate) fn rows_read(self) -> u64 {
         u64::from(self.n_heads / self.group) * self.context()
     }
@@ -41,7 +46,7 @@ impl AttentionShape {
         u64::from(self.n_heads / self.group - 1) * u64::from(self.capacity) + self.context()
     }
 
-    /// Scores that causality leaves: Σ over tokens of (position + t + 1), for every head.
+    /// Scores that the causal mask leaves: Σ over tokens of (position + t + 1), for every head.
     pub(crate) fn scores(self) -> u64 {
         let n = u64::from(self.n_tokens);
         u64::from(self.n_heads) * (n * u64::from(self.position) + n * (n + 1) / 2)
@@ -52,7 +57,7 @@ impl AttentionShape {
         self.scores() * (4 * u64::from(self.head_dim) + 5)
     }
 
-    /// A random geometry for twin tests.
+    /// A random shape for twin tests.
     pub(crate) fn sample(rng: &mut TestRng, format: Format) -> Self {
         let group = rng.range(1, 3);
         let (n_tokens, n_heads, position) = (rng.range(1, 5), group * rng.range(1, 3), rng.range(0, 40));

@@ -1,5 +1,6 @@
-//! Fused causal attention by eight lanes without workgroup memory.
+//! Fused causal attention by one subgroup of eight lanes, without workgroup memory: for software adapters.
 
+use crate::attention_shape::define_masked;
 use crate::attention::{self, Attention, SHAPES, queries};
 use crate::common::{Reduce, cache_formats, elementwise, fits_cache, small, with_format};
 use ridgeline_compute::wgsl::{array, vec4};
@@ -7,9 +8,9 @@ use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// What [`Attention`] computes, parameters and parts included, for heads of a multiple of 32 values. Eight lanes hold
-    /// what the other kernel keeps in workgroup memory and hand it around: a software adapter reads that memory as slowly
-    /// as any other. Keys and values lie in textures.
+    /// The function of [`Attention`], with the same parameters and KV splits, for a `head` that is a multiple of 32.
+    /// [`Attention`] shares data in workgroup memory. Here eight lanes share registers by `subgroupBroadcast`, because on a
+    /// software adapter workgroup memory is as slow as any other. Keys and values are in textures.
     pub struct AttentionSimd("attention_simd") { keys: Format, values: Format, head: u32, group: u32, tokens: u32 }
     params {
         n_tokens: u32, n_heads: u32, capacity: u32, position: u32, key_stride: u32, value_stride: u32, ld: u32,
@@ -21,12 +22,12 @@ kernel! {
     }
 }
 
-/// Lanes that hand values around.
+/// Invocations of a workgroup. The subgroup must be at least this large.
 const LANES: u32 = 8;
 
 impl AttentionSimd {
-    /// The variant for `tokens` queries at a time, or `None` where subgroups are absent or may be too small, or heads
-    /// cannot be dealt out.
+    /// The variant for `tokens` queries per workgroup. `None` where subgroups are missing or may have fewer than eight
+    /// lanes, or where eight lanes cannot share a head evenly.
     #[must_use]
     pub fn new(cache: [Format; 2], head: u32, group: u32, tokens: u32, caps: &Caps) -> Option<Self> {
         let [keys, values] = cache;
@@ -35,7 +36,7 @@ impl AttentionSimd {
         (subgroups && fits).then_some(Self { keys, values, head, group, tokens })
     }
 
-    /// The kernel of the same meaning.
+    /// The workgroup kernel that computes the same.
     const fn workgroup_kernel(self) -> Attention {
         let Self { keys, values, head, group, tokens } = self;
         Attention { keys, values, reduce: Reduce::Workgroup, lanes: 64, head, group, tokens }
@@ -56,7 +57,7 @@ impl Kernel for AttentionSimd {
         all
     }
     fn defines(&self) -> Defines {
-        let d = with_format(elementwise(LANES), "keys_file", self.keys);
+        let d = with_format(define_masked(elementwise(LANES)), "keys_file", self.keys);
         let values = self.values.spec();
         let d = d.value("values_file", values.wgsl).u32("VALUES_UNPACK_LEN", small(values.unpack_len));
         let d = d.u32("HEAD", self.head).u32("GROUP", self.group).u32("TOKENS", self.tokens);

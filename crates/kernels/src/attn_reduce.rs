@@ -1,21 +1,23 @@
-//! Second half of attention over spans of positions (flash-decoding, Dao et al. 2023).
+//! Reduction over the KV splits of attention: the second launch of flash-decoding (Dao et al. 2023).
 
+use crate::attention_shape::{MASKED, define_masked};
 use crate::choose::MAX_KV_SPLITS;
 use crate::common::{bytes4, elementwise};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
-    /// out\[r\] = Σ_s e^(top_s − top) · sum_s / Σ_s e^(top_s − top) · total_s, where part s of row r is
-    /// \[head_dim sums, top_s, total_s, 0, 0\] and parts are \[kv_splits, n_rows\]; `top` is the largest of the tops. A workgroup
-    /// makes a row `row_per_workgroup`, or each of its invocations a vec4 by itself.
+    /// out\[r\] = Σ_s e^(max_s − max) · sum_s / Σ_s e^(max_s − max) · total_s, where max is the largest max_s.
+    ///
+    /// `partials` is \[kv_splits, n_rows, head_dim + 4\]: the sums of split s, then max_s, total_s and two zeros. With
+    /// `row_per_workgroup` a workgroup makes a row. Otherwise every invocation makes one vec4 of the output.
     pub struct AttnReduce("attn_reduce") { lanes: u32, row_per_workgroup: bool }
     params { n_rows: u32, head_dim: u32, kv_splits: u32 }
     bindings { partials: read array<vec4<f32>>, out: write array<vec4<f32>> }
 }
 
 impl AttnReduce {
-    /// The variant for this device: barriers are coroutines on a software adapter, and nothing waits for memory there.
+    /// The variant for this device. A software adapter has no memory latency to hide, and runs barriers as coroutines.
     #[must_use]
     pub const fn new(caps: &Caps) -> Self {
         Self { lanes: 64, row_per_workgroup: !caps.software }
@@ -27,7 +29,7 @@ impl Kernel for AttnReduce {
         [true, false].map(|row_per_workgroup| Self { lanes: 64, row_per_workgroup }).to_vec()
     }
     fn defines(&self) -> Defines {
-        elementwise(self.lanes).u32("MAX_KV_SPLITS", MAX_KV_SPLITS).value("ROW_PER_WORKGROUP", self.row_per_workgroup)
+        define_masked(elementwise(self.lanes)).u32("MAX_KV_SPLITS", MAX_KV_SPLITS).value("ROW_PER_WORKGROUP", self.row_per_workgroup)
     }
     fn groups(&self, p: &Params) -> u64 {
         if self.row_per_workgroup { u64::from(p.n_rows) } else { (values(p) / 4).div_ceil(u64::from(self.lanes)) }
@@ -36,39 +38,39 @@ impl Kernel for AttnReduce {
         u64::from(p.kv_splits) * (2 * values(p) + 5 * u64::from(p.n_rows))
     }
     fn traffic(&self, p: &Params) -> Bytes {
-        let parts = u64::from(p.kv_splits) * u64::from(p.n_rows) * u64::from(p.head_dim + 4);
-        Bytes { partials: bytes4(parts), out: bytes4(values(p)) }
+        let partials = u64::from(p.kv_splits) * u64::from(p.n_rows) * u64::from(p.head_dim + 4);
+        Bytes { partials: bytes4(partials), out: bytes4(values(p)) }
     }
     fn min_binding_size(&self, p: &Params) -> Bytes {
         self.traffic(p)
     }
     fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
-        // Rows narrower and wider than the workgroup, few parts and as many as there may be.
+        // Rows narrower and wider than the workgroup. Few splits, and as many as are allowed.
         let head_dim = rng.pick(&[8, 40, 64, 80, 128, 256, 320]);
         let params = Params { n_rows: rng.range(1, 9), head_dim, kv_splits: rng.pick(&[2, 3, 5, 33, MAX_KV_SPLITS]) };
-        let mut parts = rng.floats(crate::common::small(self.traffic(&params).partials / 4) as usize);
-        for (i, part) in parts.chunks_exact_mut(params.head_dim as usize + 4).enumerate() {
-            // Later parts may have seen nothing, the first always has.
+        let mut partials = rng.floats(crate::common::small(self.traffic(&params).partials / 4) as usize);
+        for (i, partial) in partials.chunks_exact_mut(params.head_dim as usize + 4).enumerate() {
+            // Later splits may have seen no position. The first always has.
             let seen = i < params.n_rows as usize || rng.range(0, 3) > 0;
-            let tail = if seen { [10.0 * rng.float(), 1.0 + rng.float().abs()] } else { [crate::attention_shape::MASKED, 0.0] };
-            part[params.head_dim as usize..][..2].copy_from_slice(&tail);
+            let tail = if seen { [10.0 * rng.float(), 1.0 + rng.float().abs()] } else { [MASKED, 0.0] };
+            partial[params.head_dim as usize..][..2].copy_from_slice(&tail);
             if !seen {
-                part[..params.head_dim as usize].fill(0.0);
+                partial[..params.head_dim as usize].fill(0.0);
             }
         }
-        TestInput { params, bindings: vec![parts.into_iter().map(f32::to_bits).collect(), vec![]] }
+        TestInput { params, bindings: vec![partials.into_iter().map(f32::to_bits).collect(), vec![]] }
     }
     #[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
     fn reference(&self, p: &Params, host: Host<'_>) {
         let (width, rows) = (p.head_dim as usize, p.n_rows as usize);
         for (row, out) in host.out.chunks_exact_mut(width).enumerate() {
-            let parts = host.partials.chunks_exact(width + 4).skip(row).step_by(rows);
-            let parts: Vec<&[f32]> = parts.take(p.kv_splits as usize).collect();
-            let top = parts.iter().map(|part| part[width]).fold(f32::MIN, f32::max);
-            let rescale = |part: &[f32]| (f64::from(part[width]) - f64::from(top)).exp();
-            let total: f64 = parts.iter().map(|part| rescale(part) * f64::from(part[width + 1])).sum();
+            let partials = host.partials.chunks_exact(width + 4).skip(row).step_by(rows);
+            let partials: Vec<&[f32]> = partials.take(p.kv_splits as usize).collect();
+            let top = partials.iter().map(|partial| partial[width]).fold(f32::MIN, f32::max);
+            let rescale = |partial: &[f32]| (f64::from(partial[width]) - f64::from(top)).exp();
+            let total: f64 = partials.iter().map(|partial| rescale(partial) * f64::from(partial[width + 1])).sum();
             for (i, out) in out.iter_mut().enumerate() {
-                let sum: f64 = parts.iter().map(|part| rescale(part) * f64::from(part[i])).sum();
+                let sum: f64 = partials.iter().map(|partial| rescale(partial) * f64::from(partial[i])).sum();
                 *out = (sum / total) as f32;
             }
         }

@@ -1,14 +1,15 @@
-//! Unfused attention, first of three: the scores.
+//! Unfused attention, step 1 of 3: the scores.
 
 use crate::common::{bytes4, cache_formats, device_bytes, dot, elementwise, format_bytes, random_rows, small, with_format};
-use crate::attention_shape::AttentionShape;
+use crate::attention_shape::{AttentionShape, MASKED, define_masked};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// scores\[t, h, p\] = scale · q\[t, h\] · k\[h / group, p\] for p up to `position` + t, −3e38 beyond; rows of
-    /// scores are `position` + `n_tokens` long, rows of q `ld` floats. Keys lie in a buffer or in a `texture`.
+    /// scores\[t, h, p\] = scale · q\[t, h\] · k\[h / group, p\] for p up to `position` + t. Later positions are masked:
+    /// they get −3e38. Rows of scores have `position` + `n_tokens` values, rows of q are `ld` floats apart. Keys are in a
+    /// buffer or in a `texture`.
     pub struct AttnScores("attn_scores") { cache: Format, lanes: u32, texture: bool }
     params { n_tokens: u32, n_heads: u32, head_dim: u32, group: u32, capacity: u32, position: u32, stride: u32, ld: u32, scale: f32 }
     bindings { q: read array<vec4<f32>>, keys: read array<vec4<u32>>, scores: write array<f32> }
@@ -20,7 +21,7 @@ impl Kernel for AttnScores {
         cache_formats().flat_map(with).collect()
     }
     fn defines(&self) -> Defines {
-        with_format(elementwise(self.lanes), "cache_file", self.cache).value("TEXTURE", self.texture)
+        with_format(define_masked(elementwise(self.lanes)), "cache_file", self.cache).value("TEXTURE", self.texture)
     }
     fn in_texture(&self, binding: &str) -> bool {
         self.texture && binding == "keys"
@@ -54,7 +55,7 @@ impl Kernel for AttnScores {
         let rows = host.q.chunks(p.ld as usize).flat_map(|row| row.chunks_exact(width).take(heads_of));
         let queries = rows.zip(host.scores.chunks_exact_mut(context));
         for (query, (q, scores)) in queries.enumerate() {
-            scores.fill(crate::attention_shape::MASKED);
+            scores.fill(MASKED);
             for (score, k) in scores.iter_mut().zip(heads(p).rows(query, self.cache, host.keys)) {
                 *score = p.scale * dot(q, &k);
             }

@@ -1,11 +1,12 @@
-//! Unfused attention, second of three: softmax in place.
+//! Unfused attention, step 2 of 3: softmax in place.
 
+use crate::attention_shape::{MASKED, define_masked};
 use crate::common::{Reduce, bytes4};
 use ridgeline_compute::wgsl::array;
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
-    /// scores\[r\] = softmax(scores\[r\]) for `n_rows` rows of `n_cols`.
+    /// scores\[r\] = softmax(scores\[r\]) for `n_rows` rows of `n_cols` scores.
     pub struct AttnSoftmax("attn_softmax") { reduce: Reduce, lanes: u32 }
     params { n_rows: u32, n_cols: u32 }
     bindings { scores: update array<f32> }
@@ -16,7 +17,7 @@ impl Kernel for AttnSoftmax {
         Reduce::all(caps).iter().map(|&reduce| Self { reduce, lanes: 64 }).collect()
     }
     fn defines(&self) -> Defines {
-        self.reduce.define(Defines::new(self.lanes))
+        define_masked(self.reduce.define(Defines::new(self.lanes)))
     }
     fn groups(&self, p: &Params) -> u64 {
         u64::from(p.n_rows)
@@ -34,7 +35,7 @@ impl Kernel for AttnSoftmax {
         let (n_rows, n_cols) = (rng.range(1, 9), rng.range(1, 300));
         let mut scores = rng.words((n_rows * n_cols) as usize);
         // The first column stays visible, as position 0 does.
-        scores.iter_mut().filter(|_| rng.range(0, 3) == 0).for_each(|s| *s = crate::attention_shape::MASKED.to_bits());
+        scores.iter_mut().filter(|_| rng.range(0, 3) == 0).for_each(|s| *s = MASKED.to_bits());
         for row in scores.chunks_exact_mut(n_cols as usize) {
             row[0] = rng.float().to_bits();
         }

@@ -1,4 +1,4 @@
-//! Unfused attention, last of three: the weighted sum of values.
+//! Unfused attention, step 3 of 3: the weighted sum of values.
 
 use crate::common::{bytes4, cache_formats, device_bytes, elementwise, format_bytes, random_rows, small, with_format};
 use crate::attention_shape::AttentionShape;
@@ -7,7 +7,7 @@ use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// out\[t, h\] = Σ_p weights\[t, h, p\] · v\[h / group, p\] over p up to `position` + t. Values lie in a buffer or
+    /// out\[t, h\] = Σ_p weights\[t, h, p\] · v\[h / group, p\] over p up to `position` + t. Values are in a buffer or
     /// in a `texture`.
     pub struct AttnValues("attn_values") { cache: Format, lanes: u32, texture: bool }
     params { n_tokens: u32, n_heads: u32, head_dim: u32, group: u32, capacity: u32, position: u32, stride: u32 }
@@ -53,8 +53,8 @@ impl Kernel for AttnValues {
         for (query, (weights, out)) in queries.enumerate() {
             let values = heads(p).rows(query, self.cache, host.values);
             for (i, out) in out.iter_mut().enumerate() {
-                let products = weights.iter().zip(&values).map(|(&w, v)| f64::from(w) * f64::from(v[i]));
-                *out = products.sum::<f64>() as f32;
+                let terms = weights.iter().zip(&values).map(|(&w, v)| f64::from(w) * f64::from(v[i]));
+                *out = terms.sum::<f64>() as f32;
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Which variant serves a shape on a device: pure functions, called while recording.
+//! Default kernel variants by shape and device: pure functions, called while recording. Measured choices are in
+//! [`Tuning`](crate::Tuning).
 
 use crate::attention::{self, Attention};
 use crate::attention_simd::{self, AttentionSimd};
@@ -12,21 +13,21 @@ use crate::rms_norm::RmsNorm;
 use ridgeline_compute::{AnyKernel, Caps, Recording};
 use ridgeline_quant::Format;
 
-/// The kernel that computes a matrix product.
+/// The kernel of a linear layer, y = x·Wᵀ: mat-vec (GEMV) for small batches, matmul (GEMM) for large ones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LinearKernel {
-    /// A few vectors at a time, no tiles.
+    /// GEMV for small batches: reduction groups own rows of W, without tiles.
     Vec(MatVec),
-    /// The same where lanes own rows.
+    /// GEMV where every lane owns rows of W: for software adapters.
     Rows(MatVecRows),
-    /// Tiles in workgroup memory.
+    /// GEMM for large batches, with tiles in workgroup memory.
     Mul(MatMul),
-    /// The same by cooperative matrices, which round operands to 16 bits.
+    /// GEMM with cooperative matrices (tensor cores), which round the operands to f16.
     Coop(MatMulCoop),
 }
 
 impl LinearKernel {
-    /// The choice that a launch was recorded with, if it is a product.
+    /// The linear kernel of a recorded launch, or `None` for other kernels.
     #[must_use]
     pub fn of(kernel: &AnyKernel) -> Option<Self> {
         let vec = kernel.downcast().copied().map(Self::Vec);
@@ -36,7 +37,7 @@ impl LinearKernel {
         vec.or_else(row).or_else(mul).or_else(coop)
     }
 
-    /// What the matrix is stored in.
+    /// The quantization type of the weights.
     #[must_use]
     pub const fn format(self) -> Format {
         match self {
@@ -47,7 +48,7 @@ impl LinearKernel {
         }
     }
 
-    /// How the matrix must lie.
+    /// The memory layout that the kernel needs.
     #[must_use]
     pub const fn layout(self) -> WeightLayout {
         match self {
@@ -56,7 +57,7 @@ impl LinearKernel {
         }
     }
 
-    /// Whether the sums may be gated: where a gate and the up row are in the same hands.
+    /// Whether the SwiGLU epilogue is available. It needs the gate row and the up row in the same reduction group.
     #[must_use]
     pub const fn can_swiglu(self) -> bool {
         match self {
@@ -66,13 +67,13 @@ impl LinearKernel {
         }
     }
 
-    /// Whether operands meet in tiles.
+    /// Whether the kernel is a tiled matmul.
     #[must_use]
     pub const fn is_tiled(self) -> bool {
         matches!(self, Self::Mul(_) | Self::Coop(_))
     }
 
-    /// Records the product; all of them take the same parameters.
+    /// Records a launch. All linear kernels take the same parameters.
     pub fn record(self, recording: &mut Recording, params: mat_vec::Params, args: mat_vec::Args) {
         let mat_vec::Args { weights, x, y } = args;
         match self {
@@ -110,25 +111,26 @@ impl From<LinearKernel> for AnyKernel {
     }
 }
 
-/// Whether what is read most, weights and the cache, lies in textures where a kernel takes it so.
+/// Whether weights and the KV cache are in textures, for the kernels that can read them there.
 const fn reads_textures(caps: &Caps) -> bool {
     caps.software && caps.max_texture > 0
 }
 
-/// How weights lie on a device: interleaved where lanes own rows.
+/// The layout of weights on a device: interleaved where [`MatVecRows`] serves the linear layers.
 #[must_use]
 pub fn layout_for(caps: &Caps) -> WeightLayout {
     let lanes_own_rows = reads_textures(caps) && MatVecRows::new(Format::SINGLE, caps, 4, 1).is_some();
     if lanes_own_rows { WeightLayout::Interleaved } else { WeightLayout::Plain }
 }
 
-/// Most vectors that the tile-free product is used for.
+/// Largest batch that the mat-vec kernels serve. Larger ones use a tiled matmul, except on software adapters.
 pub const SMALL_BATCH: u32 = 16;
 
-/// The product of a weight matrix with `n_vecs` vectors. Software adapters run barriers as coroutines and have no
-/// faster memory to put a tile in, so they stay without tiles at any size; each of their loads costs as much as several
-/// multiply-adds wherever it leads, so that lanes own rows there, or, where subgroups are too small for that, blocks are
-/// larger than a GPU's registers would bear.
+/// The default kernel for a linear layer with a batch of `n_vecs` vectors: GEMV up to [`SMALL_BATCH`], GEMM beyond.
+///
+/// Software adapters use GEMV for every batch size. They run barriers as coroutines, and they have no faster memory
+/// for a tile. Each of their loads costs as much as several multiply-adds, so every lane owns rows ([`MatVecRows`]).
+/// Where subgroups are too small for that, [`MatVec`] takes larger blocks than the registers of a GPU could hold.
 #[must_use]
 pub fn linear_for(format: Format, n_vecs: u32, caps: &Caps) -> LinearKernel {
     if layout_for(caps) == WeightLayout::Interleaved
@@ -153,18 +155,18 @@ pub fn linear_for(format: Format, n_vecs: u32, caps: &Caps) -> LinearKernel {
     LinearKernel::Vec(MatVec::new(format, caps, rows, cols))
 }
 
-/// The norm of rows of any width.
+/// The RMSNorm kernel for rows of any width.
 #[must_use]
 pub fn norm_for(caps: &Caps) -> RmsNorm {
     RmsNorm { reduce: Reduce::all(caps)[0], lanes: caps.max_invocations.min(256) }
 }
 
-/// The kernel that computes fused attention.
+/// The kernel of fused attention: FlashAttention, with KV splits for long contexts (flash-decoding).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AttentionKernel {
-    /// A workgroup that shares what it read.
+    /// A workgroup shares keys and values through workgroup memory.
     Workgroup(Attention),
-    /// Eight lanes that hand around what they read.
+    /// A subgroup of eight lanes shares them by broadcasts: for software adapters.
     Simd(AttentionSimd),
 }
 
@@ -187,7 +189,7 @@ impl AttentionKernel {
         }
     }
 
-    /// Records the attention; both take the same parameters.
+    /// Records a launch. Both kernels take the same parameters.
     pub fn record(self, recording: &mut Recording, params: attention::Params, args: attention::Args) {
         let attention::Args { q, keys, values, out } = args;
         match self {
@@ -199,8 +201,8 @@ impl AttentionKernel {
     }
 }
 
-/// Attention of `n_tokens` queries over keys and values in `cache` formats: as many queries per workgroup as its registers
-/// and its memory bear.
+/// The default attention kernel for `n_tokens` queries and a KV cache of the types `cache` (keys, values). It takes as
+/// many queries per workgroup as registers and workgroup memory allow, so that K and V are read less often.
 #[must_use]
 pub fn attention_for(
     cache: [Format; 2],
@@ -223,45 +225,50 @@ pub fn attention_for(
     AttentionKernel::Workgroup(variant(most_first().find(fits).unwrap_or(1)))
 }
 
-/// Whether keys and values lie in textures: where [`attention_for`] gives the kernel that reads them so.
+/// Whether the KV cache is in textures: where [`attention_for`] chooses the kernel that reads textures.
 #[must_use]
 pub fn cache_in_texture(cache: [Format; 2], head: u32, group: u32, caps: &Caps) -> bool {
     matches!(attention_for(cache, head, group, 1, caps), AttentionKernel::Simd(_))
 }
 
-/// Most parts that the positions of one attention are cut into.
+/// Most KV splits of one attention launch.
 pub const MAX_KV_SPLITS: u32 = 64;
 
-/// Parts that there is memory for where so many tokens attend: all for [`SMALL_BATCH`] of them.
+/// KV splits that the buffer of partial results has room for with `n_tokens` queries. It is sized for [`MAX_KV_SPLITS`]
+/// splits of [`SMALL_BATCH`] tokens.
 #[must_use]
 pub fn max_kv_splits(n_tokens: u32) -> u32 {
     (MAX_KV_SPLITS * SMALL_BATCH / n_tokens.max(1)).clamp(1, MAX_KV_SPLITS)
 }
 
-/// Workgroups that attention over the cache is split into where nobody measured: a GPU of the larger kind has more than a
-/// hundred cores that each want several of them; a few threads need only so many as let them finish together.
+/// Workgroups that attention should have, where no measurement says otherwise. A large GPU has more than a hundred
+/// cores, and each needs several workgroups. A software adapter needs only enough to balance a few threads.
 #[must_use]
 pub const fn attention_workgroups(caps: &Caps) -> u32 {
     if caps.software { 24 } else { 512 }
 }
 
-/// Fewest positions of a part: a workgroup's turn on a GPU, several on a software adapter, where parts cost what positions do.
+/// Fewest positions of a KV split. On a GPU it is one iteration of a workgroup. On a software adapter it is several,
+/// because there the cost of a split is the cost of many positions.
 const fn min_split_len(caps: &Caps) -> u32 {
     if caps.software { MAX_UNSPLIT_CONTEXT } else { 64 }
 }
 
-/// Positions up to which attention is one launch: adding up parts is another.
+/// Contexts up to this many positions are not split. The reduction over splits would be a second launch.
 const MAX_UNSPLIT_CONTEXT: u32 = 256;
 
-/// Positions that one workgroup of attention covers, where `n_tokens` queries by themselves make `groups` workgroups and the
-/// device wants `wanted`: cut only so far that all its cores have work, and not at all where that is soon done.
+/// Positions per KV split of attention (flash-decoding's split-K). `groups` is the number of workgroups without splits,
+/// and `wanted` the number that keeps the device busy.
+///
+/// splits = wanted / groups, limited by [`max_kv_splits`]; the length is context / splits, rounded up to 64. Short
+/// contexts and launches with enough workgroups are not split, and the length is the context.
 #[must_use]
 pub fn kv_split_len(context: u32, n_tokens: u32, groups: u64, wanted: u32, caps: &Caps) -> u32 {
     let kv_splits = u64::from(wanted) / groups.max(1);
     let kv_splits = u32::try_from(kv_splits).unwrap_or(MAX_KV_SPLITS).clamp(1, max_kv_splits(n_tokens));
-    // On a software adapter the parts of many queries cost more than cores that wait.
-    let many = caps.software && n_tokens > SMALL_BATCH;
-    if kv_splits == 1 || context <= MAX_UNSPLIT_CONTEXT || many {
+    // On a software adapter the reduction over splits of a large batch costs more than idle cores.
+    let large_batch = caps.software && n_tokens > SMALL_BATCH;
+    if kv_splits == 1 || context <= MAX_UNSPLIT_CONTEXT || large_batch {
         return context.max(1);
     }
     context.div_ceil(kv_splits).max(min_split_len(caps)).next_multiple_of(64)
@@ -273,18 +280,18 @@ mod tests {
     use ridgeline_compute::Caps;
 
     #[test]
-    fn attention_is_cut_as_far_as_it_helps() {
+    fn attention_is_split_only_where_it_helps() {
         let gpu = Caps::webgpu();
         let split_len = |context, groups, wanted| kv_split_len(context, 1, groups, wanted, &gpu);
-        assert_eq!(split_len(256, 8, 512), 256, "short ones are in one piece");
-        assert_eq!(split_len(300, 8, 512), 64, "a part is a workgroup's turn at least");
-        assert_eq!(split_len(8192, 8, 512), 128, "64 parts");
-        assert_eq!(split_len(8192, 128, 512), 2048, "4 parts");
-        assert_eq!(split_len(8192, 512, 512), 8192, "there is work enough");
+        assert_eq!(split_len(256, 8, 512), 256, "a short context is not split");
+        assert_eq!(split_len(300, 8, 512), 64, "a split has at least 64 positions");
+        assert_eq!(split_len(8192, 8, 512), 128, "64 splits");
+        assert_eq!(split_len(8192, 128, 512), 2048, "4 splits");
+        assert_eq!(split_len(8192, 512, 512), 8192, "there are enough workgroups");
         assert_eq!(split_len(8192, 1000, 512), 8192);
         assert_eq!(split_len(0, 0, 0), 1);
         let software = Caps { software: true, ..gpu };
-        assert_eq!(kv_split_len(8192, 1, 4, 24, &software), 1408, "6 parts in whole steps of 64");
+        assert_eq!(kv_split_len(8192, 1, 4, 24, &software), 1408, "6 splits, in multiples of 64");
         assert_eq!(kv_split_len(1000, 1, 3, 24, &software), 256);
         assert_eq!(
             [kv_split_len(1000, 17, 3, 512, &gpu), kv_split_len(1000, 17, 3, 512, &software)],
@@ -293,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_fit_their_memory() {
+    fn kv_splits_fit_the_partials_buffer() {
         for n_tokens in [1, 15, 16, 17, 18, 64, 512, 1024, 5000] {
             let most = max_kv_splits(n_tokens);
             assert!(most == 1 || most * n_tokens <= MAX_KV_SPLITS * SMALL_BATCH, "{n_tokens}: {most}");

@@ -5,7 +5,7 @@ use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
-    /// to = from, `n` words, a multiple of 4, `rounds` times in one launch.
+    /// to = from for `n` words (a multiple of 4), `rounds` times in one launch.
     pub struct Copy("copy") { lanes: u32, items: u32 }
     params { n: u32, rounds: u32 }
     bindings { from_words: read array<vec4<u32>>, to: write array<vec4<u32>> }

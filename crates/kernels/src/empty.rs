@@ -1,11 +1,11 @@
-//! Launch-cost probe.
+//! Launch-overhead probe.
 
 use crate::common::elementwise;
 use ridgeline_compute::wgsl::array;
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
-    /// to\[0\] = value, by one workgroup: as little as a launch can do and still be seen to have run.
+    /// to\[0\] = value, by one workgroup: the least work that shows that the launch ran.
     pub struct Empty("empty") { lanes: u32 }
     params { value: u32 }
     bindings { to: write array<u32> }

@@ -1,4 +1,4 @@
-//! Storing new keys or values in the cache.
+//! Stores new keys or values in the KV cache.
 
 use crate::common::{bytes4, cache_formats, device_bytes, elementwise, encode_row, format_bytes, random_head, stride, with_format};
 use ridgeline_compute::wgsl::{array, vec4};
@@ -6,9 +6,9 @@ use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// cache row (head · capacity + position + t) = the `head_dim` values from x\[t · ld + first + head · head_dim\] on; `ld`
-    /// and `first` are multiples of 4, `stride` counts vec4 words per cache row. Only those rows are written. The cache lies in a
-    /// buffer or in a `texture`.
+    /// Cache row (head · capacity + position + t) = the `head_dim` values from x\[t · ld + first + head · head_dim\] on.
+    /// Only those rows are written. `ld` and `first` are multiples of 4, `stride` counts vec4 words per cache row. The
+    /// cache is in a buffer or in a `texture`.
     pub struct KvAppend("kv_append") { format: Format, lanes: u32, texture: bool }
     params { n_tokens: u32, n_heads: u32, head_dim: u32, capacity: u32, position: u32, stride: u32, ld: u32, first: u32 }
     bindings { x: read array<vec4<f32>>, cache: write array<vec4<u32>> }

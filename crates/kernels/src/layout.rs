@@ -1,21 +1,21 @@
-//! How the rows of a matrix lie on a device.
+//! Memory layouts of weight matrices on a device.
 
 use crate::common::small;
 use ridgeline_compute::Defines;
 use ridgeline_quant::Format;
 
-/// How rows lie in a buffer.
+/// The order of the rows of a matrix in device memory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum WeightLayout {
-    /// One after the other.
+    /// Row-major: one row after the other, in a buffer.
     #[default]
     Plain,
-    /// Eight rows are interleaved, one vec4 word each; missing ones of the last eight are padding. They lie in a texture.
+    /// Eight rows are interleaved, one vec4 word of each. The last group of eight is padded with zeros. In a texture.
     Interleaved,
 }
 
 impl WeightLayout {
-    /// Rows that are interleaved.
+    /// Number of rows that are interleaved with each other.
     #[must_use]
     pub const fn rows_interleaved(self) -> usize {
         match self {
@@ -24,13 +24,13 @@ impl WeightLayout {
         }
     }
 
-    /// Whether rows lie in a texture. Made for software adapters, which have a shorter way to a texel than to a word.
+    /// Whether the matrix is in a texture. Software adapters load a texel faster than a word of a buffer.
     #[must_use]
     pub const fn in_texture(self) -> bool {
         matches!(self, Self::Interleaved)
     }
 
-    /// The layout in templates, as `INTERLEAVED`.
+    /// Adds the layout to a template, as `INTERLEAVED`.
     pub(crate) fn define(self, defines: Defines) -> Defines {
         defines.value("INTERLEAVED", self == Self::Interleaved)
     }
@@ -41,7 +41,7 @@ impl WeightLayout {
         rows.next_multiple_of(self.rows_interleaved() as u64) * stride as u64 * 16
     }
 
-    /// Lays rows of `row_words` words, as many as are interleaved, where they belong.
+    /// Writes one group of [`Self::rows_interleaved`] rows of `row_words` words to `to`, in this layout.
     pub fn store_rows(self, rows: &[u32], row_words: usize, to: &mut [u32]) {
         match self {
             Self::Plain => to.copy_from_slice(rows),
@@ -55,7 +55,7 @@ impl WeightLayout {
         }
     }
 
-    /// The row that [`Self::store_rows`] put at `index`, of `stride` vec4 words.
+    /// Reads row `index` of `stride` vec4 words: the inverse of [`Self::store_rows`].
     pub(crate) fn load_row(self, from: &[u32], index: usize, stride: u32) -> Vec<u32> {
         let (rows_interleaved, stride) = (self.rows_interleaved(), stride as usize);
         let from =
@@ -64,7 +64,7 @@ impl WeightLayout {
     }
 }
 
-/// Decodes device row `index` of rows in a layout into `row`.
+/// Decodes row `index` of a matrix in any layout into `row`.
 pub(crate) fn decode_layout_row(
     (format, layout): (Format, WeightLayout),
     words: &[u32],
@@ -75,7 +75,7 @@ pub(crate) fn decode_layout_row(
     (format.spec().decode_row)(&words[..(format.spec().row_words)(row.len())], row);
 }
 
-/// Plain rows of `stride` vec4 words in a layout.
+/// Copies plain rows of `stride` vec4 words into `layout`.
 pub(crate) fn to_layout(layout: WeightLayout, rows: &[u32], stride: u32) -> Vec<u32> {
     let row_words = stride as usize * 4;
     let held = layout.bytes((rows.len() / row_words) as u64, stride);
@@ -93,7 +93,7 @@ mod tests {
     use super::{WeightLayout, to_layout};
 
     #[test]
-    fn eight_rows_take_turns_and_the_last_are_padded() {
+    fn eight_rows_are_interleaved_and_the_last_are_padded() {
         let rows: Vec<u32> = (0..9 * 8).collect();
         let words = to_layout(WeightLayout::Interleaved, &rows, 2);
         assert_eq!(words.len(), 16 * 8);
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_placed_is_taken() {
+    fn a_stored_row_loads_back() {
         let rows: Vec<u32> = (0..11 * 12).collect();
         for layout in [WeightLayout::Plain, WeightLayout::Interleaved] {
             let words = to_layout(layout, &rows, 3);

@@ -1,9 +1,12 @@
-//! The compute kernels: one file each, with what it binds, what may vary, how it launches, what it costs and what
-//! it means (the CPU twin). The WGSL of `src/<kernel>.rs` is `kernel/<kernel>.wgsl` of the shaders crate.
+//! The compute kernels, one file each. A file declares a kernel's bindings, variants, launch size, cost, test input and
+//! CPU reference. The WGSL of `src/<kernel>.rs` is `kernel/<kernel>.wgsl` of the shaders crate.
 //!
-//! Shapes are row-major, outermost first. Weight rows and cache rows are in the *device* layout of their number
-//! format (`ridgeline_quant::Spec::pack_row`); strides count vec4 words of 16 bytes. Weight rows lie in a [`WeightLayout`], cache rows one after the other. Columns are a multiple of the
-//! format's part.
+//! The CPU reference is called the kernel's *twin*: obvious code with f64 accumulation, which the tests compare with the
+//! device.
+//!
+//! Shapes are row-major, outermost dimension first. Rows of weights and of the KV cache are packed for the device
+//! (`ridgeline_quant::Spec::pack_row`), and strides count vec4 words of 16 bytes. Weights have a [`WeightLayout`], the
+//! cache is row-major. The number of columns is a multiple of the chunk that one `unpack` of the quantization type yields.
 
 mod attention_shape;
 mod choose;
@@ -23,12 +26,12 @@ pub use tuning::{KvHeads, LinearClass, RowCount, Tuning};
 
 use ridgeline_compute::{AnyKernel, Caps, Error, Kernel, Linker};
 
-/// Lists the kernels: one word makes one part of the crate, of the twin tests, of the shader export.
+/// Lists the kernels. One entry adds a kernel to the crate, to the twin tests and to the shader export.
 macro_rules! kernels {
     ($($module:ident::$kernel:ident),* $(,)?) => {
         $(pub mod $module;)*
 
-        /// Every variant of every kernel that a device with `caps` can run.
+        /// Every variant of every kernel that a device with `caps` can run: what the tests compile and compare.
         #[must_use]
         pub fn all(caps: &Caps) -> Vec<AnyKernel> {
             let mut all = Vec::new();
@@ -43,26 +46,26 @@ kernels! {
     argmax::Argmax,
     argmax_reduce::ArgmaxReduce,
     attention::Attention,
-    attn_reduce::AttnReduce,
     attention_simd::AttentionSimd,
+    attn_reduce::AttnReduce,
     attn_scores::AttnScores,
     attn_softmax::AttnSoftmax,
     attn_values::AttnValues,
     copy::Copy,
-    sample_top_k::SampleTopK,
     embed::Embed,
     empty::Empty,
-    qk_norm::QkNorm,
     kv_append::KvAppend,
-    mat_mul_coop::MatMulCoop,
-    mat_vec_i8::MatVecI8,
     mat_mul::MatMul,
-    mat_vec_dual::MatVecDual,
-    mat_vec_rows::MatVecRows,
+    mat_mul_coop::MatMulCoop,
     mat_vec::MatVec,
+    mat_vec_dual::MatVecDual,
+    mat_vec_i8::MatVecI8,
+    mat_vec_rows::MatVecRows,
+    qk_norm::QkNorm,
     rms_norm::RmsNorm,
     rope::Rope,
     rope_append::RopeAppend,
+    sample_top_k::SampleTopK,
     stream_read::StreamRead,
     swi_glu::SwiGlu,
     triad::Triad,
@@ -74,7 +77,7 @@ pub const SHADERS: &[(&str, &str)] = ridgeline_shaders::FILES;
 /// The linker over the WGSL that ships with this version.
 ///
 /// # Errors
-/// [`Error::Shader`] where a shipped file is not a valid template; a test makes sure that none is.
+/// [`Error::Shader`] where a shipped file is not a valid template. A test checks that all are valid.
 pub fn linker() -> Result<Linker, Error> {
     Linker::new(SHADERS)
 }

@@ -1,35 +1,35 @@
-//! y = x·Wᵀ for many vectors, in tiles.
+//! Tiled matmul (GEMM), y = x·Wᵀ, for large batches.
 
 use crate::common::{elementwise, with_format};
 use crate::layout::WeightLayout;
-use crate::linear::{Epilogue, LinearShape, ROWS};
+use crate::linear::{Epilogue, LinearShape, ROWS, linear_members};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
-/// What the tiles in workgroup memory hold; sums are f32 either way.
+/// The type of the tiles in workgroup memory. Sums are always f32.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Tile {
     /// 32-bit floats.
     F32,
-    /// 16-bit floats, where the device has them.
+    /// 16-bit floats, where the device supports them.
     F16,
 }
 
 kernel! {
-    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\] in 32 × 32 tiles, `depth` columns at a time; `epilogue` ([`Epilogue`])
-    /// stores or adds. `stride` counts vec4 words per row of W, `ld` floats per row of y.
+    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\] in 32 × 32 tiles of y, `depth` columns at a time.
+    /// The `epilogue` ([`Epilogue`]) stores or adds. `stride` counts vec4 words per row of W, `ld` floats per row of y.
     pub struct MatMul("mat_mul") { format: Format, tile: Tile, depth: u32 }
     params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32 }
     bindings { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
 }
 
-/// Edge of the output tile, and invocations per workgroup; the WGSL's index arithmetic rests on both.
+/// Edge of the output tile, and invocations per workgroup. The index arithmetic of the WGSL relies on both.
 const TILE: u32 = 32;
 const LANES: u32 = 64;
 
 impl MatMul {
-    /// Bytes of the two tiles, the lines of one of which are a vec4 longer.
+    /// Bytes of the two tiles. The lines of one are padded by a vec4 against bank conflicts.
     const fn workgroup_bytes(self) -> u32 {
         TILE * (2 * self.depth + 4) * if matches!(self.tile, Tile::F32) { 4 } else { 2 }
     }
@@ -52,26 +52,9 @@ impl Kernel for MatMul {
     fn groups(&self, p: &Params) -> u64 {
         u64::from(p.n_rows.div_ceil(TILE)) * u64::from(p.n_vecs.div_ceil(TILE))
     }
-    fn flops(&self, p: &Params) -> u64 {
-        linear(p).flops()
+    linear_members! {
+        layout: WeightLayout::Plain,
+        test_size: |_it| [ROWS, 70],
+        epilogues: Epilogue::supported(false),
     }
-    fn traffic(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = linear(p).traffic(self.format);
-        Bytes { weights, x, y }
-    }
-    fn min_binding_size(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = linear(p).min_binding_size(WeightLayout::Plain);
-        Bytes { weights, x, y }
-    }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
-        let (linear, bindings) = LinearShape::sample(rng, (self.format, WeightLayout::Plain), [ROWS, 70], &[Epilogue::Store, Epilogue::Add]);
-        TestInput { params: bytemuck::cast(linear), bindings }
-    }
-    fn reference(&self, p: &Params, host: Host<'_>) {
-        linear(p).reference((self.format, WeightLayout::Plain), host.weights, host.x, host.y);
-    }
-}
-
-fn linear(p: &Params) -> LinearShape {
-    bytemuck::cast(*p)
 }

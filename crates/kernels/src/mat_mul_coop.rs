@@ -1,43 +1,43 @@
-//! y = x·Wᵀ for many vectors, by cooperative matrices.
+//! Matmul (GEMM), y = x·Wᵀ, for large batches with cooperative matrices (tensor cores).
 
 use crate::common::{elementwise, with_format};
 use crate::layout::WeightLayout;
-use crate::linear::{Epilogue, LinearShape};
+use crate::linear::{Epilogue, LinearShape, linear_members};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\] in tiles of `tile` rows and vectors, by matrices of `edge` rows and columns
-    /// that a subgroup multiplies as one; `epilogue` ([`Epilogue`]) stores or adds. `stride` counts vec4 words per row of
-    /// W, `ld` floats per row of y. A workgroup has `lanes` invocations: four subgroups of the largest size the device names.
+    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\] in tiles of `tile` × `tile` outputs. A subgroup multiplies
+    /// cooperative matrices of `edge` × `edge`. The `epilogue` ([`Epilogue`]) stores or adds. `stride` counts vec4 words per
+    /// row of W, `ld` floats per row of y. A workgroup has `lanes` invocations: four subgroups of the device's largest size.
     ///
-    /// W and x are rounded to 16 bits, x beyond their range to the largest number there is; sums are of 32 bits.
+    /// W and x are rounded to f16, and x is clamped to its range. Sums are f32.
     pub struct MatMulCoop("mat_mul_coop") { format: Format, edge: u32, tile: u32, lanes: u32 }
     params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32 }
     bindings { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
 }
 
-/// Edges of output tiles by that of the matrices: a large one reads less for each linear, and of small ones more run at a
-/// time. Of small matrices a large tile would be more than registers hold.
+/// Edges of output tiles for cooperative matrices of `edge`. Large tiles read fewer bytes per FLOP, and small tiles give
+/// more workgroups. With small matrices the accumulators of a large tile would not fit the registers.
 const fn tiles(edge: u32) -> &'static [u32] {
     if edge < 16 { &[32, 64] } else { &[32, 64, 128] }
 }
 
-/// Columns that are multiplied at a time.
+/// Columns of x and W in workgroup memory at a time.
 const DEPTH: u32 = 32;
 
-/// Subgroups that share a tile.
+/// Subgroups that share an output tile.
 const SUBGROUPS: u32 = 4;
 
 impl MatMulCoop {
-    /// Bytes of the two tiles, whose lines are eight values longer than what they hold, and of sums on their way out.
+    /// Bytes of the two f16 tiles, whose lines are padded by eight values, and of the f32 sums before they are stored.
     const fn workgroup_bytes(self) -> u32 {
         2 * 2 * self.tile * (DEPTH + 8) + 4 * SUBGROUPS * 256
     }
 
-    /// The variant for so many vectors on this device: the largest matrices it has, in tiles that the vectors fill, of 64 at
-    /// most.
+    /// The default variant for a batch of `n_vecs`, or `None` without cooperative matrices. It uses the
+    /// largest matrices of the device, and a tile of 32, or of 64 beyond a batch of 32.
     #[must_use]
     pub fn for_batch(format: Format, caps: &Caps, n_vecs: u32) -> Option<Self> {
         let tile = if n_vecs > 32 { 64 } else { 32 };
@@ -68,27 +68,9 @@ impl Kernel for MatMulCoop {
     fn groups(&self, p: &Params) -> u64 {
         u64::from(p.n_rows.div_ceil(self.tile)) * u64::from(p.n_vecs.div_ceil(self.tile))
     }
-    fn flops(&self, p: &Params) -> u64 {
-        linear(p).flops()
+    linear_members! {
+        layout: WeightLayout::Plain,
+        test_size: |it| [2 * it.tile + 12; 2],
+        epilogues: Epilogue::supported(false),
     }
-    fn traffic(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = linear(p).traffic(self.format);
-        Bytes { weights, x, y }
-    }
-    fn min_binding_size(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = linear(p).min_binding_size(WeightLayout::Plain);
-        Bytes { weights, x, y }
-    }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
-        let epilogues = [Epilogue::Store, Epilogue::Add];
-        let (linear, bindings) = LinearShape::sample(rng, (self.format, WeightLayout::Plain), [2 * self.tile + 12; 2], &epilogues);
-        TestInput { params: bytemuck::cast(linear), bindings }
-    }
-    fn reference(&self, p: &Params, host: Host<'_>) {
-        linear(p).reference((self.format, WeightLayout::Plain), host.weights, host.x, host.y);
-    }
-}
-
-fn linear(p: &Params) -> LinearShape {
-    bytemuck::cast(*p)
 }

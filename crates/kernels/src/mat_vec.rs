@@ -1,23 +1,23 @@
-//! y = W·x for one to a few vectors.
+//! Mat-vec (GEMV), y = W·x, for small batches.
 
 use crate::common::{Reduce, with_format};
 use crate::layout::WeightLayout;
-use crate::linear::{Epilogue, LinearShape, ROWS};
+use crate::linear::{Epilogue, LinearShape, ROWS, linear_members};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\], or what `epilogue` ([`Epilogue`]) makes of it; one that gates needs an
-    /// even number of rows. A team makes `rows` rows of W for `cols` vectors at a time, and a workgroup makes `blocks`
-    /// such blocks. `stride` counts vec4 words per row of W, `ld` floats per row of y.
+    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\], then the `epilogue` ([`Epilogue`]). SwiGLU needs an even `rows`.
+    /// A reduction group computes a block of `rows` rows of W by `cols` vectors, and a workgroup computes `blocks` of them.
+    /// `stride` counts vec4 words per row of W, `ld` floats per row of y.
     pub struct MatVec("mat_vec") { format: Format, reduce: Reduce, lanes: u32, blocks: u32, rows: u32, cols: u32 }
     params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32 }
     bindings { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
 }
 
 impl MatVec {
-    /// The variant for `cols` vectors at a time on this device.
+    /// The variant for blocks of `rows` by `cols` on this device.
     #[must_use]
     pub fn new(format: Format, caps: &Caps, rows: u32, cols: u32) -> Self {
         let lanes = 64;
@@ -26,7 +26,7 @@ impl MatVec {
     }
 }
 
-/// Rows and columns of a team's block where reduction groups are subgroups. Rows are even where sums may be gated.
+/// Rows and vectors of a block, where reduction groups are subgroups. SwiGLU needs even rows.
 const SHAPES: [(u32, u32); 15] = [
     (1, 1),
     (2, 1),
@@ -44,12 +44,13 @@ const SHAPES: [(u32, u32); 15] = [
     (8, 8),
     (2, 16),
 ];
-/// The same where the team is the workgroup.
+/// The same where the reduction group is the workgroup.
 const WORKGROUP_SHAPES: [(u32, u32); 9] =
     [(2, 1), (4, 1), (4, 2), (4, 3), (4, 4), (2, 5), (2, 6), (2, 8), (2, 16)];
-/// The same where the subgroups of a workgroup split columns.
+/// The same for split-K, where the subgroups of a workgroup split the columns.
 const SPLIT_SHAPES: [(u32, u32); 2] = [(2, 1), (2, 4)];
-/// Sums of a team that a GPU's registers bear beside the weights or the vectors that wait there. Software adapters have none.
+/// Most accumulators of an invocation on a GPU. More, beside the weights or vectors in registers, would spill. Software
+/// adapters have no such limit.
 const MOST_SUMS: u32 = 32;
 
 impl Kernel for MatVec {
@@ -72,7 +73,7 @@ impl Kernel for MatVec {
     }
     fn defines(&self) -> Defines {
         let d = with_format(self.reduce.define(Defines::new(self.lanes)), "weights_file", self.format);
-        // Sums that a barrier makes whole, all at once.
+        // Split-K reduces all sums of a block with one barrier.
         let sums = if self.reduce == Reduce::SplitK { self.rows * self.cols } else { 0 };
         d.u32("BLOCKS", self.blocks).u32("ROWS", self.rows).u32("COLS", self.cols).u32("SUMS", sums)
     }
@@ -80,28 +81,9 @@ impl Kernel for MatVec {
         let outputs = if p.epilogue == Epilogue::SwiGlu as u32 { self.rows / 2 } else { self.rows };
         u64::from(p.n_rows.div_ceil(self.blocks * outputs)) * u64::from(p.n_vecs.div_ceil(self.cols))
     }
-    fn flops(&self, p: &Params) -> u64 {
-        linear(p).flops()
+    linear_members! {
+        layout: WeightLayout::Plain,
+        test_size: |it| [ROWS, 2 * it.cols + 1],
+        epilogues: Epilogue::supported(it.rows.is_multiple_of(2)),
     }
-    fn traffic(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = linear(p).traffic(self.format);
-        Bytes { weights, x, y }
-    }
-    fn min_binding_size(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = linear(p).min_binding_size(WeightLayout::Plain);
-        Bytes { weights, x, y }
-    }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
-        let epilogues = [Epilogue::Store, Epilogue::Add, Epilogue::SwiGlu];
-        let epilogues = &epilogues[..if self.rows.is_multiple_of(2) { 3 } else { 2 }];
-        let (linear, bindings) = LinearShape::sample(rng, (self.format, WeightLayout::Plain), [ROWS, 2 * self.cols + 1], epilogues);
-        TestInput { params: bytemuck::cast(linear), bindings }
-    }
-    fn reference(&self, p: &Params, host: Host<'_>) {
-        linear(p).reference((self.format, WeightLayout::Plain), host.weights, host.x, host.y);
-    }
-}
-
-fn linear(p: &Params) -> LinearShape {
-    bytemuck::cast(*p)
 }

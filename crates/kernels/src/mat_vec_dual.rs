@@ -1,4 +1,4 @@
-//! y = W·x where the rows of W come in two number formats.
+//! Mat-vec (GEMV), y = W·x, of two stacked matrices of different quantization types, in one launch.
 
 use crate::common::{Reduce, bytes4, device_bytes, format_bytes, random_rows, small, stride};
 use crate::linear::LinearShape;
@@ -8,8 +8,8 @@ use ridgeline_quant::{Format, Mix, Spec};
 
 kernel! {
     /// y\[r\] = Σ_c W\[r, c\] · x\[c\], where W is `upper` \[upper_rows, n_cols\] and `lower` \[lower_rows, n_cols\] below it,
-    /// each in a format of its own. A team makes `rows` rows at a time, a workgroup `blocks` times as many. Strides count
-    /// vec4 words per row.
+    /// each with its own quantization type. A reduction group computes `rows` rows, and a workgroup `blocks` times as many.
+    /// Strides count vec4 words per row.
     pub struct MatVecDual("mat_vec_dual") { formats: [Format; 2], reduce: Reduce, lanes: u32, blocks: u32, rows: u32 }
     params { upper_rows: u32, lower_rows: u32, n_cols: u32, upper_stride: u32, lower_stride: u32 }
     bindings {
@@ -18,8 +18,8 @@ kernel! {
 }
 
 impl MatVecDual {
-    /// The kernel for matrices in these formats, if there is one: where reduction groups are subgroups, and a recipe stores queries and
-    /// keys in the upper, values in the lower.
+    /// The kernel for matrices of these types. `None` without subgroups, or where no quantization mix pairs the upper type
+    /// for queries and keys with the lower one for values.
     #[must_use]
     pub fn new(formats: [Format; 2], caps: &Caps) -> Option<Self> {
         if caps.subgroup.is_none() || !Mix::key_value_type_pairs().contains(&formats) {
@@ -29,7 +29,7 @@ impl MatVecDual {
         Some(Self { formats, reduce, lanes, blocks: reduce.groups_per_workgroup(caps, lanes), rows: 4 })
     }
 
-    /// The two products that this is.
+    /// The two mat-vecs that the kernel fuses.
     fn halves(&self, p: &Params) -> [(Format, LinearShape); 2] {
         let linear = |n_rows, stride| {
             let n_cols = p.n_cols;

@@ -1,4 +1,4 @@
-//! y = W·x for one to a few vectors, in integer dot products.
+//! Mat-vec (GEMV), y = W·x, for small batches of 8-bit activations, with integer dot products (DP4A).
 
 use crate::common::{Reduce, device_bytes, format_bytes, random_rows, stride, with_format};
 use crate::layout::{WeightLayout, decode_layout_row};
@@ -8,11 +8,12 @@ use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\], or what `epilogue` ([`Epilogue`]) makes of it, where x is in
-    /// [`Format::INT8_ACTIVATIONS`], rows of `x_stride` vec4 words. A team makes `rows` rows of W, an even number, for `cols` vectors at
-    /// a time, and a workgroup makes `blocks` such blocks. `stride` counts vec4 words per row of W, `ld` floats per row of y.
+    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\], then the `epilogue` ([`Epilogue`]). x has the type
+    /// [`Format::INT8_ACTIVATIONS`] and rows of `x_stride` vec4 words. A reduction group computes a block of `rows` rows of W,
+    /// an even number, by `cols` vectors. A workgroup computes `blocks` of them. `stride` counts vec4 words per row of W, `ld`
+    /// floats per row of y.
     ///
-    /// Exact but for rounding: what is lost is lost when x becomes bytes.
+    /// Integer sums are exact. Accuracy is lost only where x is quantized.
     pub struct MatVecI8("mat_vec_i8") {
         format: Format, layout: WeightLayout, reduce: Reduce, lanes: u32, blocks: u32, rows: u32, cols: u32
     }
@@ -20,17 +21,17 @@ kernel! {
     bindings { weights: read array<vec4<u32>>, x: read array<vec4<u32>>, y: update array<f32> }
 }
 
-/// Rows and columns of a team's block.
+/// Rows and vectors of a reduction group's block.
 const SHAPES: [(u32, u32); 3] = [(4, 1), (4, 4), (2, 8)];
 
 impl MatVecI8 {
-    /// Whether weights of a format can be multiplied so: their quants are bytes that share scales.
+    /// Whether the kernel takes weights of this type: those that unpack to bytes with shared scales.
     #[must_use]
     pub const fn takes(format: Format) -> bool {
         format.spec().chunks_per_header > 1
     }
 
-    /// The variant for a number of vectors on this device.
+    /// The default variant for a batch of `vectors` on this device.
     #[must_use]
     pub fn for_batch(format: Format, layout: WeightLayout, caps: &Caps, vectors: u32) -> Self {
         let (rows, cols) = SHAPES.into_iter().find(|shape| shape.1 >= vectors).unwrap_or(SHAPES[2]);
@@ -80,8 +81,7 @@ impl Kernel for MatVecI8 {
         Bytes { weights, x: device_bytes(u64::from(p.n_vecs), p.x_stride), y }
     }
     fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
-        let epilogues = [Epilogue::Store, Epilogue::Add, Epilogue::SwiGlu];
-        let (p, mut bindings) = LinearShape::sample(rng, (self.format, self.layout), [ROWS, 2 * self.cols + 1], &epilogues);
+        let (p, mut bindings) = LinearShape::sample(rng, (self.format, self.layout), [ROWS, 2 * self.cols + 1], Epilogue::supported(true));
         bindings[1] = random_rows(rng, Format::INT8_ACTIVATIONS, p.n_vecs, p.n_cols);
         let x_stride = stride(Format::INT8_ACTIVATIONS, p.n_cols as usize);
         let LinearShape { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue } = p;

@@ -1,33 +1,32 @@
-//! y = W·x for one to a few vectors, where lanes own rows.
+//! Mat-vec (GEMV), y = W·x, for small batches, where every lane owns rows: for software adapters.
 
 use crate::common::{elementwise, with_format};
 use crate::layout::WeightLayout;
-use crate::linear::{Epilogue, LinearShape, ROWS};
+use crate::linear::{Epilogue, LinearShape, ROWS, linear_members};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\], or what `epilogue` ([`Epilogue`]) makes of it; one that gates needs an
-    /// even number of rows. Each of eight lanes makes `rows` rows of W, which are [interleaved](WeightLayout::Interleaved), for
-    /// `cols` vectors at a time. `stride` counts vec4 words per row of W, `ld` floats per row of y.
+    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\], then the `epilogue` ([`Epilogue`]). SwiGLU needs an even `rows`.
+    /// Each of eight lanes computes `rows` rows of W for `cols` vectors. The rows are
+    /// [interleaved](WeightLayout::Interleaved). `stride` counts vec4 words per row of W, `ld` floats per row of y.
     ///
-    /// Made for software adapters: they gather lane by lane whatever the addresses, read workgroup memory no faster than
-    /// any other, and broadcast for next to nothing.
+    /// Made for software adapters. Their loads run lane by lane whatever the addresses, their workgroup memory is as slow as
+    /// any other, and their broadcasts are nearly free.
     pub struct MatVecRows("mat_vec_rows") { format: Format, rows: u32, cols: u32 }
     params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32 }
     bindings { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
 }
 
 impl MatVecRows {
-    /// The variant for `cols` vectors at a time, or `None` where subgroups are absent or may be too small.
+    /// The variant for `cols` vectors at a time. `None` where subgroups are missing or may have fewer than eight lanes.
     #[must_use]
     pub fn new(format: Format, caps: &Caps, rows: u32, cols: u32) -> Option<Self> {
         caps.subgroup.filter(|&(least, _)| least >= LANES).map(|_| Self { format, rows, cols })
     }
 
-    /// The variant for any number of vectors: of those that pass over the weights as rarely as any, the one with the
-    /// fewest to spare.
+    /// The default variant for a batch of `vectors`: the fewest passes over the weights, then the smallest `cols`.
     #[must_use]
     pub fn for_batch(format: Format, caps: &Caps, vectors: u32) -> Option<Self> {
         let passes = |cols: u32| vectors.max(1).div_ceil(cols);
@@ -36,10 +35,10 @@ impl MatVecRows {
     }
 }
 
-/// Lanes that hand values around.
+/// Invocations of a workgroup. The subgroup must be at least this large.
 const LANES: u32 = 8;
 
-/// Rows and columns of an invocation's block: more of either spill. Of the same columns the first is the default.
+/// Rows and vectors of an invocation's block. Larger blocks spill. For the same number of vectors, the first is the default.
 const SHAPES: [(u32, u32); 7] = [(8, 1), (4, 2), (4, 3), (4, 4), (4, 6), (4, 8), (4, 1)];
 
 impl Kernel for MatVecRows {
@@ -60,27 +59,9 @@ impl Kernel for MatVecRows {
         let outputs = if p.epilogue == Epilogue::SwiGlu as u32 { self.rows / 2 } else { self.rows };
         u64::from(p.n_rows.div_ceil(LANES * outputs)) * u64::from(p.n_vecs.div_ceil(self.cols))
     }
-    fn flops(&self, p: &Params) -> u64 {
-        linear(p).flops()
+    linear_members! {
+        layout: WeightLayout::Interleaved,
+        test_size: |it| [ROWS, 2 * it.cols + 1],
+        epilogues: Epilogue::supported(true),
     }
-    fn traffic(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = linear(p).traffic(self.format);
-        Bytes { weights, x, y }
-    }
-    fn min_binding_size(&self, p: &Params) -> Bytes {
-        let [weights, x, y] = linear(p).min_binding_size(WeightLayout::Interleaved);
-        Bytes { weights, x, y }
-    }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
-        let epilogues = [Epilogue::Store, Epilogue::Add, Epilogue::SwiGlu];
-        let (linear, bindings) = LinearShape::sample(rng, (self.format, WeightLayout::Interleaved), [ROWS, 2 * self.cols + 1], &epilogues);
-        TestInput { params: bytemuck::cast(linear), bindings }
-    }
-    fn reference(&self, p: &Params, host: Host<'_>) {
-        linear(p).reference((self.format, WeightLayout::Interleaved), host.weights, host.x, host.y);
-    }
-}
-
-fn linear(p: &Params) -> LinearShape {
-    bytemuck::cast(*p)
 }

@@ -1,5 +1,6 @@
-//! RMSNorm of every head of queries and keys by itself: QK-norm (Dehghani et al. 2023, "Scaling Vision Transformers to 22
-//! Billion Parameters"), with the norm of the Qwen3 technical report (2025).
+//! QK-norm: RMSNorm of each head of queries and keys, as in the Qwen3 technical report (2025).
+//!
+//! The idea is from Dehghani et al. 2023, "Scaling Vision Transformers to 22 Billion Parameters".
 
 use crate::common::{Reduce, bytes4};
 use crate::rms_norm::normalise;
@@ -7,8 +8,8 @@ use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
-    /// Of rows x \[n_tokens, ld\], whose first columns are \[n_heads + kv_heads, head_dim\]: each head becomes
-    /// head / sqrt(mean head² + eps) · gain, in place. `gains` \[2, head_dim\] holds the gain of queries, then that of keys.
+    /// head = head / sqrt(mean head² + eps) · gain, in place. Rows of x are \[n_tokens, ld\], and their first columns are
+    /// \[n_heads + kv_heads, head_dim\]. `gains` \[2, head_dim\] holds the gain of queries, then that of keys.
     /// `ld` and `head_dim` are multiples of 4.
     pub struct QkNorm("qk_norm") { reduce: Reduce, lanes: u32 }
     params { n_tokens: u32, n_heads: u32, kv_heads: u32, head_dim: u32, ld: u32, eps: f32 }

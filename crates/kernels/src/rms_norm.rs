@@ -11,7 +11,7 @@ kernel! {
     bindings { x: read array<vec4<f32>>, gain: read array<vec4<f32>>, y: write array<vec4<f32>> }
 }
 
-/// x / sqrt(mean x² + eps) · gain, rounded once.
+/// x = x / sqrt(mean x² + eps) · gain, in f64 and rounded once.
 #[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
 pub(crate) fn normalise(x: &mut [f32], gain: &[f32], eps: f32) {
     let squares: f64 = x.iter().map(|&v| f64::from(v) * f64::from(v)).sum();

@@ -1,20 +1,20 @@
-//! Rotary position embedding (Su et al. 2021).
+//! Rotary position embedding, RoPE (Su et al. 2021, "RoFormer").
 
 use crate::common::{bytes4, elementwise};
 use ridgeline_compute::wgsl::array;
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
-/// Which two values of a head one rotation cos_sin.
+/// Which two values of a head form a rotated pair.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Pairing {
-    /// Values 2i and 2i + 1: the paper's, and GGUF's llama family.
+    /// Values 2i and 2i + 1, as in the paper and in GGUF files of the llama family (`NORM` in llama.cpp).
     Interleaved,
-    /// Values i and i + rotary/2: Hugging Face's.
+    /// Values i and i + rotary/2, as in Hugging Face transformers (`NEOX` in llama.cpp).
     HalfSplit,
 }
 
 impl Pairing {
-    /// How far apart the pairs begin.
+    /// Distance between the first values of neighbouring pairs.
     pub(crate) const fn step(self) -> u32 {
         match self {
             Self::Interleaved => 2,
@@ -23,23 +23,23 @@ impl Pairing {
     }
 }
 
-/// Rotates the pairs of one head by `cos_sin`: cosine and sine of each.
+/// Rotates the pairs of one head. `cos_sin` holds cosine and sine of each pair.
 pub(crate) fn rotate(pairing: Pairing, x: &mut [f32], cos_sin: &[f32]) {
     let half = cos_sin.len() / 2;
-    for (pair, rotate) in cos_sin.chunks_exact(2).enumerate() {
+    for (pair, angle) in cos_sin.chunks_exact(2).enumerate() {
         let (i, j) = match pairing {
             Pairing::Interleaved => (2 * pair, 2 * pair + 1),
             Pairing::HalfSplit => (pair, pair + half),
         };
         let (a, b) = (x[i], x[j]);
-        x[i] = a * rotate[0] - b * rotate[1];
-        x[j] = b * rotate[0] + a * rotate[1];
+        x[i] = a * angle[0] - b * angle[1];
+        x[j] = b * angle[0] + a * angle[1];
     }
 }
 
 kernel! {
-    /// Rotates the first `rotary` values of `n_heads` heads in place; token t stands at `position` + t, and its heads
-    /// begin at x\[t · ld + first\]. `table` \[positions, rotary/2, 2\] holds cosine and sine.
+    /// Rotates the first `rotary` values of `n_heads` heads in place. Token t has the position `position` + t, and its
+    /// heads begin at x\[t · ld + first\]. `table` \[positions, rotary/2, 2\] holds cosine and sine.
     pub struct Rope("rope") { pairing: Pairing, lanes: u32 }
     params { n_tokens: u32, n_heads: u32, head_dim: u32, rotary: u32, position: u32, ld: u32, first: u32 }
     bindings { x: update array<f32>, table: read array<f32> }

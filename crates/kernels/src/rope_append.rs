@@ -1,4 +1,4 @@
-//! Bias, norms of heads, rotary position embedding and storing in the cache, in one launch.
+//! Fused bias, QK-norm, RoPE and KV cache append, in one launch between the QKV projection and attention.
 
 use crate::common::{Reduce, bytes4, cache_formats, device_bytes, encode_row, format_bytes, random_head, stride, with_format};
 use crate::rms_norm::normalise;
@@ -8,14 +8,16 @@ use ridgeline_compute::{Bindings, Caps, Defines, Kernel, TestInput, TestRng, ker
 use ridgeline_quant::Format;
 
 kernel! {
-    /// From rows of qkv \[n_tokens, ld\], which hold \[n_heads + 2 · kv_heads, head_dim\]: q \[n_tokens, n_heads, head_dim\]
-    /// becomes the rotated queries; cache rows (head · capacity + position + t) of `keys` become the rotated keys,
-    /// those of `values` the values. Rotation is that of [`Rope`](crate::rope::Rope), strides count vec4 words per row. The
-    /// cache lies in buffers or in `texture`s. Widths must be such as [`RopeAppend::takes`], `ld` a multiple of four.
+    /// Splits rows of qkv \[n_tokens, ld\], which hold \[n_heads + 2 · kv_heads, head_dim\]. The rotated queries go to
+    /// q \[n_tokens, n_heads, head_dim\]. The rotated keys and the values go to rows (head · capacity + position + t) of the
+    /// KV cache. The rotation is that of [`Rope`](crate::rope::Rope).
     ///
-    /// Before that, `with` says, `bias` \[n_heads + 2 · kv_heads, head_dim\] is added to every row, and heads of queries and
-    /// keys are normalised as [`QkNorm`](crate::qk_norm::QkNorm) does it, with `eps`. What is not there is not read:
-    /// any slice can stand for it. A workgroup has `heads` reduction groups, each of which owns a head.
+    /// First, `with.bias` adds `bias` \[n_heads + 2 · kv_heads, head_dim\] to every row. Then `with.norm` applies
+    /// [`QkNorm`](crate::qk_norm::QkNorm) with `eps` to heads of queries and keys. A binding that the variant does not use
+    /// is not read, so any slice can be bound.
+    ///
+    /// A workgroup has `heads` reduction groups, and each owns a head. The cache is in buffers or in `texture`s. Strides count
+    /// vec4 words per row. [`RopeAppend::takes`] limits the widths, and `ld` is a multiple of 4.
     pub struct RopeAppend("rope_append") {
         keys: Format, values: Format, pairing: Pairing, with: QkNormBias, reduce: Reduce, lanes: u32, heads: u32, texture: bool,
     }
@@ -30,12 +32,12 @@ kernel! {
     }
 }
 
-/// What happens to projections before they are rotated.
+/// Optional steps between the QKV projection and the rotation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct QkNormBias {
-    /// Queries, keys and values have a bias.
+    /// Add a bias to queries, keys and values.
     pub bias: bool,
-    /// Heads of queries and keys are normalised.
+    /// Apply QK-norm to heads of queries and keys.
     pub norm: bool,
 }
 
@@ -47,8 +49,8 @@ impl RopeAppend {
         Self { keys, values, pairing, with, reduce, lanes, heads: reduce.groups_per_workgroup(caps, lanes), texture: false }
     }
 
-    /// Whether heads of `head_dim` values, of which `rotary` rotate, can be read four at a time, partners too, and the device
-    /// binds so much to one launch.
+    /// Whether the kernel can run: heads of `head_dim` values and both halves of `rotary` must be whole vec4s. The device
+    /// must allow its number of bindings.
     #[must_use]
     pub const fn takes(head_dim: u32, rotary: u32, caps: &Caps) -> bool {
         let binds = caps.max_storage_buffers as usize >= <Self as Bindings>::BINDINGS.len();
@@ -70,8 +72,8 @@ impl Kernel for RopeAppend {
         let pairings = [Pairing::Interleaved, Pairing::HalfSplit];
         let plain = Self::new(caps, [Format::HALF; 2], Pairing::HalfSplit, QkNormBias::default());
         let buffers = pairs.flat_map(|[keys, values]| pairings.map(|pairing| Self { keys, values, pairing, ..plain }));
-        // What a store makes depends neither on where it goes nor on what happened before, and that not on the format: a few
-        // variants show all there is.
+        // Storing is independent of buffer or texture and of bias and norm, and those are independent of the type. So a few
+        // combinations cover the code.
         let per_format = cache_formats().map(|format| Self { keys: format, values: format, ..plain });
         let textures = per_format.clone().map(|it| Self { texture: true, ..it });
         let both = per_format.map(|it| Self { with: QkNormBias { bias: true, norm: true }, ..it });

@@ -1,20 +1,25 @@
-//! Sampling on the device.
+//! Sampling on the device: top-k, top-p, min-p and temperature over one row of logits.
 
 use crate::common::{bytes4, elementwise, small};
 use ridgeline_compute::wgsl::array;
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
-    /// picks\[pick0\] = the token at `at` in \[0, 1) along the cumulative distribution, in the order of ids, of what is left
-    /// of x: the `top_k` largest (1 to [`MAX_K`]; the lowest id wins a tie), of those the fewest that reach `top_p` together
-    /// (1 and above: all), of those the ones that are at least the largest plus `min_p_ln`; with probabilities proportional
-    /// to exp(x / `temperature`). [`u32::MAX`] where x holds NaN or +∞, or nothing finite.
+    /// picks\[pick0\] = a token sampled from the logits x. Three filters choose the candidates, one after the other:
+    ///
+    /// 1. top-k: the `top_k` largest logits, from 1 to [`MAX_K`]. The lowest id wins a tie.
+    /// 2. top-p: the fewest of those whose probability reaches `top_p`. From 1 on, all stay.
+    /// 3. min-p: those with a logit of at least the largest plus `min_p_ln`, the logarithm of min-p.
+    ///
+    /// Their probabilities are proportional to exp(x / `temperature`). `at` in \[0, 1) is the random number: it selects a
+    /// token on the cumulative distribution in the order of ids. The pick is [`u32::MAX`] where x holds NaN or +∞, or
+    /// nothing finite.
     pub struct SampleTopK("sample_top_k") { lanes: u32 }
     params { n_cols: u32, pick0: u32, top_k: u32, top_p: f32, min_p_ln: f32, temperature: f32, at: f32 }
     bindings { x: read array<f32>, picks: write array<u32> }
 }
 
-/// Most candidates that can be drawn from.
+/// Largest `top_k`.
 pub const MAX_K: u32 = 64;
 
 impl Kernel for SampleTopK {
@@ -39,7 +44,7 @@ impl Kernel for SampleTopK {
     }
     fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
         let n_cols = rng.range(1, 700);
-        // Few distinct values, so that ties are common, some tokens that are ruled out, and now and then a broken row.
+        // Few distinct values, so that ties are common. Some tokens are ruled out by −∞, and some rows are invalid.
         let value = |rng: &mut TestRng| {
             if rng.range(0, 15) == 0 { f32::NEG_INFINITY } else { f32::from(rng.pick(&[-19_i8, -3, 0, 2, 5, 7])) / 4.0 }
         };
@@ -56,30 +61,30 @@ impl Kernel for SampleTopK {
             temperature: rng.pick(&[0.25, 0.8, 2.0]),
             at: 0.0,
         };
-        // In the middle of a token's share, where rounding does not reach.
-        let shares = shares(&x, &params);
-        if !shares.is_empty() {
-            let i = rng.range(0, small(shares.len()) - 1) as usize;
-            let below: f64 = shares[..i].iter().map(|share| share.1).sum();
-            params.at = narrow(below + shares[i].1 / 2.0);
+        // In the middle of a token's probability, far from where rounding could select a neighbour.
+        let candidates = candidates(&x, &params);
+        if !candidates.is_empty() {
+            let i = rng.range(0, small(candidates.len()) - 1) as usize;
+            let below: f64 = candidates[..i].iter().map(|candidate| candidate.1).sum();
+            params.at = to_f32(below + candidates[i].1 / 2.0);
         }
         TestInput { params, bindings: vec![x.into_iter().map(f32::to_bits).collect(), vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
         let row = &host.x[..p.n_cols as usize];
-        let broken = row.iter().any(|v| v.is_nan() || *v == f32::INFINITY);
+        let invalid = row.iter().any(|v| v.is_nan() || *v == f32::INFINITY);
         let mut left = f64::from(p.at);
-        let shares = if broken { Vec::new() } else { shares(row, p) };
-        let passed = shares.iter().find(|share| {
-            left -= share.1;
+        let candidates = if invalid { Vec::new() } else { candidates(row, p) };
+        let chosen = candidates.iter().find(|candidate| {
+            left -= candidate.1;
             left < 0.0
         });
-        host.picks[p.pick0 as usize] = passed.or(shares.last()).map_or(u32::MAX, |share| share.0);
+        host.picks[p.pick0 as usize] = chosen.or(candidates.last()).map_or(u32::MAX, |candidate| candidate.0);
     }
 }
 
-/// The tokens that are left, in the order of ids, and the probability of each.
-fn shares(row: &[f32], p: &Params) -> Vec<(u32, f64)> {
+/// The candidates in the order of ids, and the probability of each.
+fn candidates(row: &[f32], p: &Params) -> Vec<(u32, f64)> {
     let mut left: Vec<(u32, f64)> =
         (0..).zip(row).filter(|(_, v)| v.is_finite()).map(|(id, &v)| (id, f64::from(v))).collect();
     left.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
@@ -99,6 +104,6 @@ fn shares(row: &[f32], p: &Params) -> Vec<(u32, f64)> {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "f32 is what the device has")]
-fn narrow(v: f64) -> f32 {
+fn to_f32(v: f64) -> f32 {
     v as f32
 }

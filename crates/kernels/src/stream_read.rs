@@ -1,13 +1,12 @@
-//! Bandwidth probe: read only.
+//! Bandwidth probe: reads only.
 
 use crate::common::{Reduce, bytes4};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
-    /// sums\[g\] = sum of workgroup g's share of `n` values, a multiple of 4. The values are read `rounds` times in one
-    /// launch, so that even a working set of a few KiB is read for longer than a launch takes. They lie in a buffer or in
-    /// a `texture`.
+    /// sums\[g\] = sum of workgroup g's share of `n` values (a multiple of 4). A launch reads the values `rounds` times, so
+    /// that even a working set of a few KiB takes longer than the launch overhead. They are in a buffer or in a `texture`.
     pub struct StreamRead("stream_read") { reduce: Reduce, lanes: u32, items: u32, texture: bool }
     params { n: u32, rounds: u32 }
     bindings { from_words: read array<vec4<f32>>, sums: write array<f32> }

@@ -5,12 +5,15 @@ use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
-    /// out\[r, c\] = g / (1 + exp(−g)) · both\[r, n_cols + c\] with g = both\[r, c\], for `n_cols` a multiple of 4: rows of
-    /// `both` hold the gate, then the other half.
+    /// out\[r, c\] = silu(both\[r, c\]) · both\[r, n_cols + c\], where silu(g) = g / (1 + exp(−g)). Rows of `both` hold the
+    /// gate values, then the up values. `n_cols` is a multiple of 4.
     pub struct SwiGlu("swi_glu") { lanes: u32 }
     params { n_rows: u32, n_cols: u32 }
     bindings { both: read array<vec4<f32>>, out: write array<vec4<f32>> }
 }
+
+/// Floating-point operations per output of SwiGLU: negate, exp, add, divide, multiply.
+pub(crate) const SWIGLU_FLOPS: u64 = 5;
 
 impl Kernel for SwiGlu {
     fn all(_caps: &Caps) -> Vec<Self> {
@@ -23,7 +26,7 @@ impl Kernel for SwiGlu {
         (values(p) / 4).div_ceil(u64::from(self.lanes))
     }
     fn flops(&self, p: &Params) -> u64 {
-        crate::linear::SWIGLU_FLOPS * values(p)
+        SWIGLU_FLOPS * values(p)
     }
     fn traffic(&self, p: &Params) -> Bytes {
         Bytes { both: bytes4(2 * values(p)), out: bytes4(values(p)) }
@@ -47,7 +50,7 @@ impl Kernel for SwiGlu {
     }
 }
 
-/// silu(gate) · up, rounded once.
+/// silu(gate) · up, in f64 and rounded once.
 #[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
 pub(crate) fn swiglu(gate: f64, up: f64) -> f32 {
     (gate / (1.0 + (-gate).exp()) * up) as f32

@@ -1,11 +1,11 @@
-//! Bandwidth probe: STREAM's triad.
+//! Bandwidth probe: the triad of STREAM (McCalpin 1995).
 
 use crate::common::{bytes4, elementwise};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
-    /// to = a + factor · b, `n` values, a multiple of 4, `rounds` times in one launch.
+    /// to = a + factor · b for `n` values (a multiple of 4), `rounds` times in one launch.
     pub struct Triad("triad") { lanes: u32, items: u32 }
     params { n: u32, rounds: u32, factor: f32 }
     bindings { a: read array<vec4<f32>>, b: read array<vec4<f32>>, to: write array<vec4<f32>> }

@@ -1,4 +1,4 @@
-//! Which product serves which shapes on one device, where somebody measured it.
+//! Measured kernel choices for one device. Shapes without a measurement use the defaults of [`linear_for`].
 
 use crate::choose::{LinearKernel, SMALL_BATCH, attention_workgroups, layout_for, linear_for};
 use crate::mat_mul::{MatMul, Tile};
@@ -9,33 +9,33 @@ use ridgeline_compute::{Caps, Kernel};
 use ridgeline_quant::Format;
 use std::collections::BTreeMap;
 
-/// Products that one choice serves.
+/// A class of linear layers that share one kernel choice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LinearClass {
-    /// Number format of the matrix.
+    /// Quantization type of the weights.
     pub format: Format,
-    /// Vectors: 1 to 8, 16 for up to 16, 32 for up to 32, 64 for more.
+    /// Batch size: 1 to 8 exactly, 16 for 9 to 16, 32 for 17 to 32, 64 for more.
     pub vectors: u32,
-    /// How many rows the matrix has.
+    /// Number of rows, by size class.
     pub rows: RowCount,
 }
 
-/// How many rows a matrix has: what keeps a large device busy differs.
+/// Number of rows of a matrix, by size class. It decides which kernel keeps a large device busy.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum RowCount {
-    /// Up to 4096, as the ways back to the residual stream have: a device may have more subgroups than rows.
+    /// Up to 4096 rows, such as o and down projections. A device may have more subgroups than rows.
     Small,
-    /// More than those.
+    /// From 4097 to 8191 rows.
     Medium,
-    /// From 8192 on, as a head has: reduction groups never run out of them.
+    /// 8192 rows or more, such as `lm_head`. There are always enough rows for all reduction groups.
     Large,
 }
 
 impl RowCount {
-    /// All of them.
+    /// All size classes.
     pub const ALL: [Self; 3] = [Self::Small, Self::Medium, Self::Large];
 
-    /// The word for so many.
+    /// The size class of a number of rows.
     #[must_use]
     pub const fn of(n_rows: u32) -> Self {
         match n_rows {
@@ -45,7 +45,7 @@ impl RowCount {
         }
     }
 
-    /// It in lower case.
+    /// The name in lower case, as in the tuning file.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -57,7 +57,7 @@ impl RowCount {
 }
 
 impl LinearClass {
-    /// The class of a product.
+    /// The class of a linear layer.
     #[must_use]
     pub const fn of(format: Format, n_vecs: u32, n_rows: u32) -> Self {
         let vectors = match n_vecs {
@@ -70,9 +70,11 @@ impl LinearClass {
         Self { format, vectors, rows: RowCount::of(n_rows) }
     }
 
-    /// What may serve it, with the same results up to the order of sums and, with cooperative matrices, operands of 16
-    /// bits: variants that make at most twice as many vectors at a time as there are, of weights as they lie. Tiles are worth a
-    /// try from five vectors on, cooperative matrices beyond small batches, an odd number of rows where there are few.
+    /// The kernels that the tuner measures for this class. Results differ only in the order of sums and, with cooperative
+    /// matrices, by the rounding of operands to f16.
+    ///
+    /// Candidates read the layout of the device and compute at most twice the batch size at a time. Tiles start at a batch
+    /// of 5, cooperative matrices beyond [`SMALL_BATCH`]. Odd block rows are for matrices with few rows.
     #[must_use]
     pub fn candidates(self, caps: &Caps) -> Vec<LinearKernel> {
         let fits = |kernel: &MatVec| {
@@ -92,16 +94,16 @@ impl LinearClass {
     }
 }
 
-/// KvHeads of keys and values of a layer: what decides how much work attention is.
+/// The KV heads of a layer, which decide how much work attention has.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct KvHeads {
-    /// How many there are.
+    /// Number of KV heads.
     pub count: u32,
-    /// Values of one.
+    /// Values of one head.
     pub width: u32,
 }
 
-/// Choices by class; classes without one are served as on any device of the kind.
+/// Measured choices by class. Classes without one use the defaults.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Tuning {
     choices: BTreeMap<LinearClass, LinearKernel>,
@@ -109,29 +111,29 @@ pub struct Tuning {
 }
 
 impl Tuning {
-    /// Makes a choice for a class.
+    /// Sets the choice for a class.
     pub fn choose(&mut self, class: LinearClass, choice: LinearKernel) {
         self.choices.insert(class, choice);
     }
 
-    /// Splits attention over the cache into so many workgroups.
+    /// Sets the number of workgroups that attention is split into.
     pub fn split_attention(&mut self, heads: KvHeads, workgroups: u32) {
         self.workgroups.insert(heads, workgroups);
     }
 
-    /// Workgroups that attention over the cache is split into.
+    /// Number of workgroups that attention is split into.
     #[must_use]
     pub fn attention_workgroups(&self, heads: KvHeads, caps: &Caps) -> u32 {
         self.workgroups.get(&heads).copied().unwrap_or_else(|| attention_workgroups(caps))
     }
 
-    /// The choices made for products.
+    /// All choices for linear layers.
     pub fn choices(&self) -> impl Iterator<Item = (LinearClass, LinearKernel)> {
         self.choices.iter().map(|(class, choice)| (*class, *choice))
     }
 
-    /// The product of a matrix of `n_rows` rows with `n_vecs` vectors. Whoever wants none of the cooperative matrices that a
-    /// device has leaves them out of `caps`, and what was tuned with them is passed over.
+    /// The kernel for a linear layer of `n_rows` rows and a batch of `n_vecs`. A measured choice of cooperative matrices
+    /// that `caps` does not list is ignored, so a caller can disable them by leaving them out of `caps`.
     #[must_use]
     pub fn linear_for(&self, format: Format, n_vecs: u32, n_rows: u32, caps: &Caps) -> LinearKernel {
         let tuned = self.choices.get(&LinearClass::of(format, n_vecs, n_rows)).copied();
@@ -151,7 +153,7 @@ mod tests {
     use ridgeline_quant::Format;
 
     #[test]
-    fn cooperative_matrices_serve_many_vectors_where_there_are_some() {
+    fn cooperative_matrices_serve_large_batches_where_available() {
         let with = Caps { subgroup: Some((32, 32)), ..Caps::everything() };
         let without = Caps { cooperative: &[], ..with.clone() };
         let mut tuning = Tuning::default();
@@ -159,7 +161,7 @@ mod tests {
             let many = tuning.linear_for(Format::HALF, 64, 100, &with);
             assert!(matches!(many, LinearKernel::Coop(kernel) if kernel.edge == 16), "{many:?}");
             assert!(matches!(tuning.linear_for(Format::HALF, 16, 100, &with), LinearKernel::Vec(_)));
-            // Also where somebody found them the fastest.
+            // Also where the tuner chose cooperative matrices.
             let tiles = tuning.linear_for(Format::HALF, 64, 100, &without);
             assert!(matches!(tiles, LinearKernel::Mul(_)), "{tuned}: {tiles:?}");
             tuning.choose(LinearClass::of(Format::HALF, 64, 100), many);

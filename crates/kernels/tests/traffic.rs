@@ -1,11 +1,11 @@
-//! What a kernel says it moves of a matrix or a cache is what the format table says those weights take, to the byte.
+//! The traffic that kernels declare for weights and cache rows equals the size of the quantization type, to the byte.
 
 use ridgeline_compute::{Caps, Kernel};
 use ridgeline_kernels::{embed, kv_append, mat_mul, mat_mul_coop, mat_vec, mat_vec_rows, stride};
 use ridgeline_quant::Format;
 
-/// Bytes of 256 weights, by GGUF name: the sizes of the blocks of ggml, written out a second time on purpose, as is
-/// the rule for MLX's affine groups below.
+/// Bytes of 256 weights, by GGUF name, from the block sizes of ggml. They are written out here, independent of the code
+/// under test. So is the rule for MLX's affine groups below.
 const BYTES_OF_256: [(&str, u64); 16] = [
     ("F32", 1024),
     ("F16", 512),
@@ -31,7 +31,8 @@ const COLS: u32 = 768;
 fn table(format: Format) -> u64 {
     let name = format.spec().name;
     let row = BYTES_OF_256.iter().find(|row| row.0 == name).map(|row| row.1);
-    let bytes = row.or_else(|| affine(name)).unwrap_or_else(|| panic!("{name} is not in the table"));
+    let bytes =
+        row.or_else(|| affine(name)).unwrap_or_else(|| panic!("{name} is not in BYTES_OF_256: add it"));
     bytes * u64::from(COLS / 256)
 }
 
@@ -42,7 +43,7 @@ fn affine(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn products_and_gathers_move_exactly_the_bytes_of_the_format() {
+fn linear_and_embed_traffic_is_exactly_the_bytes_of_the_type() {
     let caps = Caps::everything();
     for &format in Format::ALL {
         let (n_rows, n_cols, ld, row0) = (ROWS, COLS, ROWS, 0);
@@ -72,7 +73,7 @@ fn products_and_gathers_move_exactly_the_bytes_of_the_format() {
 }
 
 #[test]
-fn a_store_writes_exactly_the_bytes_of_the_format() {
+fn kv_append_traffic_is_exactly_the_bytes_of_the_type() {
     for k in kv_append::KvAppend::all(&Caps::everything()) {
         let stride = stride(k.format, COLS as usize);
         let p = kv_append::Params {
@@ -90,7 +91,7 @@ fn a_store_writes_exactly_the_bytes_of_the_format() {
 }
 
 #[test]
-fn device_rows_are_the_format_rounded_up_to_a_vec4() {
+fn device_rows_are_rounded_up_to_a_vec4() {
     for &format in Format::ALL {
         assert_eq!(u64::from(stride(format, COLS as usize)), table(format).div_ceil(16), "{format}");
     }

@@ -1,8 +1,10 @@
-//! Every kernel variant on the device against its CPU twin, at seeded ragged shapes, with shader checks on and off.
+//! Compares every kernel variant on the device with its CPU reference (twin), at seeded ragged shapes, with shader checks
+//! on and off.
 //!
-//! Written bindings start out as NaN on both sides, so that an element one of them forgets shows. Without an adapter
-//! the trials are reported as ignored, and fail where `CI=true`. Those of cooperative matrices are ignored wherever the
-//! adapter has none. One variant of each kernel runs on SwiftShader too, a second driver beside Mesa's, where it is installed.
+//! Written bindings start as NaN on both sides, so that a missing element is found. Without an adapter the trials are
+//! ignored, or fail where `CI=true`. Trials of cooperative matrices are ignored where the adapter has none.
+//!
+//! Where SwiftShader is installed, one variant of each kernel runs on it too: a second driver beside Mesa's.
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_compute::{Access, AnyKernel, Caps, Cpu, Executor, Recording, Role, TEXELS, TestRng};
@@ -10,14 +12,14 @@ use ridgeline_gpu::{AdapterChoice, Checks, Gpu, GpuOptions};
 use ridgeline_kernels::kv_append::{self, KvAppend};
 use ridgeline_kernels::mat_vec::MatVec;
 use ridgeline_kernels::rope_append::{self, RopeAppend};
-use ridgeline_kernels::{attention_for, norm_for, linear_for};
+use ridgeline_kernels::{attention_for, linear_for, norm_for};
 use ridgeline_quant::Format;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::process::Command;
 use std::sync::Arc;
 
-/// Samples of each variant where variants are few; where formats multiply them, more than `MANY`, each gets one.
+/// Samples of each variant. Kernels with more than `MANY` variants get one sample each.
 const SAMPLES: u64 = 6;
 const MANY: usize = 64;
 
@@ -41,12 +43,12 @@ fn main() {
     let mut one = |name: &str, test: fn() -> Result<(), Failed>, can: bool| {
         trials.push(Trial::test(name, test).with_ignored_flag(!can || (!adapter && !required)));
     };
-    // With subgroups of the usual size every variant is tried by its name.
+    // In the main process, the trials by name cover the default subgroup size.
     if std::env::var_os(WIDTH).is_some() {
         one("a_few_of_each", a_few_of_each, true);
     }
     one("wide_subgroups", wide_subgroups, true);
-    // Others take no notice of the variable.
+    // Only llvmpipe reads the variable.
     let mesa = adapters.first().is_none_or(|it| it.name.contains("llvmpipe"));
     one("other_subgroups", other_subgroups, mesa);
     trials.extend(on_swiftshader(required && cfg!(target_os = "linux")));
@@ -58,7 +60,7 @@ fn main() {
 
 fn twins(name: &str, checks: Checks) -> Result<(), Failed> {
     let linker = Arc::new(ridgeline_kernels::linker()?);
-    // Software adapters leave cooperative matrices to GPUs.
+    // On software adapters cooperative matrices need the GPU kernels.
     let options = GpuOptions { checks, gpu_kernels: name == "mat_mul_coop", ..GpuOptions::default() };
     let mut gpu = Gpu::open(&AdapterChoice::Best, linker, options)?;
     let variants: Vec<_> =
@@ -66,8 +68,8 @@ fn twins(name: &str, checks: Checks) -> Result<(), Failed> {
     let many = variants.len() > MANY;
     let mut tried = 0;
     for (i, kernel) in variants.iter().enumerate() {
-        // Where variants are many, one in three runs with checks and the others without: compiling them dominates,
-        // and every format has variants of both kinds.
+        // Compilation dominates the time. So with many variants, one in three runs with checks and the others without.
+        // Every quantization type has variants of both kinds.
         if many && (i % 3 == 0) != (checks == Checks::On) {
             continue;
         }
@@ -80,25 +82,25 @@ fn twins(name: &str, checks: Checks) -> Result<(), Failed> {
     if tried == 0 { Err("no variant runs on this adapter".into()) } else { Ok(()) }
 }
 
-/// Bits of a vector, where Mesa's software adapter is told; its subgroups have a lane for each 32.
+/// Environment variable of Mesa's llvmpipe: vector width in bits. A subgroup has one lane per 32 bits.
 const WIDTH: &str = "LP_NATIVE_VECTOR_WIDTH";
 
-/// A few variants of each kernel, those first whose teams are subgroups.
+/// A few variants of each kernel: those that reduce over subgroups, where the kernel has such variants.
 fn a_few_of_each() -> Result<(), Failed> {
     const FEW: usize = 8;
     let mut gpu =
         Gpu::open(&AdapterChoice::Best, Arc::new(ridgeline_kernels::linker()?), GpuOptions::default())?;
     if let Ok(bits) = std::env::var(WIDTH) {
         let lanes = bits.parse::<u32>()? / 32;
-        assert_eq!(gpu.caps().subgroup, Some((lanes, lanes)), "the adapter took no notice of {WIDTH}");
+        assert_eq!(gpu.caps().subgroup, Some((lanes, lanes)), "the adapter ignores {WIDTH}={bits}");
     }
     let mut by_name: BTreeMap<&str, Vec<AnyKernel>> = BTreeMap::new();
     for kernel in ridgeline_kernels::all(gpu.caps()) {
         by_name.entry(kernel.name()).or_default().push(kernel);
     }
     for mut variants in by_name.into_values() {
-        if variants.iter().any(is_of_subgroups) {
-            variants.retain(is_of_subgroups);
+        if variants.iter().any(reduces_over_subgroups) {
+            variants.retain(reduces_over_subgroups);
         }
         for kernel in variants.iter().step_by(variants.len().div_ceil(FEW)) {
             (0..SAMPLES).try_for_each(|seed| compare(&mut gpu, kernel, seed))?;
@@ -107,19 +109,19 @@ fn a_few_of_each() -> Result<(), Failed> {
     Ok(())
 }
 
-fn is_of_subgroups(kernel: &AnyKernel) -> bool {
+fn reduces_over_subgroups(kernel: &AnyKernel) -> bool {
     ["reduce: Subgroup", "reduce: SplitK"].iter().any(|it| kernel.label().contains(it))
 }
 
-/// The same in processes of their own, where subgroups have half and twice the lanes that Mesa gives them by itself.
+/// [`a_few_of_each`] in child processes, where subgroups have half and twice the default lanes of llvmpipe.
 fn other_subgroups() -> Result<(), Failed> {
     for bits in ["128", "512"] {
-        again("a_few_of_each", [(WIDTH, bits)]).map_err(|told| format!("{bits} bits: {told}"))?;
+        again("a_few_of_each", [(WIDTH, bits)]).map_err(|printed| format!("{bits} bits: {printed}"))?;
     }
     Ok(())
 }
 
-/// One trial of this program in a process of its own, for what drivers and their loader read from the environment.
+/// Runs one trial in a child process, because drivers and their loader read the environment at their start.
 fn again<V: AsRef<OsStr>>(
     trial: &str,
     settings: impl IntoIterator<Item = (&'static str, V)>,
@@ -127,11 +129,11 @@ fn again<V: AsRef<OsStr>>(
     let program = std::env::current_exe().map_err(|e| e.to_string())?;
     let output = Command::new(program).args([trial, "--exact"]).envs(settings).output();
     let output = output.map_err(|e| e.to_string())?;
-    let told = String::from_utf8_lossy(&output.stdout);
-    if output.status.success() && told.contains("1 passed") { Ok(()) } else { Err(told.into_owned()) }
+    let printed = String::from_utf8_lossy(&output.stdout);
+    if output.status.success() && printed.contains("1 passed") { Ok(()) } else { Err(printed.into_owned()) }
 }
 
-/// SwiftShader's subgroups have four lanes, so that kernels of wider ones have no trial.
+/// One trial per kernel. SwiftShader's subgroups have four lanes, so kernels that need more have none.
 fn on_swiftshader(required: bool) -> Vec<Trial> {
     let caps = Caps { subgroup: Some((4, 4)), ..Caps::webgpu() };
     let missing = ridgeline_gpu::swiftshader().is_none();
@@ -148,21 +150,22 @@ fn on_swiftshader(required: bool) -> Vec<Trial> {
     names.into_iter().map(trial).collect()
 }
 
-/// The variant that the device would use where that is known, else the first. Without checks, as it is measured.
+/// Tests the variant that the device would use if that is known, else the first one. Without shader checks, as measured.
 fn used(name: &str) -> Result<(), Failed> {
-    let mut gpu = Gpu::open(&AdapterChoice::Best, Arc::new(ridgeline_kernels::linker()?), GpuOptions::default())?;
+    let mut gpu =
+        Gpu::open(&AdapterChoice::Best, Arc::new(ridgeline_kernels::linker()?), GpuOptions::default())?;
     let caps = gpu.caps().clone();
-    // Choices for GPUs are tried as well: they are of other kernels.
+    // The choices for GPUs name other kernels, and are tried as well.
     let as_gpu = Caps { software: false, ..caps.clone() };
-    let product = |caps| AnyKernel::from(linear_for(Format::INT8_ACTIVATIONS, 32, caps));
+    let linear = |caps| AnyKernel::from(linear_for(Format::INT8_ACTIVATIONS, 32, caps));
     let attention = AnyKernel::from(attention_for([Format::HALF; 2], 64, 3, 1, &caps));
-    let known = [product(&caps), product(&as_gpu), attention, AnyKernel::new(norm_for(&caps))];
+    let known = [linear(&caps), linear(&as_gpu), attention, AnyKernel::new(norm_for(&caps))];
     let mut variants = known.into_iter().chain(ridgeline_kernels::all(&caps));
     let kernel = variants.find(|it| it.name() == name).ok_or("no variant runs on this adapter")?;
     (0..SAMPLES).try_for_each(|seed| compare(&mut gpu, &kernel, seed))
 }
 
-/// Teams where a subgroup has room for more lanes than the workgroup has, as 128 wide ones have for the 64 of the variants.
+/// A subgroup wider than the workgroup, as on a device with 128 lanes for workgroups of 64.
 fn wide_subgroups() -> Result<(), Failed> {
     let mut gpu =
         Gpu::open(&AdapterChoice::Best, Arc::new(ridgeline_kernels::linker()?), GpuOptions::default())?;
@@ -184,7 +187,7 @@ fn compare(gpu: &mut Gpu, kernel: &AnyKernel, seed: u64) -> Result<(), Failed> {
     let stores = stores(kernel, &params);
     for (binding, ((info, here), twin)) in kernel.bindings().iter().zip(here).zip(twin).enumerate() {
         if let Some(store) = stores.iter().find(|store| store.binding == binding) {
-            store.alike([&here, &twin]).map_err(|e| format!("{}, seed {seed}: {e}", kernel.label()))?;
+            store.compare([&here, &twin]).map_err(|e| format!("{}, seed {seed}: {e}", kernel.label()))?;
             continue;
         }
         let floats = info.wgsl.contains("f32");
@@ -204,14 +207,14 @@ fn compare(gpu: &mut Gpu, kernel: &AnyKernel, seed: u64) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A binding in which a kernel stores rows of `width` values in a number format.
+/// A binding to which a kernel writes quantized rows of `width` values.
 struct Store {
     binding: usize,
     format: Format,
     width: usize,
     /// Words per row.
     stride: usize,
-    /// Whether what it stores was divided by a sum over its row.
+    /// Whether the row was normalised before: divided by a sum over it.
     normalised: bool,
 }
 
@@ -236,10 +239,12 @@ fn stores(kernel: &AnyKernel, params: &[u8]) -> Vec<Store> {
 }
 
 impl Store {
-    /// A quantising store may round differently where a quotient is not exact: rows agree up to one step of their
-    /// block's scale, in all but few values, and what was not stored has the same bits. What the kernel computed before
-    /// it stored may differ in its last bits.
-    fn alike(&self, [here, twin]: [&[u32]; 2]) -> Result<(), String> {
+    /// Compares quantized rows. Quantization may round differently where a quotient is not exact, and the values before
+    /// it may differ in their last bits.
+    ///
+    /// So values may differ by one step of their block's scale, in at most 5 % of the values. Rows that were not written
+    /// have the same bits.
+    fn compare(&self, [here, twin]: [&[u32]; 2]) -> Result<(), String> {
         let spec = self.format.spec();
         let decode = |row: &[u32]| {
             let mut values = vec![f32::NAN; self.width];
@@ -253,7 +258,7 @@ impl Store {
                 continue;
             }
             let (here, twin) = (decode(here), decode(twin));
-            // A sum in another order moves all of a row, and a rotation takes its values away from each other.
+            // A norm whose sum has another order scales the whole row, so the tolerance is relative to the row.
             let whole = self.normalised && spec.block_len == 1;
             let block = if whole { self.width } else { spec.block_len };
             for (a, b) in here.chunks(block).zip(twin.chunks(block)) {
@@ -271,7 +276,7 @@ impl Store {
         Ok(())
     }
 
-    /// Relative size of twice the last bit of a format without blocks.
+    /// Relative tolerance of a type without blocks: about two units in the last place.
     fn last_bit(&self) -> f32 {
         match self.format {
             Format::F32 if self.normalised => 4e-6,
@@ -282,7 +287,7 @@ impl Store {
     }
 }
 
-/// Bytes around a slice of a texture: it begins near the end of a line, and what surrounds it would show in any sum.
+/// Bytes of NaN around a slice of a texture. The slice starts near the end of a line, and reads beyond it give NaN.
 const MARGIN: u64 = 16 * TEXELS as u64 - 256;
 
 /// Runs one launch and returns the contents of every binding.
@@ -314,7 +319,7 @@ fn run<E: Executor>(
         let (around, words) = words.split_at(margin);
         let (words, after) = words.split_at(words.len() - margin);
         if around.iter().chain(after).any(|&word| word != f32::NAN.to_bits()) {
-            return Err(format!("{}: writes beyond its slice of a texture", kernel.label()).into());
+            return Err(format!("{}: wrote beyond its slice of a texture", kernel.label()).into());
         }
         contents.push(words.to_vec());
     }

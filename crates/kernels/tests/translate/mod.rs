@@ -1,11 +1,11 @@
-//! A kernel variant as a module of naga, and what other languages make of it. The tests and an example share it.
+//! A kernel variant as a naga module, and its translations. Shared by the tests and an example.
 
 use naga::back::{msl, spv};
 use naga::valid::{Capabilities, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
 use naga::{AddressSpace, Module};
 use ridgeline_compute::{Access, AnyKernel, Caps, Linker};
 
-/// A variant that naga takes for valid.
+/// A rendered variant that passed naga's validation.
 pub(crate) struct Shader {
     pub(crate) kernel: AnyKernel,
     pub(crate) label: String,
@@ -14,7 +14,7 @@ pub(crate) struct Shader {
     pub(crate) info: ModuleInfo,
 }
 
-/// Everything, and as much workgroup memory as Metal has.
+/// Every capability, and the 32 KiB of workgroup memory of Metal.
 pub(crate) fn roomy() -> Caps {
     Caps { max_workgroup_memory: 32 << 10, ..Caps::everything() }
 }
@@ -49,21 +49,21 @@ impl Shader {
         used.map(|(_, global)| self.module.types[global.ty].inner.size(self.module.to_ctx())).sum()
     }
 
-    /// Metal's language.
+    /// Translates to MSL, the shading language of Metal.
     pub(crate) fn msl(&self) -> Result<String, msl::Error> {
         let mut resources = msl::EntryPointResources { immediates_buffer: Some(20), ..Default::default() };
         resources.sizes_buffer = Some(21);
         for (index, binding) in (0..).zip(self.kernel.bindings()) {
-            let slot = Some(u8::try_from(index).expect("few bindings"));
+            let index_u8 = Some(u8::try_from(index).expect("a kernel has at most 8 bindings"));
             let target = if self.kernel.in_texture(binding) {
                 msl::BindTarget {
-                    texture: slot,
+                    texture: index_u8,
                     mutable: binding.access != Access::Read,
                     ..Default::default()
                 }
             } else {
                 msl::BindTarget {
-                    buffer: slot,
+                    buffer: index_u8,
                     mutable: binding.access != Access::Read,
                     ..Default::default()
                 }
@@ -80,7 +80,7 @@ impl Shader {
         Ok(msl::write_string(&self.module, &self.info, &options, &pipeline)?.0)
     }
 
-    /// Vulkan's words.
+    /// Translates to SPIR-V words for Vulkan.
     pub(crate) fn spirv(&self) -> Result<Vec<u32>, spv::Error> {
         let options = spv::Options { lang_version: (1, 5), ..Default::default() };
         spv::write_vec(&self.module, &self.info, &options, None)

@@ -1,9 +1,9 @@
 //! Against this device's own ceilings.
 
 use super::{BUDGET, GENERATION, ONCE, REPETITIONS, TargetResult};
-use ridgeline_experiment::verdict::Range;
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::stats;
+use ridgeline_experiment::verdict::Range;
 use ridgeline_measure::Error;
 use ridgeline_measure::MeasureContext;
 use ridgeline_measure::pass::{Bench, KernelShares, PassTiming, Test};

@@ -2,9 +2,9 @@
 //! on the device in use, whose driver's own cost is in the figures.
 
 use super::{REPETITIONS, TargetResult};
-use ridgeline_experiment::verdict::Range;
 use ridgeline_compute::{Executor, Recording, Timing};
 use ridgeline_experiment::stats;
+use ridgeline_experiment::verdict::Range;
 use ridgeline_measure::MeasureContext;
 use ridgeline_measure::timing::timed;
 use ridgeline_measure::{Device, Error, probe};

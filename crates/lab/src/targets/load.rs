@@ -1,8 +1,8 @@
 //! Loading a model, until it is ready to decode.
 
 use super::{REPETITIONS, TargetResult, file_of};
-use ridgeline_experiment::verdict::Range;
 use ridgeline_experiment::stats;
+use ridgeline_experiment::verdict::Range;
 use ridgeline_measure::MeasureContext;
 use ridgeline_measure::timing::timed;
 use ridgeline_measure::{Device, Error, models};

@@ -1,9 +1,9 @@
 //! Beside another engine.
 
 use super::{GENERATION, ONCE, PROMPT, REPETITIONS, TargetResult, file_of};
-use ridgeline_experiment::verdict::Range;
 use crate::peer::Peer;
 use ridgeline_experiment::stats;
+use ridgeline_experiment::verdict::Range;
 use ridgeline_measure::Error;
 use ridgeline_measure::MeasureContext;
 use ridgeline_measure::pass::Bench;

@@ -1,9 +1,9 @@
 //! Putting weights onto the device.
 
 use super::{REPETITIONS, TargetResult};
-use ridgeline_experiment::verdict::Range;
 use ridgeline_compute::{Buffer, Executor, FillFn, Role};
 use ridgeline_experiment::stats;
+use ridgeline_experiment::verdict::Range;
 use ridgeline_kernels::{WeightLayout, layout_for};
 use ridgeline_measure::MeasureContext;
 use ridgeline_measure::timing::timed;

@@ -121,7 +121,8 @@ fn a_suffix_is_what_quantize_writes() {
     assert!(matrices(&inspect("tiny-draft:q2_k")).iter().all(|it| it.1 == "Q2_K"));
 
     let run = |arguments: &[&str]| on_cpu(&[&["run", "-p", "It", "-n", "2"], arguments].concat());
-    run(&["-m", "tiny-draft:q4_k_m", "--format", "q4_k"]).fails(2, &["already names a quantization type", "Q4_K"]);
+    run(&["-m", "tiny-draft:q4_k_m", "--format", "q4_k"])
+        .fails(2, &["already names a quantization type", "Q4_K"]);
     run(&["-m", "tiny-draft:q4_k_m:q8_0"]).fails(2, &["tiny-draft:q4_k_m:q8_0"]);
     run(&["-m", "tiny-draft:q4_x_m"]).fails(2, &["q4_x_m", "known are", "MXFP4", "mixes", "Q4_K_M"]);
     run(&["-m", "tiny-draft:mlx4_g64"]).fails(1, &["MLX4_G64", "no encoder"]);
