@@ -28,7 +28,7 @@ pub trait DynKernel: fmt::Debug + Send + Sync {
     /// Runs the CPU twin on buffers in binding order.
     fn reference(&self, params: &[u8], bufs: Vec<HostBuf<'_>>);
     /// Parameter bytes and binding contents for a twin test.
-    fn sample(&self, rng: &mut crate::TestRng) -> (Vec<u8>, Vec<Vec<u32>>);
+    fn test_input(&self, rng: &mut crate::TestRng) -> (Vec<u8>, Vec<Vec<u32>>);
     #[doc(hidden)]
     fn as_any(&self) -> &dyn Any;
     #[doc(hidden)]
@@ -84,9 +84,9 @@ impl<K: Kernel> DynKernel for K {
     fn reference(&self, params: &[u8], bufs: Vec<HostBuf<'_>>) {
         Kernel::reference(self, &params_of::<K>(params), K::host(bufs));
     }
-    fn sample(&self, rng: &mut crate::TestRng) -> (Vec<u8>, Vec<Vec<u32>>) {
-        let sample = Kernel::sample(self, rng);
-        (bytemuck::bytes_of(&sample.params).to_vec(), sample.bindings)
+    fn test_input(&self, rng: &mut crate::TestRng) -> (Vec<u8>, Vec<Vec<u32>>) {
+        let input = Kernel::test_input(self, rng);
+        (bytemuck::bytes_of(&input.params).to_vec(), input.bindings)
     }
     fn as_any(&self) -> &dyn Any {
         self

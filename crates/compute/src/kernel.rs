@@ -87,7 +87,7 @@ pub trait Kernel: Bindings + Copy + Eq + Hash + Debug + Send + Sync + 'static {
     /// Minimum size of each binding in bytes. The kernel accesses nothing beyond it, even without bounds checks.
     fn min_binding_size(&self, p: &Self::Params) -> Self::Bytes;
     /// Random valid parameters and binding contents for the twin tests. Ragged shapes are included.
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Self::Params>;
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Self::Params>;
     /// The CPU twin, which is the kernel's reference: same parameters, simple code, f64 accumulation.
     fn reference(&self, p: &Self::Params, host: Self::Host<'_>);
 }

@@ -30,7 +30,7 @@ impl Kernel for Add {
     fn min_binding_size(&self, p: &Params) -> Bytes {
         Bytes { x: bytes4(u64::from(p.n)), delta: bytes4(u64::from(p.period.min(p.n))) }
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let period = 4 * rng.range(1, 200);
         let n = period * rng.range(1, 4);
         let bindings = vec![rng.words(n as usize), rng.words(period as usize)];

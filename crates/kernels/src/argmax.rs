@@ -47,7 +47,7 @@ impl Kernel for Argmax {
     fn min_binding_size(&self, p: &Params) -> Bytes {
         Bytes { picks: bytes4(u64::from(p.pick0) + picks(p)), ..self.traffic(p) }
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let (n_rows, n_cols, pick0) = (rng.range(1, 5), rng.range(1, 700), rng.range(0, 4));
         let params = Params { n_rows, n_cols, n_splits: rng.range(1, 6), pick0 };
         TestInput { params, bindings: vec![rows_with_ties(rng, [n_rows, n_cols]), vec![]] }

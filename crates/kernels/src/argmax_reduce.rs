@@ -34,7 +34,7 @@ impl Kernel for ArgmaxReduce {
         let x = bytes4(u64::from(p.n_rows) * u64::from(p.n_cols));
         Bytes { x, picks: bytes4(u64::from(p.pick0) + u64::from(p.n_rows)), ..self.traffic(p) }
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let (n_rows, n_splits, pick0) = (rng.range(1, 5), rng.range(1, MAX_ARGMAX_SPLITS + 10), rng.range(0, 4));
         let width = rng.range(1, 20);
         let n_cols = n_splits * width;

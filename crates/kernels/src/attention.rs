@@ -114,7 +114,7 @@ impl Kernel for Attention {
         let q = u64::from(p.n_tokens - 1) * u64::from(p.ld) + u64::from(p.n_heads * self.head);
         Bytes { q: bytes4(q), keys, values, out: self.out_bytes(p) }
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let n_heads = self.group * rng.range(1, 3);
         let (n_tokens, position) = (rng.range(1, 9), rng.pick(&[0, 1, 62, 63, 64, 65, 150]));
         let capacity = position + n_tokens + rng.range(0, 3);

@@ -80,8 +80,8 @@ impl Kernel for AttentionSimd {
         let attention::Bytes { q, keys, values, out } = self.workgroup_kernel().min_binding_size(&attention_params(p));
         Bytes { q, keys, values, out }
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
-        let TestInput { params, bindings } = self.workgroup_kernel().sample(rng);
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
+        let TestInput { params, bindings } = self.workgroup_kernel().test_input(rng);
         TestInput { params: bytemuck::cast(params), bindings }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {

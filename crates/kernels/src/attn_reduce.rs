@@ -44,7 +44,7 @@ impl Kernel for AttnReduce {
     fn min_binding_size(&self, p: &Params) -> Bytes {
         self.traffic(p)
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         // Rows narrower and wider than the workgroup. Few splits, and as many as are allowed.
         let head_dim = rng.pick(&[8, 40, 64, 80, 128, 256, 320]);
         let params = Params { n_rows: rng.range(1, 9), head_dim, kv_splits: rng.pick(&[2, 3, 5, 33, MAX_KV_SPLITS]) };

@@ -41,7 +41,7 @@ impl Kernel for AttnScores {
         let q = u64::from(p.n_tokens - 1) * u64::from(p.ld) + u64::from(p.n_heads * p.head_dim);
         Bytes { q: bytes4(q), keys, scores: bytes4(score_values(p)) }
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let AttentionShape { n_tokens, n_heads, head_dim, group, capacity, position, stride } = AttentionShape::sample(rng, self.cache);
         let ld = n_heads * head_dim + 4 * rng.range(0, 3);
         let params = Params { n_tokens, n_heads, head_dim, group, capacity, position, stride, ld, scale: 0.3 };

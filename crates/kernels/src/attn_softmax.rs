@@ -31,7 +31,7 @@ impl Kernel for AttnSoftmax {
     fn min_binding_size(&self, p: &Params) -> Bytes {
         Bytes { scores: bytes4(values(p)) }
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let (n_rows, n_cols) = (rng.range(1, 9), rng.range(1, 300));
         let mut scores = rng.words((n_rows * n_cols) as usize);
         // The first column stays visible, as position 0 does.

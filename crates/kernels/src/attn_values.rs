@@ -39,7 +39,7 @@ impl Kernel for AttnValues {
         let values = device_bytes(heads(p).rows_required(), p.stride);
         Bytes { weights: bytes4(weight_values(p)), values, out: bytes4(heads(p).query_values()) }
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let AttentionShape { n_tokens, n_heads, head_dim, group, capacity, position, stride } = AttentionShape::sample(rng, self.cache);
         let params = Params { n_tokens, n_heads, head_dim, group, capacity, position, stride };
         let weights = rng.words(small(weight_values(&params)) as usize);

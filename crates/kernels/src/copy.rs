@@ -31,7 +31,7 @@ impl Kernel for Copy {
     fn min_binding_size(&self, p: &Params) -> Bytes {
         self.traffic(&Params { rounds: 1, ..*p })
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let n = 4 * rng.range(1, 5000);
         TestInput { params: Params { n, rounds: rng.range(1, 3) }, bindings: vec![rng.words(n as usize), vec![]] }
     }

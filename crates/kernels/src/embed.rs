@@ -44,7 +44,7 @@ impl Kernel for Embed {
         let table = self.layout.bytes(u64::from(p.n_rows), p.stride);
         Bytes { table, tokens: bytes4(u64::from(p.token0) + n), y: bytes4(n * u64::from(p.n_cols)) }
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let unit = small(self.format.spec().unpack_len.max(self.format.spec().block_len));
         let n_cols = rng.range(1, 6) * unit;
         let (n_tokens, n_rows, row0) = (rng.range(1, 9), rng.range(1, 40), rng.range(0, 5));

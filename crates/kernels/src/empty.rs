@@ -30,7 +30,7 @@ impl Kernel for Empty {
     fn min_binding_size(&self, p: &Params) -> Bytes {
         self.traffic(p)
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         TestInput { params: Params { value: rng.range(1, 99) }, bindings: vec![vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {

@@ -41,7 +41,7 @@ impl Kernel for KvAppend {
         let last = u64::from(p.n_heads - 1) * u64::from(p.capacity) + u64::from(p.position + p.n_tokens);
         Bytes { x, cache: device_bytes(last, p.stride) }
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let (n_tokens, n_heads, position) = (rng.range(1, 9), rng.range(1, 4), rng.range(0, 9));
         let head_dim = random_head(rng, self.format);
         let capacity = position + n_tokens + rng.range(0, 3);

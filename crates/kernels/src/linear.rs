@@ -61,7 +61,7 @@ macro_rules! linear_members {
             let [weights, x, y] = LinearShape::of(p).min_binding_size($layout);
             Bytes { weights, x, y }
         }
-        fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+        fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
             let $this = self;
             let (shape, bindings) = LinearShape::sample(rng, ($this.format, $layout), $test_size, $epilogues);
             TestInput { params: bytemuck::cast(shape), bindings }

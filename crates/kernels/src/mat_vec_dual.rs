@@ -71,7 +71,7 @@ impl Kernel for MatVecDual {
         let lower = device_bytes(u64::from(p.lower_rows), p.lower_stride);
         Bytes { upper, lower, ..self.traffic(p) }
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let unit = self.formats.map(|it| small(it.spec().unpack_len.max(it.spec().block_len))).into_iter().max().unwrap_or(1);
         let n_cols = rng.range(1, (160 / unit).max(2) + 1) * unit;
         let [upper_rows, lower_rows] = [rng.range(1, 40), rng.range(1, 40)];

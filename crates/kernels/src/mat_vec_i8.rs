@@ -80,7 +80,7 @@ impl Kernel for MatVecI8 {
         let [weights, _, y] = linear(p).min_binding_size(self.layout);
         Bytes { weights, x: device_bytes(u64::from(p.n_vecs), p.x_stride), y }
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let (p, mut bindings) = LinearShape::sample(rng, (self.format, self.layout), [ROWS, 2 * self.cols + 1], Epilogue::supported(true));
         bindings[1] = random_rows(rng, Format::INT8_ACTIVATIONS, p.n_vecs, p.n_cols);
         let x_stride = stride(Format::INT8_ACTIVATIONS, p.n_cols as usize);

@@ -36,7 +36,7 @@ impl Kernel for QkNorm {
         let row = u64::from(p.n_heads + p.kv_heads) * u64::from(p.head_dim);
         Bytes { x: bytes4(u64::from(p.n_tokens - 1) * u64::from(p.ld) + row), gains: gain_bytes(p) }
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let (n_tokens, kv_heads, head_dim) = (rng.range(1, 5), rng.range(1, 3), 4 * rng.range(1, 70));
         let n_heads = kv_heads * rng.range(1, 3);
         let ld = (n_heads + kv_heads) * head_dim + 4 * rng.range(0, 9);

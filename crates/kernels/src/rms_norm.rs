@@ -44,7 +44,7 @@ impl Kernel for RmsNorm {
         let row = bytes4(u64::from(p.n_cols));
         Bytes { x: u64::from(p.row0 + p.n_rows) * row, gain: row, y: u64::from(p.n_rows) * row }
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let (n_rows, row0, n_cols) = (rng.range(1, 5), rng.range(0, 2), 4 * rng.range(1, 300));
         let x = rng.words(((row0 + n_rows) * n_cols) as usize);
         let bindings = vec![x, rng.words(n_cols as usize), vec![]];

@@ -66,7 +66,7 @@ impl Kernel for Rope {
         let x = u64::from(p.n_tokens - 1) * u64::from(p.ld) + heads;
         Bytes { x: bytes4(x), table: bytes4(u64::from(p.position + p.n_tokens) * u64::from(p.rotary)) }
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let (n_tokens, n_heads, position) = (rng.range(1, 5), rng.range(1, 5), rng.range(0, 7));
         let head_dim = rng.pick(&[16, 32, 64, 80]);
         let rotary = if rng.range(0, 1) == 0 { head_dim } else { head_dim / 2 };

@@ -127,7 +127,7 @@ impl Kernel for RopeAppend {
             values: device_bytes(last, p.value_stride),
         }
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let wider = if self.keys.spec().kv_block >= self.values.spec().kv_block { self.keys } else { self.values };
         let head_dim = random_head(rng, wider);
         let (n_tokens, kv_heads, position) = (rng.range(1, 7), rng.range(1, 3), rng.range(0, 9));

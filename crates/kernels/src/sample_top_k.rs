@@ -42,7 +42,7 @@ impl Kernel for SampleTopK {
     fn min_binding_size(&self, p: &Params) -> Bytes {
         Bytes { picks: bytes4(u64::from(p.pick0) + 1), ..self.traffic(p) }
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let n_cols = rng.range(1, 700);
         // Few distinct values, so that ties are common. Some tokens are ruled out by −∞, and some rows are invalid.
         let value = |rng: &mut TestRng| {

@@ -47,7 +47,7 @@ impl Kernel for StreamRead {
     fn min_binding_size(&self, p: &Params) -> Bytes {
         Bytes { from_words: bytes4(u64::from(p.n)), sums: bytes4(self.shares(p)) }
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let n = 4 * rng.range(1, 5000);
         TestInput { params: Params { n, rounds: rng.range(1, 3) }, bindings: vec![rng.words(n as usize), vec![]] }
     }

@@ -34,7 +34,7 @@ impl Kernel for SwiGlu {
     fn min_binding_size(&self, p: &Params) -> Bytes {
         self.traffic(p)
     }
-    fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+    fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let (n_rows, n_cols) = (rng.range(1, 5), 4 * rng.range(1, 60));
         let both = rng.floats((2 * n_rows * n_cols) as usize).into_iter().map(|v| (30.0 * v).to_bits()).collect();
         TestInput { params: Params { n_rows, n_cols }, bindings: vec![both, vec![]] }

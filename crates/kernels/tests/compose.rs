@@ -73,7 +73,7 @@ fn parameters_and_bindings_match_the_rust_declaration() {
         } else {
             assert!(declared.is_empty(), "{}: parameters are not bound", shader.label);
         }
-        let (params, _) = shader.kernel.sample(&mut TestRng::new(1));
+        let (params, _) = shader.kernel.test_input(&mut TestRng::new(1));
         let min_binding_sizes = shader.kernel.min_binding_size(&params);
         for (index, binding) in shader.kernel.bindings().iter().enumerate() {
             let find = |g: &naga::GlobalVariable| g.binding.is_some_and(|b| b.binding as usize == index);

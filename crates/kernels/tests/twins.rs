@@ -176,7 +176,7 @@ fn wide_subgroups() -> Result<(), Failed> {
 }
 
 fn compare(gpu: &mut Gpu, kernel: &AnyKernel, seed: u64) -> Result<(), Failed> {
-    let (params, mut bindings) = kernel.sample(&mut TestRng::new(seed));
+    let (params, mut bindings) = kernel.test_input(&mut TestRng::new(seed));
     for (i, bytes) in kernel.min_binding_size(&params).into_iter().enumerate() {
         if kernel.bindings()[i].access == Access::Write {
             bindings[i] = vec![f32::NAN.to_bits(); usize::try_from(bytes / 4)?];

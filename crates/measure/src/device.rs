@@ -83,7 +83,7 @@ fn cooperative_fault(gpu: &mut Gpu) -> Option<String> {
     let used = MatMulCoop::all(gpu.caps()).into_iter().filter(|kernel| kernel.format == Format::HALF);
     for (kernel, seed) in used.flat_map(|kernel| (0..TRIALS).map(move |seed| (AnyKernel::new(kernel), seed)))
     {
-        let inputs = kernel.sample(&mut TestRng::new(seed));
+        let inputs = kernel.test_input(&mut TestRng::new(seed));
         let twin = run_matmul(&mut Cpu::new(gpu.caps().clone()), &kernel, &inputs);
         match (run_matmul(gpu, &kernel, &inputs), twin) {
             (Err(error), _) | (_, Err(error)) => return Some(error.to_string()),

@@ -17,7 +17,7 @@ const FORMATS: &str = "crates/quant/src";
 const FORMAT_MARK: &str = "const SPEC: Spec";
 
 /// The methods every kernel defines: its cost, its buffer bounds, its test input and its CPU reference.
-const KERNEL_MEMBERS: [&str; 5] = ["flops", "traffic", "min_binding_size", "sample", "reference"];
+const KERNEL_MEMBERS: [&str; 5] = ["flops", "traffic", "min_binding_size", "test_input", "reference"];
 
 /// Shader text lies in the folders that `ridgeline-shaders` includes, and nowhere else.
 pub(super) fn shader_folders(workspace: &Workspace) -> Vec<Fault> {
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn an_optional_twin_is_found() {
-        let required = "    fn flops(&self) -> u64;\n    fn traffic(&self);\n    fn min_binding_size(&self);\n    fn sample(&self);\n";
+        let required = "    fn flops(&self) -> u64;\n    fn traffic(&self);\n    fn min_binding_size(&self);\n    fn test_input(&self);\n";
         let kernel =
             |twin: &str| format!("pub trait Kernel: Copy {{\n{required}    {twin}\n}}\nfn reference();\n");
         let faults = |text: &str| kernel_members(&Workspace::of(&[(KERNEL_TRAIT, text)])).len();

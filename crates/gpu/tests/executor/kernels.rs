@@ -86,7 +86,7 @@ pub(crate) mod scale {
         fn min_binding_size(&self, p: &Params) -> Bytes {
             Bytes { x: 4 * u64::from(p.n), y: 4 * u64::from(p.n) }
         }
-        fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+        fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
             let n = rng.range(1, 300);
             TestInput {
                 params: Params { n, factor: rng.float() },
@@ -132,7 +132,7 @@ pub(crate) mod add_to {
         fn min_binding_size(&self, p: &Params) -> Bytes {
             Bytes { x: 4 * u64::from(p.n), y: 4 * u64::from(p.n) }
         }
-        fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+        fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
             let n = rng.range(1, 300);
             TestInput { params: Params { n }, bindings: vec![rng.words(n as usize), rng.words(n as usize)] }
         }
@@ -178,7 +178,7 @@ pub(crate) mod texels {
         fn min_binding_size(&self, p: &Params) -> Bytes {
             Bytes { x: 16 * u64::from(p.n), y: 16 * u64::from(p.n) }
         }
-        fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+        fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
             let n = rng.range(1, 300);
             TestInput { params: Params { n }, bindings: vec![rng.words(4 * n as usize), Vec::new()] }
         }
@@ -222,7 +222,7 @@ pub(crate) mod spin {
         fn min_binding_size(&self, p: &Params) -> Bytes {
             Bytes { y: 4 * u64::from(p.groups) * u64::from(self.lanes) }
         }
-        fn sample(&self, rng: &mut TestRng) -> TestInput<Params> {
+        fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
             let params = Params { groups: rng.range(1, 9), rounds: rng.range(0, 100) };
             TestInput { params, bindings: vec![Vec::new()] }
         }
@@ -268,7 +268,7 @@ pub(crate) mod broken {
         fn min_binding_size(&self, _: &Params) -> Bytes {
             Bytes { y: 4 }
         }
-        fn sample(&self, _: &mut TestRng) -> TestInput<Params> {
+        fn test_input(&self, _: &mut TestRng) -> TestInput<Params> {
             TestInput { params: Params { n: 1 }, bindings: vec![Vec::new()] }
         }
         fn reference(&self, _: &Params, host: Host<'_>) {
