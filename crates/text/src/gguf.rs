@@ -4,11 +4,11 @@ use tokenizers::models::bpe::Vocab;
 
 use crate::bpe::Bpe;
 use crate::byte_level::from_byte_level;
+use crate::parts::Parts;
 use crate::pieces::{Kind, Pieces};
 use crate::pre::Pre;
 use crate::special::{Found, Part, SpecialTokens};
 use crate::spm::{SPACE, Spm, parse_byte_token};
-use crate::tokenizer::{Encoder, Tokenizer};
 use crate::{ChatTemplate, Error};
 
 /// The `tokenizer.*` metadata of a GGUF file, as found there. Arrays have one entry per token;
@@ -60,12 +60,12 @@ enum Words {
 
 /// Encodes as llama.cpp does: special tokens first, then words.
 #[derive(Debug)]
-pub(crate) struct GgufEngine {
+pub(crate) struct GgufEncoder {
     specials: SpecialTokens,
     words: Words,
 }
 
-impl GgufEngine {
+impl GgufEncoder {
     pub(crate) fn encode(&self, text: &str, parse_special: bool, file: &str) -> Result<Vec<u32>, Error> {
         let mut ids = Vec::with_capacity(text.len() / 3);
         let mut after_special = true;
@@ -96,8 +96,8 @@ enum Model {
     SentencePiece,
 }
 
-/// Builds a tokenizer; `file` is for messages.
-pub(crate) fn build(mut vocab: GgufVocab, file: &str) -> Result<Tokenizer, Error> {
+/// Builds the parts of a tokenizer; `file` is for messages.
+pub(crate) fn build(mut vocab: GgufVocab, file: &str) -> Result<Parts<GgufEncoder>, Error> {
     let model = model(&vocab, file)?;
     let ids = checked_ids(&vocab, file)?;
     if matches!(model, Model::SentencePiece) {
@@ -125,8 +125,8 @@ pub(crate) fn build(mut vocab: GgufVocab, file: &str) -> Result<Tokenizer, Error
         .chat_template
         .as_deref()
         .map(|source| ChatTemplate::new(source, file, text_of(vocab.bos), text_of(vocab.eos)));
-    Ok(Tokenizer {
-        engine: Encoder::Gguf(Box::new(GgufEngine { specials, words })),
+    Ok(Parts {
+        encoder: GgufEncoder { specials, words },
         pieces,
         bos: vocab.bos,
         eos: vocab.eos,

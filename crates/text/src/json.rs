@@ -11,9 +11,9 @@ use serde_json::Value;
 use tokenizers::Tokenizer as HfTokenizer;
 
 use crate::byte_level::{first_missing, from_byte_level, missing_bytes};
+use crate::parts::Parts;
 use crate::pieces::{Kind, Pieces};
 use crate::spm::{SPACE, parse_byte_token};
-use crate::tokenizer::{Encoder, Tokenizer};
 use crate::{ChatTemplate, Error};
 
 const TOKENIZER: &str = "tokenizer.json";
@@ -28,7 +28,7 @@ const MAX_WHITESPACE: usize = 400_000;
 
 /// Encodes with the `tokenizers` crate.
 #[derive(Debug)]
-pub(crate) struct JsonEngine {
+pub(crate) struct JsonEncoder {
     /// Finds every special token in a text.
     special: HfTokenizer,
     /// Finds only those that are not control tokens.
@@ -37,7 +37,7 @@ pub(crate) struct JsonEngine {
     missing: Option<Box<[bool; 256]>>,
 }
 
-impl JsonEngine {
+impl JsonEncoder {
     pub(crate) fn encode(&self, text: &str, parse_special: bool, file: &str) -> Result<Vec<u32>, Error> {
         if let Some(byte) = self.missing.as_ref().and_then(|missing| first_missing(text, missing)) {
             return Err(Error::MissingByte { file: file.to_owned(), byte });
@@ -67,8 +67,8 @@ enum Spelling {
     },
 }
 
-/// Builds a tokenizer; `file` is for messages.
-pub(crate) fn build(json: &[u8], config: Option<&[u8]>, file: &str) -> Result<Tokenizer, Error> {
+/// Builds the parts of a tokenizer; `file` is for messages.
+pub(crate) fn build(json: &[u8], config: Option<&[u8]>, file: &str) -> Result<Parts<JsonEncoder>, Error> {
     let tree = parse(json, TOKENIZER, file)?;
     check_merges(&tree["model"], file)?;
     let spelling = spelling(&tree["decoder"], file)?;
@@ -91,21 +91,21 @@ pub(crate) fn build(json: &[u8], config: Option<&[u8]>, file: &str) -> Result<To
         byte_level_without_unknown.then(|| missing_bytes(|spelled| special.token_to_id(spelled).is_some()));
     let mut plain = special.clone();
     plain.set_encode_special_tokens(true);
-    let engine = JsonEngine { special, plain, missing };
+    let encoder = JsonEncoder { special, plain, missing };
     match config {
-        Some(config) => configured(engine, pieces, &parse(config, CONFIG, file)?),
-        None => configured(engine, pieces, &Value::Null),
+        Some(config) => configured(encoder, pieces, &parse(config, CONFIG, file)?),
+        None => configured(encoder, pieces, &Value::Null),
     }
 }
 
 /// Adds what `tokenizer_config.json` says.
-fn configured(engine: JsonEngine, pieces: Pieces, config: &Value) -> Result<Tokenizer, Error> {
+fn configured(encoder: JsonEncoder, pieces: Pieces, config: &Value) -> Result<Parts<JsonEncoder>, Error> {
     let file = pieces.file().to_owned();
-    let (bos_text, bos) = special_token(&engine, config, "bos_token", &file)?;
-    let (eos_text, eos) = special_token(&engine, config, "eos_token", &file)?;
+    let (bos_text, bos) = special_token(&encoder, config, "bos_token", &file)?;
+    let (eos_text, eos) = special_token(&encoder, config, "eos_token", &file)?;
     // Without a word from the configuration, the file's own post-processor decides: see what it puts
     // around an empty text.
-    let around = guarded(|| engine.special.encode_fast("", true))
+    let around = guarded(|| encoder.special.encode_fast("", true))
         .map_err(|detail| Error::Encode { file: file.clone(), detail })?;
     let first_is_bos = bos.is_some() && around.get_ids().first().copied() == bos;
     let last_is_eos = eos.is_some()
@@ -121,12 +121,12 @@ fn configured(engine: JsonEngine, pieces: Pieces, config: &Value) -> Result<Toke
     let add_eos = added("add_eos_token", eos, last_is_eos)?;
     let template = chat_template(&config["chat_template"])
         .map(|source| ChatTemplate::new(source, &file, &bos_text, &eos_text));
-    Ok(Tokenizer { engine: Encoder::Json(Box::new(engine)), pieces, bos, eos, add_bos, add_eos, template })
+    Ok(Parts { encoder, pieces, bos, eos, add_bos, add_eos, template })
 }
 
 /// A special token is a string, or an object that has it as `content`.
 fn special_token(
-    engine: &JsonEngine,
+    encoder: &JsonEncoder,
     config: &Value,
     what: &'static str,
     file: &str,
@@ -140,7 +140,7 @@ fn special_token(
         part: CONFIG,
         detail: format!("{what} is neither a string nor an object with a string `content`"),
     })?;
-    let id = engine.token_id(text).ok_or_else(|| Error::SpecialMissing {
+    let id = encoder.token_id(text).ok_or_else(|| Error::SpecialMissing {
         file: file.to_owned(),
         what,
         token: text.to_owned(),

@@ -10,6 +10,7 @@ mod clock;
 mod error;
 mod gguf;
 mod json;
+mod parts;
 mod pieces;
 mod pre;
 mod special;

@@ -11,49 +11,12 @@ use std::{
 use ridgeline_quant::Format;
 
 use crate::{
-    Error, Metadata, Quantization, RopePairing, Shape, convention, gguf, hf, map::Map, random, rope,
+    Container, Error, Metadata, Quantization, RopePairing, Shape, convention,
+    entry::{Parts, Storage, TensorEntry},
+    gguf, hf,
+    map::Map,
+    random, rope,
 };
-
-/// What kind of file a checkpoint came from.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Container {
-    /// A GGUF file.
-    Gguf,
-    /// One or more safetensors files beside a config.json.
-    Safetensors,
-    /// No file: weights drawn at random in a given shape.
-    Random,
-}
-
-/// Where a tensor's bytes are.
-#[derive(Clone, Debug)]
-pub(crate) enum Storage {
-    /// Bytes `start..end` of the `map`-th mapped file.
-    Mapped { map: usize, start: u64, end: u64 },
-    /// Put together from three tensors when asked for.
-    Affine(Box<hf::Affine>),
-    /// Drawn at random when asked for.
-    Random,
-}
-
-impl Storage {
-    pub(crate) const fn start(&self) -> Option<u64> {
-        match *self {
-            Self::Mapped { start, .. } => Some(start),
-            Self::Affine(_) | Self::Random => None,
-        }
-    }
-}
-
-/// One line of a checkpoint's directory, under its canonical name.
-#[derive(Clone, Debug)]
-pub(crate) struct TensorMeta {
-    pub(crate) name: String,
-    /// Outermost dimension first: a matrix is `[rows, columns]`.
-    pub(crate) shape: Vec<usize>,
-    pub(crate) format: Format,
-    pub(crate) place: Storage,
-}
 
 /// What is known about a tensor without touching its bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,7 +66,7 @@ pub struct Checkpoint {
     path: PathBuf,
     container: Container,
     metadata: Metadata,
-    entries: Vec<TensorMeta>,
+    entries: Vec<TensorEntry>,
     index: HashMap<String, usize>,
     maps: Vec<Map>,
     /// The tokenizer.json beside safetensors files.
@@ -152,7 +115,7 @@ impl Checkpoint {
         let path = PathBuf::from(format!("random:{}:{quantization}:{seed}", shape.name));
         let (metadata, tensors) = convention::synthesise(&path, shape)?;
         let entry =
-            |(name, shape)| TensorMeta { name, shape, format: Format::SINGLE, place: Storage::Random };
+            |(name, shape)| TensorEntry { name, shape, format: Format::SINGLE, storage: Storage::Random };
         let entries = tensors.into_iter().map(entry).collect();
         let parts = Parts { metadata, entries, maps: Vec::new(), tokenizer_json: None };
         let mut it = Self::from_parts(&path, Container::Random, parts)?;
@@ -258,13 +221,9 @@ impl Checkpoint {
             .get(name)
             .map(|&i| &self.entries[i])
             .ok_or_else(|| Error::MissingTensor { path: self.path.clone(), tensor: name.to_owned() })?;
-        let bytes = match &entry.place {
-            &Storage::Mapped { map, start, end } => {
-                let at =
-                    |offset: u64| usize::try_from(offset).expect("an offset within a mapping fits in memory");
-                Cow::Borrowed(&self.maps[map].as_ref()[at(start)..at(end)])
-            }
-            Storage::Affine(affine) => Cow::Owned(affine.assemble(&self.maps)),
+        let bytes = match &entry.storage {
+            Storage::Mapped(range) => Cow::Borrowed(range.bytes(&self.maps)),
+            Storage::Affine(affine) => Cow::Owned(hf::assemble(affine, &self.maps)),
             Storage::Random => {
                 let generator = self.generator.as_ref().expect("a random checkpoint has a generator");
                 Cow::Owned(generator.draw(&entry.name, &entry.shape, entry.format))
@@ -313,12 +272,4 @@ impl Checkpoint {
         }
         self.maps.iter().map(|it| it.as_ref().len() as u64).sum()
     }
-}
-
-/// What a reader hands over.
-pub(crate) struct Parts {
-    pub(crate) metadata: Metadata,
-    pub(crate) entries: Vec<TensorMeta>,
-    pub(crate) maps: Vec<Map>,
-    pub(crate) tokenizer_json: Option<PathBuf>,
 }

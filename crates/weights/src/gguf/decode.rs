@@ -60,7 +60,7 @@ fn disagreement(model: &GGUFModel, directory: &Directory<'_>) -> Option<String> 
         let same = theirs.name == ours.name
             && theirs.kind == ours.format.spec().gguf_type
             && shape.copied().eq(ours.shape.iter().map(|&it| it as u64))
-            && ours.place.start() == Some(directory.data_offset + theirs.offset);
+            && ours.storage.range().map(|it| it.start) == Some(directory.data_offset + theirs.offset);
         if !same {
             return Some(format!("gguf-rs reads the entry of tensor `{}` differently", ours.name));
         }

@@ -9,7 +9,7 @@ mod write;
 
 use std::path::Path;
 
-use crate::{Error, Value, checkpoint::TensorMeta, map::Map};
+use crate::{Error, Value, entry::TensorEntry, map::Map};
 
 pub(crate) use scan::check_disjoint;
 pub(crate) use write::{Writer, header};
@@ -20,7 +20,7 @@ pub(crate) const MAGIC: [u8; 4] = *b"GGUF";
 /// What a GGUF file holds: metadata in file order, and where each tensor lies.
 pub(crate) struct File {
     pub(crate) metadata: Vec<(String, Value)>,
-    pub(crate) tensors: Vec<TensorMeta>,
+    pub(crate) tensors: Vec<TensorEntry>,
 }
 
 /// Reads the directory of a mapped GGUF file.

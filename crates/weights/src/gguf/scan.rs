@@ -10,7 +10,7 @@ use ridgeline_quant::Format;
 use super::{Type, cursor::Cursor};
 use crate::{
     Error,
-    checkpoint::{Storage, TensorMeta},
+    entry::{ByteRange, Storage, TensorEntry},
 };
 
 /// The least bytes that a metadata entry takes: key length, one-byte key, type, one-byte value.
@@ -32,7 +32,7 @@ pub(super) struct KeyType<'a> {
 /// A directory that has been checked.
 pub(super) struct Directory<'a> {
     pub(super) keys: Vec<KeyType<'a>>,
-    pub(super) tensors: Vec<TensorMeta>,
+    pub(super) tensors: Vec<TensorEntry>,
     /// Where the tensor data begins, from the start of the file.
     pub(super) data_offset: u64,
 }
@@ -221,17 +221,17 @@ fn place(
     stated: Vec<Stated<'_>>,
     data_offset: u64,
     file_bytes: u64,
-) -> Result<Vec<TensorMeta>, Error> {
+) -> Result<Vec<TensorEntry>, Error> {
     let mut entries = Vec::with_capacity(stated.len());
     for tensor in stated {
         let start = data_offset.checked_add(tensor.offset);
         let end = start.and_then(|start| start.checked_add(tensor.bytes));
         match (start, end) {
-            (Some(start), Some(end)) if end <= file_bytes => entries.push(TensorMeta {
+            (Some(start), Some(end)) if end <= file_bytes => entries.push(TensorEntry {
                 name: tensor.name.to_owned(),
                 shape: tensor.shape,
                 format: tensor.format,
-                place: Storage::Mapped { map: 0, start, end },
+                storage: Storage::Mapped(ByteRange { map: 0, start, end }),
             }),
             (start, end) => {
                 return Err(Error::OutOfBounds {
@@ -249,10 +249,10 @@ fn place(
 }
 
 /// Fails if two tensors of one file share bytes.
-pub(crate) fn check_disjoint(path: &Path, entries: &[TensorMeta]) -> Result<(), Error> {
+pub(crate) fn check_disjoint(path: &Path, entries: &[TensorEntry]) -> Result<(), Error> {
     let mut ranges: Vec<(u64, u64, usize)> = Vec::with_capacity(entries.len());
     for (i, entry) in entries.iter().enumerate() {
-        if let Storage::Mapped { start, end, .. } = entry.place {
+        if let Some(ByteRange { start, end, .. }) = entry.storage.range() {
             ranges.push((start, end, i));
         }
     }

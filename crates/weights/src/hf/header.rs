@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use crate::{
     Error,
-    checkpoint::{Storage, TensorMeta},
+    entry::{ByteRange, Storage, TensorEntry},
 };
 
 /// The tensors of the `map`-th file under their own names, in file order. Where `words` is given, tensors of 32-bit
@@ -18,7 +18,7 @@ pub(super) fn read(
     bytes: &[u8],
     map: usize,
     mut words: Option<&mut BTreeSet<String>>,
-) -> Result<Vec<TensorMeta>, Error> {
+) -> Result<Vec<TensorEntry>, Error> {
     let (header, metadata) = SafeTensors::read_metadata(bytes)
         .map_err(|source| blame(path, bytes).unwrap_or_else(|| unnamed(path, source)))?;
     let data = (8 + header) as u64;
@@ -37,8 +37,9 @@ pub(super) fn read(
             return Err(Error::TensorEntry { path: path.to_owned(), tensor: name, problem });
         }
         let (start, end) = info.data_offsets;
-        let place = Storage::Mapped { map, start: data + start as u64, end: data + end as u64 };
-        entries.push(TensorMeta { name, shape: info.shape.clone(), format, place });
+        let range = ByteRange { map, start: data + start as u64, end: data + end as u64 };
+        let storage = Storage::Mapped(range);
+        entries.push(TensorEntry { name, shape: info.shape.clone(), format, storage });
     }
     Ok(entries)
 }

@@ -11,8 +11,8 @@ use serde_json::Value as Json;
 
 use crate::{
     Error,
-    checkpoint::{Storage, TensorMeta},
     convention::lookup,
+    entry::{Affine, Storage, TensorEntry},
     map::Map,
 };
 
@@ -24,57 +24,21 @@ pub(super) struct Quantization<'a> {
     group: usize,
 }
 
-/// A matrix whose bytes are put together from three places when asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct Affine {
-    weight: Span,
-    scales: Span,
-    biases: Span,
-    /// What scales and biases are stored as.
-    stored: Format,
-    /// Bytes of the quants of a group.
-    quants: usize,
-}
-
-/// Bytes of one mapped file.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    map: usize,
-    start: u64,
-    end: u64,
-}
-
-impl Span {
-    fn of(entry: &TensorMeta) -> Option<Self> {
-        match entry.place {
-            Storage::Mapped { map, start, end } => Some(Self { map, start, end }),
-            Storage::Affine(_) | Storage::Random => None,
+/// The blocks of the affine format, as `ridgeline-quant` defines them: quants, scale and bias of each group.
+pub(crate) fn assemble(affine: &Affine, maps: &[Map]) -> Vec<u8> {
+    let step = affine.stored.spec().block_bytes;
+    let [scales, biases] = [affine.scales, affine.biases].map(|it| it.bytes(maps).chunks_exact(step));
+    let quants = affine.weight.bytes(maps).chunks_exact(affine.group_bytes);
+    let mut blocks = Vec::with_capacity(quants.len() * (affine.group_bytes + 8));
+    let mut single = [0.0];
+    for ((quants, scale), bias) in quants.zip(scales).zip(biases) {
+        blocks.extend_from_slice(quants);
+        for field in [scale, bias] {
+            (affine.stored.spec().decode)(field, &mut single);
+            blocks.extend(single[0].to_le_bytes());
         }
     }
-
-    fn bytes(self, maps: &[Map]) -> &[u8] {
-        let at = |offset: u64| usize::try_from(offset).expect("an offset within a mapping fits in memory");
-        &maps[self.map].as_ref()[at(self.start)..at(self.end)]
-    }
-}
-
-impl Affine {
-    /// The blocks of the affine format, as `ridgeline-quant` lays them out.
-    pub(crate) fn assemble(&self, maps: &[Map]) -> Vec<u8> {
-        let step = self.stored.spec().block_bytes;
-        let [scales, biases] = [self.scales, self.biases].map(|it| it.bytes(maps).chunks_exact(step));
-        let quants = self.weight.bytes(maps).chunks_exact(self.quants);
-        let mut blocks = Vec::with_capacity(quants.len() * (self.quants + 8));
-        let mut single = [0.0];
-        for ((quants, scale), bias) in quants.zip(scales).zip(biases) {
-            blocks.extend_from_slice(quants);
-            for field in [scale, bias] {
-                (self.stored.spec().decode)(field, &mut single);
-                blocks.extend(single[0].to_le_bytes());
-            }
-        }
-        blocks
-    }
+    blocks
 }
 
 /// Reads the `quantization` table of config.json; `None` where there is none.
@@ -114,10 +78,10 @@ impl Quantization<'_> {
 pub(super) fn join(
     path: &Path,
     quantization: &Quantization<'_>,
-    entries: Vec<TensorMeta>,
+    entries: Vec<TensorEntry>,
     words: &BTreeSet<String>,
-) -> Result<Vec<TensorMeta>, Error> {
-    let index: HashMap<&str, &TensorMeta> = entries.iter().map(|it| (it.name.as_str(), it)).collect();
+) -> Result<Vec<TensorEntry>, Error> {
+    let index: HashMap<&str, &TensorEntry> = entries.iter().map(|it| (it.name.as_str(), it)).collect();
     let mut joined = HashMap::new();
     let mut parts = BTreeSet::new();
     for name in words {
@@ -145,12 +109,12 @@ pub(super) fn join(
 
 /// One matrix of three tensors, or `None` where they do not fit together.
 fn matrix(
-    weight: &TensorMeta,
-    scales: &TensorMeta,
-    biases: &TensorMeta,
+    weight: &TensorEntry,
+    scales: &TensorEntry,
+    biases: &TensorEntry,
     (bits, group): (usize, usize),
     format: Format,
-) -> Option<TensorMeta> {
+) -> Option<TensorEntry> {
     let [rows, words] = weight.shape[..] else { return None };
     let cols = words.checked_mul(32)? / bits;
     let fits =
@@ -160,16 +124,16 @@ fn matrix(
         return None;
     }
     let affine = Affine {
-        weight: Span::of(weight)?,
-        scales: Span::of(scales)?,
-        biases: Span::of(biases)?,
+        weight: weight.storage.range()?,
+        scales: scales.storage.range()?,
+        biases: biases.storage.range()?,
         stored,
-        quants: bits * group / 8,
+        group_bytes: bits * group / 8,
     };
-    Some(TensorMeta {
+    Some(TensorEntry {
         name: weight.name.clone(),
         shape: vec![rows, cols],
         format,
-        place: Storage::Affine(Box::new(affine)),
+        storage: Storage::Affine(Box::new(affine)),
     })
 }

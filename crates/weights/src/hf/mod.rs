@@ -12,13 +12,13 @@ use serde_json::Value as Json;
 
 use crate::{
     Error,
-    checkpoint::{Parts, TensorMeta},
     convention::{self, Family},
+    entry::{Parts, TensorEntry},
     gguf,
     map::Map,
 };
 
-pub(crate) use mlx::Affine;
+pub(crate) use mlx::assemble;
 pub(crate) use vocabulary::vocabulary;
 
 /// Reads the directory of a folder, or of one safetensors file and the config.json beside it.
@@ -65,14 +65,14 @@ fn rename(
     path: &Path,
     family: &Family,
     tied: bool,
-    entries: Vec<TensorMeta>,
-) -> Result<Vec<TensorMeta>, Error> {
+    entries: Vec<TensorEntry>,
+) -> Result<Vec<TensorEntry>, Error> {
     let mut renamed = Vec::with_capacity(entries.len());
     for entry in entries {
         match family.canonical_name(path, &entry.name)? {
             // Some files repeat the embedding as a head that the configuration declares tied.
             Some(name) if tied && name == convention::OUTPUT => {}
-            Some(name) => renamed.push(TensorMeta { name, ..entry }),
+            Some(name) => renamed.push(TensorEntry { name, ..entry }),
             None => {}
         }
     }

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{Error, checkpoint::TensorMeta};
+use crate::{Error, entry::TensorEntry};
 
 /// The files of a checkpoint, and what the index says is in each.
 pub(super) struct Files {
@@ -70,7 +70,7 @@ impl Files {
     }
 
     /// Fails unless a shard holds exactly the tensors that the index puts there.
-    pub(super) fn check(&self, file: &Path, found: &[TensorMeta]) -> Result<(), Error> {
+    pub(super) fn check(&self, file: &Path, found: &[TensorEntry]) -> Result<(), Error> {
         let Some(index) = &self.index else { return Ok(()) };
         let shard = file.file_name().unwrap_or_default().to_string_lossy();
         let refuse = |tensor: &str, problem| {
