@@ -1,8 +1,8 @@
 //! GGUF and safetensors checkpoints over mmap, random-weight checkpoints, GGUF writer.
 //!
-//! [`Checkpoint::open`] maps a file and checks every length, offset and type before anything is believed;
-//! tensors are bytes in the file's own number format, borrowed but where they are drawn or put together. Names and
-//! metadata are GGUF's whatever the container: the differences are resolved in `convention` and nowhere else.
+//! [`Checkpoint::open`] maps a file and checks every length, offset and type before it uses them. Tensors are bytes in
+//! the quantization type of the file. They are borrowed from the mapping, except for random weights and MLX matrices.
+//! Names and metadata keys are GGUF's for every container; only `convention` knows the differences.
 
 mod checkpoint;
 mod convention;

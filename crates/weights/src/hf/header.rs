@@ -11,8 +11,8 @@ use crate::{
     entry::{ByteRange, Storage, TensorEntry},
 };
 
-/// The tensors of the `map`-th file under their own names, in file order. Where `words` is given, tensors of 32-bit
-/// words are allowed: they are listed there, and pass for single precision, which takes as much room.
+/// The tensors of the `map`-th file under their own names, in file order. With `words`, tensors of dtype U32 are
+/// allowed: they are listed there, with single precision as a placeholder of the same size.
 pub(super) fn read(
     path: &Path,
     bytes: &[u8],
@@ -52,19 +52,19 @@ fn supported(path: &Path, tensor: &str, dtype: &str) -> Result<Format, Error> {
     })
 }
 
-/// An error of the crate that no single tensor is to blame for.
+/// An error of the `safetensors` crate for which no tensor was found.
 fn unnamed(path: &Path, source: SafeTensorError) -> Error {
     match source {
         SafeTensorError::InvalidOffset(tensor) => Error::TensorEntry {
             path: path.to_owned(),
             tensor,
-            problem: "its bytes overlap another tensor's, or leave a gap before them",
+            problem: "its bytes overlap another tensor, or leave a gap before them",
         },
         source => Error::SafetensorsHeader { path: path.to_owned(), source },
     }
 }
 
-/// Finds the tensor that made the crate refuse a header, which most of its errors do not name.
+/// Finds the tensor that a header was rejected for: most errors of the `safetensors` crate do not name it.
 fn blame(path: &Path, bytes: &[u8]) -> Option<Error> {
     let n = usize::try_from(u64::from_le_bytes(*bytes.first_chunk()?)).ok()?;
     let end_of_header = n.checked_add(8)?;
@@ -89,7 +89,7 @@ fn blame(path: &Path, bytes: &[u8]) -> Option<Error> {
         let n = shape.iter().try_fold(1_u64, |n, &it| n.checked_mul(it));
         let bytes = n.and_then(|n| n.checked_mul(format.spec().block_bytes as u64));
         if start > end || bytes != Some(end - start) {
-            return refuse("its data_offsets do not span what its shape and dtype need");
+            return refuse("its data_offsets do not match its shape and dtype");
         }
         (end > available).then(|| Error::OutOfBounds {
             path: path.to_owned(),

@@ -1,5 +1,5 @@
-//! MLX's quantised matrices: three tensors (`weight` in 32-bit words, `scales`, `biases`) that are one matrix in one
-//! of the affine formats.
+//! MLX's quantized matrices: three tensors (`weight` in 32-bit words, `scales`, `biases`) become one tensor of an
+//! affine type.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -16,7 +16,7 @@ use crate::{
     map::Map,
 };
 
-/// What config.json says about quantised matrices.
+/// The `quantization` table of config.json.
 #[derive(Debug)]
 pub(super) struct Quantization<'a> {
     json: &'a Json,
@@ -63,18 +63,18 @@ fn size(json: &Json) -> Option<usize> {
 }
 
 impl Quantization<'_> {
-    /// Bits and group of one matrix, which may differ from those of the others.
+    /// Bits and group size of one matrix; config.json may override them per matrix.
     fn of(&self, base: &str) -> (usize, usize) {
         let own = |key: &str| self.json.get(base)?.get(key).and_then(size);
         (own("bits").unwrap_or(self.bits), own("group_size").unwrap_or(self.group))
     }
 }
 
-/// Puts the three tensors of each quantised matrix together; `words` names the tensors of 32-bit words among
-/// `entries`, which their reader took for single precision.
+/// Joins the three tensors of each quantized matrix. `words` lists the tensors of 32-bit words, whose entries have
+/// single precision as a placeholder.
 ///
 /// # Errors
-/// [`Error::TensorEntry`] for parts that are missing or do not fit, [`Error::UnsupportedFormat`].
+/// [`Error::TensorEntry`] for tensors that are missing or do not match, [`Error::UnsupportedFormat`].
 pub(super) fn join(
     path: &Path,
     quantization: &Quantization<'_>,
@@ -86,10 +86,15 @@ pub(super) fn join(
     let mut parts = BTreeSet::new();
     for name in words {
         let refuse = |problem| Error::TensorEntry { path: path.to_owned(), tensor: name.clone(), problem };
-        let base = name.strip_suffix(".weight").ok_or_else(|| refuse("it holds words and is no weight"))?;
+        let base = name
+            .strip_suffix(".weight")
+            .ok_or_else(|| refuse("its dtype is U32, but it is not a quantized weight"))?;
         let [scales, biases] = [format!("{base}.scales"), format!("{base}.biases")];
         let part = |name: &str| {
-            index.get(name).copied().ok_or_else(|| refuse("it is quantised, and has no scales or biases"))
+            index
+                .get(name)
+                .copied()
+                .ok_or_else(|| refuse("it is quantized, but its scales or biases are missing"))
         };
         let (bits, group) = quantization.of(base);
         let format = format!("MLX{bits}_G{group}");
@@ -98,8 +103,10 @@ pub(super) fn join(
             tensor: name.clone(),
             format,
         })?;
-        let entry = matrix(part(name)?, part(&scales)?, part(&biases)?, (bits, group), format)
-            .ok_or_else(|| refuse("its shape, scales and biases do not fit its bits and group"))?;
+        let entry =
+            matrix(part(name)?, part(&scales)?, part(&biases)?, (bits, group), format).ok_or_else(|| {
+                refuse("its shape, scales and biases do not match the bits and group size of config.json")
+            })?;
         parts.extend([scales, biases]);
         joined.insert(name.clone(), entry);
     }
@@ -107,7 +114,7 @@ pub(super) fn join(
     Ok(kept.map(|it| joined.remove(&it.name).unwrap_or(it)).collect())
 }
 
-/// One matrix of three tensors, or `None` where they do not fit together.
+/// One matrix of three tensors, or `None` if their shapes or types do not match.
 fn matrix(
     weight: &TensorEntry,
     scales: &TensorEntry,
