@@ -18,25 +18,25 @@ enum Encoder {
 pub struct Tokenizer(Parts<Encoder>);
 
 impl Tokenizer {
-    /// Builds the tokenizer of a GGUF file from its metadata; `source` is the file's name, for messages.
+    /// Builds the tokenizer of a GGUF file from its metadata; `source` is the file's name, for errors.
     ///
     /// # Errors
-    /// An unknown `model` or `pre`, and every inconsistency of the vocabulary: see [`Error`].
+    /// An unsupported `model` or `pre`, and every inconsistency of the vocabulary: see [`Error`].
     pub fn from_gguf(vocab: GgufVocab, source: &str) -> Result<Self, Error> {
         Ok(Self(gguf::build(vocab, source)?.map(|it| Encoder::Gguf(Box::new(it)))))
     }
 
     /// Builds a tokenizer from the bytes of a `tokenizer.json`; `config` is `tokenizer_config.json`, which
-    /// holds the special tokens and the chat template. `source` is the name for messages.
+    /// holds the special tokens and the chat template. `source` is the file's name, for errors.
     ///
     /// # Errors
-    /// [`Error::Json`] if a file is malformed, [`Error::Unsupported`] if its tokens cannot be decoded
-    /// faithfully, [`Error::SpecialMissing`] if it names a special token that the vocabulary lacks.
+    /// [`Error::Json`] if a file is malformed, [`Error::Unsupported`] if its decoder is not supported,
+    /// [`Error::SpecialMissing`] for a special token that is not in the vocabulary.
     pub fn from_json(json: &[u8], config: Option<&[u8]>, source: &str) -> Result<Self, Error> {
         Ok(Self(json::build(json, config, source)?.map(|it| Encoder::Json(Box::new(it)))))
     }
 
-    /// Gives the tokenizer a chat template that lies in a file of its own, `chat_template.jinja`.
+    /// Sets the chat template, from a file such as `chat_template.jinja`.
     #[must_use]
     pub fn with_chat_template(mut self, template: &str) -> Self {
         let text_of = |id: Option<u32>| {
@@ -48,20 +48,20 @@ impl Tokenizer {
         self
     }
 
-    /// The ids of a text. No beginning or end token is added, and control tokens written out in the text
-    /// (`<|im_end|>`) are ordinary text.
+    /// The ids of a text, like llama.cpp's `parse_special = false`: `<|im_end|>` in the text is ordinary text.
+    /// Adds neither [`Self::bos`] nor [`Self::eos`].
     ///
     /// # Errors
-    /// [`Error::MissingByte`] if the vocabulary cannot spell the text.
+    /// [`Error::MissingByte`] if a byte of the text has no token.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
         self.encode_as(text, false)
     }
 
-    /// The ids of a text in which control tokens written out are those tokens, as the output of a chat
-    /// template needs. No beginning or end token is added.
+    /// The ids of a text, like llama.cpp's `parse_special = true`: `<|im_end|>` in the text is the control token.
+    /// Use it for the output of a chat template. Adds neither [`Self::bos`] nor [`Self::eos`].
     ///
     /// # Errors
-    /// [`Error::MissingByte`] if the vocabulary cannot spell the text.
+    /// [`Error::MissingByte`] if a byte of the text has no token.
     pub fn encode_special(&self, text: &str) -> Result<Vec<u32>, Error> {
         self.encode_as(text, true)
     }
@@ -95,7 +95,7 @@ impl Tokenizer {
         TextStream::new(&self.0.pieces, specials)
     }
 
-    /// The bytes a token stands for: not always whole characters. A control token stands for its name.
+    /// The bytes of a token, which may be a part of a character. Those of a control token are its name.
     ///
     /// # Errors
     /// [`Error::UnknownId`].
@@ -103,7 +103,7 @@ impl Tokenizer {
         self.0.pieces.get(id).map(|(bytes, _)| bytes)
     }
 
-    /// Whether a token steers the model rather than standing for text.
+    /// Whether a token is a control token, such as `<|im_end|>`.
     ///
     /// # Errors
     /// [`Error::UnknownId`].
@@ -111,7 +111,7 @@ impl Tokenizer {
         self.0.pieces.get(id).map(|(_, kind)| kind == Kind::Control)
     }
 
-    /// The id of a token by its spelling in the vocabulary, such as `<|im_end|>`.
+    /// The id of a token in the vocabulary's spelling, such as `<|im_end|>`.
     #[must_use]
     pub fn token_id(&self, token: &str) -> Option<u32> {
         match &self.0.encoder {
@@ -120,7 +120,7 @@ impl Tokenizer {
         }
     }
 
-    /// Number of ids: one more than the largest. A model's logits may have more rows.
+    /// The largest id plus one. A model may have more logits.
     #[must_use]
     pub fn vocab_size(&self) -> usize {
         self.0.pieces.len()
@@ -138,7 +138,7 @@ impl Tokenizer {
         self.0.eos
     }
 
-    /// Whether the model expects [`Self::bos`] before a text. A chat template writes it itself.
+    /// Whether the model expects [`Self::bos`] before a text. Chat templates include it.
     #[must_use]
     pub fn add_bos(&self) -> bool {
         self.0.add_bos

@@ -177,7 +177,7 @@ fn metadata(
         metadata.retain(|key| !key.starts_with(&scaling));
     }
     metadata.retain(|key| key != "general.alignment");
-    // llama.cpp's rule: the file type is that of most weights.
+    // The file type is that of most weights.
     let weights_in = |format: Format| -> usize {
         plan.iter().filter(|it| it.2 == format).map(|(_, shape, _)| shape.iter().product::<usize>()).sum()
     };

@@ -149,6 +149,7 @@ const fn starts(highest: u8) -> &'static [(f32, f32)] {
 /// Step 1 (`make_qkx2_quants`): the best unrounded scales and minima of each sub-block.
 #[inline(always)]
 fn free_fits<const HIGHEST: u8, const N: usize, const S: usize>((x, w): Weighted<'_, N, S>) -> FreeFit<S> {
+    // `lowest` starts at zero, as in ggml: a stored minimum cannot raise the range above zero.
     let (mut sum_x, mut lowest, mut highest) = ([0.0; S], [0.0_f32; S], [f32::NEG_INFINITY; S]);
     let mut sum_w = [0.0; S];
     for (x, w) in x.iter().zip(w) {
@@ -160,6 +161,7 @@ fn free_fits<const HIGHEST: u8, const N: usize, const S: usize>((x, w): Weighted
         }
     }
     let mut best = Best::<S>::NONE;
+    // The fit with a scale of zero: every weight is `-min`.
     let flat: [f32; S] = std::array::from_fn(|j| (-sum_x[j] / sum_w[j]).max(0.0));
     let mut consider = |scales: &[f32; S], mins: &[f32; S]| {
         best.keep_better((scales, mins), &errors::<HIGHEST, N, S>((x, w), (scales, mins)));
@@ -222,6 +224,7 @@ pub(super) fn search<const HIGHEST: u8, const N: usize, const S: usize>(
             best = (error, found);
             let next = (stored(next.0), stored(next.1));
             if next == units {
+                // The refit is below the precision of a binary16: another round would repeat this one.
                 break;
             }
             units = next;
@@ -264,6 +267,7 @@ fn round_scales<const HIGHEST: u8, const N: usize, const S: usize>(
 ) -> (f32, Scales<S>, (f32, f32)) {
     let (inverse, inverse_min) = (reciprocal(d), reciprocal(dmin));
     let mut best = Best::<S>::NONE;
+    // Three integers for each scale, two for each minimum.
     for step in [0.0, -1.0, 1.0] {
         let scales: [f32; S] =
             free.scales.map(|it| (nearest(it * inverse, 0.0, largest) + step).clamp(0.0, largest));

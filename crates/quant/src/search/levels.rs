@@ -74,7 +74,6 @@ impl Iq4Levels {
         const SHIFT: f32 = 8_388_608.0; // 2²³: the low bits of the sum are the rounded integer
         // 2 (y + 128) less a half: the addition below rounds to nearest, and floor is needed.
         let step = 2.0 * y + 255.5;
-        // Not `clamp`: NaN must become zero, a valid index.
         let step = if step > 0.0 { step } else { 0.0 };
         let step = if step < 511.0 { step } else { 511.0 };
         (step + SHIFT).to_bits() as usize % STEPS

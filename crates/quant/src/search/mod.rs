@@ -7,8 +7,9 @@
 //! 4. refit d by least squares to these integers and quants; repeat 3 while the error falls         search
 //! ```
 //!
-//! Step 1 is ggml's `make_qx_quants` (`symmetric.rs`) and `make_qkx2_quants` (`affine.rs`), with other starts.
-//! Steps 2 to 4 replace ggml's `d = largest scale / largest integer` and rounding to the nearest.
+//! Step 1 is like ggml's `make_qx_quants` (`symmetric.rs`) and `make_qkx2_quants` (`affine.rs`), with other starts and
+//! more least-squares iterations.
+//! Steps 2 to 4 replace ggml's `d = largest scale / largest integer` and its rounding of scales to the nearest.
 //! No closed form exists: quants depend on sub-block scales, and these on `d`, which is a binary16.
 //! Step 3 compares errors in the decoder's arithmetic, so the result is the best of all that were tried.
 
