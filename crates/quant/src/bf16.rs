@@ -1,4 +1,4 @@
-//! BF16: the upper half of an IEEE 754 binary32 ("bfloat16"), little-endian. A block is one weight, laid out as `halves.rs` draws it.
+//! BF16: the upper half of an IEEE 754 binary32 ("bfloat16"), little-endian. A block is one weight; `halves.rs` shows the layout.
 //!
 //! Encoding rounds to nearest, ties to even, as ggml does.
 

@@ -1,8 +1,8 @@
-//! What formats of many weights per block share: a block says how it decodes and how the device row orders its
-//! bytes, and the functions of a [`Spec`](crate::Spec) follow.
+//! Shared code of the types with many weights per block: the functions of a [`Spec`](crate::Spec), derived from
+//! [`QuantBlock`].
 //!
-//! A device row is a sequence of *planes*. A plane is one field of all blocks of the row, in block order, so that
-//! fields of 16 bytes become aligned loads; every byte of a block is in exactly one plane.
+//! A device row is a struct of arrays, called *planes* here: one field of all blocks of the row, in block order.
+//! So a field of 16 bytes is an aligned load. Every byte of a block is in exactly one plane.
 
 use std::ops::Range;
 
@@ -11,28 +11,28 @@ use half::f16;
 
 use crate::words::pad_words;
 
-/// A block as the file holds it: bytes without padding, of alignment one.
+/// A block in the file layout: a struct of byte arrays, without padding and with alignment 1.
 pub(crate) trait QuantBlock: Pod {
     /// Weights per block.
     const LEN: usize;
-    /// The byte ranges of a block that become planes, in the order of the planes. A plane whose range is not a
-    /// multiple of four bytes must come last, because planes start on words.
+    /// The byte range of each plane within a block, in the order of the planes. Planes start on words, so a range
+    /// that is not a multiple of four bytes must come last.
     const PLANES: &'static [Range<usize>];
 
-    /// The values of the block, of which there are `LEN`.
+    /// Writes the `LEN` values of the block.
     fn decode(&self, values: &mut [f32]);
 
-    /// Replaces scales that came from random bits by ordinary ones; see [`Spec::bound_scales`](crate::Spec::bound_scales).
+    /// Replaces random scales by ordinary ones; see [`Spec::bound_scales`](crate::Spec::bound_scales).
     fn bound_scales(&mut self);
 }
 
-/// A block whose values are rounded one by one, as the reference quantiser does.
+/// A block whose values are rounded one by one, like ggml's `quantize_row_*_ref`.
 pub(crate) trait RoundBlock: QuantBlock {
-    /// The block that stands for `LEN` values.
+    /// The block of `LEN` values.
     fn encode(values: &[f32]) -> Self;
 }
 
-/// A field of 16 bytes: two nibbles each, weight `j` in the low one of byte `j`, weight `j + 16` in the high one.
+/// 32 nibbles: weight `j` is the low nibble of byte `j`, weight `j + 16` the high one.
 pub(crate) type Nibbles = [u8; 16];
 
 pub(crate) fn decode<B: QuantBlock>(bytes: &[u8], values: &mut [f32]) {
@@ -70,7 +70,7 @@ pub(crate) fn pack_row<B: QuantBlock>(bytes: &[u8], words: &mut [u32]) {
             at += plane.len();
         }
     }
-    // Words are numbers: their low byte comes first in the file. This does nothing on little-endian hosts.
+    // The file is little-endian; a no-op on little-endian hosts.
     words.iter_mut().for_each(|word| *word = u32::from_le(*word));
 }
 
@@ -102,24 +102,24 @@ pub(crate) fn to_half(value: f32) -> [u8; 2] {
     f16::from_f32(value).to_le_bytes()
 }
 
-/// A scale of either sign between `largest / 2` and `largest`, from the random bits that the field holds.
+/// A scale of either sign between `largest / 2` and `largest`, chosen by the random bits of the field.
 pub(crate) fn bound_half(field: [u8; 2], largest: f32) -> [u8; 2] {
     let [low, high] = field;
     let size = largest * (1.0 + f32::from(low) / 256.0) / 2.0;
     to_half(if high.is_multiple_of(2) { size } else { -size })
 }
 
-/// The 32 nibbles of a field, in the order of the weights.
+/// The 32 nibbles in the order of the weights.
 pub(crate) fn nibbles(field: &Nibbles) -> impl Iterator<Item = u8> {
     field.iter().map(|byte| byte & 15).chain(field.iter().map(|byte| byte >> 4))
 }
 
-/// Packs 32 numbers below 16, the inverse of [`nibbles`]; bits above are dropped.
+/// Packs the low four bits of 32 quants, the inverse of [`nibbles`].
 pub(crate) fn to_nibbles(quants: [u8; 32]) -> Nibbles {
     std::array::from_fn(|j| (quants[j] & 15) | (quants[j + 16] << 4))
 }
 
-/// The 32 five-bit quants of a field and their fifth bits, in the order of the weights.
+/// 32 five-bit quants, from their low four bits and their fifth bits, in the order of the weights.
 pub(crate) fn five_bits(field: &Nibbles, fifth: [u8; 4]) -> impl Iterator<Item = u8> {
     nibbles(field).zip(0..).map(move |(low, i): (u8, usize)| low | ((fifth[i / 8] >> (i % 8)) & 1) << 4)
 }
@@ -129,15 +129,15 @@ pub(crate) fn fifth_bits(quants: [u8; 32]) -> [u8; 4] {
     std::array::from_fn(|byte| (0..8).fold(0, |bits, i| bits | (quants[8 * byte + i] >> 4 & 1) << i))
 }
 
-/// The value farthest from zero, the first of them where several are equally far.
+/// The value farthest from zero, with its sign; the first of equals.
 pub(crate) fn signed_amax(values: &[f32]) -> f32 {
     let size = amax(values);
     if size > 0.0 { values.iter().copied().find(|it| it.abs() == size).unwrap_or(size) } else { 0.0 }
 }
 
-/// How far from zero the farthest value is.
+/// The largest absolute value, ggml's `amax`.
 pub(crate) fn amax(values: &[f32]) -> f32 {
-    const LANES: usize = 8; // so that no comparison waits for the one before
+    const LANES: usize = 8; // independent maxima, so that the loop vectorizes
     let mut lanes = [0.0_f32; LANES];
     for values in values.chunks(LANES) {
         for (lane, value) in lanes.iter_mut().zip(values) {
@@ -160,11 +160,7 @@ pub(crate) fn inverse(d: f32) -> f32 {
 }
 
 /// Rounds `value + offset` towards zero into `0..=most`.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a saturating cast is what is wanted"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast must saturate")]
 pub(crate) fn level(value: f32, offset: f32, most: u8) -> u8 {
     ((value + offset) as u8).min(most)
 }

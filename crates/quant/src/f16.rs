@@ -1,4 +1,4 @@
-//! F16: IEEE 754 binary16, little-endian. A block is one weight, laid out as `halves.rs` draws it.
+//! F16: IEEE 754 binary16, little-endian. A block is one weight; `halves.rs` shows the layout.
 //!
 //! Encoding rounds to nearest, ties to even, as ggml does.
 

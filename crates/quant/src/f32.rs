@@ -52,7 +52,7 @@ fn encode(values: &[f32], bytes: &mut [u8]) {
     }
 }
 
-/// The upper 16 bits become a fraction of 2¹⁵.
+/// Reads the upper 16 bits as a signed fraction of 2¹⁵.
 fn bound_scales(bytes: &mut [u8]) {
     for block in bytemuck::cast_slice_mut::<u8, Block>(bytes) {
         *block = (f32::from(i16::from_le_bytes([block[2], block[3]])) / 32_768.0).to_le_bytes();

@@ -1,7 +1,7 @@
-//! The list of formats, as an enum whose facts all live in [`Spec`](crate::Spec) rows.
+//! [`Format`]: the list of quantization types; their properties are in [`Spec`](crate::Spec).
 
-/// Writes [`Format`] and the module declarations from one `Variant = module` entry per format, and one
-/// `Variant = bits group` entry per member of a family.
+/// Expands to [`Format`] and the module declarations. An entry is `Variant = module`, or `Variant = bits group` for a
+/// member of a family.
 macro_rules! formats {
     (
         $($variant:ident = $module:ident),+;
@@ -9,7 +9,7 @@ macro_rules! formats {
     ) => {
         $(mod $module;)+
 
-        /// A number format that weights can be stored in.
+        /// A quantization type (`ggml_type`, and MLX's affine types): how weights are stored.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
         pub enum Format {
             $(
@@ -25,10 +25,10 @@ macro_rules! formats {
         }
 
         impl Format {
-            /// Every format, in the order of the enum.
+            /// Every type, in the order of the enum.
             pub const ALL: &'static [Format] = &[$(Format::$variant,)+ $(Format::$member),+];
 
-            /// The facts about this format.
+            /// Sizes and functions of this type.
             pub const fn spec(self) -> &'static $crate::Spec {
                 match self {
                     $(Format::$variant => &$module::SPEC,)+
@@ -47,11 +47,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use crate::Format;
 
 impl Format {
-    /// IEEE single precision: what vectors (norms, biases) are stored in.
+    /// Single precision, for norms and biases.
     pub const SINGLE: Self = Self::F32;
-    /// IEEE half precision: what a matrix falls back to when its rows do not fill the wanted blocks.
+    /// Half precision, the fallback for matrices whose rows are not whole blocks of the wanted type.
     pub const HALF: Self = Self::F16;
-    /// Signed bytes that share a scale: what vectors become for integer dot products.
+    /// Activations of int8 dot products.
     pub const INT8_ACTIVATIONS: Self = Self::Q8_0;
 
     /// File bytes of `n` weights; `n` must be a multiple of the block length.
@@ -66,22 +66,22 @@ impl Format {
         n_rows * 4 * (self.spec().row_words)(n_cols) as u64
     }
 
-    /// Whether GGUF can hold this format.
+    /// Whether GGUF can store this type.
     pub const fn in_gguf(self) -> bool {
         self.spec().gguf_type != crate::Spec::NOT_IN_GGUF
     }
 
-    /// The format that a ggml type id names, if this crate can read it.
+    /// The type of a `ggml_type` id, if this crate can read it.
     pub fn from_gguf(gguf_type: u32) -> Option<Self> {
         Self::ALL.iter().copied().find(|it| it.in_gguf() && it.spec().gguf_type == gguf_type)
     }
 
-    /// The format of that GGUF name, upper or lower case.
+    /// The type of a GGUF name, in upper or lower case.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|it| it.spec().name.eq_ignore_ascii_case(name))
     }
 
-    /// The name of a ggml type id, readable here or not, so that a refusal can say what it refused.
+    /// The name of a `ggml_type` id, also of types that this crate cannot read.
     pub fn gguf_type_name(gguf_type: u32) -> Option<&'static str> {
         crate::GgmlType::from_id(gguf_type).map(|it| it.name)
     }
@@ -93,13 +93,13 @@ impl fmt::Display for Format {
     }
 }
 
-/// The error of parsing a [`Format`] from its name: no format has this name.
+/// The error of parsing a [`Format`]: no quantization type has this name.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnknownFormat(String);
 
 impl fmt::Display for UnknownFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown number format `{}`; known are", self.0)?;
+        write!(f, "unknown quantization type `{}`; known are", self.0)?;
         Format::ALL.iter().try_for_each(|it| write!(f, " {it}"))
     }
 }
@@ -141,7 +141,7 @@ mod tests {
             if !format.in_gguf() {
                 continue;
             }
-            let row = GgmlType::from_id(spec.gguf_type).expect("a format must have a ggml type");
+            let row = GgmlType::from_id(spec.gguf_type).expect("a type in GGUF is a ggml type");
             assert_eq!(
                 (row.name, row.block_len, row.block_bytes),
                 (spec.name, spec.block_len, spec.block_bytes)

@@ -1,8 +1,8 @@
-//! The names and block sizes of all ggml type ids, including those this crate cannot decode.
+//! Names and block sizes of all ggml types (`ggml_type`), including those that this crate cannot decode.
 //!
-//! A file reader needs them to check offsets and to name what it refuses. Transcribed from `enum ggml_type` and
-//! `type_traits` of <https://github.com/ggml-org/llama.cpp/tree/master/ggml>; ids that ggml has withdrawn
-//! (4, 5, 31-33, 36-38) are unknown here too.
+//! A file reader needs them for error messages. Copied from `enum ggml_type` and
+//! `type_traits` of <https://github.com/ggml-org/llama.cpp/tree/master/ggml>; ids that ggml
+//! has removed (4, 5, 31-33, 36-38) are unknown here too.
 
 /// One ggml type: its GGUF id, name and block geometry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

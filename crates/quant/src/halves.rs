@@ -1,4 +1,4 @@
-//! What formats of one sixteen-bit float per weight share: all but the float.
+//! Shared code of F16 and BF16: one 16-bit float per weight.
 //!
 //! ```text
 //! file    | w0 (2 bytes) | w1 | w2 | w3 | ...
@@ -7,15 +7,15 @@
 
 use crate::words::pad_words;
 
-/// A float of sixteen bits.
+/// A 16-bit float.
 pub(crate) trait Half {
-    /// The value that the bits stand for.
+    /// The value of the bits.
     fn widen(bits: u16) -> f32;
     /// The bits of the nearest float, ties to even.
     fn narrow(value: f32) -> u16;
 }
 
-/// A weight as the file holds it.
+/// A weight in the file layout.
 pub(crate) type Block = [u8; 2];
 
 pub(crate) fn decode<H: Half>(bytes: &[u8], values: &mut [f32]) {
@@ -34,7 +34,7 @@ pub(crate) fn encode<H: Half>(values: &[f32], bytes: &mut [u8]) {
     }
 }
 
-/// The bits become a fraction of 2¹⁵.
+/// Reads the bits as a signed fraction of 2¹⁵.
 pub(crate) fn bound_scales<H: Half>(bytes: &mut [u8]) {
     for block in bytemuck::cast_slice_mut::<u8, Block>(bytes) {
         *block = H::narrow(f32::from(i16::from_le_bytes(*block)) / 32_768.0).to_le_bytes();

@@ -6,7 +6,7 @@
 //! device  | qs of all blocks, 4 words each | d of all blocks, 2 per word | zeros
 //! ```
 //!
-//! Byte `j` of `qs` holds weight `j` in its low half and weight `j + 16` in its high half.
+//! Byte `j` of `qs` holds weight `j` in its low nibble and weight `j + 16` in its high nibble.
 //! Reference: `dequantize_row_iq4_nl` in <https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-quants.c>.
 
 use bytemuck::{Pod, Zeroable};
@@ -49,7 +49,7 @@ pub(crate) const SPEC: Spec = Spec {
     decode_row: blocks::decode_row::<Block>,
 };
 
-/// What the indices stand for: `kvalues_iq4nl` of
+/// The levels: `kvalues_iq4nl` of
 /// <https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-common.h>.
 pub(crate) const TABLE: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 

@@ -1,14 +1,13 @@
-//! `IQ4_XS`: superblocks of 256 four-bit indices into the table of `iq4_nl.rs` in 8 groups of 32 with six-bit
-//! scales of which the superblock holds the binary16 unit; weight `i` of group `g` is
-//! `d · (scale[g] − 32) · table[q[i]]`.
+//! `IQ4_XS`: super-blocks of 256 four-bit indices into the table of `iq4_nl.rs`, in 8 sub-blocks of 32; weight `i` of
+//! sub-block `g` is `d · (scale[g] − 32) · table[q[i]]`. `d` is a binary16, scales are six bits each.
 //!
 //! ```text
-//! file    | d f16 | scales_h 2 bytes | scales_l 4 bytes | qs 128 bytes | ...     136 bytes per superblock
-//! device  | qs of all superblocks, 32 words each | d, scales_h and scales_l, 2 words each | zeros
+//! file    | d f16 | scales_h 2 bytes | scales_l 4 bytes | qs 128 bytes | ...     136 bytes per super-block
+//! device  | qs of all super-blocks, 32 words each | d, scales_h and scales_l, 2 words each | zeros
 //! ```
 //!
 //! Nibble `g` of `scales_l` holds the low four bits of scale `g`, bits 2g and 2g + 1 of `scales_h` the high two.
-//! Byte `16g + j` of `qs` holds weight `32g + j` in its low half and weight `32g + j + 16` in its high half.
+//! Byte `16g + j` of `qs` holds weight `32g + j` in its low nibble and weight `32g + j + 16` in its high nibble.
 //! Reference: `dequantize_row_iq4_xs` in <https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-quants.c>.
 
 use bytemuck::{Pod, Zeroable};

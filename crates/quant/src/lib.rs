@@ -1,9 +1,9 @@
-//! Number formats of language-model weights: layout, decode, encode. No IO and no GPU.
+//! Quantization types of language-model weights (`ggml_type`): layout, decode, encode. No IO and no GPU.
 //!
-//! What the bytes of a format mean is said in one file per format, which ends in one `SPEC`. Everything
-//! else — file readers, kernels, cost models, reports — asks [`Format::spec`] and never names a format.
-//! A format has two layouts: the *file* layout (as GGUF stores it) and the *device* layout, the same bits
-//! rearranged into 32-bit words so that a shader can load them aligned; see [`Spec::pack_row`].
+//! Each type has one file, which documents its bytes and defines its `SPEC`. File readers, kernels, cost models and
+//! reports ask [`Format::spec`] and name no type.
+//! A type has two layouts. The *file* layout is GGUF's. The *device* layout has the same bits, rearranged into
+//! 32-bit words for aligned loads in shaders; see [`Spec::pack_row`].
 
 mod blocks;
 mod format;
@@ -20,7 +20,7 @@ pub use ggml::{GgmlType, MAX_GGML_TYPE};
 pub use mix::{Mix, ModelTraits, TensorCategory, UnknownMix};
 pub use spec::{Encode, Rounding, Spec};
 
-// The one list of formats: each entry names the variant and the file that holds its `SPEC`.
+// The only list of types: variant = file that defines its `SPEC`.
 format::formats! {
     F32 = f32,
     F16 = f16,
@@ -38,7 +38,7 @@ format::formats! {
     Iq4Nl = iq4_nl,
     Iq4Xs = iq4_xs,
     Mxfp4 = mxfp4;
-    // A family in one file: bits per weight, and weights per group.
+    // One file for the family: bits per weight, weights per group.
     mlx::Affine:
     Mlx2G32 = 2 32,
     Mlx2G64 = 2 64,

@@ -1,73 +1,73 @@
-//! Recipes that give each tensor of a model its own format, under the names that users know from llama.cpp.
+//! Quantization mixes (`llama_ftype`): a quantization type for each tensor of a model, under llama.cpp's names.
 //!
-//! A name such as `Q4_K_M` is a base format and exceptions for the tensors that suffer most from few bits: the
-//! output head, the values and output projections of attention, the down projections. The rules are those of
-//! `llama_tensor_get_type_impl` and `tensor_type_fallback` as of ggml 0.25.3,
-//! <https://github.com/ggml-org/llama.cpp/blob/master/src/llama-quant.cpp>, without importance matrices.
+//! A mix such as `Q4_K_M` is a base type, and other types for the tensors that lose most from few bits. Those are the
+//! output head, the V and output projections of attention, and the down projections. The rules are those of
+//! `llama_tensor_get_type_impl` and `tensor_type_fallback` without importance matrices, as of ggml 0.25.3:
+//! <https://github.com/ggml-org/llama.cpp/blob/master/src/llama-quant.cpp>.
 
 use std::sync::LazyLock;
 use std::{fmt, str::FromStr};
 
 use crate::Format;
 
-/// What a matrix does in a model, as far as recipes tell matrices apart.
+/// The role of a matrix in a model, as far as mixes distinguish roles.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum TensorCategory {
-    /// The output head, or the token embedding where it is the head too.
+    /// The output head, or the token embedding if it is tied to the head.
     Head,
-    /// The values of attention, or queries, keys and values in one.
+    /// The V projection of attention, or a fused QKV projection.
     Value,
-    /// The keys of attention.
+    /// The K projection of attention.
     Key,
     /// The output projection of attention.
     AttentionOutput,
     /// The down projection of a feed-forward network.
     Down,
-    /// Everything else, an embedding that is not the head included.
+    /// Everything else, including an untied token embedding.
     Other,
 }
 
-/// What recipes ask about a model.
+/// Properties of a model that the rules of mixes depend on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ModelTraits {
     /// Layers.
     pub n_layers: usize,
     /// Layers with a tensor of [`TensorCategory::Value`].
     pub n_values: usize,
-    /// Experts of a layer; 0 or 1 for a dense model.
+    /// Experts per layer; 0 or 1 for a dense model.
     pub n_experts: usize,
-    /// Query heads that share a head of keys and values.
+    /// Query heads per KV head.
     pub heads_per_kv: usize,
 }
 
-/// A recipe: see the module.
+/// A quantization mix: see the module.
 #[derive(Debug)]
 pub struct Mix {
-    /// The name that users ask for.
+    /// llama.cpp's name.
     pub name: &'static str,
-    /// The id that `general.file_type` stores.
+    /// `general.file_type` (`llama_ftype`).
     pub gguf_file_type: u32,
-    /// The format of every matrix that no rule speaks of.
+    /// The type of every matrix without a rule.
     pub base: Format,
     value: Rule,
     down: Rule,
     attention_output: Rule,
-    /// Whether attention's output projection gets five bits where a layer has eight experts.
+    /// Whether a model of eight experts stores attention's output projection as `Q5_K`.
     moe_attn_output_q5k: bool,
 }
 
-/// Which format a tensor of layer `i` of `n` gets in place of the base.
+/// The type of the `i`-th of `n` tensors of a role.
 #[derive(Clone, Copy, Debug)]
 enum Rule {
     Base,
     Always(Format),
-    /// The first so many, then all others.
+    /// The first `.0` tensors, then all others.
     First(usize, Format, Format),
     /// The first `n / .0`, then all others.
     FirstPart(usize, Format, Format),
-    /// The first and last eighth, and every third between them.
+    /// llama.cpp's `use_more_bits`: the first and last eighth, and every third between them.
     UseMoreBits(Format),
-    /// Where at least four query heads share a value head, else.
+    /// With at least four query heads per KV head, otherwise.
     Shared(Format, Format),
 }
 
@@ -191,21 +191,21 @@ const MIXES: &[Mix] = &[
     },
 ];
 
-/// Names that stand for another, as in llama.cpp.
+/// llama.cpp's aliases.
 const ALIASES: &[(&str, &str)] = &[("Q3_K", "Q3_K_M"), ("Q4_K", "Q4_K_M"), ("Q5_K", "Q5_K_M")];
 
 impl Mix {
-    /// Every recipe.
+    /// Every mix.
     pub const ALL: &'static [Self] = MIXES;
 
-    /// The recipe of that name or alias, upper or lower case.
+    /// The mix of a name or alias, in upper or lower case.
     pub fn from_name(name: &str) -> Option<&'static Self> {
         let is = |it: &str| it.eq_ignore_ascii_case(name);
         let name = ALIASES.iter().find(|it| is(it.0)).map_or(name, |it| it.1);
         Self::ALL.iter().find(|it| it.name.eq_ignore_ascii_case(name))
     }
 
-    /// Formats of queries and keys, each with one of values, where recipes make them differ in a dense model.
+    /// Every pair of different types that some mix gives to K and V of a dense model.
     pub fn key_value_type_pairs() -> &'static [[Format; 2]] {
         static PAIRS: LazyLock<Vec<[Format; 2]>> = LazyLock::new(|| {
             let mut pairs = Vec::new();
@@ -226,8 +226,8 @@ impl Mix {
         &PAIRS
     }
 
-    /// The format of a matrix with rows of `n_cols` weights: the `i`-th of its role in the model, counted in layer
-    /// order, or the layer where a layer has several experts.
+    /// The type of the `i`-th matrix of a role, whose rows have `n_cols` weights. Matrices count in layer order; if a
+    /// layer has several experts, `i` is the layer.
     pub fn format_for(&self, role: TensorCategory, i: usize, n_cols: usize, model: &ModelTraits) -> Format {
         fallback_type(self.wanted(role, i, n_cols, model), n_cols)
     }
@@ -244,7 +244,7 @@ impl Mix {
             TensorCategory::Value | TensorCategory::Key if eight_experts => Q8_0,
             TensorCategory::Value => {
                 let format = self.value.format(base, i, model.n_values, model.heads_per_kv);
-                // Models of 70 billion weights: their value matrices are an eighth of their query matrices.
+                // llama.cpp's rule for 70B models: V is an eighth of Q, so more bits cost little.
                 let deep = model.n_layers == 80 && model.heads_per_kv > 1;
                 if deep && [Q3K, Q4K].contains(&format) { Q5K } else { format }
             }
@@ -263,14 +263,13 @@ impl Mix {
         }
     }
 
-    /// The base format of a matrix with rows of `n_cols` weights, or what replaces it where they do not fill its
-    /// blocks: the recipe without its exceptions.
+    /// The base type, or its fallback if rows of `n_cols` weights are not whole blocks: llama.cpp's `--pure`.
     pub fn pure_format(&self, n_cols: usize) -> Format {
         fallback_type(self.base, n_cols)
     }
 }
 
-/// The format, or the one of smaller blocks that takes its place where rows of `n_cols` weights do not fill its own.
+/// llama.cpp's `tensor_type_fallback`: a type of smaller blocks if rows of `n_cols` weights are not whole blocks.
 fn fallback_type(format: Format, n_cols: usize) -> Format {
     let fits = |it: Format| n_cols.is_multiple_of(it.spec().block_len);
     if fits(format) {
@@ -293,13 +292,13 @@ impl fmt::Display for Mix {
     }
 }
 
-/// The error of parsing a recipe from its name: no recipe has this name.
+/// The error of parsing a [`Mix`]: no mix has this name.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnknownMix(String);
 
 impl fmt::Display for UnknownMix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown quantisation `{}`; known are", self.0)?;
+        write!(f, "unknown quantization mix `{}`; known are", self.0)?;
         Mix::ALL.iter().try_for_each(|it| write!(f, " {it}"))
     }
 }

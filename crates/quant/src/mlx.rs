@@ -6,9 +6,8 @@
 //! ```
 //!
 //! The quants are a stream of bits, least significant first. MLX stores three tensors (`weight`, `scales`, `biases`)
-//! and no blocks, so what is called the file layout here is what the reader of safetensors puts together. Scales and
-//! biases are widened to single precision, which loses nothing and makes one format of the three types they come in;
-//! against half precision it costs 4 bytes per group.
+//! and no blocks: the safetensors reader interleaves them into the file layout above. It widens scales and biases to
+//! single precision, because files have them as F16, BF16 or F32. That costs 4 bytes per group more than half precision.
 //! Reference: `affine_dequantize` in <https://github.com/ml-explore/mlx/blob/main/mlx/backend/metal/kernels/quantized.h>.
 
 use crate::{
@@ -20,7 +19,7 @@ use crate::{
 /// Bytes of a scale and a bias.
 const AFFINE: usize = 8;
 
-/// The family's number format of one width and group.
+/// The quantization type of one width and group size.
 pub(crate) struct Affine<const BITS: usize, const GROUP: usize>;
 
 impl<const BITS: usize, const GROUP: usize> Affine<BITS, GROUP> {
@@ -77,13 +76,13 @@ impl<const BITS: usize, const GROUP: usize> Affine<BITS, GROUP> {
         }
     }
 
-    /// Scales so that the quants span a range of at most one, biases of at most one half.
+    /// Sets scales for which the quants span at most 1, and biases of at most 1/2.
     fn bound_scales(bytes: &mut [u8]) {
         let largest = 1.0 / f32::from(1_u16 << BITS);
         for block in bytes.chunks_exact_mut(Self::BLOCK) {
             let (scale, bias) = block[Self::QUANTS..].split_at_mut(AFFINE / 2);
-            let drawn = |field: &[u8]| f32::from(i16::from_le_bytes([field[0], field[1]])) / 32768.0;
-            let (s, b) = (drawn(scale) * largest, drawn(bias) / 2.0);
+            let fraction = |field: &[u8]| f32::from(i16::from_le_bytes([field[0], field[1]])) / 32768.0;
+            let (s, b) = (fraction(scale) * largest, fraction(bias) / 2.0);
             scale.copy_from_slice(&s.to_le_bytes());
             bias.copy_from_slice(&b.to_le_bytes());
         }
@@ -117,7 +116,7 @@ impl<const BITS: usize, const GROUP: usize> Affine<BITS, GROUP> {
     }
 }
 
-/// The `width` bits from bit `at` of a stream on, at most eight.
+/// The `width` bits (at most eight) of a stream that start at bit `at`.
 fn quant(stream: &[u8], at: usize, width: usize) -> u8 {
     let next = stream.get(at / 8 + 1).copied().unwrap_or(0);
     let pair = u16::from_le_bytes([stream[at / 8], next]) >> (at % 8);

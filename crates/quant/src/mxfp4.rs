@@ -1,13 +1,12 @@
-//! `MXFP4`: blocks of 32 four-bit floats (sign, two exponent bits, one mantissa bit) with one power of two as
-//! scale; weight `i` is `2^(e − 127) · float[q[i]]`.
+//! `MXFP4`: blocks of 32 E2M1 floats (sign, two exponent bits, one mantissa bit) with an E8M0 scale; weight `i` is `2^(e − 127) · float[q[i]]`.
 //!
 //! ```text
 //! file    | e (1 byte) | qs 16 bytes | e | qs | ...     17 bytes per block
 //! device  | qs of all blocks, 4 words each | e of all blocks, 4 per word | zeros
 //! ```
 //!
-//! Byte `j` of `qs` holds weight `j` in its low half and weight `j + 16` in its high half. The table holds twice
-//! the floats, so that they are integers, and the scale is half as large.
+//! Byte `j` of `qs` holds weight `j` in its low nibble and weight `j + 16` in its high nibble. As in ggml, the
+//! table holds twice the floats, which are integers, and the scale is halved.
 //! Format: OCP Microscaling 1.0, <https://www.opencompute.org/documents/ocp-microscaling-formats-mx-v1-0-spec-final-pdf>.
 //! Reference: `quantize_row_mxfp4_ref` in <https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-quants.c>.
 
@@ -51,11 +50,11 @@ pub(crate) const SPEC: Spec = Spec {
     decode_row: blocks::decode_row::<Block>,
 };
 
-/// Twice what the indices stand for.
+/// Twice the floats, `kvalues_mxfp4` of ggml-common.h.
 const TABLE: [f32; 16] =
     [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 0.0, -1.0, -2.0, -3.0, -4.0, -6.0, -8.0, -12.0];
 
-/// 2^(e − 128), exactly: the two smallest are subnormal. All of `e` is a number, 255 included, as in ggml.
+/// `2^(e − 128)`, exactly; the two smallest are subnormal. As in ggml, `e = 255` is no NaN.
 fn half_scale(e: u8) -> f32 {
     f32::from_bits(match e {
         0 | 1 => 0x0020_0000 << e,
@@ -63,16 +62,16 @@ fn half_scale(e: u8) -> f32 {
     })
 }
 
-/// The exponent that brings the largest size into the range of the table, whose largest float is 6 = 1.5 · 2².
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a saturating cast is what is wanted")]
+/// The exponent for a block whose largest absolute value is `largest`; the largest float is 6 = 1.5 · 2².
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast must saturate")]
 fn exponent(largest: f32) -> u8 {
     if largest > 0.0 { (largest.log2().floor() + 125.0) as u8 } else { 0 }
 }
 
-/// Halfway between neighbours of the table's first half; sums and products with a power of two are exact.
+/// The midpoints of the nonnegative table entries. Multiplying one by a power of two is exact.
 const BORDERS: [f32; 7] = [0.5, 1.5, 2.5, 3.5, 5.0, 7.0, 10.0];
 
-/// The index whose value is nearest, the smaller of two that are equally near. Nothing is stored as minus zero.
+/// The index of the nearest entry, the smaller one on a tie. Minus zero is never stored.
 fn nearest(value: f32, scale: f32) -> u8 {
     let size = value.abs();
     let index = BORDERS.iter().fold(0, |index, border| index + u8::from(size > border * scale));

@@ -1,12 +1,12 @@
-//! `Q2_K`: superblocks of 256 two-bit numbers in 16 groups of 16, each with a four-bit scale and minimum of which
-//! the superblock holds the binary16 units; weight `i` of group `g` is `d · scale[g] · q[i] − dmin · min[g]`.
+//! `Q2_K`: super-blocks of 256 two-bit quants in 16 sub-blocks of 16; weight `i` of sub-block `g` is
+//! `d · scale[g] · q[i] − dmin · min[g]`. `d` and `dmin` are binary16, scales and minima four bits each.
 //!
 //! ```text
-//! file    | scales 16 bytes | qs 64 bytes | d f16 | dmin f16 | ...     84 bytes per superblock
-//! device  | qs of all superblocks, 16 words each | scales, 4 words each | d and dmin, 1 word each | zeros
+//! file    | scales 16 bytes | qs 64 bytes | d f16 | dmin f16 | ...     84 bytes per super-block
+//! device  | qs of all super-blocks, 16 words each | scales, 4 words each | d and dmin, 1 word each | zeros
 //! ```
 //!
-//! The low half of `scales[g]` is the scale, the high half the minimum. Weight `128h + 32j + l` (l < 32) is in
+//! The low nibble of `scales[g]` is the scale, the high nibble the minimum. Weight `128h + 32j + l` (l < 32) is in
 //! bits 2j and 2j + 1 of byte `32h + l`.
 //! Reference: `dequantize_row_q2_K` in <https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-quants.c>.
 
@@ -21,7 +21,7 @@ use crate::{
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Block {
-    /// Scales and minima of the groups.
+    /// Scales and minima of the sub-blocks.
     scales: [u8; 16],
     /// The quants.
     qs: [u8; 64],

@@ -1,14 +1,15 @@
-//! `Q3_K`: superblocks of 256 three-bit numbers in 16 groups of 16 with six-bit scales of which the superblock
-//! holds the binary16 unit; weight `i` of group `g` is `d · (scale[g] − 32) · (q[i] − 4)`.
+//! `Q3_K`: super-blocks of 256 three-bit quants in 16 sub-blocks of 16; weight `i` of sub-block `g` is
+//! `d · (scale[g] − 32) · (q[i] − 4)`. `d` is a binary16, scales are six bits each.
 //!
 //! ```text
-//! file    | hmask 32 bytes | qs 64 bytes | scales 12 bytes | d f16 | ...     110 bytes per superblock
-//! device  | hmask of all superblocks, 8 words each | qs, 16 words each | scales, 3 words each | d, 2 per word | zeros
+//! file    | hmask 32 bytes | qs 64 bytes | scales 12 bytes | d f16 | ...     110 bytes per super-block
+//! device  | hmask of all super-blocks, 8 words each | qs, 16 words each | scales, 3 words each | d, 2 per word | zeros
 //! ```
 //!
-//! Weight `128h + 32j + l` (l < 32) has its low two bits in bits 2j and 2j + 1 of byte `32h + l` of `qs`, its high
-//! bit in bit `4h + j` of `hmask[l]`. The low four bits of scale `g` are half `g / 8` of byte `g % 8` of
-//! `scales`, its high two bits are bits `2(g / 4)` and up of byte `8 + g % 4`.
+//! Weight `128h + 32j + l` (l < 32): its low two bits are bits 2j and 2j + 1 of `qs[32h + l]`, its high bit is bit
+//! `4h + j` of `hmask[l]`.
+//! Scale `g`: its low four bits are nibble `g / 8` of `scales[g % 8]`, its high two bits are bits `2(g / 4)` and up of
+//! `scales[8 + g % 4]`.
 //! Reference: `dequantize_row_q3_K` in <https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-quants.c>.
 
 use bytemuck::{Pod, Zeroable};
@@ -26,7 +27,7 @@ pub(crate) struct Block {
     hmask: [u8; 32],
     /// The low two bits of the quants.
     qs: [u8; 64],
-    /// The scales of the groups, six bits each.
+    /// The scales of the sub-blocks, six bits each.
     scales: [u8; 12],
     /// The unit of the scales, binary16.
     d: [u8; 2],
@@ -55,7 +56,7 @@ pub(crate) const SPEC: Spec = Spec {
     decode_row: blocks::decode_row::<Block>,
 };
 
-/// Scale `g` of a superblock, from -32 to 31.
+/// Scale `g` of a super-block, from -32 to 31.
 fn scale(scales: [u8; 12], g: usize) -> i8 {
     let low = (scales[g % 8] >> (g / 8 * 4)) & 15;
     let high = (scales[8 + g % 4] >> (g / 4 * 2)) & 3;

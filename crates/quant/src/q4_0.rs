@@ -5,8 +5,8 @@
 //! device  | qs of all blocks, 4 words each | d of all blocks, 2 per word | zeros
 //! ```
 //!
-//! Byte `j` of `qs` holds weight `j` in its low half and weight `j + 16` in its high half. The device row makes
-//! the quants of a block one 16-byte load.
+//! Byte `j` of `qs` holds weight `j` in its low nibble and weight `j + 16` in its high nibble. On the
+//! device, the quants of a block are one 16-byte load.
 //! Reference: `quantize_row_q4_0_ref` in <https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-quants.c>.
 
 use bytemuck::{Pod, Zeroable};
@@ -67,9 +67,9 @@ impl QuantBlock for Block {
 
 impl RoundBlock for Block {
     fn encode(values: &[f32]) -> Self {
-        // The value farthest from zero becomes -8, the one quant without a counterpart of the other sign.
+        // The value farthest from zero becomes -8, the only level without a positive counterpart.
         let d = blocks::signed_amax(values) / -8.0;
-        // Dividing by the unrounded scale, as the reference does: the stored scale is rounded afterwards.
+        // Like the reference, divide by the scale before it is rounded to binary16.
         let inverse = blocks::inverse(d);
         let quants = std::array::from_fn(|i| blocks::level(values[i] * inverse, 8.5, 15));
         Self { d: blocks::to_half(d), qs: blocks::to_nibbles(quants) }

@@ -5,7 +5,7 @@
 //! device  | qs of all blocks, 4 words each | d and m of all blocks, 1 word each | zeros
 //! ```
 //!
-//! Byte `j` of `qs` holds weight `j` in its low half and weight `j + 16` in its high half.
+//! Byte `j` of `qs` holds weight `j` in its low nibble and weight `j + 16` in its high nibble.
 //! Reference: `quantize_row_q4_1_ref` in <https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-quants.c>.
 
 use bytemuck::{Pod, Zeroable};

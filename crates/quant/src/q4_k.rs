@@ -1,13 +1,14 @@
-//! `Q4_K`: superblocks of 256 four-bit numbers in 8 groups of 32 with six-bit scales and minima of which the
-//! superblock holds the binary16 units; weight `i` of group `g` is `d · scale[g] · q[i] − dmin · min[g]`.
+//! `Q4_K`: super-blocks of 256 four-bit quants in 8 sub-blocks of 32; weight `i` of sub-block `g` is
+//! `d · scale[g] · q[i] − dmin · min[g]`. `d` and `dmin` are binary16, scales and minima six bits each.
 //!
 //! ```text
-//! file and device  | d f16 | dmin f16 | scales 12 bytes | qs 128 bytes | ...     144 bytes = 9 × 16 per superblock
+//! file and device  | d f16 | dmin f16 | scales 12 bytes | qs 128 bytes | ...     144 bytes = 9 × 16 per super-block
 //! ```
 //!
-//! Group `g` has scale and minimum in `scales`: for g < 4 the low six bits of bytes `g` and `g + 4`; for
-//! larger g the low and the high half of byte `g + 4`, with the top two bits of bytes `g − 4` and `g` above them.
-//! Weight `64j + l` (l < 32) is in the low half of byte `32j + l`, weight `64j + 32 + l` in its high half.
+//! Scale and minimum of sub-block `g` < 4 are the low six bits of `scales[g]` and `scales[g + 4]`.
+//! Those of `g` ≥ 4 have their low four bits in the low and the high nibble of `scales[g + 4]`. Their high two bits
+//! are the top bits of `scales[g − 4]` and `scales[g]`.
+//! Weight `64j + l` (l < 32) is in the low nibble of `qs[32j + l]`, weight `64j + 32 + l` in its high nibble.
 //! Reference: `dequantize_row_q4_K` in <https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-quants.c>.
 
 use bytemuck::{Pod, Zeroable};
@@ -25,7 +26,7 @@ pub(crate) struct Block {
     d: [u8; 2],
     /// The unit of the minima, binary16.
     dmin: [u8; 2],
-    /// Scales and minima of the groups, six bits each.
+    /// Scales and minima of the sub-blocks, six bits each.
     scales: [u8; 12],
     /// The quants.
     qs: [u8; 128],
@@ -54,7 +55,7 @@ pub(crate) const SPEC: Spec = Spec {
     decode_row: blocks::decode_row::<Block>,
 };
 
-/// Scale and minimum of group `g`, which `Q5_K` packs in the same way.
+/// Scale and minimum of sub-block `g` (ggml's `get_scale_min_k4`), for `Q4_K` and `Q5_K`.
 pub(crate) fn scale_and_min(scales: [u8; 12], g: usize) -> (u8, u8) {
     if g < 4 {
         (scales[g] & 63, scales[g + 4] & 63)

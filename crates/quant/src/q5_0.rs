@@ -5,8 +5,8 @@
 //! device  | qs of all blocks, 4 words each | qh, 1 word each | d, 2 per word | zeros
 //! ```
 //!
-//! Byte `j` of `qs` holds the low four bits of weight `j` and, in its high half, of weight `j + 16`; bit `i` of
-//! `qh` is the fifth bit of weight `i`.
+//! Byte `j` of `qs` holds the low four bits of weight `j` in its low nibble and those of weight `j + 16` in its high
+//! one. Bit `i` of `qh` is the fifth bit of weight `i`.
 //! Reference: `quantize_row_q5_0_ref` in <https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-quants.c>.
 
 use bytemuck::{Pod, Zeroable};
@@ -69,7 +69,7 @@ impl QuantBlock for Block {
 
 impl RoundBlock for Block {
     fn encode(values: &[f32]) -> Self {
-        // The value farthest from zero becomes -16, the one quant without a counterpart of the other sign.
+        // The value farthest from zero becomes -16, the only level without a positive counterpart.
         let d = blocks::signed_amax(values) / -16.0;
         let inverse = blocks::inverse(d);
         let quants = std::array::from_fn(|i| blocks::level(values[i] * inverse, 16.5, 31));

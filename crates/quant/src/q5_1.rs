@@ -5,8 +5,8 @@
 //! device  | qs of all blocks, 4 words each | d, m and qh of all blocks, 2 words each | zeros
 //! ```
 //!
-//! Byte `j` of `qs` holds the low four bits of weight `j` and, in its high half, of weight `j + 16`; bit `i` of
-//! `qh` is the fifth bit of weight `i`.
+//! Byte `j` of `qs` holds the low four bits of weight `j` in its low nibble and those of weight `j + 16` in its high
+//! one. Bit `i` of `qh` is the fifth bit of weight `i`.
 //! Reference: `quantize_row_q5_1_ref` in <https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-quants.c>.
 
 use bytemuck::{Pod, Zeroable};

@@ -1,13 +1,13 @@
-//! `Q5_K`: superblocks of 256 five-bit numbers in 8 groups of 32 with six-bit scales and minima of which the
-//! superblock holds the binary16 units; weight `i` of group `g` is `d · scale[g] · q[i] − dmin · min[g]`.
+//! `Q5_K`: super-blocks of 256 five-bit quants in 8 sub-blocks of 32; weight `i` of sub-block `g` is
+//! `d · scale[g] · q[i] − dmin · min[g]`. `d` and `dmin` are binary16, scales and minima six bits each.
 //!
 //! ```text
 //! file and device  | d f16 | dmin f16 | scales 12 bytes | qh 32 bytes | qs 128 bytes | ...     176 = 11 × 16 bytes
 //! ```
 //!
-//! Scales and minima are packed as in `q4_k.rs`. Weight `64j + l` (l < 32) has its low four bits in the low half
-//! of byte `32j + l` of `qs`, weight `64j + 32 + l` in the high half; bit `g` of `qh[l]` is the fifth bit of
-//! weight `32g + l`.
+//! Scales and minima are packed as in `q4_k.rs`. The low four bits of weight `64j + l` (l < 32) are the low nibble of
+//! `qs[32j + l]`, those of weight `64j + 32 + l` its high nibble. Bit `g` of `qh[l]` is the fifth bit of weight
+//! `32g + l`.
 //! Reference: `dequantize_row_q5_K` in <https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-quants.c>.
 
 use bytemuck::{Pod, Zeroable};
@@ -26,7 +26,7 @@ pub(crate) struct Block {
     d: [u8; 2],
     /// The unit of the minima, binary16.
     dmin: [u8; 2],
-    /// Scales and minima of the groups, six bits each.
+    /// Scales and minima of the sub-blocks, six bits each.
     scales: [u8; 12],
     /// The fifth bits.
     qh: [u8; 32],

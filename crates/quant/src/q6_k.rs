@@ -1,13 +1,13 @@
-//! `Q6_K`: superblocks of 256 six-bit numbers in 16 groups of 16 with signed byte scales of which the superblock
-//! holds the binary16 unit; weight `i` of group `g` is `d · scale[g] · (q[i] − 32)`.
+//! `Q6_K`: super-blocks of 256 six-bit quants in 16 sub-blocks of 16; weight `i` of sub-block `g` is
+//! `d · scale[g] · (q[i] − 32)`. `d` is a binary16, scales are signed bytes.
 //!
 //! ```text
-//! file    | ql 128 bytes | qh 64 bytes | scales 16 bytes | d f16 | ...     210 bytes per superblock
-//! device  | ql of all superblocks, 32 words each | qh, 16 words each | scales, 4 words each | d, 2 per word | zeros
+//! file    | ql 128 bytes | qh 64 bytes | scales 16 bytes | d f16 | ...     210 bytes per super-block
+//! device  | ql of all super-blocks, 32 words each | qh, 16 words each | scales, 4 words each | d, 2 per word | zeros
 //! ```
 //!
-//! Weight `128h + 32j + l` (l < 32) has its low four bits in half `j / 2` of byte `64h + 32(j % 2) + l` of `ql`,
-//! its high two bits in bits 2j and 2j + 1 of byte `32h + l` of `qh`.
+//! Weight `128h + 32j + l` (l < 32): its low four bits are nibble `j / 2` of `ql[64h + 32(j % 2) + l]`, its high two
+//! bits are bits 2j and 2j + 1 of `qh[32h + l]`.
 //! Reference: `dequantize_row_q6_K` in <https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-quants.c>.
 
 use bytemuck::{Pod, Zeroable};
@@ -25,7 +25,7 @@ pub(crate) struct Block {
     ql: [u8; 128],
     /// The high two bits of the quants.
     qh: [u8; 64],
-    /// The scales of the groups.
+    /// The scales of the sub-blocks.
     scales: [i8; 16],
     /// The unit of the scales, binary16.
     d: [u8; 2],

@@ -5,8 +5,8 @@
 //! device  | qs of all blocks, 4 per word | d of all blocks, 2 per word | zeros    a row of words
 //! ```
 //!
-//! The 34-byte file block leaves every second block on an odd half-word, so the device row splits it into a
-//! plane of quants (two 16-byte loads per block) and a plane of scales, both in block order.
+//! File blocks of 34 bytes are not aligned to words. The device row therefore has a plane of quants, two 16-byte
+//! loads per block, and a plane of scales.
 //! Reference: `quantize_row_q8_0_ref` in <https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-quants.c>.
 
 use bytemuck::{Pod, Zeroable};
@@ -68,13 +68,13 @@ impl QuantBlock for Block {
 impl RoundBlock for Block {
     fn encode(values: &[f32]) -> Self {
         let d = blocks::amax(values) / 127.0;
-        // Dividing by the unrounded scale, as the reference does: the stored scale is rounded afterwards.
+        // Like the reference, divide by the scale before it is rounded to binary16.
         let inverse = blocks::inverse(d);
         Self { d: blocks::to_half(d), qs: std::array::from_fn(|i| round_to_i8(values[i] * inverse)) }
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a saturating cast is what is wanted")]
+#[expect(clippy::cast_possible_truncation, reason = "the cast must saturate")]
 fn round_to_i8(value: f32) -> i8 {
     value.round() as i8 // half away from zero, like C's roundf
 }

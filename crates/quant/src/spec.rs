@@ -1,55 +1,58 @@
-//! What a number format is: one table row of sizes and functions.
+//! [`Spec`]: the sizes and functions of one quantization type.
 
 /// Values of whole blocks to file bytes.
 pub type Encode = fn(&[f32], &mut [u8]);
 
-/// How an encoder finds the bytes.
+/// How an encoder chooses scales and quants.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rounding {
-    /// Each value is rounded by itself, to the bytes that ggml's reference quantiser makes.
+    /// Scales in closed form, each value rounded to the nearest: the same bytes as ggml's reference quantizer.
     Nearest,
-    /// Scales are searched for, so that two good encoders need not make the same bytes.
+    /// A search for the scales of least error; its bytes may differ from ggml's.
     Search,
 }
 
-/// Everything the rest of the workspace may know about a number format.
+/// All properties of a quantization type that the rest of the workspace uses.
 ///
-/// A *row* is one row of a weight matrix: `n_cols` weights, a whole number of blocks. Functions that take
-/// slices infer the number of weights from the slice that has no padding (file bytes or values), and panic
-/// if the lengths do not fit together, because callers size them from this same table.
+/// A *row* is one row of a weight matrix: `n_cols` weights, a whole number of blocks. Functions on slices infer the
+/// number of weights from the slice without padding (file bytes or values). They panic on lengths that do not match.
 #[derive(Debug)]
 pub struct Spec {
-    /// The GGUF spelling, for instance `"Q8_0"`; also the serialised form of a [`Format`](crate::Format).
+    /// The GGUF spelling, for instance `"Q8_0"`; also the serialized form of a [`Format`](crate::Format).
     pub name: &'static str,
-    /// The ggml type id that GGUF stores for this format, or [`Spec::NOT_IN_GGUF`].
+    /// The `ggml_type` id, or [`Spec::NOT_IN_GGUF`].
     pub gguf_type: u32,
-    /// The id that `general.file_type` stores for a file whose matrices are mostly of this format.
+    /// `general.file_type` (`llama_ftype`) of a file whose matrices are mostly of this type.
     pub gguf_file_type: u32,
     /// Weights per block.
     pub block_len: usize,
     /// File bytes per block.
     pub block_bytes: usize,
-    /// Weights that one `unpack` of the WGSL twin yields; divides the weights of every row.
+    /// Weights that one call of the WGSL `unpack` yields: a *chunk*. Every row is a whole number of chunks.
+    ///
+    /// A chunk is not ggml's sub-block, although both may have 32 weights. A chunk of `Q4_K` is 16 consecutive weights
+    /// of each of two sub-blocks, because a byte holds one weight of each.
     pub unpack_len: usize,
-    /// Runs of consecutive weights that a part consists of. More than one where a word of the file holds bits of weights
-    /// that lie apart.
+    /// Runs of consecutive weights that a chunk consists of: 1, or more where a word of the file holds weights that
+    /// lie apart. `Q4_K` has 2.
     pub runs: usize,
-    /// Weights from the beginning of a run to the beginning of the part's next; between them lie those of other parts.
+    /// Weights from the start of one run of a chunk to the start of its next; other chunks have those between. 32 for
+    /// `Q4_K`.
     pub run_step: usize,
-    /// Parts that share a head, which is what the WGSL twin reads their scales from; 1 where it has none.
+    /// Chunks that share one super-block header, which the WGSL code reads once for all of them; 1 without a header.
     pub chunks_per_header: usize,
-    /// Values that the rows of a key/value cache must be a multiple of; `None` if the format cannot hold a cache.
+    /// The rows of a KV cache of this type must be a multiple of this many values; `None` if it cannot hold a cache.
     pub kv_block: Option<usize>,
-    /// Path of the WGSL twin inside the shaders crate, for instance `"format/q8_0.wgsl"`.
+    /// Path of the WGSL decoder in the shaders crate, for instance `"format/q8_0.wgsl"`.
     pub wgsl: &'static str,
     /// File bytes of whole blocks to values.
     pub decode: fn(&[u8], &mut [f32]),
-    /// How `encode` finds the bytes.
+    /// How `encode` chooses scales and quants.
     pub rounding: Rounding,
     /// Values to file bytes of whole blocks.
     pub encode: Option<Encode>,
-    /// Makes file bytes of whole blocks that were drawn at random stand for weights between about -2 and 2, by
-    /// changing nothing but scales: weights for tests and measurements that need no encoder.
+    /// Changes the scales of random file bytes, and nothing else, so that weights lie between about -2 and 2. Tests
+    /// and measurements get weights this way without an encoder.
     pub bound_scales: fn(&mut [u8]),
     /// Words (`u32`) of one packed device row of `n_cols` weights: a multiple of four, so that every row
     /// starts on a 16-byte boundary.
@@ -58,11 +61,11 @@ pub struct Spec {
     pub pack_row: fn(&[u8], &mut [u32]),
     /// A device row back to the file bytes of that row: the exact inverse of [`Spec::pack_row`].
     pub unpack_row: fn(&[u32], &mut [u8]),
-    /// A device row to values, for the CPU twins of kernels.
+    /// A device row to values, for the CPU references of kernels.
     pub decode_row: fn(&[u32], &mut [f32]),
 }
 
 impl Spec {
-    /// In place of a ggml type id: GGUF has no such format.
+    /// Instead of a `ggml_type` id: GGUF has no such type.
     pub const NOT_IN_GGUF: u32 = u32::MAX;
 }

@@ -1,12 +1,11 @@
-//! Device words: how rows are padded to them, and bytes in file order put into them and taken out.
+//! Device words (`u32`): padding of rows, and copies between words and bytes in file order.
 
 /// Rounds a row up to whole 16-byte units, in words.
 pub(crate) const fn pad_words(words: usize) -> usize {
     words.next_multiple_of(4)
 }
 
-/// Writes little-endian bytes into words from the low byte up; a partial last word is filled with zeros, and
-/// so are the words behind it.
+/// Writes bytes into little-endian words; the rest of a partial word and all following words become zero.
 pub(crate) fn pack_bytes(bytes: &[u8], words: &mut [u32]) {
     assert!(bytes.len() <= 4 * words.len(), "the device row is too short for the file row");
     let mut chunks = bytes.chunks(4);

@@ -5,7 +5,7 @@ mod targets;
 
 use ridgeline_quant::Format;
 
-/// Inputs per format; searching encoders, which take their time, are part of some.
+/// Inputs per type; some run the slow searching encoders.
 const INPUTS: u64 = 2000;
 
 #[test]

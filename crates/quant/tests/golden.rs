@@ -1,7 +1,7 @@
 //! Bit-exact agreement with ggml, and the device layout as an exact inverse of the file layout.
 //!
-//! `data/golden.safetensors` holds one source tensor, and per format the bytes and decoded values that ggml's
-//! reference functions make of it.
+//! `data/golden.safetensors` holds one source tensor, and its bytes and decoded values per type from ggml's reference
+//! functions.
 
 use proptest::prelude::*;
 use ridgeline_quant::{Format, Rounding};
@@ -24,7 +24,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|it| it.to_bits()).collect()
 }
 
-/// The golden bytes of a format; F32 has none of its own, its bytes are the source.
+/// The golden bytes of a type; those of F32 are the source.
 fn golden_bytes(format: Format) -> Vec<u8> {
     let name = format.spec().name;
     tensor(&if name == "F32" { "source".to_owned() } else { format!("{name}.bytes") }).1
@@ -82,7 +82,7 @@ fn encoding_decoded_values_changes_nothing_for_float_formats() {
 }
 
 proptest! {
-    /// Any bytes at all survive file → device → file, at any row length, ragged ones included.
+    /// Any bytes survive file → device → file, at any row length in whole blocks.
     #[test]
     fn packing_is_exactly_reversible(n_units in 1_usize..40, seed in any::<u64>()) {
         for &format in Format::ALL {

@@ -1,4 +1,4 @@
-//! MLX's affine groups against what MLX 0.32.4 decodes (`data/mlx.safetensors`), from the three tensors it stores.
+//! MLX's affine types compared with the values that MLX 0.32.4 decodes (`data/mlx.safetensors`).
 
 use ridgeline_quant::Format;
 use safetensors::{Dtype, SafeTensors};
@@ -40,7 +40,7 @@ fn every_width_and_group_decodes_within_one_rounding() {
             (spec.decode)(&bytes, &mut values);
             let levels = f32::from((1_u16 << bits) - 1);
             for (i, (ours, theirs)) in values.iter().zip(&golden).enumerate() {
-                // A product and a sum, each rounded to the storage type at the size of its own terms.
+                // MLX rounds the product and the sum to the storage type; each error scales with its terms.
                 let largest = scales[i / group].abs() * levels + biases[i / group].abs();
                 assert!(
                     (ours - theirs).abs() <= precision * largest,

@@ -1,5 +1,5 @@
-//! The searching encoders against the bytes of ggml's reference quantiser, against plain rounding, and at the edges
-//! of what a format can hold.
+//! The searching encoders: their error compared with ggml's reference quantizer and with plain rounding, and extreme
+//! values.
 
 use proptest::prelude::*;
 use ridgeline_quant::{Format, Rounding};
@@ -23,7 +23,7 @@ fn floats(name: &str) -> Vec<f32> {
     view.data().as_chunks().0.iter().map(|&it| f32::from_le_bytes(it)).collect()
 }
 
-/// What a decoder makes of the encoded values.
+/// The values after encoding and decoding.
 fn round_trip(format: Format, values: &[f32]) -> Vec<f32> {
     let spec = format.spec();
     let mut bytes = vec![0xaa; values.len() / spec.block_len * spec.block_bytes];
@@ -37,7 +37,7 @@ fn squared_error(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum()
 }
 
-/// Quants per weight of a format, of the levels `-largest..largest`.
+/// The largest level of a type whose levels are `-largest..largest`.
 fn largest_quant(format: Format) -> f32 {
     match format.spec().block_bytes * 8 / format.spec().block_len {
         0..=2 => 2.0,
@@ -48,8 +48,8 @@ fn largest_quant(format: Format) -> f32 {
     }
 }
 
-/// The simplest quantiser: blocks of 32 with an exact scale that the largest weight fills, plain rounding. It has
-/// no scales to round, so that a format of as many bits has to search to be as good.
+/// Absmax quantization: blocks of 32, an exact scale of `peak / largest`, plain rounding. It rounds no scales, so a
+/// type of as many bits must search to be as good.
 fn plain_rounding(format: Format, values: &[f32]) -> Vec<f32> {
     let n = largest_quant(format);
     let mut out = Vec::with_capacity(values.len());
@@ -105,17 +105,20 @@ fn no_golden_row_has_a_larger_error_than_the_reference() {
 
 #[test]
 fn encoding_the_reference_again_is_as_good_as_the_reference() {
-    // Values that the format holds exactly: a search that starts elsewhere has to find its way there.
+    // Values that the type holds exactly: the search must find their scales.
     for format in searched() {
         let reference = floats(&format!("{format}.dequant"));
         let signal: f64 = reference.iter().map(|&it| f64::from(it).powi(2)).sum();
         let lost = squared_error(&reference, &round_trip(format, &reference)) / signal;
         let again = squared_error(&floats("source"), &reference) / signal;
-        assert!(lost < 0.5 * again, "{format}: {lost} of the power is lost, the first time it was {again}");
+        assert!(
+            lost < 0.5 * again,
+            "{format}: {lost} of the power is lost, and {again} in the first round trip"
+        );
     }
 }
 
-/// Weights of the kinds that an encoder has to be good at in total, by name.
+/// Weights of several distributions, by name.
 fn kinds() -> [(&'static str, Vec<f32>); 4] {
     let mut random = Uniform(7);
     let normal = random.weights(Uniform::normal);
@@ -136,7 +139,7 @@ fn random_rows_are_better_than_plain_rounding() {
     }
 }
 
-/// The fixture has the squared errors of ggml's quantiser on these very weights, and their power.
+/// The fixture has the squared errors of ggml's quantizer on the same weights, and their power.
 #[test]
 fn no_kind_of_weights_has_a_larger_error_than_the_reference() {
     let fixture: serde_json::Value =
@@ -155,7 +158,7 @@ fn no_kind_of_weights_has_a_larger_error_than_the_reference() {
 
 #[test]
 fn constant_rows_are_better_than_plain_rounding_of_a_half() {
-    // The stored scale of a constant is a binary16, which alone may be wrong by 2⁻¹¹.
+    // The scale is a binary16, whose relative error is up to 2⁻¹¹.
     for constant in [1.0_f32, -1.0, 0.3, -0.7, 2.5, -123.4] {
         for format in searched() {
             let worst = round_trip(format, &[constant; 512])
@@ -186,7 +189,7 @@ fn the_smallest_and_the_largest_values_do_no_harm() {
             let decoded = round_trip(format, &values);
             assert!(decoded.iter().all(|it| it.is_finite()), "{format} at 2^{exponent}");
             let (error, power) = (squared_error(&values, &decoded), squared_error(&values, &[0.0; 256]));
-            assert!(error <= power, "{format} at 2^{exponent}: nothing would have been better");
+            assert!(error <= power, "{format} at 2^{exponent}: the error is larger than that of zeros");
         }
         let odd =
             [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, -f32::MAX, f32::MIN_POSITIVE, -0.0, 1.0];
@@ -197,8 +200,7 @@ fn the_smallest_and_the_largest_values_do_no_harm() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-    /// No weight is further from its decoded value than a coarse quantiser of the whole super-block would leave it,
-    /// and the error in total is small.
+    /// Each error is below that of a uniform quantizer with one scale per super-block, and the total error is small.
     #[test]
     fn errors_are_bounded(
         values in proptest::collection::vec(-1.0_f32..1.0, 256),
@@ -213,7 +215,7 @@ proptest! {
             let largest = largest_quant(format);
             let error = squared_error(&values, &decoded);
             prop_assert!(error <= power / f64::from(largest * largest), "{}: {} of {}", format, error, power);
-            // Where a format keeps a minimum it has a whole number of steps of it, else half as many of each sign.
+            // A type with a minimum has all its levels on one side of it; others have half of them per sign.
             let peak = values.iter().fold(0.0_f32, |peak, it| peak.max(it.abs()));
             let worst = values.iter().zip(&decoded).fold(0.0_f32, |worst, (a, b)| worst.max((a - b).abs()));
             prop_assert!(worst <= 1.5 * peak / largest, "{}: {} of {}", format, worst, peak);

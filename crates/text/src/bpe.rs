@@ -1,5 +1,5 @@
-//! Byte-level BPE for GGUF vocabularies of model `gpt2`: words from [`Cutter`], merges from the
-//! `tokenizers` crate.
+//! Byte-level BPE for GGUF vocabularies of model `gpt2`: [`PreTokenizer`] splits text into words, and the
+//! `tokenizers` crate merges.
 
 use std::collections::HashSet;
 
@@ -7,20 +7,20 @@ use tokenizers::Model as _;
 use tokenizers::models::bpe::{BPE, Vocab};
 
 use crate::byte_level::{first_missing, missing_bytes, spell};
-use crate::pre::{Cutter, Pre};
+use crate::pre::{Pre, PreTokenizer};
 use crate::{Error, GgufVocab};
 
-/// A merge model and the way texts are cut for it.
+/// A BPE model and its pre-tokenizer.
 #[derive(Debug)]
 pub(crate) struct Bpe {
     model: BPE,
-    cutter: Cutter,
-    /// Bytes without a token. The model would drop them silently.
+    pre_tokenizer: PreTokenizer,
+    /// Bytes without a token, which the model would drop silently.
     missing: Box<[bool; 256]>,
 }
 
 impl Bpe {
-    /// Builds the model of a checked vocabulary whose token texts are in `ids`.
+    /// Builds the model of a checked vocabulary; `ids` has the id of each token.
     pub(crate) fn new(vocab: &GgufVocab, ids: Vocab, pre: Pre, file: &str) -> Result<Self, Error> {
         if vocab.merges.is_empty() {
             return Err(Error::MissingMerges { file: file.to_owned() });
@@ -32,7 +32,7 @@ impl Bpe {
             .ignore_merges(pre.ignore_merges)
             .build()
             .map_err(|error| Error::Build { file: file.to_owned(), detail: error.to_string() })?;
-        Ok(Self { model, cutter: Cutter::new(pre), missing })
+        Ok(Self { model, pre_tokenizer: PreTokenizer::new(pre), missing })
     }
 
     pub(crate) fn token_id(&self, token: &str) -> Option<u32> {
@@ -45,7 +45,7 @@ impl Bpe {
             return Err(Error::MissingByte { file: file.to_owned(), byte });
         }
         let mut spelled = String::new();
-        for word in self.cutter.words(text) {
+        for word in self.pre_tokenizer.words(text) {
             spelled.clear();
             spell(&text[word], &mut spelled);
             let tokens = self
@@ -58,7 +58,7 @@ impl Bpe {
     }
 }
 
-/// The merges as pairs of tokens. A pair that is listed twice keeps its first, stronger rank.
+/// The merges as pairs of tokens. A duplicate pair keeps its first rank, which is the stronger one.
 fn merges(lines: &[String], ids: &Vocab, file: &str) -> Result<Vec<(String, String)>, Error> {
     let mut seen = HashSet::with_capacity(lines.len());
     let mut merges = Vec::with_capacity(lines.len());
@@ -81,7 +81,7 @@ fn merges(lines: &[String], ids: &Vocab, file: &str) -> Result<Vec<(String, Stri
     Ok(merges)
 }
 
-/// A merge is two tokens with a space between them; a space in front belongs to the first token.
+/// A merge is two tokens with a space between them; a leading space belongs to the first token.
 fn split_merge(line: &str) -> Option<(&str, &str)> {
     let space = line.bytes().skip(1).position(|byte| byte == b' ')? + 1;
     Some((&line[..space], &line[space + 1..]))

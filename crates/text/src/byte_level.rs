@@ -1,6 +1,6 @@
-//! The byte alphabet of byte-level BPE: every byte is one printable character of the vocabulary.
+//! The byte alphabet of byte-level BPE: a printable character for every byte.
 //!
-//! Bytes that Latin-1 prints (`!`..=`~`, `¡`..=`¬`, `®`..=`ÿ`) stand for themselves; the other 68, in order,
+//! Bytes that Latin-1 prints (`!`..=`~`, `¡`..=`¬`, `®`..=`ÿ`) represent themselves. The other 68, in order,
 //! are U+0100, U+0101, … See `bytes_to_unicode` in <https://github.com/openai/gpt-2/blob/master/src/encoder.py>.
 
 use std::sync::LazyLock;
@@ -8,7 +8,6 @@ use std::sync::LazyLock;
 static CHARS: LazyLock<[char; 256]> = LazyLock::new(|| {
     let mut next = 0x100u32;
     std::array::from_fn(|byte| {
-        // `from_fn` counts to 255 here, so the cast keeps every bit.
         let byte = u32::try_from(byte).expect("a byte index fits in u32");
         let code = if prints(byte) {
             byte
@@ -20,7 +19,7 @@ static CHARS: LazyLock<[char; 256]> = LazyLock::new(|| {
     })
 });
 
-/// Byte of each character below U+0200; the alphabet ends at U+0143.
+/// The byte of each character below U+0200; the alphabet ends at U+0143.
 static BYTES: LazyLock<[Option<u8>; 0x200]> = LazyLock::new(|| {
     let mut bytes = [None; 0x200];
     for byte in 0..=255u8 {
@@ -33,23 +32,23 @@ const fn prints(byte: u32) -> bool {
     matches!(byte, 0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF)
 }
 
-/// The character that stands for a byte.
+/// The character of a byte.
 pub(crate) fn char_of(byte: u8) -> char {
     CHARS[usize::from(byte)]
 }
 
-/// The byte a character stands for, if it is in the alphabet.
+/// The byte of a character, if it is in the alphabet.
 pub(crate) fn byte_of(c: char) -> Option<u8> {
     BYTES.get(c as usize).copied().flatten()
 }
 
-/// The vocabulary spelling of some text, appended to `out`.
+/// Appends the vocabulary's spelling of a text to `out`.
 pub(crate) fn spell(text: &str, out: &mut String) {
     out.extend(text.bytes().map(char_of));
 }
 
-/// The bytes a vocabulary spelling stands for. Characters outside the alphabet, which no byte-level
-/// encoder produces but added tokens may contain, stand for their own UTF-8.
+/// The bytes of a token in the vocabulary's spelling. Added tokens may have characters outside the alphabet,
+/// which represent their own UTF-8.
 pub(crate) fn from_byte_level(token: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(token.len());
     for c in token.chars() {
@@ -61,7 +60,7 @@ pub(crate) fn from_byte_level(token: &str) -> Vec<u8> {
     out
 }
 
-/// Which bytes a vocabulary cannot spell.
+/// The bytes without a token in a vocabulary.
 pub(crate) fn missing_bytes(has: impl Fn(&str) -> bool) -> Box<[bool; 256]> {
     Box::new(std::array::from_fn(|byte| !has(CHARS[byte].encode_utf8(&mut [0; 4]))))
 }

@@ -1,4 +1,4 @@
-//! A moment given by the caller, for chat templates that write today's date. Nothing here reads a clock.
+//! A time given by the caller, for chat templates that write today's date. This crate reads no clock.
 
 /// Seconds of a day.
 const DAY: i64 = 86_400;
@@ -19,7 +19,7 @@ const MONTHS: [&str; 12] = [
 ];
 const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
-/// A moment in UTC.
+/// A time in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DateTime {
     year: i64,
@@ -36,12 +36,12 @@ pub struct DateTime {
 }
 
 impl DateTime {
-    /// The moment `seconds` after 1970-01-01T00:00:00Z, in the proleptic Gregorian calendar.
+    /// The time `seconds` after 1970-01-01T00:00:00Z, in the proleptic Gregorian calendar.
     #[must_use]
     pub fn from_unix(seconds: i64) -> Self {
         let days = seconds.div_euclid(DAY);
-        // Counting from 0000-03-01 puts the leap day at the end of a year; an era is 400 years. See
-        // https://howardhinnant.github.io/date_algorithms.html#civil_from_days
+        // Howard Hinnant's `civil_from_days`: years start on March 1st, so the leap day is their last; an era is
+        // 400 years. https://howardhinnant.github.io/date_algorithms.html#civil_from_days
         let shifted = days + 719_468;
         let (era, era_day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
         let era_year = (era_day - era_day / 1460 + era_day / 36_524 - era_day / 146_096) / 365;
@@ -50,7 +50,7 @@ impl DateTime {
         let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
         let year = era_year + era * 400 + i64::from(month <= 2);
         let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-        // March 1st is day 60 of a year, 61 of a leap year; January 1st is day 306 counted from March.
+        // March 1st is day 60 of a year, or 61 of a leap year. January 1st is day 306 after March 1st.
         let year_day = if month <= 2 { march_day - 305 } else { march_day + 60 + i64::from(leap) };
         Self {
             year,

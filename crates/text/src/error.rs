@@ -1,10 +1,10 @@
-//! Everything that can go wrong between token ids and text. Every variant names the file it is about.
+//! The error type. Every variant has the file.
 
 /// Why a tokenizer or a chat template could not be built or used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// `tokenizer.ggml.model` names a kind of vocabulary that is not implemented.
+    /// An unsupported `tokenizer.ggml.model`.
     #[error("{file}: tokenizer.ggml.model is `{model}`; supported are `gpt2` and `llama`")]
     UnknownModel {
         /// File the vocabulary came from.
@@ -12,9 +12,9 @@ pub enum Error {
         /// The value found.
         model: String,
     },
-    /// `tokenizer.ggml.pre` names a pre-tokenizer that is not on the list. Guessing would give wrong ids.
+    /// An unsupported `tokenizer.ggml.pre`. A guess would give wrong ids.
     #[error(
-        "{file}: tokenizer.ggml.pre is `{pre}`, which is not a known pre-tokenizer; use the model's tokenizer.json instead"
+        "{file}: tokenizer.ggml.pre is `{pre}`, which is not a supported pre-tokenizer; use the model's tokenizer.json instead"
     )]
     UnknownPre {
         /// File the vocabulary came from.
@@ -28,7 +28,7 @@ pub enum Error {
         /// File the vocabulary came from.
         file: String,
     },
-    /// The vocabulary is larger than any id this crate is willing to index.
+    /// A token id above the limit of this crate.
     #[error("{file}: token id {id} is above the limit of {limit}")]
     IdTooLarge {
         /// File the vocabulary came from.
@@ -38,7 +38,7 @@ pub enum Error {
         /// The largest id accepted.
         limit: u32,
     },
-    /// A token of zero bytes, which could never be produced nor read.
+    /// A token of zero bytes.
     #[error("{file}: token {id} is empty")]
     EmptyToken {
         /// File the vocabulary came from.
@@ -46,12 +46,12 @@ pub enum Error {
         /// The id of the empty token.
         id: u32,
     },
-    /// Two ids have the same text, so text cannot be mapped to one id.
+    /// Two ids have the same text.
     #[error("{file}: ids {first} and {second} are both the token {token:?}")]
     DuplicateToken {
         /// File the vocabulary came from.
         file: String,
-        /// The text they share.
+        /// The text of both.
         token: String,
         /// The lower id.
         first: u32,
@@ -79,7 +79,7 @@ pub enum Error {
         id: u32,
     },
     /// A byte-level vocabulary without merges.
-    #[error("{file}: tokenizer.ggml.merges is missing or empty, and a `gpt2` vocabulary cannot do without")]
+    #[error("{file}: tokenizer.ggml.merges is missing or empty, but a `gpt2` vocabulary requires it")]
     MissingMerges {
         /// File the vocabulary came from.
         file: String,
@@ -116,14 +116,14 @@ pub enum Error {
         /// How many tokens there are.
         tokens: usize,
     },
-    /// The configuration names a special token that the vocabulary lacks, or requires one it does not name.
+    /// The configuration names a special token that is not in the vocabulary, or requires one without naming it.
     #[error("{file}: {what} is {token:?}, which is not in the vocabulary")]
     SpecialMissing {
         /// File the vocabulary came from.
         file: String,
         /// Which special token: the metadata key.
         what: &'static str,
-        /// Its text; empty if none was named.
+        /// Its text; empty if the configuration names none.
         token: String,
     },
     /// The text has a byte for which the vocabulary has no token.
@@ -139,22 +139,22 @@ pub enum Error {
     UnknownId {
         /// File the vocabulary came from.
         file: String,
-        /// The id asked for.
+        /// The id.
         id: u32,
         /// How many ids there are.
         tokens: usize,
     },
-    /// A configuration file is not the JSON it should be.
+    /// An invalid JSON file.
     #[error("{file}: {part}: {detail}")]
     Json {
         /// The file.
         file: String,
-        /// `tokenizer.json` or `tokenizer_config.json`, and the part of it.
+        /// `tokenizer.json` or `tokenizer_config.json`.
         part: &'static str,
-        /// What the parser said.
+        /// The parser's error.
         detail: String,
     },
-    /// A valid tokenizer.json that this crate cannot decode faithfully.
+    /// A part of a tokenizer.json that this crate cannot decode.
     #[error("{file}: {part} of type `{found}` is not supported")]
     Unsupported {
         /// The file.
@@ -164,12 +164,12 @@ pub enum Error {
         /// The type found.
         found: String,
     },
-    /// The parts are each valid, but no tokenizer can be built of them.
+    /// A valid vocabulary from which no tokenizer can be built.
     #[error("{file}: the tokenizer cannot be built: {detail}")]
     Build {
         /// File the vocabulary came from.
         file: String,
-        /// What is wrong.
+        /// The reason.
         detail: String,
     },
     /// The tokenizer failed on a text.
@@ -177,10 +177,10 @@ pub enum Error {
     Encode {
         /// File the vocabulary came from.
         file: String,
-        /// What the tokenizer said.
+        /// The tokenizer's error.
         detail: String,
     },
-    /// A run of whitespace so long that the regular expressions of a tokenizer.json would give up on it.
+    /// A run of whitespace on which the regular expressions of a tokenizer.json would fail.
     #[error("{file}: the text has {chars} whitespace characters in a row, above the limit of {limit}")]
     WhitespaceRun {
         /// File the vocabulary came from.
@@ -195,15 +195,15 @@ pub enum Error {
     TemplateSyntax {
         /// File the template came from.
         file: String,
-        /// What is wrong, with the line.
+        /// The error and its line.
         detail: String,
     },
-    /// The chat template parsed, but refused these messages or failed on them.
+    /// The chat template rejected the messages, or failed on them.
     #[error("{file}: the chat template failed: {detail}")]
     TemplateRender {
         /// File the template came from.
         file: String,
-        /// What it said, with the line.
+        /// The error and its line.
         detail: String,
     },
 }

@@ -1,18 +1,18 @@
-//! A tokenizer from the `tokenizer.*` metadata of a GGUF file, checked before anything is built.
+//! A tokenizer from the `tokenizer.*` metadata of a GGUF file.
 
 use tokenizers::models::bpe::Vocab;
 
 use crate::bpe::Bpe;
 use crate::byte_level::from_byte_level;
+use crate::parts::Parts;
 use crate::pieces::{Kind, Pieces};
 use crate::pre::Pre;
 use crate::special::{Found, Part, SpecialTokens};
 use crate::spm::{SPACE, Spm, parse_byte_token};
-use crate::tokenizer::{Encoder, Tokenizer};
 use crate::{ChatTemplate, Error};
 
-/// The `tokenizer.*` metadata of a GGUF file, as found there. Arrays have one entry per token;
-/// an array that the file lacks is empty. See <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>.
+/// The `tokenizer.*` metadata of a GGUF file. Arrays have one entry per token, or are empty if the file lacks
+/// them. See <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>.
 #[derive(Debug, Clone, Default)]
 pub struct GgufVocab {
     /// `tokenizer.ggml.model`: `gpt2` (byte-level BPE) or `llama` (SentencePiece).
@@ -43,7 +43,7 @@ pub struct GgufVocab {
     pub chat_template: Option<String>,
 }
 
-/// Values of `tokenizer.ggml.token_type` that matter here; every other one is text.
+/// Values of `tokenizer.ggml.token_type` (`llama_token_type`); all others are text.
 mod token_type {
     pub(super) const UNKNOWN: i32 = 2;
     pub(super) const CONTROL: i32 = 3;
@@ -51,7 +51,7 @@ mod token_type {
     pub(super) const BYTE: i32 = 6;
 }
 
-/// What encodes the text between special tokens.
+/// Encodes the text between special tokens.
 #[derive(Debug)]
 enum Words {
     Bpe(Box<Bpe>),
@@ -60,12 +60,12 @@ enum Words {
 
 /// Encodes as llama.cpp does: special tokens first, then words.
 #[derive(Debug)]
-pub(crate) struct GgufEngine {
+pub(crate) struct GgufEncoder {
     specials: SpecialTokens,
     words: Words,
 }
 
-impl GgufEngine {
+impl GgufEncoder {
     pub(crate) fn encode(&self, text: &str, parse_special: bool, file: &str) -> Result<Vec<u32>, Error> {
         let mut ids = Vec::with_capacity(text.len() / 3);
         let mut after_special = true;
@@ -90,18 +90,18 @@ impl GgufEngine {
     }
 }
 
-/// The two kinds of vocabulary, with what their defaults depend on.
+/// The two kinds of vocabulary.
 enum Model {
     ByteLevel(Pre),
     SentencePiece,
 }
 
-/// Builds a tokenizer; `file` is for messages.
-pub(crate) fn build(mut vocab: GgufVocab, file: &str) -> Result<Tokenizer, Error> {
+/// Builds the parts of a tokenizer; `file` is for errors.
+pub(crate) fn build(mut vocab: GgufVocab, file: &str) -> Result<Parts<GgufEncoder>, Error> {
     let model = model(&vocab, file)?;
     let ids = checked_ids(&vocab, file)?;
     if matches!(model, Model::SentencePiece) {
-        // What llama.cpp assumes of a SentencePiece file that does not say.
+        // llama.cpp's defaults for SentencePiece files without these keys.
         vocab.bos = vocab.bos.or(in_vocab(1, &vocab));
         vocab.eos = vocab.eos.or(in_vocab(2, &vocab));
     }
@@ -114,7 +114,7 @@ pub(crate) fn build(mut vocab: GgufVocab, file: &str) -> Result<Tokenizer, Error
     let pieces = pieces(&vocab, &model, prefix_space, file)?;
     let specials = SpecialTokens::new(special_tokens(&vocab)).ok_or_else(|| Error::Build {
         file: file.to_owned(),
-        detail: "the special tokens are too large to search for".to_owned(),
+        detail: "the special tokens are too large for a search automaton".to_owned(),
     })?;
     let words = match model {
         Model::ByteLevel(pre) => Words::Bpe(Box::new(Bpe::new(&vocab, ids, pre, file)?)),
@@ -125,8 +125,8 @@ pub(crate) fn build(mut vocab: GgufVocab, file: &str) -> Result<Tokenizer, Error
         .chat_template
         .as_deref()
         .map(|source| ChatTemplate::new(source, file, text_of(vocab.bos), text_of(vocab.eos)));
-    Ok(Tokenizer {
-        engine: Encoder::Gguf(Box::new(GgufEngine { specials, words })),
+    Ok(Parts {
+        encoder: GgufEncoder { specials, words },
         pieces,
         bos: vocab.bos,
         eos: vocab.eos,
@@ -151,7 +151,7 @@ fn in_vocab(id: u32, vocab: &GgufVocab) -> Option<u32> {
     Some(id).filter(|&id| (id as usize) < vocab.tokens.len())
 }
 
-/// Checks the tokens themselves and their types, and gives the id of every text.
+/// Checks tokens, types and scores, and returns the id of every token.
 fn checked_ids(vocab: &GgufVocab, file: &str) -> Result<Vocab, Error> {
     let tokens = vocab.tokens.len();
     let file = || file.to_owned();
@@ -201,7 +201,7 @@ fn check_special_ids(vocab: &GgufVocab, file: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// What each id stands for, in bytes.
+/// The bytes of every id.
 fn pieces(vocab: &GgufVocab, model: &Model, prefix_space: bool, file: &str) -> Result<Pieces, Error> {
     let mut pieces = Pieces::new(file, prefix_space);
     for (id, token) in (0..).zip(&vocab.tokens) {
@@ -225,7 +225,7 @@ fn pieces(vocab: &GgufVocab, model: &Model, prefix_space: bool, file: &str) -> R
     Ok(pieces)
 }
 
-/// The tokens looked for in a text before it is cut into words.
+/// The tokens that are searched in a text before it is split into words.
 fn special_tokens(vocab: &GgufVocab) -> Vec<(u32, String, Found)> {
     let found = |id| match type_of(vocab, id) {
         token_type::USER_DEFINED => Some(Found::Always),

@@ -1,8 +1,8 @@
 //! A tokenizer from `tokenizer.json` and `tokenizer_config.json`.
 //!
-//! Encoding is the `tokenizers` crate's, so it follows the file whatever it describes. Decoding is this
-//! crate's own table of bytes per token, so that text can be streamed. The file is checked first for
-//! what that crate answers with a panic, or silently.
+//! The `tokenizers` crate encodes, so every tokenizer.json it supports works. Decoding uses this crate's table of
+//! bytes per token, so that text can be streamed. The file is checked first for errors on which the `tokenizers`
+//! crate panics, or which it ignores.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,33 +11,33 @@ use serde_json::Value;
 use tokenizers::Tokenizer as HfTokenizer;
 
 use crate::byte_level::{first_missing, from_byte_level, missing_bytes};
+use crate::parts::Parts;
 use crate::pieces::{Kind, Pieces};
 use crate::spm::{SPACE, parse_byte_token};
-use crate::tokenizer::{Encoder, Tokenizer};
 use crate::{ChatTemplate, Error};
 
 const TOKENIZER: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
 
-/// Largest id accepted: the table of bytes is indexed by id, and the largest vocabularies have some 260,000.
+/// The largest accepted id, because the table of bytes is indexed by id. The largest vocabularies have about 260,000.
 const MAX_ID: u32 = 1 << 24;
 
-/// Longest run of whitespace accepted, in characters. The regular expressions in these files look ahead
-/// and so backtrack; past a million steps their engine stops cutting the text without saying so.
+/// The longest accepted run of whitespace, in characters. The regular expressions of these files have look-ahead
+/// and therefore backtrack. After a million steps, their engine silently stops splitting the text.
 const MAX_WHITESPACE: usize = 400_000;
 
 /// Encodes with the `tokenizers` crate.
 #[derive(Debug)]
-pub(crate) struct JsonEngine {
-    /// Finds every special token in a text.
+pub(crate) struct JsonEncoder {
+    /// Recognizes all special tokens in a text.
     special: HfTokenizer,
-    /// Finds only those that are not control tokens.
+    /// Recognizes only special tokens that are not control tokens.
     plain: HfTokenizer,
-    /// Bytes that the crate would drop silently.
+    /// Bytes that the `tokenizers` crate would drop silently.
     missing: Option<Box<[bool; 256]>>,
 }
 
-impl JsonEngine {
+impl JsonEncoder {
     pub(crate) fn encode(&self, text: &str, parse_special: bool, file: &str) -> Result<Vec<u32>, Error> {
         if let Some(byte) = self.missing.as_ref().and_then(|missing| first_missing(text, missing)) {
             return Err(Error::MissingByte { file: file.to_owned(), byte });
@@ -57,18 +57,18 @@ impl JsonEngine {
     }
 }
 
-/// How the file spells text in tokens.
+/// The spelling of text in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spelling {
     ByteLevel,
-    /// `▁` is a space, `<0xHH>` a byte; whether a whole text loses a space in front.
+    /// `▁` is a space and `<0xHH>` a byte. With `strips_space`, decoding removes a leading space.
     SentencePiece {
         strips_space: bool,
     },
 }
 
-/// Builds a tokenizer; `file` is for messages.
-pub(crate) fn build(json: &[u8], config: Option<&[u8]>, file: &str) -> Result<Tokenizer, Error> {
+/// Builds the parts of a tokenizer; `file` is for errors.
+pub(crate) fn build(json: &[u8], config: Option<&[u8]>, file: &str) -> Result<Parts<JsonEncoder>, Error> {
     let tree = parse(json, TOKENIZER, file)?;
     check_merges(&tree["model"], file)?;
     let spelling = spelling(&tree["decoder"], file)?;
@@ -81,7 +81,7 @@ pub(crate) fn build(json: &[u8], config: Option<&[u8]>, file: &str) -> Result<To
         part: TOKENIZER,
         detail,
     })?;
-    // A file may say how its training data was truncated and padded, which is not about text.
+    // A file may have truncation and padding of its training, which must not apply here.
     special
         .with_truncation(None)
         .map_err(|error| Error::Build { file: file.to_owned(), detail: error.to_string() })?;
@@ -91,21 +91,20 @@ pub(crate) fn build(json: &[u8], config: Option<&[u8]>, file: &str) -> Result<To
         byte_level_without_unknown.then(|| missing_bytes(|spelled| special.token_to_id(spelled).is_some()));
     let mut plain = special.clone();
     plain.set_encode_special_tokens(true);
-    let engine = JsonEngine { special, plain, missing };
+    let encoder = JsonEncoder { special, plain, missing };
     match config {
-        Some(config) => configured(engine, pieces, &parse(config, CONFIG, file)?),
-        None => configured(engine, pieces, &Value::Null),
+        Some(config) => configured(encoder, pieces, &parse(config, CONFIG, file)?),
+        None => configured(encoder, pieces, &Value::Null),
     }
 }
 
-/// Adds what `tokenizer_config.json` says.
-fn configured(engine: JsonEngine, pieces: Pieces, config: &Value) -> Result<Tokenizer, Error> {
+/// Applies `tokenizer_config.json`.
+fn configured(encoder: JsonEncoder, pieces: Pieces, config: &Value) -> Result<Parts<JsonEncoder>, Error> {
     let file = pieces.file().to_owned();
-    let (bos_text, bos) = special_token(&engine, config, "bos_token", &file)?;
-    let (eos_text, eos) = special_token(&engine, config, "eos_token", &file)?;
-    // Without a word from the configuration, the file's own post-processor decides: see what it puts
-    // around an empty text.
-    let around = guarded(|| engine.special.encode_fast("", true))
+    let (bos_text, bos) = special_token(&encoder, config, "bos_token", &file)?;
+    let (eos_text, eos) = special_token(&encoder, config, "eos_token", &file)?;
+    // The default is the tokenizer's post-processor: the tokens that it adds to an empty text.
+    let around = guarded(|| encoder.special.encode_fast("", true))
         .map_err(|detail| Error::Encode { file: file.clone(), detail })?;
     let first_is_bos = bos.is_some() && around.get_ids().first().copied() == bos;
     let last_is_eos = eos.is_some()
@@ -121,12 +120,12 @@ fn configured(engine: JsonEngine, pieces: Pieces, config: &Value) -> Result<Toke
     let add_eos = added("add_eos_token", eos, last_is_eos)?;
     let template = chat_template(&config["chat_template"])
         .map(|source| ChatTemplate::new(source, &file, &bos_text, &eos_text));
-    Ok(Tokenizer { engine: Encoder::Json(Box::new(engine)), pieces, bos, eos, add_bos, add_eos, template })
+    Ok(Parts { encoder, pieces, bos, eos, add_bos, add_eos, template })
 }
 
-/// A special token is a string, or an object that has it as `content`.
+/// A special token is a string, or an object with a string `content`.
 fn special_token(
-    engine: &JsonEngine,
+    encoder: &JsonEncoder,
     config: &Value,
     what: &'static str,
     file: &str,
@@ -140,7 +139,7 @@ fn special_token(
         part: CONFIG,
         detail: format!("{what} is neither a string nor an object with a string `content`"),
     })?;
-    let id = engine.token_id(text).ok_or_else(|| Error::SpecialMissing {
+    let id = encoder.token_id(text).ok_or_else(|| Error::SpecialMissing {
         file: file.to_owned(),
         what,
         token: text.to_owned(),
@@ -148,7 +147,7 @@ fn special_token(
     Ok((text.to_owned(), Some(id)))
 }
 
-/// A chat template is a string, or a list of named ones, of which `default` is meant.
+/// A chat template is a string, or a list of named templates of which `default` is used.
 fn chat_template(entry: &Value) -> Option<&str> {
     if let Some(source) = entry.as_str() {
         return Some(source);
@@ -164,7 +163,7 @@ fn parse(json: &[u8], part: &'static str, file: &str) -> Result<Value, Error> {
     if tree.is_object() { Ok(tree) } else { Err(error("not a JSON object".to_owned())) }
 }
 
-/// Runs code of the `tokenizers` crate, which panics on some malformed files; a panic becomes an error.
+/// Calls the `tokenizers` crate, which panics on some malformed files, and turns a panic into an error.
 fn guarded<T>(run: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(result) => result.map_err(|error| error.to_string()),
@@ -172,8 +171,8 @@ fn guarded<T>(run: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> 
     }
 }
 
-/// Checks that every merge of a BPE model is two tokens that form a third; the crate indexes out of
-/// bounds if they do not.
+/// Checks that every merge of a BPE model is two tokens that form a third. The `tokenizers` crate would index out
+/// of bounds otherwise.
 fn check_merges(model: &Value, file: &str) -> Result<(), Error> {
     let (Some(vocab), Some(merges)) = (model["vocab"].as_object(), model["merges"].as_array()) else {
         return Ok(());
@@ -197,7 +196,7 @@ fn check_merges(model: &Value, file: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Reads from the decoder's description how tokens spell text.
+/// The spelling, from the description of the decoder.
 fn spelling(decoder: &Value, file: &str) -> Result<Spelling, Error> {
     let steps = match decoder["decoders"].as_array() {
         Some(steps) => steps.as_slice(),
@@ -220,7 +219,7 @@ fn spelling(decoder: &Value, file: &str) -> Result<Spelling, Error> {
     Err(Error::Unsupported { file: file.to_owned(), part: "decoder", found })
 }
 
-/// What each id stands for, in bytes. Added tokens stand for their own text.
+/// The bytes of every id. Those of added tokens are their text.
 fn pieces(tokenizer: &HfTokenizer, spelling: Spelling, file: &str) -> Result<Pieces, Error> {
     let mut tokens = BTreeMap::new();
     for (token, id) in tokenizer.get_vocab(false) {

@@ -1,8 +1,8 @@
 //! Token ids to text and back, and chat templates.
 //!
-//! A [`Tokenizer`] comes from the vocabulary inside a GGUF file ([`GgufVocab`], filled by whoever read
-//! the file) or from a `tokenizer.json`. Ids are the ones llama.cpp gives for GGUF vocabularies and the
-//! ones the `tokenizers` crate gives for `tokenizer.json`. Nothing here reads files, clocks or devices.
+//! A [`Tokenizer`] is built from the vocabulary of a GGUF file ([`GgufVocab`], filled by the file reader) or
+//! from a `tokenizer.json`. Ids are those of llama.cpp for GGUF vocabularies, and those of the `tokenizers`
+//! crate for `tokenizer.json`. This crate reads no files, clocks or devices.
 
 mod bpe;
 mod byte_level;
@@ -10,6 +10,7 @@ mod clock;
 mod error;
 mod gguf;
 mod json;
+mod parts;
 mod pieces;
 mod pre;
 mod special;

@@ -1,20 +1,20 @@
-//! Ids to bytes to text: what every token stands for, and a decoder that never splits a character.
+//! Ids to bytes to text: the bytes of every token, and a streaming decoder that never splits a character.
 
 use crate::Error;
 
-/// What a token is for.
+/// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Stands for text.
+    /// Text.
     Text,
-    /// Steers the model (beginning, end, roles) and is not part of what it says.
+    /// A control token (begin, end, role), which is not part of the text.
     Control,
 }
 
 /// Whether control tokens (`<|im_end|>` and the like) are part of decoded text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Specials {
-    /// Left out, as in text for people.
+    /// Omitted, for text that people read.
     #[default]
     Hidden,
     /// Written as their text, so that encoding the result again gives the same ids.
@@ -26,9 +26,9 @@ pub enum Specials {
 pub(crate) struct Pieces {
     file: String,
     bytes: Vec<u8>,
-    /// Per id: where its bytes start and end, and its kind; `None` for an id the vocabulary skips.
+    /// Per id: start and end of its bytes, and its kind; `None` for an id that the vocabulary skips.
     tokens: Vec<Option<(usize, usize, Kind)>>,
-    /// SentencePiece puts a space before a text; decoding a whole text takes it away again.
+    /// SentencePiece adds a space before a text; decoding a whole text removes it.
     strips_space: bool,
 }
 
@@ -83,14 +83,14 @@ impl Pieces {
     }
 }
 
-/// Turns ids into text as they are generated. A character that spans tokens appears once, whole, with its
-/// last token. Unlike [`crate::Tokenizer::decode`], it keeps the space before the first word, because what is
-/// generated continues a text.
+/// Decodes ids one at a time, as a model generates them. A character that spans tokens appears with its last
+/// token. Unlike [`crate::Tokenizer::decode`], it keeps the space before the first word, because generated text
+/// continues a prompt.
 #[derive(Debug)]
 pub struct TextStream<'t> {
     pieces: &'t Pieces,
     specials: Specials,
-    /// Bytes of a character that is not complete yet: at most three.
+    /// The bytes of an incomplete character: at most three.
     pending: Vec<u8>,
 }
 
@@ -99,8 +99,8 @@ impl<'t> TextStream<'t> {
         Self { pieces, specials, pending: Vec::new() }
     }
 
-    /// The text this id completes; empty while a character is incomplete. Bytes that can no longer become
-    /// a character are returned as U+FFFD.
+    /// The text that this id completes; empty while a character is incomplete. Bytes that cannot become a
+    /// character are returned as U+FFFD.
     ///
     /// # Errors
     /// [`Error::UnknownId`]; the stream is then unchanged.
@@ -115,14 +115,14 @@ impl<'t> TextStream<'t> {
         Ok(text)
     }
 
-    /// Ends the stream: what an incomplete character leaves, as U+FFFD.
+    /// Ends the stream; an incomplete character is returned as U+FFFD.
     #[must_use]
     pub fn finish(self) -> String {
         String::from_utf8_lossy(&self.pending).into_owned()
     }
 }
 
-/// The longest prefix of `bytes` that no further byte can change, as text, and its length in bytes.
+/// The longest prefix of `bytes` that further bytes cannot change, as text, and its length in bytes.
 fn complete_text(bytes: &[u8]) -> (String, usize) {
     let mut text = String::new();
     let mut used = 0;

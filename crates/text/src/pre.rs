@@ -1,40 +1,40 @@
-//! Pre-tokenizers: how a text is cut into words before byte-level merges run inside each word.
+//! Pre-tokenizers: the split of a text into words, within which BPE merges.
 //!
-//! `tokenizer.ggml.pre` is a name; llama.cpp gives every name a list of regular expressions
-//! (<https://github.com/ggml-org/llama.cpp/blob/master/src/llama-vocab.cpp>). Each expression cuts every
-//! piece left by the one before it into matches and the text between them. The list here is closed:
-//! a name that is not on it is refused. The engine is the linear-time `regex` crate, which has no
-//! look-ahead; the one look-ahead these expressions use, `\s+(?!\S)`, is what [`Spaces`] is for.
+//! llama.cpp maps every name in `tokenizer.ggml.pre` to a list of regular expressions
+//! (<https://github.com/ggml-org/llama.cpp/blob/master/src/llama-vocab.cpp>). Each expression splits every
+//! piece of the previous one into matches and the text between them. A name that is not in the list here is an
+//! error. The `regex` crate takes linear time and has no look-ahead. These expressions use only one look-ahead,
+//! `\s+(?!\S)`, which [`Spaces`] implements.
 
 use std::ops::Range;
 
 use regex::Regex;
 
-/// What a name means: the expressions, and two switches of the BPE model that go with the name.
+/// A pre-tokenizer: its expressions, and two options of the BPE model that depend on its name.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pre {
-    cuts: &'static [Cut],
-    /// A word that is a token is that token, whatever the merges would make of it.
+    splits: &'static [Split],
+    /// A word that is a token becomes that token, without merges.
     pub(crate) ignore_merges: bool,
-    /// Whether a beginning-of-sequence token is added if the file does not say.
+    /// The default of `tokenizer.ggml.add_bos_token`.
     pub(crate) add_bos: bool,
 }
 
 /// One expression of a list.
 #[derive(Debug, Clone, Copy)]
-struct Cut {
+struct Split {
     pattern: &'static str,
     spaces: Spaces,
 }
 
-/// Which matches of an expression stand for `\s+(?!\S)|\s+`: a run of whitespace that gives up its last
-/// character when a word follows, unless it has only that one.
+/// The matches that replace `\s+(?!\S)|\s+`. Before a word, such a run of whitespace loses its last character,
+/// unless it has only one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spaces {
     /// Every match made of whitespace.
     All,
-    /// Every match made of whitespace that does not end in a line break; those that do come from an
-    /// earlier branch, `\s*[\r\n]+`, which always takes a run up to its last line break.
+    /// Every match made of whitespace that does not end in a line break. The others are from an earlier branch,
+    /// `\s*[\r\n]+`, which matches up to the last line break of a run.
     AfterNewlines,
 }
 
@@ -44,13 +44,13 @@ macro_rules! contraction {
         r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
     };
 }
-/// What GPT-4 and its descendants do with symbols and whitespace.
+/// Symbols and whitespace of GPT-4 and its descendants.
 macro_rules! symbols_and_spaces {
     () => {
         r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+"
     };
 }
-/// Words of GPT-4o: an optional leading symbol, upper case, lower case. `$tail` is what may follow a word.
+/// Words of GPT-4o: an optional leading symbol, upper case, lower case, then `$tail`.
 macro_rules! cased_words {
     ($tail:expr) => {
         concat!(
@@ -62,42 +62,42 @@ macro_rules! cased_words {
     };
 }
 
-const fn all(pattern: &'static str) -> Cut {
-    Cut { pattern, spaces: Spaces::All }
+const fn all(pattern: &'static str) -> Split {
+    Split { pattern, spaces: Spaces::All }
 }
 
-const fn after_newlines(pattern: &'static str) -> Cut {
-    Cut { pattern, spaces: Spaces::AfterNewlines }
+const fn after_newlines(pattern: &'static str) -> Split {
+    Split { pattern, spaces: Spaces::AfterNewlines }
 }
 
-const WORDS: Cut = all(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+");
-const DIGIT: Cut = all(r"\p{N}");
-const THREE_DIGITS: Cut = all("[0-9][0-9][0-9]");
+const WORDS: Split = all(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+");
+const DIGIT: Split = all(r"\p{N}");
+const THREE_DIGITS: Split = all("[0-9][0-9][0-9]");
 
-const GPT2: &[Cut] = &[WORDS];
-const STARCODER: &[Cut] = &[DIGIT, WORDS];
-const DEFAULT: &[Cut] = &[all(r"[\p{P}\$\+<=>\^~\|]+"), WORDS, all(r"\p{N}+"), THREE_DIGITS];
-const FALCON: &[Cut] = &[all(r"[\p{P}\$\+<=>\^~\|`]+"), WORDS, THREE_DIGITS];
-const LLAMA3: &[Cut] = &[after_newlines(concat!(
+const GPT2: &[Split] = &[WORDS];
+const STARCODER: &[Split] = &[DIGIT, WORDS];
+const DEFAULT: &[Split] = &[all(r"[\p{P}\$\+<=>\^~\|]+"), WORDS, all(r"\p{N}+"), THREE_DIGITS];
+const FALCON: &[Split] = &[all(r"[\p{P}\$\+<=>\^~\|`]+"), WORDS, THREE_DIGITS];
+const LLAMA3: &[Split] = &[after_newlines(concat!(
     contraction!(),
     r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}",
     symbols_and_spaces!()
 ))];
-const QWEN2: &[Cut] =
+const QWEN2: &[Split] =
     &[after_newlines(concat!(contraction!(), r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}", symbols_and_spaces!()))];
-const QWEN35: &[Cut] = &[after_newlines(concat!(
+const QWEN35: &[Split] = &[after_newlines(concat!(
     contraction!(),
     r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+"
 ))];
-/// As the models' own tokenizer.json has it; llama.cpp approximates the letter classes.
-const TEKKEN: &[Cut] =
+/// From the models' tokenizer.json; llama.cpp approximates the letter classes.
+const TEKKEN: &[Split] =
     &[after_newlines(concat!(cased_words!(""), r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+"))];
-/// As the models' own tokenizer.json has it; llama.cpp approximates the letter classes.
-const GPT4O: &[Cut] = &[after_newlines(concat!(
+/// From the models' tokenizer.json; llama.cpp approximates the letter classes.
+const GPT4O: &[Split] = &[after_newlines(concat!(
     cased_words!(concat!(contraction!(), "?")),
     r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+"
 ))];
-const DEEPSEEK3: &[Cut] = &[
+const DEEPSEEK3: &[Split] = &[
     all(r"\p{N}{1,3}"),
     all(r"[一-龥\x{3040}-ゟ゠-ヿ]+"),
     after_newlines(concat!(
@@ -106,11 +106,11 @@ const DEEPSEEK3: &[Cut] = &[
     )),
 ];
 
-const fn plain(cuts: &'static [Cut]) -> Pre {
-    Pre { cuts, ignore_merges: false, add_bos: false }
+const fn plain(splits: &'static [Split]) -> Pre {
+    Pre { splits, ignore_merges: false, add_bos: false }
 }
 
-/// Every accepted name, in groups that mean the same.
+/// Every supported name, grouped by expressions.
 const TABLE: &[(&[&str], Pre)] = &[
     (&["default"], plain(DEFAULT)),
     (
@@ -136,7 +136,7 @@ const TABLE: &[(&[&str], Pre)] = &[
     (&["falcon"], plain(FALCON)),
     (
         &["llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2"],
-        Pre { cuts: LLAMA3, ignore_merges: true, add_bos: true },
+        Pre { splits: LLAMA3, ignore_merges: true, add_bos: true },
     ),
     (&["dbrx", "smaug-bpe", "glm4", "chatglm-bpe"], plain(LLAMA3)),
     (
@@ -154,12 +154,12 @@ const TABLE: &[(&[&str], Pre)] = &[
         plain(QWEN2),
     ),
     (&["qwen35"], plain(QWEN35)),
-    (&["tekken"], Pre { cuts: TEKKEN, ignore_merges: true, add_bos: true }),
+    (&["tekken"], Pre { splits: TEKKEN, ignore_merges: true, add_bos: true }),
     (&["gpt-4o", "llama4", "kanana2"], plain(GPT4O)),
     (&["deepseek-v3", "hunyuan-dense", "joyai-llm"], plain(DEEPSEEK3)),
 ];
 
-/// The values of `tokenizer.ggml.pre` that are understood.
+/// The supported values of `tokenizer.ggml.pre`.
 pub fn supported() -> impl Iterator<Item = &'static str> {
     TABLE.iter().flat_map(|(names, _)| names.iter().copied())
 }
@@ -174,28 +174,28 @@ impl Pre {
 
 /// The compiled expressions of one name.
 #[derive(Debug)]
-pub(crate) struct Cutter {
-    cuts: Vec<(Regex, Spaces)>,
+pub(crate) struct PreTokenizer {
+    splits: Vec<(Regex, Spaces)>,
 }
 
-impl Cutter {
+impl PreTokenizer {
     pub(crate) fn new(pre: Pre) -> Self {
-        let compile = |cut: &Cut| {
-            (Regex::new(cut.pattern).expect("the table's expressions are tested to compile"), cut.spaces)
+        let compile = |split: &Split| {
+            (Regex::new(split.pattern).expect("the table's expressions are tested to compile"), split.spaces)
         };
-        Self { cuts: pre.cuts.iter().map(compile).collect() }
+        Self { splits: pre.splits.iter().map(compile).collect() }
     }
 
-    /// The words of `text`, as byte ranges that cover it without gaps.
+    /// The words of `text`, as consecutive byte ranges.
     pub(crate) fn words(&self, text: &str) -> Vec<Range<usize>> {
         let mut pieces = Vec::new();
         if !text.is_empty() {
             pieces.push(0..text.len());
         }
-        for (regex, spaces) in &self.cuts {
+        for (regex, spaces) in &self.splits {
             let mut finer = Vec::with_capacity(pieces.len());
             for piece in pieces {
-                cut(regex, *spaces, text, piece, &mut finer);
+                split_piece(regex, *spaces, text, piece, &mut finer);
             }
             pieces = finer;
         }
@@ -203,8 +203,8 @@ impl Cutter {
     }
 }
 
-/// Cuts one piece of `text` into matches and what lies between them.
-fn cut(regex: &Regex, spaces: Spaces, text: &str, piece: Range<usize>, out: &mut Vec<Range<usize>>) {
+/// Splits one piece of `text` into matches and the text between them.
+fn split_piece(regex: &Regex, spaces: Spaces, text: &str, piece: Range<usize>, out: &mut Vec<Range<usize>>) {
     let inside = &text[piece.clone()];
     let mut at = 0;
     while let Some(found) = regex.find_at(inside, at) {
@@ -220,8 +220,8 @@ fn cut(regex: &Regex, spaces: Spaces, text: &str, piece: Range<usize>, out: &mut
     }
 }
 
-/// How much of a match is kept, in bytes: the look-ahead of `\s+(?!\S)|\s+`. A run of whitespace is greedy,
-/// so what follows it, if anything does, is not whitespace.
+/// The length of a match after the look-ahead of `\s+(?!\S)|\s+`, in bytes. The match of whitespace is greedy, so
+/// the next character is not whitespace.
 fn trimmed_len(found: &str, spaces: Spaces, at_end: bool) -> usize {
     let from_earlier_branch = spaces == Spaces::AfterNewlines && found.ends_with(['\r', '\n']);
     if at_end || from_earlier_branch || !found.chars().all(char::is_whitespace) {
@@ -238,16 +238,16 @@ mod tests {
     use super::*;
 
     fn words<'t>(name: &str, text: &'t str) -> Vec<&'t str> {
-        let cutter = Cutter::new(Pre::find(Some(name)).unwrap());
-        cutter.words(text).into_iter().map(|range| &text[range]).collect()
+        let pre_tokenizer = PreTokenizer::new(Pre::find(Some(name)).unwrap());
+        pre_tokenizer.words(text).into_iter().map(|range| &text[range]).collect()
     }
 
     #[test]
     fn every_expression_compiles_and_never_loses_text() {
         let text = "I'Ve  paid 12345 \u{a0}\n\n  for a.b, Ｃ#\r\n\t x_y ''s 我想 e\u{301}te \u{1}\u{2} 1½ .\n/ end  ";
         for name in supported() {
-            let cutter = Cutter::new(Pre::find(Some(name)).unwrap());
-            let ranges = cutter.words(text);
+            let pre_tokenizer = PreTokenizer::new(Pre::find(Some(name)).unwrap());
+            let ranges = pre_tokenizer.words(text);
             let mut at = 0;
             for range in ranges {
                 assert_eq!(range.start, at, "{name}");
@@ -255,7 +255,7 @@ mod tests {
                 at = range.end;
             }
             assert_eq!(at, text.len(), "{name}");
-            assert!(cutter.words("").is_empty());
+            assert!(pre_tokenizer.words("").is_empty());
         }
     }
 

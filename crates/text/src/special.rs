@@ -1,8 +1,8 @@
-//! Finding special tokens in a text before anything else looks at it.
+//! The search for special tokens in a text, before it is split into words.
 //!
-//! The rule is llama.cpp's: tokens are tried from the longest to the shortest, and each takes all its
-//! occurrences in the text that longer ones left. An automaton first says which tokens occur at all, so
-//! the cost does not grow with the number of special tokens.
+//! llama.cpp's rule (`tokenizer_st_partition`): from the longest token to the shortest, take all occurrences in
+//! the text that longer tokens left. An Aho-Corasick automaton first finds the tokens that occur at all. The cost
+//! is then independent of the number of special tokens.
 
 use aho_corasick::AhoCorasick;
 
@@ -13,12 +13,12 @@ pub(crate) enum Part<'t> {
     Token(u32),
 }
 
-/// Who may find a special token in a text.
+/// When a special token is recognized in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// Found in every text (`USER_DEFINED` tokens).
+    /// In every text (`USER_DEFINED` tokens).
     Always,
-    /// Found only if special tokens are asked for (`CONTROL` and `UNKNOWN` tokens).
+    /// Only with `parse_special` (`CONTROL` and `UNKNOWN` tokens).
     WhenParsed,
 }
 
@@ -27,12 +27,12 @@ pub(crate) enum Found {
 pub(crate) struct SpecialTokens {
     /// From the longest text to the shortest.
     tokens: Vec<(u32, String, Found)>,
-    /// Patterns in the order of `tokens`; `None` if there are no special tokens.
+    /// The patterns are in the order of `tokens`; `None` if there are no special tokens.
     finder: Option<AhoCorasick>,
 }
 
 impl SpecialTokens {
-    /// Builds the finder. `None` if the automaton would be too large, which takes gigabytes of tokens.
+    /// Builds the finder; `None` if the automaton would be too large, which needs gigabytes of tokens.
     pub(crate) fn new(mut tokens: Vec<(u32, String, Found)>) -> Option<Self> {
         tokens.sort_by_key(|(id, text, _)| (std::cmp::Reverse(text.len()), *id));
         let finder = if tokens.is_empty() {
@@ -43,7 +43,7 @@ impl SpecialTokens {
         Some(Self { tokens, finder })
     }
 
-    /// Cuts a text into tokens and plain text. No part is empty.
+    /// Splits a text into tokens and plain text. No part is empty.
     pub(crate) fn split<'t>(&self, text: &'t str, parse_special: bool) -> Vec<Part<'t>> {
         if text.is_empty() {
             return Vec::new();
@@ -53,7 +53,7 @@ impl SpecialTokens {
             let mut finer = Vec::with_capacity(parts.len() + 2);
             for part in parts {
                 match part {
-                    Part::Text(text) => cut(text, token, *id, &mut finer),
+                    Part::Text(text) => split_text(text, token, *id, &mut finer),
                     token @ Part::Token(_) => finer.push(token),
                 }
             }
@@ -62,7 +62,7 @@ impl SpecialTokens {
         parts
     }
 
-    /// The tokens that occur in the text and may be found, longest first.
+    /// The tokens that occur in the text and are to be recognized, longest first.
     fn occurring(&self, text: &str, parse_special: bool) -> impl Iterator<Item = &(u32, String, Found)> {
         let mut occurs = vec![false; self.tokens.len()];
         if let Some(finder) = &self.finder {
@@ -78,7 +78,7 @@ impl SpecialTokens {
     }
 }
 
-fn cut<'t>(text: &'t str, token: &str, id: u32, out: &mut Vec<Part<'t>>) {
+fn split_text<'t>(text: &'t str, token: &str, id: u32, out: &mut Vec<Part<'t>>) {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(token) {
         if !before.is_empty() {

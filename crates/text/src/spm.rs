@@ -1,19 +1,22 @@
-//! SentencePiece for GGUF vocabularies of model `llama`: merges ordered by token score.
+//! SentencePiece BPE for GGUF vocabularies of model `llama`: merges ordered by token score.
 //!
-//! Start from single characters and keep joining the neighbouring pair whose concatenation is the token of
-//! the highest score, the leftmost of equals, until no pair is a token. Characters that end up as no token
-//! are written as one byte token per byte. Spaces are spelled `▁` (U+2581). This is
-//! `llm_tokenizer_spm_session` of <https://github.com/ggml-org/llama.cpp/blob/master/src/llama-vocab.cpp>.
+//! ```text
+//! symbols = the characters, with spaces spelled ▁ (U+2581)
+//! while some adjacent pair is a token: merge the pair of the highest score, the leftmost of equals
+//! emit each symbol's token, or one byte token per byte
+//! ```
 //!
-//! Two neighbouring characters that stand side by side in no token can never end up in one, so a text is
-//! cut between them first and the stretches are merged alone: the same ids, with short queues.
+//! This is `llm_tokenizer_spm_session` of
+//! <https://github.com/ggml-org/llama.cpp/blob/master/src/llama-vocab.cpp>: a priority queue over a linked list.
+//! Two characters that are adjacent in no token are never merged. So a text is split between them first, which keeps
+//! the queues short and the ids equal.
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use crate::{Error, GgufVocab};
 
-/// How SentencePiece spells a space.
+/// SentencePiece's spelling of a space.
 pub(crate) const SPACE: &str = "▁";
 
 /// A vocabulary with scores.
@@ -23,15 +26,15 @@ pub(crate) struct Spm {
     scores: Vec<f32>,
     /// The token of each byte, if there is one.
     bytes: Box<[Option<u32>; 256]>,
-    /// Longest token, in bytes; no need to look up anything longer.
+    /// The length of the longest token, in bytes.
     longest: usize,
     pairs: Pairs,
 }
 
-/// The pairs of characters that stand side by side in some token.
+/// The pairs of characters that are adjacent in some token.
 #[derive(Debug)]
 struct Pairs {
-    /// Row: first character, bit: second one.
+    /// The row is the first character, the bit is the second one.
     ascii: Box<[u128; 128]>,
     others: HashSet<(char, char)>,
 }
@@ -59,8 +62,8 @@ impl Pairs {
         }
     }
 
-    /// Cuts a text between characters that no token joins.
-    fn stretches<'t>(&self, text: &'t str) -> impl Iterator<Item = &'t str> {
+    /// Splits a text between characters that are adjacent in no token.
+    fn segments<'t>(&self, text: &'t str) -> impl Iterator<Item = &'t str> {
         let mut rest = text;
         std::iter::from_fn(move || {
             if rest.is_empty() {
@@ -68,14 +71,14 @@ impl Pairs {
             }
             let following = rest.char_indices().skip(1);
             let cut = rest.chars().zip(following).find(|&(a, (_, b))| !self.contains(a, b));
-            let (stretch, tail) = rest.split_at(cut.map_or(rest.len(), |(_, (at, _))| at));
+            let (segment, tail) = rest.split_at(cut.map_or(rest.len(), |(_, (at, _))| at));
             rest = tail;
-            Some(stretch)
+            Some(segment)
         })
     }
 }
 
-/// A stretch of text in a doubly linked list. Merging empties the right one of two.
+/// A symbol of the doubly linked list. A merge extends the left symbol and empties the right one.
 #[derive(Debug, Clone, Copy)]
 struct Symbol {
     prev: Option<usize>,
@@ -84,7 +87,7 @@ struct Symbol {
     len: usize,
 }
 
-/// Two neighbours that form a token. `len` tells later whether they are still what they were.
+/// An adjacent pair that forms a token. Merges of its symbols make it stale, which `len` detects.
 #[derive(Debug, Clone, Copy)]
 struct Bigram {
     score: f32,
@@ -94,7 +97,7 @@ struct Bigram {
 }
 
 impl Ord for Bigram {
-    /// Higher score first, then the leftmost. Scores are finite or infinite, never NaN or -0.
+    /// Higher score first, then the leftmost. `Spm::new` excludes NaN and -0.
     fn cmp(&self, other: &Self) -> Ordering {
         self.score.total_cmp(&other.score).then(other.left.cmp(&self.left))
     }
@@ -115,7 +118,7 @@ impl PartialEq for Bigram {
 impl Eq for Bigram {}
 
 impl Spm {
-    /// Builds the model of a vocabulary whose tokens are known to be unique.
+    /// Builds the model of a vocabulary with unique tokens.
     pub(crate) fn new(vocab: &GgufVocab, file: &str) -> Result<Self, Error> {
         if vocab.scores.len() != vocab.tokens.len() {
             return Err(Error::LengthMismatch {
@@ -134,7 +137,7 @@ impl Spm {
         Ok(Self {
             pairs: Pairs::new(vocab.tokens.iter().map(String::as_str)),
             bytes,
-            // Adding zero turns -0 into 0, so that equal scores also compare equal in total order.
+            // Adding zero turns -0 into 0, because `total_cmp` distinguishes them.
             scores: vocab.scores.iter().map(|score| score + 0.0).collect(),
             longest: vocab.tokens.iter().map(String::len).max().unwrap_or(0),
             ids,
@@ -145,7 +148,7 @@ impl Spm {
         self.ids.get(token).copied()
     }
 
-    /// Appends the ids of a text without special tokens; `prefix_space` puts a space in front of it.
+    /// Appends the ids of a text without special tokens; `prefix_space` adds a leading space.
     pub(crate) fn encode(
         &self,
         text: &str,
@@ -155,15 +158,15 @@ impl Spm {
     ) -> Result<(), Error> {
         let mut spelled = if prefix_space { SPACE.to_owned() } else { String::new() };
         spelled.push_str(&text.replace(' ', SPACE));
-        for stretch in self.pairs.stretches(&spelled) {
-            for symbol in self.merge(stretch) {
-                self.emit(&stretch[symbol.start..symbol.start + symbol.len], file, out)?;
+        for segment in self.pairs.segments(&spelled) {
+            for symbol in self.merge(segment) {
+                self.emit(&segment[symbol.start..symbol.start + symbol.len], file, out)?;
             }
         }
         Ok(())
     }
 
-    /// The token of a merged part, or the tokens of its bytes.
+    /// Appends the token of a symbol, or the tokens of its bytes.
     fn emit(&self, part: &str, file: &str, out: &mut Vec<u32>) -> Result<(), Error> {
         if let Some(&id) = self.ids.get(part) {
             out.push(id);
@@ -177,7 +180,7 @@ impl Spm {
         Ok(())
     }
 
-    /// Joins characters as long as any two neighbours form a token.
+    /// Merges adjacent symbols until no pair is a token.
     fn merge(&self, text: &str) -> Vec<Symbol> {
         let mut symbols = characters(text);
         let mut queue = BinaryHeap::new();
@@ -186,6 +189,7 @@ impl Spm {
         }
         while let Some(Bigram { left, right, len, .. }) = queue.pop() {
             let (a, b) = (symbols[left], symbols[right]);
+            // A stale entry: another merge has changed one of the two symbols.
             if a.len == 0 || b.len == 0 || a.len + b.len != len {
                 continue;
             }
@@ -204,7 +208,7 @@ impl Spm {
         symbols
     }
 
-    /// The bigram of two neighbours, if together they are a token.
+    /// The bigram of two adjacent symbols, if they form a token.
     fn bigram(&self, text: &str, symbols: &[Symbol], left: usize, right: usize) -> Option<Bigram> {
         let (a, b) = (symbols[left], symbols[right]);
         let len = a.len + b.len;
@@ -291,13 +295,13 @@ mod tests {
             ("bä", -0.5),
         ]);
         let text = "▁ab▁abäb▁▁a";
-        let stretches: Vec<&str> = model.pairs.stretches(text).collect();
-        assert_eq!(stretches, ["▁ab", "▁abä", "b", "▁", "▁a"]);
+        let segments: Vec<&str> = model.pairs.segments(text).collect();
+        assert_eq!(segments, ["▁ab", "▁abä", "b", "▁", "▁a"]);
         let whole: Vec<&str> = model.merge(text).iter().map(|s| &text[s.start..s.start + s.len]).collect();
-        let cut: Vec<&str> = stretches
+        let cut: Vec<&str> = segments
             .iter()
-            .flat_map(|&stretch| {
-                model.merge(stretch).into_iter().map(move |s| &stretch[s.start..s.start + s.len])
+            .flat_map(|&segment| {
+                model.merge(segment).into_iter().map(move |s| &segment[s.start..s.start + s.len])
             })
             .collect();
         assert_eq!(whole, cut);
@@ -321,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_long_text_is_not_quadratic() {
-        // A million characters that merge pairwise; a quadratic merge would take hours.
+        // A quadratic merge of a million characters would take hours.
         let model = model(&[("a", 0.0), ("aa", 1.0), ("aaaa", 2.0)]);
         let ids = encode(&model, &"a".repeat(1 << 20)).unwrap();
         assert_eq!(ids.len(), 1 << 18);

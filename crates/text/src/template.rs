@@ -1,9 +1,9 @@
-//! Chat templates: messages to the text a model was trained on, in the Jinja dialect that model files use.
+//! Chat templates: messages to the text format of a model's training, in the Jinja dialect of model files.
 //!
-//! The environment is the one of `apply_chat_template` in
-//! <https://huggingface.co/docs/transformers/chat_templating>: blocks eat their line, `raise_exception` and
-//! `tojson` as there, Python's string methods. `strftime_now` exists only if a moment was given, because
-//! templates that ask for it have a fixed date to fall back on, and a prompt should not change overnight.
+//! The environment is that of `apply_chat_template` in
+//! <https://huggingface.co/docs/transformers/chat_templating>: `trim_blocks`, `lstrip_blocks`,
+//! `raise_exception`, `tojson` and Python's string methods. `strftime_now` exists only after [`ChatTemplate::at`].
+//! Templates that use it have a fixed date as fallback, which keeps prompts reproducible.
 
 use std::sync::LazyLock;
 
@@ -16,20 +16,20 @@ use serde_json::ser::{Formatter, PrettyFormatter};
 
 use crate::{DateTime, Error};
 
-/// The one template of an environment.
+/// The name of the only template of an environment.
 const NAME: &str = "chat_template";
 
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// Who speaks: `system`, `user` or `assistant`.
+    /// `system`, `user` or `assistant`.
     pub role: String,
-    /// What they say.
+    /// The text of the message.
     pub content: String,
 }
 
 impl Message {
-    /// A turn of `role` saying `content`.
+    /// A message of `role`.
     #[must_use]
     pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
         Self { role: role.into(), content: content.into() }
@@ -43,13 +43,13 @@ pub struct ChatTemplate {
     source: String,
     bos: String,
     eos: String,
-    /// The environment that holds the template, or why it does not parse. A template that does not parse is
-    /// no reason to refuse a model to someone who does not chat with it.
+    /// The environment with the template, or its syntax error. The error appears on use, so that a model with a
+    /// broken template still works without chat.
     environment: Result<Environment<'static>, String>,
 }
 
 impl ChatTemplate {
-    /// Compiles a template. `file` is for messages; `bos` and `eos` are the texts of those tokens, empty
+    /// Compiles a template. `file` is for errors; `bos` and `eos` are the texts of these tokens, empty
     /// if the model has none.
     #[must_use]
     pub fn new(source: &str, file: &str, bos: &str, eos: &str) -> Self {
@@ -62,7 +62,7 @@ impl ChatTemplate {
         }
     }
 
-    /// Makes `strftime_now` available to the template, always giving this moment.
+    /// Makes `strftime_now` available to the template; it formats this time.
     #[must_use]
     pub fn at(mut self, now: DateTime) -> Self {
         if let Ok(environment) = &mut self.environment {
@@ -75,18 +75,18 @@ impl ChatTemplate {
         self
     }
 
-    /// The template's text as it came from the file.
+    /// The source of the template.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The text of a conversation; `add_generation_prompt` ends it where the assistant begins to speak.
-    /// Encode it with [`crate::Tokenizer::encode_special`].
+    /// The text of a conversation; `add_generation_prompt` appends the header of the assistant's turn.
+    /// Encode the text with [`crate::Tokenizer::encode_special`].
     ///
     /// # Errors
-    /// [`Error::TemplateSyntax`] if the template does not parse, [`Error::TemplateRender`] if it refuses the
-    /// messages (many refuse unknown roles) or fails.
+    /// [`Error::TemplateSyntax`] if the template does not parse, [`Error::TemplateRender`] if it rejects the
+    /// messages (for example an unknown role) or fails.
     pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String, Error> {
         let environment = self
             .environment
@@ -107,7 +107,7 @@ impl ChatTemplate {
     }
 }
 
-/// A message as templates see it: a mapping that may be read as `message.role` or `message['role']`.
+/// A message as a mapping, for `message.role` and `message['role']`.
 fn as_value(message: &Message) -> Value {
     Value::from_pairs([("role", message.role.as_str()), ("content", message.content.as_str())])
 }
@@ -125,19 +125,20 @@ fn environment(source: &str) -> Result<Environment<'static>, minijinja::Error> {
     Ok(environment)
 }
 
-/// `{% generation %}` marks what the assistant said, for training. Here it only has to be a block.
+/// `{% generation %}` marks the assistant's text for training. Here it becomes `{% if true %}`.
 fn without_generation_blocks(source: &str) -> String {
-    static OPEN: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"\{%([-+]?)\s*generation\s*([-+]?)%\}").expect("a constant expression"));
+    static OPEN: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"\{%([-+]?)\s*generation\s*([-+]?)%\}").expect("the expression is valid")
+    });
     static CLOSE: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"\{%([-+]?)\s*endgeneration\s*([-+]?)%\}").expect("a constant expression")
+        Regex::new(r"\{%([-+]?)\s*endgeneration\s*([-+]?)%\}").expect("the expression is valid")
     });
     let opened = OPEN.replace_all(source, "{%$1 if true $2%}");
     CLOSE.replace_all(&opened, "{%$1 endif $2%}").into_owned()
 }
 
 /// Python's `json.dumps(value, ensure_ascii=False, indent=indent)`, which unlike Jinja's own filter does not
-/// escape HTML. Other arguments are accepted and ignored, as no template depends on them.
+/// escape HTML. Other arguments are ignored.
 fn to_json(value: &Value, _ignored: Rest<Value>, options: Kwargs) -> Result<String, minijinja::Error> {
     let indent: Option<usize> = options.get("indent")?;
     let failed =
@@ -186,7 +187,7 @@ impl Formatter for PythonFormatter {
     }
 }
 
-/// What went wrong, with the line it happened on.
+/// The message of an error, with its line.
 fn describe(error: &minijinja::Error) -> String {
     let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
     match error.line() {

@@ -1,82 +1,75 @@
-//! The tokenizer itself: one front for every kind of vocabulary.
+//! [`Tokenizer`]: one interface over both kinds of vocabulary.
 
-use crate::gguf::{self, GgufEngine, GgufVocab};
-use crate::json::{self, JsonEngine};
-use crate::pieces::{Kind, Pieces, Specials, TextStream};
+use crate::gguf::{self, GgufEncoder, GgufVocab};
+use crate::json::{self, JsonEncoder};
+use crate::parts::Parts;
+use crate::pieces::{Kind, Specials, TextStream};
 use crate::{ChatTemplate, Error};
 
-/// What turns text into ids.
+/// Turns text into ids, by the kind of vocabulary.
 #[derive(Debug)]
-pub(crate) enum Encoder {
-    Gguf(Box<GgufEngine>),
-    Json(Box<JsonEngine>),
+enum Encoder {
+    Gguf(Box<GgufEncoder>),
+    Json(Box<JsonEncoder>),
 }
 
 /// Text to token ids and back, for one vocabulary.
 #[derive(Debug)]
-pub struct Tokenizer {
-    pub(crate) engine: Encoder,
-    pub(crate) pieces: Pieces,
-    pub(crate) bos: Option<u32>,
-    pub(crate) eos: Option<u32>,
-    pub(crate) add_bos: bool,
-    pub(crate) add_eos: bool,
-    pub(crate) template: Option<ChatTemplate>,
-}
+pub struct Tokenizer(Parts<Encoder>);
 
 impl Tokenizer {
-    /// Builds the tokenizer of a GGUF file from its metadata; `source` is the file's name, for messages.
+    /// Builds the tokenizer of a GGUF file from its metadata; `source` is the file's name, for errors.
     ///
     /// # Errors
-    /// An unknown `model` or `pre`, and every inconsistency of the vocabulary: see [`Error`].
+    /// An unsupported `model` or `pre`, and every inconsistency of the vocabulary: see [`Error`].
     pub fn from_gguf(vocab: GgufVocab, source: &str) -> Result<Self, Error> {
-        gguf::build(vocab, source)
+        Ok(Self(gguf::build(vocab, source)?.map(|it| Encoder::Gguf(Box::new(it)))))
     }
 
     /// Builds a tokenizer from the bytes of a `tokenizer.json`; `config` is `tokenizer_config.json`, which
-    /// holds the special tokens and the chat template. `source` is the name for messages.
+    /// holds the special tokens and the chat template. `source` is the file's name, for errors.
     ///
     /// # Errors
-    /// [`Error::Json`] if a file is malformed, [`Error::Unsupported`] if its tokens cannot be decoded
-    /// faithfully, [`Error::SpecialMissing`] if it names a special token that the vocabulary lacks.
+    /// [`Error::Json`] if a file is malformed, [`Error::Unsupported`] if its decoder is not supported,
+    /// [`Error::SpecialMissing`] for a special token that is not in the vocabulary.
     pub fn from_json(json: &[u8], config: Option<&[u8]>, source: &str) -> Result<Self, Error> {
-        json::build(json, config, source)
+        Ok(Self(json::build(json, config, source)?.map(|it| Encoder::Json(Box::new(it)))))
     }
 
-    /// Gives the tokenizer a chat template that lies in a file of its own, `chat_template.jinja`.
+    /// Sets the chat template, from a file such as `chat_template.jinja`.
     #[must_use]
     pub fn with_chat_template(mut self, template: &str) -> Self {
         let text_of = |id: Option<u32>| {
-            let piece = id.and_then(|id| self.pieces.get(id).ok());
+            let piece = id.and_then(|id| self.0.pieces.get(id).ok());
             piece.map_or(String::new(), |(bytes, _)| String::from_utf8_lossy(bytes).into_owned())
         };
-        let (bos, eos) = (text_of(self.bos), text_of(self.eos));
-        self.template = Some(ChatTemplate::new(template, self.pieces.file(), &bos, &eos));
+        let (bos, eos) = (text_of(self.0.bos), text_of(self.0.eos));
+        self.0.template = Some(ChatTemplate::new(template, self.0.pieces.file(), &bos, &eos));
         self
     }
 
-    /// The ids of a text. No beginning or end token is added, and control tokens written out in the text
-    /// (`<|im_end|>`) are ordinary text.
+    /// The ids of a text, like llama.cpp's `parse_special = false`: `<|im_end|>` in the text is ordinary text.
+    /// Adds neither [`Self::bos`] nor [`Self::eos`].
     ///
     /// # Errors
-    /// [`Error::MissingByte`] if the vocabulary cannot spell the text.
+    /// [`Error::MissingByte`] if a byte of the text has no token.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
         self.encode_as(text, false)
     }
 
-    /// The ids of a text in which control tokens written out are those tokens, as the output of a chat
-    /// template needs. No beginning or end token is added.
+    /// The ids of a text, like llama.cpp's `parse_special = true`: `<|im_end|>` in the text is the control token.
+    /// Use it for the output of a chat template. Adds neither [`Self::bos`] nor [`Self::eos`].
     ///
     /// # Errors
-    /// [`Error::MissingByte`] if the vocabulary cannot spell the text.
+    /// [`Error::MissingByte`] if a byte of the text has no token.
     pub fn encode_special(&self, text: &str) -> Result<Vec<u32>, Error> {
         self.encode_as(text, true)
     }
 
     fn encode_as(&self, text: &str, parse_special: bool) -> Result<Vec<u32>, Error> {
-        match &self.engine {
-            Encoder::Gguf(engine) => engine.encode(text, parse_special, self.pieces.file()),
-            Encoder::Json(engine) => engine.encode(text, parse_special, self.pieces.file()),
+        match &self.0.encoder {
+            Encoder::Gguf(encoder) => encoder.encode(text, parse_special, self.0.pieces.file()),
+            Encoder::Json(encoder) => encoder.encode(text, parse_special, self.0.pieces.file()),
         }
     }
 
@@ -85,7 +78,7 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::UnknownId`].
     pub fn decode(&self, ids: &[u32]) -> Result<String, Error> {
-        self.pieces.decode(ids, Specials::Hidden)
+        self.0.pieces.decode(ids, Specials::Hidden)
     }
 
     /// The text of some ids, with control tokens written out.
@@ -93,73 +86,73 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::UnknownId`].
     pub fn decode_special(&self, ids: &[u32]) -> Result<String, Error> {
-        self.pieces.decode(ids, Specials::Shown)
+        self.0.pieces.decode(ids, Specials::Shown)
     }
 
     /// A decoder for ids that arrive one by one.
     #[must_use]
     pub fn stream(&self, specials: Specials) -> TextStream<'_> {
-        TextStream::new(&self.pieces, specials)
+        TextStream::new(&self.0.pieces, specials)
     }
 
-    /// The bytes a token stands for: not always whole characters. A control token stands for its name.
+    /// The bytes of a token, which may be a part of a character. Those of a control token are its name.
     ///
     /// # Errors
     /// [`Error::UnknownId`].
     pub fn token_bytes(&self, id: u32) -> Result<&[u8], Error> {
-        self.pieces.get(id).map(|(bytes, _)| bytes)
+        self.0.pieces.get(id).map(|(bytes, _)| bytes)
     }
 
-    /// Whether a token steers the model rather than standing for text.
+    /// Whether a token is a control token, such as `<|im_end|>`.
     ///
     /// # Errors
     /// [`Error::UnknownId`].
     pub fn is_control(&self, id: u32) -> Result<bool, Error> {
-        self.pieces.get(id).map(|(_, kind)| kind == Kind::Control)
+        self.0.pieces.get(id).map(|(_, kind)| kind == Kind::Control)
     }
 
-    /// The id of a token by its spelling in the vocabulary, such as `<|im_end|>`.
+    /// The id of a token in the vocabulary's spelling, such as `<|im_end|>`.
     #[must_use]
     pub fn token_id(&self, token: &str) -> Option<u32> {
-        match &self.engine {
-            Encoder::Gguf(engine) => engine.token_id(token),
-            Encoder::Json(engine) => engine.token_id(token),
+        match &self.0.encoder {
+            Encoder::Gguf(encoder) => encoder.token_id(token),
+            Encoder::Json(encoder) => encoder.token_id(token),
         }
     }
 
-    /// Number of ids: one more than the largest. A model's logits may have more rows.
+    /// The largest id plus one. A model may have more logits.
     #[must_use]
     pub fn vocab_size(&self) -> usize {
-        self.pieces.len()
+        self.0.pieces.len()
     }
 
     /// The beginning-of-sequence token.
     #[must_use]
     pub fn bos(&self) -> Option<u32> {
-        self.bos
+        self.0.bos
     }
 
     /// The end-of-sequence token.
     #[must_use]
     pub fn eos(&self) -> Option<u32> {
-        self.eos
+        self.0.eos
     }
 
-    /// Whether the model expects [`Self::bos`] before a text. A chat template writes it itself.
+    /// Whether the model expects [`Self::bos`] before a text. Chat templates include it.
     #[must_use]
     pub fn add_bos(&self) -> bool {
-        self.add_bos
+        self.0.add_bos
     }
 
     /// Whether the model expects [`Self::eos`] after a text.
     #[must_use]
     pub fn add_eos(&self) -> bool {
-        self.add_eos
+        self.0.add_eos
     }
 
     /// The chat template, if the model has one.
     #[must_use]
     pub fn chat_template(&self) -> Option<&ChatTemplate> {
-        self.template.as_ref()
+        self.0.template.as_ref()
     }
 }

@@ -1,4 +1,4 @@
-//! Malformed vocabularies and files are typed errors that name the file, and never panics.
+//! Malformed vocabularies and files are typed errors that name the file; none panics.
 
 mod support;
 
@@ -120,7 +120,7 @@ fn what_cannot_be_spelled_or_is_not_an_id_is_an_error() {
     }
 }
 
-/// The committed tokenizer.json after a change, read with a configuration.
+/// The committed tokenizer.json with a change, and a configuration.
 fn from_json(config: Option<&Value>, change: impl FnOnce(&mut Value)) -> Result<Tokenizer, Error> {
     let mut tree: Value = serde_json::from_slice(&data("tokenizer.json")).unwrap();
     change(&mut tree);
@@ -147,7 +147,7 @@ fn malformed_json_is_refused() {
         |t| t["decoder"] = json!({ "type": "WordPiece", "prefix": "##", "cleanup": true }),
     ];
     for (index, change) in changes.into_iter().enumerate() {
-        let e = from_json(None, change).err().unwrap_or_else(|| panic!("change {index} went unnoticed"));
+        let e = from_json(None, change).err().unwrap_or_else(|| panic!("change {index} gave no error"));
         assert!(e.to_string().starts_with(FILE), "{e}");
     }
 }

@@ -1,4 +1,4 @@
-//! The tiny model's tokenizer, committed beside this file, against ids and texts of an independent engine.
+//! The tiny model's committed tokenizer, compared with ids and texts of an independent engine.
 
 mod support;
 
@@ -23,7 +23,7 @@ fn json_tokenizer() -> Tokenizer {
     Tokenizer::from_json(&json, Some(&config), "tests/data/tokenizer.json").unwrap()
 }
 
-/// The same vocabulary in the shape a GGUF file has it.
+/// The same vocabulary as in a GGUF file.
 fn gguf_vocab() -> GgufVocab {
     let tree: Value = serde_json::from_slice(&data("tokenizer.json")).unwrap();
     let vocab = tree["model"]["vocab"].as_object().unwrap();
@@ -126,7 +126,7 @@ fn a_tokenizer_may_be_shared_between_threads() {
     shareable::<ridgeline_text::ChatTemplate>();
 }
 
-/// The shape of Llama 2's and Mistral's tokenizer.json, with a vocabulary of a few tokens.
+/// A tokenizer.json with the structure of Llama 2's and Mistral's, and a few tokens.
 #[test]
 fn a_sentence_piece_json_streams_bytes_and_strips_its_prefix_space() {
     let file = serde_json::json!({

@@ -1,6 +1,5 @@
-//! Tokenizers against data that is too large to commit: llama.cpp's vocabularies with their expected ids,
-//! the tiny models, and the WikiText-2 test split. Without the data the trials are reported as ignored,
-//! except on CI, where they fail.
+//! Tokenizers compared with data that is too large to commit: llama.cpp's vocabularies with their expected ids,
+//! the tiny models, and the WikiText-2 test split. Without the data the tests are ignored; on CI they fail.
 
 mod support;
 
@@ -37,7 +36,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-/// A trial on one file or folder: ignored if that is missing, but a failure on CI.
+/// A test of one file or folder. If it is missing, the test is ignored; on CI it fails.
 fn trial(name: String, path: PathBuf, check: fn(&Path) -> Result<(), Failed>) -> Trial {
     let missing = !path.exists();
     let on_ci = std::env::var("CI").is_ok_and(|value| value == "true");
@@ -52,7 +51,7 @@ fn beside(path: &Path, suffix: &str) -> Result<String, Failed> {
     Ok(std::fs::read_to_string(format!("{}{suffix}", path.display()))?)
 }
 
-/// Fails with the first position at which two lists of ids differ.
+/// Fails at the first difference of two lists of ids.
 fn same_ids(found: &[u32], expected: &[u32], what: &str) -> Result<(), Failed> {
     if found == expected {
         return Ok(());
@@ -62,13 +61,13 @@ fn same_ids(found: &[u32], expected: &[u32], what: &str) -> Result<(), Failed> {
     Err(format!("{what}: from position {at}: found {}, expected {}", near(found), near(expected)).into())
 }
 
-/// Every case of llama.cpp's own test of a vocabulary. Decoding must give the text back.
+/// Every case of llama.cpp's test of a vocabulary. Decoding must return the text.
 fn check_vocabulary(path: &Path) -> Result<(), Failed> {
     let tokenizer = open(path)?;
     let (inputs, outputs) = (beside(path, ".inp")?, beside(path, ".out")?);
     let mut cases: Vec<&str> = inputs.split("\n__ggml_vocab_test__\n").collect();
     if cases.last().is_some_and(|rest| rest.is_empty()) {
-        // What follows the last separator is no case.
+        // No case follows the last separator.
         cases.pop();
     }
     let lines: Vec<&str> = outputs.lines().collect();
@@ -87,7 +86,7 @@ fn check_vocabulary(path: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A file without `tokenizer.ggml.pre`: digits come in threes, as in llama.cpp's default.
+/// Without `tokenizer.ggml.pre`, llama.cpp's default splits digits into groups of three.
 fn check_neox(path: &Path) -> Result<(), Failed> {
     let tokenizer = open(path)?;
     let text = "In 1234567, x=y+1; it's\n\n  a   test.";
@@ -117,7 +116,7 @@ fn check_qwen_chat(path: &Path) -> Result<(), Failed> {
     let plain = tokenizer.encode(&text)?;
     assert!(plain.iter().all(|&id| Some(id) != start && Some(id) != end));
     assert_eq!(tokenizer.decode(&plain)?, text);
-    // User-defined tokens are found even when special tokens are not asked for.
+    // User-defined tokens are recognized without `parse_special`.
     assert_eq!(tokenizer.encode("a[PAD151935]")?, [64, 151_935]);
     Ok(())
 }
@@ -139,7 +138,7 @@ fn check_spm(path: &Path) -> Result<(), Failed> {
     assert!(tokenizer.add_bos() && !tokenizer.add_eos());
     assert_eq!(tokenizer.encode_special("<s>Hello world</s>")?, [1, 15_043, 3186, 2]);
     assert_eq!(tokenizer.decode(&[1, 15_043, 3186, 2])?, "Hello world");
-    // A continuation keeps its space, and a character made of byte tokens comes out whole.
+    // A continuation keeps its leading space, and byte tokens decode to one character.
     let mut stream = tokenizer.stream(Specials::Hidden);
     let parts: Vec<String> =
         [3186, 243, 162, 169, 156].iter().map(|&id| stream.push(id)).collect::<Result<_, _>>()?;
@@ -169,7 +168,7 @@ fn check_gguf_equals_json(path: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Every tiny model's two vocabularies agree.
+/// The GGUF vocabulary and the tokenizer.json of every tiny model agree.
 fn check_conformance(folder: &Path) -> Result<(), Failed> {
     let text = "The naïve  fox—12345 jumps;\n\tit's 🦊 <|endoftext|> ok?";
     let mut checked = 0;

@@ -1,4 +1,4 @@
-//! Chat templates in the styles that model files use, written for this test.
+//! Chat templates in the style of model files, written for this test.
 
 use ridgeline_text::{ChatTemplate, DateTime, Error, Message};
 

@@ -1,4 +1,4 @@
-//! One view of a model's weights, whatever file they came from.
+//! [`Checkpoint`]: metadata and tensors of a model, with one interface for all containers.
 
 use std::{
     borrow::Cow,
@@ -11,60 +11,23 @@ use std::{
 use ridgeline_quant::Format;
 
 use crate::{
-    Error, Metadata, Quantization, RopePairing, Shape, convention, gguf, hf, map::Map, random, rope,
+    Container, Error, Metadata, Quantization, RopePairing, Shape, convention,
+    entry::{Parts, Storage, TensorEntry},
+    gguf, hf,
+    map::Map,
+    random, rope,
 };
 
-/// What kind of file a checkpoint came from.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Container {
-    /// A GGUF file.
-    Gguf,
-    /// One or more safetensors files beside a config.json.
-    Safetensors,
-    /// No file: weights drawn at random in a given shape.
-    Random,
-}
-
-/// Where a tensor's bytes are.
-#[derive(Clone, Debug)]
-pub(crate) enum Storage {
-    /// Bytes `start..end` of the `map`-th mapped file.
-    Mapped { map: usize, start: u64, end: u64 },
-    /// Put together from three tensors when asked for.
-    Affine(Box<hf::Affine>),
-    /// Drawn at random when asked for.
-    Random,
-}
-
-impl Storage {
-    pub(crate) const fn start(&self) -> Option<u64> {
-        match *self {
-            Self::Mapped { start, .. } => Some(start),
-            Self::Affine(_) | Self::Random => None,
-        }
-    }
-}
-
-/// One line of a checkpoint's directory, under its canonical name.
-#[derive(Clone, Debug)]
-pub(crate) struct TensorMeta {
-    pub(crate) name: String,
-    /// Outermost dimension first: a matrix is `[rows, columns]`.
-    pub(crate) shape: Vec<usize>,
-    pub(crate) format: Format,
-    pub(crate) place: Storage,
-}
-
-/// What is known about a tensor without touching its bytes.
+/// The directory entry of a tensor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TensorInfo<'a> {
     /// The canonical (GGUF) name.
     pub name: &'a str,
     /// Outermost dimension first: a matrix is `[rows, columns]`.
     pub shape: &'a [usize],
-    /// The number format of its bytes.
+    /// The quantization type.
     pub format: Format,
-    /// The number of its bytes.
+    /// Bytes in the file layout.
     pub bytes: u64,
 }
 
@@ -75,16 +38,16 @@ impl TensorInfo<'_> {
     }
 }
 
-/// A tensor: its bytes in the file layout of its format, and what they mean.
+/// A tensor with its bytes in the file layout of its quantization type.
 #[derive(Clone, Debug)]
 pub struct Tensor<'a> {
     /// The canonical (GGUF) name.
     pub name: &'a str,
     /// Outermost dimension first: a matrix is `[rows, columns]`.
     pub shape: Vec<usize>,
-    /// The number format of `bytes`.
+    /// The quantization type of `bytes`.
     pub format: Format,
-    /// The weights, row by row; borrowed from the mapped file unless they were drawn at random or put together.
+    /// The weights, row by row; borrowed from the mapped file, except for random weights and MLX matrices.
     pub bytes: Cow<'a, [u8]>,
 }
 
@@ -97,28 +60,27 @@ impl Tensor<'_> {
     }
 }
 
-/// A model's metadata and tensors under GGUF's names: opened from files or drawn at random.
+/// A model's metadata and tensors under GGUF's names, from files or with random weights.
 #[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
     container: Container,
     metadata: Metadata,
-    entries: Vec<TensorMeta>,
+    entries: Vec<TensorEntry>,
     index: HashMap<String, usize>,
     maps: Vec<Map>,
     /// The tokenizer.json beside safetensors files.
     tokenizer_json: Option<PathBuf>,
-    /// Draws the tensors of a random checkpoint.
+    /// The weights of a random checkpoint.
     generator: Option<random::Generator>,
 }
 
 impl Checkpoint {
     /// Opens a GGUF file, a safetensors file beside a config.json, or a folder with config.json and
-    /// `model.safetensors` or `model.safetensors.index.json`. Nothing is read but the directory.
+    /// `model.safetensors` or `model.safetensors.index.json`. Reads the directory only.
     ///
     /// # Errors
-    /// Any defect of the files, named by file and tensor or key. Nothing is allocated that is larger than what
-    /// the file itself holds.
+    /// Any defect of the files, with the file and the tensor or key. No allocation is larger than the file.
     pub fn open(path: &Path) -> Result<Self, Error> {
         if path.is_dir() || path.extension().is_some_and(|it| it == "safetensors") {
             return Self::from_parts(path, Container::Safetensors, hf::read(path)?);
@@ -139,24 +101,24 @@ impl Checkpoint {
         Self::from_parts(path, Container::Gguf, parts)
     }
 
-    /// A checkpoint of a published shape with weights drawn at random, for measurements that do not depend on
-    /// their values: matrices are roughly normal with deviation 0.02, each drawn in the format that the quantization
-    /// has for it; norms are one, in single precision. The same seed gives the same bytes on every machine.
-    /// Tensors are drawn when asked for.
+    /// A checkpoint of a published shape with random weights, for measurements that do not depend on their values.
+    /// Matrices are roughly normal with standard deviation 0.02, in the type that the quantization gives them. Norms
+    /// are 1, in single precision. The same seed gives the same bytes on every machine. [`Checkpoint::tensor`]
+    /// generates them.
     ///
     /// # Errors
-    /// [`Error::UnknownFamily`] if the shape's architecture is unknown, [`Error::NoEncoder`] if a format
-    /// cannot be encoded.
+    /// [`Error::UnknownFamily`] if the shape's architecture is unknown, [`Error::NoEncoder`] if a type
+    /// has no encoder.
     pub fn random(shape: &Shape, quantization: impl Into<Quantization>, seed: u64) -> Result<Self, Error> {
         let quantization = quantization.into();
         let path = PathBuf::from(format!("random:{}:{quantization}:{seed}", shape.name));
         let (metadata, tensors) = convention::synthesise(&path, shape)?;
         let entry =
-            |(name, shape)| TensorMeta { name, shape, format: Format::SINGLE, place: Storage::Random };
+            |(name, shape)| TensorEntry { name, shape, format: Format::SINGLE, storage: Storage::Random };
         let entries = tensors.into_iter().map(entry).collect();
         let parts = Parts { metadata, entries, maps: Vec::new(), tokenizer_json: None };
         let mut it = Self::from_parts(&path, Container::Random, parts)?;
-        // A quantization asks about the whole model, so that formats can be told when all tensors are there.
+        // A mix depends on the whole model, so the types are set after all tensors are listed.
         let formats = quantization.formats(&it)?;
         let formats: Vec<_> = it.entries.iter().map(|entry| formats[entry.name.as_str()]).collect();
         for (entry, format) in it.entries.iter_mut().zip(formats) {
@@ -171,7 +133,7 @@ impl Checkpoint {
         let mut index = HashMap::with_capacity(parts.entries.len());
         for (i, entry) in parts.entries.iter().enumerate() {
             if index.insert(entry.name.clone(), i).is_some() {
-                let problem = "two tensors of the file have this canonical name";
+                let problem = "two tensors of the file map to this canonical name";
                 return Err(Error::TensorEntry {
                     path: path.to_owned(),
                     tensor: entry.name.clone(),
@@ -191,12 +153,12 @@ impl Checkpoint {
         })
     }
 
-    /// The path it was opened from; for a random checkpoint, a label.
+    /// The path given to [`Checkpoint::open`]; for a random checkpoint, a label.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What kind of file it came from.
+    /// The kind of file.
     pub const fn container(&self) -> Container {
         self.container
     }
@@ -206,8 +168,8 @@ impl Checkpoint {
         &self.metadata
     }
 
-    /// The tokenizer.json that lies beside the safetensors files, if there is one. A GGUF file carries its
-    /// vocabulary in the metadata instead.
+    /// The tokenizer.json beside the safetensors files, if there is one. A GGUF file has its vocabulary in the
+    /// metadata.
     pub fn tokenizer_json(&self) -> Option<&Path> {
         self.tokenizer_json.as_deref()
     }
@@ -225,17 +187,17 @@ impl Checkpoint {
         })
     }
 
-    /// Whether there is a tensor of that canonical name.
+    /// Whether a tensor has this canonical name.
     pub fn has(&self, name: &str) -> bool {
         self.index.contains_key(name)
     }
 
-    /// The number format of a tensor, where there is one of that name.
+    /// The quantization type of a tensor, if it exists.
     pub fn format(&self, name: &str) -> Option<Format> {
         self.index.get(name).map(|&i| self.entries[i].format)
     }
 
-    /// The number format that most weights have; none without weights.
+    /// The quantization type of most weights; `None` without weights.
     pub fn main_format(&self) -> Option<Format> {
         let weights = |format: Format| -> u64 {
             self.tensors().filter(|it| it.format == format).map(|it| it.n_weights()).sum()
@@ -243,7 +205,7 @@ impl Checkpoint {
         Format::ALL.iter().copied().filter(|&it| weights(it) > 0).max_by_key(|&it| weights(it))
     }
 
-    /// Whether the output head is the token embedding, that is, whether there is no `output.weight`.
+    /// Whether the output head is tied to the token embedding: there is no `output.weight`.
     pub fn tied_head(&self) -> bool {
         !self.has(convention::OUTPUT)
     }
@@ -258,13 +220,9 @@ impl Checkpoint {
             .get(name)
             .map(|&i| &self.entries[i])
             .ok_or_else(|| Error::MissingTensor { path: self.path.clone(), tensor: name.to_owned() })?;
-        let bytes = match &entry.place {
-            &Storage::Mapped { map, start, end } => {
-                let at =
-                    |offset: u64| usize::try_from(offset).expect("an offset within a mapping fits in memory");
-                Cow::Borrowed(&self.maps[map].as_ref()[at(start)..at(end)])
-            }
-            Storage::Affine(affine) => Cow::Owned(affine.assemble(&self.maps)),
+        let bytes = match &entry.storage {
+            Storage::Mapped(range) => Cow::Borrowed(range.bytes(&self.maps)),
+            Storage::Affine(affine) => Cow::Owned(hf::assemble(affine, &self.maps)),
             Storage::Random => {
                 let generator = self.generator.as_ref().expect("a random checkpoint has a generator");
                 Cow::Owned(generator.draw(&entry.name, &entry.shape, entry.format))
@@ -273,7 +231,7 @@ impl Checkpoint {
         Ok(Tensor { name: &entry.name, shape: entry.shape.clone(), format: entry.format, bytes })
     }
 
-    /// A tensor that must have a given shape, outermost dimension first.
+    /// A tensor of a required shape, outermost dimension first.
     ///
     /// # Errors
     /// [`Error::MissingTensor`], [`Error::ShapeMismatch`].
@@ -290,18 +248,18 @@ impl Checkpoint {
         })
     }
 
-    /// Which elements of a head `RoPE` rotates together, given how this file orders the rows of Q and K.
+    /// The pairs of elements that `RoPE` rotates, given this file's order of the rows of Q and K.
     ///
     /// # Errors
-    /// [`Error::UnknownFamily`] if the architecture is unknown, [`Error::MissingKey`] if it is not stated.
+    /// [`Error::UnknownFamily`] if the architecture is unknown, [`Error::MissingKey`] without `general.architecture`.
     pub fn rope_pairing(&self) -> Result<RopePairing, Error> {
         convention::rope_pairing(self.container, &self.metadata, &self.path)
     }
 
-    /// What each rotation frequency is divided by (`rotary width / 2` of them), or `None` where nothing is.
+    /// The divisors of the `RoPE` frequencies (`rotary width / 2` of them); `None` without scaling.
     ///
     /// # Errors
-    /// [`Error::RopeScaling`] for a kind of scaling that is not supported, or a missing parameter.
+    /// [`Error::RopeScaling`] for an unsupported kind of scaling, [`Error::MissingKey`] for a missing parameter.
     pub fn rope_freq_factors(&self) -> Result<Option<Vec<f32>>, Error> {
         rope::freq_factors(self)
     }
@@ -313,12 +271,4 @@ impl Checkpoint {
         }
         self.maps.iter().map(|it| it.as_ref().len() as u64).sum()
     }
-}
-
-/// What a reader hands over.
-pub(crate) struct Parts {
-    pub(crate) metadata: Metadata,
-    pub(crate) entries: Vec<TensorMeta>,
-    pub(crate) maps: Vec<Map>,
-    pub(crate) tokenizer_json: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! Any checkpoint to a GGUF file that llama.cpp reads too.
+//! Conversion of any checkpoint to a GGUF file that llama.cpp can read.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::{
     hf,
 };
 
-/// Writes a checkpoint as GGUF with matrices as a quantization says. Vectors stay in single precision.
+/// Writes a checkpoint as GGUF with quantized matrices. Norms and biases are in single precision.
 ///
 /// # Errors
 /// As [`write_gguf`] and [`Quantization::formats`].
@@ -25,12 +25,12 @@ pub fn convert(
     write(checkpoint, path, quantization.file_type(), |it| formats[it.name], |_| {})
 }
 
-/// What the bytes that [`convert`] writes follow from, beside the weights: the file's header, and what the encoders
-/// that are needed make of a sample. A program that would write another file has another fingerprint, so that kept
-/// files can be told from those that are out of date. `path` is that of the file in errors.
+/// A fingerprint of the file that [`convert`] would write, for a cache of converted files. It consists of the file's
+/// header and a sample from each needed encoder. So it changes when a new build would write another file for the same
+/// weights. `path` is the file named in errors.
 ///
 /// # Errors
-/// As [`convert`], but for what comes of writing.
+/// As [`convert`], except for errors of writing.
 pub fn fingerprint(
     checkpoint: &Checkpoint,
     path: &Path,
@@ -48,13 +48,13 @@ pub fn fingerprint(
     Ok(bytes)
 }
 
-/// Writes a checkpoint as GGUF, each tensor in the format that `format_of` picks for it. Tensors that keep their
-/// format are copied; rows of Q and K are permuted where the source pairs `RoPE` elements as Hugging Face does;
-/// the vocabulary beside safetensors files goes into the metadata.
+/// Writes a checkpoint as GGUF, each tensor in the type that `format_of` returns. Tensors that keep their type are
+/// copied. Rows of Q and K are permuted from Hugging Face's `RoPE` pairing to GGUF's. The vocabulary of a
+/// tokenizer.json goes into the metadata.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::NoEncoder`]; [`Error::Vocabulary`] for a tokenizer.json that GGUF cannot carry;
-/// [`Error::TensorEntry`] for a format whose blocks the rows do not fill.
+/// [`Error::Io`]; [`Error::NoEncoder`]; [`Error::Vocabulary`] for a tokenizer.json that GGUF cannot represent;
+/// [`Error::TensorEntry`] for a type of whose blocks the rows are no multiple.
 pub fn write_gguf(
     checkpoint: &Checkpoint,
     path: &Path,
@@ -63,20 +63,20 @@ pub fn write_gguf(
     write(checkpoint, path, None, format_of, |_| {})
 }
 
-/// How far a conversion has come: told before each tensor.
+/// The progress of a conversion, reported before each tensor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Progress<'a> {
-    /// The tensor that comes next.
+    /// The next tensor.
     pub tensor: &'a str,
-    /// The format it will have.
+    /// Its quantization type in the file.
     pub format: Format,
     /// Tensors written.
     pub done: usize,
-    /// Tensors in all.
+    /// All tensors.
     pub total: usize,
 }
 
-/// As [`write_gguf`], with a `general.file_type` other than that of the most common format, and with news.
+/// [`write_gguf`] with a callback and an optional `general.file_type`, by default that of the most common type.
 pub(crate) fn write(
     checkpoint: &Checkpoint,
     path: &Path,
@@ -108,9 +108,9 @@ pub(crate) fn write(
     writer.finish()
 }
 
-/// Everything about a file that is known before a weight is read.
+/// The header of a file, known before any weight is read.
 struct Plan {
-    /// The frequency divisors that become a tensor of their own.
+    /// Frequency divisors that are written as `rope_freqs.weight`.
     factors: Option<Vec<f32>>,
     /// Name, shape (outermost first) and format, in file order.
     tensors: Vec<(String, Vec<usize>, Format)>,
@@ -146,13 +146,13 @@ fn check(path: &Path, tensor: &TensorInfo<'_>, format: Format) -> Result<(), Err
         return Err(Error::NoEncoder { path: path.to_owned(), tensor, format: spec.name });
     }
     if !tensor.shape.last().is_some_and(|it| it.is_multiple_of(spec.block_len)) {
-        let problem = "its rows are not whole blocks of the wanted format";
+        let problem = "its rows are not whole blocks of the wanted quantization type";
         return Err(Error::TensorEntry { path: path.to_owned(), tensor: tensor.name.to_owned(), problem });
     }
     Ok(())
 }
 
-/// The frequency divisors that GGUF keeps as a tensor and this checkpoint only as parameters.
+/// Llama 3's frequency divisors, if the checkpoint has only the parameters of the scaling.
 fn rope_factors(checkpoint: &Checkpoint) -> Result<Option<Vec<f32>>, Error> {
     let stored = checkpoint.has(convention::ROPE_FREQS);
     let family = convention::family(checkpoint.path(), checkpoint.metadata())?;
@@ -160,7 +160,7 @@ fn rope_factors(checkpoint: &Checkpoint) -> Result<Option<Vec<f32>>, Error> {
     if stored || kind != Some("llama3") { Ok(None) } else { checkpoint.rope_freq_factors() }
 }
 
-/// The metadata of the new file: what the source says, its vocabulary, and what describes the new encoding.
+/// The metadata of the new file: those of the source, its vocabulary, and the new quantization.
 fn metadata(
     checkpoint: &Checkpoint,
     plan: &[(String, Vec<usize>, Format)],
@@ -168,8 +168,8 @@ fn metadata(
 ) -> Result<Metadata, Error> {
     let family = convention::family(checkpoint.path(), checkpoint.metadata())?;
     let mut metadata = checkpoint.metadata().clone();
-    // llama.cpp knows linear scaling by its parameters; other kinds are the tensor of divisors, or nothing. What a
-    // GGUF file says is already in its words.
+    // llama.cpp reads the parameters of linear scaling only; llama3 scaling is the tensor `rope_freqs.weight`.
+    // The keys of a GGUF source are valid already.
     if checkpoint.container() != Container::Gguf
         && metadata.find::<&str>(&family.key("rope.scaling.type"))? != Some("linear")
     {
@@ -177,7 +177,7 @@ fn metadata(
         metadata.retain(|key| !key.starts_with(&scaling));
     }
     metadata.retain(|key| key != "general.alignment");
-    // The format that most weights have is the one the file is known by.
+    // The file type is that of most weights.
     let weights_in = |format: Format| -> usize {
         plan.iter().filter(|it| it.2 == format).map(|(_, shape, _)| shape.iter().product::<usize>()).sum()
     };
@@ -198,7 +198,7 @@ fn metadata(
     Ok(metadata)
 }
 
-/// Reorders the rows of each head from halves (`i`, `i + w/2`) to neighbours (`2i`, `2i + 1`), w rows per head.
+/// llama.cpp's `permute`: in each head of `w` rows, the pair (`i`, `i + w/2`) becomes (`2i`, `2i + 1`).
 fn interleave(path: &Path, tensor: &mut Tensor<'_>, heads: usize) -> Result<(), Error> {
     let rows = tensor.shape[0];
     if heads == 0 || !rows.is_multiple_of(2 * heads) {
@@ -223,7 +223,7 @@ mod tests {
     use crate::quantize;
     use ridgeline_quant::Mix;
 
-    /// A file of these tensors, which are all zero, that says it is a model.
+    /// A model file with these tensors, all zero.
     fn file(path: &Path, tensors: &[(&str, &[usize])]) -> Checkpoint {
         let mut metadata = Metadata::new(path, Vec::new());
         metadata.set("general.architecture", Value::Str("llama".to_owned()));
@@ -269,19 +269,19 @@ mod tests {
     }
 
     #[test]
-    fn a_fingerprint_is_of_the_source_the_recipe_and_the_encoders() {
+    fn a_fingerprint_depends_on_the_source_the_quantization_and_the_encoders() {
         let folder = tempfile::tempdir().unwrap();
         let [from, to] = ["from", "to"].map(|it| folder.path().join(it));
         let matrices: [(&str, &[usize]); 2] =
             [("blk.0.ffn_up.weight", &[4, 256]), ("output.weight", &[4, 256])];
         let source = file(&from, &matrices);
-        let recipes = || {
+        let quantizations = || {
             let formats = Format::ALL.iter().filter(|it| it.in_gguf()).copied().map(Quantization::from);
             formats.chain(Mix::ALL.iter().filter(|it| it.name.contains("_K_")).map(Quantization::from))
         };
-        let prints: Vec<_> = recipes().map(|it| fingerprint(&source, &to, it).unwrap()).collect();
-        for (i, (print, quantization)) in prints.iter().zip(recipes()).enumerate() {
-            assert!(!prints[..i].contains(print), "{quantization}: another has it");
+        let prints: Vec<_> = quantizations().map(|it| fingerprint(&source, &to, it).unwrap()).collect();
+        for (i, (print, quantization)) in prints.iter().zip(quantizations()).enumerate() {
+            assert!(!prints[..i].contains(print), "{quantization}: a duplicate");
             assert_eq!(*print, fingerprint(&source, &to, quantization).unwrap(), "{quantization}: twice");
             convert(&source, &to, quantization).unwrap();
             assert!(

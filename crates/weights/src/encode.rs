@@ -1,4 +1,4 @@
-//! One tensor from its format to another, piece by piece on all cores, so that no second copy is ever whole.
+//! Re-encodes one tensor piece by piece on all cores, without a second copy of the whole tensor.
 
 use std::{num::NonZero, path::Path, thread};
 
@@ -7,16 +7,16 @@ use ridgeline_quant::{Format, Spec};
 
 use crate::{Error, Tensor, gguf::Writer, random::normal};
 
-/// Values that one thread re-encodes at once.
+/// Values per piece and thread.
 const PIECE: usize = 1 << 16;
 
-/// What one thread works in.
+/// The buffers of one thread.
 struct Worker {
     values: Vec<f32>,
     bytes: Vec<u8>,
 }
 
-/// Re-encodes a tensor, or copies it if it keeps its format. `path` is where the tensor came from.
+/// Re-encodes a tensor, or copies it if the type is the same. `path` is the source, for errors.
 pub(crate) fn write_tensor(
     writer: &mut Writer,
     path: &Path,
@@ -54,7 +54,7 @@ pub(crate) fn write_tensor(
     Ok(())
 }
 
-/// One piece for each worker: how many values it had, and the first that the format cannot hold.
+/// Encodes one piece per worker; returns each piece's number of values, and its first value that is not finite.
 fn encode_group<'a>(
     workers: &mut [Worker],
     pieces: impl Iterator<Item = &'a [u8]>,
@@ -75,29 +75,30 @@ impl Worker {
         let n = piece.len() / from.block_bytes * from.block_len;
         let values = &mut self.values[..n];
         (from.decode)(piece, values);
-        // Formats of single values have their own infinities; a block shares a scale, which would be one.
+        // F32, F16 and BF16 have infinities. In a block, one infinity would make the shared scale infinite.
         let bad = if to.block_len > 1 { values.iter().position(|it| !it.is_finite()) } else { None };
         if bad.is_none() {
-            let encode = to.encode.expect("the plan was checked to have encoders");
+            let encode = to.encode.expect("Plan::of checks that the type has an encoder");
             encode(values, &mut self.bytes[..n / to.block_len * to.block_bytes]);
         }
         (n, bad)
     }
 }
 
-/// Values of the sample that share a magnitude, a multiple of every block length, and how many magnitudes there are.
-const SPAN: usize = 256;
-const SPANS: i32 = 32;
+/// Sample values per magnitude, a multiple of every block length.
+const PER_MAGNITUDE: usize = 256;
+/// Magnitudes in the sample, powers of two.
+const MAGNITUDES: i32 = 32;
 
-/// What a format's encoder makes of values that are the same on every machine: normal ones of every magnitude that a
-/// half-precision scale has, none at all, and one throughout. Nothing for a format without an encoder.
+/// The encoded bytes of fixed values, which identify an encoder; empty for a type without one.
+/// The values are normal ones of every magnitude that a binary16 scale can have, then zeros, then a constant.
 pub(crate) fn sample(spec: &Spec) -> Vec<u8> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(0);
-    let magnitude = |span: i32| 2.0_f32.powi(span - SPANS + 10);
+    let magnitude = |i: i32| 2.0_f32.powi(i - MAGNITUDES + 10);
     let mut values: Vec<f32> =
-        (0..SPANS).flat_map(|span| [magnitude(span); SPAN]).map(|it| it * normal(&mut rng)).collect();
-    values.extend([0.0; SPAN]);
-    values.extend([-0.75; SPAN]);
+        (0..MAGNITUDES).flat_map(|i| [magnitude(i); PER_MAGNITUDE]).map(|it| it * normal(&mut rng)).collect();
+    values.extend([0.0; PER_MAGNITUDE]);
+    values.extend([-0.75; PER_MAGNITUDE]);
     let mut bytes = vec![0; values.len() / spec.block_len * spec.block_bytes];
     match spec.encode {
         Some(encode) => encode(&values, &mut bytes),
@@ -110,7 +111,7 @@ pub(crate) fn sample(spec: &Spec) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// The encoder of half precision, but for the last bit of one small weight in 256.
+    /// The F16 encoder with the last bit flipped in one small weight of 256.
     fn nearly(values: &[f32], bytes: &mut [u8]) {
         Format::HALF.spec().encode.unwrap()(values, bytes);
         for (i, value) in values.iter().enumerate().filter(|it| it.0 % 256 == 7) {
@@ -119,15 +120,18 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_tells_encoders_apart() {
+    fn a_sample_distinguishes_encoders() {
         for format in Format::ALL.iter().filter(|it| it.spec().encode.is_some()) {
             let spec = format.spec();
             let bytes = sample(spec);
-            let mut values = vec![0.0; SPAN * 34];
+            let mut values = vec![0.0; PER_MAGNITUDE * 34];
             (spec.decode)(&bytes, &mut values);
             assert!(values.iter().all(|it| it.is_finite()), "{format}");
-            assert!(values[SPAN * 32..SPAN * 33].iter().all(|&it| it == 0.0), "{format}: nothing stays so");
-            assert!(values[SPAN * 33..].iter().all(|it| (it / -0.75 - 1.0).abs() < 0.2), "{format}");
+            assert!(
+                values[PER_MAGNITUDE * 32..PER_MAGNITUDE * 33].iter().all(|&it| it == 0.0),
+                "{format}: zeros stay zeros"
+            );
+            assert!(values[PER_MAGNITUDE * 33..].iter().all(|it| (it / -0.75 - 1.0).abs() < 0.2), "{format}");
         }
         let half = Format::HALF.spec();
         let changed = Spec { encode: Some(nearly), ..*half };

@@ -1,17 +1,17 @@
-//! The one error type: what was wrong, in which file, at which tensor or key.
+//! The error type. Every variant has the file, and the tensor or key.
 
 use std::path::PathBuf;
 
-/// Why a checkpoint could not be read, made or written. Every variant names the file.
+/// Why a checkpoint could not be opened, generated or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused.
+    /// An I/O error.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// Neither GGUF nor safetensors, nor a folder that holds one.
@@ -19,7 +19,7 @@ pub enum Error {
     NotACheckpoint {
         /// The file or folder.
         path: PathBuf,
-        /// What would have been accepted in its place.
+        /// The accepted inputs.
         expected: &'static str,
     },
     /// A big-endian GGUF file.
@@ -33,7 +33,7 @@ pub enum Error {
     Version {
         /// The file.
         path: PathBuf,
-        /// The version it declares.
+        /// The version in the header.
         version: u32,
     },
     /// The file ends inside `what`.
@@ -45,7 +45,7 @@ pub enum Error {
         what: String,
         /// Where, in bytes from the start.
         offset: u64,
-        /// Bytes (or the least number of bytes) that `what` takes.
+        /// Bytes of `what`, or their least number.
         needed: u64,
         /// Bytes left in the file.
         available: u64,
@@ -58,17 +58,17 @@ pub enum Error {
         /// The declared alignment.
         alignment: u32,
     },
-    /// A metadata entry that the format does not allow.
+    /// An invalid metadata entry.
     #[error("{}: metadata `{key}`: {problem}", path.display())]
     MetadataEntry {
         /// The file.
         path: PathBuf,
-        /// The key, as far as it could be read.
+        /// The readable part of the key.
         key: String,
-        /// What is wrong with it.
+        /// The defect.
         problem: &'static str,
     },
-    /// A metadata key that is needed and absent.
+    /// A required metadata key is absent.
     #[error("{}: metadata `{key}` is missing", path.display())]
     MissingKey {
         /// The file.
@@ -76,40 +76,40 @@ pub enum Error {
         /// The key.
         key: String,
     },
-    /// A metadata value of another type, or out of range, than what was asked for.
+    /// A metadata value of the wrong type or out of range.
     #[error("{}: metadata `{key}` should be {expected}, found {found}", path.display())]
     KeyType {
         /// The file.
         path: PathBuf,
         /// The key.
         key: String,
-        /// The wanted type.
+        /// The expected type.
         expected: &'static str,
         /// The stored value, shortened.
         found: String,
     },
-    /// A tensor entry whose name or dimensions are impossible.
+    /// An invalid tensor entry, or a tensor that does not fit the operation.
     #[error("{}: tensor `{tensor}`: {problem}", path.display())]
     TensorEntry {
         /// The file.
         path: PathBuf,
-        /// The tensor, as far as its name could be read.
+        /// The readable part of the tensor's name.
         tensor: String,
-        /// What is wrong with it.
+        /// The defect.
         problem: &'static str,
     },
-    /// A number format that this build cannot read.
-    #[error("{}: tensor `{tensor}` is stored as {format}, which is not supported", path.display())]
+    /// A quantization type that cannot be read.
+    #[error("{}: tensor `{tensor}` has quantization type {format}, which is not supported", path.display())]
     UnsupportedFormat {
         /// The file.
         path: PathBuf,
         /// The tensor.
         tensor: String,
-        /// The format's name, or its id if ggml defines no such type.
+        /// The type's name, or its id if ggml defines no such type.
         format: String,
     },
-    /// A tensor that reaches past the end of the file.
-    #[error("{}: tensor `{tensor}` takes bytes {start}..{end} of a file of {file_bytes}", path.display())]
+    /// A tensor beyond the end of the file.
+    #[error("{}: tensor `{tensor}` needs bytes {start}..{end}, but the file has {file_bytes}; is the download complete?", path.display())]
     OutOfBounds {
         /// The file.
         path: PathBuf,
@@ -122,17 +122,17 @@ pub enum Error {
         /// The length of the file.
         file_bytes: u64,
     },
-    /// Two tensors that share bytes.
+    /// Two tensors overlap.
     #[error("{}: tensors `{tensor}` and `{other}` overlap", path.display())]
     Overlap {
         /// The file.
         path: PathBuf,
-        /// The one that starts later.
+        /// The tensor that starts later.
         tensor: String,
-        /// The one whose bytes it starts in.
+        /// The tensor that it starts in.
         other: String,
     },
-    /// gguf-rs refused, or panicked on, a directory that our own scan had accepted.
+    /// gguf-rs failed on a directory that passed our checks.
     #[error("{}: the GGUF directory cannot be decoded: {problem}", path.display())]
     Directory {
         /// The file.
@@ -140,12 +140,12 @@ pub enum Error {
         /// gguf-rs's message.
         problem: String,
     },
-    /// A safetensors header that its reader refused.
+    /// An invalid safetensors header.
     #[error("{}: {source}", path.display())]
     SafetensorsHeader {
         /// The file.
         path: PathBuf,
-        /// What the reader said.
+        /// The error of the `safetensors` crate.
         source: safetensors::SafeTensorError,
     },
     /// A JSON file (config, index, tokenizer) that cannot be parsed.
@@ -156,30 +156,30 @@ pub enum Error {
         /// Where and why.
         source: serde_json::Error,
     },
-    /// A shard that the index names and the folder lacks, or that is not a plain file name.
-    #[error("{}: shard `{shard}`, which holds `{tensor}`, {problem}", path.display())]
+    /// A shard that does not match the index.
+    #[error("{}: shard `{shard}`, listed for tensor `{tensor}`, {problem}", path.display())]
     Shard {
         /// The index file.
         path: PathBuf,
         /// The shard's name.
         shard: String,
-        /// A tensor that should be in it.
+        /// A tensor that the index assigns to it.
         tensor: String,
-        /// What is wrong with it.
+        /// The defect.
         problem: &'static str,
     },
-    /// A model family that this build does not know.
-    #[error("{}: model family `{family}` is not known here; known are {known}", path.display())]
+    /// An unsupported model family.
+    #[error("{}: model family `{family}` is not supported; supported are {known}", path.display())]
     UnknownFamily {
         /// The file.
         path: PathBuf,
         /// `model_type` or `general.architecture`.
         family: String,
-        /// The families that are known.
+        /// The supported families.
         known: String,
     },
-    /// A tensor that the family has no place for; ignoring it would compute something else than the model.
-    #[error("{}: tensor `{tensor}` has no place in a model of family `{family}`", path.display())]
+    /// A tensor that the family does not define. The model would be wrong without it.
+    #[error("{}: tensor `{tensor}` is not part of model family `{family}`", path.display())]
     UnexpectedTensor {
         /// The file.
         path: PathBuf,
@@ -188,7 +188,7 @@ pub enum Error {
         /// The family.
         family: String,
     },
-    /// A tensor that is needed and absent.
+    /// A required tensor is absent.
     #[error("{}: tensor `{tensor}` is missing", path.display())]
     MissingTensor {
         /// The file.
@@ -196,8 +196,8 @@ pub enum Error {
         /// The tensor.
         tensor: String,
     },
-    /// A tensor of another shape than the model needs.
-    #[error("{}: tensor `{tensor}` has shape {found:?}, but {expected:?} is needed", path.display())]
+    /// A tensor of the wrong shape.
+    #[error("{}: tensor `{tensor}` has shape {found:?}, expected {expected:?}", path.display())]
     ShapeMismatch {
         /// The file.
         path: PathBuf,
@@ -205,10 +205,10 @@ pub enum Error {
         tensor: String,
         /// The shape in the file, outermost first.
         found: Vec<usize>,
-        /// The shape the model needs.
+        /// The expected shape, outermost first.
         expected: Vec<usize>,
     },
-    /// A kind of `RoPE` scaling that has no implementation here.
+    /// An unsupported kind of `RoPE` scaling.
     #[error("{}: RoPE scaling `{kind}` is not supported; `linear` and `llama3` are", path.display())]
     RopeScaling {
         /// The file.
@@ -216,48 +216,48 @@ pub enum Error {
         /// The kind.
         kind: String,
     },
-    /// A vocabulary that cannot be carried into GGUF metadata.
+    /// A vocabulary that GGUF metadata cannot represent.
     #[error("{}: the vocabulary cannot be stored in GGUF: {problem}", path.display())]
     Vocabulary {
         /// The tokenizer file.
         path: PathBuf,
-        /// What is in the way.
+        /// The reason.
         problem: &'static str,
     },
-    /// A number format that has no encoder.
+    /// A quantization type without an encoder.
     #[error("{}: tensor `{tensor}` cannot be written as {format}: there is no encoder for it", path.display())]
     NoEncoder {
         /// The output file.
         path: PathBuf,
         /// The tensor.
         tensor: String,
-        /// The wanted format.
+        /// The wanted type.
         format: &'static str,
     },
-    /// A weight that a block of numbers with a common scale cannot hold.
-    #[error("{}: tensor `{tensor}` has a weight that is not finite (number {index}), which {format} cannot hold", path.display())]
+    /// A weight that is infinite or NaN, which a block with a shared scale cannot hold.
+    #[error("{}: tensor `{tensor}` has a weight that is not finite (index {index}), which {format} cannot store", path.display())]
     NotFinite {
         /// The source.
         path: PathBuf,
         /// The tensor.
         tensor: String,
-        /// Which weight of the tensor, counted row by row from 0.
+        /// The index of the weight in row-major order.
         index: u64,
-        /// The wanted format.
+        /// The wanted type.
         format: &'static str,
     },
-    /// A model description in TOML that cannot be parsed or contradicts itself.
+    /// A model description in TOML that cannot be parsed.
     #[error("model description: {source}")]
     ShapeToml {
         /// Where and why.
         source: Box<toml::de::Error>,
     },
-    /// A model description whose dimensions contradict each other.
+    /// A model description with invalid dimensions.
     #[error("model description `{name}`: {problem}")]
     ShapeDimensions {
         /// The model's name.
         name: String,
-        /// The contradiction.
+        /// The defect.
         problem: &'static str,
     },
 }

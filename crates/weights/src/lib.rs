@@ -1,13 +1,14 @@
 //! GGUF and safetensors checkpoints over mmap, random-weight checkpoints, GGUF writer.
 //!
-//! [`Checkpoint::open`] maps a file and checks every length, offset and type before anything is believed;
-//! tensors are bytes in the file's own number format, borrowed but where they are drawn or put together. Names and
-//! metadata are GGUF's whatever the container: the differences are resolved in `convention` and nowhere else.
+//! [`Checkpoint::open`] maps a file and checks every length, offset and type before it uses them. Tensors are bytes in
+//! the quantization type of the file. They are borrowed from the mapping, except for random weights and MLX matrices.
+//! Names and metadata keys are GGUF's for every container; only `convention` knows the differences.
 
 mod checkpoint;
 mod convention;
 mod convert;
 mod encode;
+mod entry;
 mod error;
 mod gguf;
 mod hf;
@@ -19,9 +20,10 @@ mod random;
 mod rope;
 mod shape;
 
-pub use checkpoint::{Checkpoint, Container, Tensor, TensorInfo};
+pub use checkpoint::{Checkpoint, Tensor, TensorInfo};
 pub use convention::RopePairing;
 pub use convert::{Progress, convert, fingerprint, write_gguf};
+pub use entry::Container;
 pub use error::Error;
 pub use metadata::{Array, FromValue, Metadata, Value};
 pub use quantization::{Quantization, UnknownRecipe};

@@ -1,4 +1,4 @@
-//! Memory-mapped files that several readers share: the only place with `unsafe` in this crate.
+//! Shared memory-mapped files: the only `unsafe` of this crate.
 
 use std::{fs::File, path::Path, sync::Arc};
 
@@ -18,16 +18,13 @@ impl Map {
         if metadata.is_dir() {
             return Err(io(std::io::ErrorKind::IsADirectory.into()));
         }
-        // Some systems refuse to map nothing; an empty file simply has no bytes.
+        // Some systems cannot map an empty file.
         if metadata.len() == 0 {
             return Ok(Self(None));
         }
-        #[expect(
-            unsafe_code,
-            reason = "memory-mapping is the point: weights are borrowed from the page cache"
-        )]
-        // SAFETY: the mapping is private to this process and read-only. Like every program that maps its model,
-        // this one relies on nobody truncating or rewriting the file while it is open.
+        #[expect(unsafe_code, reason = "weights are borrowed from the page cache")]
+        // SAFETY: the mapping is read-only. As in every program that maps a model, the file must not be truncated or
+        // rewritten while it is open.
         let map = unsafe { Mmap::map(&file) }.map_err(io)?;
         Ok(Self(Some(Arc::new(map))))
     }

@@ -1,4 +1,4 @@
-//! Typed metadata under GGUF's keys, whatever the container was.
+//! Typed metadata under GGUF's keys, for all containers.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use crate::Error;
 
 /// One metadata value, with the type that GGUF stores.
 #[derive(Clone, PartialEq, Debug)]
-#[expect(missing_docs, reason = "the variants are GGUF's value types and say nothing else")]
+#[expect(missing_docs, reason = "the variants are named like GGUF's value types")]
 pub enum Value {
     U8(u8),
     I8(i8),
@@ -25,7 +25,7 @@ pub enum Value {
 
 /// A metadata array: elements of one type, in order.
 #[derive(Clone, PartialEq, Debug)]
-#[expect(missing_docs, reason = "the variants are GGUF's value types and say nothing else")]
+#[expect(missing_docs, reason = "the variants are named like GGUF's value types")]
 pub enum Array {
     U8(Vec<u8>),
     I8(Vec<i8>),
@@ -68,7 +68,7 @@ impl Array {
 
 /// A Rust type that a metadata value can be read as.
 pub trait FromValue<'a>: Sized {
-    /// How an error names the wanted type.
+    /// The name of the type in errors.
     const EXPECTED: &'static str;
     /// The value, if it is of this type and in range.
     fn from_value(value: &'a Value) -> Option<Self>;
@@ -142,7 +142,7 @@ array_from_value! {
 }
 
 /// Rounds to single precision.
-#[expect(clippy::cast_possible_truncation, reason = "rounding is what is asked for")]
+#[expect(clippy::cast_possible_truncation, reason = "rounding is intended")]
 pub(crate) fn narrow(value: f64) -> f32 {
     value as f32
 }
@@ -178,15 +178,15 @@ impl Metadata {
         self.entries.iter().find(|(it, _)| it == key).map(|(_, value)| value)
     }
 
-    /// Whether the key is there.
+    /// Whether the key exists.
     pub fn has(&self, key: &str) -> bool {
         self.value(key).is_some()
     }
 
-    /// The value of an optional key as a type of choice.
+    /// The value of an optional key.
     ///
     /// # Errors
-    /// [`Error::KeyType`] if the key is there and holds something else.
+    /// [`Error::KeyType`] if the value is of another type.
     pub fn find<'a, T: FromValue<'a>>(&'a self, key: &str) -> Result<Option<T>, Error> {
         let Some(value) = self.value(key) else { return Ok(None) };
         T::from_value(value).map(Some).ok_or_else(|| Error::KeyType {
@@ -197,10 +197,10 @@ impl Metadata {
         })
     }
 
-    /// The value of a needed key as a type of choice.
+    /// The value of a required key.
     ///
     /// # Errors
-    /// [`Error::MissingKey`] if it is absent, [`Error::KeyType`] if it holds something else.
+    /// [`Error::MissingKey`] if it is absent, [`Error::KeyType`] if the value is of another type.
     pub fn get<'a, T: FromValue<'a>>(&'a self, key: &str) -> Result<T, Error> {
         self.find(key)?.ok_or_else(|| Error::MissingKey { path: self.path.clone(), key: key.to_owned() })
     }
@@ -275,7 +275,7 @@ impl Metadata {
     }
 }
 
-/// A value as an error message shows it: an array by its length, a long string by its beginning.
+/// A value for an error message: the length of an array, the beginning of a string.
 fn shorten(value: &Value) -> String {
     match value {
         Value::Array(array) => format!("an array of {} elements", array.len()),

@@ -1,4 +1,4 @@
-//! What a user may ask a model's matrices to be: all in one number format, or each in the one that a mix picks.
+//! [`Quantization`]: one quantization type for all matrices of a model, or a mix of types.
 
 use std::{collections::HashMap, fmt, str::FromStr};
 
@@ -6,17 +6,17 @@ use ridgeline_quant::{Format, Mix};
 
 use crate::{Checkpoint, Error, quantize};
 
-/// How the matrices of a model are encoded.
+/// The quantization of the matrices of a model.
 #[derive(Clone, Copy, Debug)]
 pub enum Quantization {
-    /// All in one format, or in half precision where their rows are not whole blocks of it.
+    /// One type for all, or half precision for matrices whose rows are not whole blocks of it.
     Uniform(Format),
-    /// Each in the format that a mix picks for it.
+    /// The type that a mix gives to each matrix.
     Mixed(&'static Mix),
 }
 
 impl Quantization {
-    /// The name of the format or the mix.
+    /// The name of the type or the mix.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -25,7 +25,7 @@ impl Quantization {
         }
     }
 
-    /// The format of every tensor of a checkpoint, by its name. Vectors are in single precision.
+    /// The type of every tensor of a checkpoint, by its name. Norms and biases are in single precision.
     ///
     /// # Errors
     /// As [`formats`](crate::formats).
@@ -38,7 +38,7 @@ impl Quantization {
         }
     }
 
-    /// What `general.file_type` says of it; `None` is the id of the format that most weights have.
+    /// `general.file_type`; `None` for the id of the most common type.
     pub(crate) const fn file_type(self) -> Option<u32> {
         match self {
             Self::Uniform(_) => None,
@@ -73,13 +73,13 @@ impl fmt::Display for Quantization {
     }
 }
 
-/// The error of parsing a [`Quantization`] from its name: neither a format nor a mix has this name.
+/// The error of parsing a [`Quantization`]: no quantization type or mix has this name.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnknownRecipe(String);
 
 impl fmt::Display for UnknownRecipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown number format `{}`; known are", self.0)?;
+        write!(f, "unknown quantization type `{}`; known are", self.0)?;
         Format::ALL.iter().try_for_each(|it| write!(f, " {it}"))?;
         write!(f, ", and the mixes")?;
         let mixes = Mix::ALL.iter().filter(|it| Format::from_name(it.name).is_none());
@@ -89,7 +89,7 @@ impl fmt::Display for UnknownRecipe {
 
 impl std::error::Error for UnknownRecipe {}
 
-/// A format wins over a mix of its name.
+/// A type takes precedence over a mix of the same name.
 impl FromStr for Quantization {
     type Err = UnknownRecipe;
 

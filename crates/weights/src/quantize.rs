@@ -1,4 +1,4 @@
-//! A checkpoint with each matrix in the format that a named recipe picks for it, as llama.cpp would.
+//! Quantization of a checkpoint by a mix, like llama.cpp's `llama-quantize`.
 
 use std::{collections::HashMap, path::Path};
 
@@ -6,11 +6,11 @@ use ridgeline_quant::{Format, Mix, ModelTraits, TensorCategory};
 
 use crate::{Checkpoint, Error, Progress, convention, convert::write};
 
-/// Parts of names whose tensors are too small, or too delicate, to be quantised.
+/// llama.cpp never quantizes tensors with these in their names.
 const KEPT: &[&str] = &["_norm.weight", "ffn_gate_inp.weight"];
 
-/// Writes a checkpoint as GGUF by a recipe; `pure` leaves out the recipe's exceptions. Tensors that are not
-/// quantised are written in single precision. `progress` is called before each tensor.
+/// Writes a checkpoint as GGUF by a mix; `pure` uses its base type for all matrices. Tensors that are not quantized
+/// are written in single precision. `progress` is called before each tensor.
 ///
 /// # Errors
 /// As [`write_gguf`](crate::write_gguf), and [`Error::NotFinite`] for a weight that no block can hold.
@@ -25,10 +25,10 @@ pub fn quantize(
     write(checkpoint, path, Some(mix.gguf_file_type), |it| formats[it.name], progress)
 }
 
-/// The format of every tensor of a checkpoint, by its name, when quantised by a recipe.
+/// The type that a mix gives to every tensor of a checkpoint, by its name.
 ///
 /// # Errors
-/// [`Error::MissingKey`] or [`Error::KeyType`] where the metadata lack what recipes ask about a model.
+/// [`Error::MissingKey`] or [`Error::KeyType`] if the metadata lack a property that mixes depend on.
 pub fn formats<'a>(
     checkpoint: &'a Checkpoint,
     mix: &Mix,
@@ -41,7 +41,7 @@ pub fn formats<'a>(
         .filter(|it| !KEPT.iter().any(|kept| it.name.contains(kept)))
         .map(|it| (layer(it.name).unwrap_or(0), it))
         .collect();
-    // Files need not list their layers in order, and recipes count in order.
+    // Mixes count matrices in layer order; files may list them in any order.
     matrices.sort_by_key(|it| it.0);
     let n_values = matrices.iter().filter(|it| role(it.1.name, tied) == TensorCategory::Value).count();
     let model = traits(checkpoint, n_values)?;
@@ -74,7 +74,7 @@ fn role(name: &str, tied: bool) -> TensorCategory {
     role.iter().find(|it| name.contains(it.0)).map_or(TensorCategory::Other, |it| it.1)
 }
 
-/// The layer that a tensor belongs to, if to one.
+/// The layer of a tensor.
 fn layer(name: &str) -> Option<usize> {
     name.strip_prefix("blk.")?.split('.').next()?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! Weights drawn at random, fast: a table of encoded normal values is drawn once, and tensors are tiled from it.
+//! Random weights, fast: tensors are copied in runs from one table of encoded normal values.
 
 use std::{collections::HashMap, path::Path};
 
@@ -12,21 +12,21 @@ use crate::Error;
 
 /// Values in the table; a multiple of every block length.
 const TABLE: usize = 1 << 18;
-/// The longest run that is copied from the table at once. Runs start anywhere, so that no two rows are equal.
+/// The longest run that is copied from the table. Runs start at random blocks, so rows differ.
 const RUN: usize = 1 << 13;
-/// The deviation that most published models initialise their matrices with.
+/// The standard deviation that most published models initialize their matrices with.
 const DEVIATION: f32 = 0.02;
 
-/// Draws the tensors of a random checkpoint.
+/// Generates the tensors of a random checkpoint.
 #[derive(Debug)]
 pub(crate) struct Generator {
     seed: u64,
-    /// The same `TABLE` values in every format that matrices have.
+    /// The same `TABLE` values in every type that the matrices have.
     tables: HashMap<Format, Vec<u8>>,
 }
 
 impl Generator {
-    /// Draws matrices in these formats.
+    /// A generator for matrices of these types.
     pub(crate) fn new(
         path: &Path,
         matrices: impl IntoIterator<Item = Format>,
@@ -58,13 +58,12 @@ impl Generator {
         let spec = format.spec();
         let mut bytes = vec![0; n / spec.block_len * spec.block_bytes];
         if shape.len() < 2 {
-            // Vectors are the gains of norms, which start as one, or biases, which start as nothing.
-            let encode = spec.encode.expect("vectors are in single precision, which has an encoder");
+            let encode = spec.encode.expect("single precision has an encoder");
             let value = if name.ends_with(".bias") { 0.0 } else { 1.0 };
             encode(&vec![value; n], &mut bytes);
             return bytes;
         }
-        let table = self.tables.get(&format).expect("the formats of matrices were announced");
+        let table = self.tables.get(&format).expect("Generator::new has the types of all matrices");
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(self.seed ^ hash(name));
         let blocks = |values: usize| values / spec.block_len;
         for run in bytes.chunks_mut(blocks(RUN) * spec.block_bytes) {
@@ -77,7 +76,7 @@ impl Generator {
     }
 }
 
-/// Nearly normal with deviation one: the sum of four uniform 16-bit numbers, exact on every machine.
+/// Roughly standard normal: the sum of four uniform 16-bit numbers, the same on every machine.
 pub(crate) fn normal(rng: &mut impl Rng) -> f32 {
     let bits = rng.next_u64();
     let sum: u64 = (0..4).map(|i| bits >> (16 * i) & 0xffff).sum();
@@ -86,7 +85,7 @@ pub(crate) fn normal(rng: &mut impl Rng) -> f32 {
     crate::metadata::narrow(centred / (65_536.0 / 3.0_f64.sqrt()))
 }
 
-/// FNV-1a: stable across machines and releases, unlike the standard hasher.
+/// FNV-1a: unlike the standard hasher, stable across machines and releases.
 fn hash(name: &str) -> u64 {
     name.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
@@ -120,7 +119,7 @@ mod tests {
             let alone = Generator::new(Path::new("x"), [format, format], 1).unwrap();
             let bytes = all.draw("w", &[2, 256], format);
             assert_eq!(bytes.len() as u64, format.bytes(512));
-            assert_eq!(bytes, alone.draw("w", &[2, 256], format), "{format}: whatever else is drawn");
+            assert_eq!(bytes, alone.draw("w", &[2, 256], format), "{format}: depends on the other types");
         }
         let ones = [1.0_f32.to_le_bytes(), 1.0_f32.to_le_bytes()].concat();
         assert_eq!(all.draw("n", &[2], Format::SINGLE), ones);

@@ -1,4 +1,4 @@
-//! The divisors of `RoPE` frequencies, from GGUF's tensor or from the parameters of the scaling.
+//! Divisors of the `RoPE` frequencies: the tensor `rope_freqs.weight`, or computed from the scaling parameters.
 
 use std::f64::consts::TAU;
 
@@ -30,8 +30,8 @@ fn frequency(base: f32, i: usize, n: usize) -> f64 {
     f64::from(base).powf(-(i as f64) / n as f64)
 }
 
-/// Llama 3's scaling: long waves are stretched by `factor`, short ones left alone, and between the two bounds
-/// the stretch is blended. Formula: `_compute_llama3_parameters` in
+/// Llama 3's scaling: low frequencies are divided by `factor`, high ones are unchanged, and those between are
+/// interpolated. Formula: `_compute_llama3_parameters` in
 /// <https://github.com/huggingface/transformers/blob/main/src/transformers/modeling_rope_utils.py>.
 struct Llama3 {
     factor: f64,
@@ -51,7 +51,7 @@ impl Llama3 {
     }
 
     fn divisor(&self, frequency: f64) -> f64 {
-        let waves = self.original_context * frequency / TAU; // turns within the original context
+        let waves = self.original_context * frequency / TAU; // periods in the original context
         if waves < self.low_freq_factor {
             return self.factor;
         }

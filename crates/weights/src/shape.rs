@@ -1,4 +1,4 @@
-//! A published model shape, as `models/<name>.toml` describes it.
+//! [`Shape`]: the dimensions of a published model, read from `models/<name>.toml`.
 
 use serde::Deserialize;
 
@@ -8,11 +8,11 @@ use crate::{Error, Value, convention::Dim};
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shape {
-    /// The name that commands accept, equal to the file's stem.
+    /// The name that commands accept, equal to the file's base name.
     pub name: String,
     /// `general.architecture` in GGUF.
     pub architecture: String,
-    /// The Hugging Face repository of the weights; empty for a shape that was never published.
+    /// The Hugging Face repository of the weights; empty for an unpublished shape.
     #[serde(default)]
     pub repo: String,
     /// The revision of the repository, or empty.
@@ -48,26 +48,26 @@ pub struct Shape {
     pub norm_epsilon: f32,
     /// The base of the `RoPE` frequencies.
     pub rope_base: f32,
-    /// How the frequencies are stretched, if they are.
+    /// The scaling of the frequencies.
     #[serde(default)]
     pub rope_scaling: Option<RopeScaling>,
 }
 
-/// Parameters of a stretched `RoPE`.
+/// Parameters of `RoPE` scaling.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RopeScaling {
     /// `llama3` or `linear`.
     pub kind: String,
-    /// How much the longest waves are stretched.
+    /// The divisor of low frequencies.
     pub factor: f32,
-    /// Below this many turns in the original context a wave is stretched in full.
+    /// Frequencies of fewer periods in the original context are divided by `factor`.
     #[serde(default)]
     pub low_freq_factor: Option<f32>,
-    /// Above this many turns in the original context a wave is left alone.
+    /// Frequencies of more periods in the original context are unchanged.
     #[serde(default)]
     pub high_freq_factor: Option<f32>,
-    /// The context before stretching, in tokens.
+    /// The context without scaling, in tokens.
     #[serde(default)]
     pub original_context: Option<u32>,
 }
@@ -76,7 +76,7 @@ impl Shape {
     /// Reads a description in TOML.
     ///
     /// # Errors
-    /// [`Error::ShapeToml`] for syntax and unknown fields, [`Error::ShapeDimensions`] for a contradiction.
+    /// [`Error::ShapeToml`] for syntax and unknown fields, [`Error::ShapeDimensions`] for invalid dimensions.
     pub fn from_toml(text: &str) -> Result<Self, Error> {
         let shape: Self = toml::from_str(text).map_err(|it| Error::ShapeToml { source: Box::new(it) })?;
         let counts = [
@@ -90,7 +90,7 @@ impl Shape {
             shape.context,
         ];
         let problem = if counts.iter().any(|&it| it == 0 || it > 1 << 24) {
-            "a dimension is zero or above 16 777 216"
+            "a dimension is zero or above the limit of 16 777 216"
         } else if !shape.heads.is_multiple_of(shape.kv_heads) {
             "the query heads are not a multiple of the KV heads"
         } else if !shape.head_dim.is_multiple_of(2) {

@@ -1,5 +1,5 @@
-//! Hostile and damaged files: each gives a typed error that names the file and the tensor, none panics, and none
-//! makes the reader hold more memory than the file itself has bytes.
+//! Malicious and damaged files: each gives a typed error that names the file and the tensor. None panics.
+//! None makes the reader allocate more than the size of the file.
 
 mod counting;
 
@@ -10,14 +10,14 @@ use proptest::prelude::*;
 use ridgeline_weights::{Checkpoint, Error};
 use tempfile::TempDir;
 
-/// What an error message, a path and a few empty containers may take beside the bytes of the file.
+/// Memory of an error message, a path and a few empty containers, beyond the size of the file.
 const SLACK: usize = 16 * 1024;
 
 fn model_gguf() -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/data/llama/model.gguf")).unwrap()
 }
 
-/// Opens bytes as a file of that name; a failure must keep to the memory limit and name the file.
+/// Opens bytes as a file of this name; a failure must stay in the memory limit and name the file.
 fn open(bytes: &[u8], name: &str) -> Result<Checkpoint, Error> {
     let folder = TempDir::new().unwrap();
     open_in(&folder, bytes, name)
@@ -34,7 +34,7 @@ fn open_in(folder: &TempDir, bytes: &[u8], name: &str) -> Result<Checkpoint, Err
     result
 }
 
-/// A GGUF file made by hand, so that each part can be wrong.
+/// A handmade GGUF file, in which each part can be wrong.
 struct Gguf {
     version: u32,
     n_tensors: u64,
@@ -356,7 +356,7 @@ fn an_untied_model_without_a_head_is_refused() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Damage anywhere in the header either is noticed or leaves every tensor readable.
+    /// Damage anywhere in the header is an error, or every tensor stays readable.
     #[test]
     fn flipped_bytes_never_panic(flips in prop::collection::vec((0_usize..13_600, any::<u8>()), 1..6)) {
         let mut bytes = model_gguf();
@@ -368,7 +368,7 @@ proptest! {
                 let tensor = checkpoint.tensor(info.name).unwrap();
                 prop_assert_eq!(tensor.to_f32().len() as u64, info.n_weights());
             }
-            // Neither may panic; whether they succeed depends on which byte it was.
+            // The result depends on the byte; neither may panic.
             drop((checkpoint.rope_pairing(), checkpoint.rope_freq_factors()));
         }
     }

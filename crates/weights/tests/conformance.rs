@@ -1,5 +1,5 @@
-//! A tiny model of each family, each as GGUF and as safetensors: one checkpoint whatever the container, and the converter
-//! makes of the safetensors what llama.cpp's converter made of them.
+//! A tiny model of each family, as GGUF and as safetensors. Both containers give the same checkpoint, and the converter
+//! writes the same file as llama.cpp's.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ fn data(model: &str, file: &str) -> PathBuf {
 
 const MODELS: [&str; 5] = ["llama", "llama-mha-tied", "mistral", "qwen2", "qwen3"];
 
-/// Models of the Llama family, whose rows llama.cpp permutes.
+/// Models of the Llama family, whose Q and K rows llama.cpp permutes.
 fn permuted(model: &str) -> bool {
     !model.starts_with("qwen")
 }
@@ -73,7 +73,7 @@ fn llama3_divisors_from_parameters_equal_the_tensor() {
     let (stored, computed) =
         (gguf.rope_freq_factors().unwrap().unwrap(), hf.rope_freq_factors().unwrap().unwrap());
     assert_eq!(stored.len(), 8);
-    // The parameters must matter at all: some waves are stretched and some are not.
+    // The parameters must have an effect: some frequencies are divided and some are not.
     assert!(stored.iter().any(|&it| it > 2.0) && stored.contains(&1.0));
     for (stored, computed) in stored.iter().zip(&computed) {
         assert!((stored - computed).abs() <= 1e-6 * stored, "{stored} {computed}");
@@ -111,7 +111,7 @@ fn converting_gives_llama_cpps_file() {
             assert!(ours.bytes == theirs.bytes, "{model}: {name}");
         }
         for (key, value) in gguf.metadata().iter() {
-            // The folder's name and the number of parameters are labels of their own making.
+            // The converters take these labels from the folder's name and the number of parameters.
             if key != "general.name" && key != "general.size_label" {
                 assert_eq!(ours.metadata().value(key), Some(value), "{model}: {key}");
             }
@@ -152,7 +152,7 @@ fn every_format_can_be_written_and_read_back() {
         let (ours, source) = (ours.to_f32(), source.to_f32());
         let norm = |it: &mut dyn Iterator<Item = f32>| it.map(|it| f64::from(it * it)).sum::<f64>().sqrt();
         let distance = norm(&mut ours.iter().zip(&source).map(|(a, b)| a - b));
-        // Bytes enough for 8 bits a weight lose a hundredth, fewer bits twice as much for each.
+        // The limit is 1 % at 8 bits per weight, and doubles with each bit less.
         let bits = 8.0 * spec.block_bytes as f64 / spec.block_len as f64;
         let limit = 0.01 * 2.0_f64.powf((8.5 - bits).max(0.0));
         assert!(distance <= limit * norm(&mut source.iter().copied()), "{format}: {distance}");
@@ -167,7 +167,7 @@ fn wanting_a_missing_or_misshapen_tensor_is_an_error_that_names_it() {
     assert!(error.to_string().contains("model.gguf"), "{error}");
     let error = gguf.expect("output.weight", &[64, 512]).unwrap_err();
     assert!(
-        error.to_string().ends_with("`output.weight` has shape [512, 64], but [64, 512] is needed"),
+        error.to_string().ends_with("`output.weight` has shape [512, 64], expected [64, 512]"),
         "{error}"
     );
 }

@@ -1,11 +1,11 @@
-//! Folders that MLX wrote: three tensors become one matrix, and what does not fit together is refused.
+//! Folders in MLX's format: three tensors become one matrix, and tensors that do not match are errors.
 
 use ridgeline_quant::Format;
 use ridgeline_weights::{Checkpoint, Error, write_gguf};
 use safetensors::tensor::{Dtype, TensorView};
 use std::path::Path;
 
-/// Two layers' worth of nothing but an embedding \[2, 64\] in 4 bits, groups of 32, and a norm.
+/// A model of two layers without weights, except for an embedding \[2, 64\] in 4 bits, groups of 32, and a norm.
 fn write(folder: &Path, bits: usize, scales: [usize; 2], with_biases: bool) {
     let config = serde_json::json!({
         "model_type": "llama", "hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1,
@@ -38,7 +38,7 @@ fn write(folder: &Path, bits: usize, scales: [usize; 2], with_biases: bool) {
     std::fs::write(folder.join("model.safetensors"), file).expect("a file");
 }
 
-/// A checkpoint keeps its files mapped, so that the folder may go.
+/// The folder may be removed, because a checkpoint keeps its files mapped.
 fn open(bits: usize, scales: [usize; 2], with_biases: bool) -> Result<Checkpoint, Error> {
     let folder = tempfile::tempdir().expect("a folder");
     write(folder.path(), bits, scales, with_biases);

@@ -1,5 +1,5 @@
-//! Recipes on the model that comes with the repository: every file opens, is as small as its formats say, and
-//! decodes to nearly what it was; weights that no block can hold are refused by name.
+//! Quantization mixes on the committed tiny model: every file opens, has the size of its types, and decodes to nearly
+//! the source. A weight that is not finite is an error with the tensor's name.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ fn squared_error(a: &[f32], b: &[f32]) -> f64 {
 }
 
 #[test]
-fn every_recipe_makes_a_file_that_opens_and_means_the_same() {
+fn every_mix_gives_a_file_that_opens_and_decodes_to_the_source() {
     let folder = tempfile::tempdir().unwrap();
     let source = Checkpoint::open(&tiny()).unwrap();
     for mix in Mix::ALL {
@@ -34,14 +34,14 @@ fn every_recipe_makes_a_file_that_opens_and_means_the_same() {
             let before = source.tensor(info.name).unwrap().to_f32();
             let after = ours.tensor(info.name).unwrap().to_f32();
             let lost = squared_error(&before, &after) / squared_error(&before, &vec![0.0; before.len()]);
-            // Even two bits with a scale and a minimum keep nine tenths of the power.
+            // Even two bits with a scale and a minimum keep 90 % of the power.
             assert!(lost < 0.1, "{mix}: {} lost {lost}", info.name);
         }
     }
 }
 
 #[test]
-fn a_pure_recipe_has_one_format_for_all_matrices() {
+fn a_pure_mix_has_one_type_for_all_matrices() {
     let source = Checkpoint::open(&tiny()).unwrap();
     for mix in Mix::ALL {
         for (name, format) in formats(&source, mix, true).unwrap() {
@@ -63,7 +63,7 @@ fn a_weight_that_is_not_finite_is_refused_with_its_place() {
     let tensors: Vec<_> = source.tensors().collect();
     let last = tensors.iter().rposition(|it| it.shape.len() == 2).unwrap();
     let (name, n) = (tensors[last].name.to_owned(), tensors[last].n_weights());
-    // Tensors start aligned, and a matrix of whole blocks ends so.
+    // Tensors start aligned, and these matrices also end aligned.
     let behind: u64 = tensors[last + 1..].iter().map(|it| it.bytes.next_multiple_of(32)).sum();
     let end = bytes.len() - usize::try_from(behind).unwrap();
     drop(source);
@@ -82,7 +82,7 @@ fn a_weight_that_is_not_finite_is_refused_with_its_place() {
     }
 }
 
-/// llama.cpp opened these very files and generated text from them; `data/opened_by_llama_cpp.json` says how.
+/// llama.cpp opened the same files and generated text; `data/opened_by_llama_cpp.json` has the commands.
 #[test]
 fn files_are_those_that_llama_cpp_opened() {
     let fixture: serde_json::Value =

@@ -1,4 +1,4 @@
-//! The shapes under models/: they parse, count like the published models, and random checkpoints have them.
+//! The shapes in models/: they parse, have the published numbers of parameters, and give random checkpoints.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,8 @@ fn shape(name: &str) -> Shape {
     Shape::from_toml(&text).unwrap()
 }
 
-/// Parameters as the published safetensors files hold them, a tied head that some repeat not counted; the last shape is our own and counted by hand.
+/// Parameters of the published safetensors files, without a repeated tied head. The last shape is unpublished; its
+/// number is computed by hand.
 const PUBLISHED: [(&str, u64); 12] = [
     ("smollm2-135m", 134_515_008),
     ("smollm2-360m", 361_821_120),
@@ -101,7 +102,7 @@ fn a_random_checkpoint_writes_a_file_that_reads_back_equal() {
             assert!(ours.bytes == theirs.bytes, "{}", info.name);
             assert_eq!(ours.bytes.len() as u64, info.bytes);
         }
-        // Rows of 70 do not fill blocks of 32: they fall back to half precision.
+        // Rows of 70 weights are not whole blocks of 32, so they fall back to half precision.
         let down = random.tensor("blk.0.ffn_down.weight").unwrap().format;
         assert_eq!(down, if format.spec().block_len == 1 { format } else { Format::HALF });
     }

@@ -1,6 +1,6 @@
-//! Against the trained pair and the vocabularies that are too large to commit: what the converter writes equals
-//! what llama.cpp's converter and quantiser wrote, and every file opens. Without the data the tests are reported
-//! as ignored, except on CI, where that is a failure. `RIDGELINE_SHARED` says where the data lie.
+//! Models and vocabularies that are too large to commit: the files are equal to those of llama.cpp's converter and
+//! quantizer, and every file opens. Without the data, the tests are ignored; on CI they fail. `RIDGELINE_SHARED` is the
+//! folder of the data.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ fn main() {
     let missing = !folder.join("models").is_dir();
     let on_ci = std::env::var("CI").is_ok_and(|it| it == "true");
     let tests: [(&str, Test); 6] = [
-        ("recipes_assign_what_llama_cpp_does", recipes_assign_what_llama_cpp_does),
+        ("mixes_assign_the_types_of_llama_cpp", mixes_assign_the_types_of_llama_cpp),
         ("metadata_are_carried_over", metadata_are_carried_over),
         ("converting_equals_llama_cpp", converting_equals_llama_cpp),
         ("formats_that_are_not_supported_are_named", formats_that_are_not_supported_are_named),
@@ -39,7 +39,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
 }
 
-/// Every tensor of the two, byte for byte where there is one way to round.
+/// Compares every tensor; its bytes too, if the encoder rounds like ggml's.
 fn same_tensors(ours: &Checkpoint, theirs: &Checkpoint) -> Outcome {
     if ours.tensors().count() != theirs.tensors().count() {
         return Err("the two have different numbers of tensors".into());
@@ -54,8 +54,8 @@ fn same_tensors(ours: &Checkpoint, theirs: &Checkpoint) -> Outcome {
     Ok(())
 }
 
-/// Every tensor has the type that llama.cpp gave it, and the bytes as well where there is only one way to round;
-/// the metadata are the same but for labels.
+/// Every tensor has llama.cpp's type, and its bytes if the encoder rounds like ggml's. The metadata are equal except
+/// for labels.
 fn converting_equals_llama_cpp(shared: &Path) -> Outcome {
     let out = tempfile::tempdir()?;
     let mut compared = 0;
@@ -84,8 +84,8 @@ fn converting_equals_llama_cpp(shared: &Path) -> Outcome {
     Ok(())
 }
 
-/// The formats that llama.cpp's quantiser gave the target by every recipe, counted.
-fn recipes_assign_what_llama_cpp_does(shared: &Path) -> Outcome {
+/// The number of tensors of each type in the target, for every mix, as in llama.cpp's quantizer.
+fn mixes_assign_the_types_of_llama_cpp(shared: &Path) -> Outcome {
     let golden: Json = serde_json::from_slice(&std::fs::read(shared.join("models/golden.json"))?)?;
     let rows = golden["perplexity"].as_array().ok_or("golden.json has no perplexities")?;
     let mut compared = 0;
@@ -106,11 +106,11 @@ fn recipes_assign_what_llama_cpp_does(shared: &Path) -> Outcome {
         }
         compared += 1;
     }
-    assert!(compared >= 20, "only {compared} recipes were compared");
+    assert!(compared >= 20, "only {compared} mixes were compared");
     Ok(())
 }
 
-/// A GGUF file of half precision quantised: its metadata are kept word for word.
+/// Quantizing a GGUF file of half precision keeps its metadata unchanged.
 fn metadata_are_carried_over(shared: &Path) -> Outcome {
     let out = tempfile::tempdir()?;
     let source = Checkpoint::open(&shared.join("models/target-f16.gguf"))?;

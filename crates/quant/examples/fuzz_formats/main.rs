@@ -1,4 +1,4 @@
-//! Throws random bytes and values at every number format: one target per format, a million inputs each.
+//! Throws random bytes and values at every quantization type: one target per type, a million inputs each.
 //!
 //! `cargo run --release -p ridgeline-quant --example fuzz_formats -- [--inputs N] [--target NAME] [--seed S]`. Input `i` of a
 //! run is the seed plus `i`; a failure names its seed, and `--inputs 1 --seed` with it repeats it.
@@ -9,7 +9,7 @@ use std::{process::ExitCode, time::Instant};
 
 use ridgeline_quant::Format;
 
-/// What the command line asks for.
+/// The arguments.
 struct Options {
     inputs: u64,
     target: Option<Format>,

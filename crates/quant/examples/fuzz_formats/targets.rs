@@ -1,6 +1,6 @@
-//! What must hold for any bytes and any values of a format; shared by the example `fuzz_formats` and the test `fuzz`.
+//! Properties of every quantization type, for any bytes and any values; shared by the example `fuzz_formats` and the test `fuzz`.
 //!
-//! One number is one input, so that a failure is told and repeated by that number alone.
+//! The seed determines the input, so that a failure is reproduced from its seed.
 
 use std::{ops::Range, panic::catch_unwind};
 
@@ -10,26 +10,25 @@ use rand_xoshiro::{
 };
 use ridgeline_quant::{Encode, Format, Rounding, Spec};
 
-/// Binary16 patterns that scales are not expected to have: zeros, subnormals, the largest, infinities, NaNs, one.
+/// Unusual binary16 scales: zeros, subnormals, the largest, infinities, NaNs, one.
 const HALVES: [u16; 11] = [0, 0x8000, 1, 0x8001, 0x03ff, 0x7bff, 0x7c00, 0xfc00, 0x7c01, 0x7e00, 0x3c00];
 
 /// The same for binary32.
 const SINGLES: [u32; 9] =
     [0, 1 << 31, 1, 0x007f_ffff, 0x7f7f_ffff, 0x7f80_0000, 0xff80_0000, 0x7f80_0001, 0x7fc0_0000];
 
-/// The largest exponent of values that every format can hold: binary16 ends below 2¹⁶, and a block of both signs
-/// spans twice its largest value.
+/// The largest exponent of values that every type can hold. Binary16 ends below 2¹⁶, and a block of both signs spans
+/// twice its largest value.
 const LARGEST_EXPONENT: u32 = 127 + 13;
 
-/// Sizes of the largest value of a block for which no scale of a binary16 is subnormal or infinite.
+/// The largest values of a block for which no binary16 scale is subnormal or infinite.
 const HELD_WELL: Range<f32> = 0.25..8192.0;
 
-/// Random blocks in which a bit must have been without effect before it is said to have none: where a scale or a quant
-/// is zero it rightly has none.
+/// Random blocks that a bit is tried in before it counts as unused. Under a scale or quant of zero, a bit has no effect.
 const CHANCES: usize = 64;
 
-/// Tries the input that a seed stands for: a row of bytes through decoder and device layout, now and then a row of
-/// values through the encoder, and whether a bit counts. Gives what is wrong.
+/// Checks the input of one seed; the error is the violated property. Every seed decodes a row of bytes, from the file
+/// and the device layout. Some also encode a row of values, or flip a bit.
 pub(crate) fn check(format: Format, seed: u64) -> Result<(), String> {
     let tried = catch_unwind(|| {
         let spec = format.spec();
@@ -48,7 +47,7 @@ pub(crate) fn check(format: Format, seed: u64) -> Result<(), String> {
     tried.unwrap_or_else(|panic| Err(message(panic.as_ref())))
 }
 
-/// The words of a panic.
+/// The message of a panic.
 fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     format!("panicked: {}", text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("without words"))
@@ -73,7 +72,7 @@ impl Draw {
     }
 }
 
-/// File bytes of one of the kinds that decoders have to bear.
+/// Random file bytes of one of several kinds.
 fn bytes(spec: &Spec, n_blocks: usize, draw: &mut Draw) -> Result<Vec<u8>, String> {
     let mut bytes = draw.bytes(n_blocks * spec.block_bytes);
     match draw.below(8) {
@@ -91,7 +90,7 @@ fn bytes(spec: &Spec, n_blocks: usize, draw: &mut Draw) -> Result<Vec<u8>, Strin
     Ok(bytes)
 }
 
-/// Puts special numbers where scales are: at either end of a block, and anywhere else.
+/// Writes unusual scales at either end of a block, where scales are, and anywhere else.
 fn plant(block: &mut [u8], draw: &mut Draw) {
     for _ in 0..2 {
         let n = block.len();
@@ -134,7 +133,7 @@ fn encoded(spec: &Spec, encode: Encode, n_blocks: usize, draw: &mut Draw) -> Res
     Ok(bytes)
 }
 
-/// `n` finite values, and whether every format can hold them.
+/// `n` finite values, and whether every type can hold them.
 fn values(n: usize, draw: &mut Draw) -> (Vec<f32>, bool) {
     let kind = draw.below(8);
     let highest = if kind == 0 { 254 } else { LARGEST_EXPONENT };
@@ -144,7 +143,7 @@ fn values(n: usize, draw: &mut Draw) -> (Vec<f32>, bool) {
     for _ in 0..n {
         let [low, high] = [draw.0.next_u32(), draw.0.next_u32()];
         let exponent = match kind {
-            // Of every size, of one size, and small ones among which a few are large.
+            // Any magnitudes, one magnitude, or small values with a few large ones.
             0 | 1 => high % (highest + 1),
             2..5 => common,
             5 => common.saturating_sub(high % 8),
@@ -161,8 +160,8 @@ fn values(n: usize, draw: &mut Draw) -> (Vec<f32>, bool) {
     (values, kind != 0)
 }
 
-/// No value comes back further from what it was than two steps of the coarsest quantiser of as many bits; of values of
-/// one size and both signs, a block is not shifted by a step as a whole.
+/// The error of each value is at most two steps of a uniform quantizer of as many bits. The mean error of a block of
+/// values of one magnitude and both signs is below one step.
 fn near(spec: &Spec, values: &[f32], back: &[f32]) -> Result<(), String> {
     let bits = (8 * spec.block_bytes / spec.block_len).min(8);
     let levels = f32::from(1_u16 << (bits - 1));
@@ -185,7 +184,7 @@ fn near(spec: &Spec, values: &[f32], back: &[f32]) -> Result<(), String> {
     Ok(())
 }
 
-/// A bit of a block changes a weight of that block, and of no other.
+/// A bit of a block changes a weight of that block and none of another block.
 fn bit_counts(spec: &Spec, n_blocks: usize, draw: &mut Draw) -> Result<(), String> {
     let bit = draw.below(8 * spec.block_bytes);
     for _ in 0..CHANCES {
@@ -213,7 +212,7 @@ fn decoded(spec: &Spec, bytes: &[u8]) -> Vec<f32> {
     values
 }
 
-/// The file layout and the device layout hold the same bytes and stand for the same weights.
+/// The file layout and the device layout hold the same bytes and decode to the same weights.
 fn layouts_agree(spec: &Spec, bytes: &[u8]) -> Result<(), String> {
     let values = decoded(spec, bytes);
     let n_words = (spec.row_words)(values.len());

@@ -1,45 +1,47 @@
-//! Formats whose weight is `d · scale · quant - dmin · min`: two binary16 per super-block, two integers per sub-block.
+//! Search for `d · scale · quant - dmin · min`: binary16 `d` and `dmin` per super-block, two integers per sub-block.
 //!
-//! Everything is done for all `S` sub-blocks at once, lane by lane: `x[i][j]` is weight `i` of sub-block `j`.
+//! The `S` sub-blocks are SIMD lanes: `x[i][j]` is value `i` of sub-block `j`, and `w[i][j]` weighs its error.
+//! Selections are written as `if … { a } else { b }` per lane, which compiles to blends.
 
 use super::{
     ErrorWeighting, SMALLEST, Shortlist, Weighted, candidates, nearest, reciprocal, rounding_costs, stored,
 };
 
-/// Values of `d` that are looked at more closely, and pairs of `d` and `dmin` that are tried with real quants.
-const CLOSER: usize = 4;
-const TRIED: usize = 2;
-/// Rounds with real quants for each pair, with least squares for `d` and `dmin` between them.
+/// Values of `d` for which step 2 looks for a `dmin`.
+const D_TRIED: usize = 4;
+/// Pairs of `d` and `dmin` that reach step 3, which quantizes with them.
+const PAIRS_TRIED: usize = 2;
+/// Repetitions of steps 3 and 4 for each pair.
 const ROUNDS: usize = 2;
-/// Times that each sub-block's best start is improved by least squares.
+/// Least-squares iterations from each sub-block's best start.
 const REFITS: usize = 2;
 
-/// What one way through the weights with one scale and one minimum per sub-block tells about each sub-block.
+/// Sums over each sub-block with the nearest quants under a given scale and minimum, all weighted by `w`.
 #[derive(Clone, Copy)]
-struct Pass<const S: usize> {
-    /// Squared error with the nearest quants, by importance, as all the sums.
+struct Sums<const S: usize> {
+    /// The squared error.
     error: [f32; S],
     /// Σ quant.
     q: [f32; S],
     /// Σ quant².
     qq: [f32; S],
-    /// Σ weight · quant.
+    /// Σ x · quant.
     xq: [f32; S],
 }
 
 #[inline(always)]
-fn pass<const HIGHEST: u8, const N: usize, const S: usize>(
+fn sums<const HIGHEST: u8, const N: usize, const S: usize>(
     (x, w): Weighted<'_, N, S>,
     (scales, mins): (&[f32; S], &[f32; S]),
-) -> Pass<S> {
+) -> Sums<S> {
     let highest = f32::from(HIGHEST);
     let inverses = scales.map(reciprocal);
-    let mut it = Pass { error: [0.0; S], q: [0.0; S], qq: [0.0; S], xq: [0.0; S] };
+    let mut it = Sums { error: [0.0; S], q: [0.0; S], qq: [0.0; S], xq: [0.0; S] };
     for (x, w) in x.iter().zip(w) {
         for j in 0..S {
             let quant = nearest((x[j] + mins[j]) * inverses[j], 0.0, highest);
-            let rest = x[j] - (scales[j] * quant - mins[j]);
-            it.error[j] += w[j] * rest * rest;
+            let residual = x[j] - (scales[j] * quant - mins[j]);
+            it.error[j] += w[j] * residual * residual;
             it.q[j] += w[j] * quant;
             it.qq[j] += w[j] * quant * quant;
             it.xq[j] += w[j] * x[j] * quant;
@@ -48,7 +50,7 @@ fn pass<const HIGHEST: u8, const N: usize, const S: usize>(
     it
 }
 
-/// As the error of [`pass`].
+/// Only the error of [`sums`], without the work for the rest.
 #[inline(always)]
 fn errors<const HIGHEST: u8, const N: usize, const S: usize>(
     (x, w): Weighted<'_, N, S>,
@@ -60,14 +62,14 @@ fn errors<const HIGHEST: u8, const N: usize, const S: usize>(
     for (x, w) in x.iter().zip(w) {
         for j in 0..S {
             let quant = nearest((x[j] + mins[j]) * inverses[j], 0.0, highest);
-            let rest = x[j] - (scales[j] * quant - mins[j]);
-            error[j] += w[j] * rest * rest;
+            let residual = x[j] - (scales[j] * quant - mins[j]);
+            error[j] += w[j] * residual * residual;
         }
     }
     error
 }
 
-/// The best found so far in each lane: a scale, a minimum, the squared error.
+/// The best of each lane so far.
 #[derive(Clone, Copy)]
 struct Best<const S: usize> {
     scales: [f32; S],
@@ -78,9 +80,9 @@ struct Best<const S: usize> {
 impl<const S: usize> Best<S> {
     const NONE: Self = Self { scales: [0.0; S], mins: [0.0; S], error: [f32::INFINITY; S] };
 
-    /// Takes over each lane whose error is smaller.
+    /// Replaces the lanes whose error is smaller.
     #[inline(always)]
-    fn keep(&mut self, (scales, mins): (&[f32; S], &[f32; S]), error: &[f32; S]) {
+    fn keep_better(&mut self, (scales, mins): (&[f32; S], &[f32; S]), error: &[f32; S]) {
         for j in 0..S {
             let better = error[j] < self.error[j];
             self.scales[j] = if better { scales[j] } else { self.scales[j] };
@@ -90,49 +92,49 @@ impl<const S: usize> Best<S> {
     }
 }
 
-/// The sub-blocks fitted with scales and minima that need not be multiples of anything.
-struct Free<const S: usize> {
+/// Step 1's result: scales that need not be multiples of `d`, and the sums that give the best minima for others.
+struct FreeFit<const S: usize> {
     scales: [f32; S],
-    /// The sums with these scales; the best minimum for any scale follows from them.
-    pass: Pass<S>,
-    /// Σ weight.
-    sums: [f32; S],
-    /// Σ 1, by importance too.
-    n: [f32; S],
+    /// With these scales and their minima.
+    sums: Sums<S>,
+    /// Σ x.
+    sum_x: [f32; S],
+    /// Σ 1.
+    sum_w: [f32; S],
 }
 
-impl<const S: usize> Free<S> {
-    /// The best minima for other scales and the same quants.
+impl<const S: usize> FreeFit<S> {
+    /// The best minima for other scales, if the quants do not change: `(scale · Σ quant − Σ x) / Σ 1`.
     #[inline(always)]
     fn mins_for(&self, scales: &[f32; S]) -> [f32; S] {
-        std::array::from_fn(|j| (scales[j] * self.pass.q[j] - self.sums[j]) / self.n[j])
+        std::array::from_fn(|j| (scales[j] * self.sums.q[j] - self.sum_x[j]) / self.sum_w[j])
     }
 }
 
-/// The scales and the minima, none negative, that are best for the quants of a pass.
+/// The least-squares scales and minima for given quants; neither may be negative, because neither has a sign bit.
 #[inline(always)]
-fn refit<const S: usize>(pass: &Pass<S>, sums: &[f32; S], n: &[f32; S]) -> ([f32; S], [f32; S]) {
+fn refit<const S: usize>(sums: &Sums<S>, sum_x: &[f32; S], sum_w: &[f32; S]) -> ([f32; S], [f32; S]) {
     let (mut scales, mut mins) = ([0.0; S], [0.0; S]);
     for j in 0..S {
-        let determinant = n[j] * pass.qq[j] - pass.q[j] * pass.q[j];
-        let both = (n[j] * pass.xq[j] - sums[j] * pass.q[j]) / determinant;
-        let min = (both * pass.q[j] - sums[j]) / n[j];
-        let alone = pass.xq[j] / pass.qq[j];
-        // Without a minimum, or with nothing else.
-        let (scale, min) = if determinant > 0.0 && both > 0.0 && min >= 0.0 {
-            (both, min)
-        } else if pass.qq[j] > 0.0 && alone > 0.0 {
-            (alone, 0.0)
+        let determinant = sum_w[j] * sums.qq[j] - sums.q[j] * sums.q[j];
+        let with_min = (sum_w[j] * sums.xq[j] - sum_x[j] * sums.q[j]) / determinant;
+        let min = (with_min * sums.q[j] - sum_x[j]) / sum_w[j];
+        let without_min = sums.xq[j] / sums.qq[j];
+        // If the optimum has a negative minimum, the constrained one lies on an edge: no minimum, or only that.
+        let (scale, min) = if determinant > 0.0 && with_min > 0.0 && min >= 0.0 {
+            (with_min, min)
+        } else if sums.qq[j] > 0.0 && without_min > 0.0 {
+            (without_min, 0.0)
         } else {
-            (0.0, (-sums[j] / n[j]).max(0.0))
+            (0.0, (-sum_x[j] / sum_w[j]).max(0.0))
         };
         (scales[j], mins[j]) = (scale, min);
     }
     (scales, mins)
 }
 
-/// Where searches start: the number of steps that the range of the weights is divided into, and how many steps of
-/// it are cut off at the lower end.
+/// Starts of step 1 as `(steps, cut)`: the scale is `(max - min) / steps`, and `cut` scales are cut off at the low end.
+/// `make_qkx2_quants` varies `steps` only. Fewer steps than the largest quant clip the largest values.
 #[rustfmt::skip]
 const fn starts(highest: u8) -> &'static [(f32, f32)] {
     match highest {
@@ -144,22 +146,25 @@ const fn starts(highest: u8) -> &'static [(f32, f32)] {
     }
 }
 
+/// Step 1 (`make_qkx2_quants`): the best unrounded scales and minima of each sub-block.
 #[inline(always)]
-fn free_fits<const HIGHEST: u8, const N: usize, const S: usize>((x, w): Weighted<'_, N, S>) -> Free<S> {
-    let (mut sums, mut lowest, mut highest) = ([0.0; S], [0.0_f32; S], [f32::NEG_INFINITY; S]);
-    let mut n = [0.0; S];
+fn free_fits<const HIGHEST: u8, const N: usize, const S: usize>((x, w): Weighted<'_, N, S>) -> FreeFit<S> {
+    // `lowest` starts at zero, as in ggml: a stored minimum cannot raise the range above zero.
+    let (mut sum_x, mut lowest, mut highest) = ([0.0; S], [0.0_f32; S], [f32::NEG_INFINITY; S]);
+    let mut sum_w = [0.0; S];
     for (x, w) in x.iter().zip(w) {
         for j in 0..S {
-            n[j] += w[j];
-            sums[j] += w[j] * x[j];
+            sum_w[j] += w[j];
+            sum_x[j] += w[j] * x[j];
             lowest[j] = if x[j] < lowest[j] { x[j] } else { lowest[j] };
             highest[j] = if x[j] > highest[j] { x[j] } else { highest[j] };
         }
     }
     let mut best = Best::<S>::NONE;
-    let flat: [f32; S] = std::array::from_fn(|j| (-sums[j] / n[j]).max(0.0));
+    // The fit with a scale of zero: every weight is `-min`.
+    let flat: [f32; S] = std::array::from_fn(|j| (-sum_x[j] / sum_w[j]).max(0.0));
     let mut consider = |scales: &[f32; S], mins: &[f32; S]| {
-        best.keep((scales, mins), &errors::<HIGHEST, N, S>((x, w), (scales, mins)));
+        best.keep_better((scales, mins), &errors::<HIGHEST, N, S>((x, w), (scales, mins)));
         best
     };
     let mut so_far = consider(&[0.0; S], &flat);
@@ -169,43 +174,43 @@ fn free_fits<const HIGHEST: u8, const N: usize, const S: usize>((x, w): Weighted
             if span < SMALLEST { 0.0 } else { span / steps }
         });
         let mins = std::array::from_fn(|j| (-lowest[j] - cut * scales[j]).max(0.0));
-        let (scales, mins) = refit(&pass::<HIGHEST, N, S>((x, w), (&scales, &mins)), &sums, &n);
+        let (scales, mins) = refit(&sums::<HIGHEST, N, S>((x, w), (&scales, &mins)), &sum_x, &sum_w);
         so_far = consider(&scales, &mins);
     }
     for _ in 0..REFITS {
-        let pass = pass::<HIGHEST, N, S>((x, w), (&so_far.scales, &so_far.mins));
-        let (scales, mins) = refit(&pass, &sums, &n);
+        let sums = sums::<HIGHEST, N, S>((x, w), (&so_far.scales, &so_far.mins));
+        let (scales, mins) = refit(&sums, &sum_x, &sum_w);
         so_far = consider(&scales, &mins);
     }
-    Free {
+    FreeFit {
         scales: so_far.scales,
-        pass: pass::<HIGHEST, N, S>((x, w), (&so_far.scales, &so_far.mins)),
-        sums,
-        n,
+        sums: sums::<HIGHEST, N, S>((x, w), (&so_far.scales, &so_far.mins)),
+        sum_x,
+        sum_w,
     }
 }
 
-/// What is stored of a super-block besides its quants.
+/// All stored fields of a super-block but its quants.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scales<const S: usize> {
-    /// The unit of the scales, exactly as a binary16 holds it.
+    /// The unit of the scales, already rounded to binary16.
     pub(super) d: f32,
     /// The unit of the minima, likewise.
     pub(super) dmin: f32,
-    /// Whole numbers.
+    /// Integers.
     pub(super) scales: [f32; S],
-    /// Whole numbers.
+    /// Integers.
     pub(super) mins: [f32; S],
 }
 
-/// Scales and minima, whole numbers up to `largest`, of `S` sub-blocks of `N` weights with quants up to `HIGHEST`.
+/// The scales and minima, integers up to `largest`, of `S` sub-blocks of `N` weights with quants up to `HIGHEST`.
 #[inline(always)]
 pub(super) fn search<const HIGHEST: u8, const N: usize, const S: usize>(
     x: &[[f32; S]; N],
     largest: f32,
-    importance: ErrorWeighting,
+    weighting: ErrorWeighting,
 ) -> Scales<S> {
-    let w = importance.of(x);
+    let w = weighting.of(x);
     let x = (x, &w);
     let free = free_fits::<HIGHEST, N, S>(x);
     let mut best = (f32::INFINITY, Scales { d: 0.0, dmin: 0.0, scales: [0.0; S], mins: [0.0; S] });
@@ -219,6 +224,7 @@ pub(super) fn search<const HIGHEST: u8, const N: usize, const S: usize>(
             best = (error, found);
             let next = (stored(next.0), stored(next.1));
             if next == units {
+                // The refit is below the precision of a binary16: another round would repeat this one.
                 break;
             }
             units = next;
@@ -227,13 +233,15 @@ pub(super) fn search<const HIGHEST: u8, const N: usize, const S: usize>(
     best.1
 }
 
-/// The pairs of `d` and `dmin` under which rounding scales and minima costs least, by the curvature of the error.
+/// Step 2: the pairs of `d` and `dmin` with the least estimated error, `Σ curvature · (number − rounded)²`.
+/// First the best few `d`; then, as the best minima depend on the rounded scales, the best `dmin` for each.
 #[inline(always)]
-fn shortlist_units<const S: usize>(free: &Free<S>, largest: f32) -> Shortlist<(f32, f32), TRIED> {
-    let mut closer = Shortlist::<(f32, f32), CLOSER>::new();
+fn shortlist_units<const S: usize>(free: &FreeFit<S>, largest: f32) -> Shortlist<(f32, f32), PAIRS_TRIED> {
+    let mut closer = Shortlist::<(f32, f32), D_TRIED>::new();
     let peak = free.scales.iter().fold(0.0_f32, |peak, &it| peak.max(it));
-    // What is left of the curvature when the minimum follows the scale.
-    let curvature = std::array::from_fn(|j| free.pass.qq[j] - free.pass.q[j] * free.pass.q[j] / free.n[j]);
+    // The curvature of the error in the scale, if the minimum is always the best for that scale.
+    let curvature =
+        std::array::from_fn(|j| free.sums.qq[j] - free.sums.q[j] * free.sums.q[j] / free.sum_w[j]);
     let units = candidates(peak, largest);
     let costs = rounding_costs((&free.scales, &curvature), &units, (0.0, largest));
     units.iter().zip(costs).for_each(|(&d, cost)| closer.offer(cost, (cost, d)));
@@ -243,55 +251,56 @@ fn shortlist_units<const S: usize>(free: &Free<S>, largest: f32) -> Shortlist<(f
         let wanted = free.mins_for(&free.scales.map(|it| d * nearest(it * inverse, 0.0, largest)));
         let peak = wanted.iter().fold(0.0_f32, |peak, &it| peak.max(it));
         let units = candidates(peak, largest);
-        let costs = rounding_costs((&wanted, &free.n), &units, (0.0, largest));
+        let costs = rounding_costs((&wanted, &free.sum_w), &units, (0.0, largest));
         units.iter().zip(costs).for_each(|(&dmin, cost_min)| list.offer(cost + cost_min, (d, dmin)));
     }
     list
 }
 
-/// The best of the integers next to each free scale and minimum: squared error, the integers, refitted units.
+/// Step 3 under one `d` and `dmin`: the squared error, the best integers next to the unrounded ones, refitted units.
 #[inline(always)]
 fn round_scales<const HIGHEST: u8, const N: usize, const S: usize>(
     x: Weighted<'_, N, S>,
-    free: &Free<S>,
+    free: &FreeFit<S>,
     (d, dmin): (f32, f32),
     largest: f32,
 ) -> (f32, Scales<S>, (f32, f32)) {
     let (inverse, inverse_min) = (reciprocal(d), reciprocal(dmin));
     let mut best = Best::<S>::NONE;
+    // Three integers for each scale, two for each minimum.
     for step in [0.0, -1.0, 1.0] {
         let scales: [f32; S] =
             free.scales.map(|it| (nearest(it * inverse, 0.0, largest) + step).clamp(0.0, largest));
         let real = scales.map(|it| d * it);
         let wanted = free.mins_for(&real).map(|it| it * inverse_min);
         let next = wanted.map(|it| nearest(it, 0.0, largest));
-        // The second nearest integer as well.
+        // The integer on the other side.
         let second = std::array::from_fn(|j| {
             (next[j] + if wanted[j] > next[j] { 1.0 } else { -1.0 }).clamp(0.0, largest)
         });
         for mins in [next, second] {
             let error = errors::<HIGHEST, N, S>(x, (&real, &mins.map(|it| dmin * it)));
-            best.keep((&scales, &mins), &error);
+            best.keep_better((&scales, &mins), &error);
         }
     }
     let real = (&best.scales.map(|it| d * it), &best.mins.map(|it| dmin * it));
-    let pass = pass::<HIGHEST, N, S>(x, real);
-    let mut normal = Normal::default();
+    let sums = sums::<HIGHEST, N, S>(x, real);
+    let mut normal = NormalEquations::default();
     for j in 0..S {
         let (scale, min) = (best.scales[j], best.mins[j]);
-        normal.dd += scale * scale * pass.qq[j];
-        normal.dm += scale * min * pass.q[j];
-        normal.mm += min * min * free.n[j];
-        normal.xd += scale * pass.xq[j];
-        normal.xm -= min * free.sums[j];
+        normal.dd += scale * scale * sums.qq[j];
+        normal.dm += scale * min * sums.q[j];
+        normal.mm += min * min * free.sum_w[j];
+        normal.xd += scale * sums.xq[j];
+        normal.xm -= min * free.sum_x[j];
     }
     let found = Scales { d, dmin, scales: best.scales, mins: best.mins };
-    (pass.error.iter().sum(), found, normal.solve((d, dmin)))
+    (sums.error.iter().sum(), found, normal.solve((d, dmin)))
 }
 
-/// The normal equations of `Σ (x - d · scale · quant + dmin · min)²` for `d` and `dmin`.
+/// Step 4: the normal equations of `Σ (x - d · scale · quant + dmin · min)²` for `d` and `dmin`.
 #[derive(Default)]
-struct Normal {
+struct NormalEquations {
     dd: f32,
     dm: f32,
     mm: f32,
@@ -299,7 +308,7 @@ struct Normal {
     xm: f32,
 }
 
-impl Normal {
+impl NormalEquations {
     fn solve(&self, present: (f32, f32)) -> (f32, f32) {
         let determinant = self.dd * self.mm - self.dm * self.dm;
         if determinant > 1e-6 * self.dd * self.mm {
@@ -309,7 +318,7 @@ impl Normal {
                 return (d, dmin);
             }
         }
-        // One after the other, where the two cannot be told apart.
+        // Singular, or a negative solution: `d` with the present `dmin`, then `dmin` with this `d`.
         let d = if self.dd > 0.0 { (self.xd + present.1 * self.dm) / self.dd } else { present.0 };
         let d = d.max(0.0);
         let dmin = if self.mm > 0.0 { (self.xm + d * self.dm) / self.mm } else { present.1 };

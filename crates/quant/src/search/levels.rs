@@ -1,18 +1,18 @@
-//! The values that a quant can stand for before it is scaled, and where a search over scales starts.
+//! The levels of the formats without minimum, and the starts of the search over their scales.
 
 use super::nearest;
 
-/// The levels of a format without minimum: a weight is `scale · level`.
+/// The levels of a format: a weight is `scale · level`.
 pub(super) trait Levels {
-    /// Levels that the largest weight of a sub-block is laid on, one start of the search each.
+    /// The search starts from `scale = peak / start` for each of these; `peak` is the value farthest from zero.
     const STARTS: &'static [f32];
-    /// The level next to `y`; never NaN unless `y` is.
+    /// The level nearest to `y`; NaN only if `y` is.
     fn level(y: f32) -> f32;
-    /// The quant that stands for the level next to `y`.
+    /// The quant of the level nearest to `y`.
     fn code(y: f32) -> u8;
 }
 
-/// Whole numbers `-HALF..HALF`, stored with `HALF` added.
+/// The integers `-HALF..HALF`, stored with `HALF` added.
 #[derive(Debug)]
 pub(super) struct IntLevels<const HALF: u8>;
 
@@ -38,21 +38,21 @@ impl<const HALF: u8> Levels for IntLevels<HALF> {
     }
 }
 
-/// The sixteen levels of the `IQ4` formats, closer together around zero (`kvalues_iq4nl` of ggml-common.h).
+/// `kvalues_iq4nl` of ggml-common.h: sixteen levels, denser around zero. Looked up in a table of half steps.
 #[derive(Debug)]
 pub(super) struct Iq4Levels;
 
 const KVALUES_IQ4NL: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
-/// The borders between levels are multiples of one half, so steps of one half from -128 tell them apart.
+/// Every border between two levels is a multiple of 1/2, so a table with steps of 1/2 from -128 is exact.
 const STEPS: usize = 512;
 
-/// The step at which the level after `code` is nearer: `(level + next) / 2` in halves, from -128.
+/// The first step whose nearest level is `code + 1`: the border `(level + next) / 2`, in halves from -128.
 const fn border_above(code: u8) -> usize {
     let sum = KVALUES_IQ4NL[code as usize] as i16 + KVALUES_IQ4NL[code as usize + 1] as i16;
     (sum + 256).unsigned_abs() as usize
 }
 
-/// The code and the level of each step.
+/// The code and the level of every step.
 const STEPPED: ([u8; STEPS], [f32; STEPS]) = {
     let (mut codes, mut levels) = ([0; STEPS], [0.0; STEPS]);
     let (mut step, mut code) = (0, 0_u8);
@@ -71,8 +71,8 @@ static LEVELS: [f32; STEPS] = STEPPED.1;
 impl Iq4Levels {
     #[inline(always)]
     fn step(y: f32) -> usize {
-        const SHIFT: f32 = 8_388_608.0; // 2²³: the low bits of the sum are the whole number
-        // Less a half, so that rounding to the nearest becomes rounding down.
+        const SHIFT: f32 = 8_388_608.0; // 2²³: the low bits of the sum are the rounded integer
+        // 2 (y + 128) less a half: the addition below rounds to nearest, and floor is needed.
         let step = 2.0 * y + 255.5;
         let step = if step > 0.0 { step } else { 0.0 };
         let step = if step < 511.0 { step } else { 511.0 };

@@ -1,12 +1,17 @@
-//! Encoders that minimise the squared error of what a decoder will make of the bytes.
+//! Encoders of the K-quants and the `IQ4` types: a search for the scales with the least squared error.
 //!
-//! Formats with nested scales have no best rounding in closed form: the quants depend on the scales of their
-//! sub-block, these on the super-block scale that they are multiples of, and that on being a binary16. The search
-//! goes from the inside out and back: the best free scale of each sub-block by alternating least squares from
-//! several starts; then the super-block scales under which rounding the sub-block scales costs least, estimated
-//! by the curvature of the error; then, for the few best of these, the integers next to each rounded scale, judged
-//! by the error with the stored numbers; then least squares for the super-block scale, as long as it helps.
-//! Every comparison that decides uses the arithmetic of the decoder, so the last answer is the best one seen.
+//! ```text
+//! 1. per sub-block     fit unrounded scale (and min): a grid of starts, alternating least squares  free_scales, free_fits
+//! 2. per super-block   d = candidates; estimate the error of rounding scale / d to an integer      shortlist_units
+//! 3. per shortlisted d try the integers on both sides of scale / d with real quants, keep the best round_scales
+//! 4. refit d by least squares to these integers and quants; repeat 3 while the error falls         search
+//! ```
+//!
+//! Step 1 is like ggml's `make_qx_quants` (`symmetric.rs`) and `make_qkx2_quants` (`affine.rs`), with other starts and
+//! more least-squares iterations.
+//! Steps 2 to 4 replace ggml's `d = largest scale / largest integer` and its rounding of scales to the nearest.
+//! No closed form exists: quants depend on sub-block scales, and these on `d`, which is a binary16.
+//! Step 3 compares errors in the decoder's arithmetic, so the result is the best of all that were tried.
 
 mod affine;
 mod levels;
@@ -19,19 +24,18 @@ use half::f16;
 
 /// Weights of a super-block.
 const QK_K: usize = 256;
-/// Values beyond this saturate: no super-block scale reaches so far, and their squares still fit single precision.
+/// Larger values are clamped: no super-block scale reaches them, and the squares of these still fit f32.
 const LARGEST: f32 = 1e15;
-/// Scales below this count as zero: the smallest binary16 times one is far above, and the reciprocal stays finite.
+/// Smaller scales count as zero. The smallest binary16 is far above it, and its reciprocal is finite.
 const SMALLEST: f32 = 1e-30;
 
-/// How much the squared error of each weight counts in a search.
+/// The factor of each value's squared error in a search, ggml's `weights` in `make_qkx2_quants`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum ErrorWeighting {
-    /// All count the same.
+    /// 1 for all.
     Equal,
-    /// Large ones count up to five times as much as small ones. With few levels the least error clips the largest
-    /// weights, which the outputs of a layer depend on most: with equal importance the perplexity of three-bit models
-    /// is a hundredth worse, although the error is smaller.
+    /// `1 + min(4, 2 x² / mean x²)`, for formats of two and three bits. With so few levels, equal factors clip the
+    /// largest values, on which the outputs of a layer depend most. They give less error and a worse perplexity.
     Large,
 }
 
@@ -55,21 +59,21 @@ impl ErrorWeighting {
     }
 }
 
-/// Weights and their importance.
+/// Values and the factors of their errors.
 type Weighted<'a, const N: usize, const S: usize> = (&'a [[f32; S]; N], &'a [[f32; S]; N]);
 
-/// One over a scale; zero for no scale, so that every quant becomes zero.
+/// `1 / scale`, or zero for a scale of zero: then every quant becomes zero.
 fn reciprocal(scale: f32) -> f32 {
     if scale.abs() < SMALLEST { 0.0 } else { 1.0 / scale }
 }
 
-/// The nearest finite binary16, as the decoder reads it back.
+/// The nearest finite binary16, as the decoder widens it.
 fn stored(value: f32) -> f32 {
     const SMALLEST_NORMAL: f32 = 6.103_515_6e-5;
     const LARGEST_STORED: f32 = 65504.0;
     if (SMALLEST_NORMAL..=LARGEST_STORED).contains(&value.abs()) {
-        // Where a binary16 is a single with fewer bits, they are rounded here, which is several times as fast: half a
-        // unit less one is added, and the unit's own bit, so that ties go to even.
+        // A normal binary16 is an f32 with 13 bits less, so rounding its bits is exact and faster than `half`.
+        // Adding 0xfff and the lowest kept bit before the cut rounds to nearest, ties to even.
         let bits = value.to_bits();
         return f32::from_bits((bits + 0xfff + ((bits >> 13) & 1)) & !0x1fff);
     }
@@ -81,17 +85,17 @@ fn half_bytes(value: f32) -> [u8; 2] {
     f16::from_f32(value).to_le_bytes()
 }
 
-/// Super-block scales that are judged together, one per lane.
+/// Super-block scales that are compared at once, one per SIMD lane.
 const CANDIDATES: usize = 48;
 
-/// Super-block scales under which the largest of the numbers to be rounded is laid on a number from just beyond the end
-/// of the range of what is stored, where it is clipped, to about two thirds of it, whole numbers included.
+/// Candidates for a super-block scale: `largest / k` for 48 values `k` near `end`, the end of the integer range.
+/// `k` runs from just beyond `end`, where `largest` is clipped, to about two thirds of it. It hits every integer.
 fn candidates(largest: f32, end: f32) -> [f32; CANDIDATES] {
     let step = end.signum() * end.abs().log2().round().exp2() / 128.0;
     std::array::from_fn(|i| stored(largest / (end + step * (2.0 - i as f32))))
 }
 
-/// What it costs under each of the units to round each of the wanted numbers to a multiple within a range.
+/// For each unit: the error of rounding `wanted` to multiples of it, the multiples being in a range.
 #[inline(always)]
 fn rounding_costs<const S: usize>(
     (wanted, weights): (&[f32; S], &[f32; S]),
@@ -102,22 +106,22 @@ fn rounding_costs<const S: usize>(
     let mut costs = [0.0; CANDIDATES];
     for (wanted, weight) in wanted.iter().zip(weights) {
         for c in 0..CANDIDATES {
-            let rest = wanted - units[c] * nearest(wanted * inverses[c], lowest, highest);
-            costs[c] += weight * rest * rest;
+            let residual = wanted - units[c] * nearest(wanted * inverses[c], lowest, highest);
+            costs[c] += weight * residual * residual;
         }
     }
     costs
 }
 
-/// The nearest integer of a range, which lies well inside ±2²².
+/// The nearest integer of a range inside ±2²². Two additions, so that loops over it vectorize.
 fn nearest(value: f32, lowest: f32, highest: f32) -> f32 {
-    const SHIFT: f32 = 12_582_912.0; // 1.5 × 2²³: the sum has no room for a fraction
+    const SHIFT: f32 = 12_582_912.0; // 1.5 × 2²³: the sum has no bits for a fraction
     let value = if value < lowest { lowest } else { value };
     let value = if value > highest { highest } else { value };
     (value + SHIFT) - SHIFT
 }
 
-/// A small whole number to the byte it is stored in.
+/// A whole number of 0..=255 as a byte.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -127,8 +131,8 @@ fn byte(value: f32) -> u8 {
     value as u8
 }
 
-/// What encoders search in: finite numbers of a size whose squares are finite too.
-fn load<const N: usize>(values: &[f32]) -> [f32; N] {
+/// Clamped values, NaN being zero, so that all sums of squares are finite.
+fn finite<const N: usize>(values: &[f32]) -> [f32; N] {
     let mut x = [0.0; N];
     for (x, &value) in x.iter_mut().zip(values) {
         *x = if value.is_nan() { 0.0 } else { value.clamp(-LARGEST, LARGEST) };
@@ -199,6 +203,6 @@ mod tests {
         assert_eq!(candidates(-64.0, -32.0)[2], 2.0);
         assert_eq!(candidates(28.0, 15.0)[10], 2.0);
         assert_eq!(reciprocal(0.0), 0.0);
-        assert_eq!(load::<2>(&[f32::NAN, f32::INFINITY]), [0.0, LARGEST]);
+        assert_eq!(finite::<2>(&[f32::NAN, f32::INFINITY]), [0.0, LARGEST]);
     }
 }

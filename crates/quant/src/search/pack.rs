@@ -1,24 +1,24 @@
-//! Blocks put together from what the searches found, field by field as GGUF stores them.
+//! One encoder per format: runs the search, quantizes with its scales, and writes the fields in GGUF's order.
 
 use super::{
-    ErrorWeighting, QK_K, affine, byte, half_bytes,
+    ErrorWeighting, QK_K, affine, byte, finite, half_bytes,
     levels::{IntLevels, Iq4Levels, Levels},
-    load, nearest, reciprocal, symmetric,
+    nearest, reciprocal, symmetric,
 };
 
-/// Cuts values and bytes into blocks and encodes each.
+/// Encodes block by block.
 fn blocks<const LEN: usize, const BYTES: usize>(
     values: &[f32],
     bytes: &mut [u8],
     encode: impl Fn(&[f32; LEN]) -> [u8; BYTES],
 ) {
-    assert_eq!(values.len() * BYTES, bytes.len() * LEN, "{LEN} weights make a block of {BYTES} bytes");
+    assert_eq!(values.len() * BYTES, bytes.len() * LEN, "a block is {LEN} weights and {BYTES} bytes");
     for (values, bytes) in values.chunks_exact(LEN).zip(bytes.as_chunks_mut::<BYTES>().0) {
-        *bytes = encode(&load(values));
+        *bytes = encode(&finite(values));
     }
 }
 
-/// Sub-blocks of `N` weights side by side: `[i][j]` is weight `i` of sub-block `j`.
+/// A super-block transposed for SIMD: `[i][j]` is value `i` of sub-block `j`.
 fn split<const N: usize, const S: usize>(x: &[f32; QK_K]) -> [[f32; S]; N] {
     std::array::from_fn(|i| std::array::from_fn(|j| x[N * j + i]))
 }
@@ -54,7 +54,7 @@ fn affine_codes<const HIGHEST: u8, const N: usize, const S: usize>(
     codes
 }
 
-/// Two bits of each weight: byte `l` of a half holds weights `l`, `l + 32`, `l + 64`, `l + 96` of its 128.
+/// The low two bits of each quant: byte `l` of 32 holds quants `l`, `l + 32`, `l + 64`, `l + 96` of 128.
 fn two_bits(codes: &[u8; QK_K], out: &mut [u8]) {
     for (out, codes) in out.chunks_exact_mut(32).zip(codes.chunks_exact(128)) {
         for (l, out) in out.iter_mut().enumerate() {
@@ -63,7 +63,7 @@ fn two_bits(codes: &[u8; QK_K], out: &mut [u8]) {
     }
 }
 
-/// Four bits of each weight: byte `l` of a group of `2 · half` weights holds weights `l` and `l + half`.
+/// The low four bits of each quant: byte `l` of `half` holds quants `l` and `l + half` of `2 · half`.
 fn four_bits(codes: &[u8], half: usize, out: &mut [u8]) {
     for (out, codes) in out.chunks_exact_mut(half).zip(codes.chunks_exact(2 * half)) {
         for (l, out) in out.iter_mut().enumerate() {
@@ -72,8 +72,8 @@ fn four_bits(codes: &[u8], half: usize, out: &mut [u8]) {
     }
 }
 
-/// Eight scales and eight minima of six bits in twelve bytes: the low four of each pair whole, the last four with
-/// their upper two bits above those.
+/// Eight scales and eight minima of six bits in twelve bytes, the inverse of ggml's `get_scale_min_k4`.
+/// The first four of each are whole bytes; the top two bits of the last four fill the bits above them.
 fn six_bit_pairs(scales: [u8; 8], mins: [u8; 8]) -> [u8; 12] {
     let mut out = [0; 12];
     for j in 0..4 {
@@ -175,9 +175,9 @@ pub(crate) fn q6_k(values: &[f32], bytes: &mut [u8]) {
 
 /// Values to `IQ4_NL`: d, quants 16.
 pub(crate) fn iq4_nl(values: &[f32], bytes: &mut [u8]) {
-    // Blocks know nothing of each other, but eight are searched as fast as one.
+    // The blocks are independent; eight fill the SIMD lanes that sub-blocks fill elsewhere.
     for (values, bytes) in values.chunks(QK_K).zip(bytes.chunks_mut(8 * 18)) {
-        let x = split::<32, 8>(&load(values));
+        let x = split::<32, 8>(&finite(values));
         let scales = symmetric::single::<Iq4Levels, 32, 8>(&x);
         for (j, block) in bytes.as_chunks_mut::<18>().0.iter_mut().enumerate() {
             let inverse = reciprocal(scales[j]);

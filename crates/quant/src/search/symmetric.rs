@@ -1,30 +1,31 @@
-//! Formats whose weight is `d · scale · level`: a binary16 per super-block, a signed integer per sub-block.
+//! Search for `d · scale · level`: a binary16 `d` per super-block, a signed integer `scale` per sub-block.
 //!
-//! Everything is done for all `S` sub-blocks at once, lane by lane: `x[i][j]` is weight `i` of sub-block `j`.
+//! The `S` sub-blocks are SIMD lanes: `x[i][j]` is value `i` of sub-block `j`, and `w[i][j]` weighs its error.
+//! Selections are written as `if … { a } else { b }` per lane, which compiles to blends.
 
 use super::{
     ErrorWeighting, SMALLEST, Shortlist, Weighted, candidates, levels::Levels, nearest, reciprocal,
     rounding_costs, stored,
 };
 
-/// Super-block scales that are tried with real quants.
+/// Super-block scales that reach step 3, which quantizes with them.
 const TRIED: usize = 2;
-/// Rounds with real quants for each, with least squares for the super-block scale between them.
+/// Repetitions of steps 3 and 4 for each of them.
 const ROUNDS: usize = 2;
-/// Times that each sub-block's best start is improved by least squares.
+/// Least-squares iterations from each sub-block's best start.
 const REFITS: usize = 2;
 
-/// What the nearest levels under one scale per sub-block tell about each sub-block; all sums are by importance.
+/// Sums over each sub-block with the nearest levels under a given scale, all weighted by `w`.
 #[derive(Clone, Copy)]
-struct Pass<const S: usize> {
-    /// Σ weight · level.
+struct Sums<const S: usize> {
+    /// Σ x · level.
     xq: [f32; S],
     /// Σ level².
     qq: [f32; S],
 }
 
-impl<const S: usize> Pass<S> {
-    /// The best scales for these levels.
+impl<const S: usize> Sums<S> {
+    /// The least-squares scales for these levels.
     #[inline(always)]
     fn scales(&self) -> [f32; S] {
         std::array::from_fn(|j| ratio(self.xq[j], self.qq[j]))
@@ -32,7 +33,7 @@ impl<const S: usize> Pass<S> {
 }
 
 #[inline(always)]
-fn pass<L: Levels, const N: usize, const S: usize>((x, w): Weighted<'_, N, S>, scales: &[f32; S]) -> Pass<S> {
+fn sums<L: Levels, const N: usize, const S: usize>((x, w): Weighted<'_, N, S>, scales: &[f32; S]) -> Sums<S> {
     let inverses = scales.map(reciprocal);
     let (mut xq, mut qq) = ([0.0; S], [0.0; S]);
     for (x, w) in x.iter().zip(w) {
@@ -43,10 +44,10 @@ fn pass<L: Levels, const N: usize, const S: usize>((x, w): Weighted<'_, N, S>, s
             qq[j] += weighted * level;
         }
     }
-    Pass { xq, qq }
+    Sums { xq, qq }
 }
 
-/// Squared error of each sub-block with the nearest levels under one scale each, by importance.
+/// The weighted squared error of each sub-block with the nearest levels under a given scale.
 #[inline(always)]
 fn errors<L: Levels, const N: usize, const S: usize>(
     (x, w): Weighted<'_, N, S>,
@@ -56,14 +57,14 @@ fn errors<L: Levels, const N: usize, const S: usize>(
     let mut error = [0.0; S];
     for (x, w) in x.iter().zip(w) {
         for j in 0..S {
-            let rest = x[j] - scales[j] * L::level(x[j] * inverses[j]);
-            error[j] += w[j] * rest * rest;
+            let residual = x[j] - scales[j] * L::level(x[j] * inverses[j]);
+            error[j] += w[j] * residual * residual;
         }
     }
     error
 }
 
-/// The weight farthest from zero of each sub-block; zero where no scale could be told from zero.
+/// The value farthest from zero of each sub-block, with its sign; tiny ones become zero.
 #[inline(always)]
 fn peaks<const N: usize, const S: usize>(x: &[[f32; S]; N]) -> [f32; S] {
     let mut peaks = [0.0_f32; S];
@@ -75,21 +76,21 @@ fn peaks<const N: usize, const S: usize>(x: &[[f32; S]; N]) -> [f32; S] {
     peaks.map(|it| if it.abs() < SMALLEST { 0.0 } else { it })
 }
 
-/// The best scales if any number could be stored, and how much the error grows when they are missed (Σ level²).
+/// Step 1 (`make_qx_quants`): the best unrounded scales. Their `qq` is the curvature of the error in the scale.
 #[inline(always)]
-fn free_scales<L: Levels, const N: usize, const S: usize>((x, w): Weighted<'_, N, S>) -> Pass<S> {
+fn free_scales<L: Levels, const N: usize, const S: usize>((x, w): Weighted<'_, N, S>) -> Sums<S> {
     let peaks = peaks(x);
-    let mut best = Pass { xq: [0.0; S], qq: [0.0; S] };
+    let mut best = Sums { xq: [0.0; S], qq: [0.0; S] };
     let mut gains = [0.0; S];
     let mut consider = |scales: &[f32; S]| {
-        let pass = pass::<L, N, S>((x, w), scales);
-        // What the best scale for these levels takes off the error.
-        let found: [f32; S] = std::array::from_fn(|j| pass.xq[j] * ratio(pass.xq[j], pass.qq[j]));
+        let sums = sums::<L, N, S>((x, w), scales);
+        // error = Σ x² − xq² / qq at the best scale for these levels, so the largest xq² / qq wins.
+        let found: [f32; S] = std::array::from_fn(|j| sums.xq[j] * ratio(sums.xq[j], sums.qq[j]));
         for j in 0..S {
             let better = found[j] > gains[j];
             gains[j] = if better { found[j] } else { gains[j] };
-            best.xq[j] = if better { pass.xq[j] } else { best.xq[j] };
-            best.qq[j] = if better { pass.qq[j] } else { best.qq[j] };
+            best.xq[j] = if better { sums.xq[j] } else { best.xq[j] };
+            best.qq[j] = if better { sums.qq[j] } else { best.qq[j] };
         }
         best.scales()
     };
@@ -103,9 +104,9 @@ fn free_scales<L: Levels, const N: usize, const S: usize>((x, w): Weighted<'_, N
     best
 }
 
-/// Takes over each lane whose error is smaller.
+/// Replaces the lanes of `best` (scales, errors) whose error is smaller.
 #[inline(always)]
-fn keep<const S: usize>(best: &mut ([f32; S], [f32; S]), scales: &[f32; S], error: &[f32; S]) {
+fn keep_better<const S: usize>(best: &mut ([f32; S], [f32; S]), scales: &[f32; S], error: &[f32; S]) {
     for j in 0..S {
         let better = error[j] < best.1[j];
         best.0[j] = if better { scales[j] } else { best.0[j] };
@@ -117,23 +118,23 @@ fn ratio(numerator: f32, denominator: f32) -> f32 {
     if denominator > 0.0 { numerator / denominator } else { 0.0 }
 }
 
-/// What is stored of a super-block besides its quants.
+/// All stored fields of a super-block but its quants.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scales<const S: usize> {
-    /// The super-block scale, exactly as a binary16 holds it.
+    /// The super-block scale, already rounded to binary16.
     pub(super) d: f32,
     /// The sub-block scales, whole numbers.
     pub(super) scales: [f32; S],
 }
 
-/// Scales of `S` sub-blocks of `N` weights, sub-block scales being whole numbers of `range`.
+/// The scales of a super-block of `S` sub-blocks of `N` weights; sub-block scales are integers of `range`.
 #[inline(always)]
 pub(super) fn search<L: Levels, const N: usize, const S: usize>(
     x: &[[f32; S]; N],
     range: (f32, f32),
-    importance: ErrorWeighting,
+    weighting: ErrorWeighting,
 ) -> Scales<S> {
-    let w = importance.of(x);
+    let w = weighting.of(x);
     let x = (x, &w);
     let fit = free_scales::<L, N, S>(x);
     let free = fit.scales();
@@ -148,6 +149,7 @@ pub(super) fn search<L: Levels, const N: usize, const S: usize>(
             best = (error, Scales { d, scales });
             let next = stored(refit);
             if next == d {
+                // The refit is below the precision of a binary16: another round would repeat this one.
                 break;
             }
             d = next;
@@ -156,7 +158,7 @@ pub(super) fn search<L: Levels, const N: usize, const S: usize>(
     best.1
 }
 
-/// The super-block scales under which rounding the free scales costs least.
+/// Step 2: the super-block scales with the least estimated error, `Σ curvature · (scale − rounded)²`.
 #[inline(always)]
 fn shortlist_units<const S: usize>(
     free: &[f32; S],
@@ -165,6 +167,7 @@ fn shortlist_units<const S: usize>(
 ) -> Shortlist<f32, TRIED> {
     let mut list = Shortlist::new();
     let largest = free.iter().fold(0.0_f32, |peak, &it| if it.abs() > peak.abs() { it } else { peak });
+    // Both signs of `d`: the largest scale may become the negative or the positive end of the range.
     for end in [range.0, range.1] {
         let units = candidates(largest, end);
         let costs = rounding_costs((free, curvature), &units, range);
@@ -173,7 +176,7 @@ fn shortlist_units<const S: usize>(
     list
 }
 
-/// The best of the integers next to each free scale: squared error, the integers, the refitted `d`.
+/// Step 3 under one `d`: the squared error, the best integer next to each unrounded scale, and the refitted `d`.
 #[inline(always)]
 fn round_scales<L: Levels, const N: usize, const S: usize>(
     x: Weighted<'_, N, S>,
@@ -185,21 +188,22 @@ fn round_scales<L: Levels, const N: usize, const S: usize>(
     let mut best = ([0.0; S], [f32::INFINITY; S]);
     let wanted = free.map(|it| it * inverse);
     let next = wanted.map(|it| nearest(it, range.0, range.1));
-    // The second nearest integer as well.
+    // The integer on the other side.
     let second = std::array::from_fn(|j| {
         (next[j] + if wanted[j] > next[j] { 1.0 } else { -1.0 }).clamp(range.0, range.1)
     });
     for scales in [next, second] {
         let error = errors::<L, N, S>(x, &scales.map(|it| d * it));
-        keep(&mut best, &scales, &error);
+        keep_better(&mut best, &scales, &error);
     }
-    let pass = pass::<L, N, S>(x, &best.0.map(|it| d * it));
-    let xq = best.0.iter().zip(pass.xq).map(|(scale, xq)| scale * xq).sum();
-    let qq = best.0.iter().zip(pass.qq).map(|(scale, qq)| scale * scale * qq).sum();
+    let sums = sums::<L, N, S>(x, &best.0.map(|it| d * it));
+    let xq = best.0.iter().zip(sums.xq).map(|(scale, xq)| scale * xq).sum();
+    let qq = best.0.iter().zip(sums.qq).map(|(scale, qq)| scale * scale * qq).sum();
+    // Least squares of Σ (x − d · scale · level)² for `d`.
     (best.1.iter().sum(), best.0, ratio(xq, qq))
 }
 
-/// The best binary16 scales of `S` blocks that have no others.
+/// The best binary16 scale of each of `S` independent blocks (`IQ4_NL`).
 #[inline(always)]
 pub(super) fn single<L: Levels, const N: usize, const S: usize>(x: &[[f32; S]; N]) -> [f32; S] {
     let w = ErrorWeighting::Equal.of(x);
@@ -207,10 +211,10 @@ pub(super) fn single<L: Levels, const N: usize, const S: usize>(x: &[[f32; S]; N
     let mut best = ([0.0; S], [f32::INFINITY; S]);
     let mut consider = |scales: &[f32; S]| {
         let scales = scales.map(stored);
-        keep(&mut best, &scales, &errors::<L, N, S>(x, &scales));
+        keep_better(&mut best, &scales, &errors::<L, N, S>(x, &scales));
     };
     consider(&free_scales::<L, N, S>(x).scales());
-    // Where a block is nearly constant, what counts is how well a binary16 happens to hold one of these.
+    // In a nearly constant block the rounding of the scale dominates the error, so more scales are tried.
     let peaks = peaks(x.0);
     L::STARTS.iter().for_each(|start| consider(&peaks.map(|it| it / start)));
     best.0

@@ -1,4 +1,4 @@
-//! Shared by the tests: where optional data lies, and just enough of a GGUF reader to fill a vocabulary.
+//! Shared by the tests: the folder of optional data, and a minimal GGUF reader for vocabularies.
 
 #![allow(dead_code, reason = "every test file uses its own part of this module")]
 #![expect(
@@ -24,19 +24,19 @@ pub(crate) fn data(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// A metadata value of a GGUF file, as far as vocabularies use them.
+/// A metadata value of a GGUF file; only the types of vocabularies.
 pub(crate) enum Value {
     Number(f64),
     Text(String),
     Array(Vec<Self>),
 }
 
-/// Reads little-endian values off the front of a file. Test data is trusted, so it panics at the end.
+/// Reads little-endian values from the start of a file. Test data is trusted, so it panics at the end.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
     fn take<const N: usize>(&mut self) -> [u8; N] {
-        let (head, tail) = self.0.split_first_chunk::<N>().expect("the file goes on");
+        let (head, tail) = self.0.split_first_chunk::<N>().expect("the file is complete");
         self.0 = tail;
         *head
     }

@@ -1,4 +1,4 @@
-//! Small GGUF files at random: odd strings, every type of value, every format, any alignment.
+//! Random small GGUF files: unusual strings, every value type, every quantization type, any alignment.
 
 use rand_xoshiro::{
     Xoshiro256PlusPlus,
@@ -7,7 +7,7 @@ use rand_xoshiro::{
 use ridgeline_quant::Format;
 use ridgeline_weights::{Array, Checkpoint, Value};
 
-/// Pieces of which keys, names and strings are made.
+/// The pieces of random keys, names and strings.
 const PIECES: [&str; 14] = [
     "", "a", "\0", "\"", "\\", "\n", "é", "😀", "\u{feff}", "\u{202e}", "general.", "blk.0.", ".weight",
     "\u{7f}",
@@ -34,12 +34,12 @@ impl Draw {
         (0..n).map(|_| self.one_of(&PIECES)).collect()
     }
 
-    /// Up to five of a thing.
+    /// Up to five items.
     fn some<T>(&mut self, one: impl Fn(&mut Self) -> T) -> Vec<T> {
         (0..self.below(6)).map(|_| one(self)).collect()
     }
 
-    /// Eight bytes that are often at the edge of a type.
+    /// Eight bytes, often the extreme value of a type.
     fn word(&mut self) -> u64 {
         let any = self.0.next_u64();
         self.one_of(&[any, any, 0, 1, u64::MAX, 1 << 63, 1 << 31, 1 << 15, 1 << 7, i64::MAX.cast_unsigned()])
@@ -50,7 +50,7 @@ impl Draw {
         std::array::from_fn(|i| word[i])
     }
 
-    /// A number that is finite, as the reader demands.
+    /// A finite number; the reader rejects others.
     fn single(&mut self) -> f32 {
         let it = f32::from_le_bytes(self.eight());
         if it.is_finite() { it } else { -0.0 }
@@ -97,7 +97,7 @@ impl Draw {
     }
 }
 
-/// A tensor as it should be read.
+/// The expected tensor.
 struct Weights {
     name: String,
     /// Outermost dimension first.
@@ -106,7 +106,7 @@ struct Weights {
     bytes: Vec<u8>,
 }
 
-/// What a file should be read as.
+/// The expected contents of a file.
 pub(crate) struct Model {
     alignment: usize,
     metadata: Vec<(String, Value)>,
@@ -142,7 +142,7 @@ impl Model {
         Self { alignment, metadata, tensors }
     }
 
-    /// The file, as GGUF's description says and not as the writer does it.
+    /// The bytes of the file, written from GGUF's specification and without the crate's writer.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut out = b"GGUF\x03\0\0\0".to_vec();
         out.extend((self.tensors.len() as u64).to_le_bytes());
@@ -167,9 +167,9 @@ impl Model {
         out
     }
 
-    /// How a checkpoint differs, in anything but the keys for which `but` holds.
+    /// The first difference to a checkpoint, except in keys for which `but` holds.
     pub(crate) fn compare(&self, found: &Checkpoint, but: impl Fn(&str) -> bool) -> Result<(), String> {
-        // Debug output tells -0 from 0, which equality does not.
+        // Debug output distinguishes -0 from 0; equality does not.
         let theirs: Vec<_> = found.metadata().iter().filter(|(key, _)| !but(key)).collect();
         let ours: Vec<_> = self
             .metadata
@@ -228,7 +228,7 @@ fn put(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
-/// The elements' type id, their number, and the elements.
+/// The type id of the elements, their number, and the elements.
 fn put_array(out: &mut Vec<u8>, array: &Array) {
     fn all<T, const N: usize>(out: &mut Vec<u8>, id: u32, elements: &[T], bytes: impl Fn(&T) -> [u8; N]) {
         out.extend(id.to_le_bytes());

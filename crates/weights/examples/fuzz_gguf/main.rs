@@ -10,7 +10,7 @@ use std::{path::Path, process::ExitCode, time::Instant};
 
 use targets::{Files, Target};
 
-/// What the command line asks for: the targets, the inputs of each, the first seed.
+/// The arguments: targets, inputs per target, first seed.
 fn options(mut words: impl Iterator<Item = String>) -> Result<(Vec<Target>, u64, u64), String> {
     let (mut wanted, mut inputs, mut seed) = (Target::ALL.to_vec(), 1_000_000, 0);
     while let Some(word) = words.next() {

@@ -1,7 +1,7 @@
-//! What must hold for any small GGUF file, whole or damaged; shared by the example `fuzz_gguf` and the test `fuzz`.
+//! Properties of the reader and writer for any small GGUF file, valid or damaged; shared by the example `fuzz_gguf` and the test `fuzz`.
 //!
-//! A file is put together by hand, so that the reader is held against something that is neither reader nor writer.
-//! One number is one input, so that a failure is told and repeated by that number alone.
+//! `draw` builds the files without the crate's writer, so the reader is tested independently.
+//! The seed determines the input, so that a failure is reproduced from its seed.
 
 use std::{
     fs,
@@ -14,12 +14,12 @@ use ridgeline_weights::{Checkpoint, Value, write_gguf};
 
 use crate::draw::{Draw, Model};
 
-/// What can be tried.
+/// A fuzz target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Target {
-    /// Files read, written and read again: every key and byte must come back.
+    /// Read, write and read again: every key and byte must be equal.
     RoundTrip,
-    /// Files with bits turned, bytes replaced or the end missing: an answer or an error, but no panic.
+    /// Files with flipped bits, replaced bytes or a missing end: a result or an error, but no panic.
     Damaged,
 }
 
@@ -34,7 +34,7 @@ impl Target {
     }
 }
 
-/// The files of one run, in a folder that should be in memory.
+/// The files of one run, in a folder that should be a memory file system.
 pub(crate) struct Files {
     by_hand: PathBuf,
     written: PathBuf,
@@ -46,7 +46,7 @@ impl Files {
     }
 }
 
-/// Tries the input that a seed stands for. Gives what is wrong, or whether the file could be opened.
+/// Checks the input of one seed; returns the violated property, or whether the file could be opened.
 pub(crate) fn check(target: Target, files: &Files, seed: u64) -> Result<bool, String> {
     let tried = catch_unwind(AssertUnwindSafe(|| {
         let mut draw = Draw::new(seed);
@@ -74,7 +74,7 @@ pub(crate) fn check(target: Target, files: &Files, seed: u64) -> Result<bool, St
 }
 
 fn save(path: &Path, bytes: &[u8]) -> Result<(), String> {
-    // Under a new inode, so that no mapping of an earlier input sees the file shrink.
+    // A new inode, because a mapping of an earlier input must not see the file shrink.
     let removed = if path.exists() { fs::remove_file(path) } else { Ok(()) };
     removed.and_then(|()| fs::write(path, bytes)).map_err(|error| format!("{}: {error}", path.display()))
 }
@@ -89,7 +89,7 @@ fn damage(bytes: &mut Vec<u8>, draw: &mut Draw) {
                 let number = draw.one_of(&[0, u64::MAX, 1 << 63, 1 << 32, u64::MAX - 31]).to_le_bytes();
                 bytes.iter_mut().skip(at).zip(number).for_each(|(byte, new)| *byte = new);
             }
-            // The counts and the first key are what a whole file hangs on.
+            // Every later offset depends on the counts and the first key.
             3 => {
                 let at = draw.below(bytes.len().min(64));
                 bytes[at] ^= 1 << draw.below(8);
@@ -99,7 +99,7 @@ fn damage(bytes: &mut Vec<u8>, draw: &mut Draw) {
     }
 }
 
-/// Everything that can be asked of a checkpoint; an error is as good as an answer.
+/// Calls every method of a checkpoint; errors are allowed.
 fn read_whatever_it_is(path: &Path) -> Result<bool, String> {
     let checkpoint = match Checkpoint::open(path) {
         Ok(it) => it,
@@ -117,7 +117,7 @@ fn read_whatever_it_is(path: &Path) -> Result<bool, String> {
             ));
         }
     }
-    // Answers that depend on what keys say; an error of theirs is typed, and thus right.
+    // These depend on metadata, so an error is correct too.
     let _ = (checkpoint.rope_pairing(), checkpoint.rope_freq_factors());
     Ok(true)
 }
@@ -137,12 +137,12 @@ fn round_trip(model: &Model, files: &Files) -> Result<(), String> {
     describes_itself(&again)
 }
 
-/// Keys that say how a file is encoded, which a writer states itself.
+/// Keys about the encoding of the file, which the writer sets.
 fn described_anew(key: &str) -> bool {
     ["general.alignment", "general.file_type", "general.quantization_version"].contains(&key)
 }
 
-/// The file type is that of a format which no other has more weights of.
+/// The file type is that of a most common type.
 fn describes_itself(checkpoint: &Checkpoint) -> Result<(), String> {
     let weights_in = |format: Format| -> u64 {
         checkpoint.tensors().filter(|it| it.format == format).map(|it| it.n_weights()).sum()

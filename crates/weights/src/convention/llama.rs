@@ -1,6 +1,6 @@
-//! The Llama family (also Mistral and most small open models): pre-norm blocks, grouped attention, SwiGLU.
+//! The Llama family (also Mistral and most small open models): pre-norm, grouped-query attention, SwiGLU.
 //!
-//! GGUF's Q and K rows are permuted, because llama.cpp rotates neighbouring elements in this family.
+//! GGUF's Q and K rows are permuted, because llama.cpp rotates adjacent elements in this family.
 
 use super::{Family, Presence::Sometimes, RopePairing, shared};
 

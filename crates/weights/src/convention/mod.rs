@@ -1,5 +1,5 @@
-//! The one place where the containers' conventions meet: tensor names, metadata keys, the tied head, and which
-//! elements of a head `RoPE` pairs. Canonical is what GGUF does; a family is a table in a file of its own.
+//! Tensor names, metadata keys, the tied head and the `RoPE` pairing of each container. GGUF's are canonical.
+//! Each model family is a table in its own file.
 
 mod llama;
 mod qwen;
@@ -13,56 +13,56 @@ use crate::{Container, Error, Metadata, Shape, Value, metadata::narrow};
 
 /// The token embedding.
 pub(crate) const EMBEDDING: &str = "token_embd.weight";
-/// The output head; absent where it is the token embedding.
+/// The output head; absent if it is tied to the token embedding.
 pub(crate) const OUTPUT: &str = "output.weight";
-/// The per-frequency divisors that GGUF stores as a tensor.
+/// The divisors of the `RoPE` frequencies.
 pub(crate) const ROPE_FREQS: &str = "rope_freqs.weight";
 
 const FAMILIES: &[&Family] = &[&llama::FAMILY, &qwen::QWEN2, &qwen::QWEN3];
 
-/// Which elements of a head `RoPE` rotates together.
+/// The pairs of elements of a head that `RoPE` rotates.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum RopePairing {
-    /// Elements `2i` and `2i + 1`: GGUF's llama family, whose Q and K rows are permuted for it.
+    /// Elements `2i` and `2i + 1`, ggml's NORM mode: GGUF's llama family, whose Q and K rows are permuted.
     Interleaved,
-    /// Elements `i` and `i + width / 2`: Hugging Face.
+    /// Elements `i` and `i + width / 2`, ggml's NEOX mode: Hugging Face.
     HalfSplit,
 }
 
-/// A model family: how Hugging Face and GGUF spell the same things.
+/// A model family: its names in Hugging Face and GGUF files.
 pub(crate) struct Family {
     /// `general.architecture` in GGUF, and the prefix of its keys.
     pub(crate) architecture: &'static str,
     /// `model_type` values in config.json.
     pub(crate) model_types: &'static [&'static str],
     pub(crate) gguf_pairing: RopePairing,
-    /// In groups, because families share some.
+    /// In groups, which families share.
     pub(crate) tensors: &'static [&'static [TensorRule]],
     pub(crate) keys: &'static [&'static [KeyRule]],
-    /// Endings of Hugging Face tensors that hold nothing a model needs.
+    /// Suffixes of Hugging Face tensors that are not weights.
     pub(crate) ignored: &'static [&'static str],
 }
 
-/// One tensor's two names, `*` standing for the layer, and its shape.
+/// One tensor: its two names, with `*` for the layer, and its shape.
 pub(crate) struct TensorRule {
     pub(crate) gguf: &'static str,
     pub(crate) hf: &'static str,
     pub(crate) shape: &'static [Dim],
     pub(crate) presence: Presence,
-    /// Heads whose rows are permuted if the pairing differs between the containers.
+    /// The heads whose rows are permuted, if the containers pair differently.
     pub(crate) rotary: Option<Dim>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presence {
     Always,
-    /// Only where the output head is not the token embedding.
+    /// Unless the output head is tied to the token embedding.
     Untied,
     /// Some models of the family have it; random ones do not.
     Sometimes,
 }
 
-/// A dimension of a tensor, or a count, in terms of the model's own.
+/// A dimension of a tensor, by its meaning in the model.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dim {
     Hidden,
@@ -78,14 +78,14 @@ pub(crate) enum Dim {
     Kv,
 }
 
-/// One metadata key: its GGUF suffix, where config.json keeps it, and what it is if absent from both.
+/// One metadata key: its GGUF suffix, its paths in config.json, and its default.
 pub(crate) struct KeyRule {
     pub(crate) suffix: &'static str,
-    /// Dotted paths in config.json; the first that is there and not null counts.
+    /// Dotted paths in config.json; the first that is not null counts.
     pub(crate) hf: &'static [&'static str],
     pub(crate) kind: Kind,
     pub(crate) default: Fallback,
-    /// A flag of config.json without which the key counts as absent there.
+    /// Ignore the key of config.json unless this flag of it is true.
     pub(crate) only_if: Option<&'static str>,
 }
 
@@ -101,10 +101,10 @@ pub(crate) enum Fallback {
     Absent,
     /// The value of another key of the family.
     Same(&'static str),
-    /// Hidden width over heads.
+    /// Hidden width / heads.
     HeadWidth,
     Number(f32),
-    /// The length of the vocabulary that the file carries, if it carries one.
+    /// The length of the file's vocabulary, if it has one.
     Tokens,
 }
 
@@ -131,12 +131,12 @@ fn unknown(path: &Path, family: &str) -> Error {
     Error::UnknownFamily { path: path.to_owned(), family: family.to_owned(), known: known.join(", ") }
 }
 
-/// The family that the metadata names.
+/// The family of `general.architecture`.
 pub(crate) fn family(path: &Path, metadata: &Metadata) -> Result<&'static Family, Error> {
     by_architecture(path, metadata.str("general.architecture")?)
 }
 
-/// How this container of this family pairs elements for `RoPE`.
+/// The `RoPE` pairing of a family in a container.
 pub(crate) fn rope_pairing(
     container: Container,
     metadata: &Metadata,
@@ -163,7 +163,7 @@ impl Family {
         format!("{}.{suffix}", self.architecture)
     }
 
-    /// The canonical name of a Hugging Face tensor; `None` if it is one to ignore.
+    /// The canonical name of a Hugging Face tensor; `None` if it is ignored.
     pub(crate) fn canonical_name(&self, path: &Path, hf: &str) -> Result<Option<String>, Error> {
         if self.ignored.iter().any(|it| hf.ends_with(it)) {
             return Ok(None);
@@ -179,7 +179,7 @@ impl Family {
         })
     }
 
-    /// How many heads the rows of a tensor (by canonical name) belong to, if `RoPE` turns them.
+    /// The number of heads in the rows of a tensor, if `RoPE` rotates them.
     pub(crate) fn rotary_heads(&self, metadata: &Metadata, name: &str) -> Result<Option<usize>, Error> {
         let rule = self.tensors().find(|rule| match_layer(rule.gguf, name).is_some());
         let suffix = match rule.and_then(|rule| rule.rotary) {
@@ -223,7 +223,7 @@ impl Family {
         Ok(metadata)
     }
 
-    /// Adds what a container may leave out because it follows from the rest.
+    /// Adds the defaults of absent keys.
     fn fill_in(&self, metadata: &mut Metadata) -> Result<(), Error> {
         for rule in self.keys() {
             let key = self.key(rule.suffix);
@@ -257,8 +257,8 @@ impl Family {
     }
 }
 
-/// Completes the metadata of a GGUF file. A file without a model (a bare vocabulary), or of a family that is
-/// unknown here, is left as it is: it can still be inspected.
+/// Adds the defaults of absent keys to a GGUF file's metadata. A vocabulary without a model, or an unknown family, stays
+/// unchanged, so that it can be inspected.
 pub(crate) fn complete(metadata: &mut Metadata) -> Result<(), Error> {
     let architecture = metadata.find::<&str>("general.architecture")?.unwrap_or_default();
     match FAMILIES.iter().find(|it| it.architecture == architecture) {
@@ -268,7 +268,7 @@ pub(crate) fn complete(metadata: &mut Metadata) -> Result<(), Error> {
 }
 
 /// The canonical metadata and tensor list of a published shape.
-#[expect(clippy::type_complexity, reason = "a pair of two lists that is taken apart at the one call")]
+#[expect(clippy::type_complexity, reason = "the only caller destructures the pair")]
 pub(crate) fn synthesise(path: &Path, shape: &Shape) -> Result<(Metadata, Vec<(String, Vec<usize>)>), Error> {
     let family = by_architecture(path, &shape.architecture)?;
     let mut metadata = Metadata::new(path, Vec::new());
@@ -297,7 +297,7 @@ pub(crate) fn synthesise(path: &Path, shape: &Shape) -> Result<(Metadata, Vec<(S
     Ok((metadata, tensors))
 }
 
-/// What `*` stands for if a name fits a pattern (an empty string if the pattern has none): a layer number.
+/// The layer number that `*` matches, or an empty string for a pattern without `*`; `None` without a match.
 fn match_layer<'a>(pattern: &str, name: &'a str) -> Option<&'a str> {
     let Some((before, after)) = pattern.split_once('*') else { return (pattern == name).then_some("") };
     let layer = name.strip_prefix(before)?.strip_suffix(after)?;

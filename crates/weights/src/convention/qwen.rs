@@ -1,8 +1,8 @@
-//! Qwen2 (also Qwen2.5), whose queries, keys and values have a bias, and Qwen3, which normalises heads in its place.
+//! Qwen2 (also Qwen2.5) with biases of Q, K and V, and Qwen3 with QK-norm.
 
 use super::{Family, KeyRule, Presence::Always, RopePairing, shared};
 
-/// Configurations name a window whether or not it is used.
+/// config.json has a window even if it is not used.
 const WINDOW: KeyRule = KeyRule { only_if: Some("use_sliding_window"), ..shared::WINDOW };
 
 pub(super) const QWEN2: Family = Family {

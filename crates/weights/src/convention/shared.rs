@@ -1,5 +1,4 @@
-//! What families have in common: the tensors of a pre-norm block with a gated feed-forward layer, and the keys that
-//! describe it.
+//! Tensors and keys that families share: those of a pre-norm block with a SwiGLU feed-forward network.
 
 use super::{
     Dim::{self, Ffn, Head, Heads, Hidden, Kv, KvHeads, Q, Vocab},
@@ -17,14 +16,14 @@ const fn key(suffix: &'static str, hf: &'static [&'static str], kind: Kind, defa
     KeyRule { suffix, hf, kind, default, only_if: None }
 }
 
-/// What stands around the blocks.
+/// The token embedding, the last norm and the output head.
 pub(super) const EMBEDDING_AND_HEAD: &[TensorRule] = &[
     tensor(super::EMBEDDING, "model.embed_tokens.weight", &[Vocab, Hidden]),
     tensor("output_norm.weight", "model.norm.weight", &[Hidden]),
     TensorRule { presence: Untied, ..tensor(super::OUTPUT, "lm_head.weight", &[Vocab, Hidden]) },
 ];
 
-/// A block: attention and a gated feed-forward layer, each behind a norm.
+/// A block: attention and a SwiGLU feed-forward network, each after a norm.
 pub(super) const BLOCK: &[TensorRule] = &[
     tensor("blk.*.attn_norm.weight", "model.layers.*.input_layernorm.weight", &[Hidden]),
     TensorRule {
@@ -43,7 +42,7 @@ pub(super) const BLOCK: &[TensorRule] = &[
     tensor("blk.*.ffn_down.weight", "model.layers.*.mlp.down_proj.weight", &[Hidden, Ffn]),
 ];
 
-/// The biases of queries, keys and values.
+/// The biases of the Q, K and V projections.
 pub(super) const fn biases(presence: Presence) -> [TensorRule; 3] {
     let q = tensor("blk.*.attn_q.bias", "model.layers.*.self_attn.q_proj.bias", &[Q]);
     let k = tensor("blk.*.attn_k.bias", "model.layers.*.self_attn.k_proj.bias", &[Kv]);
@@ -55,13 +54,13 @@ pub(super) const fn biases(presence: Presence) -> [TensorRule; 3] {
     ]
 }
 
-/// The bias of what attention gives back.
+/// The bias of attention's output projection.
 pub(super) const fn output_bias(presence: Presence) -> TensorRule {
     let rule = tensor("blk.*.attn_output.bias", "model.layers.*.self_attn.o_proj.bias", &[Hidden]);
     TensorRule { presence, ..rule }
 }
 
-/// The norms of the heads of queries and keys.
+/// QK-norm: the norms of query and key heads.
 pub(super) const HEAD_NORMS: &[TensorRule] = &[
     tensor("blk.*.attn_q_norm.weight", "model.layers.*.self_attn.q_norm.weight", &[Head]),
     tensor("blk.*.attn_k_norm.weight", "model.layers.*.self_attn.k_norm.weight", &[Head]),
@@ -75,7 +74,7 @@ pub(super) const KEYS: &[KeyRule] = &[
     key("feed_forward_length", &["intermediate_size"], Kind::U32, Required),
     key("attention.head_count", &["num_attention_heads"], Kind::U32, Required),
     key("attention.head_count_kv", &["num_key_value_heads"], Kind::U32, Same("attention.head_count")),
-    // Newer configurations keep all of RoPE in one table.
+    // Newer versions of config.json have all of RoPE in `rope_parameters`.
     key("rope.freq_base", &["rope_theta", "rope_parameters.rope_theta"], Kind::F32, Number(10_000.0)),
     key("attention.layer_norm_rms_epsilon", &["rms_norm_eps"], Kind::F32, Required),
     key("attention.key_length", &["head_dim"], Kind::U32, HeadWidth),
@@ -112,5 +111,5 @@ pub(super) const KEYS: &[KeyRule] = &[
     ),
 ];
 
-/// Positions that a query sees at most.
+/// The sliding window of attention, in tokens.
 pub(super) const WINDOW: KeyRule = key("attention.sliding_window", &["sliding_window"], Kind::U32, Absent);

@@ -1,4 +1,4 @@
-//! A reader over bytes that may end anywhere: every read says what it was reading when it fails.
+//! A bounds-checked reader; its errors name the item that was being read.
 
 use std::path::Path;
 
@@ -23,8 +23,8 @@ impl<'a> Cursor<'a> {
         (self.bytes.len() - self.at) as u64
     }
 
-    /// Fails unless `count` things of at least `each` bytes can still follow. It is called before any loop or
-    /// allocation that a count from the file would size.
+    /// Fails unless `count` items of at least `each` bytes can follow. Call it before any loop or allocation whose
+    /// size is a count from the file.
     pub(super) fn check(&self, count: u64, each: u64, what: impl FnOnce() -> String) -> Result<(), Error> {
         let needed = count.saturating_mul(each);
         if needed <= self.remaining() {

@@ -1,7 +1,7 @@
-//! The one call to gguf-rs: it decodes metadata values, and its tensor list is checked against our scan.
+//! The call to gguf-rs: it decodes metadata values, and its tensor list is compared with our scan.
 //!
-//! gguf-rs 0.1.8 keeps values as JSON, which loses their types, so that the types come from the scan. Its array
-//! cap is lifted, because the default cuts tokenizer arrays to three elements. Its tensor sizes are not used.
+//! gguf-rs 0.1.8 returns values as JSON, which loses their types; the types come from the scan. Its limit on arrays
+//! is lifted, because the default cuts tokenizer arrays to three elements. Its tensor sizes are not used.
 
 use std::{
     io::Read,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{Array, Error, Value, map::Map, metadata::narrow};
 
-/// The metadata of a file that the scan has accepted, in file order.
+/// The metadata of a scanned file, in file order.
 pub(super) fn decode(
     path: &Path,
     map: &Map,
@@ -44,13 +44,13 @@ pub(super) fn decode(
         value.map(|value| (it.key.to_owned(), value)).ok_or_else(|| Error::MetadataEntry {
             path: path.to_owned(),
             key: it.key.to_owned(),
-            problem: "gguf-rs reads another type of value",
+            problem: "gguf-rs decodes a value of another type",
         })
     };
     directory.keys.iter().map(typed).collect()
 }
 
-/// How gguf-rs's directory differs from ours, if it does: then one of the two readers is wrong.
+/// The difference between gguf-rs's directory and ours, if there is one: then one of the two readers is wrong.
 fn disagreement(model: &GGUFModel, directory: &Directory<'_>) -> Option<String> {
     if model.data_offset() != directory.data_offset || model.tensors().len() != directory.tensors.len() {
         return Some("gguf-rs places the tensors elsewhere".to_owned());
@@ -60,7 +60,7 @@ fn disagreement(model: &GGUFModel, directory: &Directory<'_>) -> Option<String> 
         let same = theirs.name == ours.name
             && theirs.kind == ours.format.spec().gguf_type
             && shape.copied().eq(ours.shape.iter().map(|&it| it as u64))
-            && ours.place.start() == Some(directory.data_offset + theirs.offset);
+            && ours.storage.range().map(|it| it.start) == Some(directory.data_offset + theirs.offset);
         if !same {
             return Some(format!("gguf-rs reads the entry of tensor `{}` differently", ours.name));
         }
@@ -68,7 +68,7 @@ fn disagreement(model: &GGUFModel, directory: &Directory<'_>) -> Option<String> 
     None
 }
 
-/// A JSON value with the type that the file states, if it fits.
+/// A JSON value as the type that the file declares, if it fits.
 fn typed_value(json: &Json, value: Type, element: Option<Type>) -> Option<Value> {
     fn integer<T: TryFrom<i64>>(json: &Json) -> Option<T> {
         json.as_i64()?.try_into().ok()

@@ -1,4 +1,4 @@
-//! GGUF files: a bounded scan that believes nothing, gguf-rs for the values, and the writer.
+//! GGUF files: a scan that checks the directory, gguf-rs for the metadata values, and the writer.
 //!
 //! Layout: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>.
 
@@ -9,18 +9,18 @@ mod write;
 
 use std::path::Path;
 
-use crate::{Error, Value, checkpoint::TensorMeta, map::Map};
+use crate::{Error, Value, entry::TensorEntry, map::Map};
 
 pub(crate) use scan::check_disjoint;
 pub(crate) use write::{Writer, header};
 
-/// The first four bytes of every GGUF file.
+/// The magic number.
 pub(crate) const MAGIC: [u8; 4] = *b"GGUF";
 
-/// What a GGUF file holds: metadata in file order, and where each tensor lies.
+/// The directory of a GGUF file, in file order.
 pub(crate) struct File {
     pub(crate) metadata: Vec<(String, Value)>,
-    pub(crate) tensors: Vec<TensorMeta>,
+    pub(crate) tensors: Vec<TensorEntry>,
 }
 
 /// Reads the directory of a mapped GGUF file.
@@ -56,7 +56,7 @@ impl Type {
             .find(|it| *it as u32 == id)
     }
 
-    /// Bytes of one value, if all values of the type have the same.
+    /// Bytes of one value; `None` for types of variable length.
     pub(crate) const fn fixed_bytes(self) -> Option<u64> {
         match self {
             Self::U8 | Self::I8 | Self::Bool => Some(1),

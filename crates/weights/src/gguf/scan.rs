@@ -1,7 +1,7 @@
-//! The bounded scan of a GGUF directory: it walks every length in the header and proves that all tensors lie
-//! inside the file, apart from each other and in a format that can be read. Only then is the header handed to
-//! gguf-rs, which sizes allocations by what the file claims and panics on some type ids.
-//! Nothing here allocates more than a small multiple of what it has already seen.
+//! The checks of a GGUF directory, before gguf-rs decodes it. Every length in the header must fit the file. Every
+//! tensor must lie inside the file, overlap no other and have a known quantization type.
+//! gguf-rs needs this: it sizes allocations by untrusted counts, and panics on some type ids.
+//! Allocations here are at most a small multiple of the bytes read so far.
 
 use std::{collections::HashSet, path::Path};
 
@@ -10,16 +10,16 @@ use ridgeline_quant::Format;
 use super::{Type, cursor::Cursor};
 use crate::{
     Error,
-    checkpoint::{Storage, TensorMeta},
+    entry::{ByteRange, Storage, TensorEntry},
 };
 
-/// The least bytes that a metadata entry takes: key length, one-byte key, type, one-byte value.
+/// Least bytes of a metadata entry: key length, one-byte key, type, one-byte value.
 const MIN_ENTRY: u64 = 8 + 1 + 4 + 1;
-/// The least bytes that a tensor entry takes: name length, one-byte name, rank, one dimension, type, offset.
+/// Least bytes of a tensor entry: name length, one-byte name, rank, one dimension, type, offset.
 const MIN_TENSOR: u64 = 8 + 1 + 4 + 8 + 4 + 8;
 /// GGUF allows at most four dimensions.
 const MAX_RANK: u32 = 4;
-/// What GGUF aligns to unless `general.alignment` says otherwise.
+/// The alignment without `general.alignment`.
 const DEFAULT_ALIGNMENT: u32 = 32;
 
 /// The type of a metadata value; of an array, also that of its elements.
@@ -29,18 +29,18 @@ pub(super) struct KeyType<'a> {
     pub(super) element: Option<Type>,
 }
 
-/// A directory that has been checked.
+/// A checked directory.
 pub(super) struct Directory<'a> {
     pub(super) keys: Vec<KeyType<'a>>,
-    pub(super) tensors: Vec<TensorMeta>,
-    /// Where the tensor data begins, from the start of the file.
+    pub(super) tensors: Vec<TensorEntry>,
+    /// The start of the tensor data, from the start of the file.
     pub(super) data_offset: u64,
 }
 
-/// One tensor entry as the file states it.
-struct Stated<'a> {
+/// A tensor entry of the file, before its offset is checked.
+struct RawEntry<'a> {
     name: &'a str,
-    /// Outermost dimension first, unlike in the file.
+    /// Outermost dimension first; the file has it last.
     shape: Vec<usize>,
     format: Format,
     offset: u64,
@@ -69,9 +69,9 @@ pub(super) fn scan<'a>(path: &'a Path, bytes: &'a [u8]) -> Result<Directory<'a>,
     cursor.check(n_tensors, MIN_TENSOR, || format!("{n_tensors} tensor entries"))?;
 
     let (keys, alignment) = scan_keys(path, &mut cursor, n_keys)?;
-    let stated = scan_tensors(path, &mut cursor, n_tensors, alignment)?;
+    let raw = scan_tensors(path, &mut cursor, n_tensors, alignment)?;
     let data_offset = cursor.position().next_multiple_of(u64::from(alignment));
-    let tensors = place(path, stated, data_offset, bytes.len() as u64)?;
+    let tensors = locate(path, raw, data_offset, bytes.len() as u64)?;
     Ok(Directory { keys, tensors, data_offset })
 }
 
@@ -126,7 +126,7 @@ fn scan_keys<'a>(
     Ok((keys, alignment))
 }
 
-/// Steps over `count` values of one type, none of them an array. Gives what is wrong with them, if anything is.
+/// Skips `count` values of one type other than array. Returns their defect, if they have one.
 fn skip(
     cursor: &mut Cursor<'_>,
     of: Type,
@@ -142,7 +142,7 @@ fn skip(
     };
     cursor.check(count, each, &what)?;
     let bytes = cursor.take(count * each, &what)?;
-    // JSON, in which gguf-rs hands values over, has no infinities and no NaN.
+    // gguf-rs returns values as JSON, which has no infinities and no NaN.
     let finite = match of {
         Type::F32 => bytes.as_chunks().0.iter().all(|&it| f32::from_le_bytes(it).is_finite()),
         Type::F64 => bytes.as_chunks().0.iter().all(|&it| f64::from_le_bytes(it).is_finite()),
@@ -156,7 +156,7 @@ fn scan_tensors<'a>(
     cursor: &mut Cursor<'a>,
     n_tensors: u64,
     alignment: u32,
-) -> Result<Vec<Stated<'a>>, Error> {
+) -> Result<Vec<RawEntry<'a>>, Error> {
     let mut tensors = Vec::new();
     let mut seen = HashSet::new();
     for i in 0..n_tensors {
@@ -197,41 +197,41 @@ fn scan_tensors<'a>(
             return refuse("its offset is not a multiple of the alignment");
         }
         match byte_length(&shape, format) {
-            Ok(bytes) => tensors.push(Stated { name, shape, format, offset, bytes }),
+            Ok(bytes) => tensors.push(RawEntry { name, shape, format, offset, bytes }),
             Err(problem) => return refuse(problem),
         }
     }
     Ok(tensors)
 }
 
-/// Bytes of a tensor, from its own shape and format: gguf-rs's `size` is wrong for several formats.
+/// Bytes of a tensor. gguf-rs computes them too, but wrongly for several types.
 fn byte_length(shape: &[usize], format: Format) -> Result<u64, &'static str> {
     let spec = format.spec();
     if shape.last().is_some_and(|n_cols| !n_cols.is_multiple_of(spec.block_len)) {
-        return Err("its rows are not whole blocks of its format");
+        return Err("its rows are not whole blocks of its quantization type");
     }
     let n = shape.iter().try_fold(1_u64, |n, &dimension| n.checked_mul(dimension as u64));
     n.and_then(|n| (n / spec.block_len as u64).checked_mul(spec.block_bytes as u64))
         .ok_or("its size overflows 64 bits")
 }
 
-/// Turns offsets into ranges of the file, and proves that they are inside it and disjoint.
-fn place(
+/// Turns offsets into ranges of the file, and checks that they lie inside it and are disjoint.
+fn locate(
     path: &Path,
-    stated: Vec<Stated<'_>>,
+    raw: Vec<RawEntry<'_>>,
     data_offset: u64,
     file_bytes: u64,
-) -> Result<Vec<TensorMeta>, Error> {
-    let mut entries = Vec::with_capacity(stated.len());
-    for tensor in stated {
+) -> Result<Vec<TensorEntry>, Error> {
+    let mut entries = Vec::with_capacity(raw.len());
+    for tensor in raw {
         let start = data_offset.checked_add(tensor.offset);
         let end = start.and_then(|start| start.checked_add(tensor.bytes));
         match (start, end) {
-            (Some(start), Some(end)) if end <= file_bytes => entries.push(TensorMeta {
+            (Some(start), Some(end)) if end <= file_bytes => entries.push(TensorEntry {
                 name: tensor.name.to_owned(),
                 shape: tensor.shape,
                 format: tensor.format,
-                place: Storage::Mapped { map: 0, start, end },
+                storage: Storage::Mapped(ByteRange { map: 0, start, end }),
             }),
             (start, end) => {
                 return Err(Error::OutOfBounds {
@@ -249,10 +249,10 @@ fn place(
 }
 
 /// Fails if two tensors of one file share bytes.
-pub(crate) fn check_disjoint(path: &Path, entries: &[TensorMeta]) -> Result<(), Error> {
+pub(crate) fn check_disjoint(path: &Path, entries: &[TensorEntry]) -> Result<(), Error> {
     let mut ranges: Vec<(u64, u64, usize)> = Vec::with_capacity(entries.len());
     for (i, entry) in entries.iter().enumerate() {
-        if let Storage::Mapped { start, end, .. } = entry.place {
+        if let Some(ByteRange { start, end, .. }) = entry.storage.range() {
             ranges.push((start, end, i));
         }
     }

@@ -1,5 +1,5 @@
-//! The GGUF writer: a directory first, then tensors one after the other, so that no more than a piece of one
-//! tensor is ever in memory. The file appears under its name only when it is whole.
+//! The GGUF writer: the directory, then one tensor after the other. Only a piece of one tensor is in memory.
+//! The file gets its name when it is complete.
 
 use std::{
     fs::File,
@@ -16,7 +16,7 @@ const VERSION: u32 = 3;
 const ALIGNMENT: usize = 32;
 
 /// Writes one GGUF file: [`Writer::create`], then every tensor's bytes in the announced order through
-/// [`Writer::append`] and [`Writer::pad`], then [`Writer::finish`]. Dropped before that, it leaves nothing behind.
+/// [`Writer::append`] and [`Writer::pad`], then [`Writer::finish`]. Dropping it earlier removes the file.
 pub(crate) struct Writer {
     path: PathBuf,
     out: BufWriter<File>,
@@ -24,7 +24,7 @@ pub(crate) struct Writer {
     partial: Partial,
 }
 
-/// The file under its name of the meantime, which is the process's own; goes with the value unless it was renamed.
+/// The temporary name of the file, unique to the process. Dropping it removes the file, unless it was renamed.
 struct Partial(PathBuf);
 
 impl Partial {
@@ -37,13 +37,13 @@ impl Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // Nothing is there after `finish`, and nobody is left to tell otherwise.
+        // After `finish` the file no longer has this name; other errors cannot be reported from `drop`.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
 impl Writer {
-    /// Begins a file with its [`header`].
+    /// Creates the file and writes its [`header`].
     pub(crate) fn create(path: &Path, header: &[u8]) -> Result<Self, Error> {
         let partial = Partial::of(path);
         let file =
@@ -60,7 +60,7 @@ impl Writer {
         self.out.write_all(bytes).map_err(|source| Error::Io { path: self.partial.0.clone(), source })
     }
 
-    /// Ends the current tensor: the next one starts aligned.
+    /// Ends the current tensor with padding up to the alignment.
     pub(crate) fn pad(&mut self) -> Result<(), Error> {
         let padding = self.written.next_multiple_of(ALIGNMENT as u64) - self.written;
         let zeros = [0; ALIGNMENT];
@@ -68,7 +68,7 @@ impl Writer {
         self.append(&zeros[..n])
     }
 
-    /// Flushes, and gives the file its name.
+    /// Flushes, and renames the file to its final name.
     pub(crate) fn finish(self) -> Result<(), Error> {
         let Self { path, partial, out, .. } = self;
         let rename = out.into_inner().map_err(std::io::IntoInnerError::into_error).and_then(|file| {
@@ -80,8 +80,8 @@ impl Writer {
     }
 }
 
-/// The metadata and the directory; refuses formats that GGUF does not have. `tensors` gives name, shape (outermost
-/// first) and format of each; `path` is the file's in errors.
+/// The metadata and the directory; an error for types that GGUF does not have. `tensors` has name, shape (outermost
+/// first) and type of each; `path` is the file named in errors.
 pub(crate) fn header(
     path: &Path,
     metadata: &Metadata,
@@ -99,7 +99,7 @@ pub(crate) fn header(
     let mut offset = 0_u64;
     for (name, shape, format) in tensors {
         if !format.in_gguf() {
-            let problem = "GGUF has no such number format; convert it to another";
+            let problem = "GGUF has no such quantization type; convert it to another";
             return Err(Error::TensorEntry { path: path.to_owned(), tensor: name.clone(), problem });
         }
         string(&mut header, name);

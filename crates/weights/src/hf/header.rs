@@ -8,17 +8,17 @@ use serde_json::Value as Json;
 
 use crate::{
     Error,
-    checkpoint::{Storage, TensorMeta},
+    entry::{ByteRange, Storage, TensorEntry},
 };
 
-/// The tensors of the `map`-th file under their own names, in file order. Where `words` is given, tensors of 32-bit
-/// words are allowed: they are listed there, and pass for single precision, which takes as much room.
+/// The tensors of the `map`-th file under their own names, in file order. With `words`, tensors of dtype U32 are
+/// allowed: they are listed there, with single precision as a placeholder of the same size.
 pub(super) fn read(
     path: &Path,
     bytes: &[u8],
     map: usize,
     mut words: Option<&mut BTreeSet<String>>,
-) -> Result<Vec<TensorMeta>, Error> {
+) -> Result<Vec<TensorEntry>, Error> {
     let (header, metadata) = SafeTensors::read_metadata(bytes)
         .map_err(|source| blame(path, bytes).unwrap_or_else(|| unnamed(path, source)))?;
     let data = (8 + header) as u64;
@@ -37,8 +37,9 @@ pub(super) fn read(
             return Err(Error::TensorEntry { path: path.to_owned(), tensor: name, problem });
         }
         let (start, end) = info.data_offsets;
-        let place = Storage::Mapped { map, start: data + start as u64, end: data + end as u64 };
-        entries.push(TensorMeta { name, shape: info.shape.clone(), format, place });
+        let range = ByteRange { map, start: data + start as u64, end: data + end as u64 };
+        let storage = Storage::Mapped(range);
+        entries.push(TensorEntry { name, shape: info.shape.clone(), format, storage });
     }
     Ok(entries)
 }
@@ -51,19 +52,19 @@ fn supported(path: &Path, tensor: &str, dtype: &str) -> Result<Format, Error> {
     })
 }
 
-/// An error of the crate that no single tensor is to blame for.
+/// An error of the `safetensors` crate for which no tensor was found.
 fn unnamed(path: &Path, source: SafeTensorError) -> Error {
     match source {
         SafeTensorError::InvalidOffset(tensor) => Error::TensorEntry {
             path: path.to_owned(),
             tensor,
-            problem: "its bytes overlap another tensor's, or leave a gap before them",
+            problem: "its bytes overlap another tensor, or leave a gap before them",
         },
         source => Error::SafetensorsHeader { path: path.to_owned(), source },
     }
 }
 
-/// Finds the tensor that made the crate refuse a header, which most of its errors do not name.
+/// Finds the tensor that a header was rejected for: most errors of the `safetensors` crate do not name it.
 fn blame(path: &Path, bytes: &[u8]) -> Option<Error> {
     let n = usize::try_from(u64::from_le_bytes(*bytes.first_chunk()?)).ok()?;
     let end_of_header = n.checked_add(8)?;
@@ -88,7 +89,7 @@ fn blame(path: &Path, bytes: &[u8]) -> Option<Error> {
         let n = shape.iter().try_fold(1_u64, |n, &it| n.checked_mul(it));
         let bytes = n.and_then(|n| n.checked_mul(format.spec().block_bytes as u64));
         if start > end || bytes != Some(end - start) {
-            return refuse("its data_offsets do not span what its shape and dtype need");
+            return refuse("its data_offsets do not match its shape and dtype");
         }
         (end > available).then(|| Error::OutOfBounds {
             path: path.to_owned(),

@@ -1,5 +1,5 @@
-//! MLX's quantised matrices: three tensors (`weight` in 32-bit words, `scales`, `biases`) that are one matrix in one
-//! of the affine formats.
+//! MLX's quantized matrices: three tensors (`weight` in 32-bit words, `scales`, `biases`) become one tensor of an
+//! affine type.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -11,12 +11,12 @@ use serde_json::Value as Json;
 
 use crate::{
     Error,
-    checkpoint::{Storage, TensorMeta},
     convention::lookup,
+    entry::{Affine, Storage, TensorEntry},
     map::Map,
 };
 
-/// What config.json says about quantised matrices.
+/// The `quantization` table of config.json.
 #[derive(Debug)]
 pub(super) struct Quantization<'a> {
     json: &'a Json,
@@ -24,57 +24,21 @@ pub(super) struct Quantization<'a> {
     group: usize,
 }
 
-/// A matrix whose bytes are put together from three places when asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct Affine {
-    weight: Span,
-    scales: Span,
-    biases: Span,
-    /// What scales and biases are stored as.
-    stored: Format,
-    /// Bytes of the quants of a group.
-    quants: usize,
-}
-
-/// Bytes of one mapped file.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    map: usize,
-    start: u64,
-    end: u64,
-}
-
-impl Span {
-    fn of(entry: &TensorMeta) -> Option<Self> {
-        match entry.place {
-            Storage::Mapped { map, start, end } => Some(Self { map, start, end }),
-            Storage::Affine(_) | Storage::Random => None,
+/// The blocks of the affine format, as `ridgeline-quant` defines them: quants, scale and bias of each group.
+pub(crate) fn assemble(affine: &Affine, maps: &[Map]) -> Vec<u8> {
+    let step = affine.stored.spec().block_bytes;
+    let [scales, biases] = [affine.scales, affine.biases].map(|it| it.bytes(maps).chunks_exact(step));
+    let quants = affine.weight.bytes(maps).chunks_exact(affine.group_bytes);
+    let mut blocks = Vec::with_capacity(quants.len() * (affine.group_bytes + 8));
+    let mut single = [0.0];
+    for ((quants, scale), bias) in quants.zip(scales).zip(biases) {
+        blocks.extend_from_slice(quants);
+        for field in [scale, bias] {
+            (affine.stored.spec().decode)(field, &mut single);
+            blocks.extend(single[0].to_le_bytes());
         }
     }
-
-    fn bytes(self, maps: &[Map]) -> &[u8] {
-        let at = |offset: u64| usize::try_from(offset).expect("an offset within a mapping fits in memory");
-        &maps[self.map].as_ref()[at(self.start)..at(self.end)]
-    }
-}
-
-impl Affine {
-    /// The blocks of the affine format, as `ridgeline-quant` lays them out.
-    pub(crate) fn assemble(&self, maps: &[Map]) -> Vec<u8> {
-        let step = self.stored.spec().block_bytes;
-        let [scales, biases] = [self.scales, self.biases].map(|it| it.bytes(maps).chunks_exact(step));
-        let quants = self.weight.bytes(maps).chunks_exact(self.quants);
-        let mut blocks = Vec::with_capacity(quants.len() * (self.quants + 8));
-        let mut single = [0.0];
-        for ((quants, scale), bias) in quants.zip(scales).zip(biases) {
-            blocks.extend_from_slice(quants);
-            for field in [scale, bias] {
-                (self.stored.spec().decode)(field, &mut single);
-                blocks.extend(single[0].to_le_bytes());
-            }
-        }
-        blocks
-    }
+    blocks
 }
 
 /// Reads the `quantization` table of config.json; `None` where there is none.
@@ -99,33 +63,38 @@ fn size(json: &Json) -> Option<usize> {
 }
 
 impl Quantization<'_> {
-    /// Bits and group of one matrix, which may differ from those of the others.
+    /// Bits and group size of one matrix; config.json may override them per matrix.
     fn of(&self, base: &str) -> (usize, usize) {
         let own = |key: &str| self.json.get(base)?.get(key).and_then(size);
         (own("bits").unwrap_or(self.bits), own("group_size").unwrap_or(self.group))
     }
 }
 
-/// Puts the three tensors of each quantised matrix together; `words` names the tensors of 32-bit words among
-/// `entries`, which their reader took for single precision.
+/// Joins the three tensors of each quantized matrix. `words` lists the tensors of 32-bit words, whose entries have
+/// single precision as a placeholder.
 ///
 /// # Errors
-/// [`Error::TensorEntry`] for parts that are missing or do not fit, [`Error::UnsupportedFormat`].
+/// [`Error::TensorEntry`] for tensors that are missing or do not match, [`Error::UnsupportedFormat`].
 pub(super) fn join(
     path: &Path,
     quantization: &Quantization<'_>,
-    entries: Vec<TensorMeta>,
+    entries: Vec<TensorEntry>,
     words: &BTreeSet<String>,
-) -> Result<Vec<TensorMeta>, Error> {
-    let index: HashMap<&str, &TensorMeta> = entries.iter().map(|it| (it.name.as_str(), it)).collect();
+) -> Result<Vec<TensorEntry>, Error> {
+    let index: HashMap<&str, &TensorEntry> = entries.iter().map(|it| (it.name.as_str(), it)).collect();
     let mut joined = HashMap::new();
     let mut parts = BTreeSet::new();
     for name in words {
         let refuse = |problem| Error::TensorEntry { path: path.to_owned(), tensor: name.clone(), problem };
-        let base = name.strip_suffix(".weight").ok_or_else(|| refuse("it holds words and is no weight"))?;
+        let base = name
+            .strip_suffix(".weight")
+            .ok_or_else(|| refuse("its dtype is U32, but it is not a quantized weight"))?;
         let [scales, biases] = [format!("{base}.scales"), format!("{base}.biases")];
         let part = |name: &str| {
-            index.get(name).copied().ok_or_else(|| refuse("it is quantised, and has no scales or biases"))
+            index
+                .get(name)
+                .copied()
+                .ok_or_else(|| refuse("it is quantized, but its scales or biases are missing"))
         };
         let (bits, group) = quantization.of(base);
         let format = format!("MLX{bits}_G{group}");
@@ -134,8 +103,10 @@ pub(super) fn join(
             tensor: name.clone(),
             format,
         })?;
-        let entry = matrix(part(name)?, part(&scales)?, part(&biases)?, (bits, group), format)
-            .ok_or_else(|| refuse("its shape, scales and biases do not fit its bits and group"))?;
+        let entry =
+            matrix(part(name)?, part(&scales)?, part(&biases)?, (bits, group), format).ok_or_else(|| {
+                refuse("its shape, scales and biases do not match the bits and group size of config.json")
+            })?;
         parts.extend([scales, biases]);
         joined.insert(name.clone(), entry);
     }
@@ -143,14 +114,14 @@ pub(super) fn join(
     Ok(kept.map(|it| joined.remove(&it.name).unwrap_or(it)).collect())
 }
 
-/// One matrix of three tensors, or `None` where they do not fit together.
+/// One matrix of three tensors, or `None` if their shapes or types do not match.
 fn matrix(
-    weight: &TensorMeta,
-    scales: &TensorMeta,
-    biases: &TensorMeta,
+    weight: &TensorEntry,
+    scales: &TensorEntry,
+    biases: &TensorEntry,
     (bits, group): (usize, usize),
     format: Format,
-) -> Option<TensorMeta> {
+) -> Option<TensorEntry> {
     let [rows, words] = weight.shape[..] else { return None };
     let cols = words.checked_mul(32)? / bits;
     let fits =
@@ -160,16 +131,16 @@ fn matrix(
         return None;
     }
     let affine = Affine {
-        weight: Span::of(weight)?,
-        scales: Span::of(scales)?,
-        biases: Span::of(biases)?,
+        weight: weight.storage.range()?,
+        scales: scales.storage.range()?,
+        biases: biases.storage.range()?,
         stored,
-        quants: bits * group / 8,
+        group_bytes: bits * group / 8,
     };
-    Some(TensorMeta {
+    Some(TensorEntry {
         name: weight.name.clone(),
         shape: vec![rows, cols],
         format,
-        place: Storage::Affine(Box::new(affine)),
+        storage: Storage::Affine(Box::new(affine)),
     })
 }

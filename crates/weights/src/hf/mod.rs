@@ -12,13 +12,13 @@ use serde_json::Value as Json;
 
 use crate::{
     Error,
-    checkpoint::{Parts, TensorMeta},
     convention::{self, Family},
+    entry::{Parts, TensorEntry},
     gguf,
     map::Map,
 };
 
-pub(crate) use mlx::Affine;
+pub(crate) use mlx::assemble;
 pub(crate) use vocabulary::vocabulary;
 
 /// Reads the directory of a folder, or of one safetensors file and the config.json beside it.
@@ -60,19 +60,19 @@ pub(crate) fn read(path: &Path) -> Result<Parts, Error> {
     Ok(Parts { metadata, entries, maps, tokenizer_json })
 }
 
-/// Gives tensors their canonical names, and settles whether there is an output head of its own.
+/// Renames tensors to their canonical names, and checks for an output head unless it is tied.
 fn rename(
     path: &Path,
     family: &Family,
     tied: bool,
-    entries: Vec<TensorMeta>,
-) -> Result<Vec<TensorMeta>, Error> {
+    entries: Vec<TensorEntry>,
+) -> Result<Vec<TensorEntry>, Error> {
     let mut renamed = Vec::with_capacity(entries.len());
     for entry in entries {
         match family.canonical_name(path, &entry.name)? {
-            // Some files repeat the embedding as a head that the configuration declares tied.
+            // Some files repeat the embedding as `lm_head`, although config.json declares it tied.
             Some(name) if tied && name == convention::OUTPUT => {}
-            Some(name) => renamed.push(TensorMeta { name, ..entry }),
+            Some(name) => renamed.push(TensorEntry { name, ..entry }),
             None => {}
         }
     }
@@ -87,7 +87,7 @@ fn read_json(path: &Path) -> Result<Json, Error> {
     serde_json::from_slice(&bytes).map_err(|source| Error::Json { path: path.to_owned(), source })
 }
 
-/// A JSON file of the folder that a tokenizer lies in, if it is there.
+/// A JSON file beside a tokenizer.json; null if it does not exist.
 fn sibling_json(tokenizer: &Path, name: &str) -> Result<Json, Error> {
     let path: PathBuf = tokenizer.with_file_name(name);
     if path.is_file() { read_json(&path) } else { Ok(Json::Null) }

@@ -1,4 +1,4 @@
-//! Which safetensors files a folder holds: one, or the shards that `model.safetensors.index.json` lists.
+//! The safetensors files of a folder: one, or the shards listed in `model.safetensors.index.json`.
 
 use std::{
     collections::HashMap,
@@ -7,9 +7,9 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{Error, checkpoint::TensorMeta};
+use crate::{Error, entry::TensorEntry};
 
-/// The files of a checkpoint, and what the index says is in each.
+/// The files of a checkpoint, and the index of their tensors.
 pub(super) struct Files {
     pub(super) paths: Vec<PathBuf>,
     index: Option<Index>,
@@ -69,8 +69,8 @@ impl Files {
         Self { paths: vec![path.to_owned()], index: None }
     }
 
-    /// Fails unless a shard holds exactly the tensors that the index puts there.
-    pub(super) fn check(&self, file: &Path, found: &[TensorMeta]) -> Result<(), Error> {
+    /// Fails unless a shard has exactly the tensors that the index assigns to it.
+    pub(super) fn check(&self, file: &Path, found: &[TensorEntry]) -> Result<(), Error> {
         let Some(index) = &self.index else { return Ok(()) };
         let shard = file.file_name().unwrap_or_default().to_string_lossy();
         let refuse = |tensor: &str, problem| {
@@ -83,14 +83,14 @@ impl Files {
         };
         for entry in found {
             if index.shard_of.get(&entry.name).is_none_or(|it| *it != shard) {
-                return refuse(&entry.name, "is not where the index puts it");
+                return refuse(&entry.name, "contains it, but the index does not list it there");
             }
         }
         let mut listed: Vec<&String> =
             index.shard_of.iter().filter(|(_, it)| **it == shard).map(|(tensor, _)| tensor).collect();
         listed.sort();
         match listed.into_iter().find(|tensor| !found.iter().any(|it| it.name == **tensor)) {
-            Some(tensor) => refuse(tensor, "does not hold it"),
+            Some(tensor) => refuse(tensor, "does not contain it"),
             None => Ok(()),
         }
     }

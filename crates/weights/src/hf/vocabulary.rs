@@ -1,6 +1,6 @@
-//! tokenizer.json as the `tokenizer.*` metadata of a GGUF file, the way llama.cpp's converter writes it.
+//! tokenizer.json as `tokenizer.*` metadata of a GGUF file, like llama.cpp's converter.
 //!
-//! Only byte-level BPE vocabularies can be carried over; the pre-tokeniser must be one that has a name in
+//! Only byte-level BPE vocabularies can be converted. The pre-tokenizer must be one with a name in
 //! `tokenizer.ggml.pre`, because a guess would split text differently.
 
 use std::path::Path;
@@ -16,7 +16,7 @@ const CONTROL: i32 = 3;
 const USER_DEFINED: i32 = 4;
 const UNUSED: i32 = 5;
 
-/// Split patterns of pre-tokenisers and their names in `tokenizer.ggml.pre`.
+/// Split patterns of pre-tokenizers and their names in `tokenizer.ggml.pre`.
 const PATTERNS: &[(&str, &str)] = &[
     (
         r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
@@ -28,7 +28,7 @@ const PATTERNS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Adds the vocabulary of a tokenizer.json, and what lies beside it, to the metadata of its model.
+/// Adds the vocabulary of a tokenizer.json, the special tokens and the chat template to the metadata.
 pub(crate) fn vocabulary(path: &Path, metadata: &mut Metadata, n_vocab: usize) -> Result<(), Error> {
     let json = read_json(path)?;
     let config = sibling_json(path, "config.json")?;
@@ -38,9 +38,10 @@ pub(crate) fn vocabulary(path: &Path, metadata: &mut Metadata, n_vocab: usize) -
     if lookup(&json, "model.type").and_then(Json::as_str) != Some("BPE")
         || lookup(&json, "model.byte_fallback").and_then(Json::as_bool) == Some(true)
     {
-        return Err(refuse("only byte-level BPE can be carried over"));
+        return Err(refuse("only byte-level BPE can be converted"));
     }
-    let pre = pre_tokenizer(&json).ok_or_else(|| refuse("its pre-tokeniser has no known name"))?;
+    let pre =
+        pre_tokenizer(&json).ok_or_else(|| refuse("its pre-tokenizer has no name in tokenizer.ggml.pre"))?;
     let (tokens, types) =
         tokens(&json, n_vocab).ok_or_else(|| refuse("a token id is missing or out of range"))?;
     let merges = merges(&json).ok_or_else(|| refuse("it has no list of merges"))?;
@@ -76,7 +77,7 @@ pub(crate) fn vocabulary(path: &Path, metadata: &mut Metadata, n_vocab: usize) -
     Ok(())
 }
 
-/// The name of the pre-tokeniser, if it is one that has a name.
+/// The name of the pre-tokenizer, if it has one.
 fn pre_tokenizer(json: &Json) -> Option<&'static str> {
     let kind = |it: &Json| it.get("type").and_then(Json::as_str).map(str::to_owned);
     let flag = |it: &Json, name: &str| it.get(name).and_then(Json::as_bool);
@@ -107,7 +108,7 @@ fn pre_tokenizer(json: &Json) -> Option<&'static str> {
     }
 }
 
-/// Tokens by id with their types; ids that the model has and the vocabulary lacks are marked unused.
+/// Tokens by id with their types; ids of the model that the vocabulary lacks become `[PAD…]` tokens of type unused.
 fn tokens(json: &Json, n_vocab: usize) -> Option<(Vec<String>, Vec<i32>)> {
     let mut tokens: Vec<Option<String>> = vec![None; n_vocab];
     let mut types = vec![NORMAL; n_vocab];
@@ -128,7 +129,7 @@ fn tokens(json: &Json, n_vocab: usize) -> Option<(Vec<String>, Vec<i32>)> {
     Some((tokens.into_iter().enumerate().map(name).collect(), types))
 }
 
-/// Merges as GGUF writes them: the two sides with a space between, a space inside a side shifted out of the way.
+/// Merges as GGUF has them: the two sides with a space between. A space inside a side becomes `Ġ` (U+0120).
 fn merges(json: &Json) -> Option<Vec<String>> {
     let side = |it: &Json| Some(it.as_str()?.replace(' ', "\u{120}"));
     let merge = |it: &Json| match it {
@@ -142,7 +143,7 @@ fn merges(json: &Json) -> Option<Vec<String>> {
     lookup(json, "model.merges")?.as_array()?.iter().map(merge).collect()
 }
 
-/// The chat template of a file of its own, or of `tokenizer_config.json`.
+/// The chat template: `chat_template.jinja`, or else from `tokenizer_config.json`.
 fn chat_template(tokenizer: &Path, config: &Json) -> Result<Option<String>, Error> {
     let path = tokenizer.with_file_name("chat_template.jinja");
     if path.is_file() {

@@ -1,4 +1,4 @@
-//! A global allocator that counts, so that a test can say how much memory a call held at its peak.
+//! A counting global allocator, for the peak memory of a call.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -6,7 +6,7 @@ use std::{
 };
 
 thread_local! {
-    /// Bytes that this thread holds, and the most it has held.
+    /// Bytes that this thread has allocated, and their peak.
     static HELD: Cell<(isize, isize)> = const { Cell::new((0, 0)) };
 }
 
@@ -16,7 +16,7 @@ struct Counting;
 static ALLOCATOR: Counting = Counting;
 
 fn count(bytes: isize) {
-    // A thread that is ending has no counter any more, and no test is interested in it.
+    // A thread that is ending no longer has a counter.
     let _ = HELD.try_with(|it| {
         let (held, peak) = it.get();
         let held = held + bytes;
@@ -40,7 +40,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Runs a function and gives the most bytes that it held on this thread beyond what was held before.
+/// Runs a function and returns the peak of the bytes that it allocated on this thread.
 pub(crate) fn peak_bytes<T>(run: impl FnOnce() -> T) -> (T, usize) {
     let before = HELD.with(|it| {
         let (held, _) = it.get();
