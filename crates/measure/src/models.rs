@@ -15,7 +15,7 @@ use ridgeline_kernels::Tuning;
 use ridgeline_model::Model;
 use ridgeline_quant::{Format, Mix};
 use ridgeline_text::Tokenizer;
-use ridgeline_weights::{Checkpoint, Container, Quantization, Shape, UnknownRecipe};
+use ridgeline_weights::{Checkpoint, Container, Quantization, Shape, UnknownQuantization};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub enum Error {
         /// The argument of `-m`.
         name: String,
         /// The parse error. It lists all types and mixes.
-        source: UnknownRecipe,
+        source: UnknownQuantization,
     },
     /// The argument and the caller name different quantization types.
     #[error("{name:?} already names a quantization type; leave out either that or {other}")]

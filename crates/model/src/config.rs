@@ -57,7 +57,7 @@ pub struct Config {
     pub vocab: usize,
     /// ε of the norms.
     pub norm_eps: f32,
-    /// Factor on the embedding rows.
+    /// Multiplier of the embedding rows.
     pub embed_scale: f32,
     /// Positions the model was trained for.
     pub trained_context: usize,

@@ -26,6 +26,6 @@ pub use convert::{Progress, convert, fingerprint, write_gguf};
 pub use entry::Container;
 pub use error::Error;
 pub use metadata::{Array, FromValue, Metadata, Value};
-pub use quantization::{Quantization, UnknownRecipe};
+pub use quantization::{Quantization, UnknownQuantization};
 pub use quantize::{formats, quantize};
 pub use shape::{RopeScaling, Shape};

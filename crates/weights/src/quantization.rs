@@ -75,9 +75,9 @@ impl fmt::Display for Quantization {
 
 /// The error of parsing a [`Quantization`]: no quantization type or mix has this name.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct UnknownRecipe(String);
+pub struct UnknownQuantization(String);
 
-impl fmt::Display for UnknownRecipe {
+impl fmt::Display for UnknownQuantization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "unknown quantization type `{}`; known are", self.0)?;
         Format::ALL.iter().try_for_each(|it| write!(f, " {it}"))?;
@@ -87,16 +87,16 @@ impl fmt::Display for UnknownRecipe {
     }
 }
 
-impl std::error::Error for UnknownRecipe {}
+impl std::error::Error for UnknownQuantization {}
 
 /// A type takes precedence over a mix of the same name.
 impl FromStr for Quantization {
-    type Err = UnknownRecipe;
+    type Err = UnknownQuantization;
 
-    fn from_str(name: &str) -> Result<Self, UnknownRecipe> {
+    fn from_str(name: &str) -> Result<Self, UnknownQuantization> {
         let format = Format::from_name(name).map(Self::Uniform);
         let quantization = format.or_else(|| Mix::from_name(name).map(Self::Mixed));
-        quantization.ok_or_else(|| UnknownRecipe(name.to_owned()))
+        quantization.ok_or_else(|| UnknownQuantization(name.to_owned()))
     }
 }
 
