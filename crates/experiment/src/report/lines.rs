@@ -47,7 +47,7 @@ pub(crate) fn table(figure: &Lines) -> Table {
         ("line", Align::Left),
         (figure.x.title.as_str(), Align::Right),
         (figure.y.title.as_str(), Align::Right),
-        ("95 % interval", Align::Right),
+        ("interval", Align::Right),
     ];
     let mut table = Table::new("", columns);
     for line in &figure.lines {

@@ -38,7 +38,7 @@ pub(crate) fn legend_table(figure: &Roofline) -> Table {
             ("group", Left),
             ("intensity, FLOP/byte", Right),
             ("performance", Right),
-            ("95 % interval", Right),
+            ("interval", Right),
             ("% of roof", Right),
             ("bound", Left),
         ],

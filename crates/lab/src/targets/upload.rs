@@ -126,7 +126,7 @@ impl Space {
     }
 }
 
-/// Pseudo-random words (Fibonacci hashing), so that no driver can compress them.
+/// Distinct words, by Fibonacci hashing.
 fn pattern(i: usize) -> u32 {
     u32::try_from(i).unwrap_or(u32::MAX).wrapping_mul(0x9E37_79B9)
 }
