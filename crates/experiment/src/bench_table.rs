@@ -1,7 +1,7 @@
-//! Benchmark rows in llama-bench's form, with what that tool leaves out: interval, utilisation and bound.
+//! Benchmark rows in llama-bench's format, plus the 95 % interval, bandwidth utilization, roof fraction and bound.
 //!
-//! Field names and the text of the `test` column follow llama.cpp's `tools/llama-bench`, so that scripts made
-//! for its output read ours. Fields are listed once, in [`BenchRow::fields`], and every format writes that list.
+//! Field names and the text of the `test` column follow llama.cpp's `tools/llama-bench`, so that scripts written
+//! for its output work. [`BenchRow::fields`] lists the fields for all output formats.
 
 use crate::report::{Align, Table, markdown, number};
 use crate::stats;
@@ -21,23 +21,23 @@ pub struct BenchRow {
     pub cpu_info: String,
     /// Adapter name.
     pub gpu_info: String,
-    /// Graphics interface, such as `Vulkan`.
+    /// Graphics API, such as `Vulkan`.
     pub backends: String,
     /// File or name of the model.
     pub model_filename: String,
-    /// Family, size and number format, such as `llama 135M Q8_0`.
+    /// Family, size and quantization type, such as `llama 135M Q8_0`.
     pub model_type: String,
     /// Bytes of the weights.
     pub model_size: u64,
     /// Parameters.
     pub model_n_params: u64,
-    /// Most tokens of one call.
+    /// Largest logical batch, tokens.
     pub n_batch: u64,
-    /// Most tokens of one pass.
+    /// Largest physical batch, tokens: one forward pass.
     pub n_ubatch: u64,
-    /// Number format of the keys.
+    /// Data type of the keys in the KV cache.
     pub type_k: String,
-    /// Number format of the values.
+    /// Data type of the values in the KV cache.
     pub type_v: String,
     /// Whether attention is one fused kernel.
     pub flash_attn: bool,
@@ -45,17 +45,17 @@ pub struct BenchRow {
     pub n_prompt: u64,
     /// Tokens generated; zero in a prompt test.
     pub n_gen: u64,
-    /// Tokens in the cache before the test.
+    /// Tokens in the KV cache before the test.
     pub n_depth: u64,
     /// Start, UTC, RFC 3339.
     pub test_time: String,
     /// Every timed repetition in order, nanoseconds.
     pub samples_ns: Vec<u64>,
-    /// Share of the measured bandwidth reached, where ceilings are known.
+    /// Achieved share of the measured bandwidth (model bandwidth utilization), where ceilings are known.
     pub mbu: Option<f64>,
-    /// Share of the roof reached, where ceilings are known.
+    /// Achieved share of the roof, where ceilings are known.
     pub roof_fraction: Option<f64>,
-    /// What bounds the test, where ceilings are known.
+    /// The resource that bounds the test, where ceilings are known.
     pub bound: Option<Bound>,
 }
 
@@ -64,13 +64,13 @@ pub struct BenchRow {
 pub enum Output {
     /// A Markdown table.
     Md,
-    /// Comma-separated values with a heading.
+    /// Comma-separated values with a header line.
     Csv,
     /// One JSON array.
     Json,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Jsonl,
-    /// A table definition and one insertion a row, for `SQLite`.
+    /// `CREATE TABLE` and one `INSERT` per row, for `SQLite`.
     Sql,
 }
 
@@ -81,7 +81,7 @@ impl BenchRow {
         self.n_prompt + self.n_gen
     }
 
-    /// Tokens per second of every repetition; one that took no time at all counts as none.
+    /// Tokens per second of every repetition; zero for a repetition of 0 ns.
     #[must_use]
     pub fn samples_ts(&self) -> Vec<f64> {
         let rate = |&ns: &u64| if ns == 0 { 0.0 } else { self.tokens() as f64 * 1e9 / ns as f64 };
@@ -108,9 +108,9 @@ impl BenchRow {
         name
     }
 
-    /// Every field with its value, in the order in which all formats write them.
+    /// Every field with its value, in output order.
     ///
-    /// `avg_ns`, `stddev_ns`, `avg_ts` and `stddev_ts` are llama-bench's; fields from `ci95_lo_ts` on are ours.
+    /// `ci95_lo_ts` to `bound` are additions to llama-bench's fields.
     #[must_use]
     pub fn fields(&self) -> Vec<(&'static str, Value)> {
         let times: Vec<f64> = self.samples_ns.iter().map(|&ns| ns as f64).collect();
@@ -223,12 +223,12 @@ fn markdown_form(rows: &[BenchRow]) -> String {
     text
 }
 
-/// Fields that hold one value each; the raw samples have no place in a flat row.
+/// The fields with a single value: all but the raw samples.
 fn scalars(row: &BenchRow) -> Vec<(&'static str, Value)> {
     row.fields().into_iter().filter(|(_, v)| !v.is_array()).collect()
 }
 
-/// Quoted as in RFC 4180; llama-bench quotes every value too.
+/// CSV with every value quoted (RFC 4180), as llama-bench does.
 fn csv(rows: &[BenchRow]) -> String {
     let mut text = String::new();
     let names: Vec<&str> = scalars(&BenchRow::default()).into_iter().map(|(name, _)| name).collect();
@@ -251,6 +251,7 @@ fn sql(rows: &[BenchRow]) -> String {
         };
         format!("  {name} {kind}")
     };
+    // Column types come from a row in which no value is null.
     let mut model = BenchRow { samples_ns: vec![1, 2], n_gen: 1, ..BenchRow::default() };
     (model.mbu, model.roof_fraction, model.bound) = (Some(0.5), Some(0.5), Some(Bound::Memory));
     let model = scalars(&model);
@@ -272,7 +273,7 @@ fn sql(rows: &[BenchRow]) -> String {
     text
 }
 
-/// A value without quotes; null is empty.
+/// A value as unquoted text; null is empty.
 fn plain(value: &Value) -> String {
     match value {
         Value::String(s) => s.clone(),

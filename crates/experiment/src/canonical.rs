@@ -1,12 +1,11 @@
-//! One spelling for every JSON value, so that equal cells have equal hashes whoever wrote them.
+//! Canonical JSON: one spelling for every value, so that equal cells have equal hashes.
 
 use serde_json::Value;
 use std::fmt::Write;
 
 /// The value as text with sorted keys, no spaces and one spelling per number.
 ///
-/// `1`, `1.0` and `1e0` are all written `1`; floats that are not whole are written with the fewest digits
-/// that read back to the same `f64`.
+/// `1`, `1.0` and `1e0` are all written `1`. Other floats have the fewest digits that parse to the same `f64`.
 #[must_use]
 pub fn canonical(value: &Value) -> String {
     let mut text = String::new();

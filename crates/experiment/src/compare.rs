@@ -1,8 +1,8 @@
-//! Two journals, point by point: which points became faster or slower, and what could not have been seen.
+//! Compares two journals point by point: which became faster or slower, and the smallest detectable change.
 //!
-//! Welch's t test decides, at 5 % over all points together (Holm's correction). The rank test of Mann and Whitney
-//! stands beside it, for samples that are far from normal. A difference must also exceed a margin: with enough
-//! repetitions every difference is significant, and few of them matter.
+//! Welch's t test decides, at a familywise level of 5 % over all points (Holm's correction). The rank test of Mann and
+//! Whitney is printed beside it, for samples that are far from normal. A difference must also exceed a margin, because
+//! with enough repetitions every difference is significant.
 
 use crate::journal::{best_records, point_key};
 use crate::matrix::{Budget, Cell};
@@ -13,13 +13,13 @@ use ridgeline_roofline::Measured;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Significance level after correction.
+/// Significance level after Holm's correction.
 pub const ALPHA: f64 = 0.05;
 
-/// Seed of the resampling behind the intervals.
+/// Seed of the bootstrap intervals.
 const SEED: u64 = 0;
 
-/// Whether a point changed.
+/// Whether a point became faster or slower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
@@ -31,7 +31,7 @@ pub enum Change {
     Same,
     /// One side has fewer than two repetitions, or neither side varies.
     Untestable,
-    /// Its samples are wall times of blocks, whose length is calibrated anew in every run.
+    /// Its samples are wall times of blocks, whose length every run calibrates anew.
     NotCompared,
 }
 
@@ -44,7 +44,7 @@ impl Change {
             Self::Slower => "slower",
             Self::Same => "no difference",
             Self::Untestable => "cannot be tested",
-            Self::NotCompared => "not compared: times are of blocks of calibrated length",
+            Self::NotCompared => "not compared: every run calibrates its block length",
         }
     }
 }
@@ -52,7 +52,7 @@ impl Change {
 /// One point in both journals.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PointDiff {
-    /// The point, as filters see it.
+    /// Label of the cell, which filters match.
     pub label: String,
     /// Median time before, seconds.
     pub before_s: Option<f64>,
@@ -60,19 +60,19 @@ pub struct PointDiff {
     pub after_s: Option<f64>,
     /// After over before, with its 95 % bootstrap interval.
     pub ratio: Option<Measured>,
-    /// p value of Welch's test, before correction.
+    /// p value of Welch's t test, uncorrected.
     pub welch_p: Option<f64>,
-    /// p value of the rank test, before correction.
+    /// p value of the rank test of Mann and Whitney, uncorrected.
     pub rank_p: Option<f64>,
-    /// p value of Welch's test after Holm's correction over all points.
+    /// p value of Welch's t test after Holm's correction over all points.
     pub adjusted_p: Option<f64>,
-    /// Smallest change, as a fraction of the time before, that would have been seen with 80 % probability.
+    /// Minimum detectable effect at 80 % power, as a fraction of the time before.
     pub noise_floor: Option<f64>,
-    /// Whether it changed.
+    /// The result.
     pub outcome: Change,
 }
 
-/// Two journals side by side.
+/// The differences between two journals.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct JournalDiff {
     /// Points in both, in the order of the first journal.
@@ -90,22 +90,25 @@ impl JournalDiff {
         self.changes.iter().any(|change| change.outcome == Change::Slower)
     }
 
-    /// The changes as a table of the report.
+    /// The changes as a report table.
     #[must_use]
     pub fn table(&self) -> Table {
         use Align::{Left, Right};
         let columns = [
             ("point", Left),
-            ("before", Right),
-            ("after", Right),
+            ("before, median", Right),
+            ("after, median", Right),
             ("after / before", Right),
             ("95 % CI", Right),
             ("p (Welch, Holm)", Right),
             ("p (Mann–Whitney)", Right),
-            ("noise floor", Right),
+            ("detectable change", Right),
             ("change", Left),
         ];
-        let mut table = Table::new("Median times; a ratio above 1 is slower.", columns);
+        let mut table = Table::new(
+            "Times per repetition; a ratio above 1 is slower. Changes below the detectable change have less than 80 % power.",
+            columns,
+        );
         for change in &self.changes {
             table.push(change.cells());
         }
@@ -134,8 +137,8 @@ impl PointDiff {
 
 /// Compares the best record of every point of two journals.
 ///
-/// `margin` is the smallest relative difference that counts, such as 0.02. Experiments in `timed_in_blocks` are listed
-/// and not compared.
+/// `margin` is the smallest relative difference that counts, such as 0.02. Experiments in `timed_in_blocks` are listed,
+/// but not compared.
 #[must_use]
 pub fn compare(before: &[Record], after: &[Record], margin: f64, timed_in_blocks: &[&str]) -> JournalDiff {
     let (first, second) = (keyed(before), keyed(after));
@@ -157,7 +160,7 @@ fn keyed(records: &[Record]) -> Vec<(String, &Record)> {
     best_records(records).into_iter().map(|record| (point_key(record), record)).collect()
 }
 
-/// Applies Holm's correction over the points that were tested, and decides them.
+/// Applies Holm's correction over the tested points, and sets their results.
 fn correct(changes: &mut [PointDiff], margin: f64) {
     let (tested, p): (Vec<usize>, Vec<f64>) =
         changes.iter().enumerate().filter_map(|(i, change)| Some((i, change.welch_p?))).unzip();
@@ -205,7 +208,7 @@ fn not_compared(record: &Record) -> PointDiff {
     }
 }
 
-/// The minimum detectable effect at 80 % power, relative to the mean of `x`.
+/// Minimum detectable effect at 80 % power, relative to the mean of `x`.
 fn noise_floor(x: &[f64], y: &[f64]) -> Option<f64> {
     if x.len() < 2 || y.len() < 2 {
         return None;

@@ -1,4 +1,4 @@
-//! What can go wrong outside a measurement: files, tables, filters and names.
+//! Errors outside a measurement: files, matrices, filters and names.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// Another process is writing this journal.
@@ -22,34 +22,36 @@ pub enum Error {
     },
     /// A journal holds records of another schema.
     #[error(
-        "{path} line {line} has schema {found}, this program writes {expected}; start afresh with --fresh"
+        "{path}, line {line}: schema {found} is not supported, this program writes {expected}; start a new journal with --fresh"
     )]
     JournalSchema {
         /// The journal.
         path: PathBuf,
         /// Line, counted from 1.
         line: usize,
-        /// What the line says.
+        /// The schema of the line.
         found: String,
-        /// What this program writes.
+        /// The schema that this program writes.
         expected: &'static str,
     },
-    /// A line before the last is not a record, so the file was damaged and not merely cut short.
-    #[error("{path} line {line} is not a journal record: {source}")]
+    /// A complete line is not a record: the file was damaged, not merely cut short.
+    #[error(
+        "{path}, line {line}: not a journal record ({source}); repair the line or start a new journal with --fresh"
+    )]
     JournalLine {
         /// The journal.
         path: PathBuf,
         /// Line, counted from 1.
         line: usize,
-        /// What the parser said.
+        /// The parser's error.
         source: serde_json::Error,
     },
-    /// Something did not turn into JSON or back.
+    /// A value could not be converted to or from JSON.
     #[error("{what}: {source}")]
     Json {
-        /// What was being converted.
+        /// The value that was converted.
         what: String,
-        /// What the parser said.
+        /// The parser's error.
         source: serde_json::Error,
     },
     /// A TOML file does not parse.
@@ -57,11 +59,11 @@ pub enum Error {
     Toml {
         /// The file.
         path: PathBuf,
-        /// What the parser said.
+        /// The parser's error.
         source: Box<toml::de::Error>,
     },
     /// An axis lists no values, so the matrix would silently be empty.
-    #[error("{path}: experiment {experiment}, axis {axis} has no values")]
+    #[error("{path}: axis {axis} of experiment {experiment} has no values; list at least one")]
     EmptyAxis {
         /// The matrix file.
         path: PathBuf,
@@ -70,16 +72,19 @@ pub enum Error {
         /// The axis.
         axis: String,
     },
-    /// A budget that cannot be met.
-    #[error("{path}: experiment {experiment} asks for {min_reps} to {max_reps} repetitions in {budget_s} s")]
+    /// A budget whose values contradict each other.
+    #[error(
+        "{path}: budget of experiment {experiment} has min_reps {min_reps}, max_reps {max_reps}, budget_s {budget_s}; \
+         1 <= min_reps <= max_reps and a finite budget_s > 0 are required"
+    )]
     BadBudget {
         /// The matrix file.
         path: PathBuf,
         /// The experiment.
         experiment: String,
-        /// Fewest repetitions.
+        /// Fewest timed repetitions.
         min_reps: u32,
-        /// Most repetitions.
+        /// Most timed repetitions.
         max_reps: u32,
         /// Seconds.
         budget_s: f64,
@@ -87,26 +92,26 @@ pub enum Error {
     /// A matrix names an experiment that is not in the list.
     #[error("no experiment is called {name:?}; there are {known}")]
     UnknownExperiment {
-        /// What the matrix says.
+        /// The name in the matrix.
         name: String,
-        /// The names there are, with commas.
+        /// The known names, comma-separated.
         known: String,
     },
     /// A filter is not a regular expression.
-    #[error("--filter {pattern:?}: {source}")]
+    #[error("--filter {pattern:?} is not a regular expression: {source}")]
     Filter {
         /// The pattern.
         pattern: String,
-        /// What the parser said.
+        /// The parser's error.
         source: regex::Error,
     },
     /// A shard is not `I/N` with `1 ≤ I ≤ N`.
     #[error("--shard {text:?} is not I/N with I from 1 to N")]
     Shard {
-        /// What was given.
+        /// The value given.
         text: String,
     },
-    /// A claim or table that no published file holds.
+    /// No file of published numbers has this claim or table.
     #[error("no published {kind} is called {id:?}")]
     UnknownPublished {
         /// "claim" or "table".

@@ -1,7 +1,7 @@
-//! What an experiment is: a plan, a measurement and a summary, each with its own types.
+//! The experiment trait: a plan, a measurement and a summary, with typed points and rows.
 //!
-//! `Lab` is whatever the measurements need (a device, loaded models); this crate never looks inside. The
-//! list of experiments works with [`DynExperiment`], which carries points and rows as JSON.
+//! The type parameter `Lab` is the measuring context (a device, loaded models), opaque to this crate. The list of
+//! experiments holds [`DynExperiment`]s, which carry points and rows as JSON.
 
 use crate::Error;
 use crate::matrix::{Axes, Budget};
@@ -14,14 +14,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::marker::PhantomData;
 
-/// What one measurement yields.
+/// The result of measuring one cell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measurement<Row> {
     /// The experiment's own figures.
     pub row: Row,
     /// Every timed repetition in order, nanoseconds.
     pub samples_ns: Vec<u64>,
-    /// The check the cell carries, passed or failed; a failed one bars the row from every table.
+    /// The correctness check of the cell; a row whose check failed enters no table.
     pub check: Option<Check>,
     /// The model measured, where there is one.
     pub model: Option<ModelId>,
@@ -39,19 +39,19 @@ impl<Row> Measurement<Row> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// It cannot run here; this is not a failure.
+    /// The cell cannot run on this device; this is not a failure.
     #[error("{reason}")]
     Skipped {
-        /// What is missing here.
+        /// The missing feature or file.
         reason: String,
     },
-    /// Its time is impossible.
+    /// The measured time is below the physical lower bound.
     #[error(transparent)]
     BeatsFloor(#[from] BeatsFloor),
-    /// A point or row did not turn into JSON or back.
+    /// A point or row could not be converted to or from JSON.
     #[error(transparent)]
     Shape(#[from] Error),
-    /// Anything else.
+    /// Any other error.
     #[error(transparent)]
     Failed(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -69,7 +69,7 @@ impl RunError {
         Self::Failed(Box::new(error))
     }
 
-    /// How the journal records it.
+    /// The status in the journal.
     #[must_use]
     pub const fn status(&self) -> Status {
         match self {
@@ -79,7 +79,7 @@ impl RunError {
     }
 }
 
-/// One ok record with its point and row read.
+/// One ok record with its point and row deserialized.
 #[derive(Clone, Debug)]
 pub struct Entry<'a, Point, Row> {
     /// The point.
@@ -90,7 +90,7 @@ pub struct Entry<'a, Point, Row> {
     pub record: &'a Record,
 }
 
-/// What a summary may look at besides its own records.
+/// Inputs of a summary besides the records of its experiment.
 #[derive(Clone, Debug)]
 pub struct Context<'a> {
     /// The ceilings of the device, where they were measured.
@@ -101,7 +101,7 @@ pub struct Context<'a> {
     pub seed: u64,
 }
 
-/// An experiment: what to measure at each point, how, and what the rows say together.
+/// An experiment: its points, how one point is measured, and how the rows are summarized.
 pub trait Experiment<Lab: ?Sized> {
     /// Its name in matrices, journals and filters.
     const NAME: &'static str;
@@ -110,7 +110,7 @@ pub trait Experiment<Lab: ?Sized> {
     /// One row: what is measured.
     type Row: Serialize + DeserializeOwned;
 
-    /// The points that axes span; the plain cartesian product unless an experiment knows better.
+    /// The points that the axes span: by default, their Cartesian product.
     ///
     /// # Errors
     /// Where the axes do not fit the point.
@@ -121,14 +121,14 @@ pub trait Experiment<Lab: ?Sized> {
     /// Measures one point within a budget.
     ///
     /// # Errors
-    /// Why there is no row; the matrix goes on with the next cell.
+    /// The reason why there is no row; the run continues with the next cell.
     fn run(lab: &mut Lab, point: &Self::Point, budget: &Budget) -> Result<Measurement<Self::Row>, RunError>;
 
-    /// The sections of the report that its ok records make.
+    /// The report sections made from the ok records.
     fn summarise(entries: &[Entry<'_, Self::Point, Self::Row>], context: &Context<'_>) -> Vec<Section>;
 }
 
-/// An [`Experiment`] behind JSON, for the list.
+/// Object-safe form of [`Experiment`], with points and rows as JSON.
 pub trait DynExperiment<Lab: ?Sized>: Send + Sync {
     /// See [`Experiment::NAME`].
     fn name(&self) -> &'static str;
@@ -142,17 +142,17 @@ pub trait DynExperiment<Lab: ?Sized>: Send + Sync {
     /// See [`Experiment::run`].
     ///
     /// # Errors
-    /// Why there is no row.
+    /// The reason why there is no row.
     fn run(&self, lab: &mut Lab, point: &Value, budget: &Budget) -> Result<Measurement<Value>, RunError>;
 
-    /// See [`Experiment::summarise`]; records of other experiments are passed over.
+    /// See [`Experiment::summarise`]; records of other experiments are skipped.
     ///
     /// # Errors
-    /// Where a record's point or row is not of the experiment's types.
+    /// Where a record's point or row does not deserialize to the experiment's types.
     fn summarise(&self, records: &[&Record], context: &Context<'_>) -> Result<Vec<Section>, Error>;
 }
 
-/// Makes a [`DynExperiment`] of an [`Experiment`].
+/// Adapter from [`Experiment`] to [`DynExperiment`].
 #[derive(Debug)]
 pub struct Erased<E>(PhantomData<fn() -> E>);
 
@@ -207,10 +207,10 @@ fn read<T: DeserializeOwned>(name: &str, what: &str, value: &Value) -> Result<T,
     serde_json::from_value(value.clone()).map_err(Error::json(format!("{name} {what}")))
 }
 
-/// The experiment of a name.
+/// Finds an experiment by name.
 ///
 /// # Errors
-/// [`Error::UnknownExperiment`], which lists the names there are.
+/// [`Error::UnknownExperiment`], which lists the known names.
 pub fn find<'a, Lab: ?Sized>(
     list: &'a [Box<dyn DynExperiment<Lab>>],
     name: &str,
@@ -222,17 +222,17 @@ pub fn find<'a, Lab: ?Sized>(
     list.iter().find(|e| e.name() == name).map(AsRef::as_ref).ok_or_else(unknown)
 }
 
-/// The list of experiments: one word each.
+/// Declares the list of experiments.
 ///
 /// `experiments! { Lab: ceilings, bench }` declares the modules `ceilings` and `bench` beside the call and a
 /// function `experiments()` that lists them. Each module exports its experiment as the type `Study`.
-/// Formatters do not look into macros, so a tidy check has to name these files to theirs.
+/// Formatters do not expand macros, so a tidy check has to pass them these files by name.
 #[macro_export]
 macro_rules! experiments {
     ($lab:ty: $($module:ident),+ $(,)?) => {
         $(mod $module;)+
 
-        /// Every experiment there is, in the order of the list.
+        /// Every experiment, in the order of the list.
         #[must_use]
         pub fn experiments() -> Vec<Box<dyn $crate::experiment::DynExperiment<$lab>>> {
             vec![$(Box::new($crate::experiment::Erased::<$module::Study>::new())),+]

@@ -1,7 +1,7 @@
-//! An append-only file of JSON lines, synchronised after every line, that survives being killed.
+//! The journal: an append-only JSONL file, flushed to disk after every line, so that it survives a kill.
 //!
-//! A run that dies leaves at most one torn last line. Opening for append cuts it off; reading ignores it.
-//! Damage anywhere else is an error, never skipped.
+//! A killed run leaves at most one torn last line. Opening for append truncates it; reading ignores it. Damage
+//! anywhere else is an error.
 
 use crate::record::{Record, SCHEMA, Status};
 use crate::upgrade::{self, SCHEMA_1};
@@ -21,11 +21,11 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens a journal or starts one, and reads what is there.
+    /// Opens or creates a journal, and reads its records.
     ///
     /// # Errors
-    /// [`Error::JournalBusy`] while another process has it open, [`Error::JournalSchema`] where it was
-    /// written by another version, [`Error::JournalLine`] where it is damaged, [`Error::Io`] otherwise.
+    /// [`Error::JournalBusy`] while another process has it open, [`Error::JournalSchema`] for an unknown schema,
+    /// [`Error::JournalLine`] where it is damaged, [`Error::Io`] otherwise.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let io = || Error::io(path);
         let mut options = OpenOptions::new();
@@ -37,23 +37,24 @@ impl Journal {
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io())?;
-        let (records, sound) = parse(path, &bytes)?;
-        if sound < bytes.len() {
-            file.set_len(sound as u64).map_err(io())?;
+        let (records, valid) = parse(path, &bytes)?;
+        if valid < bytes.len() {
+            file.set_len(valid as u64).map_err(io())?;
         }
         file.seek(SeekFrom::End(0)).map_err(io())?;
-        if sound > 0 && bytes[sound - 1] != b'\n' {
+        // A last line that is whole but for its newline is kept.
+        if valid > 0 && bytes[valid - 1] != b'\n' {
             file.write_all(b"\n").map_err(io())?;
         }
         file.sync_data().map_err(io())?;
         let mut done = HashSet::new();
         for record in &records {
-            note(&mut done, record);
+            update_done(&mut done, record);
         }
         Ok(Self { path: path.to_owned(), file, records, done })
     }
 
-    /// Appends one record and waits until the disk has it.
+    /// Appends one record and flushes it to disk.
     ///
     /// # Errors
     /// [`Error::JournalSchema`] where the record carries another schema, [`Error::Json`] or [`Error::Io`]
@@ -67,12 +68,12 @@ impl Journal {
         line.push(b'\n');
         self.file.write_all(&line).map_err(Error::io(&self.path))?;
         self.file.sync_data().map_err(Error::io(&self.path))?;
-        note(&mut self.done, &record);
+        update_done(&mut self.done, &record);
         self.records.push(record);
         Ok(())
     }
 
-    /// Whether the cell's newest record is ok, so that a resumed run need not repeat it.
+    /// Whether the cell's newest record is ok.
     #[must_use]
     pub fn is_done(&self, cell_id: &str) -> bool {
         self.done.contains(cell_id)
@@ -84,7 +85,7 @@ impl Journal {
         &self.records
     }
 
-    /// The file.
+    /// Path of the journal file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -94,15 +95,15 @@ impl Journal {
 /// Reads every record of a journal without locking it; a torn last line is ignored.
 ///
 /// # Errors
-/// As [`Journal::open`], save for the lock.
+/// As [`Journal::open`], but never [`Error::JournalBusy`].
 pub fn read(path: &Path) -> Result<Vec<Record>, Error> {
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
     Ok(parse(path, &bytes)?.0)
 }
 
-/// The newest record of every cell on every machine, in the order in which these first appear.
+/// The newest record of every cell on every machine, in order of first appearance.
 ///
-/// It alone says how the cell stands: an older success does not hide a newer failure, nor the other way round.
+/// An older success does not hide a newer failure, nor the reverse.
 #[must_use]
 pub fn newest(records: &[Record]) -> Vec<&Record> {
     let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -120,15 +121,15 @@ pub fn newest(records: &[Record]) -> Vec<&Record> {
     kept
 }
 
-/// The newest record of every cell and machine where it is ok, in the order in which these first appear.
+/// The newest record of every cell and machine, if it is ok, in order of first appearance.
 #[must_use]
 pub fn last_ok(records: &[Record]) -> Vec<&Record> {
     newest(records).into_iter().filter(|r| r.status == Status::Ok).collect()
 }
 
-/// One record per point: of the newest build, then with the most samples, then the latest.
+/// One record per point: preferably of the newest build, then with the most samples, then the latest.
 ///
-/// Only cells whose newest record is ok count: a cell that failed last time has none.
+/// Only cells whose newest record is ok count.
 #[must_use]
 pub fn best_records(records: &[Record]) -> Vec<&Record> {
     let newest = records.last().map(|r| &r.build);
@@ -146,13 +147,13 @@ pub fn best_records(records: &[Record]) -> Vec<&Record> {
     best
 }
 
-/// The newest record of every cell and machine where it is not ok, in the order in which these first appear.
+/// The newest record of every cell and machine, if it is not ok, in order of first appearance.
 #[must_use]
 pub fn not_ok(records: &[Record]) -> Vec<&Record> {
     newest(records).into_iter().filter(|r| r.status != Status::Ok).collect()
 }
 
-/// The union of journals: every record once, sorted by start. Shards of one matrix become one journal.
+/// The union of journals, such as those of all shards: every record once, sorted by start time.
 #[must_use]
 pub fn merge(journals: Vec<Vec<Record>>) -> Vec<Record> {
     let mut seen = HashSet::new();
@@ -165,7 +166,7 @@ pub fn merge(journals: Vec<Vec<Record>>) -> Vec<Record> {
     all
 }
 
-/// Writes records as a new journal beside the final name and then moves it there, so that no reader ever sees half.
+/// Writes records as a new journal: to a temporary file, then renamed, so that no reader sees a partial file.
 ///
 /// # Errors
 /// [`Error::Io`] or [`Error::Json`].
@@ -175,20 +176,20 @@ pub fn write(path: &Path, records: &[Record]) -> Result<(), Error> {
         text += &serde_json::to_string(record).map_err(Error::json("journal record"))?;
         text.push('\n');
     }
-    let beside = path.with_extension("partial");
-    let mut file = File::create(&beside).map_err(Error::io(&beside))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(Error::io(&beside))?;
-    std::fs::rename(&beside, path).map_err(Error::io(path))
+    let temporary = path.with_extension("partial");
+    let mut file = File::create(&temporary).map_err(Error::io(&temporary))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(Error::io(&temporary))?;
+    std::fs::rename(&temporary, path).map_err(Error::io(path))
 }
 
-/// Key under which two journals' records of the same point meet, whatever their budgets.
+/// Key of a record's point: equal for records of two journals whatever their budgets.
 #[must_use]
 pub fn point_key(record: &Record) -> String {
     format!("{} {}", record.experiment, canonical::canonical(&record.point))
 }
 
-/// Keeps the set of cells whose newest record is ok.
-fn note(done: &mut HashSet<String>, record: &Record) {
+/// Updates the set of cells whose newest record is ok.
+fn update_done(done: &mut HashSet<String>, record: &Record) {
     if record.status == Status::Ok {
         done.insert(record.cell_id.clone());
     } else {
@@ -196,14 +197,14 @@ fn note(done: &mut HashSet<String>, record: &Record) {
     }
 }
 
-/// The records of a file and how many of its bytes are sound.
+/// The records of a file, and the length in bytes up to a torn last line.
 fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<Record>, usize), Error> {
     let mut records = Vec::new();
-    let mut sound = 0;
+    let mut valid = 0;
     for (i, line) in bytes.split_inclusive(|&b| b == b'\n').enumerate() {
         let complete = line.ends_with(b"\n");
         if line.trim_ascii().is_empty() {
-            sound += if complete { line.len() } else { 0 };
+            valid += if complete { line.len() } else { 0 };
             continue;
         }
         match parse_line(path, i + 1, line) {
@@ -211,12 +212,12 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<Record>, usize), Error> {
             Err(Error::JournalLine { .. }) if !complete => break,
             Err(error) => return Err(error),
         }
-        sound += line.len();
+        valid += line.len();
     }
-    Ok((records, sound))
+    Ok((records, valid))
 }
 
-/// One record; the schema is looked at before the rest, because the rest may have changed with it.
+/// One record. The schema is read first, because the other keys depend on it.
 fn parse_line(path: &Path, line: usize, text: &[u8]) -> Result<Record, Error> {
     let bad = |source| Error::JournalLine { path: path.to_owned(), line, source };
     let mut value: serde_json::Value = serde_json::from_slice(text).map_err(bad)?;

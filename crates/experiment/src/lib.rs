@@ -1,5 +1,6 @@
-//! What an experiment is: its matrix of cells, its journal, its statistics, the published numbers it is held
-//! against, the verdicts, and the report. Knows no GPU, reads no clock and prints nothing.
+//! Experiments: the matrix of cells, the journal, statistics, published numbers, verdicts and the report.
+//!
+//! This crate uses no GPU, reads no clock and prints nothing.
 
 pub mod bench_table;
 pub mod canonical;

@@ -1,7 +1,7 @@
-//! The matrix: which points of which experiments run, for how long, and the answer each has to give.
+//! The matrix of experiments: a TOML file that lists which points of which experiments run, and for how long.
 //!
-//! A file lists experiments; the axes of each span its points. `[experiment.quick]` replaces axes and budget
-//! for a quick run. What to vary is data; how to measure is code.
+//! The axes of an experiment span its points. A *cell* is one point with its budget and check: the unit that is
+//! measured and journaled. `[experiment.quick]` replaces axes and budget for a quick run.
 
 use crate::{Error, canonical};
 use serde::de::DeserializeOwned;
@@ -10,17 +10,17 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// How often and how long a cell is measured; the runner enforces it.
+/// Number of repetitions and time limit of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
-    /// Repetitions that are never timed.
+    /// Untimed repetitions before the timed ones.
     pub warmup: u32,
-    /// Fewest timed repetitions, whatever they cost.
+    /// Fewest timed repetitions, even beyond `budget_s`.
     pub min_reps: u32,
     /// Most timed repetitions.
     pub max_reps: u32,
-    /// Seconds after which no further repetition starts, once there are `min_reps`.
+    /// Seconds after which no further repetition starts, once `min_reps` are done.
     pub budget_s: f64,
 }
 
@@ -32,7 +32,7 @@ impl Budget {
     }
 }
 
-/// Values by axis; the points of an experiment are their cartesian product.
+/// Values by axis; the points of an experiment are their Cartesian product.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Axes(BTreeMap<String, Vec<Value>>);
@@ -44,10 +44,10 @@ impl Axes {
         Self(axes.into_iter().collect())
     }
 
-    /// Every combination of values, each read as `P`; the last axis by name varies fastest.
+    /// Every combination of values, deserialized as `P`; the alphabetically last axis varies fastest.
     ///
     /// # Errors
-    /// [`Error::Json`] where a combination is not a `P`: an axis is missing, unknown to it, or of another type.
+    /// [`Error::Json`] where a combination is not a `P`: an axis is missing, unknown or of another type.
     pub fn points<P: DeserializeOwned>(&self) -> Result<Vec<P>, Error> {
         let read = |point: Value| {
             let what = format!("point {}", canonical::canonical(&point));
@@ -74,13 +74,13 @@ impl Axes {
         points.into_iter().map(Value::Object).collect()
     }
 
-    /// The values of one axis; empty where there is no such axis.
+    /// The values of one axis; empty for an unknown axis.
     #[must_use]
     pub fn values(&self, axis: &str) -> &[Value] {
         self.0.get(axis).map_or(&[], Vec::as_slice)
     }
 
-    /// These axes with some of them replaced.
+    /// These axes with those in `by` replaced or added.
     fn replaced(&self, by: &Self) -> Self {
         let mut axes = self.0.clone();
         axes.extend(by.0.clone());
@@ -88,37 +88,37 @@ impl Axes {
     }
 }
 
-/// What changes in a quick run.
+/// Overrides for a quick run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quick {
-    /// Left out altogether.
+    /// Whether a quick run omits the experiment.
     #[serde(default)]
     pub skip: bool,
-    /// Axes that are replaced; the others stay.
+    /// Axes that are replaced; the others are kept.
     #[serde(default)]
     pub axes: Axes,
-    /// The budget that replaces the full one.
+    /// The budget, if it differs.
     pub budget: Option<Budget>,
 }
 
-/// One experiment of a matrix.
+/// One entry of a matrix: an experiment with its axes. An experiment may have several.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Group {
     /// Name in the list of experiments.
     pub name: String,
-    /// Why it is in the matrix, for a reader.
+    /// A description for readers of the file.
     #[serde(default)]
     pub about: String,
-    /// What varies.
+    /// The axes that vary.
     #[serde(default)]
     pub axes: Axes,
-    /// How long.
+    /// Repetitions and time limit of each cell.
     pub budget: Budget,
-    /// What a quick run changes.
+    /// Overrides for a quick run.
     pub quick: Option<Quick>,
-    /// The answer every cell has to give, in the experiment's own terms.
+    /// The correctness check that every cell has to pass, as the experiment defines it.
     pub check: Option<Value>,
 }
 
@@ -131,7 +131,7 @@ pub struct Matrix {
     pub groups: Vec<Group>,
 }
 
-/// Full or quick.
+/// Whether a run is full or quick.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Pace {
     /// Axes and budgets as given.
@@ -142,7 +142,7 @@ pub enum Pace {
 }
 
 impl Matrix {
-    /// Reads a matrix from text; `path` is only named in errors.
+    /// Parses a matrix; errors name `path`.
     ///
     /// # Errors
     /// [`Error::Toml`], [`Error::EmptyAxis`] or [`Error::BadBudget`].
@@ -163,7 +163,7 @@ impl Matrix {
         Self::parse(path, &std::fs::read_to_string(path).map_err(Error::io(path))?)
     }
 
-    /// The same of other models: they take the place of the values of every axis that is called `model`.
+    /// This matrix with other models: `names` replace the values of every axis `model`.
     #[must_use]
     pub fn of_models(mut self, names: &[String]) -> Self {
         for group in &mut self.groups {
@@ -177,7 +177,7 @@ impl Matrix {
         self
     }
 
-    /// The groups that run at a pace, with axes and budget settled.
+    /// The groups that run at a pace, with the overrides of a quick run applied.
     #[must_use]
     pub fn at(&self, pace: Pace) -> Vec<Group> {
         self.groups.iter().filter_map(|g| g.at(pace)).collect()
@@ -185,7 +185,7 @@ impl Matrix {
 }
 
 impl Group {
-    /// This group at a pace; `None` where a quick run leaves it out.
+    /// This group at a pace; `None` where a quick run omits it.
     #[must_use]
     pub fn at(&self, pace: Pace) -> Option<Self> {
         let mut group = self.clone();
@@ -228,7 +228,7 @@ impl Group {
     }
 }
 
-/// One point of one experiment and how long to measure it: what the journal keys its records by.
+/// One point of one experiment with its budget and check; the journal keys its records by cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cell {
@@ -236,16 +236,16 @@ pub struct Cell {
     pub experiment: String,
     /// The point.
     pub point: Value,
-    /// How long.
+    /// Repetitions and time limit.
     pub budget: Budget,
-    /// The answer it has to give.
+    /// The correctness check that it has to pass.
     pub check: Option<Value>,
 }
 
 impl Cell {
-    /// Hash of the experiment, point, budget and check, whatever the order of their keys.
+    /// Hash of the experiment, point, budget and check; independent of the order of keys.
     ///
-    /// The budget is in it, so that a full run does not take a quick run's two repetitions for done.
+    /// The budget is included, so that a quick run's two repetitions do not complete a cell of a full run.
     #[must_use]
     pub fn id(&self) -> String {
         let budget = &self.budget;
@@ -257,7 +257,7 @@ impl Cell {
         }))
     }
 
-    /// One line that names the cell, such as `bench depth=256 model=tiny-target`; filters match against it.
+    /// One-line label of the cell, such as `bench depth=256 model=tiny-target`; filters match against it.
     #[must_use]
     pub fn label(&self) -> String {
         let mut label = self.experiment.clone();
@@ -273,7 +273,7 @@ impl Cell {
     }
 }
 
-/// Which cells of a matrix this invocation runs.
+/// Selects the cells of a matrix that this invocation runs.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     filter: Option<regex::Regex>,
@@ -287,7 +287,7 @@ impl Selection {
         Self::default()
     }
 
-    /// Only cells whose label the regular expression finds.
+    /// Only cells whose label matches the regular expression.
     ///
     /// # Errors
     /// [`Error::Filter`].
@@ -297,7 +297,7 @@ impl Selection {
         Ok(self)
     }
 
-    /// Only the share `I/N` of the cells, decided by each cell's hash, so that shards never overlap.
+    /// Only shard `I/N` of the cells. The cell's hash decides its shard, so that shards never overlap.
     ///
     /// # Errors
     /// [`Error::Shard`] where the text is not `I/N` with `1 ≤ I ≤ N`.
@@ -313,7 +313,7 @@ impl Selection {
         Ok(self)
     }
 
-    /// Whether this invocation runs the cell.
+    /// Whether the cell is selected.
     #[must_use]
     pub fn takes(&self, cell: &Cell) -> bool {
         let here = self.shard.is_none_or(|(index, count)| {

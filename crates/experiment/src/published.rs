@@ -1,11 +1,11 @@
-//! The numbers and claims of the studies, as printed, with the codes of what is known to be wrong with them.
+//! Numbers and claims of the published studies, as printed, with codes for their known inconsistencies.
 
 use crate::Error;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// The files of published numbers, by name.
+/// Name and text of each file of published numbers.
 const FILES: [(&str, &str); 4] = [
     ("inversion.toml", include_str!("../published/inversion.toml")),
     ("throughput_gap.toml", include_str!("../published/throughput_gap.toml")),
@@ -23,7 +23,7 @@ pub struct Claim {
     pub text: String,
     /// The expression that decides it.
     pub test: String,
-    /// The figures printed for it.
+    /// The figures that the study prints for it.
     pub published: String,
 }
 
@@ -36,9 +36,9 @@ pub struct Table {
     pub experiment: String,
     /// What it shows.
     pub caption: String,
-    /// The study itself, or its authors' repository.
+    /// `study`, or `authors-repo` for the authors' repository.
     pub origin: String,
-    /// What it is called in the study.
+    /// Its name in the study, such as `Table 6`.
     pub printed_as: Option<String>,
     /// The device measured.
     pub device: Option<String>,
@@ -59,7 +59,7 @@ pub struct Table {
 pub struct Row(BTreeMap<String, toml::Value>);
 
 impl Row {
-    /// A number, whether it was printed with a point or not.
+    /// A number, integer or float.
     #[must_use]
     pub fn number(&self, column: &str) -> Option<f64> {
         match self.0.get(column)? {
@@ -69,7 +69,7 @@ impl Row {
         }
     }
 
-    /// A text.
+    /// A string.
     #[must_use]
     pub fn text(&self, column: &str) -> Option<&str> {
         self.0.get(column)?.as_str()
@@ -104,7 +104,7 @@ pub struct Source {
     pub prefix: String,
     /// Identifier of the paper, where it has one.
     pub paper_id: Option<String>,
-    /// What it measured with.
+    /// The inference framework that it measured.
     pub framework: Option<String>,
 }
 
@@ -126,7 +126,7 @@ pub struct Published {
 }
 
 impl Published {
-    /// Reads the files that are built into the crate.
+    /// Parses the files that are compiled into the crate.
     ///
     /// # Errors
     /// [`Error::Toml`] where one does not parse.

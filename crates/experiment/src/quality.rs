@@ -1,13 +1,13 @@
-//! How well a model predicts a text, and how far its distributions lie from another's on the same tokens.
+//! Perplexity of a text, and the KL divergence from a reference model on the same tokens.
 //!
-//! Everything here is fed position by position, so that no more logits are in memory than the caller computes at a
-//! time. Logarithms are natural: likelihoods and divergences are in nats.
+//! The caller adds one position at a time, so that memory holds only the logits of the current batch. Logarithms are
+//! natural: likelihoods and divergences are in nats. The statistics are those of llama.cpp's `llama-perplexity`.
 
 use crate::stats;
 use ridgeline_roofline::Measured;
 use serde::{Deserialize, Serialize};
 
-/// Standard errors on either side of an estimate that enclose 95 %.
+/// The 97.5 % quantile of the standard normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
 /// The logarithm of the softmax of one row of logits, without a copy of the row.
@@ -15,14 +15,15 @@ const Z: f64 = 1.959_963_984_540_054;
 pub struct LogSoftmax<'a> {
     logits: &'a [f32],
     largest: f64,
-    /// ln Σ exp(logit − largest); kept apart from `largest`, beside which it would lose digits.
+    /// ln Σ exp(logit − largest). Separate from `largest`, because their sum would lose digits.
     log_sum: f64,
     top: usize,
 }
 
 impl<'a> LogSoftmax<'a> {
-    /// Of a row of logits; sums are in double precision around the largest logit, so that nothing overflows. `None`
-    /// of an empty row, or one with a logit that is no number.
+    /// The log-softmax of a row of logits. Sums are `f64` and relative to the largest logit, so that nothing overflows.
+    ///
+    /// `None` for an empty row, a NaN, or a sum that is not finite.
     #[must_use]
     pub fn of(logits: &'a [f32]) -> Option<Self> {
         if logits.iter().any(|it| it.is_nan()) {
@@ -40,7 +41,7 @@ impl<'a> LogSoftmax<'a> {
         f64::from(logit) - self.largest - self.log_sum
     }
 
-    /// The likeliest token; the lowest of equally likely ones.
+    /// The most likely token; the lowest id among equally likely ones.
     #[must_use]
     pub const fn top(&self) -> usize {
         self.top
@@ -52,8 +53,9 @@ impl<'a> LogSoftmax<'a> {
         self.logits.get(token).map(|&it| self.of_logit(it))
     }
 
-    /// Σ p ln(p/q) from this distribution p to `q`; tokens that p never gives do not count. `None` where the rows
-    /// differ in length.
+    /// KL divergence Σ p ln(p/q) of `q` from this distribution p; a token with p = 0 adds nothing.
+    ///
+    /// `None` where the rows differ in length.
     #[must_use]
     pub fn divergence(&self, q: &LogSoftmax<'_>) -> Option<f64> {
         if self.logits.len() != q.logits.len() {
@@ -63,7 +65,7 @@ impl<'a> LogSoftmax<'a> {
             let (a, b) = (self.of_logit(a), q.of_logit(b));
             if a == f64::NEG_INFINITY { 0.0 } else { a.exp() * (a - b) }
         };
-        // The sum of a model with itself may be a rounding below zero, which no divergence is.
+        // For nearly equal rows, rounding can make the sum negative; a divergence is at least zero.
         Some(self.logits.iter().zip(q.logits).map(term).sum::<f64>().max(0.0))
     }
 }
@@ -99,7 +101,7 @@ impl Estimate {
     }
 }
 
-/// Perplexity of a text.
+/// Perplexity of a text, accumulated token by token.
 #[derive(Clone, Debug, Default)]
 pub struct Perplexity {
     nll: Vec<f64>,
@@ -124,7 +126,7 @@ impl Perplexity {
     }
 }
 
-/// A model held against a reference on the same tokens.
+/// A model compared with a reference model on the same tokens.
 #[derive(Clone, Debug, Default)]
 pub struct Paired {
     /// Negative log-likelihood minus the reference's.
@@ -134,8 +136,9 @@ pub struct Paired {
 }
 
 impl Paired {
-    /// Adds one position: what both say there, and what follows in the text. `false`, and nothing is added, where
-    /// `next` is beyond a row or the rows differ in length.
+    /// Adds one position: both distributions there, and the token that follows in the text.
+    ///
+    /// Returns `false` and adds nothing where `next` is beyond a row or the rows differ in length.
     pub fn push(&mut self, model: &LogSoftmax<'_>, reference: &LogSoftmax<'_>, next: usize) -> bool {
         let (Some(own), Some(other), Some(divergence)) =
             (model.log_p(next), reference.log_p(next), reference.divergence(model))
@@ -148,7 +151,7 @@ impl Paired {
         true
     }
 
-    /// What the positions say together; `None` below two, or where one is not finite.
+    /// Statistics over all positions; `None` below two positions, or where one is not finite.
     #[must_use]
     pub fn summary(&self) -> Option<PairedSummary> {
         let delta_nll = Estimate::mean(&self.delta)?;
@@ -169,12 +172,12 @@ impl Paired {
     }
 }
 
-/// A model against its reference, over all scored tokens. Divergences are from the reference to the model, in nats.
+/// A model compared with its reference over all scored tokens. KL divergences are of the model from the reference, in nats.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PairedSummary {
-    /// Mean change of the negative log-likelihood, token by token; positive is worse than the reference.
+    /// Mean paired change of the negative log-likelihood; positive is worse than the reference.
     pub delta_nll: Estimate,
-    /// Perplexity over the reference's: exp of that mean.
+    /// Perplexity over the reference's: `exp(delta_nll)`.
     pub ppl_ratio: Estimate,
     /// Mean divergence.
     pub kl: Estimate,
@@ -188,6 +191,6 @@ pub struct PairedSummary {
     pub kl_p999: f64,
     /// Largest divergence.
     pub kl_max: f64,
-    /// Share of positions where both find the same token the likeliest, 0 to 1.
+    /// Top-1 agreement: share of positions where both have the same most likely token, 0 to 1.
     pub top1_agreement: Estimate,
 }

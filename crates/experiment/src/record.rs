@@ -1,4 +1,4 @@
-//! One line of the journal: what was measured, on what, by which program, with every raw sample.
+//! One line of the journal: the point, the device, the build, the result and every raw sample.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,20 +13,20 @@ pub const SCHEMA: &str = "ridgeline.journal/2";
 pub enum Status {
     /// Measured, and its check passed.
     Ok,
-    /// It failed, or its check did; it enters no table.
+    /// The measurement or its check failed; the row enters no table.
     Failed,
-    /// It cannot run here, for the reason given.
+    /// It cannot run on this device, for the reason given.
     Skipped,
 }
 
-/// The answer a cell had to give and whether it did.
+/// A correctness check of a cell and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// What was checked, such as `floor` or `greedy-tokens`.
+    /// Kind of check, such as `floor` or `greedy-matches-baseline`.
     pub kind: String,
     /// Whether it passed.
     pub ok: bool,
-    /// The numbers behind it.
+    /// Details, such as the compared numbers.
     pub detail: String,
 }
 
@@ -75,21 +75,21 @@ pub struct Build {
 pub struct ModelId {
     /// Its name.
     pub name: String,
-    /// BLAKE3 of the file; `None` for weights made on the fly.
+    /// BLAKE3 of the file; `None` for generated weights.
     pub hash: Option<String>,
-    /// Bytes of the file or of the weights made.
+    /// Bytes of the file or of the generated weights.
     pub bytes: u64,
 }
 
 /// One line of a journal.
 ///
-/// Fields are plain values, not flattened or tagged ones: another crate of the workspace makes JSON numbers
-/// keep their text, and those two mechanisms would then refuse to read floats back.
+/// No field is `#[serde(flatten)]` or internally tagged. Another crate of the workspace enables `serde_json`'s
+/// `arbitrary_precision`, and with it neither mechanism can deserialize floats.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// [`SCHEMA`].
     pub schema: String,
-    /// One per invocation of the program.
+    /// Id of the invocation of the program.
     pub run_id: String,
     /// Hash of the cell; see [`crate::matrix::Cell::id`].
     pub cell_id: String,
@@ -97,19 +97,19 @@ pub struct Record {
     pub experiment: String,
     /// The point that was measured.
     pub point: Value,
-    /// How it ended.
+    /// Whether it was measured.
     pub status: Status,
-    /// Why, where it did not end well.
+    /// Why it failed or was skipped.
     pub reason: Option<String>,
     /// The experiment's row; null where there is none.
     pub row: Value,
     /// Every timed repetition in order, nanoseconds.
     pub samples_ns: Vec<u64>,
-    /// The check the cell carries.
+    /// The correctness check, where the cell has one.
     pub check: Option<Check>,
-    /// Where it ran.
+    /// The device and computer.
     pub machine: MachineId,
-    /// What ran it.
+    /// The program.
     pub build: Build,
     /// The model, where there is one.
     pub model: Option<ModelId>,
@@ -123,11 +123,11 @@ pub struct Record {
     pub duration_s: f64,
 }
 
-/// Seconds since 1970 as an RFC 3339 time in UTC. The caller reads the clock.
+/// Formats seconds since 1970 as an RFC 3339 time in UTC.
 #[must_use]
 pub fn utc(unix_seconds: u64) -> String {
     let (days, rest) = (unix_seconds / 86_400, unix_seconds % 86_400);
-    // Howard Hinnant's civil-from-days: years start in March, so the leap day is the last of its year.
+    // Hinnant's `civil_from_days`: years start in March, so that the leap day is the last day of its year.
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

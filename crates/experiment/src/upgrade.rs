@@ -1,13 +1,13 @@
-//! Reads a journal line of an earlier schema: renames its keys and fixed values to those of today.
+//! Upgrades journal records of earlier schemas: renames keys and fixed values, and leaves all numbers unchanged.
 //!
-//! One function per schema. Values are not touched otherwise, so a figure means what it meant.
+//! There is one function per schema.
 
 use serde_json::{Map, Value};
 
-/// The schema before keys took the field's standard names.
+/// The first schema, whose keys had other names.
 pub(crate) const SCHEMA_1: &str = "ridgeline.journal/1";
 
-/// Keys of an experiment's row or point that were renamed, wherever they stand in it.
+/// By experiment: old and new keys of its rows and points, at any depth.
 const KEYS: [(&str, &[(&str, &str)]); 6] = [
     ("bench", &[("alone_s", "isolated_s"), ("in_turn_s", "back_to_back_s")]),
     ("batch", &[("alone_s", "isolated_s"), ("in_turn_s", "back_to_back_s")]),
@@ -27,10 +27,10 @@ const KEYS: [(&str, &[(&str, &str)]); 6] = [
     ("ceilings", &[("piece", "ceiling"), ("alone", "synchronised_blocks")]),
 ];
 
-/// Keys of costs, which rows of several experiments hold.
+/// Old and new keys of costs, which rows of several experiments hold.
 const COST_KEYS: [(&str, &str); 2] = [("act_read", "activation_read"), ("act_write", "activation_write")];
 
-/// Rewrites a record of [`SCHEMA_1`] in place.
+/// Upgrades a record of [`SCHEMA_1`] in place.
 pub(crate) fn from_schema_1(record: &mut Value) {
     let Some(record) = record.as_object_mut() else { return };
     let experiment = record.get("experiment").and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -1,23 +1,23 @@
-//! What becomes of a published claim when it is tested here.
+//! Verdicts: whether measured intervals lie in required ranges.
 //!
-//! A claim is put as comparisons of an interval with a threshold. An interval that straddles its threshold
-//! decides nothing, and saying so is a result.
+//! A published claim is tested by comparisons of a 95 % interval with a range. An interval that straddles an end of its
+//! range leaves the comparison undecided. Performance targets use the same [`Range`] and [`Outcome`].
 
 use crate::published::Claim;
 use ridgeline_roofline::Measured;
 use serde::{Deserialize, Serialize};
 
-/// How a claim fared.
+/// Result of a comparison, or of all comparisons of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Every comparison holds: its whole interval lies where it has to.
+    /// Every interval lies inside its range.
     Holds,
-    /// A comparison fails: none of its interval lies where it has to.
+    /// An interval lies outside its range.
     DoesNotHold,
-    /// No comparison fails, but an interval straddles its threshold.
+    /// No interval lies outside its range, but one straddles an end of it.
     Undecided,
-    /// What the claim needs is not here.
+    /// The measurement, device or model that the test needs is missing.
     CannotBeTested,
 }
 
@@ -34,10 +34,10 @@ impl Outcome {
     }
 }
 
-/// Samples below which an interval of a median is their whole range; see [`crate::stats::median_interval_rank`].
+/// Fewest samples with a 95 % interval of the median; see [`crate::stats::median_interval_rank`].
 const FEWEST: usize = 6;
 
-/// Where a measured value has to lie.
+/// The range in which a measured value is required to lie.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Range {
@@ -45,7 +45,7 @@ pub enum Range {
     Above(f64),
     /// Below a threshold.
     Below(f64),
-    /// Between two thresholds, which count as inside.
+    /// Between two thresholds, both inclusive.
     Within(f64, f64),
     /// At or above a threshold.
     AtLeast(f64),
@@ -89,46 +89,46 @@ impl Range {
     }
 }
 
-/// One measured value and where it has to lie for the claim to hold.
+/// One measured value and its required range.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// What the value is, such as `bw(copy) / bw(matvec)`.
+    /// Name of the value, such as `bw(copy) / bw(matvec)`.
     pub what: String,
-    /// The value with its interval: 95 %, or the whole range of fewer than six samples.
+    /// The value with its 95 % interval, or with the full range of fewer than six samples.
     pub value: Measured,
-    /// Samples behind the interval, of the side that has fewest; `None` where that is not known.
+    /// Number of samples, for a ratio the smaller of the two; `None` where unknown.
     pub n: Option<usize>,
-    /// Where it has to lie.
+    /// The required range.
     pub range: Range,
 }
 
 impl Comparison {
-    /// `what` has to lie above `threshold`.
+    /// Requires `what` to lie above `threshold`.
     #[must_use]
     pub fn above(what: impl Into<String>, value: Measured, threshold: f64) -> Self {
         Self { what: what.into(), value, n: None, range: Range::Above(threshold) }
     }
 
-    /// `what` has to lie below `threshold`.
+    /// Requires `what` to lie below `threshold`.
     #[must_use]
     pub fn below(what: impl Into<String>, value: Measured, threshold: f64) -> Self {
         Self { what: what.into(), value, n: None, range: Range::Below(threshold) }
     }
 
-    /// `what` has to lie between `low` and `high`.
+    /// Requires `what` to lie between `low` and `high`, both inclusive.
     #[must_use]
     pub fn within(what: impl Into<String>, value: Measured, low: f64, high: f64) -> Self {
         Self { what: what.into(), value, n: None, range: Range::Within(low, high) }
     }
 
-    /// The same with the number of samples behind the interval, which goes into the statistics.
+    /// This comparison with its number of samples, which [`Verdict::statistics`] prints.
     #[must_use]
     pub fn of(mut self, n: usize) -> Self {
         self.n = Some(n);
         self
     }
 
-    /// Holds where the whole interval lies in the range, fails where none of it does.
+    /// Holds where the whole interval lies inside the range, fails where the whole interval lies outside.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         let Measured { lo, hi, value } = self.value;
@@ -149,14 +149,14 @@ impl Comparison {
         let Measured { value, lo, hi } = self.value;
         let samples = match self.n {
             None => String::new(),
-            Some(n) if n < FEWEST => format!(" (n = {n}, their whole range)"),
+            Some(n) if n < FEWEST => format!(" (n = {n}, full range)"),
             Some(n) => format!(" (n = {n})"),
         };
         format!("{} = {value:.3} [{lo:.3}, {hi:.3}]{samples}, has to be {}", self.what, self.range)
     }
 }
 
-/// A claim, what was printed for it, and what was found here.
+/// A published claim and the result of its test on this device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Id of the claim.
@@ -165,11 +165,11 @@ pub struct Verdict {
     pub text: String,
     /// The figures as printed.
     pub published: String,
-    /// What the study's own numbers give, where that differs from what it prints.
+    /// Figures recomputed from the study's own data, where they differ from the printed ones.
     pub recomputed: Option<String>,
-    /// The figures measured here.
+    /// The figures measured on this device.
     pub here: String,
-    /// How it fared.
+    /// The result.
     pub outcome: Outcome,
     /// The expression tested.
     pub test: String,
@@ -178,9 +178,9 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Decides a claim: it holds where all comparisons do, and does not where one fails.
+    /// Decides a claim: it holds if all comparisons hold, and does not hold if one fails.
     ///
-    /// Without comparisons, or where one has no interval, it cannot be tested.
+    /// Without comparisons, or if one has no interval, it cannot be tested.
     #[must_use]
     pub fn decide(claim: &Claim, here: impl Into<String>, comparisons: &[Comparison]) -> Self {
         let outcomes: Vec<Outcome> = comparisons.iter().map(Comparison::outcome).collect();
@@ -192,13 +192,13 @@ impl Verdict {
         Self::new(claim, here.into(), outcome, statistics)
     }
 
-    /// A claim that cannot be tested here, and why.
+    /// A claim that cannot be tested on this device, with the reason.
     #[must_use]
     pub fn cannot(claim: &Claim, reason: impl Into<String>) -> Self {
         Self::new(claim, "–".to_owned(), Outcome::CannotBeTested, reason.into())
     }
 
-    /// The same with what the study's own numbers give.
+    /// This verdict with figures recomputed from the study's own data.
     #[must_use]
     pub fn recomputed(mut self, figures: impl Into<String>) -> Self {
         self.recomputed = Some(figures.into());

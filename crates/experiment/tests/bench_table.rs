@@ -1,4 +1,4 @@
-//! Benchmark rows: llama-bench's names and texts in every format.
+//! Benchmark rows: llama-bench's field names and texts in every output format.
 
 use ridgeline_experiment::bench_table::{BenchRow, Output, export, table};
 use ridgeline_roofline::Bound;

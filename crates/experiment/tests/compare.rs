@@ -1,4 +1,4 @@
-//! Comparing journals: real changes are seen, noise is not, and what could not be seen is said.
+//! Comparing journals: real changes are reported, noise is not, and the detectable change is stated.
 
 use ridgeline_experiment::compare::{Change, JournalDiff};
 use ridgeline_experiment::record::{Build, MachineId, Record, SCHEMA, Status};
@@ -37,7 +37,7 @@ fn scaled(per_mille: u64) -> Vec<u64> {
 }
 
 #[test]
-fn changes_are_told_from_noise() {
+fn changes_are_distinguished_from_noise() {
     let before = ["slower", "faster", "same", "tiny", "gone"].map(|m| record(m, &BASE));
     let few = record("few", &[1000]);
     let before: Vec<Record> = before.into_iter().chain([few.clone()]).collect();

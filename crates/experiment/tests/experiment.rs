@@ -1,4 +1,4 @@
-//! The list of experiments: one word adds one, and everything passes through JSON.
+//! The list of experiments: one word adds one, and points and rows pass through JSON.
 
 use ridgeline_experiment::Error;
 use ridgeline_experiment::experiment::{Context, DynExperiment, RunError, find};
@@ -8,7 +8,7 @@ use ridgeline_experiment::record::{Build, MachineId, Record, SCHEMA, Status};
 use ridgeline_roofline::check_floor;
 use serde_json::json;
 
-/// What the experiments of this test measure with: a clock that is told what to say.
+/// The measuring context of this test: a clock with a fixed reading.
 #[derive(Debug)]
 pub struct Lab {
     ns: u64,
@@ -67,7 +67,7 @@ fn a_point_is_planned_run_and_summarised() {
 }
 
 #[test]
-fn skipping_and_failing_are_told_apart() {
+fn skipped_and_failed_cells_differ() {
     let all = list::experiments();
     let study: &dyn DynExperiment<Lab> = all[0].as_ref();
     let skipped = study.run(&mut Lab { ns: 1 }, &json!({"size": 0}), &BUDGET).expect_err("nothing to double");

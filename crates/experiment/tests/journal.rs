@@ -1,4 +1,4 @@
-//! The journal: what was written is read, what was torn is cut off, what is damaged is refused.
+//! The journal: records round-trip, a torn last line is truncated, damage is an error.
 
 use proptest::prelude::{ProptestConfig, any, proptest};
 use ridgeline_experiment::Error;
@@ -195,7 +195,7 @@ struct Row {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
-    /// Floats reach the journal's file and come back bit for bit, also while JSON numbers keep their text.
+    /// Floats round-trip through the journal bit for bit, also with `serde_json`'s `arbitrary_precision`.
     #[test]
     fn floats_survive_the_journal(bits in any::<u64>(), count in any::<u64>(), small in any::<f32>()) {
         let rate = f64::from_bits(bits);

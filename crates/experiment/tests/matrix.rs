@@ -1,4 +1,4 @@
-//! The matrix: points, hashes, filters, shards, and the file that ships.
+//! The matrix: points, hashes, filters, shards, and the default file.
 
 use ridgeline_experiment::Error;
 use ridgeline_experiment::matrix::{Axes, Budget, Cell, Matrix, Pace, Selection};

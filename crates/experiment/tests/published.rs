@@ -1,4 +1,4 @@
-//! The published files: complete, unambiguous, and the rows that the experiments look up.
+//! The files of published numbers: they are complete, ids are unique, and the experiments' rows exist.
 
 use regex::Regex;
 use ridgeline_experiment::Error;

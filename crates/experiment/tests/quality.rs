@@ -1,5 +1,4 @@
-//! Perplexity and divergence against values worked out with 50 decimal digits (Python's `decimal`) from the
-//! definitions.
+//! Perplexity and KL divergence against values computed from their definitions with Python's `decimal`, 50 digits.
 
 use ridgeline_experiment::quality::{Estimate, LogSoftmax, Paired, Perplexity};
 
@@ -72,7 +71,7 @@ fn huge_and_absent_logits() {
     let near_top = log_softmax(&[30_000.0, 29_999.0, -30_000.0]);
     near(near_top.log_p(0).expect("a token"), -0.313_261_687_518_222_9);
     assert_eq!(near_top.log_p(3), None);
-    // A token that the reference never gives adds nothing; one that the model never gives, without bound.
+    // A token with probability 0 in the reference adds nothing; one with probability 0 in the model adds infinity.
     let never = [0.0, f32::NEG_INFINITY];
     let (always, even) = (log_softmax(&never), log_softmax(&[0.0, 0.0]));
     near(always.divergence(&even).expect("equal lengths"), std::f64::consts::LN_2);

@@ -43,7 +43,7 @@ fn one_failing_comparison_refutes_a_claim() {
     assert_eq!(v.statistics, "bw(copy) / bw(matvec) = 1.400 [1.300, 1.500], has to be > 1");
     let counted = |n| decide(&[Comparison::above("x", m(1.4, 1.3, 1.5), 1.0).of(n)]).statistics;
     assert_eq!(counted(6), "x = 1.400 [1.300, 1.500] (n = 6), has to be > 1");
-    assert_eq!(counted(5), "x = 1.400 [1.300, 1.500] (n = 5, their whole range), has to be > 1");
+    assert_eq!(counted(5), "x = 1.400 [1.300, 1.500] (n = 5, full range), has to be > 1");
     assert_eq!(v.recomputed.as_deref(), Some("0.84 of copy net of the fixed cost"));
 }
 

@@ -69,7 +69,7 @@ mod tests {
             ("crates/weights/src/lib.rs", text),
             ("crates/quant/src/lib.rs", text),
             ("crates/lab/tests/a.rs", text),
-            ("crates/lab/src/experiments/quantization_sweep/claims.rs", text),
+            ("crates/lab/src/experiments/quantization/claims.rs", text),
         ];
         let faults = formats(&Workspace::of(&files));
         let found: Vec<_> = faults.iter().map(|fault| (fault.path.as_str(), fault.line)).collect();

@@ -1,5 +1,6 @@
-//! One self-contained page: inline style, inline drawings, the data itself as JSON. Nothing is fetched.
+//! The report as one self-contained HTML page: inline CSS, inline SVG, and the data as JSON. It loads nothing.
 
+use super::markdown::RECOMPUTED;
 use super::svg::escape;
 use super::{Align, Block, Report, Section, Table, lines, roofline, waterfall};
 use crate::verdict::{Outcome, Verdict};
@@ -7,13 +8,13 @@ use crate::verdict::{Outcome, Verdict};
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("table.js");
 
-/// The page of a report.
+/// Renders a report as an HTML page.
 ///
 /// # Errors
 /// [`crate::Error::Json`] where the data cannot be embedded.
 pub fn html(report: &Report) -> Result<String, crate::Error> {
     let data = serde_json::to_string(report).map_err(crate::Error::json("report data"))?;
-    // "</" would end the script element, and "<!--" would change how it is read.
+    // "</script" would end the script element, and "<!--" would change how it is parsed.
     let data = data.replace('<', "\\u003c");
     let title = escape(&report.title);
     let mut page = format!(
@@ -67,7 +68,7 @@ fn block_html(block: &Block) -> String {
     }
 }
 
-/// A drawing with its caption, and the numbers in it behind a fold.
+/// A figure with its caption, and its numbers in a collapsible table.
 fn figure(svg: &str, caption: &str, what: &str, table: &Table, open: bool) -> String {
     let open = if open { " open" } else { "" };
     format!(
@@ -104,8 +105,8 @@ fn table_html(table: &Table) -> String {
 fn verdicts_html(verdicts: &[Verdict]) -> String {
     let recomputed = verdicts.iter().any(|v| v.recomputed.is_some());
     let mut text = "<div class=\"scroll\"><table class=\"sortable verdicts\">\n<thead><tr>".to_owned();
-    let heads = ["claim", "says", "published", "recomputed from it", "here", "verdict"];
-    for head in heads.into_iter().filter(|h| recomputed || *h != "recomputed from it") {
+    let heads = ["claim", "statement", "published", RECOMPUTED, "measured here", "verdict"];
+    for head in heads.into_iter().filter(|h| recomputed || *h != RECOMPUTED) {
         text += &format!("<th scope=\"col\">{head}</th>");
     }
     text += "</tr></thead>\n<tbody>\n";

@@ -1,4 +1,4 @@
-//! A figure of lines with error bars, on linear or logarithmic axes.
+//! Line figures with error bars, on linear or logarithmic axes.
 
 use super::scale::{Scale, Spread};
 use super::svg::{Anchor, COLOURS, Frame, Svg};
@@ -7,7 +7,7 @@ use super::{Align, Axis, Line, Lines, Table, number};
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 400.0;
 
-/// The drawing; empty without a point.
+/// The figure as SVG; empty without a point.
 pub(crate) fn svg(figure: &Lines) -> String {
     let mut svg = Svg::new(WIDTH, HEIGHT);
     let names: Vec<String> = figure.lines.iter().map(name).collect();
@@ -35,13 +35,13 @@ pub(crate) fn svg(figure: &Lines) -> String {
     ))
 }
 
-/// The name of a line in the legend; what a study published is no prediction, though it is drawn like one.
+/// The name of a line in the legend. Published figures are drawn like predictions, but not named so.
 fn name(line: &Line) -> String {
     let published = line.label.starts_with("published");
     if line.predicted && !published { format!("{} (predicted)", line.label) } else { line.label.clone() }
 }
 
-/// Every point as numbers.
+/// The figure as a table of its points.
 pub(crate) fn table(figure: &Lines) -> Table {
     let columns = [
         ("line", Align::Left),
@@ -61,7 +61,7 @@ pub(crate) fn table(figure: &Lines) -> Table {
     table
 }
 
-/// A value of the horizontal axis.
+/// Formats a value of the horizontal axis.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "sizes in bytes are below 2^63")]
 fn position(axis: &Axis, x: f64) -> String {
     if axis.unit == "B" { number::bytes(x as u64) } else { number::tick(x, &axis.unit) }

@@ -1,9 +1,12 @@
-//! The same report as Markdown: every figure becomes the table of its numbers.
+//! The report as Markdown: every figure becomes a table of its numbers.
 
 use super::{Align, Block, Column, Report, Table, lines, roofline, waterfall};
 use crate::verdict::Verdict;
 
-/// The report as Markdown.
+/// Heading of the column with the study's recomputed figures.
+pub(super) const RECOMPUTED: &str = "recomputed from published data";
+
+/// Renders a report as Markdown.
 #[must_use]
 pub fn markdown(report: &Report) -> String {
     let mut text = format!("# {}\n\n{}\n", escape(&report.title), escape(&report.subtitle));
@@ -23,7 +26,7 @@ pub fn markdown(report: &Report) -> String {
     text
 }
 
-/// A table in the pipe form, padded so that it can be read as text too.
+/// A pipe table, padded so that it is readable as plain text.
 #[must_use]
 pub fn table(table: &Table) -> String {
     let cell = |text: &str| escape(text);
@@ -74,7 +77,7 @@ fn block_markdown(block: &Block) -> String {
 fn verdict_table(verdicts: &[Verdict]) -> Table {
     use Align::Left;
     let columns =
-        ["claim", "says", "published", "recomputed from it", "here", "verdict", "test and statistics"];
+        ["claim", "statement", "published", RECOMPUTED, "measured here", "verdict", "test and statistics"];
     let mut table = Table::new("", columns.map(|c| (c, Left)));
     for v in verdicts {
         table.push([
@@ -90,7 +93,7 @@ fn verdict_table(verdicts: &[Verdict]) -> Table {
     table
 }
 
-/// Text that Markdown leaves alone: no pipes, no tags, no line breaks.
+/// Escapes text for a Markdown table cell: no pipes, tags, emphasis or line breaks.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

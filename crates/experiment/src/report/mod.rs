@@ -1,4 +1,4 @@
-//! The report as data: sections of blocks, which two renderers turn into HTML and Markdown.
+//! The report as data: sections of blocks, rendered as HTML and as Markdown.
 
 mod figures;
 mod html;
@@ -36,9 +36,9 @@ pub struct Report {
 pub struct Section {
     /// Its title.
     pub title: String,
-    /// What the reader sees here and how to read it, in a few sentences; may be empty.
+    /// How to read the section, in a few sentences; may be empty.
     pub intro: String,
-    /// What it shows.
+    /// Its tables, figures and texts.
     pub blocks: Vec<Block>,
 }
 
@@ -57,7 +57,7 @@ impl Section {
     }
 }
 
-/// One piece of a section.
+/// One block of a section.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Block {
@@ -71,18 +71,18 @@ pub enum Block {
     Waterfalls(Waterfalls),
     /// A line figure.
     Lines(Lines),
-    /// Published, here, verdict.
+    /// Verdicts on published claims.
     Verdicts(Vec<Verdict>),
 }
 
-/// Which side the cells of a column stand on.
+/// Alignment of a column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Align {
-    /// Words.
+    /// For text.
     #[default]
     Left,
-    /// Numbers.
+    /// For numbers.
     Right,
 }
 
@@ -91,7 +91,7 @@ pub enum Align {
 pub struct Column {
     /// Its heading, with the unit.
     pub title: String,
-    /// Its side.
+    /// Its alignment.
     pub align: Align,
 }
 
@@ -114,7 +114,7 @@ impl Table {
         Self { caption: caption.into(), columns: columns.into_iter().map(column).collect(), rows: Vec::new() }
     }
 
-    /// Adds a row; short rows are filled with empty cells, long ones cut.
+    /// Adds a row; short rows are padded with empty cells, long rows truncated.
     pub fn push(&mut self, cells: impl IntoIterator<Item = String>) {
         let mut row: Vec<String> = cells.into_iter().take(self.columns.len()).collect();
         row.resize(self.columns.len(), String::new());
@@ -145,15 +145,15 @@ pub struct PeakLevel {
 pub struct Dot {
     /// What was measured.
     pub label: String,
-    /// Dots of a group share colour and shape.
+    /// Dots of a group share color and shape.
     pub group: String,
     /// Operational intensity, FLOP/byte.
     pub intensity: f64,
     /// Achieved FLOP/s with its interval.
     pub flops_per_s: Measured,
-    /// What bounds it, where that is known.
+    /// The resource that bounds it, where known.
     pub bound: Option<Bound>,
-    /// Share of its own roof, where that is known.
+    /// Share of its own roof, where known.
     pub roof_fraction: Option<f64>,
 }
 
@@ -175,7 +175,7 @@ pub struct Roofline {
 pub struct Bar {
     /// What was measured.
     pub label: String,
-    /// Where its time went.
+    /// Its time, split by cause.
     pub parts: Waterfall,
 }
 
@@ -195,7 +195,7 @@ pub struct Axis {
     pub title: String,
     /// Unit after the prefix, such as `B/s`; empty for a plain number.
     pub unit: String,
-    /// Powers of ten, or of two for sizes in bytes, at equal distances.
+    /// Whether the axis is logarithmic: base 2 for sizes in bytes, else base 10.
     pub log: bool,
 }
 
@@ -204,10 +204,11 @@ pub struct Axis {
 pub struct Line {
     /// Its name.
     pub label: String,
-    /// Points by rising x: x, and y with its interval.
+    /// Points in ascending order of x: x, and y with its interval.
     pub points: Vec<(f64, Measured)>,
-    /// Drawn dashed and without markers: a prediction or, where the label starts with `published`, a study's figures;
-    /// no measurement made here.
+    /// Not measured on this device: a prediction or, where the label starts with `published`, a study's figures.
+    ///
+    /// Such lines are dashed and have no markers.
     pub predicted: bool,
 }
 
@@ -224,7 +225,7 @@ pub struct Lines {
     pub lines: Vec<Line>,
 }
 
-/// Counts of things by name, for lead paragraphs such as `12 ok, 1 failed`.
+/// Counts by name, as text such as `1 failed, 12 ok`.
 #[must_use]
 pub fn tally<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();

@@ -1,10 +1,11 @@
-//! Numbers as people read them: three digits, a prefix, a unit.
+//! Formatting of numbers: three significant digits, an SI prefix and a unit.
 
 /// Decimal prefixes by power of a thousand, from 10⁻¹².
 const PREFIXES: [&str; 10] = ["p", "n", "µ", "m", "", "k", "M", "G", "T", "P"];
 
-/// A value with three significant digits, a decimal prefix and its unit: `12.3 GB/s`. Without a unit it has no prefix
-/// either while it is readable without: `0.795`.
+/// A value with three significant digits, an SI prefix and its unit: `12.3 GB/s`.
+///
+/// A value without a unit has no prefix between 1e-3 and 1e4: `0.795`.
 #[must_use]
 pub fn si(value: f64, unit: &str) -> String {
     let (mantissa, prefix) = prefixed_for(value, unit);
@@ -12,7 +13,7 @@ pub fn si(value: f64, unit: &str) -> String {
     text.trim_end().to_owned()
 }
 
-/// An interval whose ends share the prefix of its upper end: `12.1 – 12.5 GB/s`; as [`si`] without a unit.
+/// An interval whose ends share the prefix of the upper end: `12.1 – 12.5 GB/s`. See [`si`].
 #[must_use]
 pub fn si_range(lo: f64, hi: f64, unit: &str) -> String {
     let (mantissa, prefix) = prefixed_for(hi, unit);
@@ -62,13 +63,13 @@ pub fn digits(value: f64, significant: i32) -> String {
     format!("{value:.decimals$}")
 }
 
-/// The power of ten of the leading digit, after rounding to three digits so that 999.7 counts as 1000.
+/// The power of ten of the leading digit after rounding to three digits, so that 999.7 counts as 1000.
 #[expect(clippy::cast_possible_truncation, reason = "the logarithm of a finite f64 lies within ±330")]
 fn exponent(value: f64) -> i32 {
     (value.abs() * 1.000_5).log10().floor() as i32
 }
 
-/// As [`prefixed`]; a plain number between 1e-3 and 1e4 stays as it is, because `795 m` of nothing is no number.
+/// As [`prefixed`], but a number without a unit has no prefix between 1e-3 and 1e4.
 fn prefixed_for(value: f64, unit: &str) -> (f64, &'static str) {
     if unit.is_empty() && (1e-3..1e4).contains(&value.abs()) { (value, "") } else { prefixed(value) }
 }
@@ -83,7 +84,7 @@ fn prefixed(value: f64) -> (f64, &'static str) {
     (value / 1000.0_f64.powi(thousands), PREFIXES[index])
 }
 
-/// Without zeros after the point.
+/// Removes trailing zeros after the decimal point.
 fn trim(text: String) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }

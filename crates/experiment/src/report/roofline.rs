@@ -1,4 +1,4 @@
-//! The log-log roofline: ceilings as lines, measurements as numbered marks, and a table that names the numbers.
+//! Log-log roofline figures (Williams et al. 2009): ceilings as lines, measurements as numbered dots, and their table.
 
 use super::scale::{Scale, Spread};
 use super::svg::{Anchor, Frame, Svg};
@@ -7,7 +7,7 @@ use super::{Align, Dot, Roofline, Table, number};
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 560.0;
 
-/// The drawing; empty where there is neither a ceiling nor a dot.
+/// The figure as SVG; empty without ceilings and dots.
 pub(crate) fn svg(figure: &Roofline) -> String {
     let mut svg = Svg::new(WIDTH, HEIGHT);
     let groups = groups(figure);
@@ -27,7 +27,7 @@ pub(crate) fn svg(figure: &Roofline) -> String {
     ))
 }
 
-/// The numbers of the dots, spelt out.
+/// The table of the numbered dots.
 pub(crate) fn legend_table(figure: &Roofline) -> Table {
     use Align::{Left, Right};
     let mut table = Table::new(
@@ -36,7 +36,7 @@ pub(crate) fn legend_table(figure: &Roofline) -> Table {
             ("#", Right),
             ("measurement", Left),
             ("group", Left),
-            ("FLOP/byte", Right),
+            ("intensity, FLOP/byte", Right),
             ("performance", Right),
             ("interval", Right),
             ("% of roof", Right),
@@ -59,7 +59,7 @@ pub(crate) fn legend_table(figure: &Roofline) -> Table {
     table
 }
 
-/// The ceilings as a table, for readers of the text form.
+/// The table of ceilings, for the Markdown form.
 pub(crate) fn ceiling_table(figure: &Roofline) -> Table {
     let mut table = Table::new(
         "",
@@ -76,7 +76,7 @@ pub(crate) fn ceiling_table(figure: &Roofline) -> Table {
     table
 }
 
-/// Groups in the order in which they appear.
+/// Groups in order of first appearance.
 fn groups(figure: &Roofline) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for dot in &figure.dots {
@@ -92,7 +92,7 @@ fn top(figure: &Roofline) -> f64 {
     figure.peaks.iter().map(|p| p.flops_per_s).fold(0.0, f64::max)
 }
 
-/// Axes that hold every dot and every ridge.
+/// Axes that contain every dot and every ridge point.
 fn scales(figure: &Roofline, frame: Frame) -> Option<(Scale, Scale)> {
     let peak = top(figure);
     let ridges = figure.bandwidths.iter().map(|b| peak / b.bytes_per_s);
@@ -105,7 +105,7 @@ fn scales(figure: &Roofline, frame: Frame) -> Option<(Scale, Scale)> {
     Some((x, Scale::around(ys, Spread::Log10, (frame.bottom, frame.top))?))
 }
 
-/// Sloped ceilings up to the highest peak, each with its name along it, and the flat ones.
+/// Draws the sloped ceilings up to the highest peak, each with its name along it, and the flat ceilings.
 fn ceilings(svg: &mut Svg, figure: &Roofline, x: &Scale, y: &Scale) {
     let peak = top(figure);
     let mut levels: Vec<_> = figure.bandwidths.iter().collect();
@@ -119,7 +119,7 @@ fn ceilings(svg: &mut Svg, figure: &Roofline, x: &Scale, y: &Scale) {
         let (a, b) = ((x.px(start), y.px(start * rate)), (x.px(end), y.px(end * rate)));
         svg.line("roof slope", a, b);
         let slope = (b.1 - a.1) / (b.0 - a.0);
-        // Names of close levels are staggered along their lines instead of lying on each other.
+        // Names of close lines are staggered, so that they do not overlap.
         let height = a.1 - slope * (a.0 - x.from);
         let shift = match previous {
             Some((h, s)) if (height - h).abs() < 16.0 => s + 230.0,
@@ -128,16 +128,16 @@ fn ceilings(svg: &mut Svg, figure: &Roofline, x: &Scale, y: &Scale) {
         previous = Some((height, shift));
         let angle = slope.atan();
         let along = 14.0 + shift;
-        // Six pixels off the line, at a right angle to it.
+        // Six pixels above the line, perpendicular to it.
         let at =
             (a.0 + along * angle.cos() + 6.0 * angle.sin(), a.1 + along * angle.sin() - 6.0 * angle.cos());
         let name = format!("{} {}", level.label, number::si(rate, "B/s"));
-        svg.turned("roof-name", at, angle.to_degrees(), Anchor::Start, &name);
+        svg.rotated("roof-name", at, angle.to_degrees(), Anchor::Start, &name);
     }
     peaks(svg, figure, fastest, x, y);
 }
 
-/// Flat ceilings from the fastest slope on; their names stand in the margin, where no dot can be.
+/// Draws the flat ceilings from the fastest slope on, with their names in the right margin.
 fn peaks(svg: &mut Svg, figure: &Roofline, fastest: f64, x: &Scale, y: &Scale) {
     let mut levels: Vec<_> = figure.peaks.iter().collect();
     levels.sort_by(|a, b| b.flops_per_s.total_cmp(&a.flops_per_s));
@@ -159,7 +159,7 @@ fn peaks(svg: &mut Svg, figure: &Roofline, fastest: f64, x: &Scale, y: &Scale) {
     }
 }
 
-/// Whiskers, marks, and a number beside each mark where there is room for it.
+/// Draws error bars, marks, and a number beside each mark where there is room.
 fn dots(svg: &mut Svg, figure: &Roofline, groups: &[String], axes: (&Scale, &Scale), frame: Frame) {
     let (x, y) = axes;
     let places: Vec<(f64, f64)> =
@@ -185,7 +185,9 @@ fn dots(svg: &mut Svg, figure: &Roofline, groups: &[String], axes: (&Scale, &Sca
     }
 }
 
-/// The centre of a spot for a text of some width near a dot, and whether it needs a leader; none in a crowd.
+/// A free position for a text near a dot, and whether it needs a leader line; `None` where all are taken.
+///
+/// Tries 16 directions on each of five rings around the dot, innermost first.
 fn free_place(
     dot: (f64, f64),
     width: f64,
@@ -196,15 +198,15 @@ fn free_place(
         for step in 0..16_u8 {
             let angle = f64::from(step) * std::f64::consts::TAU / 16.0 - std::f64::consts::FRAC_PI_2;
             let (cx, cy) = (dot.0 + radius * angle.cos(), dot.1 + radius * angle.sin());
-            let spot = [cx - width / 2.0 - 1.0, cy - 5.0, cx + width / 2.0 + 1.0, cy + 5.0];
-            let inside = spot[0] > frame.left
-                && spot[2] < frame.right
-                && spot[1] > frame.top
-                && spot[3] < frame.bottom;
+            let rect = [cx - width / 2.0 - 1.0, cy - 5.0, cx + width / 2.0 + 1.0, cy + 5.0];
+            let inside = rect[0] > frame.left
+                && rect[2] < frame.right
+                && rect[1] > frame.top
+                && rect[3] < frame.bottom;
             let overlaps =
-                |t: &[f64; 4]| spot[0] < t[2] && t[0] < spot[2] && spot[1] < t[3] && t[1] < spot[3];
+                |t: &[f64; 4]| rect[0] < t[2] && t[0] < rect[2] && rect[1] < t[3] && t[1] < rect[3];
             if inside && !taken.iter().any(overlaps) {
-                taken.push(spot);
+                taken.push(rect);
                 return Some(((cx, cy + 4.0), ring > 0));
             }
         }
@@ -212,7 +214,7 @@ fn free_place(
     None
 }
 
-/// What a dot says under the pointer.
+/// The tooltip of a dot.
 fn hover(dot: &Dot) -> String {
     let mut text = format!(
         "{}: {} at {} FLOP/byte",

@@ -1,15 +1,15 @@
-//! From values to pixels, and where the ticks go.
+//! Axes: mapping of values to pixels, and tick positions.
 
 use super::number;
 
-/// One tick: a value, and its label where it has one.
+/// One tick; minor ticks have no label.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tick {
     pub(crate) value: f64,
     pub(crate) label: Option<String>,
 }
 
-/// How values are spread over an axis.
+/// Scale of an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spread {
     Linear,
@@ -29,7 +29,7 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
-    /// An axis that holds all values with some room; `None` without a usable value.
+    /// An axis around all values with a margin; `None` without a finite (on a log axis, positive) value.
     pub(crate) fn around(
         values: impl IntoIterator<Item = f64>,
         spread: Spread,
@@ -57,7 +57,7 @@ impl Scale {
         Some(Self { lo, hi, from: px.0, to: px.1, spread })
     }
 
-    /// The pixel of a value; outside the range it lies outside the axis.
+    /// The pixel position of a value, which may lie outside the axis.
     pub(crate) fn px(&self, value: f64) -> f64 {
         let share = match self.spread {
             Spread::Linear => (value - self.lo) / (self.hi - self.lo),
@@ -66,7 +66,7 @@ impl Scale {
         self.from + share * (self.to - self.from)
     }
 
-    /// Ticks by rising value.
+    /// Ticks in ascending order.
     pub(crate) fn ticks(&self, unit: &str) -> Vec<Tick> {
         match self.spread {
             Spread::Linear => self.linear_ticks(unit),
@@ -86,7 +86,7 @@ impl Scale {
         values.map(|value| Tick { value, label: Some(number::tick(value, unit)) }).collect()
     }
 
-    /// Decades with labels and their multiples without; over few decades 2 and 5 are labelled too.
+    /// Labeled ticks at decades and unlabeled ones at their multiples; up to three decades, 2 and 5 are labeled too.
     #[expect(clippy::cast_possible_truncation, reason = "the logarithm of a finite f64 lies within ±330")]
     fn decade_ticks(&self, unit: &str) -> Vec<Tick> {
         let decades = (self.hi / self.lo).log10();
@@ -108,7 +108,7 @@ impl Scale {
         ticks
     }
 
-    /// Powers of two, at most ten of them labelled.
+    /// Ticks at powers of two, about ten of them labeled.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

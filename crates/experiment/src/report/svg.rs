@@ -1,10 +1,11 @@
-//! A few SVG elements with rounded coordinates and escaped text. Colours come from classes, so that light, dark
-//! and print can differ.
+//! SVG elements with rounded coordinates and escaped text.
+//!
+//! Colors are CSS classes, so that light mode, dark mode and print can differ.
 
 use super::scale::Scale;
 use std::fmt::Write;
 
-/// Text with the five characters of XML escaped.
+/// Escapes the five special characters of XML.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -20,7 +21,7 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
-/// Where a text stands relative to its point.
+/// The `text-anchor` of a text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Anchor {
     Start,
@@ -38,7 +39,7 @@ impl Anchor {
     }
 }
 
-/// A drawing under way.
+/// An SVG element under construction.
 #[derive(Debug)]
 pub(crate) struct Svg {
     body: String,
@@ -51,7 +52,7 @@ impl Svg {
         Self { body: String::new(), width, height }
     }
 
-    /// The whole element; `label` is read out by screen readers.
+    /// The complete element; `label` is for screen readers.
     pub(crate) fn finish(self, label: &str) -> String {
         let Self { body, width, height } = self;
         format!(
@@ -89,15 +90,15 @@ impl Svg {
         ));
     }
 
-    /// Text turned by so many degrees around its point.
-    pub(crate) fn turned(&mut self, class: &str, at: (f64, f64), degrees: f64, anchor: Anchor, text: &str) {
+    /// Text rotated around its point.
+    pub(crate) fn rotated(&mut self, class: &str, at: (f64, f64), degrees: f64, anchor: Anchor, text: &str) {
         let ((x, y), anchor, text) = (at, anchor.as_str(), escape(text));
         self.push(&format!(
             r#"<text class="{class}" transform="translate({x:.1} {y:.1}) rotate({degrees:.1})" text-anchor="{anchor}">{text}</text>"#
         ));
     }
 
-    /// The mark of a series: colour and shape both say which, so that neither alone has to.
+    /// The mark of a series. Both color and shape identify it, for readers who do not see colors.
     pub(crate) fn mark(&mut self, series: usize, at: (f64, f64), title: &str) {
         let (x, y) = at;
         let shape = match series % 5 {
@@ -121,7 +122,7 @@ impl Svg {
         ));
     }
 
-    /// A row of marks or swatches with names, wrapped to the width; returns the height used.
+    /// A legend of marks or swatches with names, wrapped to the width; returns its height.
     pub(crate) fn legend(&mut self, at: (f64, f64), names: &[String], as_marks: bool) -> f64 {
         let (left, top) = at;
         let (mut x, mut y) = at;
@@ -169,7 +170,7 @@ impl Svg {
                 self.text("tick", (frame.left - 7.0, y + 3.5), Anchor::End, &label);
             }
         }
-        self.turned("axis", (14.0, f64::midpoint(frame.top, frame.bottom)), -90.0, Anchor::Middle, title);
+        self.rotated("axis", (14.0, f64::midpoint(frame.top, frame.bottom)), -90.0, Anchor::Middle, title);
     }
 
     fn push(&mut self, element: &str) {
@@ -178,7 +179,7 @@ impl Svg {
     }
 }
 
-/// Number of colours in the style sheet.
+/// Number of series colors in the style sheet.
 pub(crate) const COLOURS: usize = 9;
 
 /// The plotting area inside a drawing.
@@ -190,7 +191,7 @@ pub(crate) struct Frame {
     pub(crate) bottom: f64,
 }
 
-/// A closed polygon, left open for its title.
+/// A closed polygon as an opening tag, so that a title can follow.
 fn path(points: &[(f64, f64)]) -> String {
     let text: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
     format!(r#"<path d="M{}Z">"#, text.join("L"))

@@ -1,4 +1,4 @@
-// Sorts a table by the column whose heading is clicked; numbers with prefixes sort by size.
+// Sorts a table by the column whose heading is clicked; numbers with SI prefixes sort by value.
 const prefix = { p: -4, n: -3, "µ": -2, m: -1, k: 1, K: 1, M: 2, G: 3, T: 4, P: 5 };
 const size = (text) => {
   const found = text.match(/^(-?[\d.]+)(?:\s*([pnµmkKMGTP])?(i?)(?:B|FLOP|s|$))?/);

@@ -1,7 +1,7 @@
-//! Stacked bars of where the time went, each against its own measured time.
+//! Waterfall figures: the time of a decode step, split by cause, as a stacked bar.
 //!
-//! A step that took 200 ms and one that took 1 ms are both read as shares; the total stands beside the bar.
-//! Explained parts that exceed the measured time overlapped: the excess is drawn as a negative rest.
+//! Bars show shares of the measured time; the total is printed beside each bar. Parts that sum to more than the measured
+//! time overlapped, and the excess is a negative `unexplained` part.
 
 use super::scale::{Scale, Spread};
 use super::svg::{Anchor, COLOURS, Frame, Svg};
@@ -11,7 +11,7 @@ use ridgeline_roofline::Part;
 const WIDTH: f64 = 960.0;
 const ROW: f64 = 26.0;
 
-/// The drawing.
+/// The figure as SVG.
 pub(crate) fn svg(figure: &Waterfalls) -> String {
     let longest = figure.bars.iter().map(|b| b.label.chars().count()).max().unwrap_or(0);
     let left = (6.4 * longest as f64 + 16.0).clamp(60.0, 360.0);
@@ -36,7 +36,7 @@ pub(crate) fn svg(figure: &Waterfalls) -> String {
     ))
 }
 
-/// The same as numbers.
+/// The figure as a table.
 pub(crate) fn table(figure: &Waterfalls) -> Table {
     let titles: Vec<String> = Part::ALL.iter().map(|p| p.label().to_owned()).collect();
     let mut columns = vec![("step", Align::Left), ("measured", Align::Right), ("explained", Align::Right)];
@@ -51,7 +51,7 @@ pub(crate) fn table(figure: &Waterfalls) -> Table {
     table
 }
 
-/// How far the stack of a bar reaches, as a multiple of its measured time.
+/// Length of a bar's stack as a multiple of its measured time.
 fn stacked_share(bar: &Bar) -> f64 {
     let positive: i64 = bar.parts.parts().iter().map(|(_, ns)| (*ns).max(0)).sum();
     positive as f64 / bar.parts.total_ns().max(1) as f64
@@ -62,7 +62,7 @@ fn draw_bar(svg: &mut Svg, bar: &Bar, scale: &Scale, y: f64) {
     let label: String = bar.label.chars().take(54).collect();
     svg.text("tick", (scale.from - 7.0, y + 16.0), Anchor::End, &label);
     let (mut reached, mut highest) = (0.0, 0.0_f64);
-    // The stack ends beyond the measured time by what overlapped, which is drawn back from there.
+    // Where parts overlapped, the stack exceeds the measured time; negative parts are drawn back from its end.
     let (ahead, back): (Vec<_>, Vec<_>) =
         bar.parts.parts().into_iter().enumerate().partition(|(_, (_, ns))| *ns >= 0);
     for (series, (part, ns)) in ahead.into_iter().chain(back).filter(|(_, (_, ns))| *ns != 0) {

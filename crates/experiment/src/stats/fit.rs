@@ -1,4 +1,4 @@
-//! A straight line through points: fixed cost and cost per unit, with standard errors.
+//! Ordinary least squares: a fixed cost and a cost per unit, with standard errors.
 
 use super::mean;
 use serde::{Deserialize, Serialize};

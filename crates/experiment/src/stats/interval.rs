@@ -1,4 +1,4 @@
-//! 95 % intervals: of the mean (Student), the median (order statistics), anything (the `BCa` bootstrap).
+//! 95 % intervals: of the mean (Student's t), the median (order statistics), any statistic (`BCa` bootstrap).
 
 use super::{mean, median, percentile_of_sorted, sd, sorted};
 use rand::{RngExt, SeedableRng};
@@ -6,13 +6,13 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use ridgeline_roofline::Measured;
 use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, Normal, StudentsT};
 
-/// Bootstrap resamples: enough for the third digit of an interval's end.
+/// Bootstrap resamples: enough for three digits of an interval's ends.
 pub const RESAMPLES: usize = 9_999;
 
 /// Half of the probability outside a 95 % interval.
 const TAIL: f64 = 0.025;
 
-/// Mean with Student's 95 % interval; `None` below two values.
+/// Mean with Student's 95 % interval (Student 1908); `None` below two values.
 #[must_use]
 pub fn mean_interval(values: &[f64]) -> Option<Measured> {
     let (centre, spread) = (mean(values)?, sd(values)?);
@@ -22,9 +22,10 @@ pub fn mean_interval(values: &[f64]) -> Option<Measured> {
     Some(Measured { value: centre, lo: centre - half, hi: centre + half })
 }
 
-/// Rank from either end, counted from 1, of the order statistics that bound the median with at least 95 %.
+/// Rank `k` of the order statistics that bound the median with at least 95 % (David and Nagaraja 2003, §7.1).
 ///
-/// It is the largest `k` with `P(Binomial(n, ½) < k) ≤ 2.5 %`; `None` below six values, where there is none.
+/// The interval runs from the `k`-th smallest to the `k`-th largest value, `k` counted from 1. It is the largest `k`
+/// with `P(Binomial(n, ½) < k) ≤ 2.5 %`. `None` below six values, where no such `k` exists.
 #[must_use]
 pub fn median_interval_rank(n: usize) -> Option<usize> {
     let flips = Binomial::new(0.5, n as u64).ok()?;
@@ -34,8 +35,8 @@ pub fn median_interval_rank(n: usize) -> Option<usize> {
 
 /// Median with its distribution-free 95 % interval from order statistics.
 ///
-/// Below six values no pair of order statistics covers 95 %, and the whole range is returned, which covers
-/// the median with `1 − 2^(1−n)` (94 % at five, 87.5 % at four). `None` below two values.
+/// Below six values no pair of order statistics covers 95 %, and the interval is the full range. The range covers
+/// the median with probability `1 − 2^(1−n)`: 94 % at five values, 87.5 % at four. `None` below two values.
 #[must_use]
 pub fn median_interval(values: &[f64]) -> Option<Measured> {
     if values.len() < 2 {
@@ -50,9 +51,15 @@ pub fn median_interval(values: &[f64]) -> Option<Measured> {
     })
 }
 
-/// Bias-corrected and accelerated bootstrap interval of a statistic (Efron 1987), seeded.
+/// Bias-corrected and accelerated (`BCa`) bootstrap interval of a statistic (Efron 1987), seeded.
 ///
-/// `None` below two values, where a value is not finite, or where the statistic has none.
+/// ```text
+/// z0 = Φ⁻¹(share of resampled statistics below the estimate)        bias
+/// a  = skewness of the jackknife values / 6                         acceleration
+/// end(α) = percentile of the resampled statistics at Φ(z0 + (z0 + zα) / (1 − a·(z0 + zα)))
+/// ```
+///
+/// `None` below two values, where a value is not finite, or where the statistic is `None`.
 pub fn bca(
     values: &[f64],
     statistic: impl Fn(&[f64]) -> Option<f64>,
@@ -69,7 +76,9 @@ pub fn bca(
     let share = |count: usize| count as f64 / replicates.len() as f64;
     let below = replicates.partition_point(|r| *r < estimate);
     let up_to = replicates.partition_point(|r| *r <= estimate);
+    // Ties with the estimate count half.
     let bias = normal.inverse_cdf(f64::midpoint(share(below), share(up_to)));
+    // The estimate lies outside the range of the resampled values, where BCa is undefined.
     if !bias.is_finite() {
         return Some(Measured::exact(estimate));
     }
@@ -83,10 +92,11 @@ pub fn bca(
     Some(Measured { value: estimate, lo: lo.min(estimate), hi: hi.max(estimate) })
 }
 
-/// Ratio of two medians, `above` over `below`, with a seeded percentile bootstrap interval over both samples.
+/// Ratio of two medians, `above / below`, with a seeded percentile bootstrap interval (Efron and Tibshirani 1993, ch. 13).
 ///
-/// Where either sample has fewer than six values, resampling them falls short of 95 %, and the ratios of the samples'
-/// extremes are the ends instead. `None` where either has fewer than two values or a median of zero divides.
+/// Both samples are resampled independently. Where either has fewer than six values, resampling covers less than 95 %,
+/// and the interval ends are the ratios of the samples' extremes. `None` where either sample has fewer than two values or
+/// the median of `below` is zero.
 #[must_use]
 pub fn ratio_of_medians(above: &[f64], below: &[f64], seed: u64) -> Option<Measured> {
     if above.len() < 2 || below.len() < 2 || median(below)? == 0.0 {
@@ -100,8 +110,8 @@ pub fn ratio_of_medians(above: &[f64], below: &[f64], seed: u64) -> Option<Measu
         let value = median(above)? / median(below)?;
         return Some(Measured { value, lo: a[0] / b[b.len() - 1], hi: a[a.len() - 1] / b[0] });
     }
-    let top = draw(above, &median, RESAMPLES, seed)?;
-    let bottom = draw(below, &median, RESAMPLES, seed.wrapping_add(1))?;
+    let top = resampled(above, &median, RESAMPLES, seed)?;
+    let bottom = resampled(below, &median, RESAMPLES, seed.wrapping_add(1))?;
     let mut ratios: Vec<f64> = top.iter().zip(&bottom).map(|(a, b)| a / b).collect();
     ratios.sort_by(f64::total_cmp);
     let value = median(above)? / median(below)?;
@@ -110,8 +120,8 @@ pub fn ratio_of_medians(above: &[f64], below: &[f64], seed: u64) -> Option<Measu
     Some(Measured { value, lo: lo.min(value), hi: hi.max(value) })
 }
 
-/// The statistic of every resample, in the order drawn.
-fn draw(
+/// The statistic of every bootstrap resample, unsorted.
+fn resampled(
     values: &[f64],
     statistic: &impl Fn(&[f64]) -> Option<f64>,
     resamples: usize,
@@ -127,17 +137,17 @@ fn draw(
         .collect()
 }
 
-/// The statistic of every resample, sorted.
+/// The statistic of every bootstrap resample, sorted.
 fn replicates(
     values: &[f64],
     statistic: &impl Fn(&[f64]) -> Option<f64>,
     resamples: usize,
     seed: u64,
 ) -> Option<Vec<f64>> {
-    sorted(&draw(values, statistic, resamples, seed)?)
+    sorted(&resampled(values, statistic, resamples, seed)?)
 }
 
-/// Acceleration from the jackknife: a sixth of its skewness, with the sign of Efron's definition.
+/// The acceleration `a` of [`bca`]: a sixth of the skewness of the jackknife values, with Efron's sign.
 fn acceleration(values: &[f64], statistic: &impl Fn(&[f64]) -> Option<f64>) -> Option<f64> {
     let without = |skip: usize| {
         let kept = values.iter().enumerate().filter(|(i, _)| *i != skip).map(|(_, v)| *v);

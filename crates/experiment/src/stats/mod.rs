@@ -1,7 +1,7 @@
-//! Statistics of repeated measurements. Pure functions; every one that resamples takes its seed.
+//! Statistics of repeated measurements. All functions are pure; those that resample take a seed.
 //!
-//! Raw samples are kept in the journal and everything here is computed when a report is made. Nothing is
-//! dropped as an outlier; a run that drifted is flagged instead.
+//! The journal keeps the raw samples, and the report computes these statistics from them. No sample is dropped as an
+//! outlier; a run that drifted is flagged instead.
 
 mod fit;
 mod interval;
@@ -15,7 +15,7 @@ pub use test::{
 
 use serde::{Deserialize, Serialize};
 
-/// The usual figures of one sample, in the unit of its values.
+/// Descriptive statistics of one sample, in the unit of its values.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Number of values.
@@ -61,7 +61,7 @@ impl Summary {
     }
 }
 
-/// Arithmetic mean; `None` of nothing.
+/// Arithmetic mean; `None` for an empty sample.
 #[must_use]
 pub fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
@@ -78,7 +78,7 @@ pub fn sd(values: &[f64]) -> Option<f64> {
     Some((squares / (values.len() - 1) as f64).sqrt())
 }
 
-/// Median; `None` of nothing or where a value is not finite.
+/// Median; `None` for an empty sample or where a value is not finite.
 #[must_use]
 pub fn median(values: &[f64]) -> Option<f64> {
     percentile(values, 50.0)
@@ -91,9 +91,9 @@ pub fn mad(values: &[f64]) -> Option<f64> {
     median(&values.iter().map(|v| (v - centre).abs()).collect::<Vec<_>>())
 }
 
-/// Percentile by linear interpolation between order statistics (Hyndman and Fan's type 7, `NumPy`'s default).
+/// Percentile by linear interpolation between order statistics (type 7 of Hyndman and Fan 1996, `NumPy`'s default).
 ///
-/// `None` of nothing, where a value is not finite, or where `percent` lies outside 0..=100.
+/// `None` for an empty sample, where a value is not finite, or where `percent` lies outside 0..=100.
 #[must_use]
 pub fn percentile(values: &[f64], percent: f64) -> Option<f64> {
     if !(0.0..=100.0).contains(&percent) {
@@ -108,10 +108,9 @@ pub fn seconds(samples_ns: &[u64]) -> Vec<f64> {
     samples_ns.iter().map(|&ns| ns as f64 * 1e-9).collect()
 }
 
-/// Median of the first quarter over the median of the rest, for a sample in order of time.
+/// Drift of a sample in order of time: the median of the first quarter over the median of the rest.
 ///
-/// A run that is far from 1 was not warm, or was throttled; it is flagged, never trimmed. `None` below eight
-/// values.
+/// A value far from 1 means that the device was not warm or was throttled. `None` below eight values.
 #[must_use]
 pub fn drift(in_order: &[f64]) -> Option<f64> {
     if in_order.len() < 8 {
@@ -121,7 +120,7 @@ pub fn drift(in_order: &[f64]) -> Option<f64> {
     Some(median(first)? / median(rest)?)
 }
 
-/// A sorted copy; `None` where empty or where a value is not finite.
+/// A sorted copy; `None` for an empty sample or where a value is not finite.
 fn sorted(values: &[f64]) -> Option<Vec<f64>> {
     if values.is_empty() || values.iter().any(|v| !v.is_finite()) {
         return None;

@@ -1,10 +1,10 @@
-//! Tests between samples, correction for many of them, effect size and what could have been detected.
+//! Two-sample tests, correction for multiple tests, effect size and minimum detectable effect.
 
 use super::{mean, sd};
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
-/// Largest sample for which the rank test counts orderings one by one.
+/// Largest sample for which the rank test uses the exact distribution.
 pub const EXACT_RANKS: usize = 20;
 
 /// Result of a two-sided t test.
@@ -18,7 +18,7 @@ pub struct TTest {
     pub p: f64,
 }
 
-/// Welch's test that two means differ, without assuming equal variances (Welch 1947).
+/// Welch's t test that two means differ, without assuming equal variances (Welch 1947).
 ///
 /// `None` where a sample has fewer than two values or neither varies.
 #[must_use]
@@ -32,7 +32,7 @@ pub fn welch(a: &[f64], b: &[f64]) -> Option<TTest> {
     two_sided((mean(a)? - mean(b)?) / var.sqrt(), df)
 }
 
-/// Paired test that the mean difference `a − b` is not zero.
+/// Paired t test (Student 1908) that the mean difference `a − b` is not zero.
 ///
 /// `None` where the samples differ in length, have fewer than two pairs, or every difference is the same.
 #[must_use]
@@ -49,11 +49,10 @@ pub fn paired_t(a: &[f64], b: &[f64]) -> Option<TTest> {
     two_sided(centre / (spread / n.sqrt()), n - 1.0)
 }
 
-/// Two-sided p value of Mann and Whitney's rank test (1947).
+/// Two-sided p value of the rank test of Mann and Whitney (1947).
 ///
-/// Exact where both samples have at most [`EXACT_RANKS`] values and no two are equal, else from the normal
-/// distribution with the corrections for ties and continuity. `None` where a sample is empty or holds a value
-/// that is not a number.
+/// Exact where both samples have at most [`EXACT_RANKS`] values and there are no ties. Else the normal approximation
+/// with corrections for ties and continuity. `None` where a sample is empty or holds a NaN.
 #[must_use]
 pub fn mann_whitney(a: &[f64], b: &[f64]) -> Option<f64> {
     if a.is_empty() || b.is_empty() || a.iter().chain(b).any(|v| v.is_nan()) {
@@ -81,10 +80,13 @@ pub fn mann_whitney(a: &[f64], b: &[f64]) -> Option<f64> {
     Some((2.0 * one_sided).min(1.0))
 }
 
-/// Probability of at least `u` wins among the pairs of `n` and `m` exchangeable values without ties.
+/// `P(U ≥ u)` for samples of `n` and `m` values without ties, by the recurrence of Mann and Whitney (1947).
 ///
-/// Counts the orderings by wins: an ordering of (i, j) values ends with one of the i, which beats all j, or
-/// with one of the j.
+/// ```text
+/// N(i, j, u) = N(i − 1, j, u − j) + N(i, j − 1, u)        orderings of i and j values with U = u
+/// ```
+///
+/// The largest value belongs either to the first sample, and then exceeds all `j` of the second, or to the second.
 fn exact_upper_tail(n: usize, m: usize, u: f64) -> f64 {
     let mut shorter = vec![vec![1.0]; m + 1];
     for _ in 1..=n {
@@ -104,7 +106,7 @@ fn exact_upper_tail(n: usize, m: usize, u: f64) -> f64 {
     at_least.sum::<f64>() / counts.iter().sum::<f64>()
 }
 
-/// Holm's step-down adjustment of p values, in the order given (Holm 1979).
+/// Holm's step-down adjustment of p values (Holm 1979), in input order.
 #[must_use]
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
@@ -118,7 +120,7 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// Cohen's d: the difference of the means over the pooled standard deviation.
+/// Cohen's d (Cohen 1988): the difference of the means over the pooled standard deviation.
 #[must_use]
 pub fn cohens_d(a: &[f64], b: &[f64]) -> Option<f64> {
     let (free_a, free_b) = (a.len().checked_sub(1)? as f64, b.len().checked_sub(1)? as f64);
@@ -127,10 +129,10 @@ pub fn cohens_d(a: &[f64], b: &[f64]) -> Option<f64> {
     Some((mean(a)? - mean(b)?) / pooled.sqrt())
 }
 
-/// The smallest difference of means that two groups of `n` values with standard deviation `sd` would show.
+/// Minimum detectable effect (Bloom 1995): the smallest difference of means that a two-sided t test would detect.
 ///
-/// Two-sided at `alpha` with probability `power`, in the unit of `sd`, from
-/// `(t(1−α/2) + t(power))·sd·√(2/n)`: within 0.3 % of the exact noncentral result from five values on.
+/// Two groups of `n` values with standard deviation `sd`, level `alpha`, probability `power`, in the unit of `sd`:
+/// `(t(1−α/2) + t(power))·sd·√(2/n)`. This is within 0.3 % of the exact noncentral t result from five values on.
 /// `None` below two values a group or where a probability lies outside (0, 1).
 #[must_use]
 pub fn minimum_detectable_effect(sd: f64, n: usize, alpha: f64, power: f64) -> Option<f64> {

@@ -1,4 +1,4 @@
-//! The report's two forms, from one sample: golden Markdown, and the structure of the page.
+//! The two renderings of one sample report: golden Markdown, and the structure of the HTML page.
 
 mod sample;
 
@@ -8,7 +8,7 @@ use ridgeline_experiment::report::{
 use ridgeline_roofline::Measured;
 use std::path::Path;
 
-/// The drawings of a page, without its script.
+/// The figures of a page, without its script.
 fn drawings(page: &str) -> String {
     let figures = page.split("<svg ").skip(1).map(|f| f.split("</svg>").next().unwrap_or(f));
     figures.collect::<Vec<_>>().join("\n")

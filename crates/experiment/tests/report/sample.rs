@@ -1,4 +1,4 @@
-//! A report as a software adapter would give it: several bandwidth levels, forty dots, waterfalls, verdicts.
+//! A sample report of a software adapter: several bandwidth levels, 48 dots, waterfalls, verdicts.
 
 use ridgeline_experiment::published::Published;
 use ridgeline_experiment::report::{
@@ -10,7 +10,7 @@ use ridgeline_roofline::{
     Bandwidth, Cost, Curve, Machine, Measured, Overheads, Precision, Regime, Sample, Waterfall,
 };
 
-/// ± so many per cent.
+/// A value ± a percentage.
 fn about(value: f64, percent: f64) -> Measured {
     Measured { value, lo: value * (1.0 - percent / 100.0), hi: value * (1.0 + percent / 100.0) }
 }
@@ -47,7 +47,7 @@ fn machine() -> Machine {
     }
 }
 
-/// Weights, layers and name of the models of the default matrix.
+/// Name, parameters and layers of the models of the default matrix.
 const MODELS: [(&str, u64, u64); 4] = [
     ("tiny-target", 4_200_000, 6),
     ("tiny-draft", 1_600_000, 4),
@@ -55,7 +55,7 @@ const MODELS: [(&str, u64, u64); 4] = [
     ("bench-110m", 109_500_000, 12),
 ];
 
-/// What one step costs: tokens in one pass at a depth.
+/// The cost of one forward pass over `tokens` tokens at a depth.
 fn cost(params: u64, layers: u64, bytes_x10: u64, tokens: u64, depth: u64) -> Cost {
     Cost {
         weights: params * bytes_x10 / 10,
@@ -68,7 +68,7 @@ fn cost(params: u64, layers: u64, bytes_x10: u64, tokens: u64, depth: u64) -> Co
     }
 }
 
-/// A plausible measured time: the explained estimate, less well at some depths.
+/// A plausible measured time: the prediction plus 15 to 43 %.
 fn measured(machine: &Machine, cost: &Cost, regime: Regime, i: usize) -> f64 {
     machine.predict(cost, regime).explained_s * (1.15 + 0.07 * (i % 5) as f64)
 }
@@ -134,7 +134,7 @@ fn ceilings(machine: &Machine) -> Section {
     };
     Section::new(
         "Ceilings",
-        "What this device can do at best, measured through the calls that inference uses.",
+        "The best rates of this device, measured through the API calls that inference uses.",
     )
     .with(Block::Lines(Lines {
         caption: "Bandwidth against working-set size.".to_owned(),
@@ -151,9 +151,9 @@ fn ceilings(machine: &Machine) -> Section {
 fn batch() -> Block {
     let tokens = [1.0_f64, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
     Block::Lines(Lines {
-        caption: "Time of one pass over several tokens.".to_owned(),
-        x: Axis { title: "tokens in the pass".to_owned(), unit: String::new(), log: true },
-        y: Axis { title: "time of the pass, s".to_owned(), unit: "s".to_owned(), log: true },
+        caption: "Time of one forward pass over several tokens.".to_owned(),
+        x: Axis { title: "batch size, tokens".to_owned(), unit: String::new(), log: true },
+        y: Axis { title: "time of the forward pass, s".to_owned(), unit: "s".to_owned(), log: true },
         lines: vec![
             Line {
                 label: "measured".to_owned(),
@@ -182,7 +182,7 @@ fn verdicts() -> Block {
                 ratio("bw(matvec) / bw(q8_0)", 0.99, 0.95, 1.03),
             ],
         )
-        .recomputed("the 4-bit row is 211 µs for 37.7 MB: the cost of one evaluation, not of unpacking"),
+        .recomputed("the 4-bit row is 211 µs for 37.7 MB: the cost of one evaluation, not of dequantization"),
         Verdict::decide(
             claim("GAP-C10"),
             "1.34×",
@@ -207,12 +207,12 @@ pub(crate) fn report() -> Report {
         bytes_per_s: machine.bandwidth.at(bytes).value,
     };
     let roofline = Roofline {
-        caption: "Every cell of the matrix under the measured ceilings; each is held against the level that holds it."
+        caption: "Every cell of the matrix under the measured ceilings; each is compared with the bandwidth of its own working-set size."
             .to_owned(),
         bandwidths: vec![level("cache, 256 KiB", 1 << 18), level("cache, 4 MiB", 1 << 22), level("memory", 1 << 30)],
         peaks: vec![
-            peak("f32 products", machine.flops_f32),
-            peak("f16 products", machine.flops_f16.expect("the sample has them")),
+            peak("f32 peak", machine.flops_f32),
+            peak("f16 peak", machine.flops_f16.expect("the sample has them")),
         ],
         dots,
     };
@@ -221,14 +221,14 @@ pub(crate) fn report() -> Report {
         subtitle: format!("{} · Vulkan · 2026-11-21 · 48 cells ok, 1 failed", machine.name),
         sections: vec![
             ceilings(&machine),
-            Section::new("Roofline", "Performance over operational intensity.")
+            Section::new("Roofline", "Performance against operational intensity.")
                 .with(Block::Roofline(roofline)),
             Section::new("Where a decode step goes", "Shares of the measured time, by cause.")
                 .with(Block::Waterfalls(Waterfalls { caption: "Decoding one token.".to_owned(), bars })),
             Section::new("Speed", "").with(Block::Table(table)).with(batch()),
             Section::new(
-                "Published, here, verdict",
-                "What the studies print, and what happens on this device.",
+                "Verdicts on published claims",
+                "The figures that the studies print, and those of this device.",
             )
             .with(verdicts())
             .with(Block::Text(

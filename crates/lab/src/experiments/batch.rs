@@ -1,31 +1,32 @@
-//! GAP-10: the time of one pass over n tokens, every position's choice wanted, against the time of one token. What
-//! verification costs, and where extra tokens stop being free.
+//! GAP-10: time of a forward pass over n tokens, with logits of every position, compared with a pass over one token.
+//!
+//! The ratio is the cost of verifying drafted tokens; it shows at which batch size extra tokens stop being free.
 
 use super::{load, title};
-use ridgeline_measure::MeasureContext;
-use ridgeline_measure::pass::{Bench, PassTiming};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::published::{Published, Row};
 use ridgeline_experiment::report::{Align, Axis, Block, Line, Lines, Section, Table, number};
 use ridgeline_experiment::stats;
 use ridgeline_experiment::verdict::{Comparison, Verdict};
+use ridgeline_measure::MeasureContext;
+use ridgeline_measure::pass::{Bench, PassTiming};
 use ridgeline_model::SessionOptions;
 use ridgeline_roofline::{Machine, Measured, Precision};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// One batch of one model.
+/// One batch size of one model.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Point {
     /// Name of the model.
     pub model: String,
-    /// Number format of its matrices, a mix, or `stored`.
+    /// Quantization type or mix of its matrices, or `stored`.
     pub format: String,
-    /// Tokens in one pass.
+    /// Batch size: tokens of one forward pass.
     pub tokens: usize,
-    /// Tokens in the cache before it.
+    /// Tokens in the KV cache before the pass.
     pub depth: usize,
 }
 
@@ -38,10 +39,14 @@ impl Experiment<MeasureContext> for Study {
     type Point = Point;
     type Row = PassTiming;
 
-    fn run(cx: &mut MeasureContext, point: &Point, budget: &Budget) -> Result<Measurement<PassTiming>, RunError> {
+    fn run(
+        cx: &mut MeasureContext,
+        point: &Point,
+        budget: &Budget,
+    ) -> Result<Measurement<PassTiming>, RunError> {
         cx.require_clock()?;
         let loaded = load(cx, &point.model, &point.format)?;
-        // One pass, whatever the vocabulary: a recording that gives all its rows.
+        // With logits for all rows in one recording, the batch is never split for a large vocabulary.
         let options = SessionOptions { logit_rows: point.tokens, ..SessionOptions::default() };
         let mut bench = Bench::new(cx, &loaded, point.depth, point.tokens, options)?;
         let pass = bench.verify(point.tokens, budget)?;
@@ -59,11 +64,11 @@ impl Experiment<MeasureContext> for Study {
         if models.is_empty() {
             return Vec::new();
         }
-        let intro = "One pass over several new tokens against one pass over a single one: T(n)/T(1), the price of \
-                     verifying n − 1 drafted tokens. A ratio that stays at 1 means that extra tokens are free; the \
-                     published reading is that they are, below the ridge.";
+        let intro = "T(n) is the time of one forward pass over n tokens. T(n)/T(1) is the cost of verifying n − 1 \
+                     drafted tokens, relative to generating one. A ratio of 1 means that extra tokens are free; the \
+                     study expects this for batch sizes below the ridge point.";
         let mut section =
-            Section::new("Batches (GAP-10)", intro).with(Block::Lines(figure(&models, context)));
+            Section::new("Batch size (GAP-10)", intro).with(Block::Lines(figure(&models, context)));
         for (name, curve) in &models {
             section = section.with(Block::Table(table(name, curve, context)));
         }
@@ -72,7 +77,7 @@ impl Experiment<MeasureContext> for Study {
     }
 }
 
-/// Entries of one model by number of tokens.
+/// Entries of one model by batch size.
 type Curve<'a> = BTreeMap<usize, &'a Entry<'a, Point, PassTiming>>;
 
 /// T(n)/T(1) with a bootstrap interval.
@@ -89,14 +94,14 @@ fn figure(models: &BTreeMap<String, Curve<'_>>, context: &Context<'_>) -> Lines 
     let mut lines: Vec<Line> = models.iter().map(line).collect();
     lines.extend(printed(context.published));
     Lines {
-        caption: "Time of a pass over n tokens over the time of a pass over one.".to_owned(),
-        x: Axis { title: "tokens in the pass".to_owned(), unit: String::new(), log: true },
+        caption: "Time of a forward pass over n tokens, relative to one token.".to_owned(),
+        x: Axis { title: "batch size n, tokens".to_owned(), unit: String::new(), log: true },
         y: Axis { title: "T(n) / T(1)".to_owned(), unit: String::new(), log: true },
         lines,
     }
 }
 
-/// The study's own table as a line.
+/// The study's table as a line.
 fn printed(published: &Published) -> Option<Line> {
     let table = published.table("GAP-T10b").ok()?;
     let one = table.row_number("batch", 1.0)?.number("time_ms")?;
@@ -106,7 +111,7 @@ fn printed(published: &Published) -> Option<Line> {
 }
 
 fn table(name: &str, curve: &Curve<'_>, context: &Context<'_>) -> Table {
-    let columns = ["tokens", "ms", "T(n)/T(1)", "95 % interval", "tokens/s", "% of roof", "bound"];
+    let columns = ["batch size", "time, ms", "T(n)/T(1)", "95 % interval", "tokens/s", "% of roof", "bound"];
     let mut table = Table::new(name, columns.map(|title| (title, Align::Right)));
     for (&n, entry) in curve {
         let median = entry.row.median_s();
@@ -126,7 +131,7 @@ fn table(name: &str, curve: &Curve<'_>, context: &Context<'_>) -> Table {
     table
 }
 
-/// GAP-C10 for every model; "nearly free" is read as at most 15 % more for four tokens.
+/// GAP-C10 for every model; "nearly free" is tested as T(4)/T(1) < 1.15.
 fn verdicts(models: &BTreeMap<String, Curve<'_>>, context: &Context<'_>) -> Vec<Verdict> {
     const FREE: f64 = 1.15;
     let Ok(claim) = context.published.claim("GAP-C10") else { return Vec::new() };
@@ -136,31 +141,33 @@ fn verdicts(models: &BTreeMap<String, Curve<'_>>, context: &Context<'_>) -> Vec<
             Some(r) => {
                 Verdict::decide(claim, here(r), &[Comparison::below("T(4)/T(1)", r, FREE).of(samples(curve))])
             }
-            None => Verdict::cannot(claim, format!("{name}: no times for 1 and 4 tokens")),
+            None => Verdict::cannot(claim, format!("{name}: batch sizes 1 and 4 were not both measured")),
         };
         verdict.recomputed(recomputed(context.published, context.machine, curve))
     };
     models.iter().map(decide).collect()
 }
 
-/// The smaller number of samples behind the ratio.
+/// The smaller number of samples of the ratio's two times.
 fn samples(curve: &Curve<'_>) -> usize {
     [1, 4].iter().filter_map(|n| curve.get(n)).map(|e| e.record.samples_ns.len()).min().unwrap_or(0)
 }
 
-/// The study's ratio from its own table, and the ridge batch computed as it does, from this device's ceilings.
+/// The ratio in the study's own table, and the study's formula for the ridge batch size with this device's ceilings.
 fn recomputed(published: &Published, machine: Option<&Machine>, curve: &Curve<'_>) -> String {
     let time = |n: f64| published.table("GAP-T10b").ok()?.row_number("batch", n)?.number("time_ms");
     let printed = match (time(1.0), time(4.0)) {
-        (Some(one), Some(four)) => format!("its own table gives T(4)/T(1) = {:.2}", four / one),
-        _ => "its table has no such rows".to_owned(),
+        (Some(one), Some(four)) => format!("the study's own table gives T(4)/T(1) = {:.2}", four / one),
+        _ => "the study's table has no rows for 1 and 4 tokens".to_owned(),
     };
     let ridge = machine.zip(curve.get(&1)).and_then(|(machine, one)| {
         let set = one.row.regime.working_set;
         Some(machine.ridge(set, Precision::Fastest) / one.row.cost.intensity()?)
     });
     match ridge {
-        Some(batch) => format!("{printed}; ridge over intensity here predicts free tokens below {batch:.1}"),
+        Some(batch) => format!(
+            "{printed}; ridge over intensity on this device predicts free tokens below a batch size of {batch:.1}"
+        ),
         None => printed,
     }
 }

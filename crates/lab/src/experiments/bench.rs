@@ -1,29 +1,29 @@
-//! Prompt and generation speed at a depth, as llama-bench measures it, held against the device's ceilings.
+//! Prompt processing and text generation at a depth, as llama-bench measures them, compared with the device's ceilings.
 
 use super::{load, title};
-use ridgeline_measure::MeasureContext;
-use ridgeline_measure::models::STORED;
-use ridgeline_measure::pass::{Bench, PassTiming, Test};
 use ridgeline_experiment::bench_table::{self, BenchRow};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::report::{Bar, Block, Dot, Roofline, Section, Waterfalls};
 use ridgeline_experiment::stats;
+use ridgeline_measure::MeasureContext;
+use ridgeline_measure::models::STORED;
+use ridgeline_measure::pass::{Bench, PassTiming, Test};
 use ridgeline_model::SessionOptions;
 use ridgeline_roofline::Machine;
 use serde::{Deserialize, Serialize};
 
-/// One test of one model.
+/// One llama-bench test of one model.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Point {
     /// Name of the model.
     pub model: String,
-    /// Number format of its matrices, a mix, or `stored`.
+    /// Quantization type or mix of its matrices, or `stored`.
     pub format: String,
     /// `pp128`, `tg64`, …
     pub test: String,
-    /// Tokens in the cache before the test.
+    /// Tokens in the KV cache before the test.
     pub depth: usize,
 }
 
@@ -32,15 +32,15 @@ pub(crate) struct Point {
 pub(crate) struct Row {
     /// The measurement and its cost.
     pub pass: PassTiming,
-    /// What a repetition did.
+    /// Prompt and generated tokens of one repetition.
     pub test: Test,
-    /// The device's graphics interface.
+    /// The device's graphics API.
     pub backend: String,
     /// The device.
     pub adapter: String,
-    /// Number formats of keys and values in the cache.
+    /// Data types of keys and values in the KV cache.
     pub cache: [String; 2],
-    /// Most tokens per recording.
+    /// Largest batch of one recording, tokens.
     pub batch: usize,
 }
 
@@ -72,12 +72,13 @@ impl Experiment<MeasureContext> for Study {
     }
 
     fn summarise(entries: &[Entry<'_, Point, Row>], context: &Context<'_>) -> Vec<Section> {
-        let intro = "Tokens per second as llama-bench reports them (mean, Student's 95 % interval), beside the share \
-                     of this device's own measured bandwidth and roof. Random-weight shapes are named as such in \
-                     the model list; their caches are filled by declaration, since time does not depend on values.";
+        let intro = "Tokens per second as llama-bench reports them: mean ± standard deviation, with Student's 95 % \
+                     interval. % BW is the share of this device's measured bandwidth, % roof the share of its \
+                     roofline at the test's intensity. Models with random weights are marked in the list of models. \
+                     Their KV caches are not computed before a test at a depth, because time does not depend on values.";
         let rows: Vec<BenchRow> = entries.iter().map(|entry| bench_row(entry, context.machine)).collect();
-        let mut section =
-            Section::new("Prompt and generation", intro).with(Block::Table(bench_table::table("", &rows)));
+        let mut section = Section::new("Prompt processing and text generation", intro)
+            .with(Block::Table(bench_table::table("", &rows)));
         if let Some(machine) = context.machine {
             section = section.with(Block::Waterfalls(waterfalls(entries, machine)));
             section = section.with(Block::Roofline(roofline(entries, machine)));
@@ -86,7 +87,7 @@ impl Experiment<MeasureContext> for Study {
     }
 }
 
-/// Repetitions of the kernels of a step, where they have to be timed apart from it.
+/// Repetitions for the isolated timing of a decode step's kernels.
 const KERNELS: Budget = Budget { warmup: 0, min_reps: 9, max_reps: 60, budget_s: 4.0 };
 
 /// The row of llama-bench's table.
@@ -102,7 +103,7 @@ pub(crate) fn bench_row(entry: &Entry<'_, Point, Row>, machine: Option<&Machine>
     bench
 }
 
-/// The parts of a row that need no record.
+/// The fields of a row that need no journal record.
 #[must_use]
 pub(crate) fn described(model: &str, format: &str, row: &Row, machine: Option<&Machine>) -> BenchRow {
     let prediction = machine.map(|machine| row.pass.prediction(machine));
@@ -137,15 +138,15 @@ fn label(point: &Point) -> String {
 fn waterfalls(entries: &[Entry<'_, Point, Row>], machine: &Machine) -> Waterfalls {
     let decode = entries.iter().filter(|e| e.row.test.prompt == 0);
     let bar = |e: &Entry<'_, Point, Row>| {
-        // One step: the repetition's time and cost shared by its tokens.
+        // One decode step: time and cost of a repetition, divided by its tokens.
         let parts = e.row.pass.waterfall(machine, e.row.test.generate as u64);
         Bar { label: label(&e.point), parts }
     };
     let caption =
-        "Where the time of one decode step goes: bytes at the measured bandwidth of their working set, \
-                   launches and submissions at their measured cost, what the kernels take beyond that when each \
-                   kind is timed by itself, what they take beyond that one after the other, and what none of it \
-                   explains."
+        "Time of one decode step by cause. Weights, KV cache and activations: their bytes at the measured \
+                   bandwidth. Exposed compute: arithmetic time beyond the memory time. Launches, submission and host: \
+                   their measured costs. Kernel inefficiency: time of the isolated kernels in excess of their roofs. \
+                   In-sequence penalty: additional time of the kernels back to back. Unexplained: the remainder."
             .to_owned();
     Waterfalls { caption, bars: decode.map(bar).collect() }
 }
@@ -168,6 +169,6 @@ fn roofline(entries: &[Entry<'_, Point, Row>], machine: &Machine) -> Roofline {
             roof_fraction: Some(prediction.roof_fraction(seconds.value)),
         })
     };
-    let caption = "Every cell on this device's roofline, by counted bytes and operations.".to_owned();
+    let caption = "Every cell on this device's roofline, from counted bytes and FLOP.".to_owned();
     Roofline { caption, dots: entries.iter().filter_map(dot).collect(), ..Roofline::default() }
 }

@@ -1,11 +1,11 @@
-//! GAP-1 and RB-1: what the device delivers at best, next to what the studies printed for theirs.
+//! GAP-1 and RB-1: the ceilings of this device, compared with those that the studies published for theirs.
 
-use ridgeline_measure::MeasureContext;
-use ridgeline_measure::probe::{self, MatVecRate, Ceiling, Probed, Quantity};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::record::Record;
 use ridgeline_experiment::report::{Align, Axis, Block, Line, Lines, Section, Table, number};
+use ridgeline_measure::MeasureContext;
+use ridgeline_measure::probe::{self, Ceiling, MatVecRate, Probed, Quantity};
 use ridgeline_roofline::{Curve, Machine, Measured};
 use serde::{Deserialize, Serialize};
 
@@ -15,11 +15,11 @@ mod verdicts;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Point {
-    /// Which.
+    /// The quantity measured.
     pub quantity: Quantity,
 }
 
-/// What was measured of it.
+/// What was measured.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     /// The ceilings.
@@ -54,7 +54,7 @@ impl Experiment<MeasureContext> for Study {
     }
 }
 
-/// The ceilings that records of this experiment make; `None` where some are missing. Later records count.
+/// The machine model from records of this experiment; later records win. `None` where a ceiling is missing.
 #[must_use]
 pub(crate) fn machine(records: &[&Record]) -> Option<Machine> {
     let own = records.iter().filter(|r| r.experiment == Study::NAME);
@@ -63,19 +63,19 @@ pub(crate) fn machine(records: &[&Record]) -> Option<Machine> {
     probe::machine(&own.clone().next_back()?.machine.adapter, &ceilings)
 }
 
-/// The curves, and how each number was found.
+/// Section of the bandwidth curves and the single ceilings.
 fn measured(ceilings: &[&Ceiling]) -> Section {
     let mut section = Section::new(
         "Ceilings of this device",
-        "Every number is a slope: the time of twice the work minus the time of the work, through the kernels and the \
-         interface that inference uses. Blocks are spread over the measurement. A rate's interval goes from the \
-         lower end of the 95 % interval of the blocks' median (below six blocks: the slowest) to an estimate of the \
-         most that the device can do: beyond the best block by its lead over the second best, but at most by a tenth. \
-         A cost's is the 95 % interval of the median (below six blocks: their range). A working set is what a kernel touches before it \
-         touches it again, so that a curve steps down where a cache ends.",
+        "Every number is a slope, the time of twice the work minus the time of the work, and uses the kernels and the \
+         API calls of inference. A block is one such measurement. For a rate, the lower end of the interval is that of \
+         the 95 % interval of the blocks' median, or the slowest of fewer than six blocks. The upper end estimates the \
+         device's maximum: the best block plus its lead over the second best, at most 10 % above the best. For a cost, \
+         the interval is the 95 % interval of the median, or the range of fewer than six blocks. The working set is the \
+         memory that a kernel touches before it touches the same address again; a curve drops where a cache ends.",
     );
     let mut figure = Lines {
-        caption: "Bandwidth against working-set size, every byte read and written counted once.".to_owned(),
+        caption: "Bandwidth against working-set size; reads and writes both count.".to_owned(),
         x: Axis { title: "working set".to_owned(), unit: "B".to_owned(), log: true },
         y: Axis { title: "bandwidth".to_owned(), unit: "B/s".to_owned(), log: true },
         lines: Vec::new(),
@@ -100,15 +100,15 @@ fn line(label: &str, curve: &Curve) -> Line {
     Line { label: label.to_owned(), points, predicted: false }
 }
 
-/// Everything that is not a curve, and what qualifies the curves.
+/// Table of the single ceilings, and of the largest working set of each curve.
 fn scalars(ceilings: &[&Ceiling]) -> Table {
     let mut table = Table::new(
-        "Single ceilings, and what qualifies the curves.",
+        "Single ceilings, and each curve at its largest working set.",
         [
-            ("quantity", Align::Left),
+            ("ceiling", Align::Left),
             ("value", Align::Right),
             ("interval", Align::Right),
-            ("how", Align::Left),
+            ("method", Align::Left),
         ],
     );
     let mut row = |name: &str, m: Measured, unit: &str, how: &str| {
@@ -125,33 +125,38 @@ fn scalars(ceilings: &[&Ceiling]) -> Table {
                 };
                 let Some(largest) = c.curve.samples().last() else { continue };
                 let clock = c.timestamp_ratio.map_or("no plausible device timestamps".to_owned(), |r| {
-                    format!("device timestamps say {} of this time", number::percent(r))
+                    format!("device timestamps give {} of this time", number::percent(r))
                 });
                 let variant = c.variants.last().map_or("", String::as_str);
                 let name = format!("{name} at {}", number::bytes(largest.bytes));
                 row(&name, largest.rate, "B/s", &format!("{variant}; {clock}"));
             }
             Ceiling::Flops(p) => {
-                row("32-bit arithmetic", p.f32.rate, "FLOP/s", &p.f32.variant);
+                row("f32 peak", p.f32.rate, "FLOP/s", &p.f32.variant);
                 if let Some(p) = &p.f16 {
-                    row("16-bit arithmetic", p.rate, "FLOP/s", &p.variant);
+                    row("f16 peak", p.rate, "FLOP/s", &p.variant);
                 }
             }
             Ceiling::Overheads(o) => {
                 let all = o.overheads;
-                row("one more launch", all.launch_s, "s", "slope of empty launches, encoding included");
-                row("submission", all.submission_s, "s", "the queue call, nothing in it");
-                row("synchronisation", all.synchronisation_s, "s", "waiting for that submission");
-                row("read-back", all.readback_s, "s", "what four bytes add");
+                row("kernel launch", all.launch_s, "s", "slope of empty launches, encoding included");
+                row("queue submission", all.submission_s, "s", "submitting an empty command buffer");
+                row("synchronization", all.synchronisation_s, "s", "waiting for that submission");
+                row("readback", all.readback_s, "s", "additional time to read back 4 bytes");
             }
             Ceiling::Matvec(m) => {
                 for MatVecRate { format, streamed, synchronised, .. } in &m.products {
-                    row(&format!("8192² {format} × vector"), *streamed, "B/s", "one after another");
                     row(
-                        &format!("8192² {format} × vector, synchronised"),
+                        &format!("mat-vec 8192², {format}"),
+                        *streamed,
+                        "B/s",
+                        "back to back in one submission",
+                    );
+                    row(
+                        &format!("mat-vec 8192², {format}, one submission each"),
                         *synchronised,
                         "B/s",
-                        "a submission and a wait each",
+                        "one submission and one wait each",
                     );
                 }
             }

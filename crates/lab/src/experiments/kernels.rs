@@ -1,14 +1,14 @@
-//! Every kernel of a forward pass on its own, at the shapes that the pass gives it, against its own roof.
+//! Every kernel launch of a forward pass, timed in isolation and compared with its own roof.
 //!
-//! The launches are those that the model records: each distinct one is repeated over the same buffers and timed by
-//! slope, so that its working set is its own bytes. A pass finds fewer of them in the cache.
+//! The launches are those that the model records. Each distinct one is repeated over the same buffers and timed by
+//! slope, so that its working set is its own bytes. In a forward pass fewer of these bytes are cached.
 
 use super::{load, title};
-use ridgeline_measure::MeasureContext;
-use ridgeline_measure::profile::{Launch, Row, profile};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::report::{Align, Block, Dot, Roofline, Section, Table, number};
+use ridgeline_measure::MeasureContext;
+use ridgeline_measure::profile::{Launch, Row, profile};
 use ridgeline_model::SessionOptions;
 use ridgeline_roofline::Machine;
 use serde::{Deserialize, Serialize};
@@ -19,11 +19,11 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Point {
     /// Name of the model.
     pub model: String,
-    /// Number format of its matrices, a mix, or `stored`.
+    /// Quantization type or mix of its matrices, or `stored`.
     pub format: String,
-    /// Tokens in the pass.
+    /// Batch size: tokens of the forward pass.
     pub tokens: usize,
-    /// Tokens in the cache before it.
+    /// Tokens in the KV cache before the pass.
     pub depth: usize,
 }
 
@@ -49,13 +49,13 @@ impl Experiment<MeasureContext> for Study {
         if entries.is_empty() {
             return Vec::new();
         }
-        let intro = "Each distinct launch of a forward pass, repeated on its own over the same buffers and timed by \
-                     slope: its working set is its own bytes, and the launch itself is part of the time. The share of the \
-                     pass is that of the sum over all launches.";
+        let intro = "Each distinct kernel launch of a forward pass, timed in isolation: it is repeated over the same \
+                     buffers, and its time is the slope over the number of repetitions. The time includes the launch \
+                     overhead. The % of the pass is relative to the sum over all launches.";
         let mut section = Section::new("Kernels", intro);
         if let Some(machine) = context.machine {
             let dots = entries.iter().flat_map(|e| dots(&e.point, &e.row, machine)).collect();
-            let caption = "Kernels that take at least a twentieth of their pass.".to_owned();
+            let caption = "Kernels that take at least 5 % of their forward pass.".to_owned();
             let figure = Roofline { caption, dots, ..Roofline::default() };
             section = section.with(Block::Roofline(figure));
         }
@@ -63,7 +63,7 @@ impl Experiment<MeasureContext> for Study {
             let Point { model, format, tokens, depth } = &entry.point;
             let name = title(model, format);
             let total = number::si(entry.row.total_s(), "s");
-            let caption = format!("{name}, {tokens} tokens after {depth}: {total} in all launches.");
+            let caption = format!("{name}, batch size {tokens} at depth {depth}: {total} in all launches.");
             section = section.with(Block::Table(table(&entry.row, caption, context.machine)));
         }
         vec![section]
@@ -107,7 +107,12 @@ fn dots(point: &Point, row: &Row, machine: &Machine) -> Vec<Dot> {
     let dot = |launch: &Launch| {
         let prediction = launch.prediction(machine);
         Some(Dot {
-            label: format!("{} of {}, {} tokens", launch.label(), title(&point.model, &point.format), point.tokens),
+            label: format!(
+                "{} of {}, batch size {}",
+                launch.label(),
+                title(&point.model, &point.format),
+                point.tokens
+            ),
             group: launch.kernel.clone(),
             intensity: launch.cost.intensity()?,
             flops_per_s: launch.rate(launch.cost.flops),

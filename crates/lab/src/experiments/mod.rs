@@ -1,4 +1,4 @@
-//! The list of experiments. Each is one file here that exports `Study`, and one word.
+//! The list of experiments. Each is a module that exports `Study`, and one word in the list.
 
 use crate::runner::Catalogue;
 use ridgeline_measure::models::{Loaded, STORED};
@@ -10,10 +10,10 @@ ridgeline_experiment::experiments! { MeasureContext: ceilings, kernels, bench, b
 
 pub(crate) use kernels::table as launch_table;
 
-/// What the `bench` command prints its rows with.
+/// Used by the `bench` command to print its rows.
 pub(crate) use bench::{Row as Measured, described};
 
-/// A model in the number format or the mix that a cell wants its matrices in.
+/// Loads a model with its matrices in the quantization type or mix that a cell names.
 fn load(cx: &mut MeasureContext, model: &str, format: &str) -> Result<Rc<Loaded>, Error> {
     match format.parse::<Format>() {
         _ if format == STORED => cx.load(model, None),
@@ -22,12 +22,12 @@ fn load(cx: &mut MeasureContext, model: &str, format: &str) -> Result<Rc<Loaded>
     }
 }
 
-/// What a cell's model is called in tables and figures: as the matrix has it, so that two files are two.
+/// Name of a cell's model in tables and figures: unchanged from the matrix, so that two files have two names.
 fn title(model: &str, format: &str) -> String {
     if format == STORED { model.to_owned() } else { format!("{model} {format}") }
 }
 
-/// What `bench-all` and `report` work with.
+/// The experiments for `bench-all` and `report`.
 #[must_use]
 pub fn catalogue() -> Catalogue {
     Catalogue { studies: experiments(), ceilings: ceilings::machine }

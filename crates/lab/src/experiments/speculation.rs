@@ -1,15 +1,16 @@
-//! A draft model proposing for a target: acceptance, where the time goes, and whether it pays, with the check that
-//! greedy speculation gives the plain greedy text token for token.
+//! Speculative decoding with a draft model: acceptance rate, draft and verification time, and speedup.
+//!
+//! At temperature 0 a check compares the text with plain greedy decoding, token for token.
 
-use ridgeline_measure::MeasureContext;
-use ridgeline_measure::timing::{Stopwatch, repeat, timed};
-use ridgeline_measure::models::Loaded;
-use ridgeline_measure::{Device, Error};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::record::Check;
 use ridgeline_experiment::report::{Align, Axis, Block, Line, Lines, Section, Table, number};
 use ridgeline_experiment::stats;
+use ridgeline_measure::MeasureContext;
+use ridgeline_measure::models::Loaded;
+use ridgeline_measure::timing::{Stopwatch, repeat, timed};
+use ridgeline_measure::{Device, Error};
 use ridgeline_model::{Session, SessionOptions};
 use ridgeline_roofline::Measured;
 use ridgeline_speculative::{
@@ -18,7 +19,7 @@ use ridgeline_speculative::{
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
-/// Openings of the kinds of text the tiny pair was trained on; acceptance depends on the kind.
+/// One prompt for each kind of text that the tiny pair was trained on; acceptance depends on the kind.
 pub(crate) const PROMPTS: [(&str, &str); 4] = [
     ("prose", "It was a bright morning when the prince"),
     ("wiki", " The film was released in"),
@@ -26,32 +27,32 @@ pub(crate) const PROMPTS: [(&str, &str); 4] = [
     ("sums", "12 + 30 ="),
 ];
 
-/// One way of speculating.
+/// One setting of speculative decoding.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Point {
-    /// The model whose text it is.
+    /// The target model.
     pub target: String,
-    /// The model that proposes.
+    /// The draft model.
     pub draft: String,
-    /// Most tokens of a draft.
+    /// Draft length: most tokens drafted per round.
     pub draft_max: usize,
-    /// Temperature; 0 is greedy.
+    /// Sampling temperature; 0 is greedy.
     pub temperature: f32,
     /// Tokens generated for each prompt.
     pub tokens: usize,
 }
 
-/// What was measured. A repetition generates for every prompt once plainly and once speculating.
+/// What was measured. A repetition generates for every prompt once without and once with speculation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
-    /// Counts and times over all prompts and repetitions, warm-up included.
+    /// Counts and times over all prompts and repetitions, including warmup.
     pub stats: Stats,
-    /// Times of plain generation, one per repetition, beside the samples of speculation.
+    /// Times of the baseline without speculation, one per repetition.
     pub baseline_ns: Vec<u64>,
     /// Kind of text and acceptance rate.
     pub acceptance_by_prompt: Vec<(String, Option<f64>)>,
-    /// Tokens generated per repetition, plainly and speculating.
+    /// Tokens generated per repetition, without and with speculation.
     pub generated: [u64; 2],
 }
 
@@ -78,13 +79,21 @@ impl Experiment<MeasureContext> for Study {
         let check = (point.temperature == 0.0).then(|| Check {
             kind: "greedy-matches-baseline".to_owned(),
             ok: pair.differing.is_none(),
-            detail: pair.differing.clone().unwrap_or_else(|| "every prompt, every repetition".to_owned()),
+            detail: pair
+                .differing
+                .clone()
+                .unwrap_or_else(|| "equal for every prompt and repetition".to_owned()),
         });
         let acceptance_by_prompt =
             PROMPTS.iter().zip(&pair.by_prompt).map(|((k, _), s)| ((*k).to_owned(), s.acceptance_rate()));
         let mut stats = Stats::default();
         pair.by_prompt.iter().for_each(|s| stats.merge(s));
-        let row = Row { stats, baseline_ns, acceptance_by_prompt: acceptance_by_prompt.collect(), generated: pair.generated };
+        let row = Row {
+            stats,
+            baseline_ns,
+            acceptance_by_prompt: acceptance_by_prompt.collect(),
+            generated: pair.generated,
+        };
         Ok(Measurement { row, samples_ns, check, model: Some(target.id.clone()) })
     }
 
@@ -92,16 +101,16 @@ impl Experiment<MeasureContext> for Study {
         if entries.is_empty() {
             return Vec::new();
         }
-        let intro = "Accepted is accepted over drafted tokens; τ is tokens per verification, 1 + accepted / rounds. The \
-                     speed-up is measured, plain and speculating generation taking turns in one run, as the ratio of \
-                     seconds per token with a bootstrap interval. Greedy rows are only here because their text equals \
-                     plain greedy text token for token.";
-        let section = Section::new("Speculation", intro);
+        let intro = "Acceptance rate is accepted over drafted tokens. τ is the number of tokens per round, \
+                     1 + accepted / rounds. The speedup is the ratio of measured seconds per token without and with \
+                     speculation, interleaved A/B in one run, with a bootstrap interval. At temperature 0 a row is \
+                     listed only if its text equals plain greedy decoding token for token.";
+        let section = Section::new("Speculative decoding", intro);
         vec![section.with(Block::Table(table(entries, context))).with(Block::Lines(by_position(entries)))]
     }
 }
 
-/// A target and a draft, with everything a repetition needs.
+/// The sessions of target and draft, with the prompts and the results so far.
 struct Pair {
     plain: Session<Device>,
     speculator: Speculator<Session<Device>, ModelProposer<Session<Device>>>,
@@ -138,7 +147,7 @@ impl Pair {
         })
     }
 
-    /// Generates for every prompt both ways; nanoseconds of each.
+    /// Generates for every prompt without and with speculation; nanoseconds of each.
     fn round(&mut self) -> Result<(u64, u64), Error> {
         let mut spent = (0, 0);
         self.generated = [0; 2];
@@ -159,14 +168,15 @@ impl Pair {
             self.generated[1] += generation.tokens.len() as u64;
             if generation.tokens != plain.tokens && self.differing.is_none() {
                 let at = plain.tokens.iter().zip(&generation.tokens).take_while(|(a, b)| a == b).count();
-                self.differing = Some(format!("{} prompt: the texts part at token {at}", PROMPTS[i].0));
+                self.differing =
+                    Some(format!("{} prompt: the texts differ from token {at} on", PROMPTS[i].0));
             }
         }
         Ok(spent)
     }
 }
 
-/// Seconds per token plain over speculating.
+/// Seconds per token without speculation over those with it.
 fn speedup(entry: &Entry<'_, Point, Row>, seed: u64) -> Option<Measured> {
     let per_token =
         |ns: &[u64], n: u64| -> Vec<f64> { stats::seconds(ns).iter().map(|s| s / n as f64).collect() };
@@ -179,18 +189,18 @@ fn table(entries: &[Entry<'_, Point, Row>], context: &Context<'_>) -> Table {
     let titles = [
         "target",
         "draft",
-        "n max",
-        "temp",
-        "accepted",
-        "τ",
-        "speed-up",
+        "draft length",
+        "temperature",
+        "acceptance rate",
+        "τ, tokens/round",
+        "speedup",
         "95 % interval",
-        "drafting",
-        "verifying",
+        "drafting, % of decode",
+        "verification, % of decode",
     ];
     let left = ["target", "draft"];
     let column = |title| (title, if left.contains(&title) { Align::Left } else { Align::Right });
-    let mut table = Table::new("One row per setting, all prompts together.", titles.map(column));
+    let mut table = Table::new("One row per setting, over all prompts.", titles.map(column));
     for entry in entries {
         let stats = &entry.row.stats;
         let share = |ns: u64| number::percent(ns as f64 / stats.decode_ns().max(1) as f64);
@@ -216,13 +226,14 @@ fn by_position(entries: &[Entry<'_, Point, Row>]) -> Lines {
     let line = |entry: &Entry<'_, Point, Row>| {
         let stats = &entry.row.stats;
         let rate = |i: usize| stats.rate_at(i).map(|r| ((i + 1) as f64, Measured::exact(r)));
-        let label = format!("n max {}, temperature {:.1}", entry.point.draft_max, entry.point.temperature);
+        let label =
+            format!("draft length {}, temperature {:.1}", entry.point.draft_max, entry.point.temperature);
         Line { label, points: (0..stats.drafted_at.len()).filter_map(rate).collect(), predicted: false }
     };
     Lines {
-        caption: "Share of drafted tokens accepted at each position of the draft.".to_owned(),
+        caption: "Acceptance rate by position in the draft.".to_owned(),
         x: Axis { title: "position in the draft".to_owned(), unit: String::new(), log: false },
-        y: Axis { title: "accepted".to_owned(), unit: String::new(), log: false },
+        y: Axis { title: "acceptance rate".to_owned(), unit: String::new(), log: false },
         lines: entries.iter().filter(|e| e.point.draft_max > 1).map(line).collect(),
     }
 }

@@ -1,6 +1,6 @@
-//! The child's side: opens the device, measures the cells it is given, reports each as it ends.
+//! The child process: opens the device, measures the cells of its job, and sends a record after each.
 //!
-//! Whatever happens to this process costs the cell in progress and nothing else. It ends when its parent does.
+//! If the child crashes, only the cell in progress is lost. The child exits when its parent does.
 
 use super::protocol::{Identity, Job, Reply};
 use crate::provenance;
@@ -15,13 +15,13 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// Longest that exit handlers of a graphics driver may hold up an orphan.
+/// Longest time that exit handlers of a graphics driver may delay an orphan's exit.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Reads one job from standard input and works through it.
+/// Reads one job from standard input and measures its cells.
 ///
 /// # Errors
-/// Where the job cannot be read or an answer cannot be written.
+/// Where the job cannot be read or a reply cannot be written.
 pub fn serve(studies: &[Box<dyn DynExperiment<MeasureContext>>]) -> io::Result<ExitCode> {
     let job = receive()?;
     let device = match Device::open(job.device.as_deref()) {
@@ -40,20 +40,20 @@ pub fn serve(studies: &[Box<dyn DynExperiment<MeasureContext>>]) -> io::Result<E
     for cell in &job.cells {
         send(&Reply::Started)?;
         let (started_utc, clock) = (provenance::now_utc(), Instant::now());
-        let ending = measure(studies, &mut cx, cell);
-        let needs_restart = ending.needs_restart;
-        let mut record = ending.into_record(cell, &job, &identity);
+        let outcome = measure(studies, &mut cx, cell);
+        let needs_restart = outcome.needs_restart;
+        let mut record = outcome.into_record(cell, &job, &identity);
         (record.started_utc, record.duration_s) = (started_utc, clock.elapsed().as_secs_f64());
         send(&Reply::Done(Box::new(record)))?;
         if needs_restart {
-            // The parent gives what is left to a fresh process with a fresh device.
+            // The parent starts a new process, with a newly opened device, for the remaining cells.
             break;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The job, from a thread that then waits for the parent to end, and ends this process with it.
+/// Receives the job. The reading thread then waits for the end of standard input and exits with the parent.
 fn receive() -> io::Result<Job> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
@@ -63,14 +63,14 @@ fn receive() -> io::Result<Job> {
         let _ = sender.send(read);
         let mut rest = [0; 64];
         while !matches!(input.read(&mut rest), Ok(0) | Err(_)) {}
-        leave();
+        exit_orphan();
     });
     let line = receiver.recv().map_err(io::Error::other)??;
     serde_json::from_str(&line).map_err(io::Error::other)
 }
 
-/// Ends an orphan: politely, and if a driver's exit handler hangs, not.
-fn leave() -> ! {
+/// Exits; aborts if an exit handler of a driver hangs.
+fn exit_orphan() -> ! {
     std::thread::spawn(|| {
         std::thread::sleep(GRACE);
         std::process::abort();
@@ -78,7 +78,7 @@ fn leave() -> ! {
     std::process::exit(1)
 }
 
-/// One line out, at once. The empty line before it cuts off whatever a driver may have printed without an end.
+/// Writes one reply as a line and flushes it. The newline before it ends a partial line that a driver may have printed.
 fn send(reply: &Reply) -> io::Result<()> {
     let line = serde_json::to_string(reply).map_err(io::Error::other)?;
     let mut out = io::stdout().lock();
@@ -86,12 +86,12 @@ fn send(reply: &Reply) -> io::Result<()> {
     out.flush()
 }
 
-/// How a cell ended.
+/// The result of measuring a cell.
 struct CellOutcome {
     status: Status,
     reason: Option<String>,
     measurement: Option<Measurement<Value>>,
-    /// Whether device or process may be unsound now.
+    /// Whether the device or the process may be in a bad state.
     needs_restart: bool,
 }
 
@@ -100,7 +100,7 @@ impl CellOutcome {
         Self { status: Status::Failed, reason: Some(reason), measurement: None, needs_restart }
     }
 
-    /// The record, save for its times.
+    /// The record; the caller sets start and duration.
     fn into_record(self, cell: &Cell, job: &Job, identity: &Identity) -> Record {
         let m = self.measurement.unwrap_or_else(|| Measurement::new(Value::Null, Vec::new()));
         Record {
@@ -115,7 +115,7 @@ impl CellOutcome {
     }
 }
 
-/// The record of a cell that has not ended: everything that is known before it is measured.
+/// The record of a failed cell, with everything that is known before the measurement.
 pub(crate) fn unmeasured_record(cell: &Cell, job: &Job, identity: &Identity) -> Record {
     Record {
         schema: SCHEMA.to_owned(),
@@ -138,7 +138,7 @@ pub(crate) fn unmeasured_record(cell: &Cell, job: &Job, identity: &Identity) -> 
     }
 }
 
-/// Measures one cell, panics included.
+/// Measures one cell and catches panics.
 fn measure(
     studies: &[Box<dyn DynExperiment<MeasureContext>>],
     cx: &mut MeasureContext,
@@ -148,10 +148,10 @@ fn measure(
         Ok(study) => study,
         Err(error) => return CellOutcome::failed(error.to_string(), false),
     };
-    // After a panic the laboratory is not used again: the process ends.
+    // `AssertUnwindSafe`: after a panic `cx` is not used again, because the process ends.
     let run = catch_unwind(AssertUnwindSafe(|| study.run(cx, &cell.point, &cell.budget)));
     match run {
-        Ok(Ok(measurement)) => judged(cell, measurement),
+        Ok(Ok(measurement)) => checked(cell, measurement),
         Ok(Err(error)) => CellOutcome {
             status: error.status(),
             needs_restart: matches!(error, RunError::Failed(_)),
@@ -159,35 +159,37 @@ fn measure(
             measurement: None,
         },
         Err(payload) => {
-            let words = payload.downcast_ref::<String>().map(String::as_str);
-            let words = words.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            CellOutcome::failed(format!("panicked: {words}"), true)
+            let message = payload.downcast_ref::<String>().map(String::as_str);
+            let message = message.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            CellOutcome::failed(format!("panicked: {message}"), true)
         }
     }
 }
 
-/// A measurement held against its own check, and against the one that the matrix demands.
+/// Applies a measurement's own check, and requires the check that the matrix demands.
 ///
-/// A failed check keeps the row, and the status bars it from every table.
-fn judged(cell: &Cell, measurement: Measurement<Value>) -> CellOutcome {
+/// A failed check keeps the row, but its status excludes it from every table.
+fn checked(cell: &Cell, measurement: Measurement<Value>) -> CellOutcome {
     let demanded = cell.check.as_ref().and_then(|c| c.get("kind")).and_then(Value::as_str);
     let reason = match (&measurement.check, demanded) {
         (Some(check), _) if !check.ok => Some(format!("check {} failed: {}", check.kind, check.detail)),
-        (None, Some(kind)) => Some(format!("the matrix demands the check {kind}, and it was not made")),
+        (None, Some(kind)) => {
+            Some(format!("the matrix demands the check {kind}, which the experiment did not make"))
+        }
         _ => None,
     };
     let status = if reason.is_some() { Status::Failed } else { Status::Ok };
     CellOutcome { status, reason, measurement: Some(measurement), needs_restart: false }
 }
 
-/// An error with its causes, each said once.
+/// An error with its causes, without repetitions.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
-        let words = inner.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
+        let message = inner.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
         }
         cause = inner.source();
     }

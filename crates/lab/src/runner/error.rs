@@ -1,4 +1,4 @@
-//! Why a run did not begin, or could not go on.
+//! Errors that prevent or stop a run.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ pub enum Error {
     /// The matrix, the selection or a journal.
     #[error(transparent)]
     Experiment(#[from] ridgeline_experiment::Error),
-    /// No cell is left of the matrix.
+    /// The selection matches no cell of the matrix.
     #[error("no cell of the matrix is selected by {}; `bench-all --list` shows them all", selection(filter.as_ref(), shard.as_ref()))]
     NothingSelected {
         /// The filter given.
@@ -20,21 +20,21 @@ pub enum Error {
     /// There is no device to measure on.
     #[error("{reason}")]
     NoDevice {
-        /// What was found instead, and the remedy.
+        /// What was found, and what to do.
         reason: String,
     },
-    /// The program that measures cannot be started.
+    /// The measuring process cannot be started.
     #[error("{path} cannot be started: {source}")]
     Start {
         /// The program.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// The program that measures does not say which device it has.
+    /// The measuring process did not report its device.
     #[error("the device cannot be opened: {reason}")]
     NoAnswer {
-        /// How it ended.
+        /// How the process ended.
         reason: String,
     },
     /// A folder or file of results.
@@ -42,19 +42,19 @@ pub enum Error {
     Io {
         /// The folder or file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// Two journals have no point in common.
-    #[error("{a} and {b} have no measured point in common")]
+    #[error("{a} and {b} have no measured point in common; compare journals of the same matrix")]
     NothingInCommon {
-        /// One.
+        /// The first journal.
         a: PathBuf,
-        /// The other.
+        /// The second journal.
         b: PathBuf,
     },
     /// A folder without a journal.
-    #[error("{path} holds no journal; `bench-all --out` makes one")]
+    #[error("{path} holds no journal; `bench-all --out` creates one")]
     NoJournal {
         /// The folder.
         path: PathBuf,
@@ -62,7 +62,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the command line, not the machine, is to blame.
+    /// Whether the error is one of usage: a wrong argument, matrix or journal.
     #[must_use]
     pub const fn is_usage(&self) -> bool {
         use ridgeline_experiment::Error as E;
@@ -83,7 +83,7 @@ impl Error {
     }
 }
 
-/// The selection in words.
+/// The selection as command-line options.
 fn selection(filter: Option<&String>, shard: Option<&String>) -> String {
     let filter = filter.map(|f| format!("--filter {f:?}"));
     let shard = shard.map(|s| format!("--shard {s}"));

@@ -1,4 +1,4 @@
-//! A folder of results: `journal.jsonl`, the reports made of it, and a lock that keeps two runs apart.
+//! A folder of results: `journal.jsonl`, its reports, and a lock against concurrent runs.
 
 use super::Error;
 use crate::provenance;
@@ -12,21 +12,22 @@ use std::time::Duration;
 /// Name of the journal in its folder.
 pub const JOURNAL: &str = "journal.jsonl";
 
-/// A folder that this process alone writes to.
+/// A results folder, locked by this process.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
     journal: Option<Journal>,
-    /// Held, not read; the system gives it back however this process ends.
+    /// Holds the lock; the system releases it when this process ends.
     _lock: File,
 }
 
 impl Folder {
-    /// Makes the folder where it is missing, and locks it: within a second, because a run that was killed may not be
-    /// gone yet.
+    /// Creates the folder if it is missing, and locks it.
+    ///
+    /// It retries for a second, because a killed run may not have exited yet.
     ///
     /// # Errors
-    /// [`ridgeline_experiment::Error::JournalBusy`] while another run has it.
+    /// [`ridgeline_experiment::Error::JournalBusy`] while another run holds the lock.
     pub fn open(path: &Path) -> Result<Self, Error> {
         std::fs::create_dir_all(path).map_err(at(path))?;
         let lock_path = path.join(".lock");
@@ -46,13 +47,13 @@ impl Folder {
         Err(ridgeline_experiment::Error::JournalBusy { path: path.to_owned() }.into())
     }
 
-    /// The folder.
+    /// Path of the folder.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Renames an earlier journal, so that the next one starts empty; where it went.
+    /// Renames an earlier journal, so that the next one starts empty; returns its new path.
     ///
     /// # Errors
     /// Where it cannot be renamed.
@@ -82,7 +83,7 @@ impl Folder {
         self.journal.as_ref().map_or(&[], Journal::records)
     }
 
-    /// Appends a record; it is on the disk when this returns.
+    /// Appends a record and flushes it to disk.
     ///
     /// # Errors
     /// As [`Journal::append`].
@@ -90,7 +91,7 @@ impl Folder {
     /// # Panics
     /// Before [`Folder::start_journal`].
     pub fn append(&mut self, record: Record) -> Result<(), Error> {
-        let journal = self.journal.as_mut().expect("the journal is opened before anything is measured");
+        let journal = self.journal.as_mut().expect("start_journal is called before append");
         Ok(journal.append(record)?)
     }
 }
@@ -107,16 +108,16 @@ pub fn records(path: &Path) -> Result<Vec<Record>, Error> {
     Ok(journal::read(&file)?)
 }
 
-/// Writes a file beside its final name and then moves it there, so that no reader sees half of it.
+/// Writes a file under a temporary name and renames it, so that no reader sees a partial file.
 ///
 /// # Errors
 /// Where it cannot be written.
 pub fn write(path: &Path, text: &str) -> Result<(), Error> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".partial");
-    let beside = path.with_file_name(name);
-    std::fs::write(&beside, text).map_err(at(&beside))?;
-    std::fs::rename(&beside, path).map_err(at(path))
+    let temporary = path.with_file_name(name);
+    std::fs::write(&temporary, text).map_err(at(&temporary))?;
+    std::fs::rename(&temporary, path).map_err(at(path))
 }
 
 /// An [`Error::Io`] at a path.

@@ -1,4 +1,4 @@
-//! Measuring a group of cells: a child process for as many of them as it survives, then another.
+//! Measures a group of cells in child processes; after a crash, a new child continues with the next cell.
 
 use super::child::unmeasured_record;
 use super::protocol::{Identity, Job, Reply};
@@ -9,22 +9,22 @@ use ridgeline_experiment::record::{Record, Status};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// A cell may take this many times its budget, and [`SETUP_ALLOWANCE`] besides.
+/// The time limit of a cell is this many times its budget, plus [`SETUP_ALLOWANCE`].
 const TIMEOUT_FACTOR: f64 = 30.0;
 
-/// Making weights, compiling shaders and warming up on a slow device.
+/// Time to generate weights, compile shaders and warm up on a slow device.
 const SETUP_ALLOWANCE: Duration = Duration::from_secs(300);
 
-/// Why a child brought no record.
+/// Why a child sent no record.
 struct Interrupted {
-    /// What happened.
+    /// How the child ended.
     exit: ChildExit,
-    /// Whether it had begun the cell.
+    /// Whether it had started the cell.
     begun: bool,
 }
 
 impl Run<'_> {
-    /// Measures a group and journals every cell as it ends; how each ended.
+    /// Measures a group and journals every cell as it ends; returns their statuses.
     pub(super) fn group(&mut self, template: &Job, cells: Vec<Cell>) -> Result<Vec<Status>, Error> {
         let mut left = VecDeque::from(cells);
         let mut statuses = Vec::new();
@@ -32,7 +32,7 @@ impl Run<'_> {
             let job = Job { cells: left.iter().cloned().collect(), ..template.clone() };
             let clock = Instant::now();
             if let Some(reason) = self.run_child(&job, &mut left, &mut statuses)? {
-                // The cell in progress takes the blame, so that every child gets the group further.
+                // The cell in progress is recorded as failed, so that every child advances the group.
                 let at = left.pop_front().unwrap_or(next);
                 let duration_s = clock.elapsed().as_secs_f64();
                 let record = Record {
@@ -47,7 +47,9 @@ impl Run<'_> {
         Ok(statuses)
     }
 
-    /// One child at work until the cells or it end; why the first cell left has no record, if it is to blame.
+    /// Runs one child until it ends or no cell is left.
+    ///
+    /// Returns the reason of failure of the first cell left; `None` where that cell did not fail.
     fn run_child(
         &mut self,
         job: &Job,
@@ -72,35 +74,35 @@ impl Run<'_> {
                     statuses.push(record.status);
                     self.end(&cell, *record)?;
                 }
-                // It ended between two cells, as it does after one that may have broken the device.
+                // It ended between two cells, as it does when it needs a restart.
                 Err(Interrupted { begun: false, exit: ChildExit::Ended | ChildExit::Crashed(_) })
                     if left.len() < before =>
                 {
                     return Ok(None);
                 }
-                Err(loss) => return Ok(Some(in_words(&loss.exit))),
+                Err(interrupted) => return Ok(Some(exit_reason(&interrupted.exit))),
             }
         }
         Ok(None)
     }
 
-    /// Why a child that has just started must not measure: nothing answers, or another device does.
+    /// The reason why a new child must not measure: it does not answer, or has another device or build.
     fn identity_mismatch(&self, worker: &mut Worker) -> Option<String> {
         match worker.next(OPEN_TIMEOUT) {
             Ok(Reply::Identity(identity)) if *identity == self.identity => None,
-            Ok(Reply::Identity(identity)) => Some(other(&self.identity, &identity)),
+            Ok(Reply::Identity(identity)) => Some(mismatch_reason(&self.identity, &identity)),
             Ok(Reply::NoDevice(reason)) => Some(format!("the device is gone: {reason}")),
             Ok(Reply::Started | Reply::Done(_)) => {
-                Some("the process that measures did not introduce itself".into())
+                Some("the measuring process did not report its device first".into())
             }
-            Err(exit) => Some(in_words(&exit)),
+            Err(exit) => Some(exit_reason(&exit)),
         }
     }
 
-    /// Longest that a cell may take.
+    /// Time limit of a cell.
     fn limit(&self, cell: &Cell) -> Duration {
-        let generous = || SETUP_ALLOWANCE + Duration::from_secs_f64(TIMEOUT_FACTOR * cell.budget.budget_s);
-        self.settings.cell_limit.unwrap_or_else(generous)
+        let default = || SETUP_ALLOWANCE + Duration::from_secs_f64(TIMEOUT_FACTOR * cell.budget.budget_s);
+        self.settings.cell_limit.unwrap_or_else(default)
     }
 
     fn begin(&self, cell: &Cell) {
@@ -131,24 +133,27 @@ fn recv(worker: &mut Worker, limit: Duration) -> Result<Box<Record>, Interrupted
     }
 }
 
-fn in_words(exit: &ChildExit) -> String {
+fn exit_reason(exit: &ChildExit) -> String {
     match exit {
         ChildExit::Ended => "the process that measured it ended early".to_owned(),
         ChildExit::Crashed(how) => how.clone(),
         ChildExit::TimedOut(limit) => {
-            format!("still at work after {} s, its limit; killed", limit.as_secs_f64().round())
+            format!(
+                "still at work after {} s, its time limit; killed (--cell-limit raises it)",
+                limit.as_secs_f64().round()
+            )
         }
     }
 }
 
-/// A device that comes back as another, such as a software adapter in place of a lost GPU, measures something else.
-fn other(expected: &Identity, found: &Identity) -> String {
+/// Why an identity is not the expected one, such as a software adapter in place of a lost GPU.
+fn mismatch_reason(expected: &Identity, found: &Identity) -> String {
     if expected.machine == found.machine {
-        "another build of this program answered".to_owned()
+        "another build of this program measures; do not rebuild during a run".to_owned()
     } else {
         let (is, was) = (&found.machine, &expected.machine);
         format!(
-            "the device is gone: {} ({}) answered in place of {} ({})",
+            "the device is gone: {} ({}) was opened in place of {} ({})",
             is.adapter, is.driver, was.adapter, was.driver
         )
     }

@@ -1,7 +1,7 @@
-//! Runs a matrix: plans its cells, has child processes measure them, and journals each as it ends.
+//! Runs a matrix: plans its cells, measures them in child processes, and journals each as it ends.
 //!
-//! This process never opens a device. A crash or a lost device costs the cell in progress; a kill of everything costs
-//! that cell too, and the next run goes on with it.
+//! This process never opens a device. A crash, a lost device or a kill loses only the cell in progress. The next run
+//! continues with that cell.
 
 mod child;
 mod error;
@@ -17,8 +17,9 @@ pub use child::serve;
 pub use error::Error;
 pub use worker::Program;
 
-/// Experiments whose samples are wall times of blocks: a block's length is calibrated anew in every run, so times of
-/// two runs say nothing about the device.
+/// Experiments whose samples are wall times of blocks.
+///
+/// Every run calibrates the block length anew, so that the times of two runs are not comparable.
 pub const TIMED_IN_BLOCKS: [&str; 2] = [plan::CEILINGS, "kernels"];
 
 use crate::{output, provenance};
@@ -36,14 +37,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 use worker::{ChildExit, Worker};
 
-/// Longest that a child may take to open its device.
+/// Time limit of a child to open its device.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The experiments, and how the device's ceilings are read from their records.
+/// The experiments, and the function that reads the device's ceilings from records.
 pub struct Catalogue {
-    /// Every experiment there is.
+    /// Every experiment.
     pub studies: Vec<Box<dyn DynExperiment<MeasureContext>>>,
-    /// The ceilings that records of the experiment `ceilings` make; `None` where some are missing.
+    /// The machine model from records of the experiment `ceilings`; `None` where a ceiling is missing.
     pub ceilings: fn(&[&Record]) -> Option<Machine>,
 }
 
@@ -53,49 +54,49 @@ impl std::fmt::Debug for Catalogue {
     }
 }
 
-/// Whether anybody is told how far a run is.
+/// Whether progress is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verbosity {
     /// On standard error.
     #[default]
     Normal,
-    /// Nowhere; the journal has it all.
+    /// Not printed.
     Silent,
 }
 
-/// What an invocation of `bench-all` was asked to do.
+/// Settings of an invocation of `bench-all`.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The matrix.
     pub matrix: Matrix,
     /// Full or quick.
     pub pace: Pace,
-    /// Only cells whose label this regular expression finds.
+    /// Only cells whose label matches this regular expression.
     pub filter: Option<String>,
-    /// Only this share `I/N` of the cells.
+    /// Only this shard `I/N` of the cells.
     pub shard: Option<String>,
-    /// Puts an earlier journal aside instead of going on with it.
+    /// Renames an earlier journal instead of continuing it.
     pub fresh: bool,
-    /// Where the journal and the report go; `results/<device>` under `root` where nothing is said.
+    /// Folder of the journal and the report; by default `results/<device>` under `root`.
     pub out: Option<PathBuf>,
-    /// Folder of the default results.
+    /// Folder that holds `results/`.
     pub root: PathBuf,
-    /// As `--device`.
+    /// The device, as in `--device`.
     pub device: Option<String>,
     /// Seed of everything random.
     pub seed: u64,
-    /// What measures.
+    /// The measuring program.
     pub program: Program,
     /// The command line, for the records.
     pub argv: Vec<String>,
-    /// Longest that one cell may take; a generous multiple of its budget where nothing is said.
+    /// Time limit of one cell; by default 30 times its budget plus five minutes.
     pub cell_limit: Option<Duration>,
-    /// Whether progress is told.
+    /// Whether progress is printed.
     pub verbosity: Verbosity,
 }
 
 impl Settings {
-    /// A sentence on standard error, where anybody is told anything.
+    /// Prints a line on standard error, unless silent.
     fn note(&self, line: &str) {
         if self.verbosity == Verbosity::Normal {
             output::note(line);
@@ -103,26 +104,26 @@ impl Settings {
     }
 }
 
-/// How a run ended.
+/// Result of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// Where the journal is.
+    /// Folder of the journal.
     pub folder: PathBuf,
-    /// Cells that an earlier run had measured.
+    /// Cells that earlier runs measured.
     pub earlier: usize,
-    /// Cells measured now.
+    /// Cells that this run measured.
     pub ok: usize,
-    /// Cells that failed now, with reasons in the journal.
+    /// Cells that failed in this run; the journal has the reasons.
     pub failed: usize,
-    /// Cells that cannot run here.
+    /// Cells that cannot run on this device.
     pub skipped: usize,
 }
 
 /// Runs every selected cell that this machine and build have not measured yet.
 ///
 /// # Errors
-/// Where nothing could be started: bad selection, no device, a folder that is in use or damaged. A cell that fails
-/// is no error here.
+/// Where the run cannot start: a bad selection, no device, a folder that is in use or damaged. A failed cell is not an
+/// error.
 pub fn bench_all(settings: &Settings, catalogue: &Catalogue) -> Result<Summary, Error> {
     let cells = select(settings, catalogue)?;
     let mut job = Job {
@@ -161,7 +162,7 @@ pub fn bench_all(settings: &Settings, catalogue: &Catalogue) -> Result<Summary, 
     Ok(summary)
 }
 
-/// The cells asked for.
+/// The selected cells.
 ///
 /// # Errors
 /// As [`plan::plan`], and [`Error::NothingSelected`].
@@ -177,7 +178,7 @@ pub fn select(settings: &Settings, catalogue: &Catalogue) -> Result<Vec<Cell>, E
     Ok(cells)
 }
 
-/// Asks a child which device and build it would measure with.
+/// Starts a child without cells, and returns its device and build.
 fn handshake(program: &Program, job: &Job) -> Result<Identity, Error> {
     let start = |source| Error::Start { path: program.path.clone(), source };
     let mut worker = Worker::start(program, job).map_err(start)?;
@@ -185,23 +186,24 @@ fn handshake(program: &Program, job: &Job) -> Result<Identity, Error> {
         Ok(Reply::Identity(identity)) => Ok(*identity),
         Ok(Reply::NoDevice(reason)) => Err(Error::NoDevice { reason }),
         Ok(Reply::Started | Reply::Done(_)) | Err(ChildExit::Ended) => {
-            Err(Error::NoAnswer { reason: "it ended without a word".to_owned() })
+            Err(Error::NoAnswer { reason: "the measuring process ended without a reply".to_owned() })
         }
         Err(ChildExit::Crashed(reason)) => Err(Error::NoAnswer { reason }),
-        Err(ChildExit::TimedOut(limit)) => {
-            Err(Error::NoAnswer { reason: format!("no answer within {} s", limit.as_secs()) })
-        }
+        Err(ChildExit::TimedOut(limit)) => Err(Error::NoAnswer {
+            reason: format!("the measuring process did not reply within {} s", limit.as_secs()),
+        }),
     }
 }
 
-/// What files hold now, by the name of the model.
+/// Current hashes of model files, by name of the model.
 #[derive(Default)]
 struct Files(HashMap<String, Option<String>>);
 
 impl Files {
-    /// Whether a record is of what its model's file holds now. Only cells that measure weights as they are stored name files
-    /// of the user's, which change under a name that stays.
-    fn are_of(&mut self, record: &Record) -> bool {
+    /// Whether the model file of a record is unchanged.
+    ///
+    /// Only cells with the format `stored` name files of the user, which can change.
+    fn unchanged_since(&mut self, record: &Record) -> bool {
         let (Some(model), Some(id)) = (record.point["model"].as_str(), &record.model) else { return true };
         if record.point["format"] != models::STORED {
             return true;
@@ -211,7 +213,7 @@ impl Files {
     }
 }
 
-/// One invocation at work.
+/// One invocation in progress.
 struct Run<'a> {
     settings: &'a Settings,
     catalogue: &'a Catalogue,
@@ -232,12 +234,12 @@ impl<'a> Run<'a> {
         Ok(Self { settings, catalogue, folder, identity, progress: None, warned: false })
     }
 
-    /// Whether a record was made by this machine and build.
+    /// Whether a record is of this machine and build.
     fn is_own(&self, record: &Record) -> bool {
         record.machine == self.identity.machine && record.build == self.identity.build
     }
 
-    /// The cells of which this machine and build have no record, or a newest one that is not ok or of another file.
+    /// The cells left to measure: without an ok newest record of this machine, build and model file.
     fn todo(&self, cells: &[Cell]) -> Vec<Cell> {
         let key = |id: &str, r: Option<&Record>| {
             let (machine, build) =
@@ -249,24 +251,24 @@ impl<'a> Run<'a> {
         let mut files = Files::default();
         let mut done = |cell: &Cell| {
             let record = last.get(&key(&cell.id(), None));
-            record.is_some_and(|record| record.status == Status::Ok && files.are_of(record))
+            record.is_some_and(|record| record.status == Status::Ok && files.unchanged_since(record))
         };
         cells.iter().filter(|cell| !done(cell)).cloned().collect()
     }
 
-    /// Says what is about to happen and starts counting.
+    /// Prints the device and the number of cells, and starts the progress.
     fn start(&self, cells: &[Cell], todo: &[Cell], earlier: usize) -> Progress {
         let MachineName { adapter, backend, driver } = MachineName::of(&self.identity);
         self.settings.note(&format!("{adapter} ({backend}, {driver}) → {}", self.folder.path().display()));
         if earlier > 0 {
-            self.settings.note(&format!("{earlier} of {} cells are measured already", cells.len()));
+            self.settings.note(&format!("{earlier} of {} cells are already measured", cells.len()));
         }
         let ids: HashMap<String, f64> = cells.iter().map(|c| (c.id(), c.budget.budget_s)).collect();
         let ok = || self.folder.records().iter().filter(|r| r.status == Status::Ok);
         let foreign = ok().filter(|r| !self.is_own(r) && ids.contains_key(&r.cell_id)).count();
         if foreign > 0 {
             self.settings.note(&format!(
-                "{foreign} records of these cells are of another device or build and do not count as measured"
+                "{foreign} records of these cells are of another device or build and do not count"
             ));
         }
         let past = ok().filter(|r| r.machine == self.identity.machine);
@@ -274,12 +276,12 @@ impl<'a> Run<'a> {
         Progress::new(todo, past, self.settings.verbosity)
     }
 
-    /// The ceilings measured on this machine, by whichever build, newest records last.
+    /// The ceilings of this machine, measured by any build; newer records win.
     fn ceilings(&self) -> Option<Machine> {
         let mut newest: Vec<&Record> = Vec::new();
-        let mut standing = last_ok(self.folder.records());
-        standing.sort_by(|a, b| a.started_utc.cmp(&b.started_utc));
-        for record in standing {
+        let mut ok = last_ok(self.folder.records());
+        ok.sort_by(|a, b| a.started_utc.cmp(&b.started_utc));
+        for record in ok {
             if record.experiment == plan::CEILINGS && record.machine == self.identity.machine {
                 newest.retain(|r| r.point != record.point);
                 newest.push(record);
@@ -288,13 +290,13 @@ impl<'a> Run<'a> {
         (self.catalogue.ceilings)(&newest)
     }
 
-    /// Warns once that rows cannot be held against ceilings.
-    fn warn_missing_ceilings(&mut self, group: &[Cell], there: bool) {
+    /// Warns once that results cannot be compared with ceilings.
+    fn warn_missing_ceilings(&mut self, group: &[Cell], known: bool) {
         let ceilings = group.first().is_none_or(|cell| cell.experiment == plan::CEILINGS);
-        if !there && !ceilings && !self.warned {
+        if !known && !ceilings && !self.warned {
             self.warned = true;
-            let text = "the ceilings of this device are not measured: times are not held to a floor, and shares of \
-                        the roof stay empty; run the cells `ceilings`, too";
+            let text = "the ceilings of this device are not measured: times are not checked against a lower bound, and \
+                        % of roof stays empty; run the cells of the experiment `ceilings`, too";
             if let Some(progress) = &self.progress {
                 progress.print_line(text);
             }
@@ -302,7 +304,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The names that a person knows the device by.
+/// The names of the device for the user.
 struct MachineName<'a> {
     adapter: &'a str,
     backend: &'a str,

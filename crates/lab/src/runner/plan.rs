@@ -1,4 +1,4 @@
-//! Which cells run, in which order, and which of them share a process.
+//! Selects and orders the cells of a run, and groups those that share a process.
 
 use ridgeline_experiment::Error;
 use ridgeline_experiment::experiment::{DynExperiment, find};
@@ -7,20 +7,20 @@ use ridgeline_measure::MeasureContext;
 use serde_json::Value;
 use std::collections::HashSet;
 
-/// The experiment that runs first: everything else is held against what it finds.
+/// The experiment that runs first: all others are compared with its results.
 pub(crate) const CEILINGS: &str = "ceilings";
 
-/// Axes that name a model; cells that share it share a process, so that it is loaded once.
+/// Axes that name a model. Cells of one model share a process, so that it is loaded once.
 const MODEL_AXES: [&str; 2] = ["model", "target"];
 
-/// The cells of a matrix that an invocation runs, ceilings first, none twice.
+/// The selected cells of a matrix, ceilings first, without duplicates.
 ///
-/// Every shard measures the ceilings, because shards may run on different machines; all other cells belong to
-/// exactly one shard.
+/// Every shard measures the ceilings, because shards may run on different machines. All other cells belong to exactly one
+/// shard.
 ///
 /// # Errors
-/// An unknown experiment, axes that do not fit it, a filter or a shard that cannot be read. The whole matrix is
-/// looked at, whatever is selected.
+/// An unknown experiment, axes that do not fit it, an invalid filter or shard. The whole matrix is checked, whatever
+/// the selection.
 pub fn plan(
     matrix: &Matrix,
     pace: Pace,
@@ -45,7 +45,7 @@ pub fn plan(
     Ok(first)
 }
 
-/// The cells by experiment and model, in the order in which each pair first appears.
+/// Groups cells by experiment and model, in order of first appearance.
 #[must_use]
 pub fn groups(cells: Vec<Cell>) -> Vec<Vec<Cell>> {
     let model = |cell: &Cell| MODEL_AXES.iter().find_map(|axis| cell.point.get(axis)).map(Value::to_string);

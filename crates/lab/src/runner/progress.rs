@@ -1,4 +1,4 @@
-//! How far a run is, on standard error: bars where someone watches, one plain line per cell where not.
+//! Progress on standard error: bars on a terminal, else one plain line per cell.
 
 use super::Verbosity;
 use crate::output;
@@ -9,8 +9,9 @@ use std::collections::HashMap;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-/// Seconds a cell is guessed to take per second of its budget before one like it has been measured: loading,
-/// compiling shaders and warming up are not in the budget.
+/// Estimated seconds per second of budget, before a cell of the experiment has been measured.
+///
+/// The budget does not include loading, shader compilation and warmup.
 const FIRST_GUESS: f64 = 1.5;
 
 /// The progress of one invocation.
@@ -20,11 +21,11 @@ pub(crate) struct Progress {
     bars: Option<Bars>,
     total: usize,
     done: usize,
-    /// Seconds of budget still to come, by experiment.
+    /// Remaining seconds of budget, by experiment.
     left_s: HashMap<String, f64>,
-    /// Seconds taken and seconds of budget of the cells measured so far, by experiment.
+    /// Measured seconds and seconds of budget of the finished cells, by experiment.
     past_s: HashMap<String, (f64, f64)>,
-    /// Seconds of budget of every cell of this run, by its id.
+    /// Seconds of budget of every cell of this run, by id.
     budget_s: HashMap<String, f64>,
 }
 
@@ -36,7 +37,7 @@ struct Bars {
 }
 
 impl Progress {
-    /// Progress over these cells; `past` are the records that tell how long such cells take.
+    /// Progress over `cells`; `past` are earlier records with their budgets, for the estimate of the remaining time.
     pub(crate) fn new<'a>(
         cells: &[Cell],
         past: impl Iterator<Item = (&'a Record, f64)>,
@@ -62,7 +63,7 @@ impl Progress {
         progress
     }
 
-    /// A cell begins.
+    /// Shows that a cell starts.
     pub(crate) fn begin(&self, cell: &Cell) {
         if let Some(bars) = &self.bars {
             bars.current.set_message(cell.label());
@@ -71,7 +72,7 @@ impl Progress {
         }
     }
 
-    /// A cell has ended.
+    /// Shows how a cell ended.
     pub(crate) fn end(&mut self, cell: &Cell, record: &Record) {
         self.done += 1;
         let budget_s = self.budget_s.get(&record.cell_id).copied().unwrap_or(cell.budget.budget_s);
@@ -109,7 +110,7 @@ impl Progress {
         }
     }
 
-    /// A sentence between the bars.
+    /// Prints a line above the bars.
     pub(crate) fn print_line(&self, line: &str) {
         match &self.bars {
             Some(bars) => bars.print_line(line),
@@ -118,7 +119,7 @@ impl Progress {
         }
     }
 
-    /// How long the rest is expected to take.
+    /// Estimate of the remaining time.
     fn left(&self) -> String {
         if self.done == self.total {
             return "done".to_owned();
@@ -166,7 +167,7 @@ impl Bars {
     }
 
     fn print_line(&self, line: &str) {
-        // Where standard error cannot be written to there is nobody to tell.
+        // Nothing can be reported if standard error cannot be written.
         let _ = self.all.println(line);
     }
 }

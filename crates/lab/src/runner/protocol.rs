@@ -1,28 +1,28 @@
-//! What the runner and its child processes say to each other: one job in, one line per event out, all JSON.
+//! JSON protocol between the runner and its child processes: one job in, one line per event out.
 
 use ridgeline_experiment::matrix::Cell;
 use ridgeline_experiment::record::{Build, MachineId, Record};
 use ridgeline_roofline::Machine;
 use serde::{Deserialize, Serialize};
 
-/// What a child has to do: the single line on its standard input, which stays open as long as the parent lives.
+/// A child's job: the single line on its standard input, which stays open as long as the parent lives.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Job {
-    /// As `--device`.
+    /// The device, as in `--device`.
     pub(crate) device: Option<String>,
     /// Seed of everything random.
     pub(crate) seed: u64,
-    /// The invocation its records belong to.
+    /// Id of the invocation, for the records.
     pub(crate) run_id: String,
-    /// The command line its records name.
+    /// The command line, for the records.
     pub(crate) argv: Vec<String>,
     /// The device's ceilings, once they are measured.
     pub(crate) ceilings: Option<Machine>,
-    /// The cells, in order. None asks only who is there.
+    /// The cells, in order. An empty list only asks for the identity.
     pub(crate) cells: Vec<Cell>,
 }
 
-/// Who answers: the device that was opened and the program that opened it.
+/// Identity of a child: its device and its build.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
     /// The device and its computer.
@@ -41,6 +41,6 @@ pub(crate) enum Reply {
     NoDevice(String),
     /// The next cell begins.
     Started,
-    /// It ended, well or not.
+    /// The cell ended, successfully or not.
     Done(Box<Record>),
 }

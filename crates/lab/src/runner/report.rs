@@ -1,4 +1,4 @@
-//! The report of a journal: every experiment's own sections, one roofline of everything, and what failed.
+//! The report of a journal: the sections of every experiment, one common roofline, and the failed cells.
 
 use super::{Catalogue, Error, folder, plan};
 use ridgeline_experiment::canonical::canonical;
@@ -13,17 +13,16 @@ use ridgeline_measure::MeasureContext;
 use ridgeline_roofline::{Machine, Measured};
 use std::path::{Path, PathBuf};
 
-/// Seed of every resampling, so that a report of the same journal is the same report.
+/// Seed of the bootstrap, so that the same journal always gives the same report.
 const SEED: u64 = 0;
 
 /// Makes the report of records.
 ///
-/// Records of several devices give one set of sections per device. A cell's newest record says whether it is ok.
-/// Where one point was measured under several budgets, the newest build's record counts, and among those the one
-/// with most repetitions.
+/// Every device has its own sections. A cell's newest record decides whether the cell is ok. Where one point was measured
+/// with several budgets, the newest build's record is used, and of these the one with the most repetitions.
 ///
 /// # Errors
-/// Where a record's point or row is not of its experiment's types.
+/// Where a record's point or row does not deserialize to its experiment's types.
 pub fn make(records: &[Record], catalogue: &Catalogue) -> Result<Report, Error> {
     let published = Published::load()?;
     let machines = distinct(records.iter().map(|r| &r.machine));
@@ -47,7 +46,7 @@ pub fn make(records: &[Record], catalogue: &Catalogue) -> Result<Report, Error> 
     })
 }
 
-/// Writes `report.html` and `report.md` of a folder's journal into the folder; their paths.
+/// Writes `report.html` and `report.md` of a folder's journal into the folder; returns their paths.
 ///
 /// # Errors
 /// As [`make`], and where the journal cannot be read or a file not written.
@@ -84,7 +83,7 @@ fn of_machine(
     Ok(sections)
 }
 
-/// An experiment's sections. Where an older build's records have another form, they are left out, and it is said.
+/// An experiment's sections. Records of older builds that do not deserialize are left out, with a note.
 fn summarise(
     study: &dyn DynExperiment<MeasureContext>,
     records: &[&Record],
@@ -99,13 +98,12 @@ fn summarise(
     let readable: Vec<&Record> = records.iter().filter(own).copied().collect();
     let mut sections = study.summarise(&readable, context)?;
     let left_out = records.iter().filter(|r| r.experiment == study.name() && !own(r)).count();
-    let text =
-        format!("{left_out} records of older builds are left out, because they cannot be read: {error}");
+    let text = format!("{left_out} records of older builds are left out, because they do not parse: {error}");
     sections.push(Section::new(format!("Left out of {}", study.name()), text));
     Ok(sections)
 }
 
-/// The device, its ceilings in short, and how many cells there are.
+/// Section of the device: its properties, main ceilings and number of cells.
 fn device(id: &MachineId, machine: Option<&Machine>, ok: &[&Record], failures: &[&Record]) -> Section {
     let mut table = Table::new("", [("device", Align::Left), ("", Align::Left)]);
     let mut row = |key: &str, value: String| {
@@ -124,32 +122,31 @@ fn device(id: &MachineId, machine: Option<&Machine>, ok: &[&Record], failures: &
         };
         row("bandwidth, memory", rate(m.bandwidth.memory(), "B/s"));
         row("bandwidth, fastest working set", rate(m.bandwidth.fastest(), "B/s"));
-        row("arithmetic, f32", rate(m.flops_f32, "FLOP/s"));
-        row("arithmetic, f16", m.flops_f16.map_or("not on this device".to_owned(), |r| rate(r, "FLOP/s")));
-        row("one more launch", rate(m.overheads.launch_s, "s"));
-        row("one submission", rate(m.overheads.submission_s, "s"));
-        row("one synchronisation", rate(m.overheads.synchronisation_s, "s"));
-        row("one readback", rate(m.overheads.readback_s, "s"));
+        row("f32 peak", rate(m.flops_f32, "FLOP/s"));
+        row("f16 peak", m.flops_f16.map_or("not supported".to_owned(), |r| rate(r, "FLOP/s")));
+        row("kernel launch", rate(m.overheads.launch_s, "s"));
+        row("queue submission", rate(m.overheads.submission_s, "s"));
+        row("synchronization", rate(m.overheads.synchronisation_s, "s"));
+        row("readback", rate(m.overheads.readback_s, "s"));
     }
     let statuses = ok.iter().chain(failures).map(|r| word(r.status));
     let intro = format!(
-        "Cells: {}. Brackets here: for a cost, the 95 % interval of the median over blocks of measurements; for a \
-         rate, the lower end of that interval and an estimate of the most that the device can do, at most a tenth \
-         above the best block. Below six measurements no interval of a median reaches 95 %, and it is their whole \
-         range. A cell whose newest record failed, its check included, is in no table or figure but the list at \
-         the end.",
+        "Cells: {}. A cell whose newest record or its check failed is only in the list at the end of the report. \
+         Brackets are intervals. For a cost, it is the 95 % interval of the median over blocks of measurements. For a \
+         rate, it is the lower end of that interval, and an estimate of the device's maximum, at most 10 % above the best \
+         block. Fewer than six measurements have no 95 % interval of the median; for them it is the full range.",
         tally(statuses)
     );
     Section::new("Device", intro).with(Block::Table(table))
 }
 
-/// One roofline of all the experiments' dots, which are taken out of their own sections.
+/// One roofline with the dots of all experiments, moved here from their own sections.
 fn roofline(sections: &mut [Section], machine: Option<&Machine>) -> Option<Section> {
     let mut all = Roofline {
         caption:
-            "Dots are launches of kernels that take at least 5 % of their pass and compute something, and the \
-                  cells of prompt processing and of generation; lines are the measured ceilings. A dot may lie above \
-                  the line of the memory's bandwidth where its working set fits a cache."
+            "Lines are the measured ceilings. Dots are prompt processing and generation tests, and kernel launches \
+                  that do arithmetic and take at least 5 % of their forward pass. A dot can lie above the memory \
+                  bandwidth line if its working set fits in a cache."
                 .to_owned(),
         ..Roofline::default()
     };
@@ -171,19 +168,19 @@ fn roofline(sections: &mut [Section], machine: Option<&Machine>) -> Option<Secti
     unique(&mut all.bandwidths, |level| level.label.clone());
     unique(&mut all.peaks, |level| level.label.clone());
     let empty = all.dots.is_empty() && all.bandwidths.is_empty() && all.peaks.is_empty();
-    let intro = "Performance against operational intensity, both logarithmic. Each dot's own roof, at its own \
-                 working-set size and precision, is in the table under the figure.";
+    let intro = "Performance against operational intensity, both logarithmic. The table below the figure gives each dot's \
+                 % of its own roof, at its working-set size and precision.";
     (!empty).then(|| Section::new("Roofline", intro).with(Block::Roofline(all)))
 }
 
-/// The ceilings of the machine, where no experiment drew any.
+/// Adds the ceilings of the machine, where no experiment added any.
 fn add_ceilings(figure: &mut Roofline, machine: &Machine) {
     if figure.bandwidths.is_empty() {
         let level =
             |label: &str, rate: Measured| BandwidthLevel { label: label.to_owned(), bytes_per_s: rate.value };
         let (memory, cache) = (machine.bandwidth.memory(), machine.bandwidth.fastest());
         figure.bandwidths.push(level("memory", memory));
-        // Two lines closer than the intervals of either are one line.
+        // Two lines whose intervals overlap are drawn as one.
         if cache.lo > memory.hi {
             figure.bandwidths.push(level("cache", cache));
         }
@@ -191,19 +188,19 @@ fn add_ceilings(figure: &mut Roofline, machine: &Machine) {
     if figure.peaks.is_empty() {
         let level =
             |label: &str, rate: Measured| PeakLevel { label: label.to_owned(), flops_per_s: rate.value };
-        figure.peaks.push(level("f32 arithmetic", machine.flops_f32));
-        figure.peaks.extend(machine.flops_f16.map(|rate| level("f16 arithmetic", rate)));
+        figure.peaks.push(level("f32 peak", machine.flops_f32));
+        figure.peaks.extend(machine.flops_f16.map(|rate| level("f16 peak", rate)));
     }
 }
 
-/// What failed and what cannot run here, each with its reason.
+/// Sections of the failed and of the skipped cells, with reasons.
 fn unfinished(records: &[&Record]) -> Vec<Section> {
     let mut sections = Vec::new();
     for (status, title, intro) in [
         (
             Status::Failed,
             "Failed cells",
-            "These enter no table or figure above; the next run tries them again.",
+            "These cells are in no table or figure above. The next run measures them again.",
         ),
         (Status::Skipped, "Skipped cells", "These cannot run on this device."),
     ] {
@@ -220,7 +217,7 @@ fn unfinished(records: &[&Record]) -> Vec<Section> {
     sections
 }
 
-/// Everything that the numbers come from.
+/// Provenance: devices, builds, commands, times, models and seeds.
 fn provenance(records: &[Record]) -> Vec<(String, String)> {
     let mut rows: Vec<(String, String)> = Vec::new();
     let mut row = |key: &str, value: String| rows.push((key.to_owned(), value));
@@ -274,7 +271,7 @@ const fn word(status: Status) -> &'static str {
     }
 }
 
-/// The different values, in the order in which they first appear.
+/// The distinct values, in order of first appearance.
 fn distinct<'a, T: PartialEq + ?Sized>(values: impl Iterator<Item = &'a T>) -> Vec<&'a T> {
     let mut seen: Vec<&T> = Vec::new();
     for value in values {
@@ -285,7 +282,7 @@ fn distinct<'a, T: PartialEq + ?Sized>(values: impl Iterator<Item = &'a T>) -> V
     seen
 }
 
-/// Keeps the first of the items that share a key.
+/// Keeps the first item of every key.
 fn unique<T>(items: &mut Vec<T>, key: impl Fn(&T) -> String) {
     let mut seen = std::collections::BTreeSet::new();
     items.retain(|item| seen.insert(key(item)));

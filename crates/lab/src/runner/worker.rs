@@ -1,4 +1,4 @@
-//! The parent's side of one child process: starting it, hearing it, and learning how it died.
+//! The parent's side of a child process: starts it, receives its replies, and reports how it ended.
 
 use super::protocol::{Job, Reply};
 use std::collections::VecDeque;
@@ -10,48 +10,48 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Lines of standard error that are kept for the reason of a failure.
-const LAST_WORDS: usize = 4;
+/// Lines of output that are kept for the reason of a failure.
+const TAIL_LINES: usize = 4;
 
-/// Longest that a child may take to end after its last cell; drivers can hang in their exit handlers.
+/// Time limit of a child to exit after its last cell; drivers can hang in their exit handlers.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// A program that answers jobs: this one again, with a hidden command.
+/// The measuring program: this one again, with a hidden command.
 #[derive(Clone, Debug)]
 pub struct Program {
     /// The executable.
     pub path: PathBuf,
-    /// The arguments that make it a child.
+    /// The arguments that select the hidden command.
     pub arguments: Vec<String>,
 }
 
-/// Why a child says nothing more.
+/// How a child ended.
 #[derive(Debug)]
 pub(crate) enum ChildExit {
-    /// It ended by itself, and well.
+    /// It exited successfully.
     Ended,
-    /// It crashed or was killed: how, and its last words.
+    /// It crashed or was killed: exit status and last lines of output.
     Crashed(String),
-    /// It was still at work after so long, and has been killed.
+    /// It exceeded this time limit and was killed.
     TimedOut(Duration),
 }
 
-/// A child process at work. Dropping it kills it.
+/// A running child process, killed on drop.
 #[derive(Debug)]
 pub(crate) struct Worker {
     child: Child,
-    /// Open as long as this process lives: its end tells the child to end.
-    _lifeline: ChildStdin,
+    /// Open as long as this process lives; the child exits when it closes.
+    _stdin: ChildStdin,
     replies: Receiver<Reply>,
-    words: OutputTail,
-    listener: Option<JoinHandle<()>>,
+    tail: OutputTail,
+    stderr_reader: Option<JoinHandle<()>>,
 }
 
-/// The last lines a child printed that are no replies.
+/// The last lines of a child's output that are not replies.
 type OutputTail = Arc<Mutex<VecDeque<String>>>;
 
 impl Worker {
-    /// Starts a child on a job.
+    /// Starts a child and sends it a job.
     pub(crate) fn start(program: &Program, job: &Job) -> io::Result<Self> {
         let mut child = Command::new(&program.path)
             .args(&program.arguments)
@@ -59,31 +59,31 @@ impl Worker {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
-        let (Some(mut lifeline), Some(output), Some(errors)) =
+        let (Some(mut stdin), Some(output), Some(errors)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
-            unreachable!("all three were asked for");
+            unreachable!("stdin, stdout and stderr are piped");
         };
         let (sender, replies) = mpsc::channel();
-        let words = OutputTail::default();
-        let heard = Arc::clone(&words);
+        let tail = OutputTail::default();
+        let stdout_tail = Arc::clone(&tail);
         std::thread::spawn(move || {
             each_line(output, |line| match serde_json::from_str(&line) {
                 Ok(reply) => drop(sender.send(reply)),
-                // Not ours: a driver that prints where it should not.
-                Err(_) => remember(&heard, line),
+                // Not a reply: some drivers print to standard output.
+                Err(_) => push(&stdout_tail, line),
             });
         });
-        let heard = Arc::clone(&words);
-        let listener = std::thread::spawn(move || each_line(errors, |line| remember(&heard, line)));
+        let stderr_tail = Arc::clone(&tail);
+        let stderr_reader = std::thread::spawn(move || each_line(errors, |line| push(&stderr_tail, line)));
         let mut line = serde_json::to_vec(job)?;
         line.push(b'\n');
-        // A child that is dead already cannot be written to; its silence will say how it died.
-        let _ = lifeline.write_all(&line).and_then(|()| lifeline.flush());
-        Ok(Self { child, _lifeline: lifeline, replies, words, listener: Some(listener) })
+        // Writing fails where the child is already dead; `next` then reports how it ended.
+        let _ = stdin.write_all(&line).and_then(|()| stdin.flush());
+        Ok(Self { child, _stdin: stdin, replies, tail, stderr_reader: Some(stderr_reader) })
     }
 
-    /// The next reply, awaited no longer than `limit`.
+    /// Waits for the next reply; kills the child after `limit`.
     pub(crate) fn next(&mut self, limit: Duration) -> Result<Reply, ChildExit> {
         match self.replies.recv_timeout(limit) {
             Ok(reply) => Ok(reply),
@@ -95,14 +95,14 @@ impl Worker {
         }
     }
 
-    /// How a child ended that has closed its standard output.
+    /// How the child ended, after it has closed its standard output.
     fn ended(&mut self) -> ChildExit {
-        let patience = Instant::now();
+        let closed = Instant::now();
         let status = loop {
             match self.child.try_wait() {
                 Ok(Some(status)) => break Some(status),
-                Ok(None) if patience.elapsed() < GRACE => std::thread::sleep(Duration::from_millis(5)),
-                // It has said all it had to say and hangs in an exit handler: that is no failure of a cell.
+                Ok(None) if closed.elapsed() < GRACE => std::thread::sleep(Duration::from_millis(5)),
+                // It sent all replies and hangs in an exit handler: this is not a failure of a cell.
                 Ok(None) | Err(_) => break None,
             }
         };
@@ -116,20 +116,24 @@ impl Worker {
         }
     }
 
-    /// How it ended and what it said last.
+    /// The exit status and the last lines of output.
     fn exit_reason(&mut self, status: ExitStatus) -> String {
-        if let Some(listener) = self.listener.take() {
+        if let Some(reader) = self.stderr_reader.take() {
             // A thread that only reads lines does not panic.
-            let _ = listener.join();
+            let _ = reader.join();
         }
-        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let said = if words.is_empty() { String::new() } else { format!("; it said: {}", words.join(" / ")) };
-        format!("the process that measured it ended with {status}{said}")
+        let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines: Vec<&str> = tail.iter().map(String::as_str).collect();
+        let output = if lines.is_empty() {
+            String::new()
+        } else {
+            format!("; its last output: {}", lines.join(" / "))
+        };
+        format!("the process that measured it ended with {status}{output}")
     }
 
     fn kill(&mut self) {
-        // Both fail only where it is dead and reaped already.
+        // Both fail only if it is already dead and reaped.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -141,7 +145,7 @@ impl Drop for Worker {
     }
 }
 
-/// Every non-empty line of a stream, whatever its encoding, until it ends.
+/// Calls `take` with every non-empty line of a stream; invalid UTF-8 is replaced.
 fn each_line(stream: impl Read, mut take: impl FnMut(String)) {
     let mut stream = BufReader::new(stream);
     let mut bytes = Vec::new();
@@ -154,10 +158,10 @@ fn each_line(stream: impl Read, mut take: impl FnMut(String)) {
     }
 }
 
-fn remember(words: &OutputTail, line: String) {
-    let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
-    if words.len() == LAST_WORDS {
-        words.pop_front();
+fn push(tail: &OutputTail, line: String) {
+    let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
+    if tail.len() == TAIL_LINES {
+        tail.pop_front();
     }
-    words.push_back(line);
+    tail.push_back(line);
 }

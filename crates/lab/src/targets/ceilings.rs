@@ -1,4 +1,4 @@
-//! Against this device's own ceilings.
+//! Targets relative to this device's own ceilings.
 
 use super::{BUDGET, GENERATION, ONCE, REPETITIONS, TargetResult};
 use ridgeline_experiment::matrix::Budget;
@@ -11,7 +11,7 @@ use ridgeline_model::SessionOptions;
 use ridgeline_quant::Format;
 use ridgeline_roofline::{Machine, Measured, Precision};
 
-/// v(n) = T(n)/T(1): what verifying drafts costs over generating.
+/// Verification cost T(n)/T(1): a forward pass over n tokens relative to one token.
 pub(crate) fn verification(
     cx: &mut MeasureContext,
     model: &str,
@@ -34,13 +34,13 @@ pub(crate) fn verification(
     let finding = |n: usize| {
         let here = stats::ratio_of_medians(&times[n], &times[1], cx.seed)?;
         let ms = stats::median(&times[n])? * 1e3;
-        let what = format!("{model}: time of {n} rows over one");
+        let what = format!("{model}: T({n})/T(1), forward pass over {n} tokens relative to 1");
         Some(TargetResult { what, target: bounds(n), here, detail: format!("{ms:.2} ms") })
     };
     Ok((2..=16).filter_map(finding).collect())
 }
 
-/// A whole decode step and a prompt of 512 tokens against this device's own ceilings.
+/// A decode step and a prompt of 512 tokens relative to this device's ceilings.
 pub(crate) fn against_ceilings(
     cx: &mut MeasureContext,
     model: &str,
@@ -53,30 +53,30 @@ pub(crate) fn against_ceilings(
     let mut generation = bench.test(GENERATION, &BUDGET)?;
     let floor = generation.prediction(machine).memory_s;
     let decode = TargetResult {
-        what: format!("{model}: decode over the bandwidth floor"),
+        what: format!("{model}: share of the measured bandwidth in decode"),
         target: bound(0.70),
         here: share(&generation, floor),
         detail: format!(
-            "{:.2} ms of {:.2} ms per token",
+            "memory time {:.2} ms of {:.2} ms per token",
             1e3 * floor / 16.0,
             1e3 * generation.median_s() / 16.0
         ),
     };
-    let turns = Budget { min_reps: 6 * REPETITIONS, max_reps: 6 * REPETITIONS, ..BUDGET };
-    let shares = bench.time_kernels(&mut generation, 16, &turns)?;
+    let interleaved = Budget { min_reps: 6 * REPETITIONS, max_reps: 6 * REPETITIONS, ..BUDGET };
+    let shares = bench.time_kernels(&mut generation, 16, &interleaved)?;
     let step = generation.waterfall(machine, 16);
     let ms = |ns: i64| ns as f64 / 1e6;
     let explained = TargetResult {
-        what: format!("{model}: share of a decode step that the waterfall explains"),
+        what: format!("{model}: explained share of a decode step"),
         target: Some(Range::AtLeast(0.95)),
         here: explained_by(&generation, shares, machine),
         detail: format!("{:.2} ms, {:.2} ms unexplained", ms(step.total_ns()), ms(step.unexplained_ns)),
     };
     let isolated = TargetResult {
-        what: format!("{model}: share of a decode step that its launches take, each kind by itself"),
+        what: format!("{model}: share of the isolated kernels in a decode step"),
         target: None,
         here: shares.isolated,
-        detail: format!("{:.2} ms more in turn", ms(step.in_sequence_ns)),
+        detail: format!("in-sequence penalty {:.2} ms", ms(step.in_sequence_ns)),
     };
     let prompt = bench.test(
         Test { prompt: 512, generate: 0 },
@@ -85,7 +85,7 @@ pub(crate) fn against_ceilings(
     let peak = machine.peak(Precision::Fastest).value;
     let floor = prompt.cost.flops as f64 / peak;
     let prefill = TargetResult {
-        what: format!("{model}: prompt of 512 over the matrix product's ceiling"),
+        what: format!("{model}: share of the peak FLOP/s in a prompt of 512 tokens"),
         target: bound(0.60),
         here: share(&prompt, floor),
         detail: format!("{:.1} t/s", 512.0 / prompt.median_s()),
@@ -93,18 +93,18 @@ pub(crate) fn against_ceilings(
     Ok(vec![decode, explained, isolated, prefill])
 }
 
-/// Share of a step that the waterfall explains, and the least and the most over the interval of what its kernels take.
+/// Explained share of a decode step, with its range over the interval of the kernels' back-to-back time.
 fn explained_by(generation: &PassTiming, shares: KernelShares, machine: &Machine) -> Measured {
     let step = |back_to_back| {
         let shares = KernelShares { back_to_back: Measured::exact(back_to_back), ..shares };
         let kernels = Some(shares.of(generation.median_s() / 16.0));
         PassTiming { kernels, ..generation.clone() }.waterfall(machine, 16)
     };
-    let [middle, few, many] =
+    let [middle, least, most] =
         [shares.back_to_back.value, shares.back_to_back.lo, shares.back_to_back.hi].map(step);
-    let [value, one, other] = [middle, few, many].map(|step| step.explained());
-    // Somewhere between too little and too much nothing is left.
-    let hi = if few.unexplained_ns.signum() == many.unexplained_ns.signum() {
+    let [value, one, other] = [middle, least, most].map(|step| step.explained());
+    // Where the unexplained time changes its sign within the interval, it is zero somewhere: 100 % is explained.
+    let hi = if least.unexplained_ns.signum() == most.unexplained_ns.signum() {
         value.max(one).max(other)
     } else {
         1.0
@@ -112,14 +112,14 @@ fn explained_by(generation: &PassTiming, shares: KernelShares, machine: &Machine
     Measured { value, lo: value.min(one).min(other), hi }
 }
 
-/// `floor` over the time of a pass.
+/// A lower bound over the measured time of a forward pass.
 fn share(pass: &PassTiming, floor_s: f64) -> Measured {
     let seconds = stats::seconds(&pass.samples_ns);
     let m = stats::median_interval(&seconds).unwrap_or(Measured::exact(pass.median_s()));
     Measured { value: floor_s / m.value, lo: floor_s / m.hi, hi: floor_s / m.lo }
 }
 
-/// Decoding at a depth of 8192 over what decoding at none and the cache's bytes explain.
+/// Decoding at depth 8192, relative to depth 0 plus the memory time of the KV cache.
 pub(crate) fn depth(cx: &mut MeasureContext, model: &str, machine: &Machine) -> Result<TargetResult, Error> {
     const DEPTH: usize = 8192;
     let loaded = cx.load(model, None)?;
@@ -128,25 +128,25 @@ pub(crate) fn depth(cx: &mut MeasureContext, model: &str, machine: &Machine) -> 
     };
     let (shallow, deep) = (at(0)?, at(DEPTH)?);
     let (far, near) = (deep.prediction(machine), shallow.prediction(machine));
-    let (more, arithmetic) = (far.kv_s - near.kv_s, far.compute_s - near.compute_s);
-    let expected: Vec<f64> = stats::seconds(&shallow.samples_ns).into_iter().map(|it| it + more).collect();
+    let (kv_s, compute_s) = (far.kv_s - near.kv_s, far.compute_s - near.compute_s);
+    let expected: Vec<f64> = stats::seconds(&shallow.samples_ns).into_iter().map(|it| it + kv_s).collect();
     let ms = |seconds: f64| 1e3 * seconds / 16.0;
     let here = stats::ratio_of_medians(&stats::seconds(&deep.samples_ns), &expected, cx.seed);
     Ok(TargetResult {
-        what: format!("{model}: decode at depth {DEPTH} over depth 0 and the cache's bytes"),
+        what: format!("{model}: decode time at depth {DEPTH} over depth 0 plus KV cache reads"),
         target: Some(Range::AtMost(1.15)),
         here: here.ok_or(ridgeline_measure::probe::Error::NoBlocks)?,
         detail: format!(
-            "{:.2} ms against {:.2} + {:.2} ms per token; {:.2} at the least for the arithmetic",
+            "{:.2} ms, expected {:.2} + {:.2} ms per token; compute time of attention {:.2} ms",
             ms(deep.median_s()),
             ms(shallow.median_s()),
-            ms(more),
-            ms(arithmetic)
+            ms(kv_s),
+            ms(compute_s)
         ),
     })
 }
 
-/// Products of a matrix and a vector, format by format, against the bandwidth of reading.
+/// Mat-vecs in every GGUF quantization type, relative to the read bandwidth.
 pub(crate) fn products(
     cx: &MeasureContext,
     machine: &Machine,
@@ -161,7 +161,7 @@ pub(crate) fn products(
         )?;
         let floor = bytes as f64 / machine.bandwidth.read.at(bytes).value;
         findings.push(TargetResult {
-            what: format!("{format}: 4096 x 14336 times a vector, of the bandwidth of reading"),
+            what: format!("mat-vec 4096 x 14336, {format}: share of the read bandwidth"),
             target: if software { None } else { Some(Range::AtLeast(0.85)) },
             here: Measured { value: floor / seconds.value, lo: floor / seconds.hi, hi: floor / seconds.lo },
             detail: format!("{:.1} GB/s", bytes as f64 / seconds.value / 1e9),

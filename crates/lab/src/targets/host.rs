@@ -1,5 +1,6 @@
-//! What the host pays for a decode step of a real session: on wgpu's do-nothing backend, where nothing but the host works, and
-//! on the device in use, whose driver's own cost is in the figures.
+//! Host (CPU) time of a decode step of a real session.
+//!
+//! It is measured on wgpu's no-op backend, where only the host works, and on the device in use, driver included.
 
 use super::{REPETITIONS, TargetResult};
 use ridgeline_compute::{Executor, Recording, Timing};
@@ -12,28 +13,28 @@ use ridgeline_model::{Session, SessionOptions};
 use ridgeline_roofline::Measured;
 use ridgeline_speculative::Rows;
 
-/// Decode steps in the longer of two recordings; the other has one.
+/// Decode steps in the longer of the two recordings; the shorter has one.
 const MANY: u32 = 9;
 
-/// Turns on the do-nothing backend, where one takes a millisecond.
+/// Repetitions on the no-op backend, where one takes a millisecond.
 const ROUNDS: u32 = 201;
 
-/// Launches of decode steps at most 2 us each and 60 us for all else.
+/// Host time per launch and per run; the targets are at most 2 us and 60 us on the no-op backend.
 pub(crate) fn host(cx: &mut MeasureContext, model: &str) -> Result<Vec<TargetResult>, Error> {
     let mut idle = MeasureContext::new(Device::noop()?, None, ridgeline_kernels::Tuning::default(), cx.seed);
-    let mut nothing = Side::new(&mut idle, model)?;
+    let mut noop = Side::new(&mut idle, model)?;
     let targets = [Some(Range::AtMost(2.0)), Some(Range::AtMost(60.0))];
-    let mut findings = nothing.costs("wgpu's do-nothing backend", ROUNDS, targets, Timing::total_ns)?;
-    findings.extend([nothing.recording()?, nothing.wgpu()?]);
+    let mut findings = noop.costs("wgpu's no-op backend", ROUNDS, targets, Timing::total_ns)?;
+    findings.extend([noop.recording()?, noop.wgpu()?]);
     let mut side = Side::new(cx, model)?;
     let (_, adapter) = cx.names();
-    // Here the wait is the device's.
+    // The wait is excluded: on a device it is GPU time.
     let host = |timing: &Timing| timing.encode_ns + timing.submit_ns;
     findings.extend(side.costs(&adapter, 2 * REPETITIONS, [None; 2], host)?);
     Ok(findings)
 }
 
-/// A session, and its decode step as recordings.
+/// A session, and recordings of one and of [`MANY`] decode steps.
 struct Side {
     model: String,
     session: Session<Device>,
@@ -48,20 +49,19 @@ impl Side {
         session.prepare(&[])?;
         let one = session.record(&[0], Rows::Last)?.clone();
         let many = repeated(&one, MANY);
-        // The first runs make bind groups.
+        // The first runs create bind groups.
         for recording in [&one, &many] {
             session.executor().borrow_mut().run(recording)?;
         }
         Ok(Self { model: model.to_owned(), session, one, many })
     }
 
-    /// Launches of a step.
+    /// Launches of one decode step.
     fn launches(&self) -> f64 {
         self.one.launches().len() as f64
     }
 
-    /// Microseconds of a launch, and of what a run costs without any: the slope between one step and many, and its
-    /// intercept, turn by turn.
+    /// Microseconds per launch and per run without launches: slope and intercept between the two recordings.
     fn costs(
         &mut self,
         on: &str,
@@ -83,17 +83,17 @@ impl Side {
         let [launch, fixed, one, many] = [0, 1, 2, 3].map(|i| median(&samples[i]));
         let n = self.one.launches().len();
         let detail = format!(
-            "{:.1} us for a step of {n} launches, {:.1} us for {MANY} in one",
+            "{:.1} us for a decode step of {n} launches, {:.1} us for {MANY} steps in one run",
             one?.value, many?.value
         );
         let finding = |what: &str, target, here| {
-            let what = format!("{}: us of the host {what}, {on}", self.model);
+            let what = format!("{}: host time {what}, us, {on}", self.model);
             TargetResult { what, target, here, detail: detail.clone() }
         };
-        Ok(vec![finding("per launch", each, launch?), finding("per run besides", rest, fixed?)])
+        Ok(vec![finding("per launch", each, launch?), finding("per run without launches", rest, fixed?)])
     }
 
-    /// Microseconds of putting a launch into a recording.
+    /// Microseconds to append a launch to a recording.
     fn recording(&mut self) -> Result<TargetResult, Error> {
         let mut samples = Vec::new();
         for _ in 0..ROUNDS {
@@ -102,14 +102,17 @@ impl Side {
             samples.push(ns as f64 / 1e3 / recorded? as f64);
         }
         Ok(TargetResult {
-            what: format!("{}: us of recording a launch, not in the above", self.model),
+            what: format!("{}: time to record a launch, us, not included above", self.model),
             target: None,
             here: median(&samples)?,
-            detail: format!("a step of {} launches by its session", self.one.launches().len()),
+            detail: format!(
+                "a decode step of {} launches, recorded by its session",
+                self.one.launches().len()
+            ),
         })
     }
 
-    /// Share of a launch's cost that is wgpu's own: the same commands, with nothing to look up.
+    /// Share of wgpu in the host time of a launch: the same commands, encoded directly without this engine's lookups.
     fn wgpu(&mut self) -> Result<TargetResult, Error> {
         let mut device = self.session.executor().borrow_mut();
         let Some(gpu) = device.gpu() else { return Err(probe::Error::NoClock.into()) };
@@ -117,14 +120,14 @@ impl Side {
         let (mut ours, mut raw_launches) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             let mut us = |of: &Recording| gpu.run(of).map(|it| it.timing.total_ns() as f64 / 1e3);
-            let few = us(&self.one)?;
-            ours.push((us(&self.many)? - few) / f64::from(MANY - 1) / self.launches());
-            let few = gpu.run_raw(&one)? as f64;
+            let one_us = us(&self.one)?;
+            ours.push((us(&self.many)? - one_us) / f64::from(MANY - 1) / self.launches());
+            let one_ns = gpu.run_raw(&one)? as f64;
             raw_launches
-                .push((gpu.run_raw(&many)? as f64 - few) / 1e3 / f64::from(MANY - 1) / self.launches());
+                .push((gpu.run_raw(&many)? as f64 - one_ns) / 1e3 / f64::from(MANY - 1) / self.launches());
         }
         Ok(TargetResult {
-            what: format!("{}: share of a launch there that is wgpu's own", self.model),
+            what: format!("{}: share of wgpu in the host time per launch, no-op backend", self.model),
             target: None,
             here: stats::ratio_of_medians(&raw_launches, &ours, 0).ok_or(probe::Error::NoBlocks)?,
             detail: format!("{:.2} of {:.2} us", median(&raw_launches)?.value, median(&ours)?.value),
@@ -136,7 +139,7 @@ fn median(samples: &[f64]) -> Result<Measured, Error> {
     Ok(stats::median_interval(samples).ok_or(probe::Error::NoBlocks)?)
 }
 
-/// The launches of a pass `n` times over, with what it sends and fetches once: as tokens share a submission.
+/// The launches of a forward pass `n` times, with its uploads and readbacks once, as in a submission of several tokens.
 fn repeated(pass: &Recording, n: u32) -> Recording {
     let mut all = Recording::new();
     for (to, data) in pass.uploads() {

@@ -1,4 +1,4 @@
-//! Loading a model, until it is ready to decode.
+//! Time to load a model until it is ready to decode.
 
 use super::{REPETITIONS, TargetResult, file_of};
 use ridgeline_experiment::stats;
@@ -11,7 +11,7 @@ use ridgeline_roofline::Machine;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Loading a file, until a token can be decoded, over reading it once from the page cache and copying it once on the device.
+/// Loading time, relative to one read of the file from the page cache plus one copy on the device.
 pub(crate) fn load(cx: &MeasureContext, model: &str, machine: &Machine) -> Result<TargetResult, Error> {
     let file = file_of(model)?;
     let path = file.path().to_owned();
@@ -31,17 +31,17 @@ pub(crate) fn load(cx: &MeasureContext, model: &str, machine: &Machine) -> Resul
     let expected: Vec<f64> = reads.iter().map(|read| read + copy).collect();
     let here = stats::ratio_of_medians(&loads, &expected, cx.seed);
     Ok(TargetResult {
-        what: format!("loading {:.2} GB, ready to decode, over one read and one copy", bytes as f64 / 1e9),
+        what: format!("time to load {:.2} GB over one file read plus one device copy", bytes as f64 / 1e9),
         target: Some(Range::AtMost(1.3)),
         here: here.ok_or(ridgeline_measure::probe::Error::NoBlocks)?,
         detail: format!(
-            "{load:.2} s against {read:.2} + {copy:.2} s; the first {:.2} s, with what was still to compile",
+            "{load:.2} s, expected {read:.2} + {copy:.2} s; first load {:.2} s, including shader compilation",
             loads[0]
         ),
     })
 }
 
-/// A session of a file's model whose next token waits for no weight and for no compiler.
+/// Loads a model into a session, until all weights are uploaded and all shaders compiled.
 fn ready(cx: &MeasureContext, name: &str) -> Result<Session<Device>, Error> {
     let checkpoint = models::checkpoint(name, None)?;
     let model = Arc::new(Model::load(&checkpoint, &mut *cx.device.borrow_mut())?);
@@ -53,7 +53,7 @@ fn ready(cx: &MeasureContext, name: &str) -> Result<Session<Device>, Error> {
     Ok(session)
 }
 
-/// Reads a file to its end; gives its length.
+/// Reads a file to its end and returns its length.
 fn read_once(path: &Path) -> std::io::Result<u64> {
     use std::io::Read;
     let mut file = std::fs::File::open(path)?;

@@ -1,5 +1,7 @@
-//! What this program's own engine ought to reach on a device, as ratios to what the same device, or another engine on
-//! it, reaches in the same minutes.
+//! Performance targets of this program's engine: ratios to the device's own ceilings, or to another engine on it.
+//!
+//! Both sides of a ratio are measured in the same run. Ranges and outcomes are those of
+//! [`ridgeline_experiment::verdict`].
 
 mod ceilings;
 mod host;
@@ -22,21 +24,21 @@ use ridgeline_measure::{Error, models};
 use ridgeline_roofline::Measured;
 use serde::{Deserialize, Serialize};
 
-/// One target and what was found.
+/// One target and its measurement.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct TargetResult {
-    /// What is compared.
+    /// Name of the quantity.
     pub what: String,
-    /// The bound; `None` for a figure without one on this kind of device.
+    /// The required range; `None` where this kind of device has no target.
     pub target: Option<Range>,
-    /// What was measured here, with its 95 % interval.
+    /// The measured value with its 95 % interval.
     pub here: Measured,
-    /// The figures behind it.
+    /// Details: the figures of which the value is made.
     pub detail: String,
 }
 
 impl TargetResult {
-    /// Met, missed or undecided: the whole interval has to be on one side.
+    /// Met where the whole interval lies inside the range, missed where it lies outside, else undecided.
     pub(crate) fn verdict(&self) -> &'static str {
         let Some(range) = self.target else { return "–" };
         let comparison = Comparison { what: self.what.clone(), value: self.here, n: None, range };
@@ -49,44 +51,45 @@ impl TargetResult {
     }
 }
 
-/// Repetitions that every ratio rests on.
+/// Repetitions of each side of a ratio.
 const REPETITIONS: u32 = 10;
 
 const BUDGET: Budget =
     Budget { warmup: 0, min_reps: REPETITIONS, max_reps: REPETITIONS, budget_s: f64::INFINITY };
 
-/// One repetition, for turns.
+/// One repetition, for interleaved A/B runs.
 const ONCE: Budget = Budget { warmup: 0, min_reps: 1, max_reps: 1, budget_s: 0.0 };
 
 const PROMPT: Test = Test { prompt: 64, generate: 0 };
 const GENERATION: Test = Test { prompt: 0, generate: 16 };
 
-/// What is measured; the file that ships.
+/// The models to measure: the file `matrix/targets.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Plan {
-    /// Models that are verified, held against the ceilings and run again, on a software adapter.
+    /// Models for verification, ceilings and reproducibility on a software adapter.
     pub models: Vec<String>,
-    /// The same on a GPU, which small models leave idle.
+    /// The same on a GPU, which small models do not saturate.
     pub gpu_models: Vec<String>,
-    /// The model that is decoded at depth.
+    /// Model for decoding at depth.
     pub deep: String,
-    /// The model that is loaded.
+    /// Model for the loading time.
     pub load: String,
-    /// The model whose decode steps the host's cost is measured with.
+    /// Model for the host time of a decode step.
     pub host: String,
-    /// Models that another engine was measured with.
+    /// Models with published llama.cpp figures.
     pub peer: Vec<PeerModel>,
 }
 
 impl Plan {
-    /// The plan that ships.
+    /// The plan in `matrix/targets.toml`, compiled in.
     pub(crate) fn shipped() -> Self {
-        toml::from_str(include_str!("../../../../matrix/targets.toml")).expect("a test reads it")
+        toml::from_str(include_str!("../../../../matrix/targets.toml"))
+            .expect("matrix/targets.toml is valid; a test parses it")
     }
 }
 
-/// A model as a GGUF file for as long as the value lives.
+/// Writes a model as a temporary GGUF file, deleted on drop.
 fn file_of(model: &str) -> Result<tempfile::NamedTempFile, Error> {
     let folder = models::cache();
     let made = tempfile::Builder::new().suffix(".gguf").tempfile_in(&folder);
@@ -94,7 +97,7 @@ fn file_of(model: &str) -> Result<tempfile::NamedTempFile, Error> {
     let checkpoint = models::checkpoint(model, None)?;
     let written = ridgeline_weights::write_gguf(&checkpoint, file.path(), |it| it.format);
     written.map_err(models::Error::from)?;
-    // What the system still had to write would compete with what is measured.
+    // Otherwise the page cache's write-back would run during the measurement.
     let synced = file.as_file().sync_all();
     synced.map_err(|source| models::Error::Io { path: file.path().to_owned(), source })?;
     Ok(file)

@@ -1,4 +1,4 @@
-//! The same bits from one run to the next.
+//! Reproducibility: bit-identical logits in every run.
 
 use super::{REPETITIONS, TargetResult};
 use ridgeline_experiment::verdict::Range;
@@ -8,12 +8,15 @@ use ridgeline_model::{Session, SessionOptions};
 use ridgeline_roofline::Measured;
 use ridgeline_speculative::{LanguageModel, Rows, Token};
 
-/// Tokens of the prompt, and tokens after it one by one.
+/// Tokens of the prompt.
 const PROMPT: u32 = 64;
+
+/// Decode steps after the prompt.
 const STEPS: u32 = 16;
 
-/// Share of the logits of a prompt and of single tokens that have other bits in another run; the second half of the
-/// runs is of a model loaded anew.
+/// Share of logits whose bits differ between runs, over a prompt and decode steps.
+///
+/// The second half of the runs uses a freshly loaded model.
 pub(crate) fn stable(cx: &MeasureContext, name: &str) -> Result<TargetResult, Error> {
     let (mut first, mut different, mut compared): (Option<Vec<u32>>, usize, usize) = (None, 0, 0);
     for _ in 0..2 {
@@ -23,7 +26,7 @@ pub(crate) fn stable(cx: &MeasureContext, name: &str) -> Result<TargetResult, Er
             let options = SessionOptions { context, batch: context, ..SessionOptions::default() };
             let bits = bits(cx.session(&loaded, options)?)?;
             if let Some(first) = &first {
-                // No number at all is the same each time only by chance.
+                // Equal bits that are not finite count as different: they indicate a failure.
                 let same = |(a, b): (&u32, &u32)| a == b && f32::from_bits(*a).is_finite();
                 different += bits.iter().zip(first).filter(|&pair| !same(pair)).count();
                 compared += bits.len();
@@ -32,17 +35,17 @@ pub(crate) fn stable(cx: &MeasureContext, name: &str) -> Result<TargetResult, Er
         }
     }
     Ok(TargetResult {
-        what: format!("{name}: share of logits whose bits differ from one run to the next"),
+        what: format!("{name}: share of logits whose bits differ between runs"),
         target: Some(Range::AtMost(0.0)),
         here: Measured::exact(different as f64 / compared.max(1) as f64),
-        detail: format!("{different} of {compared}, {REPETITIONS} runs, two loads"),
+        detail: format!("{different} of {compared} logits in {REPETITIONS} runs, two loads"),
     })
 }
 
-/// The logits of a prompt and of the tokens after it.
+/// The bits of the logits of a prompt and of the decode steps after it.
 fn bits(mut session: Session<ridgeline_measure::Device>) -> Result<Vec<u32>, Error> {
     let vocab = u32::try_from(session.vocab()).unwrap_or(u32::MAX);
-    // Steps of a prime length go all over the vocabulary.
+    // Multiples of a prime spread the tokens over the vocabulary.
     let token = |i: u32| -> Token { i.wrapping_mul(7919) % vocab };
     let prompt: Vec<Token> = (0..PROMPT).map(token).collect();
     let mut logits = session.extend(&prompt, Rows::All)?.data;

@@ -1,4 +1,4 @@
-//! Putting weights onto the device.
+//! Bandwidth of weight uploads.
 
 use super::{REPETITIONS, TargetResult};
 use ridgeline_compute::{Buffer, Executor, FillFn, Role};
@@ -11,13 +11,13 @@ use ridgeline_measure::{Device, Error, probe};
 use ridgeline_quant::Format;
 use ridgeline_roofline::{Machine, Measured};
 
-/// Bytes that are put there.
+/// Bytes uploaded.
 const BYTES: u64 = 256 << 20;
 
-/// Columns of the rows that they are packed into.
+/// Columns of the uploaded matrices.
 const COLUMNS: usize = 4096;
 
-/// Memory where weights would lie: buffers of so many rows.
+/// Weight buffers on the device, each of `rows` rows.
 struct Space {
     buffers: Vec<Buffer>,
     layout: WeightLayout,
@@ -26,8 +26,9 @@ struct Space {
     row: u64,
 }
 
-/// Bytes in memory put where weights lie, over the bandwidth of copying on the device. Both count what is read and what is
-/// written, so that an upload's bytes count twice.
+/// Upload bandwidth, relative to the copy bandwidth of the device.
+///
+/// Both count reads and writes, so that every uploaded byte counts twice.
 pub(crate) fn upload(cx: &MeasureContext, machine: &Machine) -> Result<Vec<TargetResult>, Error> {
     let space = Space::new(&mut cx.device.borrow_mut())?;
     let bytes = space.bytes();
@@ -36,7 +37,7 @@ pub(crate) fn upload(cx: &MeasureContext, machine: &Machine) -> Result<Vec<Targe
         let rate = |seconds: f64| 2.0 * bytes as f64 / seconds;
         TargetResult {
             what: format!(
-                "uploading {} MiB{what}, read and written, of the bandwidth of copying",
+                "upload of {} MiB{what}: share of the copy bandwidth, reads and writes",
                 bytes >> 20
             ),
             target,
@@ -45,7 +46,7 @@ pub(crate) fn upload(cx: &MeasureContext, machine: &Machine) -> Result<Vec<Targe
                 lo: rate(seconds.hi) / copy,
                 hi: rate(seconds.lo) / copy,
             },
-            detail: format!("{:.2} of {:.2} GB/s", rate(seconds.value) / 1e9, copy / 1e9),
+            detail: format!("{:.2} GB/s of {:.2} GB/s", rate(seconds.value) / 1e9, copy / 1e9),
         }
     };
     let plain = space.plain(cx)?;
@@ -53,7 +54,7 @@ pub(crate) fn upload(cx: &MeasureContext, machine: &Machine) -> Result<Vec<Targe
     let format = Format::INT8_ACTIVATIONS;
     Ok(vec![
         finding("", Some(Range::AtLeast(0.5)), plain),
-        finding(&format!(" packed from {format}"), None, packed),
+        finding(&format!(", repacked from {format}"), None, packed),
     ])
 }
 
@@ -62,7 +63,7 @@ impl Space {
         let layout = layout_for(device.caps());
         let row = Format::INT8_ACTIVATIONS.device_bytes(1, COLUMNS);
         let count = BYTES.div_ceil(device.caps().largest(layout.in_texture()));
-        // whole groups of interleaved rows, as a model's matrices have them.
+        // A multiple of 16 rows: whole groups of interleaved rows, as in a model's matrices.
         let rows = usize::try_from(BYTES / count / row).unwrap_or(usize::MAX) / 16 * 16;
         let mut alloc =
             |_| device.alloc_in(layout.in_texture(), rows as u64 * row, Role::Weights, "uploaded weights");
@@ -74,7 +75,7 @@ impl Space {
         self.buffers.iter().map(|it| it.all().bytes).sum()
     }
 
-    /// Words that lie in memory as they are wanted.
+    /// Uploads words that are already in the device layout.
     fn plain(&self, cx: &MeasureContext) -> Result<Measured, Error> {
         let words: Vec<u32> = (0..index(self.rows as u64 * self.row / 4)).map(pattern).collect();
         self.time(cx, &|offset, to| {
@@ -83,7 +84,7 @@ impl Space {
         })
     }
 
-    /// Rows as a file has them, packed on the way.
+    /// Uploads rows in the file's layout, repacked on the way.
     fn packed(&self, cx: &MeasureContext) -> Result<Measured, Error> {
         let spec = Format::INT8_ACTIVATIONS.spec();
         let file_row = index(Format::INT8_ACTIVATIONS.bytes(COLUMNS as u64));
@@ -105,8 +106,9 @@ impl Space {
         })
     }
 
-    /// Seconds of filling the space, until the device has it. Not counted is a first time, in which the memory itself may have
-    /// to be found.
+    /// Seconds to fill the buffers, until the device is idle.
+    ///
+    /// The first run is not counted, because the system may still have to allocate the memory.
     fn time(&self, cx: &MeasureContext, source: &FillFn<'_>) -> Result<Measured, Error> {
         let mut device = cx.device.borrow_mut();
         let mut seconds = Vec::new();
@@ -124,12 +126,12 @@ impl Space {
     }
 }
 
-/// Words that are not all alike.
+/// Distinct words, by Fibonacci hashing.
 fn pattern(i: usize) -> u32 {
     u32::try_from(i).unwrap_or(u32::MAX).wrapping_mul(0x9E37_79B9)
 }
 
-/// Everything here is a few hundred million bytes.
+/// Converts to `usize`; sizes here are below 2^32.
 fn index(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }

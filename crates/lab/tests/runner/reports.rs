@@ -125,7 +125,9 @@ fn a_journal_of_schema_1_still_opens() {
     assert_eq!(command(&["report", path]).0, Some(0));
     let report = std::fs::read_to_string(folder.path().join("report.md")).expect("a report");
     assert!(!report.contains("Left out"), "every row is read");
-    for title in ["Ceilings", "Kernels", "Speculati", "Batch", "Quantization sweep"] {
+    for title in
+        ["Ceilings of this device", "Kernels", "Speculative decoding", "Batch size", "Quantization sweep"]
+    {
         assert!(report.contains(&format!("## {title}")), "{title}");
     }
     let records = records(folder.path());

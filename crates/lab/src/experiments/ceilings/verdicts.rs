@@ -1,22 +1,22 @@
-//! What the studies printed about ceilings, what their own numbers give, and what this device shows.
+//! Claims of the studies about ceilings: as published, recomputed from their own data, and measured on this device.
 
-use ridgeline_measure::probe::{MatVecRate, Ceiling, STUDY_BITS_PER_WEIGHT, StreamCurve};
 use ridgeline_experiment::published::{Published, Row};
 use ridgeline_experiment::report::{Align, Block, Section, Table, number};
 use ridgeline_experiment::verdict::{Comparison, Verdict};
+use ridgeline_measure::probe::{Ceiling, MatVecRate, STUDY_BITS_PER_WEIGHT, StreamCurve};
 use ridgeline_quant::Format;
 use ridgeline_roofline::{Machine, Measured, Sample};
 
-/// Streams that an addition moves over those that the study counted (X-RB-2).
+/// Memory streams of `c = a + b` over those that the study counted (X-RB-2).
 const STREAMS: f64 = 3.0 / 2.0;
 
 /// Rows and columns of the throughput-gap study's matrix.
 const SIDE: f64 = 8192.0;
 
-/// Bits per weight below which a product stands for the study's 4-bit one.
-const FEW_BITS: f64 = 6.0;
+/// Bits per weight below which a mat-vec is compared with the study's 4-bit one.
+const FOUR_BIT_LIMIT: f64 = 6.0;
 
-/// What GAP-1 compares.
+/// The operations that GAP-1 compares.
 struct Operations<'a> {
     copy: Option<Copied>,
     products: &'a [MatVecRate],
@@ -26,9 +26,9 @@ struct Operations<'a> {
 #[derive(Clone, Copy)]
 struct Copied {
     streamed: Measured,
-    /// With a submission and a wait added; `None` where these were not measured.
+    /// With one submission and one wait added; `None` where these were not measured.
     synchronised: Option<Measured>,
-    /// Blocks behind it.
+    /// Number of blocks.
     n: usize,
 }
 
@@ -55,25 +55,25 @@ impl<'a> Operations<'a> {
         Self { copy, products: products.unwrap_or_default() }
     }
 
-    /// The product in single precision.
+    /// The mat-vec in single precision.
     fn plain(&self) -> Option<&'a MatVecRate> {
         self.products.iter().find(|p| p.format == Format::SINGLE.to_string())
     }
 
-    /// The product whose bits per weight are nearest to the study's, of those that are few.
+    /// Of the mat-vecs below [`FOUR_BIT_LIMIT`], the one whose bits per weight are nearest to the study's.
     fn four_bit(&self) -> Option<&'a MatVecRate> {
         let far = |p: &MatVecRate| (bits(p) - STUDY_BITS_PER_WEIGHT).abs();
-        let few = self.products.iter().filter(|p| bits(p) < FEW_BITS);
-        few.min_by(|a, b| far(a).total_cmp(&far(b)))
+        let four_bit = self.products.iter().filter(|p| bits(p) < FOUR_BIT_LIMIT);
+        four_bit.min_by(|a, b| far(a).total_cmp(&far(b)))
     }
 }
 
-/// Bits per weight of a product's matrix.
-fn bits(product: &MatVecRate) -> f64 {
-    product.bytes as f64 * 8.0 / (SIDE * SIDE)
+/// Bits per weight of a mat-vec's matrix.
+fn bits(mat_vec: &MatVecRate) -> f64 {
+    mat_vec.bytes as f64 * 8.0 / (SIDE * SIDE)
 }
 
-/// GAP-1: copying, multiplying by a matrix, multiplying by a quantised one.
+/// GAP-1: bandwidth of a copy, of a single-precision mat-vec and of a quantized mat-vec.
 pub(super) fn throughput_gap(ceilings: &[&Ceiling], published: &Published) -> Option<Section> {
     let operations = Operations::of(ceilings);
     let Operations { copy, products } = operations;
@@ -82,9 +82,12 @@ pub(super) fn throughput_gap(ceilings: &[&Ceiling], published: &Published) -> Op
     }
     let rate =
         |m: Measured| format!("{} [{}]", number::si(m.value, "B/s"), number::si_range(m.lo, m.hi, "B/s"));
-    let columns = ["operation", "published, M3 Ultra", "here", "here, synchronised each time"];
-    let mut table =
-        Table::new("Bandwidth of three operations of growing complexity.", columns.map(|c| (c, Align::Left)));
+    let columns =
+        ["operation", "published, M3 Ultra", "measured, back to back", "measured, one submission each"];
+    let mut table = Table::new(
+        "Bandwidth of a copy and of mat-vecs. The published figures wait after every operation.",
+        columns.map(|c| (c, Align::Left)),
+    );
     let printed = |i: usize| {
         let rows = published.table("GAP-T1").ok().map(|t| t.rows.as_slice()).unwrap_or_default();
         rows.get(i).and_then(|r| r.number("bandwidth")).map_or(String::new(), |v| format!("{v} GB/s"))
@@ -96,16 +99,16 @@ pub(super) fn throughput_gap(ceilings: &[&Ceiling], published: &Published) -> Op
     for p in products {
         let published = match p {
             p if p.format == Format::SINGLE.to_string() => printed(1),
-            p if bits(p) < FEW_BITS => format!("{} (4-bit)", printed(2)),
+            p if bits(p) < FOUR_BIT_LIMIT => format!("{} (4-bit)", printed(2)),
             _ => String::new(),
         };
-        let name = format!("{} × vector, 8192²", p.format);
+        let name = format!("mat-vec 8192², {}", p.format);
         table.push([name, published, rate(p.streamed), rate(p.synchronised)]);
     }
-    let intro = "The study waits for every operation. Its per-operation floor, from its own table of 224 products \
-                 evaluated one by one and all at once, is as long as its whole quantised product takes: what it reads \
-                 as the cost of dequantising is the cost of waiting (X-GAP-1). The verdict compares as the study does, \
-                 a wait each; the copy's submission and wait are the measured ones, added to its time.";
+    let intro = "The study waits after every operation. Its own table of 224 mat-vecs, evaluated one by one and all at \
+                 once, gives the time of one such wait. Its quantized mat-vec takes no longer than that: the difference \
+                 that it attributes to dequantization is the cost of waiting (X-GAP-1). The verdict uses the study's \
+                 method, one submission and one wait each; for the copy, their measured costs are added to its time.";
     let section = Section::new("Bandwidth delivered (GAP-1)", intro).with(Block::Table(table));
     let verdict = gap_verdict(&operations, published);
     Some(verdict.map_or(section.clone(), |v| section.with(Block::Verdicts(vec![v]))))
@@ -115,20 +118,23 @@ fn gap_verdict(operations: &Operations<'_>, published: &Published) -> Option<Ver
     let claim = published.claim("GAP-C1").ok()?;
     let copy = operations.copy.and_then(|c| Some((c.synchronised?, c.n)));
     let verdict = match (copy, operations.plain(), operations.four_bit()) {
-        (Some((copy, n)), Some(plain), Some(few)) => {
-            let first = format!("copy over {} product", plain.format);
-            let second = format!("{} product over {} product", plain.format, few.format);
-            let (p, f) = (plain.synchronised_blocks.len(), few.synchronised_blocks.len());
+        (Some((copy, n)), Some(plain), Some(four_bit)) => {
+            let first = format!("copy over {} mat-vec", plain.format);
+            let second = format!("{} mat-vec over {} mat-vec", plain.format, four_bit.format);
+            let (p, f) = (plain.synchronised_blocks.len(), four_bit.synchronised_blocks.len());
             let comparisons = [
                 Comparison::above(first, ratio(copy, plain.synchronised), 1.0).of(n.min(p)),
-                Comparison::above(second, ratio(plain.synchronised, few.synchronised), 1.0).of(p.min(f)),
+                Comparison::above(second, ratio(plain.synchronised, four_bit.synchronised), 1.0).of(p.min(f)),
             ];
             let gb = |m: Measured| number::si(m.value, "B/s");
-            let here = format!("{}, {}, {}", gb(copy), gb(plain.synchronised), gb(few.synchronised));
+            let here = format!("{}, {}, {}", gb(copy), gb(plain.synchronised), gb(four_bit.synchronised));
             Verdict::decide(claim, here, &comparisons)
         }
-        (Some(_), Some(_), None) => Verdict::cannot(claim, "no 4-bit product was measured"),
-        _ => Verdict::cannot(claim, "needs the cells copy, overheads and matvec"),
+        (Some(_), Some(_), None) => Verdict::cannot(claim, "no 4-bit mat-vec was measured"),
+        _ => Verdict::cannot(
+            claim,
+            "the cells `copy`, `overheads` and `matvec` of the experiment `ceilings` are required",
+        ),
     };
     Some(match recomputed_gap(published) {
         Some(text) => verdict.recomputed(text),
@@ -136,7 +142,7 @@ fn gap_verdict(operations: &Operations<'_>, published: &Published) -> Option<Ver
     })
 }
 
-/// The study's figures without the floor under every evaluation: `(T(224 evals) − T(1 eval)) / 223`.
+/// The study's figures without the wait of every evaluation, `(T(224 evals) − T(1 eval)) / 223`.
 fn recomputed_gap(published: &Published) -> Option<String> {
     let sync = published.table("GAP-T2").ok()?;
     let row = |evals: f64| sync.row_number("evals", evals)?.number("time_ms");
@@ -146,31 +152,30 @@ fn recomputed_gap(published: &Published) -> Option<String> {
     let net = |bytes: f64, printed: f64| bytes / (bytes / (printed * 1e9) - floor_s);
     let quantised_s = SIDE * SIDE * STUDY_BITS_PER_WEIGHT / 8.0 / (bandwidth(2)? * 1e9);
     Some(format!(
-        "floor per evaluation {}; f32 product without it {}; the 4-bit product takes {} in all, no longer than the \
-         floor",
+        "one wait takes {}; the f32 mat-vec without it reaches {}; the 4-bit mat-vec takes {} in total, no longer than \
+         one wait",
         number::si(floor_s, "s"),
         number::si(net(SIDE * SIDE * 4.0, bandwidth(1)?), "B/s"),
         number::si(quantised_s, "s"),
     ))
 }
 
-/// RB-1: the five devices as printed and as their own numbers give, with this one beside them.
+/// RB-1: the study's five devices, as published and recomputed, and this device.
 pub(super) fn rooflinebench(machine: Option<&Machine>, published: &Published) -> Option<Section> {
     let devices = published.table("RB-T1").ok()?;
     let ridges = published.table("RB-T1b").ok()?;
     let columns = [
         ("device", Align::Left),
-        ("bandwidth, printed", Align::Right),
-        ("recomputed", Align::Right),
-        ("of specified", Align::Right),
-        ("f32", Align::Right),
-        ("f16", Align::Right),
-        ("ridge, printed", Align::Right),
-        ("ridge f32", Align::Right),
-        ("ridge f16", Align::Right),
+        ("bandwidth, published", Align::Right),
+        ("bandwidth, recomputed", Align::Right),
+        ("% of datasheet", Align::Right),
+        ("f32 peak", Align::Right),
+        ("f16 peak", Align::Right),
+        ("ridge, published", Align::Right),
+        ("ridge, f32", Align::Right),
+        ("ridge, f16", Align::Right),
     ];
-    let caption =
-        "Ceilings of the study's devices and of this one; ridges in FLOP/byte, from recomputed bandwidth.";
+    let caption = "Ceilings of the study's devices and of this one. Ridge points are in FLOP/byte; f32 and f16 use the recomputed bandwidth.";
     let mut table = Table::new(caption, columns);
     let mut f16_ridges: Vec<f64> = Vec::new();
     for row in &devices.rows {
@@ -185,22 +190,22 @@ pub(super) fn rooflinebench(machine: Option<&Machine>, published: &Published) ->
         let (f32, ridge32) = peak(m.flops_f32);
         let (f16, ridge16) = m.flops_f16.map_or(("–".to_owned(), "–".to_owned()), peak);
         let here = number::si(bandwidth, "B/s");
-        let name = format!("here: {}", m.name);
+        let name = format!("this device: {}", m.name);
         let none = String::new;
         table.push([name, none(), here, none(), f32, f16, none(), ridge32, ridge16]);
     }
-    let intro = "The study times c = a + b and counts two of its three streams, so that its measured bandwidth is low by a \
-                 factor of 1.5: with it, several of its own decode rates would move more bytes than the device can \
-                 (X-RB-2). It divides the 32-bit peak by that bandwidth and holds 16-bit inference against the result \
-                 (X-RB-3). Both are put right here; bandwidth here is that of the largest working set.";
+    let intro = "The study times c = a + b and counts two of its three memory streams, so that its bandwidth is too low \
+                 by a factor of 1.5. With that bandwidth, several of its own decode rates would be impossible (X-RB-2). \
+                 It computes the ridge from the f32 peak, but compares f16 inference with it (X-RB-3). The recomputed \
+                 columns correct both. The bandwidth of this device is that of the largest working set.";
     let mut section = Section::new("Device ceilings (RB-1)", intro).with(Block::Table(table));
     if let Ok(claim) = published.claim("RB-C5") {
         let low = f16_ridges.iter().copied().fold(f64::INFINITY, f64::min);
         let high = f16_ridges.iter().copied().fold(0.0, f64::max);
-        let reason = "it needs the ceilings of at least two devices side by side, and one model measured on each; this version \
-                      looks at one device at a time";
+        let reason = "the claim needs the ceilings of at least two devices and one model measured on each; this report \
+                      treats one device at a time";
         let verdict = Verdict::cannot(claim, reason).recomputed(format!(
-            "{} to {} FLOP/byte at 16 bits, from bandwidth with all three streams",
+            "{} to {} FLOP/byte at f16, from the bandwidth of all three streams",
             number::digits(low, 3),
             number::digits(high, 3)
         ));
@@ -209,7 +214,7 @@ pub(super) fn rooflinebench(machine: Option<&Machine>, published: &Published) ->
     Some(section)
 }
 
-/// One device of the study, in bytes/s and FLOP/s.
+/// One device of the study; rates in bytes/s and FLOP/s.
 struct Device<'a> {
     chip: &'a str,
     specified: f64,
@@ -251,7 +256,7 @@ impl<'a> Device<'a> {
     }
 }
 
-/// A ratio with the interval that the ends of both allow at most.
+/// A ratio with its widest interval: the ends of `a` over the opposite ends of `b`.
 fn ratio(a: Measured, b: Measured) -> Measured {
     Measured { value: a.value / b.value, lo: a.lo / b.hi, hi: a.hi / b.lo.max(f64::MIN_POSITIVE) }
 }
@@ -259,10 +264,10 @@ fn ratio(a: Measured, b: Measured) -> Measured {
 #[cfg(test)]
 mod tests {
     use super::{recomputed_gap, rooflinebench, throughput_gap};
-    use ridgeline_measure::probe::{MatVecRate, MatVecs, OverheadSeries, Ceiling, StreamCurve};
     use ridgeline_experiment::published::Published;
     use ridgeline_experiment::report::Block;
     use ridgeline_experiment::verdict::Outcome;
+    use ridgeline_measure::probe::{Ceiling, MatVecRate, MatVecs, OverheadSeries, StreamCurve};
     use ridgeline_roofline::{Curve, Machine, Measured, Overheads, Sample};
 
     #[test]
@@ -303,7 +308,7 @@ mod tests {
         Measured { value, lo: 0.9 * value, hi: 1.1 * value }
     }
 
-    /// Products by format, bits per weight, streamed and synchronised rate.
+    /// Mat-vecs by quantization type, bits per weight, back-to-back rate and synchronized rate.
     fn products(all: &[(&str, u64, f64, f64)]) -> Ceiling {
         let product = |&(format, bits, streamed, synchronised): &(&str, u64, f64, f64)| MatVecRate {
             format: format.to_owned(),
@@ -316,7 +321,7 @@ mod tests {
         Ceiling::Matvec(MatVecs { products: all.iter().map(product).collect() })
     }
 
-    /// What becomes of GAP-C1, and why.
+    /// The outcome of GAP-C1 and its statistics.
     fn gap(ceilings: &[&Ceiling]) -> (Outcome, String) {
         let published = Published::load().expect("published numbers");
         let section = throughput_gap(ceilings, &published).expect("a section");
@@ -325,9 +330,9 @@ mod tests {
     }
 
     #[test]
-    fn the_order_is_that_of_waited_for_operations() {
+    fn the_order_is_that_of_synchronized_operations() {
         let [copy, overheads] = device();
-        // Streamed, the order would hold; with a wait each, the plain product beats the copy.
+        // Back to back, the order would hold; with one wait each, the F32 mat-vec is faster than the copy.
         let all = products(&[
             ("Q8_0", 8, 2e9, 2e9),
             ("Q4_0", 4, 1e9, 1e9),
@@ -338,19 +343,19 @@ mod tests {
         assert_eq!(outcome, Outcome::DoesNotHold, "{why}");
         // 1e9 B in 0.2 s and 1 ms are 4.975 GB/s; over 9 GB/s 0.553.
         assert!(
-            why.contains("copy over F32 product = 0.553")
-                && why.contains("F32 product over Q4_0 product = 9.000"),
+            why.contains("copy over F32 mat-vec = 0.553")
+                && why.contains("F32 mat-vec over Q4_0 mat-vec = 9.000"),
             "{why}"
         );
-        assert!(why.contains("(n = 4, their whole range)"), "{why}");
+        assert!(why.contains("(n = 4, full range)"), "{why}");
     }
 
     #[test]
-    fn a_claim_about_four_bits_needs_a_product_of_four() {
+    fn a_claim_about_four_bits_needs_a_4_bit_mat_vec() {
         let [copy, overheads] = device();
         let eight = products(&[("F32", 32, 3e9, 3e9), ("Q8_0", 8, 2e9, 2e9)]);
         let (outcome, why) = gap(&[&copy, &overheads, &eight]);
-        assert_eq!((outcome, why.as_str()), (Outcome::CannotBeTested, "no 4-bit product was measured"));
+        assert_eq!((outcome, why.as_str()), (Outcome::CannotBeTested, "no 4-bit mat-vec was measured"));
         let four = products(&[("F32", 32, 3e9, 3e9), ("Q4_0", 4, 1e9, 1e9)]);
         assert_eq!(gap(&[&copy, &overheads, &four]).0, Outcome::Holds);
         let (outcome, why) = gap(&[&copy, &four]);

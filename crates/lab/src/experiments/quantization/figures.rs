@@ -1,4 +1,4 @@
-//! The ladder as a table, its pareto_fronts, and the line that the time of a step makes over the bytes of the weights.
+//! The quantization sweep as a table, its Pareto fronts, and the fit of step time over weight bytes.
 
 use super::{Point, Row};
 use ridgeline_experiment::experiment::{Context, Entry};
@@ -6,47 +6,48 @@ use ridgeline_experiment::report::{Align, Axis, Line, Lines, Table, number};
 use ridgeline_experiment::stats;
 use ridgeline_roofline::Measured;
 
-/// A rung.
+/// A row of the sweep.
 type SweepRow<'a> = &'a Entry<'a, Point, Row>;
 
-/// Whether `a` is at least as good as `b` in size, closeness and speed, and better in one.
+/// Whether `a` Pareto-dominates `b` in size, KL divergence and speed.
 fn dominates(a: SweepRow<'_>, b: SweepRow<'_>) -> bool {
-    let goods = |it: SweepRow<'_>| [-(it.row.weight_bytes as f64), -it.row.vs_reference.kl.value, it.row.rate()];
-    better(goods(a), goods(b))
+    let goods =
+        |it: SweepRow<'_>| [-(it.row.weight_bytes as f64), -it.row.vs_reference.kl.value, it.row.rate()];
+    dominates_in(goods(a), goods(b))
 }
 
-/// Whether nothing of `a` is less and something is more than in `b`.
-fn better<const N: usize>(a: [f64; N], b: [f64; N]) -> bool {
+/// Pareto dominance where more is better: no element of `a` is less than in `b`, and one is greater.
+fn dominates_in<const N: usize>(a: [f64; N], b: [f64; N]) -> bool {
     let pairs = || a.into_iter().zip(b);
     pairs().all(|(a, b)| a >= b) && pairs().any(|(a, b)| a > b)
 }
 
-/// Every rung, the largest first.
+/// Every row, the largest first.
 pub(super) fn table(rows: &[SweepRow<'_>], context: &Context<'_>) -> Table {
     let numbers = [
         "bits/weight",
         "PPL ± SE",
-        "Δ −ln p ± SE",
-        "Δ PPL %",
-        "KL",
-        "KL 99 %",
-        "same top %",
-        "tokens/s",
-        "% of bandwidth",
-        "prompt tokens/s",
-        "pareto_front",
+        "Δ NLL ± SE",
+        "Δ PPL, %",
+        "mean KL, nats",
+        "KL p99, nats",
+        "top-1 agreement, %",
+        "decode t/s",
+        "% BW",
+        "prefill t/s",
+        "Pareto",
     ];
-    let columns = [("format", Align::Left), ("weights", Align::Right)];
+    let columns = [("quantization", Align::Left), ("weights", Align::Right)];
     let columns = columns.into_iter().chain(numbers.map(|title| (title, Align::Right)));
-    let mut table = Table::new("Every format against half precision, on the same tokens.", columns);
+    let mut table = Table::new("Every row compared with half precision on the same tokens.", columns);
     let mut sorted = rows.to_vec();
     sorted.sort_by_key(|it| std::cmp::Reverse(it.row.weight_bytes));
-    for rung in &sorted {
-        let Row { weight_bytes, params, ppl, vs_reference, generate, .. } = &rung.row;
+    for entry in &sorted {
+        let Row { weight_bytes, params, ppl, vs_reference, generate, .. } = &entry.row;
         let fraction = context.machine.map(|it| generate.prediction(it).mbu(generate.median_s()));
-        let pareto_front = !rows.iter().any(|other| dominates(other, rung));
+        let pareto_front = !rows.iter().any(|other| dominates(other, entry));
         table.push([
-            rung.point.label(),
+            entry.point.label(),
             number::bytes(*weight_bytes),
             format!("{:.2}", 8.0 * *weight_bytes as f64 / *params as f64),
             format!("{:.3} ± {:.2}", ppl.value, ppl.se),
@@ -55,16 +56,16 @@ pub(super) fn table(rows: &[SweepRow<'_>], context: &Context<'_>) -> Table {
             format!("{:.5}", vs_reference.kl.value),
             format!("{:.5}", vs_reference.kl_p99),
             format!("{:.1}", 100.0 * vs_reference.top1_agreement.value),
-            number::digits(rung.row.rate(), 4),
+            number::digits(entry.row.rate(), 4),
             fraction.map_or_else(|| "–".to_owned(), number::percent),
-            number::digits(rung.row.prompt_rate(), 4),
+            number::digits(entry.row.prompt_rate(), 4),
             if pareto_front { "●" } else { "" }.to_owned(),
         ]);
     }
     table
 }
 
-/// Divergence against size and against rate, a point for each format and a line through those that are on the pareto_front.
+/// KL divergence against size and against speed: a point for each row, and a line through the Pareto front.
 pub(super) fn pareto_fronts(rows: &[SweepRow<'_>]) -> Vec<Lines> {
     let size = |it: SweepRow<'_>| it.row.weight_bytes as f64;
     let rate = |it: SweepRow<'_>| it.row.rate();
@@ -75,29 +76,35 @@ pub(super) fn pareto_fronts(rows: &[SweepRow<'_>]) -> Vec<Lines> {
     }
     vec![
         pareto_front(&drawn, size, -1.0, axis("weights", "B", true), "Quality against size"),
-        pareto_front(&drawn, rate, 1.0, axis("generated tokens/s", "", false), "Quality against speed"),
+        pareto_front(&drawn, rate, 1.0, axis("decode, tokens/s", "", false), "Quality against speed"),
     ]
 }
 
-/// One of the two; `sign` is 1 where more of x is better.
-fn pareto_front(rows: &[SweepRow<'_>], x: impl Fn(SweepRow<'_>) -> f64, sign: f64, axis: Axis, what: &str) -> Lines {
+/// One figure of [`pareto_fronts`]; `sign` is 1 where a larger x is better, and else −1.
+fn pareto_front(
+    rows: &[SweepRow<'_>],
+    x: impl Fn(SweepRow<'_>) -> f64,
+    sign: f64,
+    axis: Axis,
+    what: &str,
+) -> Lines {
     let goods = |it: SweepRow<'_>| [sign * x(it), -it.row.vs_reference.kl.value];
     let at = |it: SweepRow<'_>| (x(it), it.row.vs_reference.kl.interval());
     let line = |it: &SweepRow<'_>| Line { label: it.point.label(), points: vec![at(it)], predicted: false };
     let mut lines: Vec<Line> = rows.iter().map(line).collect();
-    let on_it = |it: &&SweepRow<'_>| !rows.iter().any(|other| better(goods(other), goods(it)));
+    let on_it = |it: &&SweepRow<'_>| !rows.iter().any(|other| dominates_in(goods(other), goods(it)));
     let mut points: Vec<(f64, Measured)> = rows.iter().filter(on_it).map(|it| at(it)).collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
-    lines.push(Line { label: "pareto_front".to_owned(), points, predicted: false });
+    lines.push(Line { label: "Pareto front".to_owned(), points, predicted: false });
     Lines {
-        caption: format!("{what}: mean divergence from half precision; lower is closer."),
+        caption: format!("{what}: mean KL divergence from half precision; lower is better."),
         x: axis,
-        y: Axis { title: "KL".to_owned(), unit: "nat".to_owned(), log: true },
+        y: Axis { title: "mean KL divergence".to_owned(), unit: "nat".to_owned(), log: true },
         lines,
     }
 }
 
-/// The line T = T₀ + bytes / bandwidth through the steps, in words and drawn; `None` below three formats.
+/// Least-squares fit T = T₀ + bytes / bandwidth of the step times, in words and as a figure; `None` below three rows.
 pub(super) fn line(rows: &[SweepRow<'_>]) -> Option<(String, Lines)> {
     let mut sorted = rows.to_vec();
     sorted.sort_by_key(|it| it.row.weight_bytes);
@@ -113,12 +120,12 @@ pub(super) fn line(rows: &[SweepRow<'_>]) -> Option<(String, Lines)> {
         let range = number::si_range(1.0 / slope.hi, 1.0 / slope.lo, "B/s");
         format!("the slope is a bandwidth of {} ({range})", number::si(1.0 / slope.value, "B/s"))
     } else {
-        "the slope is not distinguishable from zero, so that bytes do not explain the time here".to_owned()
+        "the slope does not differ from zero, so that bytes do not explain the time on this device".to_owned()
     };
     let largest = x.iter().copied().fold(0.0, f64::max);
     let text = format!(
-        "Time of a generated token over the bytes of the weights, T = T₀ + bytes / bandwidth by least squares over {} \
-         formats: T₀ = {} ± {} (standard error), which is {} of a step of the largest; {bandwidth}; R² = {:.3}.",
+        "Time of a decode step against the bytes of the weights, T = T₀ + bytes / bandwidth, fitted by least squares to {} \
+         rows: T₀ = {} ± {} (standard error), which is {} of a step of the largest; {bandwidth}; R² = {:.3}.",
         fit.n,
         number::si(fit.intercept, "s"),
         number::si(fit.se_intercept, "s"),
@@ -131,9 +138,9 @@ pub(super) fn line(rows: &[SweepRow<'_>]) -> Option<(String, Lines)> {
         Line { label: "T₀ + bytes / bandwidth".to_owned(), points: ends.to_vec(), predicted: true },
     ];
     let axis = |title: &str, unit: &str| Axis { title: title.to_owned(), unit: unit.to_owned(), log: false };
-    let caption = "Time of one generated token by format.".to_owned();
+    let caption = "Time of one decode step by bytes of the weights.".to_owned();
     Some((
         text,
-        Lines { caption, x: axis("bytes of the weights", "B"), y: axis("time per token", "s"), lines },
+        Lines { caption, x: axis("bytes of the weights", "B"), y: axis("time per decode step", "s"), lines },
     ))
 }
