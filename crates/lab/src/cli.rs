@@ -3,20 +3,12 @@
 //! A command is one file under `commands/` and one word in its list. Data goes to stdout, everything else to stderr.
 
 use crate::commands::Command;
+use crate::globals::{FAILED, Globals, NO_DEVICE, USAGE, Usage};
 use clap::Parser;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::LazyLock;
-
-/// Some cells or the command itself failed.
-pub const FAILED: u8 = 1;
-/// The command line makes no sense: clap's own number for it.
-pub const USAGE: u8 = 2;
-/// There is no device to run on.
-pub const NO_DEVICE: u8 = 3;
-/// A comparison found a regression.
-pub const REGRESSION: u8 = 4;
 
 /// Flags of several letters behind one dash, as llama.cpp spells them, which clap would read as several flags.
 const SPELLINGS: &[(&str, &str)] = &[
@@ -31,25 +23,6 @@ const SPELLINGS: &[(&str, &str)] = &[
     // whole, and not as a bad value of `-n`.
     ("-ngl", "--n-gpu-layers"),
 ];
-
-/// Flags that every command takes.
-#[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = "Global options")]
-pub struct Globals {
-    /// Part of an adapter's name, driver or backend, or `cpu` for the CPU twins of the kernels [default: the best
-    /// adapter]
-    #[arg(long, global = true, value_name = "NAME")]
-    pub device: Option<String>,
-    /// Print JSON instead of text
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// Say more on stderr; twice for everything
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
-    /// Never install a software adapter where there is none
-    #[arg(long, global = true)]
-    pub no_install: bool,
-}
 
 /// Measures how fast a language model runs on this machine's GPU, how fast it could run, and why.
 #[derive(Debug, Parser)]
@@ -71,11 +44,6 @@ fn version() -> &'static str {
     });
     &VERSION
 }
-
-/// A command line that parses but cannot be meant: it ends with [`USAGE`].
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Usage(pub String);
 
 /// Runs the command that `argv` (with the program's name in front) asks for, and reports its error.
 #[must_use]

@@ -4,7 +4,7 @@
 //! software adapter is two packages away, and they are installed unless `--no-install` forbids it. The Vulkan loader
 //! is looked for anew each time, so this process can use what it has installed.
 
-use crate::cli::Globals;
+use crate::globals::Globals;
 use crate::output;
 use ridgeline_measure::Device;
 use std::process::{Command, Stdio};

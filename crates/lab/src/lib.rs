@@ -4,6 +4,7 @@
 pub mod cli;
 mod commands;
 pub mod experiments;
+pub mod globals;
 pub mod install;
 pub mod output;
 mod peer;

@@ -1,6 +1,6 @@
 //! `ridgeline bench-all`: the whole matrix, cell by cell, into a journal and a report.
 
-use crate::cli::{FAILED, Globals, NO_DEVICE, Usage};
+use crate::globals::{FAILED, Globals, NO_DEVICE, Usage};
 use crate::runner::{Verbosity, Error, Program, Settings, Summary, bench_all, report, select};
 use crate::{experiments, install, output};
 use ridgeline_measure::models;

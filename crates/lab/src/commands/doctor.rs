@@ -1,6 +1,6 @@
 //! `ridgeline doctor`: what this machine offers, what is wrong with it, and the remedy.
 
-use crate::cli::{Globals, NO_DEVICE};
+use crate::globals::{Globals, NO_DEVICE};
 use crate::install::Remedy;
 use crate::output;
 use ridgeline_measure::{Device, models};

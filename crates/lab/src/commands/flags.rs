@@ -1,6 +1,6 @@
 //! Flags that several commands share: which model, how large a session, how tokens are chosen.
 
-use crate::cli::Usage;
+use crate::globals::Usage;
 use crate::output;
 use anyhow::Context;
 use ridgeline_measure::Device;

@@ -1,7 +1,7 @@
 //! `ridgeline logits`: what the model says at every position, for comparison with other programs.
 
 use super::flags::warm_up;
-use crate::cli::{Globals, Usage};
+use crate::globals::{Globals, Usage};
 use crate::{install, output};
 use ridgeline_measure::models;
 use anyhow::Context;

@@ -1,7 +1,7 @@
 //! `ridgeline merge`: the journals of shards as one, with its report.
 
 use super::bench_all::usage;
-use crate::cli::{Globals, Usage};
+use crate::globals::{Globals, Usage};
 use crate::runner::folder::{self, Folder, JOURNAL};
 use crate::runner::report;
 use crate::{experiments, output};

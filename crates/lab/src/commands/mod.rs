@@ -4,7 +4,7 @@
 mod flags;
 mod printer;
 
-use crate::cli::Globals;
+use crate::globals::Globals;
 use std::process::ExitCode;
 
 /// Declares the modules, the subcommands (`bench_all` is `ridgeline bench-all`) and their dispatch.

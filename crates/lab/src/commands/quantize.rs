@@ -1,6 +1,6 @@
 //! `ridgeline quantize`: any checkpoint to a GGUF file in another number format, or in the mix of formats of a recipe.
 
-use crate::cli::Globals;
+use crate::globals::Globals;
 use crate::output;
 use ridgeline_measure::models;
 use ridgeline_quant::Mix;

@@ -1,7 +1,7 @@
 //! `ridgeline report`: HTML and Markdown from a journal alone.
 
 use super::bench_all::usage;
-use crate::cli::Globals;
+use crate::globals::Globals;
 use crate::runner::{folder, report};
 use crate::{experiments, output};
 use ridgeline_experiment::report::{html, markdown};

@@ -2,7 +2,7 @@
 
 use super::flags::{PromptArgs, SamplingArgs, SessionArgs, vocabulary_of, warm_up};
 use super::printer::{Printer, Timings, finish_name, ms, rate};
-use crate::cli::Globals;
+use crate::globals::Globals;
 use crate::{install, output};
 use ridgeline_measure::models;
 use ridgeline_model::Session;

@@ -1,6 +1,6 @@
 //! `ridgeline run-cells`: what `bench-all` starts as its child. It is not meant to be typed.
 
-use crate::cli::Globals;
+use crate::globals::Globals;
 use crate::{experiments, runner};
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
 //! `ridgeline shaders`: every kernel variant as complete WGSL, for reading and for other tools.
 
-use crate::cli::Globals;
+use crate::globals::Globals;
 use crate::output;
 use ridgeline_measure::models;
 use anyhow::Context;

@@ -2,7 +2,7 @@
 
 use super::flags::{PromptArgs, SamplingArgs, SessionArgs, vocabulary_of, warm_up};
 use super::printer::{Printed, Printer, Timings, finish_name, ms, nanos};
-use crate::cli::{Globals, Usage};
+use crate::globals::{Globals, Usage};
 use ridgeline_measure::models::Loaded;
 use crate::{install, output};
 use ridgeline_measure::{Device, models};

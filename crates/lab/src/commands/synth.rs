@@ -1,6 +1,6 @@
 //! `ridgeline synth`: random weights in a published shape, as a file. Timing does not depend on weight values.
 
-use crate::cli::{Globals, Usage};
+use crate::globals::{Globals, Usage};
 use crate::output;
 use ridgeline_measure::models;
 use ridgeline_weights::{Quantization, convert};

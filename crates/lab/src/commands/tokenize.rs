@@ -1,6 +1,6 @@
 //! `ridgeline tokenize`: text to ids, with nothing added and nothing parsed.
 
-use crate::cli::{Globals, Usage};
+use crate::globals::{Globals, Usage};
 use crate::output;
 use ridgeline_measure::{models, vocabulary};
 use anyhow::Context;

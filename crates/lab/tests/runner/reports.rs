@@ -2,10 +2,10 @@
 
 use crate::Test;
 use crate::program::{catalogue, copies, records, run, settings};
+use ridgeline_experiment::compare::{Change, JournalDiff};
 use ridgeline_experiment::record::{Record, Status};
 use ridgeline_experiment::report::Block;
 use ridgeline_experiment::report::markdown::markdown;
-use ridgeline_experiment::compare::{Change, JournalDiff};
 use ridgeline_lab::runner::TIMED_IN_BLOCKS;
 use ridgeline_lab::runner::report;
 use std::path::Path;
