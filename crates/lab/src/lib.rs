@@ -1,5 +1,5 @@
-//! The experiments, and the commands of `ridgeline` that run them: the only crate that reads the calendar, prints, and
-//! knows every other crate.
+//! The commands of `ridgeline` and the experiments that they run. Only this crate prints, reads the date, and depends on
+//! all other crates.
 
 pub mod cli;
 mod commands;
