@@ -14,7 +14,7 @@ pub const REGRESSION: u8 = 4;
 #[command(next_help_heading = "Global options")]
 pub struct Globals {
     /// Device to run on: a part of the adapter's name, driver or backend, or `cpu` for the slow CPU reference kernels
-    /// [default: the fastest adapter]
+    /// [default: the best adapter]
     #[arg(long, global = true, value_name = "NAME")]
     pub device: Option<String>,
     /// Print JSON instead of text

@@ -23,9 +23,9 @@ const WORDS: u32 = 1 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Timestamps {
-    /// They agree with the host's clock.
+    /// They are in order and within the time of the host's clock.
     Plausible,
-    /// They disagree with the host's clock, which is used instead.
+    /// They are out of order or exceed the time of the host's clock, which is used instead.
     Implausible,
     /// The device has none, and the host's clock is used instead.
     Absent,

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Session")]
 pub(crate) struct SessionArgs {
-    /// Context size in tokens; 0 is the model's trained context [default: prompt plus output]
+    /// Context size in tokens; 0 is the model's trained context [default: prompt plus output; 512 in perplexity]
     #[arg(short, long)]
     ctx_size: Option<usize>,
     /// Maximum number of tokens in a forward pass; longer prompts take several passes

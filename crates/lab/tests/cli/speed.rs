@@ -32,11 +32,12 @@ fn commands_that_need_a_clock_refuse_the_cpu() {
         on_cpu(&[&["bench", "-m", "tiny-draft", "-p", "4", "-n", "0", "-r", "1"], more].concat())
     };
     bench(&["--profile", "-o", "json"]).fails(2, &["--profile prints tables"]);
-    assert!(bench(&["--profile"]).stderr.contains("no clock"));
+    let refused = bench(&["--profile"]).stderr;
+    assert!(refused.contains("CPU") && refused.contains("--device"), "{refused}");
     // The file is created before anything is measured, so that no measurement is lost.
     bench(&["--trace", "/no/such/folder/trace.json"]).fails(1, &["/no/such/folder/trace.json"]);
     on_cpu(&["tune"]).fails(1, &["CPU twins"]);
-    on_cpu(&["targets"]).fails(2, &["CPU twins"]);
+    on_cpu(&["targets"]).fails(2, &["CPU", "--device"]);
 }
 
 fn text_of(path: &Path) -> &str {
@@ -109,7 +110,7 @@ fn a_profile_accounts_for_every_launch() {
         assert!((0.98..1.25).contains(&moved), "{title}: {moved} times the weights, activations included");
         assert!(end > 0.0);
     }
-    let lm_head = |line: &&str| line.contains("head (mat\\_");
+    let lm_head = |line: &&str| line.contains("lm\\_head (mat\\_");
     let table: Vec<_> = text.lines().filter(lm_head).collect();
     assert_eq!(table.len(), 2, "{text}");
 }
@@ -235,7 +236,7 @@ fn tune_stores_choices_that_later_commands_use() {
     let (_, plain) = trace_of(&model, Some(root.path()));
     let variant = |trace: &Value| -> String {
         let (_, events) = launches(trace).swap_remove(0);
-        let head = events.iter().find(|it| it["cat"] == "head" && is_mat_vec(it)).expect("a head");
+        let head = events.iter().find(|it| it["cat"] == "lm_head" && is_mat_vec(it)).expect("a head");
         head["args"]["variant"].as_str().expect("a variant").to_owned()
     };
     let default = variant(&plain);
