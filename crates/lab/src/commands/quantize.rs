@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// File to write
     #[arg(value_name = "OUT.gguf")]
     out: PathBuf,
-    /// Quantization mix by llama.cpp's name, such as Q4_K_M; tensors that are not matrices become F32
+    /// Quantization mix by llama.cpp's name, such as `Q4_K_M`; tensors that are not matrices become F32
     #[arg(value_name = "TYPE")]
     mix: &'static Mix,
     /// Use one quantization type for all matrices, as llama-quantize --pure does
