@@ -1,12 +1,12 @@
-//! Asks, when the program is built, what it is built from: compiler, revision, and the crates behind the numbers.
+//! Passes the compiler's version, the Git revision and the versions of important crates to the program.
 //!
-//! Only release builds name a revision. They are what `cargo xtask` measures with, and they are built again on
-//! every commit; a debug build would have to be, too, and its timings are worth nothing.
+//! Only release builds, which are the ones for measurements, have a revision. They are rebuilt after every commit;
+//! debug builds need not be.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Crates whose version can change a number or a token.
+/// Crates whose version can change a measurement or a token.
 const CRATES: [&str; 12] = [
     "aho-corasick",
     "gguf-rs",
@@ -38,7 +38,7 @@ fn main() {
     }
 }
 
-/// Revision and state of the checkout, where there is one and it is this workspace's own.
+/// Revision of this workspace's Git checkout, and whether it has uncommitted changes.
 fn revision(root: &Path) {
     for watched in [".git/logs/HEAD", "crates", "shaders", "models", "matrix"] {
         let watched = root.join(watched);
@@ -59,7 +59,7 @@ fn revision(root: &Path) {
     }
 }
 
-/// A short digest of the uncommitted changes to tracked files, so that two dirty builds are told apart.
+/// A short digest of the uncommitted changes to tracked files, which distinguishes two modified builds.
 fn changes_digest(root: &Path) -> Option<String> {
     let mut diff = Command::new("git");
     let mut diff = diff.arg("-C").arg(root).args(["diff", "HEAD"]).stdout(Stdio::piped()).spawn().ok()?;
@@ -87,18 +87,18 @@ fn versions(lock: &str) -> String {
     found.join(";")
 }
 
-/// What a command prints, trimmed; `None` where it cannot run or fails.
+/// The trimmed stdout of a command; `None` if it fails.
 fn output(command: &mut Command) -> Option<String> {
     let output = command.output().ok().filter(|o| o.status.success())?;
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// A variable that cargo always sets.
+/// An environment variable that cargo always sets.
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("cargo sets {name} for build scripts"))
 }
 
-/// Hands a value to the crate.
+/// Sets an environment variable for the crate's `env!`.
 fn set(name: &str, value: &str) {
     println!("cargo::rustc-env={name}={value}");
 }

@@ -3,7 +3,7 @@
 //! Field names and the text of the `test` column follow llama.cpp's `tools/llama-bench`, so that scripts written
 //! for its output work. [`BenchRow::fields`] lists the fields for all output formats.
 
-use crate::report::{Align, Table, markdown, number};
+use crate::report::{Align, Table, markdown, number, plain};
 use crate::stats;
 use ridgeline_roofline::{Bound, Measured};
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,8 @@ pub struct BenchRow {
 /// The formats of `bench -o`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
+    /// A table of aligned text, for terminals.
+    Plain,
     /// A Markdown table.
     Md,
     /// Comma-separated values with a header line.
@@ -203,7 +205,8 @@ pub fn export(rows: &[BenchRow], output: Output) -> Result<String, crate::Error>
     };
     let write = crate::Error::json("benchmark rows");
     match output {
-        Output::Md => Ok(markdown_form(rows)),
+        Output::Plain => Ok(with_footer(plain::table, rows)),
+        Output::Md => Ok(with_footer(markdown::table, rows)),
         Output::Csv => Ok(csv(rows)),
         Output::Sql => Ok(sql(rows)),
         Output::Json => {
@@ -215,8 +218,8 @@ pub fn export(rows: &[BenchRow], output: Output) -> Result<String, crate::Error>
 }
 
 /// The table and llama-bench's footer.
-fn markdown_form(rows: &[BenchRow]) -> String {
-    let mut text = markdown::table(&table("", rows));
+fn with_footer(render: fn(&Table) -> String, rows: &[BenchRow]) -> String {
+    let mut text = render(&table("", rows));
     if let Some(row) = rows.first() {
         text += &format!("\nbuild: {} ({})\n", row.build_commit, row.build_number);
     }
@@ -235,7 +238,7 @@ fn csv(rows: &[BenchRow]) -> String {
     text += &names.join(",");
     text.push('\n');
     for row in rows {
-        let cells: Vec<String> = scalars(row).iter().map(|(_, v)| plain(v).replace('"', "\"\"")).collect();
+        let cells: Vec<String> = scalars(row).iter().map(|(_, v)| unquoted(v).replace('"', "\"\"")).collect();
         text += &format!("\"{}\"\n", cells.join("\",\""));
     }
     text
@@ -263,7 +266,7 @@ fn sql(rows: &[BenchRow]) -> String {
             Value::Null => "NULL".to_owned(),
             Value::Bool(b) => u8::from(*b).to_string(),
             Value::Number(n) => n.to_string(),
-            other => format!("'{}'", plain(other).replace('\'', "''")),
+            other => format!("'{}'", unquoted(other).replace('\'', "''")),
         };
         let values: Vec<String> = scalars(row).iter().map(|(_, v)| quoted(v)).collect();
         // Writing to a string cannot fail.
@@ -273,8 +276,8 @@ fn sql(rows: &[BenchRow]) -> String {
     text
 }
 
-/// A value as unquoted text; null is empty.
-fn plain(value: &Value) -> String {
+/// A value without quotes; null is empty.
+fn unquoted(value: &Value) -> String {
     match value {
         Value::String(s) => s.clone(),
         Value::Null => String::new(),

@@ -1,24 +1,17 @@
-//! The command line: global flags, llama.cpp's spelling of flags, exit codes, and how errors reach the user.
+//! The command line: parsing, llama.cpp's spelling of flags, logging, and error messages.
 //!
-//! A command is one file under `commands/` and one word in its list. Data goes to stdout, everything else to stderr.
+//! Each command is a file in `commands/` and a word in the list of `commands/mod.rs`. Data goes to stdout, all
+//! else to stderr.
 
 use crate::commands::Command;
+use crate::globals::{FAILED, Globals, NO_DEVICE, USAGE, Usage};
 use clap::Parser;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
-/// Some cells or the command itself failed.
-pub const FAILED: u8 = 1;
-/// The command line makes no sense: clap's own number for it.
-pub const USAGE: u8 = 2;
-/// There is no device to run on.
-pub const NO_DEVICE: u8 = 3;
-/// A comparison found a regression.
-pub const REGRESSION: u8 = 4;
-
-/// Flags of several letters behind one dash, as llama.cpp spells them, which clap would read as several flags.
+/// llama.cpp's flags of several letters after one dash, which clap would parse as several flags of one letter.
 const SPELLINGS: &[(&str, &str)] = &[
     ("-md", "--model-draft"),
     ("-ctk", "--cache-type-k"),
@@ -27,29 +20,10 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("-ub", "--ubatch-size"),
     ("-fa", "--flash-attn"),
     ("-dev", "--device"),
-    // No command has it: weights are on the device or the device is `cpu`. Rewritten so that the error names it
-    // whole, and not as a bad value of `-n`.
+    // No command has this flag, because all layers run on the device. Without this line clap would report a bad
+    // value of `-n`.
     ("-ngl", "--n-gpu-layers"),
 ];
-
-/// Flags that every command takes.
-#[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = "Global options")]
-pub struct Globals {
-    /// Part of an adapter's name, driver or backend, or `cpu` for the CPU twins of the kernels [default: the best
-    /// adapter]
-    #[arg(long, global = true, value_name = "NAME")]
-    pub device: Option<String>,
-    /// Print JSON instead of text
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// Say more on stderr; twice for everything
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
-    /// Never install a software adapter where there is none
-    #[arg(long, global = true)]
-    pub no_install: bool,
-}
 
 /// Measures how fast a language model runs on this machine's GPU, how fast it could run, and why.
 #[derive(Debug, Parser)]
@@ -61,29 +35,24 @@ struct Cli {
     command: Command,
 }
 
-/// The version, and the revision it was built from where that is known.
+/// The version, with the revision of release builds.
 fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
         let build = crate::provenance::build();
-        let dirty = if build.dirty == Some(true) { ", changed" } else { "" };
+        let dirty = if build.dirty == Some(true) { ", modified" } else { "" };
         let revision = build.git_rev.map(|revision| format!(" ({revision}{dirty})"));
         build.version + &revision.unwrap_or_default()
     });
     &VERSION
 }
 
-/// A command line that parses but cannot be meant: it ends with [`USAGE`].
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Usage(pub String);
-
-/// Runs the command that `argv` (with the program's name in front) asks for, and reports its error.
+/// Runs the command in `argv`, whose first word is the program's name, and prints its error.
 #[must_use]
 pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(spelled_out(argv)) {
+    let cli = match Cli::try_parse_from(long_spellings(argv)) {
         Ok(cli) => cli,
         Err(error) => {
-            // Where even the message cannot be printed, the exit code still tells.
+            // If stderr is closed, the exit code still reports the error.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
         }
@@ -99,14 +68,14 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// What `--device` names in `argv`, where that is a command line.
+/// The value of `--device` in `argv`. `None` where it is absent or `argv` does not parse.
 #[must_use]
 pub fn device(argv: impl IntoIterator<Item = OsString>) -> Option<String> {
-    Cli::try_parse_from(spelled_out(argv)).ok()?.globals.device
+    Cli::try_parse_from(long_spellings(argv)).ok()?.globals.device
 }
 
 /// `argv` with llama.cpp's spellings replaced by long flags; nothing after `--` is touched.
-fn spelled_out(argv: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+fn long_spellings(argv: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut literal = false;
     let spell = |arg: OsString| {
         literal |= arg == OsStr::new("--");
@@ -124,22 +93,22 @@ fn log(verbose: u8) {
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time().try_init();
 }
 
-/// The exit code that an error means.
+/// The exit code of an error.
 fn code(error: &anyhow::Error) -> u8 {
     use ridgeline_measure::models::Error as Models;
     for cause in error.chain() {
         if cause.is::<ridgeline_gpu::Error>() || cause.is::<crate::install::NoDevice>() {
             return NO_DEVICE;
         }
-        let named_nothing = cause.downcast_ref::<Models>().is_some_and(Models::is_usage);
-        if cause.is::<Usage>() || named_nothing || cause.is::<ridgeline_quant::UnknownFormat>() {
+        let bad_model_name = cause.downcast_ref::<Models>().is_some_and(Models::is_usage);
+        if cause.is::<Usage>() || bad_model_name || cause.is::<ridgeline_quant::UnknownFormat>() {
             return USAGE;
         }
     }
     FAILED
 }
 
-/// The chain of causes as one sentence; a cause that its parent already repeats is left out.
+/// The chain of causes as one line, without causes that an outer message already contains.
 fn message(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
@@ -153,7 +122,7 @@ fn message(error: &anyhow::Error) -> String {
     text
 }
 
-/// Whether the reader of our output went away, as `head` does: no error of ours.
+/// Whether the reader of stdout closed it, as `head` does. That is not an error.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let broken = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
     error.chain().any(|cause| cause.downcast_ref().is_some_and(broken))
@@ -161,13 +130,13 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cli, SPELLINGS, Usage, code, is_broken_pipe, message, spelled_out};
+    use super::{Cli, SPELLINGS, Usage, code, is_broken_pipe, long_spellings, message};
     use anyhow::Context;
     use clap::CommandFactory;
     use std::ffi::OsString;
 
     fn spelled(line: &str) -> String {
-        let words = spelled_out(line.split(' ').map(OsString::from));
+        let words = long_spellings(line.split(' ').map(OsString::from));
         words.into_iter().map(|w| w.into_string().expect("ASCII")).collect::<Vec<_>>().join(" ")
     }
 

@@ -1,34 +1,34 @@
-//! Opening the device a command runs on, and what to do where a machine has none.
+//! Opens the device of a command, and installs a software adapter where there is no adapter.
 //!
-//! A bare Debian or Ubuntu machine has no Vulkan driver at all. Where the user is root (a container, a CI job), the
-//! software adapter is two packages away, and they are installed unless `--no-install` forbids it. The Vulkan loader
-//! is looked for anew each time, so this process can use what it has installed.
+//! A bare Debian or Ubuntu machine has no Vulkan driver. If the user is root (in a container or CI job), two packages
+//! bring a software adapter; `--no-install` forbids installing them. wgpu searches for the Vulkan loader on every
+//! use, so this process can use the new adapter.
 
-use crate::cli::Globals;
+use crate::globals::Globals;
 use crate::output;
 use ridgeline_measure::Device;
 use std::process::{Command, Stdio};
 
-/// The packages that bring a software adapter.
+/// Packages of Mesa's software adapter (lavapipe).
 const PACKAGES: [&str; 2] = ["mesa-vulkan-drivers", "libvulkan1"];
 
-/// There is no adapter, and here is what helps.
+/// No adapter was found; the message contains the remedy.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "no Vulkan, Metal or DX12 adapter found; try: {remedy} (or --device cpu: the CPU twins, right but slow)"
+    "no Vulkan, Metal or DX12 adapter found; try: {remedy} (or --device cpu: correct but slow reference kernels)"
 )]
 pub struct NoDevice {
     remedy: String,
 }
 
-/// What helps where there is no adapter.
+/// How the user gets an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
-    /// Packages, and the right to install them.
+    /// This process can install the packages.
     Install,
-    /// Packages that somebody else has to install.
+    /// An administrator can install the packages.
     Ask,
-    /// A driver, from wherever this system gets drivers.
+    /// The system is not Debian-based: install a driver.
     Driver,
 }
 
@@ -52,7 +52,7 @@ impl Remedy {
         }
     }
 
-    /// The one command, or the one thing to do.
+    /// The command to run, or an instruction.
     #[must_use]
     pub fn text(self) -> String {
         let install = format!("apt-get update && apt-get install -y {}", PACKAGES.join(" "));
@@ -60,30 +60,30 @@ impl Remedy {
             Self::Install => install,
             Self::Ask => format!("sudo sh -c '{install}'"),
             Self::Driver => {
-                "install a Vulkan driver for this GPU, or a software one (Mesa's lavapipe)".to_owned()
+                "install the GPU's Vulkan driver, or Mesa's lavapipe for a software adapter".to_owned()
             }
         }
     }
 }
 
-/// Where there is no adapter and it may be done, installs a software one.
+/// Installs a software adapter if there is no adapter and the process is allowed to.
 ///
 /// # Errors
-/// [`NoDevice`] where there is none afterwards either.
+/// [`NoDevice`] if there is still no adapter.
 pub fn ensure_adapter(globals: &Globals) -> Result<(), NoDevice> {
     if globals.device.as_deref() == Some("cpu") || !ridgeline_gpu::adapters().is_empty() {
         return Ok(());
     }
     let remedy = Remedy::here();
-    // Whoever names an adapter means that one, and a software one is no substitute.
+    // A software adapter cannot replace an adapter that --device names.
     if remedy == Remedy::Install && !globals.no_install && globals.device.is_none() {
-        output::note(&format!("no GPU adapter here; installing a software one: {}", PACKAGES.join(" ")));
+        output::note(&format!("no GPU adapter found; installing a software one: {}", PACKAGES.join(" ")));
         let installed =
             apt(&["update"]) && apt(&[&["install", "-y", "--no-install-recommends"], &PACKAGES[..]].concat());
         if installed && !ridgeline_gpu::adapters().is_empty() {
             return Ok(());
         }
-        output::note("that did not give an adapter");
+        output::note("the installation did not provide an adapter");
     }
     Err(NoDevice { remedy: remedy.text() })
 }
@@ -91,13 +91,13 @@ pub fn ensure_adapter(globals: &Globals) -> Result<(), NoDevice> {
 /// Opens the device that `--device` names, after [`ensure_adapter`].
 ///
 /// # Errors
-/// No such device, or none at all.
+/// There is no such device, or no adapter.
 pub fn open(globals: &Globals) -> anyhow::Result<Device> {
     ensure_adapter(globals)?;
     Ok(Device::open(globals.device.as_deref())?)
 }
 
-/// Runs apt-get; what it says goes to stderr, because stdout is for data.
+/// Runs apt-get with its output on stderr, because stdout is for data.
 fn apt(arguments: &[&str]) -> bool {
     let status = Command::new("apt-get")
         .args(arguments)
@@ -108,14 +108,14 @@ fn apt(arguments: &[&str]) -> bool {
     status.is_ok_and(|it| it.success())
 }
 
-/// Whether this process may install packages: on Linux, the owner of its own entry in `/proc` is its user.
+/// Whether the process runs as root: on Linux its user owns `/proc/self`.
 #[cfg(unix)]
 fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").is_ok_and(|it| it.uid() == 0)
 }
 
-/// Whether this process may install packages: there is no apt-get here.
+/// There is no apt-get on this system.
 #[cfg(not(unix))]
 const fn is_root() -> bool {
     false
@@ -126,7 +126,7 @@ mod tests {
     use super::Remedy;
 
     #[test]
-    fn the_remedy_fits_the_system_and_the_user() {
+    fn the_remedy_depends_on_system_and_user() {
         assert_eq!(Remedy::on("NAME=x\nID=debian\n", true), Remedy::Install);
         assert_eq!(Remedy::on("ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n", false), Remedy::Ask);
         assert_eq!(Remedy::on("ID=ubuntu-like\n", true), Remedy::Driver);

@@ -1,9 +1,10 @@
-//! The experiments, and the commands of `ridgeline` that run them: the only crate that reads the calendar, prints, and
-//! knows every other crate.
+//! The commands of `ridgeline` and the experiments that they run. Only this crate prints, reads the date, and depends on
+//! all other crates.
 
 pub mod cli;
 mod commands;
 pub mod experiments;
+pub mod globals;
 pub mod install;
 pub mod output;
 mod peer;

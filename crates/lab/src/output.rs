@@ -1,12 +1,13 @@
-//! Writing to stdout: data only, and never a panic when the reader is gone.
+//! Writing to stdout and stderr. Only data goes to stdout. A closed stdout is an error, not a panic.
 
+use ridgeline_experiment::report::{Table, markdown, plain};
 use serde::Serialize;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 /// Writes one JSON document and a line break.
 ///
 /// # Errors
-/// Whatever stdout answers.
+/// The value cannot be written as JSON, or stdout cannot be written.
 pub fn json<T: Serialize>(value: &T) -> anyhow::Result<()> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
@@ -14,22 +15,22 @@ pub fn json<T: Serialize>(value: &T) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes text as it is, at once: whoever reads a pipe sees it when it is there.
+/// Writes text unchanged and flushes, so that the reader of a pipe sees each token when it is generated.
 ///
 /// # Errors
-/// Whatever stdout answers.
+/// Stdout cannot be written.
 pub fn text(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }
 
-/// Writes a line for people to stderr. A closed stderr is nobody listening.
+/// Writes a message to stderr. Errors are ignored: a closed stderr must not end a run.
 pub fn note(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Bytes for people: `16.1 MiB`.
+/// A size with a binary prefix, such as `16.1 MiB`.
 #[must_use]
 pub fn bytes(n: u64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -40,31 +41,24 @@ pub fn bytes(n: u64) -> String {
     if unit == 0 { format!("{n} B") } else { format!("{value:.1} {}", units[unit]) }
 }
 
-/// The lines of a table: columns as wide as their widest cell, numbers to the right where `right` says so.
+/// Whether a person reads stdout: tables are aligned text there and Markdown in files and pipes.
 #[must_use]
-pub fn table(right: &[bool], rows: &[Vec<String>]) -> String {
-    let width =
-        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|it| it.chars().count()).max();
-    let widths: Vec<usize> = (0..right.len()).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row.iter().zip(right).zip(&widths).map(|((cell, right), &width)| {
-            if *right { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
-        });
-        text += cells.collect::<Vec<_>>().join("  ").trim_end();
-        text.push('\n');
-    }
-    text
+pub fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// A table in the form that suits stdout: see [`is_terminal`].
+#[must_use]
+pub fn table(table: &Table) -> String {
+    if is_terminal() { plain::table(table) } else { markdown::table(table) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, table};
+    use super::bytes;
 
     #[test]
-    fn sizes_and_tables_for_people() {
+    fn sizes_have_binary_prefixes() {
         assert_eq!([bytes(7), bytes(1536), bytes(3 << 30)], ["7 B", "1.5 KiB", "3.0 GiB"]);
-        let rows = [["name", "n"], ["a", "100"]].map(|row| row.map(str::to_owned).to_vec());
-        assert_eq!(table(&[false, true], &rows), "name    n\na     100\n");
     }
 }

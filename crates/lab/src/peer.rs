@@ -1,4 +1,4 @@
-//! Another engine in a process of its own, asked for its speed turn by turn with ours.
+//! llama.cpp in a child process, for interleaved speed comparisons.
 
 use ridgeline_measure::Error;
 use serde::Deserialize;
@@ -8,51 +8,52 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 const SCRIPT: &str = include_str!("peer.py");
 
-/// Tokens per second of the other engine.
+/// llama.cpp's speed in tokens per second.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(crate) struct Rates {
-    /// Reading 64 tokens at once.
+    /// Prompt processing of 64 tokens in one batch.
     pub pp64: f64,
-    /// Generating 16, one by one.
+    /// Generation of 16 tokens.
     pub tg16: f64,
 }
 
-/// llama.cpp on the processor, through its Python package `llama-cpp-python`.
+/// llama.cpp on the CPU, through the Python package `llama-cpp-python`.
 #[derive(Debug)]
 pub(crate) struct Peer {
     child: Child,
-    ask: Option<ChildStdin>,
+    requests: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
 impl Peer {
-    /// Opens a GGUF file in the other engine; `python` is an interpreter that has the package.
+    /// Opens a GGUF file in llama.cpp; `python` is an interpreter that has the package.
     pub(crate) fn open(python: &Path, file: &Path) -> Result<Self, Error> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).to_string();
         let mut command = Command::new(python);
         command.arg("-c").arg(SCRIPT).arg(file).arg(threads);
-        // It runs as it would by itself, and not with this program's settings of the C library.
+        // `bin/ridgeline.rs` sets this for our own process; llama.cpp runs with the system's defaults.
         command.env_remove("GLIBC_TUNABLES");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child =
             command.spawn().map_err(|source| broken(format!("{}: {source}", python.display())))?;
-        let (ask, answers) = (child.stdin.take(), child.stdout.take());
-        let answers = BufReader::new(answers.ok_or_else(|| broken("it has no output".to_owned()))?);
-        Ok(Self { child, ask, answers })
+        let (requests, answers) = (child.stdin.take(), child.stdout.take());
+        let answers = BufReader::new(answers.ok_or_else(|| broken("its stdout is not piped".to_owned()))?);
+        Ok(Self { child, requests, answers })
     }
 
-    /// Its speed, once.
+    /// Measures both speeds once.
     pub(crate) fn rates(&mut self) -> Result<Rates, Error> {
-        let told = self.ask.as_mut().map(|ask| ask.write_all(b"go\n").and_then(|()| ask.flush()));
-        if !matches!(told, Some(Ok(()))) {
-            return Err(broken("it ended".to_owned()));
+        let sent = self.requests.as_mut().map(|pipe| pipe.write_all(b"go\n").and_then(|()| pipe.flush()));
+        if !matches!(sent, Some(Ok(()))) {
+            return Err(broken("its process exited".to_owned()));
         }
         let mut line = String::new();
         let read = self.answers.read_line(&mut line);
         match read {
             Ok(n) if n > 0 => serde_json::from_str(&line).map_err(|error| broken(format!("{error}: {line}"))),
             _ => Err(broken(
-                "it ended; is llama-cpp-python installed there, and built for this processor?".to_owned(),
+                "its process exited; check that llama-cpp-python is installed and built for this CPU"
+                    .to_owned(),
             )),
         }
     }
@@ -60,8 +61,8 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // It ends when nobody can ask any more; one that does not is ended.
-        self.ask.take();
+        // The script exits at the end of its stdin. Kill it in case it hangs.
+        self.requests.take();
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

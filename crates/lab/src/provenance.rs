@@ -1,6 +1,4 @@
-//! Where a number comes from: the device, the computer around it, the program, the moment.
-//!
-//! What is not known is absent, never guessed.
+//! Provenance of a measurement: device, computer, build and time. Unknown values are left out.
 
 use ridgeline_compute::Executor;
 use ridgeline_experiment::canonical;
@@ -12,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
-/// The device and the computer around it.
+/// The device and its computer.
 #[must_use]
 pub fn machine_id(device: &mut Device) -> MachineId {
     let caps = device.caps().clone();
@@ -30,7 +28,7 @@ pub fn machine_id(device: &mut Device) -> MachineId {
     }
 }
 
-/// The program that measures.
+/// The build of this program.
 #[must_use]
 pub fn build() -> Build {
     let changes = option_env!("RIDGELINE_GIT_CHANGES").map(|digest| format!("+dirty.{digest}"));
@@ -48,7 +46,7 @@ pub fn build() -> Build {
     }
 }
 
-/// The same on a device; its version says when kernels were tuned for it.
+/// The build, whose version includes a digest of the tuned kernel choices for a device.
 #[must_use]
 pub fn build_for(device: &mut Device) -> Build {
     let mut build = build();
@@ -58,15 +56,13 @@ pub fn build_for(device: &mut Device) -> Build {
     build
 }
 
-/// Hash of a cell on a machine with a build: what decides whether a cell has been measured already.
-///
-/// The same cell on another device, driver or revision is another measurement.
+/// Hash of a cell, a machine and a build. Cells whose key is in the journal are not measured again.
 #[must_use]
 pub fn measurement_key(cell_id: &str, machine: &MachineId, build: &Build) -> String {
     canonical::hash(&json!({ "cell": cell_id, "machine": machine, "build": build }))
 }
 
-/// An identifier that no other invocation has: the second it began, its process, and a part of that second.
+/// A unique identifier of this run: the time to the second, the process id, and the microseconds.
 #[must_use]
 pub fn run_id() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -74,13 +70,13 @@ pub fn run_id() -> String {
     format!("{stamp}-{}-{:06}", std::process::id(), now.subsec_micros())
 }
 
-/// The present, UTC, RFC 3339.
+/// The current time, UTC, RFC 3339.
 #[must_use]
 pub fn now_utc() -> String {
     utc(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }
 
-/// A device's name as a folder name: lower case, digits, and single dashes.
+/// A device's name as a folder name: lower-case letters, digits and single dashes.
 #[must_use]
 pub fn slug(name: &str) -> String {
     let plain: String =
@@ -89,7 +85,7 @@ pub fn slug(name: &str) -> String {
     if words.is_empty() { "device".to_owned() } else { words.join("-") }
 }
 
-/// A machine as its adapter describes itself.
+/// The machine with the description of its adapter.
 fn of_adapter(info: &AdapterInfo, computer: MachineId) -> MachineId {
     let driver = [info.driver.trim(), info.driver_info.trim()];
     MachineId {
@@ -106,7 +102,7 @@ fn of_adapter(info: &AdapterInfo, computer: MachineId) -> MachineId {
     }
 }
 
-/// The computer alone, without a device.
+/// The computer without a device.
 fn computer() -> MachineId {
     let kinds = RefreshKind::nothing()
         .with_cpu(CpuRefreshKind::nothing())
@@ -152,7 +148,7 @@ fn limits(limits: &AdapterLimits) -> BTreeMap<String, u64> {
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// Names of the features that are there.
+/// Names of the features that the adapter has.
 fn features(features: &Features) -> Vec<String> {
     let Features {
         f16,
@@ -176,7 +172,7 @@ fn features(features: &Features) -> Vec<String> {
         ("mappable_primary_buffers", mappable_primary_buffers),
         ("cooperative_matrix", cooperative_matrix),
     ];
-    pairs.into_iter().filter(|(_, there)| *there).map(|(name, _)| name.to_owned()).collect()
+    pairs.into_iter().filter(|(_, available)| *available).map(|(name, _)| name.to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -184,14 +180,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slug_is_a_plain_folder_name() {
+    fn a_slug_is_a_safe_folder_name() {
         assert_eq!(slug("llvmpipe (LLVM 15.0.6, 256 bits)"), "llvmpipe-llvm-15-0-6-256-bits");
         assert_eq!(slug("Apple M3 Ultra"), "apple-m3-ultra");
         assert_eq!(slug("../.."), "device");
     }
 
     #[test]
-    fn another_machine_or_build_is_another_measurement() {
+    fn the_key_depends_on_cell_machine_and_build() {
         let (machine, program) = (MachineId::default(), build());
         let key = measurement_key("cell", &machine, &program);
         assert_eq!(key, measurement_key("cell", &machine.clone(), &program.clone()));
@@ -203,12 +199,12 @@ mod tests {
     }
 
     #[test]
-    fn the_twins_are_named_as_such_and_the_computer_is_known() {
-        let mut device = Device::open(Some("cpu")).expect("the twins are always there");
+    fn the_cpu_device_has_a_name_and_a_computer() {
+        let mut device = Device::open(Some("cpu")).expect("the CPU device always opens");
         let id = machine_id(&mut device);
         assert_eq!((id.adapter.as_str(), id.backend.as_str()), ("CPU twins", "cpu"));
         assert!(id.cores > 0 && id.memory_bytes > 0 && !id.os.is_empty() && !id.cpu.is_empty(), "{id:?}");
-        assert_eq!(id, machine_id(&mut device), "it does not change from one cell to the next");
+        assert_eq!(id, machine_id(&mut device), "the identity is the same for every cell");
     }
 
     #[test]
@@ -221,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_are_told_apart() {
+    fn run_ids_differ() {
         let first = run_id();
         std::thread::sleep(std::time::Duration::from_millis(2));
         assert_ne!(first, run_id());

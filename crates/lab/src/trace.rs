@@ -1,16 +1,18 @@
-//! Profiles as Chrome traces: the JSON that Chrome and Perfetto open (Google, "Trace Event Format", complete
-//! events). A pass is a process; its launches follow each other in the order of the recording, in device time alone.
+//! Profiles as Chrome trace files (Google, "Trace Event Format", complete events), which Perfetto opens.
+//!
+//! Each forward pass is a process of the trace. Its kernels follow each other in recorded order, without the host's
+//! time between them.
 
 use ridgeline_measure::profile::{Profile, stamped};
 use ridgeline_measure::{Error, MeasureContext};
 use serde_json::{Value, json};
 
-/// Where the times of a trace are from.
+/// The clock of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// The device's own clock, at the boundaries of one pass per launch.
+    /// GPU timestamps around one compute pass per launch.
     Timestamps,
-    /// The slope of each distinct launch over its own repetitions.
+    /// Time per repetition of each distinct launch: the slope of time over the number of repetitions.
     Slope,
 }
 
@@ -23,7 +25,7 @@ impl Source {
     }
 }
 
-/// Nanoseconds of each step: by timestamps where the device has them and they can be true, by slope elsewhere.
+/// Nanoseconds of each launch: from timestamps if the device has plausible ones, otherwise from slopes.
 pub(crate) fn step_ns(cx: &MeasureContext, profile: &Profile) -> Result<(Source, Vec<f64>), Error> {
     if let Some(stamped) = stamped(&mut cx.device.borrow_mut(), &profile.pass)? {
         return Ok((Source::Timestamps, stamped));
@@ -32,7 +34,7 @@ pub(crate) fn step_ns(cx: &MeasureContext, profile: &Profile) -> Result<(Source,
     Ok((Source::Slope, profile.of.iter().map(slope).collect()))
 }
 
-/// The events of one pass, as process `pid` of the trace.
+/// The events of one forward pass, as process `pid` of the trace.
 pub(crate) fn events(
     title: &str,
     pid: usize,
@@ -41,18 +43,18 @@ pub(crate) fn events(
 ) -> Vec<Value> {
     let mut events =
         vec![json!({ "ph": "M", "name": "process_name", "pid": pid, "tid": 0, "args": { "name": title } })];
-    let mut at = 0.0;
+    let mut start_ns = 0.0;
     for ((step, &i), ns) in profile.pass.launches().iter().zip(&profile.of).zip(ns) {
         let launch = &profile.row.launches[i];
         events.push(json!({
             "ph": "X", "name": launch.kernel, "cat": launch.module, "pid": pid, "tid": 0,
-            "ts": at / 1e3, "dur": ns / 1e3,
+            "ts": start_ns / 1e3, "dur": ns / 1e3,
             "args": {
                 "variant": launch.variant, "layer": step.region.layer, "grid": step.grid,
                 "bytes": launch.cost.bytes(), "flops": launch.cost.flops, "clock": source.name(),
             },
         }));
-        at += ns;
+        start_ns += ns;
     }
     events
 }

@@ -5,6 +5,7 @@ mod html;
 mod lines;
 pub mod markdown;
 pub mod number;
+pub mod plain;
 mod roofline;
 mod scale;
 mod svg;

@@ -2,37 +2,37 @@
 
 fn main() -> std::process::ExitCode {
     #[cfg(target_os = "linux")]
-    again::start();
+    restart::with_settings();
     ridgeline_lab::cli::main(std::env::args_os())
 }
 
-/// Starting this program again with settings that libraries read from the environment when they are loaded.
+/// Restarts this program with environment variables that libraries read only when they are loaded.
 #[cfg(target_os = "linux")]
-mod again {
+mod restart {
     use std::os::unix::process::CommandExt;
     use std::path::PathBuf;
     use std::process::Command;
 
-    /// A software adapter's memory is the C library's, and in huge pages a model is loaded in half the time (glibc).
+    /// glibc allocates huge pages. A software adapter allocates with glibc, and loads a model in half the time.
     const HUGE_PAGES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
-    /// Mesa's layer that puts the desktop's adapter first writes errors where there is no desktop.
+    /// Turns off Mesa's device-select layer, which prints errors where there is no desktop.
     const NO_DESKTOP: (&str, &str) = ("NODEVICE_SELECT", "1");
-    /// One of these is set where there is a desktop, or where that layer is asked for an adapter.
+    /// One of these is set on a desktop, or where the user selects an adapter through that layer.
     const DESKTOP: [&str; 5] =
         ["DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "MESA_VK_DEVICE_SELECT", "DRI_PRIME"];
 
-    /// Makes SwiftShader the driver where it is asked for: the Vulkan loader does not look where Chromium keeps it.
+    /// The environment that makes SwiftShader the driver, where `--device` asks for it.
     fn swiftshader() -> Option<[(&'static str, PathBuf); 2]> {
         let name = ridgeline_lab::cli::device(std::env::args_os())?;
         let settings =
             ridgeline_gpu::swiftshader().filter(|_| name.to_lowercase().contains("swiftshader"))?;
-        // Whoever set one of them has a driver of their own in mind.
+        // A user who set one of them chose a driver.
         let own = settings.iter().any(|(variable, _)| std::env::var_os(variable).is_some());
         (!own).then_some(settings)
     }
 
-    /// Does nothing where whoever started this program has settings of their own.
-    pub(crate) fn start() {
+    /// Variables that are already set keep their values; if all are set, this does nothing.
+    pub(crate) fn with_settings() {
         let set = |name: &str| std::env::var_os(name).is_some();
         let mut settings = vec![HUGE_PAGES];
         if !DESKTOP.into_iter().any(set) {
@@ -46,11 +46,11 @@ mod again {
         }
         let mut arguments = std::env::args_os();
         let Ok(program) = std::env::current_exe() else { return };
-        let mut again = Command::new(program);
+        let mut command = Command::new(program);
         if let Some(name) = arguments.next() {
-            again.arg0(name);
+            command.arg0(name);
         }
-        // It comes back only where that failed, and then it is slower or louder.
-        let _ = again.args(arguments).envs(settings).exec();
+        // `exec` returns only on failure. The program then runs without the settings.
+        let _ = command.args(arguments).envs(settings).exec();
     }
 }

@@ -1,6 +1,7 @@
-//! `ridgeline bench`: prompt and generation speed, as llama-bench measures it, with intervals and ceilings.
+//! `ridgeline bench`: prompt processing and text generation speed, as llama-bench measures them, with confidence
+//! intervals and shares of the device's ceilings.
 
-use crate::cli::{FAILED, Globals, Usage};
+use crate::globals::{FAILED, Globals, Usage};
 use crate::experiments::{Measured, described, launch_table};
 use ridgeline_measure::int8::int8_effect;
 use ridgeline_measure::MeasureContext;
@@ -11,7 +12,7 @@ use anyhow::Context;
 use ridgeline_experiment::bench_table::{BenchRow, Output, export};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::record::utc;
-use ridgeline_experiment::report::{markdown, number};
+use ridgeline_experiment::report::{markdown, number, plain};
 use ridgeline_kernels::SMALL_BATCH;
 use ridgeline_model::{AttentionPath, Fusion, Fusions, SessionOptions, Switches};
 use ridgeline_quant::Format;
@@ -22,64 +23,64 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Measure prompt and generation speed, as llama-bench does, against the device's own ceilings
+/// Measure prompt processing and text generation speed, as llama-bench does, as a share of the device's ceilings
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// GGUF file, safetensors folder, or a name under models/; several with commas or by repetition
+    /// GGUF file, safetensors folder, or a name under models/; separate several with commas, or repeat the flag
     #[arg(short, long, value_delimiter = ',', default_value = "tiny-target")]
     model: Vec<String>,
-    /// Prompt lengths: numbers, ranges a-b, a-b+step or a-b*factor, with commas; 0 is none
+    /// Prompt lengths in tokens: numbers or ranges a-b, a-b+step, a-b*factor, separated by commas; 0 skips the test
     #[arg(short = 'p', long, default_value = "512")]
     n_prompt: String,
-    /// Numbers of tokens to generate, written likewise
+    /// Numbers of tokens to generate, in the syntax of -p; 0 skips the test
     #[arg(short, long, default_value = "128")]
     n_gen: String,
-    /// Prompt and generation together (-pg), as in 512,128
+    /// One test of a prompt followed by generation (-pg), such as 512,128
     #[arg(long = "pg", value_name = "PP,TG")]
     pg: Vec<String>,
-    /// Tokens in the cache before each test, written as -p
+    /// Tokens in the KV cache before each test, in the syntax of -p
     #[arg(short = 'd', long, default_value = "0")]
     n_depth: String,
-    /// Timed repetitions
+    /// Timed repetitions of each test
     #[arg(short, long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     repetitions: u32,
-    /// Most tokens per pass, with -ub: the lesser of the two counts
+    /// Maximum number of tokens in a forward pass; the smaller of -b and -ub applies
     #[arg(short, long, default_value_t = 2048)]
     batch_size: usize,
-    /// Most tokens per pass (-ub)
+    /// Maximum number of tokens in a forward pass (-ub)
     #[arg(long, default_value_t = 512)]
     ubatch_size: usize,
-    /// Number formats of the keys in the cache (-ctk); several with commas
+    /// Quantization types of the K cache (-ctk), separated by commas
     #[arg(long, value_name = "TYPE", value_delimiter = ',', default_value = Format::HALF.spec().name)]
     cache_type_k: Vec<Format>,
-    /// Number formats of the values (-ctv)
+    /// Quantization types of the V cache (-ctv), separated by commas
     #[arg(long, value_name = "TYPE", value_delimiter = ',', default_value = Format::HALF.spec().name)]
     cache_type_v: Vec<Format>,
-    /// Whether attention is one fused kernel (-fa)
+    /// Flash attention, one fused kernel: 1 is on, 0 is off (-fa)
     #[arg(long = "fa", alias = "flash-attn", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=1))]
     flash_attn: u8,
-    /// Launches that are not merged: qkv, rope-append, residual, gate-up; several with commas
+    /// Kernel fusions to turn off: qkv, rope-append, residual, gate-up; separated by commas
     #[arg(long, value_name = "FUSION", value_delimiter = ',', value_parser = fusion)]
     without: Vec<Fusion>,
-    /// Use int8 dot products for small batches, and print what that does to the logits
+    /// Use int8 dot products for small batches, and print how much the logits change
     #[arg(long = "integer")]
     int8_dot: bool,
-    /// Multiply many vectors at 32 bits, also where the device has cooperative matrices of 16
+    /// Use f32 matmul for large batches, even where the device has f16 cooperative matrices
     #[arg(long)]
     no_coop: bool,
-    /// Output: md, csv, json, jsonl or sql
-    #[arg(short, long, default_value = "md")]
-    output: String,
-    /// Skip the repetition that is not timed
+    /// Output format: md, csv, json, jsonl or sql [default: an aligned table on a terminal, md elsewhere]
+    #[arg(short, long)]
+    output: Option<String>,
+    /// Skip the untimed warm-up repetition
     #[arg(long)]
     no_warmup: bool,
-    /// Do not measure the device's ceilings first; leaves out % of bandwidth, % of roof and bound
+    /// Do not measure the device's ceilings first; % BW, % roof and bound stay empty
     #[arg(long)]
     no_probe: bool,
-    /// Time each launch of a pass by itself, and print what it takes of the pass and of its roof
+    /// Time each kernel of a forward pass in isolation; print its % of the pass and % of roof
     #[arg(long)]
     profile: bool,
-    /// Write the launches as a Chrome trace, which Perfetto opens
+    /// Write the kernel launches to a Chrome trace file, which Perfetto opens
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
     /// Seed of the random tokens
@@ -88,9 +89,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
-    let output = if globals.json { Output::Json } else { format_of(&args.output)? };
-    if args.profile && output != Output::Md {
-        return Err(Usage("--profile prints tables: use it with -o md, or --trace with others".to_owned()).into());
+    let output = if globals.json { Output::Json } else { format_of(args.output.as_deref())? };
+    if args.profile && !is_table(output) {
+        return Err(Usage("--profile prints tables: use -o md, or write a --trace file".to_owned()).into());
     }
     let create = |path: &PathBuf| File::create(path).with_context(|| path.display().to_string());
     let sink = args.trace.as_ref().map(create).transpose()?;
@@ -104,7 +105,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let ceilings = if args.no_probe || !cx.has_clock() {
         None
     } else {
-        output::note("measuring this device's ceilings first (--no-probe skips it)");
+        output::note("measuring the device's ceilings (--no-probe skips this)");
         Some(cx.ceilings()?)
     };
     let (mut rows, mut code) = (Vec::new(), ExitCode::SUCCESS);
@@ -115,7 +116,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         let measured = args.measure(&mut cx, &case, ceilings.as_ref());
         let mut row = match measured {
             Err(error) if error.is::<BeatsFloor>() => {
-                // An impossible time costs its own row and not the others.
+                // A time below the roofline's floor is a measurement error: leave out this row, keep the others.
                 output::note(&format!("failed: {error}"));
                 code = ExitCode::from(FAILED);
                 continue;
@@ -128,10 +129,10 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     }
     output::text(&export(&rows, output)?).context("standard output")?;
     if args.int8_dot {
-        args.effects(&mut cx, output)?;
+        args.int8_effects(&mut cx, output)?;
     }
     if args.profile || sink.is_some() {
-        args.profiles(&mut cx, (&tests, &depths), ceilings.as_ref(), sink)?;
+        args.profiles(&mut cx, (&tests, &depths), ceilings.as_ref(), (output, sink))?;
     }
     Ok(code)
 }
@@ -146,7 +147,7 @@ struct Case<'a> {
 }
 
 impl Args {
-    /// llama-bench's order: every prompt, every generation, then the pairs.
+    /// The tests in llama-bench's order: prompts, generations, then -pg pairs.
     fn tests(&self) -> anyhow::Result<Vec<Test>> {
         let prompts = numbers(&self.n_prompt)?.into_iter().map(|prompt| Test { prompt, generate: 0 });
         let generations = numbers(&self.n_gen)?.into_iter().map(|generate| Test { prompt: 0, generate });
@@ -154,18 +155,18 @@ impl Args {
         for pair in &self.pg {
             let two = pair.split_once(',').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
             let (prompt, generate) =
-                two.ok_or_else(|| Usage(format!("-pg {pair:?}: write it as 512,128")))?;
+                two.ok_or_else(|| Usage(format!("-pg {pair:?} is not a pair of numbers: write it as 512,128")))?;
             tests.push(Test { prompt, generate });
         }
         tests.retain(|test| test.prompt + test.generate > 0);
         if tests.is_empty() {
-            Err(Usage("nothing to measure: -p and -n are 0".to_owned()).into())
+            Err(Usage("nothing to measure: -p and -n are 0; set one of them or -pg".to_owned()).into())
         } else {
             Ok(tests)
         }
     }
 
-    /// Every combination, models outermost.
+    /// Every combination of model, cache types, depth and test, models outermost.
     fn cases<'a>(&'a self, tests: &[Test], depths: &[usize]) -> Vec<Case<'a>> {
         let mut cases = Vec::new();
         for name in &self.model {
@@ -180,7 +181,7 @@ impl Args {
         cases
     }
 
-    /// Most tokens per pass.
+    /// Maximum tokens per forward pass.
     fn batch(&self) -> usize {
         self.batch_size.min(self.ubatch_size).max(1)
     }
@@ -193,28 +194,29 @@ impl Args {
         SessionOptions { batch: self.batch(), cache, switches, ..SessionOptions::default() }
     }
 
-    /// What integer products do to each model's logits, with the first cache that was asked for: below a table, beside
-    /// anything else.
-    fn effects(&self, cx: &mut MeasureContext, output: Output) -> anyhow::Result<()> {
+    /// Prints how int8 dot products change each model's logits, with the first cache type of the command line. Other
+    /// formats than tables are for programs, so there the text goes to stderr.
+    fn int8_effects(&self, cx: &mut MeasureContext, output: Output) -> anyhow::Result<()> {
         for name in &self.model {
             let loaded = cx.load(name, None)?;
-            let told = format!("{name}: {}", int8_effect(cx, &loaded, self.options([self.cache_type_k[0], self.cache_type_v[0]]))?);
-            if output == Output::Md {
-                output::text(&format!("{told}\n"))?;
+            let options = self.options([self.cache_type_k[0], self.cache_type_v[0]]);
+            let effect = format!("{name}: {}", int8_effect(cx, &loaded, options)?);
+            if is_table(output) {
+                output::text(&format!("{effect}\n"))?;
             } else {
-                output::note(&told);
+                output::note(&effect);
             }
         }
         Ok(())
     }
 
-    /// Profiles the passes that the tests are made of: a prompt's first, and one token's.
+    /// Profiles the forward passes of the tests: the first batch of each prompt, and one decode step.
     fn profiles(
         &self,
         cx: &mut MeasureContext,
         (tests, depths): (&[Test], &[usize]),
         machine: Option<&Machine>,
-        sink: Option<File>,
+        (output, sink): (Output, Option<File>),
     ) -> anyhow::Result<()> {
         cx.require_clock()?;
         let mut passes: Vec<usize> = tests.iter().map(|test| test.prompt.min(self.batch())).collect();
@@ -229,12 +231,13 @@ impl Args {
             let loaded = cx.load(name, None)?;
             let test = if tokens == 1 { "tg1".to_owned() } else { format!("pp{tokens}") };
             let title = if depth == 0 { format!("{name} {test}") } else { format!("{name} {test} @ d{depth}") };
-            output::note(&format!("each launch of {title}"));
+            output::note(&format!("timing each kernel of {title}"));
             let profile = profile(cx, &loaded, (depth, tokens), self.options(cache), &LAUNCHES)?;
             if self.profile {
                 let total = number::si(profile.row.total_s(), "s");
-                let caption = format!("{title}: {} launches, {total} in all", profile.of.len());
-                let table = markdown::table(&launch_table(&profile.row, String::new(), machine));
+                let caption = format!("{title}: {} launches, {total} in total", profile.of.len());
+                let table = launch_table(&profile.row, String::new(), machine);
+                let table = if output == Output::Plain { plain::table(&table) } else { markdown::table(&table) };
                 output::text(&format!("\n{caption}\n\n{table}"))?;
             }
             if sink.is_some() {
@@ -244,7 +247,7 @@ impl Args {
         }
         if let Some(mut file) = sink {
             let whole = serde_json::json!({ "displayTimeUnit": "ns", "traceEvents": events });
-            file.write_all(&serde_json::to_vec(&whole)?).context("writing the trace")?;
+            file.write_all(&serde_json::to_vec(&whole)?).context("the --trace file cannot be written")?;
         }
         Ok(())
     }
@@ -263,9 +266,9 @@ impl Args {
         let (backend, adapter) = cx.names();
         let row = Measured { pass, test, backend, adapter, cache: cache.map(|it| it.spec().name.to_owned()), batch };
         let format = loaded.model.format().spec().name;
-        let few = test.generate > 0 || test.prompt.min(batch) <= SMALL_BATCH as usize;
+        let small_batch = test.generate > 0 || test.prompt.min(batch) <= SMALL_BATCH as usize;
         let mut name = loaded.id.name.clone();
-        if self.int8_dot && few {
+        if self.int8_dot && small_batch {
             name += " integer";
         }
         if self.no_coop {
@@ -279,7 +282,7 @@ impl Args {
     }
 }
 
-/// Repetitions of each launch of a profile.
+/// Repetitions of each kernel of a profile.
 const LAUNCHES: Budget = Budget { warmup: 0, min_reps: 5, max_reps: 20, budget_s: 3.0 };
 
 fn fusion(text: &str) -> Result<Fusion, String> {
@@ -288,23 +291,30 @@ fn fusion(text: &str) -> Result<Fusion, String> {
     found.ok_or_else(|| format!("known are {}", known.join(", ")))
 }
 
-fn format_of(text: &str) -> Result<Output, Usage> {
+/// The format that `-o` names, or the one that suits stdout.
+fn format_of(text: Option<&str>) -> Result<Output, Usage> {
     match text {
-        "md" => Ok(Output::Md),
-        "csv" => Ok(Output::Csv),
-        "json" => Ok(Output::Json),
-        "jsonl" => Ok(Output::Jsonl),
-        "sql" => Ok(Output::Sql),
-        _ => Err(Usage(format!("-o {text:?}: choose md, csv, json, jsonl or sql"))),
+        None if output::is_terminal() => Ok(Output::Plain),
+        None | Some("md") => Ok(Output::Md),
+        Some("csv") => Ok(Output::Csv),
+        Some("json") => Ok(Output::Json),
+        Some("jsonl") => Ok(Output::Jsonl),
+        Some("sql") => Ok(Output::Sql),
+        Some(other) => Err(Usage(format!("-o {other:?} is unknown: use md, csv, json, jsonl or sql"))),
     }
 }
 
-/// Longest list of numbers.
-const MOST: usize = 1000;
+/// Whether a format is for people, so that text may follow the rows.
+const fn is_table(output: Output) -> bool {
+    matches!(output, Output::Plain | Output::Md)
+}
+
+/// Maximum length of a list of numbers.
+const MAX_NUMBERS: usize = 1000;
 
 /// Numbers as llama-bench reads them: `512`, `0,256`, `1-4`, `128-512+128`, `1-16*2`.
 fn numbers(text: &str) -> Result<Vec<usize>, Usage> {
-    let bad = || Usage(format!("{text:?}: write numbers as 512, 0,256, 1-4, 128-512+128 or 1-16*2"));
+    let bad = || Usage(format!("{text:?} is not a list of numbers: write 512, 0,256, 1-4, 128-512+128 or 1-16*2"));
     let number = |part: &str| part.parse::<usize>().map_err(|_| bad());
     let mut all = Vec::new();
     for part in text.split(',') {
@@ -321,7 +331,7 @@ fn numbers(text: &str) -> Result<Vec<usize>, Usage> {
         while n <= last {
             all.push(n);
             let next = n.saturating_mul(factor).saturating_add(step);
-            if next <= n || all.len() > MOST {
+            if next <= n || all.len() > MAX_NUMBERS {
                 return Err(bad());
             }
             n = next;

@@ -1,6 +1,6 @@
-//! `ridgeline bench-all`: the whole matrix, cell by cell, into a journal and a report.
+//! `ridgeline bench-all`: runs the experiment matrix, and writes a journal and a report.
 
-use crate::cli::{FAILED, Globals, NO_DEVICE, Usage};
+use crate::globals::{FAILED, Globals, NO_DEVICE, Usage};
 use crate::runner::{Verbosity, Error, Program, Settings, Summary, bench_all, report, select};
 use crate::{experiments, install, output};
 use ridgeline_measure::models;
@@ -11,49 +11,49 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// The matrix of a program that is not in its checkout.
+/// The built-in matrix, for programs outside the checkout.
 const MATRIX: &str = include_str!("../../../../matrix/default.toml");
-/// The same where models are named.
+/// The built-in matrix for `-m`.
 const OF_MODEL: &str = include_str!("../../../../matrix/model.toml");
 
-/// Run the whole experiment matrix: a journal, and a report in HTML and Markdown
+/// Run the experiment matrix, and write a journal and a report in HTML and Markdown
 ///
-/// A run that was interrupted goes on where it stopped; a finished one starts nothing. Cells measured on another
-/// device, or by another build, do not count as measured.
+/// An interrupted run resumes where it stopped. Each combination of axis values (a cell of the matrix) is measured
+/// once per device and build.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Measure these models in place of the matrix's: GGUF files, safetensors folders, or names under models/; several
-    /// with commas or by repetition
+    /// Measure these models instead of the matrix's: GGUF files, safetensors folders, or names under models/; separate
+    /// several with commas, or repeat the flag
     #[arg(short, long, value_delimiter = ',')]
     model: Vec<String>,
-    /// Matrix to run [default: matrix/default.toml, with -m matrix/model.toml]
+    /// Matrix to run [default: matrix/default.toml, or matrix/model.toml with -m]
     #[arg(long, value_name = "FILE")]
     matrix: Option<PathBuf>,
-    /// Run only cells whose line in --list this regular expression finds
+    /// Run only the cells whose line in --list matches this regular expression
     #[arg(long, value_name = "RE")]
     filter: Option<String>,
-    /// A few minutes instead of half an hour: fewer points, fewer repetitions
+    /// Run fewer points and repetitions: minutes instead of half an hour
     #[arg(long)]
     quick: bool,
-    /// Go on with what an earlier run left; this is the default
+    /// Resume an earlier run; this is the default
     #[arg(long, conflicts_with = "fresh")]
     resume: bool,
-    /// Put an earlier journal aside and measure everything
+    /// Rename an earlier journal and measure all cells again
     #[arg(long)]
     fresh: bool,
-    /// Run only the I-th of N shares of the cells; `merge` joins their journals
+    /// Run only shard I of N; `merge` joins the journals of the shards
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
-    /// Folder of the journal and the report [default: results/<device>]
+    /// Output folder for the journal and the report [default: results/<device>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Print the cells and run none
+    /// Print the cells without running them
     #[arg(long)]
     list: bool,
-    /// Seed of everything random
+    /// Seed of the random number generator
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Seconds after which a cell is given up [default: thirty times its budget, and five minutes]
+    /// Timeout of a cell in seconds [default: 30 times its budget plus 5 minutes]
     #[arg(long, value_name = "SECONDS")]
     cell_limit: Option<u64>,
 }
@@ -79,18 +79,18 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         }
         Err(error) => return Err(usage(error)),
     };
-    let [page, text] = report::write(&summary.folder, &catalogue).context("the report")?;
+    let [page, text] = report::write(&summary.folder, &catalogue).context("the report cannot be written")?;
     print_summary(&summary, &page, &text, globals.json)?;
     Ok(if summary.failed > 0 { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
 }
 
 fn settings(args: Args, globals: &Globals) -> anyhow::Result<Settings> {
     let root = models::root();
-    // Before anything is measured: a cell of a model that cannot be read would fail alone, and after the ceilings.
+    // Report an unreadable model now. Otherwise its cells would fail one by one, after the ceilings are measured.
     args.model.iter().try_for_each(|name| models::checkpoint(name, None).map(drop))?;
     let matrix = matrix(args.matrix.as_deref(), &args.model, &root).map_err(|e| usage(e.into()))?;
     if !args.model.is_empty() && matrix.groups.iter().all(|group| group.axes.values("model").is_empty()) {
-        return Err(Usage("-m: no experiment of the matrix has an axis called model".to_owned()).into());
+        return Err(Usage("-m: no experiment of the matrix has an axis named model; use another --matrix".to_owned()).into());
     }
     Ok(Settings {
         matrix,
@@ -103,7 +103,7 @@ fn settings(args: Args, globals: &Globals) -> anyhow::Result<Settings> {
         device: globals.device.clone(),
         seed: args.seed,
         program: Program {
-            path: std::env::current_exe().context("the path of this program")?,
+            path: std::env::current_exe().context("the path of this program is unknown")?,
             arguments: vec!["run-cells".to_owned()],
         },
         argv: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect(),
@@ -112,7 +112,7 @@ fn settings(args: Args, globals: &Globals) -> anyhow::Result<Settings> {
     })
 }
 
-/// The matrix that was named, the checkout's, or the one built in; of these models, where any are named.
+/// The matrix of `--matrix`, of the checkout, or the built-in one, with its models replaced by those of `-m`.
 fn matrix(named: Option<&Path>, models: &[String], root: &Path) -> Result<Matrix, ridgeline_experiment::Error> {
     let (file, built_in) = if models.is_empty() { ("default.toml", MATRIX) } else { ("model.toml", OF_MODEL) };
     let default = root.join("matrix").join(file);
@@ -134,7 +134,7 @@ fn print_cells(cells: &[Cell], as_json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The end of a run, for people and for programs.
+/// Prints the counts of a run and the paths of its report.
 fn print_summary(summary: &Summary, page: &Path, text: &Path, as_json: bool) -> anyhow::Result<()> {
     let Summary { folder, earlier, ok, failed, skipped } = summary;
     let before = if *earlier > 0 { format!(", {earlier} measured before") } else { String::new() };
@@ -150,7 +150,7 @@ fn print_summary(summary: &Summary, page: &Path, text: &Path, as_json: bool) -> 
     Ok(())
 }
 
-/// The runner's error as the command line's own, where that is to blame.
+/// The runner's error, as [`Usage`] if the command line caused it.
 pub(super) fn usage(error: Error) -> anyhow::Error {
     if error.is_usage() { Usage(error.to_string()).into() } else { error.into() }
 }
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_matrix_is_found_and_is_the_built_in_one() {
+    fn the_built_in_matrix_is_that_of_the_checkout() {
         let elsewhere = tempfile::tempdir().expect("a temporary folder");
         for named in [&[][..], &["a.gguf".to_owned()]] {
             let built_in = matrix(None, named, elsewhere.path()).expect("it parses");

@@ -1,6 +1,6 @@
-//! `ridgeline doctor`: what this machine offers, what is wrong with it, and the remedy.
+//! `ridgeline doctor`: lists adapters and models, tests the device, and names problems and their remedy.
 
-use crate::cli::{Globals, NO_DEVICE};
+use crate::globals::{Globals, NO_DEVICE};
 use crate::install::Remedy;
 use crate::output;
 use ridgeline_measure::{Device, models};
@@ -12,26 +12,26 @@ use serde::Serialize;
 use std::fmt::Write;
 use std::process::ExitCode;
 
-/// Show what this machine offers, what is wrong, and what helps
+/// List the adapters and models of this machine, test the device, and print problems with their remedy
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
-/// Words that the probe copies.
+/// Size of the test copy in 32-bit words.
 const WORDS: u32 = 1 << 20;
 
-/// What device timestamps are worth.
+/// Quality of the device's timestamps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Timestamps {
-    /// They say something that can be true.
+    /// They are in order and within the time of the host's clock.
     Plausible,
-    /// They are offered and wrong: the host's clock is used instead.
+    /// They are out of order or exceed the time of the host's clock, which is used instead.
     Implausible,
-    /// They are not offered: the host's clock is used instead.
+    /// The device has none, and the host's clock is used instead.
     Absent,
 }
 
-/// Everything found.
+/// The results of all checks.
 #[derive(Debug, Serialize)]
 struct Findings {
     version: &'static str,
@@ -45,7 +45,7 @@ struct Findings {
 }
 
 pub(crate) fn run(_args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
-    let findings = look(globals);
+    let findings = examine(globals);
     if globals.json {
         output::json(&findings)?;
     } else {
@@ -54,8 +54,8 @@ pub(crate) fn run(_args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     Ok(if findings.chosen.is_some() { ExitCode::SUCCESS } else { ExitCode::from(NO_DEVICE) })
 }
 
-/// Looks at everything; what goes wrong is a finding and no error. Nothing is installed.
-fn look(globals: &Globals) -> Findings {
+/// Runs all checks. Failures become problems of the result, and nothing is installed.
+fn examine(globals: &Globals) -> Findings {
     let adapters = adapters();
     let mut problems = Vec::new();
     let (mut chosen, mut timestamps) = (None, None);
@@ -70,11 +70,11 @@ fn look(globals: &Globals) -> Findings {
     let used = adapters.iter().find(|it| Some(&it.name) == chosen.as_ref());
     if used.is_some_and(|it| it.kind == DeviceKind::Software) {
         problems
-            .push("only a software adapter: results are right, but they say nothing about a GPU".to_owned());
+            .push("only a software adapter: results are correct, but timings are not those of a GPU".to_owned());
     }
     if timestamps == Some(Timestamps::Implausible) {
         problems.push(
-            "the device's timestamps are implausible: kernels are timed by the host's clock".to_owned(),
+            "the device's timestamps are implausible: kernels are timed with the host's clock".to_owned(),
         );
     }
     let names: Vec<_> = models::names().into_iter().map(|(name, _)| name).collect();
@@ -94,14 +94,14 @@ fn look(globals: &Globals) -> Findings {
     }
 }
 
-/// Runs one kernel on the device: it must give the right answer, and may give a time.
+/// Runs a copy kernel on the device, and checks its output and its timestamps.
 fn check(gpu: &mut Gpu) -> anyhow::Result<Timestamps> {
     let bytes = 4 * u64::from(WORDS);
     let from = gpu.alloc(bytes, Role::Activation, "doctor from")?;
     let to = gpu.alloc(bytes, Role::Activation, "doctor to")?;
     let words: Vec<u32> = (0..WORDS).map(|i| i.wrapping_mul(2_654_435_761)).collect();
     gpu.write(from.all(), bytemuck::cast_slice(&words))?;
-    let kernel = copy::Copy::all(gpu.caps()).pop().ok_or_else(|| anyhow::anyhow!("no copy kernel fits"))?;
+    let kernel = copy::Copy::all(gpu.caps()).pop().ok_or_else(|| anyhow::anyhow!("no copy kernel fits the device's limits"))?;
     let mut recording = Recording::new();
     recording.run(
         kernel,
@@ -115,7 +115,7 @@ fn check(gpu: &mut Gpu) -> anyhow::Result<Timestamps> {
     gpu.set_policy(before);
     let outcome = outcome?;
     let copied = outcome.reads.first().map(Vec::as_slice);
-    ensure!(copied == Some(bytemuck::cast_slice(&words)), "a copy on the device gives other bytes back");
+    ensure!(copied == Some(bytemuck::cast_slice(&words)), "a copy on the device returned wrong data: update the driver, or use another --device");
     Ok(match (gpu.info().features.timestamps, outcome.timing.step_ns) {
         (false, _) => Timestamps::Absent,
         (true, Some(_)) => Timestamps::Plausible,

@@ -1,6 +1,6 @@
-//! Flags that several commands share: which model, how large a session, how tokens are chosen.
+//! Flags that several commands share: session, sampling and prompt.
 
-use crate::cli::Usage;
+use crate::globals::Usage;
 use crate::output;
 use anyhow::Context;
 use ridgeline_measure::Device;
@@ -16,17 +16,16 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Session")]
 pub(crate) struct SessionArgs {
-    /// Positions of the key/value cache; 0 is as many as the model was trained for [default: as many as the prompt
-    /// and the output need]
+    /// Context size in tokens; 0 is the model's trained context [default: prompt plus output; 512 in perplexity]
     #[arg(short, long)]
     ctx_size: Option<usize>,
-    /// Most tokens per pass; a longer prompt is cut
+    /// Maximum number of tokens in a forward pass; longer prompts take several passes
     #[arg(short, long, default_value_t = 512)]
     batch_size: usize,
-    /// Number format of the keys in the cache; of one that cannot hold them, the error names those that can
+    /// Quantization type of the K cache (-ctk)
     #[arg(long, value_name = "TYPE", default_value_t = Format::HALF)]
     cache_type_k: Format,
-    /// Number format of the values
+    /// Quantization type of the V cache (-ctv)
     #[arg(long, value_name = "TYPE", default_value_t = Format::HALF)]
     cache_type_v: Format,
 }
@@ -35,7 +34,7 @@ impl SessionArgs {
     /// Options for a session that will hold `needed` positions of a model trained for `trained`.
     ///
     /// # Errors
-    /// Settings that contradict each other.
+    /// The batch size is 0.
     pub(crate) fn options(&self, needed: usize, trained: usize) -> Result<SessionOptions, Usage> {
         if self.batch_size == 0 {
             return Err(Usage("-b must be at least 1".to_owned()));
@@ -46,7 +45,7 @@ impl SessionArgs {
         };
         if needed.min(context) > trained {
             output::note(&format!(
-                "warning: text may end up beyond the {trained} positions the model was trained for"
+                "warning: {needed} tokens may exceed the model's trained context of {trained}"
             ));
         }
         let cache = [self.cache_type_k, self.cache_type_v];
@@ -54,29 +53,29 @@ impl SessionArgs {
     }
 }
 
-/// How tokens are chosen; the defaults are llama.cpp's.
+/// Sampling; the defaults are llama.cpp's.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Sampling")]
 pub(crate) struct SamplingArgs {
-    /// Divides the logits; 0 always takes the likeliest token
+    /// Temperature; 0 is greedy sampling
     #[arg(long, default_value_t = Sampler::default().temperature, allow_negative_numbers = true)]
     temp: f32,
-    /// Choose among this many of the likeliest tokens; 0 is all
+    /// Top-k sampling; 0 is off
     #[arg(long, default_value_t = Sampler::default().top_k)]
     top_k: usize,
-    /// Choose among the likeliest tokens that together reach this probability; 1 is all
+    /// Top-p sampling; 1 is off
     #[arg(long, default_value_t = Sampler::default().top_p)]
     top_p: f32,
-    /// Choose among tokens at least this likely relative to the likeliest; 0 is all
+    /// Min-p sampling: minimum probability relative to the most likely token; 0 is off
     #[arg(long, default_value_t = Sampler::default().min_p)]
     min_p: f32,
-    /// Divides the logits of recent tokens; 1 is off
+    /// Penalty on repeated tokens; 1 is off
     #[arg(long, default_value_t = Sampler::default().repetition_penalty)]
     repeat_penalty: f32,
-    /// How many recent tokens that sees; -1 is all
+    /// Number of recent tokens to penalize; -1 is the whole context
     #[arg(long, default_value_t = Sampler::default().penalty_last_n, allow_negative_numbers = true)]
     repeat_last_n: i32,
-    /// Seed of every random choice
+    /// Seed of the random number generator
     #[arg(short, long, default_value_t = Sampler::default().seed)]
     seed: u64,
 }
@@ -85,7 +84,7 @@ impl SamplingArgs {
     /// The sampler.
     ///
     /// # Errors
-    /// A setting out of its range.
+    /// A setting is out of its range.
     pub(crate) fn sampler(&self) -> Result<Sampler, Usage> {
         let sampler = Sampler {
             temperature: self.temp,
@@ -101,25 +100,25 @@ impl SamplingArgs {
     }
 }
 
-/// What to continue, and how far.
+/// The prompt and the end of generation.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct PromptArgs {
-    /// Text to continue
+    /// Prompt
     #[arg(short, long, conflicts_with = "file", allow_hyphen_values = true)]
     prompt: Option<String>,
-    /// Read the text to continue from here
+    /// Read the prompt from a file
     #[arg(short, long)]
     file: Option<PathBuf>,
-    /// Most tokens to generate
+    /// Maximum number of tokens to generate
     #[arg(short, long, default_value_t = 128)]
     pub(crate) n_predict: usize,
-    /// Do not begin with the beginning-of-text token, even where the model expects it
+    /// Do not add the BOS token to the prompt, even if the model expects it
     #[arg(long)]
     no_bos: bool,
-    /// Go on after the end-of-text token
+    /// Continue generating after the EOS token
     #[arg(long)]
     ignore_eos: bool,
-    /// Do not run and compile anything before the clock starts
+    /// Skip the untimed warm-up, which compiles the kernels
     #[arg(long)]
     pub(crate) no_warmup: bool,
 }
@@ -138,7 +137,9 @@ impl PromptArgs {
         let mut tokens: Vec<Token> = bos.into_iter().collect();
         tokens.extend(tokenizer.encode(&text)?);
         if tokens.is_empty() {
-            return Err(Usage("nothing to continue: give a text with -p or -f".to_owned()).into());
+            return Err(
+                Usage("nothing to continue: the prompt is empty; set it with -p or -f".to_owned()).into()
+            );
         }
         Ok(tokens)
     }
@@ -149,22 +150,25 @@ impl PromptArgs {
     }
 }
 
-/// The vocabulary of a loaded model that is to write text.
+/// The tokenizer of a loaded model.
+///
+/// # Errors
+/// The model's weights are random, so it has none.
 pub(crate) fn vocabulary_of(loaded: &Loaded) -> Result<&Tokenizer, Usage> {
     let missing = || {
-        Usage(format!(
-            "{} has no vocabulary, so it cannot write text: its weights are random",
-            loaded.id.name
-        ))
+        let name = &loaded.id.name;
+        Usage(format!("{name} has no vocabulary, because its weights are random: use a trained model"))
     };
     loaded.tokenizer.as_ref().ok_or_else(missing)
 }
 
-/// Passes of up to this many tokens return a row for each: more could be too many for one recording.
-const ROWS: usize = 16;
+/// Largest forward pass that returns logits for all its tokens. More rows may not fit one recording.
+const MAX_ROWS: usize = 16;
 
-/// Compiles what passes of these many tokens and the sampler need, then runs them and forgets them, so that no compiler works
-/// under the clock: some drivers compile at a pipeline's first launch. The twins are not compiled, so they are left alone.
+/// Compiles the kernels for forward passes of these lengths and for the sampler, and runs each once.
+///
+/// Some drivers compile at a pipeline's first launch, so compiling alone would leave work for the timed run. On the CPU
+/// there is nothing to compile.
 pub(crate) fn warm_up(
     session: &mut Session<Device>,
     options: &SessionOptions,
@@ -177,9 +181,9 @@ pub(crate) fn warm_up(
     session.prepare(passes)?;
     for &tokens in passes {
         let tokens = vec![0; tokens.min(options.batch).min(options.context)];
-        let want = if tokens.len() <= ROWS { Rows::All } else { Rows::Last };
-        // Deep in the context attention takes kernels that it does not need at its beginning.
-        session.set_kv_len(if tokens.len() <= ROWS { options.context - tokens.len() } else { 0 })?;
+        let want = if tokens.len() <= MAX_ROWS { Rows::All } else { Rows::Last };
+        // Attention at a large depth uses other kernels (KV split) than at depth 0.
+        session.set_kv_len(if tokens.len() <= MAX_ROWS { options.context - tokens.len() } else { 0 })?;
         session.extend_greedy(&tokens, want)?;
     }
     session.truncate(0);
@@ -197,14 +201,14 @@ mod tests {
     use ridgeline_quant::Format;
 
     #[test]
-    fn a_session_is_as_large_as_it_must_be_or_as_it_is_told_to_be() {
+    fn the_context_is_that_of_the_flag_or_as_long_as_needed() {
         let f16 = Format::F16;
         let args = |ctx_size| SessionArgs { ctx_size, batch_size: 8, cache_type_k: f16, cache_type_v: f16 };
         let context = |ctx_size, needed| {
-            args(ctx_size).options(needed, 256).expect("a batch that is not empty").context
+            args(ctx_size).options(needed, 256).expect("the batch size is positive").context
         };
         assert_eq!([context(None, 40), context(None, 300), context(Some(7), 40)], [40, 300, 7]);
-        assert_eq!(context(Some(0), 40), 256, "0 is what the model was trained for");
+        assert_eq!(context(Some(0), 40), 256, "0 is the trained context");
         assert!(SessionArgs { batch_size: 0, ..args(None) }.options(1, 1).is_err());
     }
 }

@@ -1,7 +1,8 @@
-//! `ridgeline inspect`: what a model file says and holds, and on request what it occupies on a device.
+//! `ridgeline inspect`: metadata and tensors of a model file, and the memory that the loaded model takes.
 
-use crate::cli::Globals;
+use crate::globals::Globals;
 use crate::{install, output};
+use ridgeline_experiment::report::{Align, Table, plain};
 use ridgeline_measure::models;
 use ridgeline_model::Model;
 use ridgeline_quant::Format;
@@ -10,19 +11,19 @@ use serde_json::{Map, Value as Json, json};
 use std::fmt::Write;
 use std::process::ExitCode;
 
-/// Show a model's metadata and tensors
+/// Print a model's metadata and tensors
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// GGUF file, safetensors folder, or a name under models/
     #[arg(value_name = "M")]
     model: String,
-    /// Load it onto the device and report what it occupies there
+    /// Load the model and print the memory it takes on the device
     #[arg(long)]
     load: bool,
 }
 
-/// Arrays up to this long are shown whole.
-const SHOWN: usize = 8;
+/// Longest array whose values are printed.
+const MAX_PRINTED: usize = 8;
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let models::Opened { checkpoint, id } = models::open(&args.model, None)?;
@@ -47,8 +48,9 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         let _ = writeln!(text, "blake3: {hash}");
     }
     text += "\nmetadata\n";
-    let rows: Vec<_> = checkpoint.metadata().iter().map(|(k, v)| vec![format!("  {k}"), show(v)]).collect();
-    text += &output::table(&[false, false], &rows);
+    let mut metadata = Table::new("", [("key", Align::Left), ("value", Align::Left)]);
+    checkpoint.metadata().iter().for_each(|(k, v)| metadata.push([k.to_owned(), show(v)]));
+    text += &plain::table(&metadata);
     text += "\ntensors\n";
     text += &tensor_table(&checkpoint);
     text += &totals.text();
@@ -59,21 +61,22 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Aligned text also in a pipe, where users search for a tensor's name.
 fn tensor_table(checkpoint: &Checkpoint) -> String {
-    let row = |it: ridgeline_weights::TensorInfo<'_>| {
+    use Align::{Left, Right};
+    let mut table = Table::new("", [("name", Left), ("shape", Right), ("type", Left), ("bytes", Right)]);
+    for it in checkpoint.tensors() {
         let shape = it.shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
-        vec![format!("  {}", it.name), shape, it.format.to_string(), it.bytes.to_string()]
-    };
-    let head = ["  name", "shape", "format", "bytes"].map(str::to_owned).to_vec();
-    let rows: Vec<_> = std::iter::once(head).chain(checkpoint.tensors().map(row)).collect();
-    output::table(&[false, true, false, true], &rows)
+        table.push([it.name.to_owned(), shape, it.format.to_string(), it.bytes.to_string()]);
+    }
+    plain::table(&table)
 }
 
 /// Sums over the tensors.
 struct Totals {
     parameters: u64,
     bytes: u64,
-    /// Format, tensors, weights, bytes.
+    /// Quantization type, and its number of tensors, weights and bytes.
     formats: Vec<(Format, u64, u64, u64)>,
 }
 
@@ -98,22 +101,23 @@ impl Totals {
     }
 
     fn text(&self) -> String {
-        let head = ["  format", "tensors", "weights", "bytes"].map(str::to_owned).to_vec();
-        let row = |&(format, tensors, weights, bytes): &(Format, u64, u64, u64)| {
-            vec![format!("  {format}"), tensors.to_string(), weights.to_string(), bytes.to_string()]
-        };
-        let rows: Vec<_> = std::iter::once(head).chain(self.formats.iter().map(row)).collect();
-        let table = output::table(&[false, true, true, true], &rows);
+        use Align::{Left, Right};
+        let columns = [("type", Left), ("tensors", Right), ("weights", Right), ("bytes", Right)];
+        let mut table = Table::new("", columns);
+        for &(format, tensors, weights, bytes) in &self.formats {
+            table.push([format.to_string(), tensors.to_string(), weights.to_string(), bytes.to_string()]);
+        }
+        let table = plain::table(&table);
         let (bits, size) = (self.bits_per_weight(), output::bytes(self.bytes));
-        format!("\ntotals\n{table}  {} parameters in {size}: {bits:.2} bits per weight\n", self.parameters)
+        format!("\ntotals\n{table}{} parameters in {size}: {bits:.2} bits per weight\n", self.parameters)
     }
 }
 
-/// What a loaded model occupies, in bytes.
+/// Memory of a loaded model, in bytes.
 struct Occupied {
     device: u64,
     in_format: u64,
-    /// Most memory this process ever had resident, where the system says so.
+    /// Peak resident memory of this process, where the system reports it.
     peak_rss: Option<u64>,
     file: u64,
 }
@@ -126,7 +130,7 @@ impl Occupied {
         if let Some(gpu) = device.gpu() {
             gpu.wait_idle()?;
         }
-        // The ledger also counts what the device rounds each buffer up to.
+        // The allocation ledger includes the rounding of each buffer's size.
         let on_device = device.gpu().map_or(report.device_bytes, |gpu| gpu.memory_usage().weights.now);
         let file = checkpoint.file_bytes();
         Ok(Self { device: on_device, in_format: report.format_bytes, peak_rss: peak_rss(), file })
@@ -145,7 +149,7 @@ impl Occupied {
 
     fn text(&self) -> String {
         let (device, format) = (output::bytes(self.device), output::bytes(self.in_format));
-        let mut text = format!("\nloaded\n  on the device  {device} ({format} in the file's formats)\n");
+        let mut text = format!("\nloaded\n  on the device  {device} ({format} in the file's quantization types)\n");
         if let (Some(rss), Some(ratio)) = (self.peak_rss, self.over_file()) {
             let _ = writeln!(text, "  peak memory    {} ({ratio:.2} x the file)", output::bytes(rss));
         }
@@ -153,8 +157,7 @@ impl Occupied {
     }
 }
 
-/// Peak resident memory of this process in bytes: the kernel's high-water mark on Linux, elsewhere what is resident
-/// now, which loading has just raised.
+/// Peak resident memory of this process in bytes: `VmHWM` on Linux, elsewhere the present resident memory.
 fn peak_rss() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mark = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -167,7 +170,7 @@ fn peak_rss() -> Option<u64> {
     })
 }
 
-/// A metadata value as text for people; long arrays by their length.
+/// A metadata value as text: long strings are cut, long arrays are given by their length.
 fn show(value: &Value) -> String {
     match to_json(value) {
         Json::String(text) if text.chars().count() > 60 => {
@@ -192,7 +195,7 @@ fn to_json(value: &Value) -> Json {
         Value::U64(it) => json!(it),
         Value::I64(it) => json!(it),
         Value::F64(it) => json!(it),
-        Value::Array(it) if it.len() > SHOWN => json!({ "length": it.len() }),
+        Value::Array(it) if it.len() > MAX_PRINTED => json!({ "length": it.len() }),
         Value::Array(it) => match it {
             Array::U8(it) => json!(it),
             Array::I8(it) => json!(it),

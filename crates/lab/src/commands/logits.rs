@@ -1,7 +1,7 @@
-//! `ridgeline logits`: what the model says at every position, for comparison with other programs.
+//! `ridgeline logits`: logits at every position, for comparison with other engines.
 
 use super::flags::warm_up;
-use crate::cli::{Globals, Usage};
+use crate::globals::{Globals, Usage};
 use crate::{install, output};
 use ridgeline_measure::models;
 use anyhow::Context;
@@ -26,16 +26,16 @@ pub(crate) struct Args {
     /// File to write
     #[arg(short, long)]
     out: PathBuf,
-    /// Convert the matrices to this number format first
+    /// Convert the weight matrices to this quantization type first
     #[arg(long, value_name = "TYPE")]
     format: Option<Format>,
-    /// Number format of the keys in the cache
+    /// Quantization type of the K cache (-ctk)
     #[arg(long, value_name = "TYPE", default_value_t = Format::SINGLE)]
     cache_type_k: Format,
-    /// Number format of the values
+    /// Quantization type of the V cache (-ctv)
     #[arg(long, value_name = "TYPE", default_value_t = Format::SINGLE)]
     cache_type_v: Format,
-    /// Most tokens per pass
+    /// Maximum number of tokens in a forward pass
     #[arg(short, long, default_value_t = 512)]
     batch_size: usize,
 }

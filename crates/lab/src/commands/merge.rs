@@ -1,7 +1,7 @@
-//! `ridgeline merge`: the journals of shards as one, with its report.
+//! `ridgeline merge`: joins the journals of several runs, and writes the report.
 
 use super::bench_all::usage;
-use crate::cli::{Globals, Usage};
+use crate::globals::{Globals, Usage};
 use crate::runner::folder::{self, Folder, JOURNAL};
 use crate::runner::report;
 use crate::{experiments, output};
@@ -16,7 +16,7 @@ pub(crate) struct Args {
     /// Folders of the runs
     #[arg(required = true, value_name = "DIR")]
     dirs: Vec<PathBuf>,
-    /// Folder of the joined run; it must not hold a journal yet
+    /// Output folder; it must not contain a journal
     #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
 }
@@ -27,7 +27,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let target = Folder::open(&args.out).map_err(usage)?;
     let path = target.path().join(JOURNAL);
     if path.exists() {
-        return Err(Usage(format!("{} is there already", path.display())).into());
+        return Err(Usage(format!("{} already exists: choose another --out", path.display())).into());
     }
     journal::write(&path, &records)?;
     let [page, text] = report::write(&args.out, &experiments::catalogue())?;

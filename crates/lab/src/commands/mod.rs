@@ -1,10 +1,10 @@
-//! The commands. Each is one file with its `Args` (whose first doc line is the help text) and
-//! `fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode>`, and one word in the list below.
+//! The commands. Each has a word in the list below and a file with `Args`, whose first doc line is the help text, and
+//! `fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode>`.
 
 mod flags;
 mod printer;
 
-use crate::cli::Globals;
+use crate::globals::Globals;
 use std::process::ExitCode;
 
 /// Declares the modules, the subcommands (`bench_all` is `ridgeline bench-all`) and their dispatch.
@@ -12,7 +12,7 @@ macro_rules! commands {
     ($($name:ident),* $(,)?) => {
         $(mod $name;)*
 
-        /// The command asked for.
+        /// The command of the command line.
         #[derive(Debug, clap::Subcommand)]
         #[expect(non_camel_case_types, reason = "a command is one word: module, variant and subcommand")]
         pub(crate) enum Command {

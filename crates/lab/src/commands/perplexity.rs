@@ -1,13 +1,14 @@
-//! `ridgeline perplexity`: how well a model predicts a text, alone or beside a reference.
+//! `ridgeline perplexity`: perplexity of a model on a text, and its divergence from a reference model.
 
 use super::flags::{SessionArgs, vocabulary_of};
-use crate::cli::{Globals, Usage};
+use crate::globals::{Globals, Usage};
 use ridgeline_measure::models::Loaded;
 use ridgeline_measure::quality::{Quality, SHORTEST, Text};
 use crate::{install, output};
 use ridgeline_measure::{Device, models};
 use anyhow::Context;
 use ridgeline_experiment::quality::{Estimate, PairedSummary};
+use ridgeline_experiment::report::{Align, Table};
 use ridgeline_model::{Session, SessionOptions, Shared, Switches};
 use ridgeline_quant::Format;
 use serde_json::{Value, json};
@@ -16,26 +17,26 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-/// Tokens per chunk where the command line does not say.
+/// Tokens per chunk without `-c`, as in llama-perplexity.
 const CHUNK: usize = 512;
 
-/// Measure how well a model predicts a text, as llama-perplexity does: in chunks of -c tokens [512], the second half
-/// of each scored
+/// Measure perplexity on a text, as llama-perplexity does: in chunks of -c tokens [default: 512], of which the second
+/// half is scored
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// GGUF file, safetensors folder, or a name under models/
     #[arg(short, long)]
     model: String,
-    /// Convert the matrices to this number format first
+    /// Convert the weight matrices to this quantization type first
     #[arg(long, value_name = "TYPE")]
     format: Option<Format>,
-    /// The text
+    /// Text file to score
     #[arg(short, long)]
     file: PathBuf,
-    /// Chunks to score [default: all that the text fills]
+    /// Number of chunks to score [default: all]
     #[arg(long, value_name = "N")]
     chunks: Option<usize>,
-    /// A model to compare with, token by token, such as the same one before it was quantised
+    /// Reference model for KL divergence and top-1 agreement, such as the same model before quantization
     #[arg(long, value_name = "MODEL")]
     reference: Option<String>,
     #[command(flatten)]
@@ -88,7 +89,7 @@ fn session(
     Ok(Session::new(loaded.model.clone(), device.clone(), options)?)
 }
 
-/// Refuses models whose tokens are not the same: their predictions are about different things.
+/// Refuses models with different vocabularies: their probabilities are not comparable.
 fn same_tokens(model: &Loaded, reference: &Loaded) -> anyhow::Result<()> {
     let (own, other) = (vocabulary_of(model)?, vocabulary_of(reference)?);
     let differs = |id| own.token_bytes(id).ok() != other.token_bytes(id).ok();
@@ -96,8 +97,9 @@ fn same_tokens(model: &Loaded, reference: &Loaded) -> anyhow::Result<()> {
     match (0..n).find(|&id| differs(id)) {
         Some(id) => {
             let (own, other) = (&model.id.name, &reference.id.name);
-            let text =
-                format!("token {id} of {own} is another text than that of {other}: they cannot be compared");
+            let text = format!(
+                "{own} and {other} differ in the text of token {id}: choose a reference with the same vocabulary"
+            );
             Err(Usage(text).into())
         }
         None => Ok(()),
@@ -111,7 +113,7 @@ fn progress(i: usize, text: &Text, quality: &Quality) {
     }
 }
 
-/// Everything that is reported.
+/// The results of a run.
 struct Finished {
     quality: Quality,
     options: SessionOptions,
@@ -143,32 +145,32 @@ impl Finished {
 
     fn print(&self) -> anyhow::Result<()> {
         let Self { quality, options, text, loaded, reference } = self;
-        let mut rows = Vec::new();
-        let mut row = |name: String, value: String| rows.push(vec![name, value]);
+        let mut table = Table::new("", [("metric", Align::Left), ("value ± SE", Align::Left)]);
+        let mut row = |name: String, value: String| table.push([name, value]);
         row(format!("PPL {}", loaded.id.name), plus_minus(quality.perplexity.estimate(), 4));
         if let (Some(reference), Some(paired)) = (reference, quality.vs_reference()) {
             let PairedSummary { delta_nll, ppl_ratio, kl, kl_median, top1_agreement, .. } = paired;
             row(format!("PPL {}", reference.id.name), plus_minus(quality.reference.estimate(), 4));
             row("PPL ratio".to_owned(), plus_minus(Some(ppl_ratio), 6));
-            row("mean change of -ln p, same tokens".to_owned(), plus_minus(Some(delta_nll), 6));
-            row("KL(reference, model), mean".to_owned(), plus_minus(Some(kl), 6));
+            row("mean Δ NLL".to_owned(), plus_minus(Some(delta_nll), 6));
+            row("mean KL(reference ‖ model)".to_owned(), plus_minus(Some(kl), 6));
             row("KL median".to_owned(), format!("{kl_median:.6}"));
             let tail = [("90 %", paired.kl_p90), ("99 %", paired.kl_p99), ("99.9 %", paired.kl_p999)];
             for (name, value) in tail.into_iter().chain([("max", paired.kl_max)]) {
                 row(format!("KL {name}"), format!("{value:.6}"));
             }
             let percent = Estimate { value: 100.0 * top1_agreement.value, se: 100.0 * top1_agreement.se };
-            row("same likeliest token, %".to_owned(), plus_minus(Some(percent), 3));
+            row("top-1 agreement, %".to_owned(), plus_minus(Some(percent), 3));
         }
         row("tokens/s".to_owned(), format!("{:.1}", quality.tokens_per_second()));
-        output::text(&output::table(&[false, false], &rows))?;
+        output::text(&output::table(&table))?;
         let (n, chunks, ctx) = (quality.perplexity.nll().len(), text.chunks(), options.context);
-        output::note(&format!("{n} tokens scored: the last {} of {chunks} chunks of {ctx}", text.scored()));
+        output::note(&format!("{n} tokens scored: the last {} of each of {chunks} chunks of {ctx}", text.scored()));
         Ok(())
     }
 }
 
-/// An estimate and its standard error.
+/// An estimate with its standard error, as `5.1234 ± 0.0012`.
 fn plus_minus(estimate: Option<Estimate>, decimals: usize) -> String {
     estimate.map_or_else(|| "–".to_owned(), |it| format!("{:.decimals$} ± {:.decimals$}", it.value, it.se))
 }

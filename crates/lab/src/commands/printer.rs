@@ -1,4 +1,4 @@
-//! Generated tokens as they come: text to stdout, never half a character, and the moment of each for the timings.
+//! Streams generated tokens to stdout as whole characters, and takes the times of a generation.
 
 use crate::output;
 use ridgeline_model::RunTimes;
@@ -8,12 +8,12 @@ use serde::Serialize;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-/// What becomes of tokens.
+/// Collects generated tokens as text.
 pub(crate) struct Printer<'t> {
     stream: TextStream<'t>,
-    /// Everything so far.
+    /// All text so far.
     text: String,
-    /// Whether text goes to stdout as it comes.
+    /// Whether each token is printed at once.
     live: bool,
     start: Instant,
     first: Option<Instant>,
@@ -27,7 +27,7 @@ impl<'t> Printer<'t> {
         Self { stream, text: String::new(), live, start: Instant::now(), first: None, error: None }
     }
 
-    /// Takes a token; breaks off where its text cannot be had or nobody reads it.
+    /// Takes a token. Stops the generation if the token cannot be decoded or stdout is closed.
     pub(crate) fn push(&mut self, token: Token) -> ControlFlow<()> {
         self.first.get_or_insert_with(Instant::now);
         let shown = self.stream.push(token).map_err(anyhow::Error::from).and_then(|text| {
@@ -43,11 +43,12 @@ impl<'t> Printer<'t> {
         }
     }
 
-    /// The whole text, and the times from [`Printer::start`] to the first token and to now, when the generation has ended:
-    /// to now both where the first choice was to stop.
+    /// The whole text and its times since [`Printer::start`]. Call this when the generation ends.
+    ///
+    /// Without any token, the time to the first token is the time to the end.
     ///
     /// # Errors
-    /// Why [`Printer::push`] broke off.
+    /// The error that stopped [`Printer::push`].
     pub(crate) fn finish(mut self) -> anyhow::Result<Printed> {
         let end = Instant::now();
         if let Some(error) = self.error {
@@ -63,7 +64,7 @@ impl<'t> Printer<'t> {
     }
 }
 
-/// A finished text.
+/// Text and times of a finished generation.
 pub(crate) struct Printed {
     pub(crate) text: String,
     /// From the start to the first token.
@@ -72,38 +73,38 @@ pub(crate) struct Printed {
     pub(crate) end: Duration,
 }
 
-/// Where the time of a generation went. A rate is missing where nothing was done.
+/// Times of a generation. Rates over zero tokens are `None`.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct Timings {
     /// Opening, hashing and uploading the model.
     pub(crate) load_ns: u64,
-    /// Text to ids.
+    /// Tokenizing the prompt.
     pub(crate) tokenize_ns: u64,
-    /// From the prompt's ids to the first token.
+    /// From the prompt's token ids to the first token.
     pub(crate) prompt_ns: u64,
-    /// From the prompt's text to the first token: `tokenize_ns` + `prompt_ns`.
+    /// Time to first token, from the prompt's text: `tokenize_ns` + `prompt_ns`.
     pub(crate) ttft_ns: u64,
     /// From the first token to the end.
     pub(crate) predicted_ns: u64,
     /// Prompt tokens per second of `prompt_ns`.
     pub(crate) prompt_per_second: Option<f64>,
-    /// Tokens evaluated in that time per second of it: those that were printed, but for the last, and with a stop token
-    /// those that nobody saw.
+    /// Tokens evaluated per second of `predicted_ns`. The last printed token is not evaluated. Tokens after a stop token,
+    /// which are not printed, count.
     pub(crate) predicted_per_second: Option<f64>,
-    /// Mean time of one of them.
+    /// Mean time per evaluated token.
     pub(crate) tpot_ns: Option<f64>,
-    /// Host time in uploads and encoding.
+    /// Host time of uploads and command encoding.
     pub(crate) encode_ns: u64,
-    /// Host time in submitting.
+    /// Host time of queue submission.
     pub(crate) submit_ns: u64,
-    /// Waiting for the device.
+    /// Host time of waiting for the device.
     pub(crate) wait_ns: u64,
-    /// Submissions made.
+    /// Number of queue submissions.
     pub(crate) submissions: u32,
 }
 
 impl Timings {
-    /// The times of a text for which `evaluated` tokens were evaluated, `prompt` of them the prompt's.
+    /// The times of a generation that evaluated `evaluated` tokens, including the `prompt` tokens.
     pub(crate) fn of(printed: &Printed, prompt: usize, evaluated: u64) -> Self {
         let rest = printed.end.saturating_sub(printed.first);
         let later = evaluated.saturating_sub(prompt as u64);
@@ -121,13 +122,13 @@ impl Timings {
         }
     }
 
-    /// Adds what happened before the prompt.
+    /// Adds the times before the prompt is evaluated.
     pub(crate) fn after(self, load: Duration, tokenize: Duration) -> Self {
         let tokenize_ns = nanos(tokenize);
         Self { load_ns: nanos(load), tokenize_ns, ttft_ns: tokenize_ns + self.prompt_ns, ..self }
     }
 
-    /// Adds where the executor's time went.
+    /// Adds the executor's times.
     pub(crate) const fn with(self, times: RunTimes) -> Self {
         Self {
             encode_ns: times.encode_ns,
@@ -139,22 +140,22 @@ impl Timings {
     }
 }
 
-/// Nanoseconds of a duration that is not centuries long.
+/// Nanoseconds of a duration.
 pub(crate) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// `1.234 ms` from nanoseconds.
+/// Nanoseconds as `1.23 ms`.
 pub(crate) fn ms(ns: u64) -> String {
     format!("{:.2} ms", ns as f64 / 1e6)
 }
 
-/// A rate for people; a dash where there is none.
+/// A rate as text, or a dash.
 pub(crate) fn rate(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |it| format!("{it:.2} tokens per second"))
 }
 
-/// Why a generation ended, for JSON.
+/// The reason why a generation ended, as in the JSON.
 pub(crate) const fn finish_name(finish: FinishReason) -> &'static str {
     match finish {
         FinishReason::Length => "length",
@@ -169,7 +170,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn rates_leave_the_first_token_to_the_prompt() {
+    fn the_first_token_counts_as_prompt_time() {
         let ms = Duration::from_millis;
         let printed = Printed { text: String::new(), first: ms(50), end: ms(150) };
         let times = Timings::of(&printed, 10, 14).after(ms(7), ms(1));

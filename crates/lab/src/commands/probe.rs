@@ -1,37 +1,44 @@
-//! `ridgeline probe`: the measured ceilings of this device, and whether they agree with an earlier measurement.
+//! `ridgeline probe`: the measured ceilings of this device, and their agreement with an earlier measurement.
 
-use crate::cli::{self, Globals};
+use crate::globals::{Globals, REGRESSION};
 use ridgeline_measure::probe::{self, Agreement, MatVecs, NOISE_FLOOR, Ceiling, Quantity};
 use crate::{install, output};
 use anyhow::Context;
 use ridgeline_experiment::report::number::{bytes, si, si_range};
+use ridgeline_experiment::report::{Align, Table};
 use ridgeline_roofline::{Machine, Measured};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Measure what this device can do at best: bandwidth by working-set size, arithmetic, and the fixed costs
+/// Measure the device's ceilings: bandwidth by working-set size, peak FLOP/s, and launch and synchronization overheads
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Fewer sizes and less time for each; wider intervals
+    /// Measure fewer sizes in less time; the confidence intervals are wider
     #[arg(long)]
     quick: bool,
-    /// Also write the JSON to this file
+    /// Write the result as JSON to this file as well
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Hold the result against an earlier `probe --json`; exit 4 where fewer than 95 % of the quantities agree
+    /// Compare with the file of an earlier `probe --json`; exit with code 4 if fewer than 95 % of the quantities agree
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
 }
 
-/// Share of the quantities in which two probes have to agree: that of the intervals' own confidence.
-const AGREE: f64 = 0.95;
+/// Share of the quantities in which two probes must agree: the confidence level of the intervals.
+const MIN_AGREEMENT: f64 = 0.95;
 
-/// What is written with `--json`.
-#[derive(Debug, Serialize, Deserialize)]
+/// The output of `--json`.
+#[derive(Debug, Serialize)]
 struct Probe {
     machine: Machine,
     ceilings: Vec<Ceiling>,
+}
+
+/// The part of an earlier output that `--compare` needs. It has the same form in the files of all versions.
+#[derive(Debug, Deserialize)]
+struct EarlierProbe {
+    machine: Machine,
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
@@ -40,7 +47,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let name = device.gpu().map(|gpu| gpu.info().name.clone()).unwrap_or_default();
     let budget = probe::budget(args.quick);
     let mut ceilings: Vec<Ceiling> = Vec::new();
-    // Once through everything and then again: the two sessions of a quantity are far apart in time.
+    // All quantities are measured twice, so that the intervals include drift between distant sessions.
     for session in ["first", "second"] {
         for (i, quantity) in Quantity::ALL.into_iter().enumerate() {
             output::note(&format!("measuring {quantity:?}, {session} session"));
@@ -51,11 +58,11 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    let machine = probe::machine(&name, &ceilings).context("a ceiling is missing")?;
+    let machine = probe::machine(&name, &ceilings).context("a ceiling was not measured")?;
     if probe::block_spread(&machine) > probe::MAX_BLOCK_SPREAD {
         output::note(
-            "blocks differ widely: other programs use this machine, and its ceilings may be higher than this; \
-             measure again when it is quiet",
+            "timings vary widely: another program may be using the device, and the true ceilings may be higher; \
+             close it and measure again",
         );
     }
     let agreements = earlier.map(|earlier| probe::agreement(&earlier.machine, &machine));
@@ -72,12 +79,12 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     Ok(agreements.map_or(ExitCode::SUCCESS, |it| judge(&it)))
 }
 
-fn read(path: &Path) -> anyhow::Result<Probe> {
+fn read(path: &Path) -> anyhow::Result<EarlierProbe> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    serde_json::from_str(&text).with_context(|| format!("{} is no output of probe --json", path.display()))
+    serde_json::from_str(&text).with_context(|| format!("{} is not an output of probe --json", path.display()))
 }
 
-/// Tells how two probes compare, on stderr.
+/// Prints the agreement of two probes on stderr.
 fn judge(agreements: &[Agreement]) -> ExitCode {
     for a in agreements.iter().filter(|a| !a.agree) {
         let interval = |m: Measured| format!("{} [{}]", si(m.value, ""), si_range(m.lo, m.hi, ""));
@@ -89,46 +96,65 @@ fn judge(agreements: &[Agreement]) -> ExitCode {
         "{agree} of {of} quantities agree within their intervals, widened by {:.0} %",
         NOISE_FLOOR * 100.0
     ));
-    if agree as f64 >= AGREE * of as f64 { ExitCode::SUCCESS } else { ExitCode::from(cli::REGRESSION) }
+    if agree as f64 >= MIN_AGREEMENT * of as f64 { ExitCode::SUCCESS } else { ExitCode::from(REGRESSION) }
 }
 
-/// Everything as text: the curves side by side, then the rest line by line.
+/// The bandwidth curves side by side, then the scalar ceilings.
 fn tables(probe: &Probe) -> String {
     let machine = &probe.machine;
     let rate = |m: Measured| format!("{} [{}]", si(m.value, "B/s"), si_range(m.lo, m.hi, "B/s"));
-    let mut rows = vec![["working set", "read", "copy", "triad"].map(str::to_owned).to_vec()];
+    let mut bandwidths = Table::new("", ["working set", "read", "copy", "triad"].map(|it| (it, Align::Right)));
     for sample in machine.bandwidth.read.samples() {
         let curves = [&machine.bandwidth.read, &machine.bandwidth.copy, &machine.bandwidth.triad];
         let rates = curves.map(|curve| rate(curve.at(sample.bytes)));
-        rows.push(std::iter::once(bytes(sample.bytes)).chain(rates).collect());
+        bandwidths.push(std::iter::once(bytes(sample.bytes)).chain(rates));
     }
-    let mut text = format!("{}\n\n{}\n", machine.name, output::table(&[true; 4], &rows));
-    text += &output::table(&[false, true, true], &scalars(probe));
-    text
+    format!("{}\n\n{}\n{}", machine.name, output::table(&bandwidths), output::table(&scalars(probe)))
 }
 
-/// The quantities that are single numbers.
-fn scalars(probe: &Probe) -> Vec<Vec<String>> {
+/// The ceilings that are single numbers.
+fn scalars(probe: &Probe) -> Table {
     let machine = &probe.machine;
     let row = |name: &str, m: Measured, unit: &str| {
-        vec![name.to_owned(), si(m.value, unit), format!("[{}]", si_range(m.lo, m.hi, unit))]
+        [name.to_owned(), si(m.value, unit), si_range(m.lo, m.hi, unit)]
     };
-    let mut rows = vec![row("32-bit arithmetic", machine.flops_f32, "FLOP/s")];
-    rows.push(match machine.flops_f16 {
-        Some(m) => row("16-bit arithmetic", m, "FLOP/s"),
-        None => vec!["16-bit arithmetic".to_owned(), "not on this device".to_owned(), String::new()],
+    use Align::{Left, Right};
+    let mut table = Table::new("", [("ceiling", Left), ("value", Right), ("95 % interval", Right)]);
+    table.push(row("f32 peak", machine.flops_f32, "FLOP/s"));
+    table.push(match machine.flops_f16 {
+        Some(m) => row("f16 peak", m, "FLOP/s"),
+        None => ["f16 peak".to_owned(), "no f16 on this device".to_owned(), String::new()],
     });
     let o = machine.overheads;
-    rows.push(row("one more launch", o.launch_s, "s"));
-    rows.push(row("submission", o.submission_s, "s"));
-    rows.push(row("synchronisation", o.synchronisation_s, "s"));
-    rows.push(row("reading four bytes back", o.readback_s, "s"));
+    table.push(row("kernel launch", o.launch_s, "s"));
+    table.push(row("queue submission", o.submission_s, "s"));
+    table.push(row("synchronization", o.synchronisation_s, "s"));
+    table.push(row("readback of 4 bytes", o.readback_s, "s"));
     for ceiling in &probe.ceilings {
         if let Ceiling::Matvec(MatVecs { products }) = ceiling {
             for p in products {
-                rows.push(row(&format!("matrix × vector, 8192², {}", p.format), p.streamed, "B/s"));
+                table.push(row(&format!("mat-vec 8192², {}", p.format), p.streamed, "B/s"));
             }
         }
     }
-    rows
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Machine, read};
+
+    #[test]
+    fn files_of_earlier_versions_can_be_compared() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let machine = Machine::flat("a device", 1e9, 1e10).expect("positive ceilings");
+        for key in ["pieces", "ceilings"] {
+            let text = serde_json::json!({ "machine": &machine, key: [{ "renamed_since": {} }] }).to_string();
+            std::fs::write(file.path(), text).expect("written");
+            assert_eq!(read(file.path()).expect("a probe").machine, machine, "{key}");
+        }
+        std::fs::write(file.path(), "{}").expect("written");
+        let error = read(file.path()).expect_err("no probe").to_string();
+        assert!(error.contains("is not an output of probe --json"), "{error}");
+    }
 }

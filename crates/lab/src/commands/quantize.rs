@@ -1,6 +1,6 @@
-//! `ridgeline quantize`: any checkpoint to a GGUF file in another number format, or in the mix of formats of a recipe.
+//! `ridgeline quantize`: converts a checkpoint to a GGUF file with a quantization type or mix.
 
-use crate::cli::Globals;
+use crate::globals::Globals;
 use crate::output;
 use ridgeline_measure::models;
 use ridgeline_quant::Mix;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// Convert a model to a GGUF file with its matrices in another number format
+/// Quantize a model to a GGUF file
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// GGUF file, safetensors folder, or a name under models/
@@ -18,10 +18,10 @@ pub(crate) struct Args {
     /// File to write
     #[arg(value_name = "OUT.gguf")]
     out: PathBuf,
-    /// Quantization that gives each matrix its number format, by llama.cpp's name; vectors stay in single precision
+    /// Quantization mix by llama.cpp's name, such as `Q4_K_M`; tensors that are not matrices become F32
     #[arg(value_name = "TYPE")]
     mix: &'static Mix,
-    /// One format for all matrices: the recipe without its exceptions
+    /// Use one quantization type for all matrices, as llama-quantize --pure does
     #[arg(long)]
     pure: bool,
 }
@@ -29,11 +29,11 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let checkpoint = models::checkpoint(&args.input, None)?;
     let started = Instant::now();
-    let news = |it: Progress<'_>| {
+    let progress = |it: Progress<'_>| {
         let width = it.total.to_string().len();
         output::note(&format!("[{:>width$}/{}] {} {}", it.done + 1, it.total, it.tensor, it.format));
     };
-    ridgeline_weights::quantize(&checkpoint, &args.out, args.mix, args.pure, news)?;
+    ridgeline_weights::quantize(&checkpoint, &args.out, args.mix, args.pure, progress)?;
     let seconds = started.elapsed().as_secs_f64();
     let (before, after) = (checkpoint.file_bytes(), std::fs::metadata(&args.out)?.len());
     let weights: u64 = checkpoint.tensors().map(|it| it.n_weights()).sum();

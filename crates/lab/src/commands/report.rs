@@ -1,7 +1,7 @@
-//! `ridgeline report`: HTML and Markdown from a journal alone.
+//! `ridgeline report`: writes the report of a journal, without measuring.
 
 use super::bench_all::usage;
-use crate::cli::Globals;
+use crate::globals::Globals;
 use crate::runner::{folder, report};
 use crate::{experiments, output};
 use anyhow::Context;
@@ -9,12 +9,13 @@ use ridgeline_experiment::report::{figures, html, markdown};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Write the report of a journal
+/// Write the report of a run of `bench-all` from its journal
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Folder of a run
     dir: PathBuf,
-    /// One file instead of report.html and report.md in DIR; Markdown where its name ends in .md
+    /// Write only this file, as Markdown if its name ends in .md, otherwise as HTML [default: report.html and report.md
+    /// in DIR]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Write every figure as an SVG file into this folder too

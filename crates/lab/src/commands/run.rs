@@ -1,8 +1,8 @@
-//! `ridgeline run`: continues a text.
+//! `ridgeline run`: generates text from a prompt.
 
 use super::flags::{PromptArgs, SamplingArgs, SessionArgs, vocabulary_of, warm_up};
 use super::printer::{Printer, Timings, finish_name, ms, rate};
-use crate::cli::Globals;
+use crate::globals::Globals;
 use crate::{install, output};
 use ridgeline_measure::models;
 use ridgeline_model::Session;
@@ -13,13 +13,13 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// Continue a text
+/// Generate text from a prompt
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// GGUF file, safetensors folder, or a name under models/
     #[arg(short, long)]
     model: String,
-    /// Convert the matrices to this number format first
+    /// Convert the weight matrices to this quantization type first
     #[arg(long, value_name = "TYPE")]
     format: Option<Format>,
     #[command(flatten)]
@@ -67,7 +67,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The times as llama.cpp prints them, on stderr.
+/// Prints the times on stderr, as llama.cpp does.
 fn summary(times: &Timings, prompt: usize, predicted: usize) {
     output::note(&format!("\n       load time = {:>12}", ms(times.load_ns)));
     let rate_of_prompt = rate(times.prompt_per_second);

@@ -1,10 +1,10 @@
-//! `ridgeline run-cells`: what `bench-all` starts as its child. It is not meant to be typed.
+//! `ridgeline run-cells`: the worker process of `bench-all`. Users do not call it.
 
-use crate::cli::Globals;
+use crate::globals::Globals;
 use crate::{experiments, runner};
 use std::process::ExitCode;
 
-/// Measure the cells of one job, read from standard input
+/// Measure the cells of one job, which is read from stdin
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
 pub(crate) struct Args {}

@@ -1,6 +1,6 @@
-//! `ridgeline shaders`: every kernel variant as complete WGSL, for reading and for other tools.
+//! `ridgeline shaders`: writes the complete WGSL of every kernel variant.
 
-use crate::cli::Globals;
+use crate::globals::Globals;
 use crate::output;
 use ridgeline_measure::models;
 use anyhow::Context;
@@ -12,7 +12,7 @@ use std::process::ExitCode;
 /// Write the expanded WGSL of every kernel variant
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Folder to write to: <kernel>/<variant>.wgsl [default: target/shaders]
+    /// Output folder for the files <kernel>/<variant>.wgsl [default: target/shaders]
     #[arg(long)]
     out: Option<PathBuf>,
 }
@@ -40,14 +40,14 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
     fs::write(path, text)
 }
 
-/// `mat_vec/format-F16-rows-4.wgsl`: the kernel, and its variant with everything but letters and digits as dashes.
+/// `mat_vec/format-F16-rows-4.wgsl`: the kernel, and its variant with dashes for all but letters and digits.
 fn file_name(kernel: &AnyKernel) -> PathBuf {
     let label = kernel.label();
     let variant = label.split_once(|c: char| !c.is_alphanumeric()).map_or("", |(_, variant)| variant);
     let words = variant.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
     let words = words.collect::<Vec<_>>().join("-");
-    let stem = if words.is_empty() { kernel.name() } else { &words };
-    Path::new(kernel.name()).join(format!("{stem}.wgsl"))
+    let base = if words.is_empty() { kernel.name() } else { &words };
+    Path::new(kernel.name()).join(format!("{base}.wgsl"))
 }
 
 #[cfg(test)]

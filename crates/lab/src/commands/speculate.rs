@@ -1,8 +1,8 @@
-//! `ridgeline speculate`: continues a text with a draft model's help, and accounts for every drafted token.
+//! `ridgeline speculate`: speculative decoding with a draft model, and its statistics.
 
 use super::flags::{PromptArgs, SamplingArgs, SessionArgs, vocabulary_of, warm_up};
 use super::printer::{Printed, Printer, Timings, finish_name, ms, nanos};
-use crate::cli::{Globals, Usage};
+use crate::globals::{Globals, Usage};
 use ridgeline_measure::models::Loaded;
 use crate::{install, output};
 use ridgeline_measure::{Device, models};
@@ -17,25 +17,25 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// Continue a text with a draft model's help; the output is that of the target alone
+/// Generate text by speculative decoding with a draft model; the output follows the target's distribution
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The target: GGUF file, safetensors folder, or a name under models/
+    /// Target model: GGUF file, safetensors folder, or a name under models/
     #[arg(short, long)]
     model: String,
-    /// The draft model (-md), with the same vocabulary
+    /// Draft model (-md); it must have the target's vocabulary
     #[arg(long, value_name = "MODEL")]
     model_draft: String,
-    /// Most tokens per draft
+    /// Maximum draft length in tokens
     #[arg(long, visible_aliases = ["draft-max", "draft"], default_value_t = DraftOptions::default().n_max)]
     spec_draft_n_max: usize,
-    /// Fewest tokens per draft
+    /// Minimum draft length in tokens
     #[arg(long, visible_alias = "draft-min", default_value_t = DraftOptions::default().n_min)]
     spec_draft_n_min: usize,
-    /// Stop drafting below this probability
+    /// Minimum probability of a drafted token; below it drafting stops
     #[arg(long, visible_alias = "draft-p-min", default_value_t = DraftOptions::default().p_min)]
     spec_draft_p_min: f64,
-    /// Also let the target continue alone, and compare
+    /// Also generate with the target alone, and print the speedup
     #[arg(long)]
     baseline: bool,
     #[command(flatten)]
@@ -64,7 +64,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     };
     let device = Rc::new(RefCell::new(device));
     let job = Job { args: &args, sampler, options, prompt, stop: args.prompt.stop(tokenizer) };
-    // A round verifies the draft and one token more; a draft model catches up by one or two tokens.
+    // The target verifies the draft and one more token. The draft model first evaluates one or two accepted tokens.
     let longest = draft_options.n_max.min(args.prompt.n_predict);
     let passes: Vec<usize> = (1..=longest + 1).collect();
     let mut session = job.session(&target, &device, &passes)?;
@@ -91,7 +91,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What both ways of continuing share.
+/// Settings of both the speculative and the plain generation.
 struct Job<'a> {
     args: &'a Args,
     sampler: Sampler,
@@ -111,14 +111,14 @@ impl Job<'_> {
         let mut session = Session::new(loaded.model.clone(), device.clone(), self.options)?;
         if !self.args.prompt.no_warmup {
             let prompt = self.prompt.len();
-            // Speculation leaves the prompt's last token to the first round.
+            // The first round of speculation evaluates the prompt's last token.
             let passes = [&[prompt, prompt.saturating_sub(1)], passes].concat();
             warm_up(&mut session, &self.options, &passes, &self.sampler)?;
         }
         Ok(session)
     }
 
-    /// The target alone.
+    /// Generates with the target alone.
     fn alone(&self, session: &mut Session<Device>, tokenizer: &Tokenizer) -> anyhow::Result<Baseline> {
         let mut printer = Printer::start(tokenizer, false);
         let n = self.args.prompt.n_predict;
@@ -130,13 +130,13 @@ impl Job<'_> {
     }
 }
 
-/// The target alone, for comparison.
+/// Generation with the target alone, for comparison.
 struct Baseline {
     tokens: Vec<Token>,
     times: Timings,
 }
 
-/// A finished speculation.
+/// The results of a speculative generation.
 struct Report {
     generation: Generation,
     stats: Stats,
@@ -157,12 +157,13 @@ impl Report {
         self.baseline.as_ref().and_then(|it| it.times.tpot_ns)
     }
 
-    /// How many times faster than the target alone, after the prompt.
+    /// Speedup over the target alone, without the prompt.
     fn speedup(&self) -> Option<f64> {
         Some(self.alone_ns()? / self.ns_per_token()?)
     }
 
-    /// Acceptance at each draft position: of all drafts that long, and of those accepted so far.
+    /// Acceptance rates at each draft position: over all drafts of that length, and given that all earlier tokens were
+    /// accepted.
     fn rates(&self) -> Vec<(Option<f64>, Option<f64>)> {
         let positions = 0..self.stats.drafted_at.len();
         positions.map(|i| (self.stats.rate_at(i), self.stats.conditional_rate_at(i))).collect()
@@ -195,7 +196,7 @@ impl Report {
         }))
     }
 
-    /// The account, on stderr: stdout has the text.
+    /// Prints the statistics on stderr, because stdout has the text.
     fn print(&self) {
         let stats = &self.stats;
         let percent =
@@ -209,12 +210,12 @@ impl Report {
         ));
         for (i, (rate, conditional)) in self.rates().into_iter().enumerate() {
             let (rate, conditional) = (percent(rate), percent(conditional));
-            output::note(&format!("     position {:>2} = {rate} (where reached: {conditional})", i + 1));
+            output::note(&format!("     position {:>2} = {rate} (given the earlier ones: {conditional})", i + 1));
         }
         let tau = stats.tau().map_or_else(|| "-".to_owned(), |it| format!("{it:.3}"));
         output::note(&format!("             tau = {tau} tokens per round = 1 + accepted / rounds"));
         output::note(&format!(
-            "          prompt = {} + {} drafting",
+            "          prompt = {} target + {} draft",
             ms(stats.prefill_ns),
             ms(stats.draft_prefill_ns)
         ));
@@ -225,25 +226,26 @@ impl Report {
             |ns: Option<f64>| ns.map_or_else(|| "-".to_owned(), |it| format!("{:.2} t/s", 1e9 / it));
         output::note(&format!("      generation = {}", per_second(self.ns_per_token())));
         if let (Some(baseline), Some(speedup)) = (&self.baseline, self.speedup()) {
-            let same = if baseline.tokens == self.generation.tokens { "the same" } else { "other" };
+            let same = if baseline.tokens == self.generation.tokens { "the same" } else { "different" };
             let alone = per_second(self.alone_ns());
             output::note(&format!("    target alone = {alone}, {same} tokens: speedup {speedup:.3}"));
         }
     }
 }
 
-/// A setting out of range, or two models that do not go together.
+/// A setting out of range, or two models with different vocabularies.
 fn usage(error: ridgeline_speculative::Error) -> Usage {
     Usage(error.to_string())
 }
 
-/// Refuses a draft model whose ids mean other texts.
+/// Refuses a draft model with another vocabulary than the target's.
 fn same_vocabulary(target: &Tokenizer, draft: &Loaded) -> anyhow::Result<()> {
     let other = vocabulary_of(draft)?;
     for id in 0..u32::try_from(target.vocab_size().min(other.vocab_size()))? {
         if target.token_bytes(id).ok() != other.token_bytes(id).ok() {
             let name = &draft.id.name;
-            return Err(Usage(format!("token {id} of {name} is another text than the target's")).into());
+            let text = format!("draft model {name} and the target differ in token {id}: use one with the target's vocabulary");
+            return Err(Usage(text).into());
         }
     }
     Ok(())

@@ -1,18 +1,18 @@
-//! `ridgeline synth`: random weights in a published shape, as a file. Timing does not depend on weight values.
+//! `ridgeline synth`: writes random weights in a published shape. Timings do not depend on weight values.
 
-use crate::cli::{Globals, Usage};
+use crate::globals::{Globals, Usage};
 use crate::output;
 use ridgeline_measure::models;
 use ridgeline_weights::{Quantization, convert};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Write random weights in a published shape to a GGUF file
+/// Write a GGUF file with random weights in the shape of a published model
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A shape: a name under models/, or a TOML file like those there
+    /// Model shape: a name under models/, or a TOML file in the same form
     shape: String,
-    /// Number format of the matrices, or a mix of them, by llama.cpp's name
+    /// Quantization type or mix of the matrices, by llama.cpp's name
     #[arg(value_name = "TYPE")]
     quantization: Quantization,
     /// File to write
@@ -25,7 +25,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let path = models::path(&args.shape)?;
     if path.extension().is_none_or(|it| it != "toml") {
-        return Err(Usage(format!("{} is a model and not a shape; see `quantize`", args.shape)).into());
+        return Err(Usage(format!("{} is a model and not a shape (TOML); use `quantize` for models", args.shape)).into());
     }
     let checkpoint = models::random(&path, args.quantization, args.seed)?;
     convert(&checkpoint, &args.out, args.quantization)?;

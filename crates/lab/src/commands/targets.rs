@@ -1,41 +1,42 @@
-//! `ridgeline targets`: what this program's own engine ought to reach here, and what it does.
+//! `ridgeline targets`: compares this engine's performance with its targets.
 
-use crate::cli::{Globals, Usage};
+use crate::globals::{Globals, Usage};
 use ridgeline_measure::MeasureContext;
 use crate::targets::{self, TargetResult, Plan};
 use crate::{install, output};
 use ridgeline_measure::Error;
 use ridgeline_compute::Executor;
-use ridgeline_experiment::report::number;
+use ridgeline_experiment::report::{Align, Table, number};
 use ridgeline_roofline::Machine;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Hold this program's own engine against the targets set for it: ratios within one run on this device
+/// Compare this engine with its performance targets, which are ratios of measurements in one run on this device
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Which: peer, verify, ceilings, depth, load, host, upload, products, stable; several with commas [default: all]
+    /// Targets to measure: peer, verify, ceilings, depth, load, host, upload, products, stable; separated by commas
+    /// [default: all]
     #[arg(long, value_delimiter = ',')]
-    only: Vec<Part>,
-    /// Models that are verified and held against the ceilings, in place of those of matrix/targets.toml
+    only: Vec<Check>,
+    /// Models for verify, ceilings and stable [default: those of matrix/targets.toml]
     #[arg(short, long, value_delimiter = ',')]
     model: Vec<String>,
-    /// Model that is decoded at a depth of 8192, in place of the one there
+    /// Model for depth: decoding at a depth of 8192 tokens [default: that of matrix/targets.toml]
     #[arg(long)]
     deep: Option<String>,
-    /// Model that is loaded, in place of the one there
+    /// Model for load [default: that of matrix/targets.toml]
     #[arg(long)]
     load: Option<String>,
-    /// Model whose decode steps the host's cost is measured with, in place of the one there
+    /// Model for host, the host time of a decode step [default: that of matrix/targets.toml]
     #[arg(long)]
     host: Option<String>,
-    /// Python interpreter with llama-cpp-python, for the comparison with llama.cpp on the processor
+    /// Python interpreter with llama-cpp-python, for the comparison with llama.cpp on the CPU
     #[arg(long, value_name = "PYTHON")]
     peer: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Part {
+enum Check {
     Peer,
     Verify,
     Ceilings,
@@ -47,16 +48,16 @@ enum Part {
     Stable,
 }
 
-const ALL: [Part; 9] = [
-    Part::Peer,
-    Part::Verify,
-    Part::Ceilings,
-    Part::Depth,
-    Part::Load,
-    Part::Host,
-    Part::Upload,
-    Part::Products,
-    Part::Stable,
+const ALL: [Check; 9] = [
+    Check::Peer,
+    Check::Verify,
+    Check::Ceilings,
+    Check::Depth,
+    Check::Load,
+    Check::Host,
+    Check::Upload,
+    Check::Products,
+    Check::Stable,
 ];
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
@@ -73,8 +74,8 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     plan.deep = args.deep.unwrap_or(plan.deep);
     plan.load = args.load.unwrap_or(plan.load);
     plan.host = args.host.unwrap_or(plan.host);
-    let parts = if args.only.is_empty() { ALL.to_vec() } else { args.only.clone() };
-    let findings = measure(&mut cx, &plan, &parts, args.peer.as_deref())?;
+    let checks = if args.only.is_empty() { ALL.to_vec() } else { args.only.clone() };
+    let findings = measure(&mut cx, &plan, &checks, args.peer.as_deref())?;
     let (_, adapter) = cx.names();
     if globals.json {
         output::json(&serde_json::json!({ "adapter": adapter, "targets": findings }))?;
@@ -84,15 +85,15 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Measures some parts. The device's ceilings are measured when one first asks for them.
-fn measure(cx: &mut MeasureContext, plan: &Plan, parts: &[Part], peer: Option<&Path>) -> Result<Vec<TargetResult>, Error> {
+/// Measures the targets of some checks. The ceilings are measured once, before the first check that needs them.
+fn measure(cx: &mut MeasureContext, plan: &Plan, checks: &[Check], peer: Option<&Path>) -> Result<Vec<TargetResult>, Error> {
     let software = cx.device.borrow().caps().software;
     let mut known: Option<Machine> = None;
     let mut ceilings = |cx: &MeasureContext| -> Result<Machine, Error> {
         let machine = match known.take() {
             Some(machine) => machine,
             None => {
-                output::note("measuring this device's ceilings");
+                output::note("measuring the device's ceilings");
                 cx.ceilings()?
             }
         };
@@ -100,33 +101,33 @@ fn measure(cx: &mut MeasureContext, plan: &Plan, parts: &[Part], peer: Option<&P
         Ok(machine)
     };
     let mut findings = Vec::new();
-    for part in parts {
-        output::note(&format!("{part:?}"));
-        match part {
-            Part::Peer => findings.extend(targets::compare_llama_cpp(cx, &plan.peer, software, peer)?),
-            Part::Verify => {
+    for check in checks {
+        output::note(&format!("{check:?}"));
+        match check {
+            Check::Peer => findings.extend(targets::compare_llama_cpp(cx, &plan.peer, software, peer)?),
+            Check::Verify => {
                 for model in &plan.models {
                     findings.extend(targets::verification(cx, model, software)?);
                 }
             }
-            Part::Ceilings => {
+            Check::Ceilings => {
                 let machine = ceilings(cx)?;
                 for model in &plan.models {
                     findings.extend(targets::against_ceilings(cx, model, &machine, software)?);
                 }
             }
-            Part::Depth => {
+            Check::Depth => {
                 let machine = ceilings(cx)?;
                 findings.push(targets::depth(cx, &plan.deep, &machine)?);
             }
-            Part::Load => {
+            Check::Load => {
                 let machine = ceilings(cx)?;
                 findings.push(targets::load(cx, &plan.load, &machine)?);
             }
-            Part::Host => findings.extend(targets::host(cx, &plan.host)?),
-            Part::Upload => findings.extend(targets::upload(cx, &ceilings(cx)?)?),
-            Part::Products => findings.extend(targets::products(cx, &ceilings(cx)?, software)?),
-            Part::Stable => {
+            Check::Host => findings.extend(targets::host(cx, &plan.host)?),
+            Check::Upload => findings.extend(targets::upload(cx, &ceilings(cx)?)?),
+            Check::Products => findings.extend(targets::products(cx, &ceilings(cx)?, software)?),
+            Check::Stable => {
                 for model in &plan.models {
                     findings.push(targets::stable(cx, model)?);
                 }
@@ -137,11 +138,19 @@ fn measure(cx: &mut MeasureContext, plan: &Plan, parts: &[Part], peer: Option<&P
 }
 
 fn table(findings: &[TargetResult]) -> String {
-    let mut rows =
-        vec![["quantity", "target", "measured", "95 % interval", "result", "details"].map(str::to_owned).to_vec()];
+    use Align::{Left, Right};
+    let columns = [
+        ("quantity", Left),
+        ("target", Left),
+        ("measured", Right),
+        ("95 % interval", Right),
+        ("result", Left),
+        ("details", Left),
+    ];
+    let mut table = Table::new("", columns);
     for it in findings {
         let digits = |n: f64| number::digits(n, 3);
-        rows.push(vec![
+        table.push([
             it.what.clone(),
             it.target.map_or_else(|| "none on this device".to_owned(), |range| range.to_string()),
             digits(it.here.value),
@@ -150,5 +159,5 @@ fn table(findings: &[TargetResult]) -> String {
             it.detail.clone(),
         ]);
     }
-    output::table(&[false, false, true, true, false, false], &rows)
+    output::table(&table)
 }

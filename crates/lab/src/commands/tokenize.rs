@@ -1,6 +1,6 @@
-//! `ridgeline tokenize`: text to ids, with nothing added and nothing parsed.
+//! `ridgeline tokenize`: prints the token ids of a text, without special tokens.
 
-use crate::cli::{Globals, Usage};
+use crate::globals::{Globals, Usage};
 use crate::output;
 use ridgeline_measure::models;
 use anyhow::Context;
@@ -8,13 +8,13 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Print the token ids of a text (on stdin, or in a file); no BOS or EOS is added, special tokens are plain text
+/// Print the token ids of a text from stdin or a file; BOS and EOS are not added, special tokens are read as text
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// GGUF file, safetensors folder, or a name under models/
     #[arg(short, long)]
     model: String,
-    /// Read the text from here
+    /// Read the text from a file [default: stdin]
     #[arg(short, long)]
     file: Option<PathBuf>,
 }
@@ -22,7 +22,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let checkpoint = models::checkpoint(&args.model, None)?;
     let tokenizer = models::tokenizer(&checkpoint)?
-        .ok_or_else(|| Usage(format!("{} has no vocabulary: its weights are random", args.model)))?;
+        .ok_or_else(|| Usage(format!("{} has no vocabulary, because its weights are random: use a trained model", args.model)))?;
     let ids = tokenizer.encode(&text(&args)?)?;
     if globals.json {
         output::json(&serde_json::json!({ "ids": ids }))?;
@@ -46,6 +46,6 @@ fn text(args: &Args) -> anyhow::Result<String> {
     };
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        anyhow::anyhow!("{name}: byte {at} is not UTF-8, and only text has tokens")
+        anyhow::anyhow!("{name}: byte {at} is not UTF-8; the input must be UTF-8 text")
     })
 }

@@ -28,7 +28,7 @@ pub fn serve(studies: &[Box<dyn DynExperiment<MeasureContext>>]) -> io::Result<E
         Ok(device) => device,
         Err(error) => {
             send(&Reply::NoDevice(error.to_string()))?;
-            return Ok(ExitCode::from(crate::cli::NO_DEVICE));
+            return Ok(ExitCode::from(crate::globals::NO_DEVICE));
         }
     };
     let mut device = device;

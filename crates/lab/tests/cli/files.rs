@@ -20,12 +20,12 @@ pub(crate) const TESTS: &[Test] = &[
 
 pub(crate) const ON_A_DEVICE: &[Test] = &[
     ("inspect_loads", inspect_loads),
-    ("logits_agree_with_the_twins", logits_agree_with_the_twins),
+    ("logits_agree_with_the_cpu", logits_agree_with_the_cpu),
     ("the_doctor_runs_a_kernel", the_doctor_runs_a_kernel),
     ("a_file_is_measured_again_when_it_changes", a_file_is_measured_again_when_it_changes),
 ];
 
-/// A shape so small that twins are quick.
+/// A shape that is small enough for the CPU.
 const SHAPE: &str = r#"
 name = "mini"
 architecture = "llama"
@@ -43,7 +43,7 @@ norm_epsilon = 1e-5
 rope_base = 10000.0
 "#;
 
-/// Writes random weights in that shape.
+/// Writes random weights in [`SHAPE`].
 pub(crate) fn synthesise(out: &str, format: &str, seed: &str) {
     let shape = format!("{out}.toml");
     fs::write(&shape, SHAPE).expect("a file");
@@ -73,7 +73,7 @@ fn tokens_of_stdin_and_of_a_file() {
     ridgeline(&["tokenize", "-m", "tiny-target", "-f", text_of(&file)]).fails(1, &["byte 2", "UTF-8"]);
     ridgeline(&["tokenize", "-m", "tiny-target", "-f", "no-such-text"]).fails(1, &["no-such-text"]);
 
-    // A special token written out is text here, and nothing is added around it.
+    // Special tokens are read as text, and none are added.
     let special = with_stdin(&["tokenize", "-m", "tiny-target", "--json"], b"<|endoftext|>").json();
     assert!(ids(&special["ids"]).len() > 1, "{special}");
     let empty = with_stdin(&["tokenize", "-m", "tiny-target", "--json"], b"").json();
@@ -110,7 +110,7 @@ fn inspect_adds_up() {
     assert_eq!(json["model"]["bytes"].as_u64(), Some(file.len() as u64));
     let text = ridgeline(&["inspect", "tiny-target"]).ok();
     assert!(text.contains("blk.3.ffn_down.weight") && text.contains("4196608 parameters"), "{text}");
-    // Random weights are described without being drawn.
+    // `inspect` does not generate random weights.
     let random = ridgeline(&["inspect", "llama-3.2-1b:q8_0", "--json"]).json();
     assert!(
         random["parameters"].as_u64().expect("a number") > 1_000_000_000 && random["model"]["hash"].is_null()
@@ -124,15 +124,11 @@ fn a_folder_and_its_file_are_one_model() {
     let file = folder.path().join("single.gguf");
     ridgeline(&["quantize", "tiny-target", text_of(&file), "F32"]).ok();
     let formats = |name: &str| ridgeline(&["inspect", name, "--json"]).json()["formats"].clone();
-    assert_eq!(
-        formats(text_of(&file)).as_array().map(Vec::len),
-        Some(1),
-        "everything is in single precision"
-    );
+    assert_eq!(formats(text_of(&file)).as_array().map(Vec::len), Some(1), "all tensors are F32");
     let suffixed = ridgeline(&["inspect", "tiny-target:f32", "--json"]).json();
     assert_eq!(suffixed["formats"], formats(text_of(&file)));
     assert_eq!(suffixed["model"]["name"], "tiny-target:f32");
-    // The cache holds what quantize writes.
+    // The file in the cache equals the output of `quantize`.
     let written = fs::read(&file).expect("written");
     assert_eq!(suffixed["model"]["hash"], blake3::hash(&written).to_hex().as_str());
 }
@@ -203,7 +199,7 @@ fn logits_choose_the_token_that_run_chooses() {
     let prompt = tokens.len();
     tokens.extend(&generated);
     let list = tokens.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
-    // Chunks of four: every position's logits come, whatever the chunk.
+    // Batches of four tokens: logits of all positions are written.
     on_cpu(&["logits", "-m", "tiny-target", "--tokens", &list, "-o", text_of(&file), "-b", "4"]).ok();
     let (shape, values) = logits(&file);
     assert_eq!(shape, [tokens.len(), 4096]);
@@ -229,7 +225,7 @@ fn inspect_loads() {
     assert!(number("peak_rss_bytes") > number("file_bytes") && number("file_bytes") > 8_000_000);
 }
 
-fn logits_agree_with_the_twins() {
+fn logits_agree_with_the_cpu() {
     let folder = tempfile::tempdir().expect("a folder");
     let tokens = "1214,361,261,746,484,2341,0,4095";
     let of = |name: &str, flags: &[&str]| {
@@ -241,7 +237,7 @@ fn logits_agree_with_the_twins() {
     let (gpu, cpu) = (of("gpu", &[]), of("cpu", &["--device", "cpu"]));
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
     let difference = norm(&mut gpu.iter().zip(&cpu).map(|(a, b)| f64::from(a - b)));
-    // Both accumulate in at least single precision; the product's own bound for whole models is 1e-4.
+    // Both accumulate in at least f32. The bound for logits is 1e-4 relative error.
     assert!(difference / norm(&mut cpu.iter().map(|&x| f64::from(x))) <= 1e-4, "{difference}");
 }
 
@@ -255,7 +251,7 @@ fn the_doctor_runs_a_kernel() {
     assert!(ridgeline(&["doctor"]).ok().contains(chosen));
 }
 
-/// A cell of a user's file as it is stored, with its journal.
+/// Cells of a model file are identified by its hash, not by its name.
 fn a_file_is_measured_again_when_it_changes() {
     let folder = tempfile::tempdir().expect("a folder");
     let [file, out] = ["m.gguf", "out"].map(|name| folder.path().join(name));

@@ -1,5 +1,4 @@
-//! Every number format from the name on the command line to text, speed and perplexity on the device, with trained
-//! and with random weights.
+//! Every quantization type end to end: text, speed and perplexity on the device, with trained and with random weights.
 
 use crate::program::{Done, command, finish, originals, repository, ridgeline};
 use ridgeline_quant::Format;
@@ -7,14 +6,14 @@ use serde_json::Value;
 use std::sync::LazyLock;
 use std::{fs, path::Path};
 
-/// A trial: its name, and what panics where it fails.
+/// Name and function of a test, which panics on failure.
 pub(crate) type Trial = (String, Box<dyn FnOnce() + Send>);
 
 fn trial(name: impl Into<String>, run: impl FnOnce() + Send + 'static) -> Trial {
     (name.into(), Box::new(run))
 }
 
-/// What can be encoded, and two mixes.
+/// Types that can be encoded, and two mixes.
 pub(crate) fn on_a_device() -> Vec<Trial> {
     let formats = Format::ALL.iter().filter(|it| it.spec().encode.is_some());
     let mut trials: Vec<_> = formats.map(|&it| trial(it.to_string(), move || encoded(it))).collect();
@@ -27,7 +26,7 @@ pub(crate) fn on_a_device() -> Vec<Trial> {
     trials
 }
 
-/// What is only read: folders that MLX wrote.
+/// Types that are only read, from folders that MLX wrote.
 pub(crate) fn on_originals() -> Vec<Trial> {
     let folder = |name: &'static str, format| {
         let path = originals().join(name).to_string_lossy().into_owned();
@@ -55,8 +54,8 @@ fn perplexity(model: &str) -> f64 {
 
 static IN_HALF_PRECISION: LazyLock<f64> = LazyLock::new(|| perplexity("tiny-target:f16"));
 
-/// The model whose matrices are, in the main, of a format: it writes text, is timed, and predicts the text nearly as
-/// well as in half precision.
+/// Tests a model whose weights are mostly of one type: it generates text, is timed, and has nearly the perplexity of
+/// F16.
 fn trained(model: &str, format: Format) {
     let inspected = ridgeline(&["inspect", model, "--json"]).json();
     weights_in(&inspected, format);
@@ -67,8 +66,8 @@ fn trained(model: &str, format: Format) {
     let spec = format.spec();
     let bits = 8.0 * spec.block_bytes as f64 / spec.block_len as f64;
     let change = (perplexity(model) / *IN_HALF_PRECISION).ln().abs();
-    // The error of a weight halves with every bit; the factor lets a format of two bits and a scale double the
-    // perplexity. Long floats differ in nothing but rounding.
+    // The error of a weight halves with every bit. The factor 4 lets 2-bit types double the perplexity. Float types
+    // differ only by rounding.
     let bound = (4.0 * (-bits).exp2()).max(0.005);
     assert!(change < bound, "{model}: perplexity changes by a factor of e^{change}, more than e^{bound}");
 }
@@ -76,14 +75,14 @@ fn trained(model: &str, format: Format) {
 const BENCH: [&str; 13] =
     ["bench", "-m", "M", "-p", "8", "-n", "2", "-r", "1", "--no-probe", "-o", "json", "--no-warmup"];
 
-/// The format has the largest part of the weights.
+/// Most weights have the type.
 fn weights_in(inspected: &Value, format: Format) {
     let formats = inspected["formats"].as_array().expect("formats");
     let main = formats.iter().max_by_key(|it| it["weights"].as_u64()).expect("one at least");
     assert_eq!(main["format"], format.spec().name, "{inspected}");
 }
 
-/// Both tests of `bench` took time, over the weights that the model has.
+/// Both rows of `bench` have a speed, and the size of the model.
 fn timed(bench: Done, inspected: &Value, format: Format) {
     let rows = bench.json();
     let rows = rows.as_array().expect("rows");
@@ -94,11 +93,11 @@ fn timed(bench: Done, inspected: &Value, format: Format) {
         assert_eq!(row["model_size"], inspected["tensor_bytes"], "{row}");
         assert_eq!(row["model_n_params"], inspected["parameters"], "{row}");
         let shown = row["model_type"].as_str().expect("text").rsplit(' ').next();
-        assert_eq!(shown, Some(format.spec().name), "the format that most weights have");
+        assert_eq!(shown, Some(format.spec().name), "the type of most weights");
     }
 }
 
-/// Rows that fill the largest blocks.
+/// Rows as long as the largest super-block.
 const SHAPE: &str = r#"
 name = "mini"
 architecture = "llama"
@@ -116,19 +115,19 @@ norm_epsilon = 1e-5
 rope_base = 10000.0
 "#;
 
-/// Random weights: `tensor` is drawn in the format, the model is timed, and its logits are numbers that differ.
-fn random(recipe: &str, tensor: &str, format: Format) {
+/// Tests random weights: `tensor` has the type, the model is timed, and its logits are finite and not all equal.
+fn random(mix: &str, tensor: &str, format: Format) {
     let root = tempfile::tempdir().expect("a folder");
     fs::create_dir(root.path().join("models")).expect("a folder");
     fs::write(root.path().join("models/mini.toml"), SHAPE).expect("a file");
     let there = |arguments: &[&str]| {
         finish(command(arguments).arg("--no-install").env("RIDGELINE_ROOT", root.path()))
     };
-    let model = format!("mini:{}", recipe.to_lowercase());
+    let model = format!("mini:{}", mix.to_lowercase());
     let inspected = there(&["inspect", &model, "--json"]).json();
     let tensors = inspected["tensors"].as_array().expect("tensors");
-    let found = tensors.iter().find(|it| it["name"] == tensor).expect("every model has it");
-    assert_eq!(found["format"], format.spec().name, "{recipe}");
+    let found = tensors.iter().find(|it| it["name"] == tensor).expect("every model has this tensor");
+    assert_eq!(found["format"], format.spec().name, "{mix}");
     assert_eq!(inspected["model"]["name"], model.as_str());
     timed(there(&BENCH.map(|it| if it == "M" { &model } else { it })), &inspected, format);
 
@@ -136,15 +135,12 @@ fn random(recipe: &str, tensor: &str, format: Format) {
     there(&["logits", "-m", &model, "--tokens", "1,500,7", "-o", out.to_str().expect("UTF-8")]).ok();
     let (shape, logits) = logits(&out);
     assert_eq!(shape, [3, 512]);
-    assert!(logits.iter().all(|it| it.is_finite()), "{recipe}");
+    assert!(logits.iter().all(|it| it.is_finite()), "{mix}");
     let spread = |row: &[f32]| row.iter().fold(0.0_f32, |most, it| most.max((it - row[0]).abs()));
-    assert!(
-        logits.chunks(512).all(|row| spread(row) > 1e-3),
-        "{recipe}: some token is likelier than another"
-    );
+    assert!(logits.chunks(512).all(|row| spread(row) > 1e-3), "{mix}: the logits are not all equal");
 }
 
-/// Shape and values of the one tensor of a logits file.
+/// Shape and values of a file that `logits` wrote.
 pub(crate) fn logits(path: &Path) -> (Vec<usize>, Vec<f32>) {
     let bytes = fs::read(path).expect("it was written");
     let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");

@@ -1,14 +1,14 @@
-//! Greedy text against an independent engine's, and speculation against plain generation.
+//! Greedy text compared with an independent engine's, and speculative with plain generation.
 
 use crate::Test;
 use crate::program::{ids, on_cpu, originals, ridgeline};
 use serde_json::Value;
 
 pub(crate) const TESTS: &[Test] = &[
-    ("f32_on_the_twins", || shipped("f32", &["--device", "cpu"])),
-    ("f16_on_the_twins", || shipped("f16", &["--device", "cpu"])),
-    ("q8_0_on_the_twins", || shipped("q8_0", &["--device", "cpu"])),
-    ("speculation_on_the_twins", || speculation(&["--device", "cpu"])),
+    ("f32_on_the_cpu", || shipped("f32", &["--device", "cpu"])),
+    ("f16_on_the_cpu", || shipped("f16", &["--device", "cpu"])),
+    ("q8_0_on_the_cpu", || shipped("q8_0", &["--device", "cpu"])),
+    ("speculation_on_the_cpu", || speculation(&["--device", "cpu"])),
 ];
 
 pub(crate) const ON_A_DEVICE: &[Test] = &[
@@ -19,7 +19,7 @@ pub(crate) const ON_A_DEVICE: &[Test] = &[
 ];
 
 pub(crate) const ON_ORIGINALS: &[Test] =
-    &[("safetensors_and_other_peoples_gguf", safetensors_and_other_peoples_gguf)];
+    &[("safetensors_and_gguf_of_llama_cpp", safetensors_and_gguf_of_llama_cpp)];
 
 /// The golden continuations: `model`, `format`, `prompt`, `prompt_tokens`, `tokens`, `text`.
 pub(crate) fn entries() -> Vec<Value> {
@@ -31,7 +31,7 @@ fn text(entry: &Value, key: &str) -> String {
     entry[key].as_str().expect("text").to_owned()
 }
 
-/// Holds `model`'s continuation of an entry's prompt to the entry.
+/// Asserts that `model` continues an entry's prompt with the entry's tokens.
 #[track_caller]
 fn same_as(entry: &Value, model: &str, flags: &[&str]) {
     let (n, prompt) = (ids(&entry["tokens"]).len().to_string(), text(entry, "prompt"));
@@ -42,8 +42,8 @@ fn same_as(entry: &Value, model: &str, flags: &[&str]) {
     }
 }
 
-/// The shipped pair in a number format, against the golden text of the same format. The smallest distance between
-/// two logits on the way is 0.009, far above what the order of summation changes.
+/// The two tiny models in a quantization type, compared with the golden text of that type. The top two logits are at
+/// least 0.009 apart at every token, far more than the rounding of another summation order.
 fn shipped(format: &str, flags: &[&str]) {
     let entries: Vec<_> = entries().into_iter().filter(|it| it["format"] == format).collect();
     assert_eq!(entries.len(), 8, "four prompts for each of the two models");
@@ -52,12 +52,12 @@ fn shipped(format: &str, flags: &[&str]) {
     }
 }
 
-/// Greedy speculation gives the tokens of plain greedy generation, whatever is drafted and however much.
+/// Greedy speculative decoding gives the tokens of plain greedy decoding, for any draft model and draft length.
 fn speculation(flags: &[&str]) {
     let drafts = [("tiny-draft", "3"), ("tiny-draft", "1"), ("tiny-target", "5")];
     let entries: Vec<_> =
         entries().into_iter().filter(|it| it["model"] == "target" && it["format"] == "f16").collect();
-    // Every prompt with the ordinary draft, and one prompt with every draft.
+    // All prompts with the usual draft model, and one prompt with the others.
     let ordinary = entries.iter().map(|entry| (entry, drafts[0]));
     for (entry, (draft, n_max)) in ordinary.chain(drafts[1..].iter().map(|&draft| (&entries[0], draft))) {
         let (prompt, tokens) = (text(entry, "prompt"), ids(&entry["tokens"]));
@@ -67,16 +67,16 @@ fn speculation(flags: &[&str]) {
         assert_eq!(ids(&got["tokens"]), tokens, "{draft} {n_max} {prompt:?}");
         assert_eq!(got["text"], entry["text"]);
         assert_eq!(got["baseline"]["same_tokens"], true);
-        accounts(&got, draft == "tiny-target");
+        assert_stats_add_up(&got, draft == "tiny-target");
     }
 }
 
-/// The account of a speculation adds up.
-fn accounts(got: &Value, draft_is_target: bool) {
+/// The statistics of a speculative generation are consistent.
+fn assert_stats_add_up(got: &Value, draft_is_target: bool) {
     let stats = &got["stats"];
     let count = |key: &str| stats[key].as_u64().expect("a count");
     assert_eq!(count("generated"), 64);
-    assert_eq!(count("accepted") + count("rounds"), 64, "a round gives one token more than it accepts");
+    assert_eq!(count("accepted") + count("rounds"), 64, "a round generates one token more than it accepts");
     let per_round = ids(&stats["tokens_per_round"]);
     let summed: u64 = per_round.iter().zip(0..).map(|(n, tokens)| n * tokens).sum();
     assert_eq!((summed, per_round.iter().sum()), (64, count("rounds")));
@@ -92,8 +92,8 @@ fn accounts(got: &Value, draft_is_target: bool) {
     }
 }
 
-/// The weights as they were trained, and files that llama.cpp's converter wrote.
-fn safetensors_and_other_peoples_gguf() {
+/// The original safetensors, and files of llama.cpp's converter.
+fn safetensors_and_gguf_of_llama_cpp() {
     for entry in entries() {
         let (model, format) = (text(&entry, "model"), text(&entry, "format"));
         let file = if format == "f32" { model } else { format!("{model}-{format}.gguf") };

@@ -1,7 +1,7 @@
-//! The `ridgeline` command as a user runs it: exit codes, messages, files, and text against golden text.
+//! End-to-end tests of the `ridgeline` command: exit codes, messages, files, and golden text.
 //!
-//! Tests that need an adapter are reported as ignored where there is none, unless `CI` is `true`: then they fail.
-//! So are tests on the original weights, which do not ship with the repository (`RIDGELINE_SHARED`).
+//! Tests that need an adapter are ignored without one. So are tests on the original weights, which are not in the
+//! repository (`RIDGELINE_SHARED`). With `CI=true` both fail instead.
 
 mod files;
 mod formats;
@@ -16,7 +16,7 @@ mod usage;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// A test: it panics where it fails.
+/// Name and function of a test, which panics on failure.
 type Test = (&'static str, fn());
 
 fn main() {
@@ -41,7 +41,7 @@ fn main() {
         ("golden", golden::ON_A_DEVICE, no_adapter),
         ("quality", quality::TESTS, false),
         ("quality", quality::ON_ORIGINALS, no_adapter || no_originals),
-        // Only where everything is required, or with `--include-ignored`.
+        // Only with `CI=true` or `--include-ignored`.
         ("quality", quality::LONG, !required),
         ("quality", quality::ON_DEMAND, true),
     ];

@@ -1,21 +1,21 @@
-//! What loading a model takes from the host: the pages of the mapped file, which the system takes back when it needs
-//! them, and staging of bounded size, but no second copy of the weights.
+//! Host memory for loading a model: the pages of the mapped file and bounded staging buffers, but no second copy of the
+//! weights.
 
 use crate::Test;
 use crate::program::{on_cpu, ridgeline};
 use serde_json::Value;
 
-pub(crate) const TESTS: &[Test] =
-    &[("loading_for_the_twins_is_bounded", || bounded(&["--device", "cpu"], 32))];
+pub(crate) const TESTS: &[Test] = &[("loading_for_the_cpu_is_bounded", || bounded(&["--device", "cpu"], 32))];
 
 pub(crate) const ON_A_DEVICE: &[Test] = &[("loading_for_a_device_is_bounded", || bounded(&[], 64))];
 
-/// Loads 200 MB and 8 MB, and holds the growth of peak memory against what has to grow: the mapped file, and the
-/// device's memory, which is the host's where the device is software or shares its memory. What may come on top is
-/// staging: 16 MiB of packed rows, on a device as much again in the driver's hands, and as much as both for
-/// allocators. Another copy of the file would add more than twice what is allowed.
+/// Loads models of 200 MB and 8 MB, and bounds the growth of peak memory.
+///
+/// The mapped file and the device's buffers may grow; a software adapter's buffers are host memory. Staging may add
+/// `staging_mib`: 16 MiB of packed rows, as much in the driver on a device, and as much as both for allocators. Another
+/// copy of the file would exceed the bound more than twofold.
 fn bounded(flags: &[&str], staging_mib: u64) {
-    // Elsewhere the system tells what is resident now, not what was at the peak.
+    // Other systems report the present resident memory instead of its peak.
     if !cfg!(target_os = "linux") {
         return;
     }
@@ -27,14 +27,17 @@ fn bounded(flags: &[&str], staging_mib: u64) {
     let (small, large) = (load("tiny-target"), load(file));
     let bytes = |of: &Value, key: &str| of["load"][key].as_u64().expect("bytes");
     let growth = |key: &str| bytes(&large, key) - bytes(&small, key);
-    assert!(growth("file_bytes") > 2 * (staging_mib << 20), "the bound means something");
+    assert!(
+        growth("file_bytes") > 2 * (staging_mib << 20),
+        "a second copy of the file would exceed the bound"
+    );
     let (peak, needed) = (growth("peak_rss_bytes"), growth("file_bytes") + growth("device_bytes"));
     let allowed = needed + (staging_mib << 20);
     assert!(peak <= allowed, "{peak} bytes more, and {allowed} would be enough: {}", large["load"]);
     if flags.contains(&"cpu") {
         assert!(
             peak >= growth("device_bytes"),
-            "the twins' buffers are memory of the process: {}",
+            "the CPU device's buffers are memory of the process: {}",
             large["load"]
         );
     }

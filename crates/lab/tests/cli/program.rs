@@ -1,4 +1,4 @@
-//! Starting `ridgeline` and looking at what it leaves.
+//! Runs `ridgeline` and captures its output.
 
 use serde_json::Value;
 use std::fmt::Debug;
@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// What a finished process left.
+/// Exit code and output of a finished process.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) code: i32,
@@ -15,25 +15,25 @@ pub(crate) struct Done {
 }
 
 impl Done {
-    /// Asserts success and gives stdout.
+    /// Asserts success and returns stdout.
     #[track_caller]
     pub(crate) fn ok(self) -> String {
         assert_eq!(self.code, 0, "{}", self.stderr);
         self.stdout
     }
 
-    /// Asserts success and gives stdout as JSON.
+    /// Asserts success and returns stdout as JSON.
     #[track_caller]
     pub(crate) fn json(self) -> Value {
         let text = self.ok();
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
-    /// Asserts an exit code, a clean message that contains every part, and nothing on stdout.
+    /// Asserts the exit code, a clean message with all parts, and an empty stdout.
     #[track_caller]
     pub(crate) fn fails(self, code: i32, parts: &[&str]) {
         assert_eq!(self.code, code, "{}", self.stderr);
-        assert_eq!(self.stdout, "", "errors are no data");
+        assert_eq!(self.stdout, "", "errors go to stderr");
         for part in parts {
             assert!(self.stderr.contains(part), "{part:?} is not in: {}", self.stderr);
         }
@@ -43,7 +43,7 @@ impl Done {
     }
 }
 
-/// The command, without what the environment of the tests may say.
+/// The command, without the variables of the tests' environment that change its behaviour.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ridgeline"));
     command.args(arguments).env_remove("RIDGELINE_ROOT").env_remove("RIDGELINE_LOG");
@@ -52,12 +52,12 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs the command to its end. Nothing is ever installed.
+/// Runs the command to its end, with `--no-install`.
 pub(crate) fn ridgeline(arguments: &[&str]) -> Done {
     finish(command(arguments).arg("--no-install"))
 }
 
-/// As [`ridgeline`] on the CPU twins.
+/// As [`ridgeline`] on the CPU device.
 pub(crate) fn on_cpu(arguments: &[&str]) -> Done {
     ridgeline(&[arguments, &["--device", "cpu"]].concat())
 }
@@ -82,7 +82,7 @@ fn done(output: std::process::Output) -> Done {
     }
 }
 
-/// Asserts what holds of a measurement on a quiet machine: another program may take it during one, hardly during five.
+/// Asserts that one of five measurements meets a condition, because other programs can disturb a measurement.
 #[track_caller]
 pub(crate) fn one_of_five<T: Debug>(measure: impl Fn() -> T, holds: impl Fn(&T) -> bool) {
     let mut all = Vec::new();
@@ -101,7 +101,7 @@ pub(crate) fn repository(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
-/// The weights as they were trained, in single precision.
+/// The folder of the original weights in F32.
 pub(crate) fn originals() -> PathBuf {
     let shared = std::env::var_os("RIDGELINE_SHARED").map_or_else(|| repository("../shared"), PathBuf::from);
     shared.join("models")

@@ -1,4 +1,4 @@
-//! Perplexity against an independent engine's, and the comparison with a reference.
+//! Perplexity compared with llama.cpp's, and with that of a reference model.
 
 use crate::Test;
 use crate::program::{on_cpu, originals, repository, ridgeline};
@@ -16,7 +16,7 @@ pub(crate) const ON_ORIGINALS: &[Test] = &[
     ("mlx_4_bit_agrees", || agrees("target-mlx-4bit", "target-mlx-4bit")),
 ];
 
-/// The same for everything else that there is, a minute each on a slow adapter.
+/// The same for all other files; each takes a minute on a software adapter.
 pub(crate) const LONG: &[Test] = &[
     ("f16_agrees", || agrees("target-f16.gguf", "F16")),
     ("q8_0_agrees", || agrees("target-q8_0.gguf", "Q8_0")),
@@ -29,7 +29,7 @@ pub(crate) const LONG: &[Test] = &[
     ("own_iq4_xs_is_no_worse", || no_worse("IQ4_XS")),
 ];
 
-/// What the encoders of the three mixes above make in other mixes; run by `-- --ignored own`.
+/// The encoders of the mixes above in other mixes; run with `-- --ignored own`.
 pub(crate) const ON_DEMAND: &[Test] = &[
     ("own_q6_k_is_no_worse", || no_worse("Q6_K")),
     ("own_q5_k_m_is_no_worse", || no_worse("Q5_K_M")),
@@ -45,7 +45,7 @@ fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
 }
 
-/// What the other engine makes of the trained target in a format or a folder.
+/// The golden row of the trained target in a quantization type or folder.
 fn golden(name: &str) -> Value {
     let file = std::fs::read(originals().join("golden.json")).expect("golden values");
     let file: Value = serde_json::from_slice(&file).expect("JSON");
@@ -54,7 +54,7 @@ fn golden(name: &str) -> Value {
     rows.iter().find(|row| row["model"] == "target" && named(row)).expect("a row").clone()
 }
 
-/// 40 chunks of 512 tokens of the test split of `WikiText`-2, keys and values in single precision.
+/// 40 chunks of 512 tokens of the test split of `WikiText`-2, with an F32 KV cache.
 fn score(model: &Path, golden: &Value) -> Value {
     let text = originals().join("../text/wikitext-2-test.txt");
     let (model, text) = (model.to_str().expect("UTF-8"), text.to_str().expect("UTF-8"));
@@ -67,17 +67,17 @@ fn score(model: &Path, golden: &Value) -> Value {
     got
 }
 
-/// The same file in both engines.
+/// Both engines give the same perplexity for a file.
 fn agrees(file: &str, name: &str) {
     let golden = golden(name);
     let got = score(&originals().join(file), &golden);
     for (ours, theirs) in [("value", "ppl"), ("se", "se")] {
         let (ours, theirs) = (number(&got["perplexity"][ours]), number(&golden[theirs]));
-        assert!((ours / theirs - 1.0).abs() < 2e-4, "{file}: {ours}, the other engine has {theirs}");
+        assert!((ours / theirs - 1.0).abs() < 2e-4, "{file}: {ours}, golden {theirs}");
     }
 }
 
-/// A file that our own quantiser makes of the original weights, beside one of the other's.
+/// A file quantized by this program has no worse perplexity than llama.cpp's.
 fn no_worse(mix: &str) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("own.gguf");
@@ -86,10 +86,10 @@ fn no_worse(mix: &str) {
     ridgeline(&["quantize", source, out, mix]).ok();
     let golden = golden(mix);
     let (ours, theirs) = (number(&score(&file, &golden)["perplexity"]["value"]), number(&golden["ppl"]));
-    assert!(ours <= 1.005 * theirs, "{mix}: {ours}, the other's file gives {theirs}");
+    assert!(ours <= 1.005 * theirs, "{mix}: {ours}, llama.cpp's file has {theirs}");
 }
 
-/// The shipped text, half precision against eight bits.
+/// Q8_0 compared with F16 on the text in the repository.
 fn a_model_beside_a_reference() {
     let text = repository("models/tiny/wikitext-2-excerpt.txt");
     let text = text.to_str().expect("UTF-8");
@@ -106,7 +106,7 @@ fn a_model_beside_a_reference() {
     assert!(tail[0] > 0.0 && tail.is_sorted() && tail[4] < 0.05, "{paired}");
     assert!(number(&paired["top1_agreement"]["value"]) > 0.9 && number(&got["tokens_per_second"]) > 0.0);
 
-    // In other pieces the same; alone the same; against itself nothing.
+    // The batch size and the reference do not change the perplexity. A model has no divergence from itself.
     let pieces = score(&["tiny-target:q8_0", "-b", "5"]);
     assert!((number(&pieces["perplexity"]["value"]) / number(own) - 1.0).abs() < 1e-6);
     assert_eq!(pieces["vs_reference"], Value::Null);

@@ -1,4 +1,4 @@
-//! What `run` prints: streams, seeds, timings, prompts from files.
+//! Output of `run`: streaming, seeds, timings, prompts from files.
 
 use crate::Test;
 use crate::program::{ids, on_cpu, one_of_five, ridgeline};
@@ -10,7 +10,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_prompt_from_a_file_is_the_same_prompt", a_prompt_from_a_file_is_the_same_prompt),
     ("penalties_change_greedy_text", penalties_change_greedy_text),
     ("nothing_to_generate_is_fine", nothing_to_generate_is_fine),
-    ("bytes_never_tear_characters", bytes_never_tear_characters),
+    ("streamed_text_has_whole_characters", streamed_text_has_whole_characters),
     ("sampled_speculation_is_reproducible", sampled_speculation_is_reproducible),
 ];
 
@@ -42,7 +42,7 @@ fn seeds_decide_samples() {
         |seed: &str| json(&["-n", "24", "--temp", "1.5", "--top-k", "0", "-s", seed])["text"].clone();
     assert_eq!(sample("1"), sample("1"));
     assert_ne!(sample("1"), sample("2"));
-    // One candidate is no choice.
+    // With one candidate sampling is greedy.
     let narrow = json(&["-n", "16", "--temp", "1.5", "--top-k", "1", "-s", "9"]);
     assert_eq!(narrow["tokens"], json(&["-n", "16", "--temp", "0"])["tokens"]);
 }
@@ -69,11 +69,11 @@ fn penalties_change_greedy_text() {
 fn nothing_to_generate_is_fine() {
     let got = json(&["-n", "0"]);
     assert_eq!((&got["text"], ids(&got["tokens"]).len()), (&Value::from(""), 0));
-    assert!(got["timings"]["predicted_per_second"].is_null(), "no tokens have no rate");
+    assert!(got["timings"]["predicted_per_second"].is_null(), "zero tokens have no rate");
 }
 
-fn bytes_never_tear_characters() {
-    // At this temperature the model emits single bytes, most of which are no characters.
+fn streamed_text_has_whole_characters() {
+    // At this temperature the model emits single bytes, most of which are invalid UTF-8.
     let flags = ["-n", "200", "--temp", "8", "--top-k", "0", "--top-p", "1", "--min-p", "0", "--ignore-eos"];
     let got = json(&flags);
     assert_eq!(ids(&got["tokens"]).len(), 200);
@@ -90,7 +90,7 @@ fn sampled_speculation_is_reproducible() {
     assert_eq!((&one["tokens"], &one["acceptance_rate"]), (&again["tokens"], &again["acceptance_rate"]));
     assert_ne!(one["tokens"], other["tokens"]);
     let rate = one["acceptance_rate"].as_f64().expect("something was drafted");
-    assert!((0.05..1.0).contains(&rate), "a draft that is neither the target nor noise: {rate}");
+    assert!((0.05..1.0).contains(&rate), "the draft model agrees with the target sometimes: {rate}");
     assert!(one["baseline"].is_null() && one["speedup"].is_null(), "not asked for");
 }
 
@@ -103,9 +103,9 @@ fn timings_are_consistent() {
     assert_eq!(ns("ttft_ns"), ns("tokenize_ns") + ns("prompt_ns"));
     let inside = ns("encode_ns") + ns("submit_ns") + ns("wait_ns");
     let around = ns("prompt_ns") + ns("predicted_ns");
-    assert!(inside > 0 && inside <= around, "the device's share {inside} is part of {around}");
+    assert!(inside > 0 && inside <= around, "device time {inside} is within {around}");
     assert!(u128::from(around + ns("load_ns")) < wall);
-    // One for the prompt, one for the first token fed back, and of the others up to sixteen in each.
+    // One for the prompt, one for the first decode step, and up to sixteen decode steps in each other one.
     assert!((4..=32).contains(&ns("submissions")), "{times}");
     let sampled = |top_k: &str| {
         let flags = ["-n", "32", "--temp", "0.8", "--seed", "1", "--top-k", top_k, "--json"];
@@ -113,11 +113,11 @@ fn timings_are_consistent() {
         let submissions = got["timings"]["submissions"].as_u64().expect("a number");
         (submissions, got["tokens"].as_array().map_or(0, Vec::len) as u64)
     };
-    // The device draws as many tokens in a submission as take it a twentieth of a second.
+    // With sampling on the device, a submission has as many decode steps as fit 50 ms.
     one_of_five(|| sampled("40"), |&(submissions, tokens)| (3..tokens).contains(&submissions));
     let (submissions, tokens) = sampled("0");
-    assert_eq!(submissions, tokens, "the host draws from every row");
-    // A text whose first choice is to stop has taken its prompt's time all the same.
+    assert_eq!(submissions, tokens, "the host samples every token");
+    // If the first token is EOS, the prompt still has a time.
     let ended =
         ["run", "-m", "tiny-target:q8_0", "-p", &"the old prince had been in the room, and ".repeat(12)];
     let got = ridgeline(&[&ended[..], &["-n", "8", "--temp", "0", "--json"]].concat()).json();

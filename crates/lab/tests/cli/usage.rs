@@ -1,4 +1,4 @@
-//! Command lines that make no sense, models that are not there, devices that do not exist.
+//! Invalid command lines, missing models and missing devices.
 
 use crate::Test;
 use crate::program::{Done, command, finish, on_cpu, ridgeline};
@@ -15,12 +15,12 @@ pub(crate) const TESTS: &[Test] = &[
     ("an_unknown_model_lists_the_names_there_are", an_unknown_model_lists_the_names_there_are),
     ("the_root_can_be_moved", the_root_can_be_moved),
     ("an_unknown_device_has_its_own_code", an_unknown_device_has_its_own_code),
-    ("a_machine_without_adapters_is_told_what_to_do", a_machine_without_adapters_is_told_what_to_do),
+    ("a_machine_without_adapters_gets_a_remedy", a_machine_without_adapters_gets_a_remedy),
     ("a_machine_without_a_desktop_is_no_error", a_machine_without_a_desktop_is_no_error),
     ("a_closed_pipe_is_no_error", a_closed_pipe_is_no_error),
     ("llama_spellings_work", llama_spellings_work),
-    ("models_that_do_not_go_together", models_that_do_not_go_together),
-    ("a_context_too_small_says_so", a_context_too_small_says_so),
+    ("models_without_a_vocabulary_are_refused", models_without_a_vocabulary_are_refused),
+    ("a_context_too_small_is_an_error", a_context_too_small_is_an_error),
 ];
 
 pub(crate) const ON_DEBIAN_AS_ROOT: &[Test] =
@@ -103,15 +103,15 @@ fn an_unknown_device_has_its_own_code() {
     assert!(findings["chosen"].is_null() && findings["problems"][0].is_string(), "{findings}");
 }
 
-/// The command where Vulkan finds no driver but the one that `manifest` describes.
+/// The command with the driver of `manifest` as the only Vulkan driver.
 fn with_only(manifest: &Path, arguments: &[&str]) -> Command {
     let mut command = command(arguments);
     command.env("VK_DRIVER_FILES", manifest).env("VK_ICD_FILENAMES", manifest);
     command
 }
 
-/// On Linux alone can adapters be hidden from a process; elsewhere the unit tests of the remedy have to do.
-fn a_machine_without_adapters_is_told_what_to_do() {
+/// Adapters can be hidden from a process on Linux only. Unit tests check the remedy on other systems.
+fn a_machine_without_adapters_gets_a_remedy() {
     if !cfg!(target_os = "linux") {
         return;
     }
@@ -125,7 +125,7 @@ fn a_machine_without_adapters_is_told_what_to_do() {
     finish(&mut with_only(nothing, &[&run[..], &["--device", "cpu"]].concat())).ok();
 }
 
-/// Mesa's layer looks for a desktop, and would say that there is none.
+/// Mesa's device-select layer prints an error where there is no desktop.
 fn a_machine_without_a_desktop_is_no_error() {
     let mut command = command(&["doctor", "--json"]);
     for variable in ["DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "NODEVICE_SELECT"] {
@@ -136,7 +136,7 @@ fn a_machine_without_a_desktop_is_no_error() {
     serde_json::from_str::<serde_json::Value>(&doctor.stdout).expect("JSON");
 }
 
-/// The loader does not look where Chromium keeps it; whoever names drivers by hand has those alone.
+/// The loader does not search Chromium's folder. A user who names a driver file gets that driver alone.
 fn swiftshader_is_found_by_name() {
     let arguments = ["doctor", "--json", "--device", "SwiftShader"];
     let findings = finish(&mut command(&arguments)).json();
@@ -145,18 +145,18 @@ fn swiftshader_is_found_by_name() {
     assert_eq!(finish(&mut with_only(nothing, &arguments)).code, 3);
 }
 
-/// The driver that Mesa's package has brought to this machine, if it has.
+/// The manifest of Mesa's software driver, if it is installed.
 fn software_driver() -> Option<PathBuf> {
     let entries = fs::read_dir("/usr/share/vulkan/icd.d").ok()?;
     entries.flatten().map(|it| it.path()).find(|it| it.to_string_lossy().contains("lvp_icd"))
 }
 
-/// Whether [`a_missing_adapter_is_installed`] can be played through here.
+/// Whether [`a_missing_adapter_is_installed`] can run on this machine.
 pub(crate) fn can_play_install() -> bool {
     Remedy::here() == Remedy::Install && software_driver().is_some()
 }
 
-/// With a stand-in for `apt-get` that puts the driver's manifest where the loader looks: the same process goes on.
+/// A fake `apt-get` copies the driver's manifest to the loader's path, and the same process continues.
 fn a_missing_adapter_is_installed() {
     let folder = tempfile::tempdir().expect("a folder");
     let [manifest, log, apt] = ["driver.json", "log", "apt-get"].map(|name| folder.path().join(name));
@@ -164,8 +164,8 @@ fn a_missing_adapter_is_installed() {
     let (log_path, from, to) = (log.display(), driver.display(), manifest.display());
     let script =
         format!("#!/bin/sh\necho noise\necho \"$@\" >> {log_path}\n[ \"$1\" = update ] || cp {from} {to}\n");
-    // By a process of its own: a child that another test has just forked would hold the file open for writing, and a
-    // program that is being written cannot be started.
+    // A shell writes the file. If this process did, a child forked by another test could inherit the open file, and
+    // starting the script would fail with ETXTBSY.
     let write = ["-c", "printf %s \"$1\" > \"$0\" && chmod +x \"$0\""];
     let made = Command::new("sh").args(write).arg(&apt).arg(script).status().expect("a shell");
     assert!(made.success());
@@ -211,7 +211,7 @@ fn llama_spellings_work() {
     spec(&["-md", "tiny-draft", "--draft-p-min", "1.5"]).fails(2, &["p_min"]);
 }
 
-fn models_that_do_not_go_together() {
+fn models_without_a_vocabulary_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let random = folder.path().join("random.gguf");
     let random = random.to_str().expect("UTF-8");
@@ -221,7 +221,7 @@ fn models_that_do_not_go_together() {
     on_cpu(&["speculate", "-m", "tiny-target", "-md", random, "-p", "x"]).fails(2, &["no vocabulary"]);
 }
 
-fn a_context_too_small_says_so() {
+fn a_context_too_small_is_an_error() {
     let done = on_cpu(&[
         "run",
         "-m",

@@ -1,4 +1,4 @@
-//! What goes wrong in one cell costs that cell, and the journal says why.
+//! A fault in one cell fails only that cell, and the journal has the reason.
 
 use crate::Test;
 use crate::program::{catalogue, copies, ending, records, run, settings};
@@ -8,7 +8,7 @@ use ridgeline_lab::runner::{self, Error, Program};
 use std::time::Duration;
 
 pub(crate) const TESTS: &[(&str, Test)] = &[
-    ("every_fault_costs_one_cell", every_fault_costs_one_cell),
+    ("every_fault_fails_one_cell", every_fault_fails_one_cell),
     ("a_cell_that_hangs_is_killed", a_cell_that_hangs_is_killed),
     ("a_check_that_is_demanded_has_to_be_made", a_check_that_is_demanded_has_to_be_made),
     ("the_ceilings_come_first_and_are_passed_on", the_ceilings_come_first_and_are_passed_on),
@@ -21,7 +21,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
 
 const MODES: [&str; 8] = ["crash", "exit", "panic", "error", "skip", "floor", "wrong", "well"];
 
-fn every_fault_costs_one_cell() {
+fn every_fault_fails_one_cell() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let settings = settings(folder.path(), &copies(&[1000, 2000], &MODES, 1));
     let summary = run(&settings).expect("it runs");

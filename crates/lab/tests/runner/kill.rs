@@ -1,4 +1,4 @@
-//! Killed at random points and resumed, a run loses no finished cell and repeats none.
+//! A run that is killed at random times and resumed loses no finished cell and repeats none.
 
 use crate::Test;
 use crate::list::PID_FILE;
@@ -34,7 +34,7 @@ fn nothing_finished_is_lost() {
     let mut finished: Vec<Vec<u8>> = Vec::new();
     for round in 0..ROUNDS {
         if round % 3 == 2 {
-            // What a crash of the whole machine leaves behind.
+            // A crash of the machine can leave a torn line.
             let mut journal =
                 std::fs::File::options().append(true).open(out.join("journal.jsonl")).expect("it is there");
             journal.write_all(b"{\"schema\":\"ridgeline.journal/2\",\"run_id\":\"to").expect("a torn line");
@@ -77,17 +77,17 @@ fn an_orphan_ends_with_its_parent() {
     assert!(process.exists(), "the child is at work");
     run.kill().expect("it can be killed");
     run.wait().expect("it is dead");
-    // A child that nobody waits for any more stays in the list as a zombie until somebody does.
+    // The orphan may remain a zombie until its new parent waits for it.
     let gone = || std::fs::read_to_string(process.join("stat")).map_or(true, |stat| stat.contains(") Z "));
     wait("the child to end", gone);
 }
 
-/// Where processes cannot be looked up, the lock tells: the folder can be used again at once.
+/// Without `/proc`, the lock shows the end of the child: the folder can be opened again at once.
 fn orphan_without_proc() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut run = start(folder.path(), &copies(&[1000], &["hang"], 1), &[]);
     wait("the journal", || folder.path().join("journal.jsonl").exists());
     run.kill().expect("it can be killed");
     run.wait().expect("it is dead");
-    ridgeline_lab::runner::folder::Folder::open(folder.path()).expect("nobody holds it");
+    ridgeline_lab::runner::folder::Folder::open(folder.path()).expect("the lock is released");
 }

@@ -1,7 +1,7 @@
-//! The runner against real processes: this program is its own `bench-all` and its own child, with experiments that
-//! copy memory and, on demand, crash, hang and lie. It needs no GPU.
+//! Tests of the runner with real processes. This program is both `bench-all` and its worker. Its experiments copy memory
+//! and can crash, hang or give wrong results. No GPU is needed.
 
-#![expect(clippy::print_stderr, reason = "a child has to say last words")]
+#![expect(clippy::print_stderr, reason = "a worker prints its last message")]
 
 mod faults;
 mod kill;
@@ -10,7 +10,7 @@ mod reports;
 mod selection;
 
 mod list {
-    //! The experiments under test. Their files lie in `list/`.
+    //! The experiments of the tests, in `list/`.
     use ridgeline_measure::MeasureContext;
     ridgeline_experiment::experiments! { MeasureContext: copying, ceilings }
     pub(crate) use copying::PID_FILE;
@@ -19,7 +19,7 @@ mod list {
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
 
-/// A test: it panics where it fails.
+/// A test, which panics on failure.
 type Test = fn();
 
 const TESTS: [(&str, &[(&str, Test)]); 4] = [

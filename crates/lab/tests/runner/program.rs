@@ -1,4 +1,4 @@
-//! This program as `bench-all` and as its child, and what the tests need to start both.
+//! This program as `bench-all` and as its worker, and helpers that start both.
 
 use crate::list;
 use ridgeline_experiment::experiment::DynExperiment;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-/// `run-cells`, or `bench-all OUT MATRIX`; nothing where the tests are to run.
+/// Runs `run-cells` or `bench-all OUT MATRIX`; `None` for other arguments, which run the tests.
 pub(crate) fn main(arguments: &[String]) -> Option<ExitCode> {
     match arguments {
         [word] if word == "run-cells" => {
@@ -63,7 +63,7 @@ pub(crate) fn run(settings: &Settings) -> Result<Summary, Error> {
     runner::bench_all(settings, &catalogue())
 }
 
-/// `bench-all` in a process of its own.
+/// `bench-all` in a child process.
 pub(crate) fn start(out: &Path, matrix: &str, variables: &[(&str, &Path)]) -> Child {
     Command::new(executable())
         .arg("bench-all")
@@ -93,13 +93,13 @@ pub(crate) fn records(out: &Path) -> Vec<Record> {
     journal::read(&out.join("journal.jsonl")).expect("a sound journal")
 }
 
-/// How the last record of the copy in a mode ended, and why.
+/// Status and reason of the last record of a mode.
 pub(crate) fn ending(records: &[Record], mode: &str) -> (Status, String) {
     let record = records.iter().rev().find(|r| r.point["mode"] == mode).expect("a record of the mode");
     (record.status, record.reason.clone().unwrap_or_default())
 }
 
-/// Waits for something to become true; fails after five minutes, which no busy machine takes.
+/// Waits until a condition is true. Fails after five minutes, which is enough on a busy machine.
 pub(crate) fn wait(what: &str, mut is: impl FnMut() -> bool) {
     let clock = Instant::now();
     while !is() {

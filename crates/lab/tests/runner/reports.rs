@@ -1,4 +1,4 @@
-//! What becomes of a journal: the report, the comparison of two, the union of shards.
+//! Journals: the report, the comparison of two journals, and merged shards.
 
 use crate::Test;
 use crate::program::{catalogue, copies, records, run, settings};
@@ -32,7 +32,7 @@ fn compare(before: &[Record], after: &[Record]) -> JournalDiff {
 const CEILINGS: &str = "[[experiment]]\nname = \"ceilings\"\naxes = { bytes = [1000] }\n\
                         budget = { warmup = 0, min_reps = 1, max_reps = 1, budget_s = 1.0 }\n";
 
-/// The records of a real run over these sizes and modes.
+/// The records of a run over these sizes and modes.
 fn measured(sizes: &[u64], modes: &[&str], more: &str) -> Vec<Record> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     run(&settings(folder.path(), &format!("{more}\n{}", copies(sizes, modes, 2)))).expect("it runs");
@@ -115,7 +115,7 @@ fn records_of_an_older_form_are_left_out() {
     assert!(made.sections.iter().any(|s| s.title == "Copying"), "the others are there");
 }
 
-/// A journal that was written before keys took the field's standard names.
+/// A journal with the key names of schema 1.
 const SCHEMA_1: &str = include_str!("../data/journal-1.jsonl");
 
 fn a_journal_of_schema_1_still_opens() {

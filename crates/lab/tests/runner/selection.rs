@@ -1,4 +1,4 @@
-//! Which cells run: filters, shards, unknown names, bad files, and what the command says about them.
+//! Selection of cells: filters, shards, unknown names, bad files, and their error messages.
 
 use crate::Test;
 use crate::program::{catalogue, copies, settings, studies};
@@ -11,10 +11,10 @@ use std::process::{Command, Output};
 pub(crate) const TESTS: &[(&str, Test)] = &[
     ("shards_are_disjoint_and_complete", shards_are_disjoint_and_complete),
     ("cells_that_share_a_model_share_a_process", cells_that_share_a_model_share_a_process),
-    ("what_cannot_be_meant_is_an_error", what_cannot_be_meant_is_an_error),
-    ("the_command_lists_cells_and_refuses_nonsense", the_command_lists_cells_and_refuses_nonsense),
+    ("invalid_selections_are_usage_errors", invalid_selections_are_usage_errors),
+    ("the_command_lists_cells_and_refuses_bad_flags", the_command_lists_cells_and_refuses_bad_flags),
     ("the_default_matrix_fits_its_experiments", the_default_matrix_fits_its_experiments),
-    ("models_take_the_place_of_the_matrixs", models_take_the_place_of_the_matrixs),
+    ("models_of_the_flag_replace_those_of_the_matrix", models_of_the_flag_replace_those_of_the_matrix),
 ];
 
 const CEILINGS: &str = "[[experiment]]\nname = \"ceilings\"\naxes = { bytes = [1000] }\n\
@@ -33,7 +33,7 @@ fn shards_are_disjoint_and_complete() {
     let mut union = BTreeSet::new();
     for i in 1..=3 {
         let shard = planned(&text, None, Some(&format!("{i}/3")));
-        assert_eq!(shard[0].experiment, "ceilings", "every shard measures what its cells are held against");
+        assert_eq!(shard[0].experiment, "ceilings", "every shard measures the ceilings");
         for cell in &shard[1..] {
             assert!(union.insert(cell.id()), "{} is in two shards", cell.label());
         }
@@ -59,13 +59,13 @@ fn cells_that_share_a_model_share_a_process() {
     assert_eq!(groups, expected);
 }
 
-fn what_cannot_be_meant_is_an_error() {
+fn invalid_selections_are_usage_errors() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let good = copies(&[1, 2], &["well"], 1);
     let error = |text: &str, filter: Option<&str>, shard: Option<&str>| -> Error {
         let mut settings = settings(folder.path(), text);
         (settings.filter, settings.shard) = (filter.map(str::to_owned), shard.map(str::to_owned));
-        select(&settings, &catalogue()).expect_err("it cannot be meant")
+        select(&settings, &catalogue()).expect_err("an invalid selection")
     };
     for (e, words) in [
         (error(&good, Some("nothing is called so"), None), "no cell of the matrix is selected by --filter"),
@@ -87,7 +87,7 @@ fn ridgeline(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ridgeline")).args(arguments).output().expect("it starts")
 }
 
-fn the_command_lists_cells_and_refuses_nonsense() {
+fn the_command_lists_cells_and_refuses_bad_flags() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let out = folder.path().join("out");
     let out = out.to_str().expect("a plain path");
@@ -139,7 +139,7 @@ fn the_default_matrix_fits_its_experiments() {
     }
 }
 
-fn models_take_the_place_of_the_matrixs() {
+fn models_of_the_flag_replace_those_of_the_matrix() {
     for pace in [&["--quick"][..], &[]] {
         let listed =
             ridgeline(&[&["bench-all", "--list", "-m", "tiny-draft,bench-110m:q4_k_m"], pace].concat());

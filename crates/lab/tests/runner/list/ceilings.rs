@@ -1,4 +1,4 @@
-//! A stand-in for the ceilings: the bandwidth of one copy on this computer, measured for real.
+//! A small ceilings experiment: the measured bandwidth of one memory copy.
 
 use super::copying::{Row, copy};
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};

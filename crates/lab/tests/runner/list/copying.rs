@@ -1,4 +1,4 @@
-//! Copies memory and times it; on demand it does what a bad driver does.
+//! Times memory copies, and can fail as a bad driver would.
 
 use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
@@ -14,19 +14,19 @@ use std::time::{Duration, Instant};
 pub(crate) enum Mode {
     /// Measures.
     Well,
-    /// Ends by a signal.
+    /// Is killed by a signal.
     Crash,
-    /// Ends with a status, having said why.
+    /// Prints a message and exits with a status.
     Exit,
     /// Panics.
     Panic,
-    /// Never ends, and writes its process id into the file that a variable names.
+    /// Never ends, and writes its process id to the file in [`PID_FILE`].
     Hang,
     /// Returns an error with a cause.
     Error,
-    /// Cannot run here.
+    /// Is skipped.
     Skip,
-    /// Is faster than possible.
+    /// Is faster than the roofline allows.
     Floor,
     /// Gives a wrong answer.
     Wrong,
@@ -45,7 +45,7 @@ pub(crate) struct Row {
     pub(crate) had_ceilings: bool,
 }
 
-/// Names the file into which a hanging cell writes its process id.
+/// Environment variable with the file for a hanging cell's process id.
 pub(crate) const PID_FILE: &str = "RIDGELINE_TEST_PID_FILE";
 
 #[derive(Debug)]
@@ -102,14 +102,14 @@ impl Experiment<MeasureContext> for Study {
     }
 }
 
-/// Copies so many bytes as the budget says: nanoseconds of each, and bytes/s of the fastest.
+/// Repeats a copy within the budget: nanoseconds of each repetition, and bytes/s of the fastest.
 pub(crate) fn copy(bytes: u64, budget: &Budget) -> (Vec<u64>, f64) {
     let source = vec![3_u8; usize::try_from(bytes).expect("it fits memory")];
     let mut target = source.clone();
     let (clock, mut samples) = (Instant::now(), Vec::new());
     while budget.continues(u32::try_from(samples.len()).expect("few"), clock.elapsed().as_secs_f64()) {
         let start = Instant::now();
-        // Long enough for a kill to land in the middle of it.
+        // Long enough that a kill can hit the middle.
         while start.elapsed() < Duration::from_millis(4) {
             std::hint::black_box(&mut target).copy_from_slice(std::hint::black_box(&source));
         }
