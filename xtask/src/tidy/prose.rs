@@ -17,7 +17,7 @@ const LIST_PATH: &str = "xtask/src/tidy/long_sentences.txt";
 const LIST: &str = include_str!("long_sentences.txt");
 
 /// Entries the list may have. Lower it when entries go; never raise it.
-const MOST_EXCEPTIONS: usize = 20;
+const MOST_EXCEPTIONS: usize = 0;
 
 /// Logs keep their entries unchanged.
 const LOGS: [&str; 2] = ["CHANGELOG.md", "docs/measurements.md"];
