@@ -102,15 +102,9 @@ fn line(label: &str, curve: &Curve) -> Line {
 
 /// Table of the single ceilings, and of the largest working set of each curve.
 fn scalars(ceilings: &[&Ceiling]) -> Table {
-    let mut table = Table::new(
-        "Single ceilings, and each curve at its largest working set.",
-        [
-            ("ceiling", Align::Left),
-            ("value", Align::Right),
-            ("interval", Align::Right),
-            ("method", Align::Left),
-        ],
-    );
+    use Align::{Left, Right};
+    let columns = [("ceiling", Left), ("value", Right), ("interval", Right), ("method", Left)];
+    let mut table = Table::new("Single ceilings, and each curve at its largest working set.", columns);
     let mut row = |name: &str, m: Measured, unit: &str, how: &str| {
         let interval = number::si_range(m.lo, m.hi, unit);
         table.push([name.to_owned(), number::si(m.value, unit), interval, how.to_owned()]);

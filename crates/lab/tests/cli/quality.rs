@@ -89,7 +89,7 @@ fn no_worse(mix: &str) {
     assert!(ours <= 1.005 * theirs, "{mix}: {ours}, llama.cpp's file has {theirs}");
 }
 
-/// Q8_0 compared with F16 on the text in the repository.
+/// `Q8_0` compared with `F16` on the text in the repository.
 fn a_model_beside_a_reference() {
     let text = repository("models/tiny/wikitext-2-excerpt.txt");
     let text = text.to_str().expect("UTF-8");
