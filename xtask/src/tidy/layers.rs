@@ -5,7 +5,7 @@ use super::source::{File, Workspace};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// Each crate's folder and the crates it stands on directly. A crate may also use what those stand on.
+/// Each crate's folder and the crates it depends on directly. A crate may also use their dependencies.
 ///
 /// Every crate comes after the crates it names, so the table has no cycle. A test checks the order.
 const LAYERS: &[(&str, &[&str])] = &[
@@ -87,7 +87,7 @@ pub(super) fn thin_xtask(workspace: &Workspace) -> Vec<Fault> {
 
 /// The table as Markdown.
 fn rendered() -> String {
-    let mut table = "| crate | stands on | and may therefore use |\n|---|---|---|\n".to_owned();
+    let mut table = "| crate | direct dependencies | transitive dependencies |\n|---|---|---|\n".to_owned();
     for &(folder, direct) in LAYERS {
         let below: BTreeSet<&str> = may_use(folder).unwrap_or_default();
         let further = below.iter().copied().filter(|name| !direct.contains(name));

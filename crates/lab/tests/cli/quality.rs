@@ -119,7 +119,7 @@ fn what_cannot_be_scored_is_refused() {
     let text = repository("models/tiny/README.md");
     let text = text.to_str().expect("UTF-8");
     let score = |more: &[&str]| on_cpu(&[&["perplexity", "-m", "tiny-draft", "-f", text], more].concat());
-    score(&["-c", "4096"]).fails(1, &["fewer than a chunk of 4096"]);
+    score(&["-c", "4096"]).fails(1, &["a chunk has 4096"]);
     score(&["-c", "3"]).fails(2, &["-c must be at least 4"]);
     score(&["--chunks", "0"]).fails(2, &["--chunks must be at least 1"]);
     on_cpu(&["perplexity", "-m", "bench-110m", "-f", text]).fails(2, &["has no vocabulary"]);

@@ -84,7 +84,7 @@ fn the_root_can_be_moved() {
     fs::create_dir(folder.path().join("models")).expect("a folder");
     fs::write(folder.path().join("models/mine.toml"), "name = 1").expect("a file");
     let inspect = |name| finish(command(&["inspect", name]).env("RIDGELINE_ROOT", folder.path()));
-    inspect("tiny-target").fails(2, &["names here", "mine"]);
+    inspect("tiny-target").fails(2, &["choose one of", "mine"]);
     inspect("mine").fails(1, &["name"]);
 }
 
