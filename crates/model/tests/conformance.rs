@@ -115,8 +115,8 @@ fn on_swiftshader(trial: &str) -> Result<(), Failed> {
     let settings = ridgeline_gpu::swiftshader().ok_or("not installed: Debian's chromium-common has it")?;
     let mut child = Command::new(std::env::current_exe()?);
     let output = child.args([trial, "--exact"]).envs(settings).output()?;
-    let told = String::from_utf8_lossy(&output.stdout);
-    if output.status.success() && told.contains("1 passed") { Ok(()) } else { Err(told.into()) }
+    let printed = String::from_utf8_lossy(&output.stdout);
+    if output.status.success() && printed.contains("1 passed") { Ok(()) } else { Err(printed.into()) }
 }
 
 fn check<E: Executor>(

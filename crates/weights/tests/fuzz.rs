@@ -1,7 +1,7 @@
 //! The fuzz targets of `examples/fuzz_gguf` on the first few inputs of each, so that every run of the tests covers them.
 
-#[path = "../examples/fuzz_gguf/draw.rs"]
-mod draw;
+#[path = "../examples/fuzz_gguf/random_input.rs"]
+mod random_input;
 #[path = "../examples/fuzz_gguf/targets.rs"]
 mod targets;
 

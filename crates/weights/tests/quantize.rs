@@ -20,14 +20,14 @@ fn every_mix_gives_a_file_that_opens_and_decodes_to_the_source() {
     let source = Checkpoint::open(&tiny()).unwrap();
     for mix in Mix::ALL {
         let path = folder.path().join(mix.name);
-        let mut told = 0;
+        let mut reported = 0;
         quantize(&source, &path, mix, false, |it: Progress<'_>| {
-            assert_eq!(it.done, told);
-            told += 1;
+            assert_eq!(it.done, reported);
+            reported += 1;
         })
         .unwrap();
         let ours = Checkpoint::open(&path).unwrap();
-        assert_eq!(told, ours.tensors().count());
+        assert_eq!(reported, ours.tensors().count());
         let wanted = formats(&source, mix, false).unwrap();
         for info in ours.tensors() {
             assert_eq!(info.format, wanted[info.name], "{mix}: {}", info.name);

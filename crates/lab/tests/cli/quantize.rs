@@ -53,12 +53,12 @@ fn matrices(inspected: &Value) -> Vec<(String, String)> {
     found
 }
 
-/// A recipe, its `general.file_type`, the format of most matrices, and those of the others.
+/// A quantization mix, its `general.file_type`, the format of most matrices, and those of the others.
 type Row = (&'static str, u64, &'static str, &'static [(&'static str, &'static str)]);
 
 /// Four layers, a head that is the embedding, two query heads for each value head: the rules of llama.cpp by hand.
 #[rustfmt::skip]
-const RECIPES: &[Row] = &[
+const MIXES: &[Row] = &[
     ("F16", 1, "F16", &[]),
     ("Q8_0", 7, "Q8_0", &[]),
     ("Q4_0", 2, "Q4_0", &[("token_embd", "Q6_K")]),
@@ -79,25 +79,25 @@ const RECIPES: &[Row] = &[
 fn each_tensor_has_the_format_of_its_recipe() {
     let folder = tempfile::tempdir().expect("a folder");
     let [file, pure] = ["mix.gguf", "pure.gguf"].map(|it| folder.path().join(it));
-    for &(recipe, file_type, rest, exceptions) in RECIPES {
-        let told = ridgeline(&["quantize", "tiny-target", text_of(&file), recipe, "--json"]).json();
-        assert_eq!(told["bytes_out"].as_u64(), fs::metadata(&file).ok().map(|it| it.len()), "{told}");
-        assert_eq!(told["type"], recipe);
+    for &(mix, file_type, rest, exceptions) in MIXES {
+        let report = ridgeline(&["quantize", "tiny-target", text_of(&file), mix, "--json"]).json();
+        assert_eq!(report["bytes_out"].as_u64(), fs::metadata(&file).ok().map(|it| it.len()), "{report}");
+        assert_eq!(report["type"], mix);
         let inspected = inspect(text_of(&file));
-        assert_eq!(inspected["metadata"]["general.file_type"], file_type, "{recipe}");
+        assert_eq!(inspected["metadata"]["general.file_type"], file_type, "{mix}");
         let found = matrices(&inspected);
         assert_eq!(found.len(), 1 + 4 * 7);
         for (name, format) in &found {
             let wanted = exceptions.iter().find(|it| it.0 == name).map_or(rest, |it| it.1);
-            assert_eq!(format, wanted, "{recipe}: {name}");
+            assert_eq!(format, wanted, "{mix}: {name}");
         }
-        assert!(exceptions.iter().all(|it| found.iter().any(|found| found.0 == it.0)), "{recipe}");
-        ridgeline(&["quantize", "tiny-target", text_of(&pure), recipe, "--pure"]).ok();
-        assert!(matrices(&inspect(text_of(&pure))).iter().all(|it| it.1 == rest), "{recipe}");
+        assert!(exceptions.iter().all(|it| found.iter().any(|found| found.0 == it.0)), "{mix}");
+        ridgeline(&["quantize", "tiny-target", text_of(&pure), mix, "--pure"]).ok();
+        assert!(matrices(&inspect(text_of(&pure))).iter().all(|it| it.1 == rest), "{mix}");
     }
     // What is already so is copied: a second pass loses nothing.
     let again = folder.path().join("again.gguf");
-    ridgeline(&["quantize", text_of(&file), text_of(&again), RECIPES[RECIPES.len() - 1].0]).ok();
+    ridgeline(&["quantize", text_of(&file), text_of(&again), MIXES[MIXES.len() - 1].0]).ok();
     assert!(fs::read(&file).expect("written") == fs::read(&again).expect("written"));
     assert_eq!(files(folder.path()), ["again.gguf", "mix.gguf", "pure.gguf"], "and nothing else");
 }
@@ -105,16 +105,16 @@ fn each_tensor_has_the_format_of_its_recipe() {
 fn a_suffix_is_what_quantize_writes() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("model.gguf");
-    for recipe in ["Q4_K_M", "Q3_K_S"] {
-        ridgeline(&["quantize", "tiny-draft", text_of(&file), recipe]).ok();
+    for mix in ["Q4_K_M", "Q3_K_S"] {
+        ridgeline(&["quantize", "tiny-draft", text_of(&file), mix]).ok();
         let written = blake3::hash(&fs::read(&file).expect("written")).to_hex();
-        for name in [format!("tiny-draft:{recipe}"), format!("tiny/draft:{}", recipe.to_lowercase())] {
+        for name in [format!("tiny-draft:{mix}"), format!("tiny/draft:{}", mix.to_lowercase())] {
             let model = &inspect(&name)["model"];
             assert_eq!(model["hash"], written.as_str(), "{name}");
-            assert!(model["name"].as_str().is_some_and(|it| it.ends_with(&recipe.to_lowercase())), "{model}");
+            assert!(model["name"].as_str().is_some_and(|it| it.ends_with(&mix.to_lowercase())), "{model}");
         }
         // A file that is so already is taken as it is.
-        let itself = &inspect(&format!("{}:{recipe}", text_of(&file)))["model"];
+        let itself = &inspect(&format!("{}:{mix}", text_of(&file)))["model"];
         assert_eq!(itself["hash"], written.as_str());
     }
     // A format wins over the mix of its name, which has exceptions.
@@ -147,8 +147,8 @@ fn random_weights_are_drawn_in_the_mix() {
     assert_eq!(drawn["model"]["name"], "bench-110m:q4_k_m");
     assert!(drawn["model"]["hash"].is_null());
 
-    let told = ridgeline(&["synth", "bench-110m", "q4_k_m", text_of(&file), "--json"]).json();
-    assert_eq!(told["format"], "Q4_K_M");
+    let report = ridgeline(&["synth", "bench-110m", "q4_k_m", text_of(&file), "--json"]).json();
+    assert_eq!(report["format"], "Q4_K_M");
     let written = inspect(text_of(&file));
     assert_eq!((&written["tensors"], &written["formats"]), (&drawn["tensors"], &drawn["formats"]));
     assert_eq!(written["metadata"]["general.file_type"], 15);
@@ -172,27 +172,26 @@ fn on_one_processor(arguments: &[&str]) -> Done {
 fn the_bytes_depend_on_nothing_else() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("model.gguf");
-    for recipe in ["Q4_K_M", "IQ4_XS", "MXFP4", "Q5_1"] {
-        let arguments = ["quantize", "tiny-target", text_of(&file), recipe];
+    for mix in ["Q4_K_M", "IQ4_XS", "MXFP4", "Q5_1"] {
+        let arguments = ["quantize", "tiny-target", text_of(&file), mix];
         let bytes = |done: Done| {
             done.ok();
             fs::read(&file).expect("written")
         };
         let first = bytes(ridgeline(&arguments));
-        assert!(first == bytes(ridgeline(&arguments)), "{recipe}: again");
+        assert!(first == bytes(ridgeline(&arguments)), "{mix}: again");
         if cfg!(target_os = "linux") {
-            assert!(first == bytes(on_one_processor(&arguments)), "{recipe}: in one thread");
+            assert!(first == bytes(on_one_processor(&arguments)), "{mix}: in one thread");
         }
     }
 }
 
 fn what_cannot_be_written_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
-    let quantize =
-        |model: &str, out: &Path, recipe: &str| ridgeline(&["quantize", model, text_of(out), recipe]);
+    let quantize = |model: &str, out: &Path, mix: &str| ridgeline(&["quantize", model, text_of(out), mix]);
     let out = folder.path().join("out.gguf");
-    for recipe in ["Q99", "", "MLX4_G64"] {
-        quantize("tiny-draft", &out, recipe).fails(2, &["unknown quantization mix", "known are", "Q4_K_M"]);
+    for mix in ["Q99", "", "MLX4_G64"] {
+        quantize("tiny-draft", &out, mix).fails(2, &["unknown quantization mix", "known are", "Q4_K_M"]);
     }
     quantize("nobody", &out, "Q8_0").fails(2, &["nobody", "tiny-target"]);
     quantize("no-such.gguf", &out, "Q8_0").fails(2, &["no-such.gguf", "no such file"]);

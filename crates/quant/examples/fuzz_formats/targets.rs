@@ -32,17 +32,17 @@ const CHANCES: usize = 64;
 pub(crate) fn check(format: Format, seed: u64) -> Result<(), String> {
     let tried = catch_unwind(|| {
         let spec = format.spec();
-        let mut draw = Draw(Xoshiro256PlusPlus::seed_from_u64(seed));
-        let n_blocks = 1 + draw.below(if spec.block_len == 1 { 64 } else { 512 / spec.block_len });
+        let mut rng = InputRng(Xoshiro256PlusPlus::seed_from_u64(seed));
+        let n_blocks = 1 + rng.below(if spec.block_len == 1 { 64 } else { 512 / spec.block_len });
         // A search takes a thousand times as long as a decoder.
         let one_in = if spec.rounding == Rounding::Search { 64 } else { 4 };
-        let encode = spec.encode.filter(|_| draw.below(one_in) == 0);
+        let encode = spec.encode.filter(|_| rng.below(one_in) == 0);
         let bytes = match encode {
-            Some(encode) => encoded(spec, encode, n_blocks, &mut draw)?,
-            None => bytes(spec, n_blocks, &mut draw)?,
+            Some(encode) => encoded(spec, encode, n_blocks, &mut rng)?,
+            None => bytes(spec, n_blocks, &mut rng)?,
         };
         layouts_agree(spec, &bytes)?;
-        if draw.below(8) == 0 { bit_counts(spec, n_blocks, &mut draw) } else { Ok(()) }
+        if rng.below(8) == 0 { bit_counts(spec, n_blocks, &mut rng) } else { Ok(()) }
     });
     tried.unwrap_or_else(|panic| Err(message(panic.as_ref())))
 }
@@ -54,9 +54,9 @@ fn message(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// The random numbers of one input.
-struct Draw(Xoshiro256PlusPlus);
+struct InputRng(Xoshiro256PlusPlus);
 
-impl Draw {
+impl InputRng {
     fn below(&mut self, n: usize) -> usize {
         usize::try_from(self.0.next_u64() % n as u64).expect("it is less than n")
     }
@@ -73,11 +73,11 @@ impl Draw {
 }
 
 /// Random file bytes of one of several kinds.
-fn bytes(spec: &Spec, n_blocks: usize, draw: &mut Draw) -> Result<Vec<u8>, String> {
-    let mut bytes = draw.bytes(n_blocks * spec.block_bytes);
-    match draw.below(8) {
+fn bytes(spec: &Spec, n_blocks: usize, rng: &mut InputRng) -> Result<Vec<u8>, String> {
+    let mut bytes = rng.bytes(n_blocks * spec.block_bytes);
+    match rng.below(8) {
         0..3 => {}
-        3 => bytes.fill(draw.one_of(&[0, 0xff, 0x80, 0x7f])),
+        3 => bytes.fill(rng.one_of(&[0, 0xff, 0x80, 0x7f])),
         4 => {
             (spec.bound_scales)(&mut bytes);
             let weights = decoded(spec, &bytes);
@@ -85,21 +85,20 @@ fn bytes(spec: &Spec, n_blocks: usize, draw: &mut Draw) -> Result<Vec<u8>, Strin
                 return Err(format!("tamed bytes stand for {weight}"));
             }
         }
-        _ => bytes.chunks_exact_mut(spec.block_bytes).for_each(|block| plant(block, draw)),
+        _ => bytes.chunks_exact_mut(spec.block_bytes).for_each(|block| plant(block, rng)),
     }
     Ok(bytes)
 }
 
 /// Writes unusual scales at either end of a block, where scales are, and anywhere else.
-fn plant(block: &mut [u8], draw: &mut Draw) {
+fn plant(block: &mut [u8], rng: &mut InputRng) {
     for _ in 0..2 {
         let n = block.len();
-        let half = draw.one_of(&HALVES).to_le_bytes();
-        let single = draw.one_of(&SINGLES).to_le_bytes();
-        let number = if draw.below(2) == 0 { &half[..] } else { &single[..] };
-        let anywhere = draw.below(n);
-        let at =
-            draw.one_of(&[0, 2, n.saturating_sub(2), n.saturating_sub(4), n.saturating_sub(8), anywhere]);
+        let half = rng.one_of(&HALVES).to_le_bytes();
+        let single = rng.one_of(&SINGLES).to_le_bytes();
+        let number = if rng.below(2) == 0 { &half[..] } else { &single[..] };
+        let anywhere = rng.below(n);
+        let at = rng.one_of(&[0, 2, n.saturating_sub(2), n.saturating_sub(4), n.saturating_sub(8), anywhere]);
         for (byte, new) in block.iter_mut().skip(at).zip(number) {
             *byte = *new;
         }
@@ -107,12 +106,12 @@ fn plant(block: &mut [u8], draw: &mut Draw) {
 }
 
 /// Random finite values, encoded; half of the time damaged.
-fn encoded(spec: &Spec, encode: Encode, n_blocks: usize, draw: &mut Draw) -> Result<Vec<u8>, String> {
-    let (values, within) = values(n_blocks * spec.block_len, draw);
+fn encoded(spec: &Spec, encode: Encode, n_blocks: usize, rng: &mut InputRng) -> Result<Vec<u8>, String> {
+    let (values, within) = values(n_blocks * spec.block_len, rng);
     let (mut bytes, mut again) =
         (vec![0; n_blocks * spec.block_bytes], vec![0xff; n_blocks * spec.block_bytes]);
     encode(&values, &mut bytes);
-    if draw.below(8) == 0 {
+    if rng.below(8) == 0 {
         encode(&values, &mut again);
         if bytes != again {
             return Err("the encoded bytes depend on what the buffer held".to_owned());
@@ -124,24 +123,24 @@ fn encoded(spec: &Spec, encode: Encode, n_blocks: usize, draw: &mut Draw) -> Res
         return Err(format!("value {i}, {}, comes back as {}", values[i], back[i]));
     }
     near(spec, &values, &back)?;
-    if draw.below(2) == 0 {
-        for _ in 0..=draw.below(4) {
-            let at = draw.below(bytes.len());
-            bytes[at] ^= 1 << draw.below(8);
+    if rng.below(2) == 0 {
+        for _ in 0..=rng.below(4) {
+            let at = rng.below(bytes.len());
+            bytes[at] ^= 1 << rng.below(8);
         }
     }
     Ok(bytes)
 }
 
 /// `n` finite values, and whether every type can hold them.
-fn values(n: usize, draw: &mut Draw) -> (Vec<f32>, bool) {
-    let kind = draw.below(8);
+fn values(n: usize, rng: &mut InputRng) -> (Vec<f32>, bool) {
+    let kind = rng.below(8);
     let highest = if kind == 0 { 254 } else { LARGEST_EXPONENT };
-    let common = u32::try_from(draw.below(highest as usize + 1)).expect("an exponent is small");
-    let constant = draw.below(3);
+    let common = u32::try_from(rng.below(highest as usize + 1)).expect("an exponent is small");
+    let constant = rng.below(3);
     let mut values = Vec::with_capacity(n);
     for _ in 0..n {
-        let [low, high] = [draw.0.next_u32(), draw.0.next_u32()];
+        let [low, high] = [rng.0.next_u32(), rng.0.next_u32()];
         let exponent = match kind {
             // Any magnitudes, one magnitude, or small values with a few large ones.
             0 | 1 => high % (highest + 1),
@@ -185,12 +184,12 @@ fn near(spec: &Spec, values: &[f32], back: &[f32]) -> Result<(), String> {
 }
 
 /// A bit of a block changes a weight of that block and none of another block.
-fn bit_counts(spec: &Spec, n_blocks: usize, draw: &mut Draw) -> Result<(), String> {
-    let bit = draw.below(8 * spec.block_bytes);
+fn bit_counts(spec: &Spec, n_blocks: usize, rng: &mut InputRng) -> Result<(), String> {
+    let bit = rng.below(8 * spec.block_bytes);
     for _ in 0..CHANCES {
-        let mut bytes = draw.bytes(n_blocks * spec.block_bytes);
+        let mut bytes = rng.bytes(n_blocks * spec.block_bytes);
         (spec.bound_scales)(&mut bytes);
-        let block = draw.below(n_blocks);
+        let block = rng.below(n_blocks);
         let before = decoded(spec, &bytes);
         bytes[block * spec.block_bytes + bit / 8] ^= 1 << (bit % 8);
         let after = decoded(spec, &bytes);

@@ -3,7 +3,7 @@
 //! `cargo run --release -p ridgeline-weights --example fuzz_gguf -- [--inputs N] [--target NAME] [--seed S]`. Input `i` of
 //! a run is the seed plus `i`; a failure names its seed, and `--inputs 1 --seed` with it repeats it.
 
-mod draw;
+mod random_input;
 mod targets;
 
 use std::{path::Path, process::ExitCode, time::Instant};

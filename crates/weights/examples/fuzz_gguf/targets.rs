@@ -1,6 +1,6 @@
 //! Properties of the reader and writer for any small GGUF file, valid or damaged; shared by the example `fuzz_gguf` and the test `fuzz`.
 //!
-//! `draw` builds the files without the crate's writer, so the reader is tested independently.
+//! `random_input` builds the files without the crate's writer, so the reader is tested independently.
 //! The seed determines the input, so that a failure is reproduced from its seed.
 
 use std::{
@@ -12,7 +12,7 @@ use std::{
 use ridgeline_quant::Format;
 use ridgeline_weights::{Checkpoint, Value, write_gguf};
 
-use crate::draw::{Draw, Model};
+use crate::random_input::{InputRng, Model};
 
 /// A fuzz target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,8 +49,8 @@ impl Files {
 /// Checks the input of one seed; returns the violated property, or whether the file could be opened.
 pub(crate) fn check(target: Target, files: &Files, seed: u64) -> Result<bool, String> {
     let tried = catch_unwind(AssertUnwindSafe(|| {
-        let mut draw = Draw::new(seed);
-        let model = Model::draw(&mut draw);
+        let mut rng = InputRng::new(seed);
+        let model = Model::random(&mut rng);
         let mut bytes = model.bytes();
         match target {
             Target::RoundTrip => {
@@ -58,7 +58,7 @@ pub(crate) fn check(target: Target, files: &Files, seed: u64) -> Result<bool, St
                 round_trip(&model, files).map(|()| true)
             }
             Target::Damaged => {
-                damage(&mut bytes, &mut draw);
+                damage(&mut bytes, &mut rng);
                 save(&files.by_hand, &bytes)?;
                 read_whatever_it_is(&files.by_hand)
             }
@@ -79,22 +79,22 @@ fn save(path: &Path, bytes: &[u8]) -> Result<(), String> {
     removed.and_then(|()| fs::write(path, bytes)).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn damage(bytes: &mut Vec<u8>, draw: &mut Draw) {
-    for _ in 0..=draw.below(3) {
-        let at = draw.below(bytes.len());
-        match draw.below(6) {
+fn damage(bytes: &mut Vec<u8>, rng: &mut InputRng) {
+    for _ in 0..=rng.below(3) {
+        let at = rng.below(bytes.len());
+        match rng.below(6) {
             0 => bytes.truncate(at.max(1)),
-            1 => bytes[at] = draw.one_of(&[0, 0xff, 0x7f, 0x80]),
+            1 => bytes[at] = rng.one_of(&[0, 0xff, 0x7f, 0x80]),
             2 => {
-                let number = draw.one_of(&[0, u64::MAX, 1 << 63, 1 << 32, u64::MAX - 31]).to_le_bytes();
+                let number = rng.one_of(&[0, u64::MAX, 1 << 63, 1 << 32, u64::MAX - 31]).to_le_bytes();
                 bytes.iter_mut().skip(at).zip(number).for_each(|(byte, new)| *byte = new);
             }
             // Every later offset depends on the counts and the first key.
             3 => {
-                let at = draw.below(bytes.len().min(64));
-                bytes[at] ^= 1 << draw.below(8);
+                let at = rng.below(bytes.len().min(64));
+                bytes[at] ^= 1 << rng.below(8);
             }
-            _ => bytes[at] ^= 1 << draw.below(8),
+            _ => bytes[at] ^= 1 << rng.below(8),
         }
     }
 }

@@ -14,9 +14,9 @@ const PIECES: [&str; 14] = [
 ];
 
 /// The random numbers of one input.
-pub(crate) struct Draw(Xoshiro256PlusPlus);
+pub(crate) struct InputRng(Xoshiro256PlusPlus);
 
-impl Draw {
+impl InputRng {
     pub(crate) fn new(seed: u64) -> Self {
         Self(Xoshiro256PlusPlus::seed_from_u64(seed))
     }
@@ -114,30 +114,30 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn draw(draw: &mut Draw) -> Self {
+    pub(crate) fn random(rng: &mut InputRng) -> Self {
         let mut metadata = vec![("general.architecture".to_owned(), Value::Str("llama".to_owned()))];
-        let alignment = draw.one_of(&[32, 32, 8, 16, 64, 128]);
-        if alignment != 32 || draw.below(4) == 0 {
+        let alignment = rng.one_of(&[32, 32, 8, 16, 64, 128]);
+        if alignment != 32 || rng.below(4) == 0 {
             let stated = u32::try_from(alignment).expect("an alignment is small");
             metadata.push(("general.alignment".to_owned(), Value::U32(stated)));
         }
-        if draw.below(4) == 0 {
-            metadata.push(("general.file_type".to_owned(), draw.value()));
+        if rng.below(4) == 0 {
+            metadata.push(("general.file_type".to_owned(), rng.value()));
         }
-        for i in 0..draw.below(8) {
-            metadata.push((format!("{}{i}", draw.text()), draw.value()));
+        for i in 0..rng.below(8) {
+            metadata.push((format!("{}{i}", rng.text()), rng.value()));
         }
         let formats: Vec<Format> = Format::ALL.iter().copied().filter(|it| it.in_gguf()).collect();
         let mut tensors = Vec::new();
-        for i in 0..1 + draw.below(4) {
-            let format = draw.one_of(&formats);
+        for i in 0..1 + rng.below(4) {
+            let format = rng.one_of(&formats);
             let spec = format.spec();
-            let mut shape: Vec<usize> = (0..draw.below(4)).map(|_| 1 + draw.below(3)).collect();
-            shape.push(spec.block_len * (1 + draw.below(3)));
+            let mut shape: Vec<usize> = (0..rng.below(4)).map(|_| 1 + rng.below(3)).collect();
+            shape.push(spec.block_len * (1 + rng.below(3)));
             let n: usize = shape.iter().product();
             let mut bytes = vec![0; n / spec.block_len * spec.block_bytes];
-            draw.0.fill_bytes(&mut bytes);
-            tensors.push(Weights { name: format!("{}{i}", draw.text()), shape, format, bytes });
+            rng.0.fill_bytes(&mut bytes);
+            tensors.push(Weights { name: format!("{}{i}", rng.text()), shape, format, bytes });
         }
         Self { alignment, metadata, tensors }
     }
