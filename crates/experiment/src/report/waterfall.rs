@@ -51,6 +51,38 @@ pub(crate) fn table(figure: &Waterfalls) -> Table {
     table
 }
 
+impl Bar {
+    /// Three sentences: the measured rate, the rate at the ceilings, and the largest loss.
+    ///
+    /// The rate at the ceilings counts bytes and exposed compute. Everything else is a loss, unexplained time included.
+    #[must_use]
+    pub fn sentences(&self) -> String {
+        let total = self.parts.total_ns().max(1);
+        let is_ideal =
+            |part: Part| matches!(part, Part::Weights | Part::Kv | Part::Activations | Part::Compute);
+        let (ideal, losses): (Vec<_>, Vec<_>) =
+            self.parts.parts().into_iter().partition(|(part, _)| is_ideal(*part));
+        let ideal = ideal.iter().map(|(_, ns)| ns).sum::<i64>().max(1);
+        let time = |ns: i64| number::si(ns as f64 * 1e-9, "s");
+        let rate = |ns: i64| number::digits(1e9 / ns as f64, 3);
+        let share = |ns: i64| number::percent(ns as f64 / total as f64);
+        let text = format!(
+            "{} takes {} per token, {} tokens/s. At this device's ceilings its bytes and arithmetic take {}, {} tokens/s.",
+            self.label,
+            time(total),
+            rate(total),
+            time(ideal),
+            rate(ideal)
+        );
+        match losses.into_iter().max_by_key(|(_, ns)| *ns) {
+            Some((part, ns)) if ns > 0 => {
+                format!("{text} The largest loss is {}: {} of the time.", part.label(), share(ns))
+            }
+            _ => text,
+        }
+    }
+}
+
 /// Length of a bar's stack as a multiple of its measured time.
 fn stacked_share(bar: &Bar) -> f64 {
     let positive: i64 = bar.parts.parts().iter().map(|(_, ns)| (*ns).max(0)).sum();

@@ -3,9 +3,9 @@
 mod sample;
 
 use ridgeline_experiment::report::{
-    Align, Block, Dot, Lines, Report, Roofline, Section, Table, Waterfalls, html, markdown, tally,
+    Align, Bar, Block, Dot, Lines, Report, Roofline, Section, Table, Waterfalls, html, markdown, tally,
 };
-use ridgeline_roofline::Measured;
+use ridgeline_roofline::{Measured, Waterfall};
 use std::path::Path;
 
 /// The figures of a page, without its script.
@@ -140,4 +140,27 @@ fn every_figure_is_a_file_of_its_own() {
         assert!(svg.contains("prefers-color-scheme: dark") && svg.contains("svg .tick"), "{name}");
         assert_eq!(svg.matches('{').count(), svg.matches('}').count(), "{name}: the style is whole");
     }
+}
+
+#[test]
+fn a_bar_says_its_rates_and_its_largest_loss() {
+    let parts = Waterfall {
+        weights_ns: 800_000,
+        kv_ns: 100_000,
+        activations_ns: 50_000,
+        compute_ns: 50_000,
+        launches_ns: 300_000,
+        inefficiency_ns: 2_000_000,
+        in_sequence_ns: 500_000,
+        host_ns: 100_000,
+        unexplained_ns: 100_000,
+    };
+    let text = Bar { label: "tiny tg64".to_owned(), parts }.sentences();
+    let sentences: Vec<&str> = text.split_inclusive(". ").collect();
+    assert_eq!(sentences[0], "tiny tg64 takes 4.00 ms per token, 250 tokens/s. ");
+    assert_eq!(
+        sentences[1],
+        "At this device's ceilings its bytes and arithmetic take 1.00 ms, 1000 tokens/s. "
+    );
+    assert_eq!(sentences[2], "The largest loss is kernel inefficiency: 50.0 % of the time.");
 }

@@ -80,7 +80,11 @@ impl Experiment<MeasureContext> for Study {
         let mut section = Section::new("Prompt processing and text generation", intro)
             .with(Block::Table(bench_table::table("", &rows)));
         if let Some(machine) = context.machine {
-            section = section.with(Block::Waterfalls(waterfalls(entries, machine)));
+            let waterfalls = waterfalls(entries, machine);
+            for bar in waterfalls.bars.iter().filter(|bar| !bar.label.contains(" @ d")) {
+                section = section.with(Block::Text(bar.sentences()));
+            }
+            section = section.with(Block::Waterfalls(waterfalls));
             section = section.with(Block::Roofline(roofline(entries, machine)));
         }
         vec![section]
