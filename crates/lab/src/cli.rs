@@ -25,9 +25,18 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("-ngl", "--n-gpu-layers"),
 ];
 
+/// What a new user and a script need beside the list of commands.
+const AFTER_HELP: &str = "\
+First steps: `ridgeline doctor` checks this machine, and `ridgeline bench -m MODEL` measures a model.
+`ridgeline bench-all` measures a grid of models and settings, and writes a report.
+For developers of ridgeline: `targets`, `shaders` and `synth`.
+
+Exit codes: 0 success, 1 failure, 2 invalid command line, 3 no device,
+4 a regression (compare --fail-on-regression) or a disagreement (probe --compare).";
+
 /// Measures how fast a language model runs on this machine's GPU, how fast it could run, and why.
 #[derive(Debug, Parser)]
-#[command(name = "ridgeline", version = version(), arg_required_else_help = true)]
+#[command(name = "ridgeline", version = version(), arg_required_else_help = true, after_help = AFTER_HELP)]
 struct Cli {
     #[command(flatten)]
     globals: Globals,

@@ -13,17 +13,18 @@ pub const REGRESSION: u8 = 4;
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Globals {
-    /// Device to run on: a part of the adapter's name, driver or backend, or `cpu` for the slow CPU reference kernels
-    /// [default: the best adapter]
+    /// GPU to run on: a part of its name, driver or backend in `ridgeline doctor`, in any case. The first match counts.
+    /// `cpu` selects the slow CPU reference kernels [default: a discrete GPU before an integrated one, software last]
     #[arg(long, global = true, value_name = "NAME")]
     pub device: Option<String>,
-    /// Print JSON instead of text
+    /// Print the result as one JSON document on stdout; generated text is then not streamed. In `bench` it overrides -o
     #[arg(long, global = true)]
     pub json: bool,
-    /// Print more log messages on stderr; -vv prints all
+    /// Log more on stderr: debug messages, with -vv also traces [default: warnings only]
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Do not install a software adapter where no adapter is found
+    /// Fail where no GPU is found. Without this flag, root on Debian or Ubuntu installs Mesa's software renderer with
+    /// apt-get (mesa-vulkan-drivers, libvulkan1)
     #[arg(long, global = true)]
     pub no_install: bool,
 }

@@ -29,7 +29,7 @@ const SEED: u64 = 0;
 #[non_exhaustive]
 pub enum Error {
     /// The argument is neither a name nor a file.
-    #[error("{name:?} is neither a file nor a model in {folder}; choose one of: {names}", folder = folder.display())]
+    #[error("{name:?} is no GGUF file, no safetensors folder and no model in {folder}; give a path, or choose one of: {names}", folder = folder.display())]
     Unknown {
         /// The argument of `-m`.
         name: String,

@@ -1,10 +1,11 @@
 //! `ridgeline bench`: prompt processing and text generation speed, as llama-bench measures them, with confidence
 //! intervals and shares of the device's ceilings.
 
+use super::flags::{MODELS, cache_help};
 use crate::globals::{FAILED, Globals, Usage};
 use crate::experiments::{Measured, described, launch_table};
 use ridgeline_measure::int8::int8_effect;
-use ridgeline_measure::MeasureContext;
+use ridgeline_measure::{MeasureContext, models};
 use ridgeline_measure::pass::{Bench, Test};
 use ridgeline_measure::profile::profile;
 use crate::{install, output, provenance, trace};
@@ -23,69 +24,82 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Measure prompt processing and text generation speed, as llama-bench does, as a share of the device's ceilings
+/// Benchmark prompt processing and text generation like llama-bench, and compare the speed with the device's ceilings
+///
+/// % BW is the share of the measured memory bandwidth. % roof is the share of the fastest possible speed (roofline
+/// model). bound names what limits that speed: memory, compute, launch or host.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// GGUF file, safetensors folder, or a name under models/; separate several with commas, or repeat the flag
-    #[arg(short, long, value_delimiter = ',', default_value = "tiny-target")]
+    #[arg(short, long, help = format!("{MODELS}. The default is a toy model to try the tool"), value_delimiter = ',', default_value = "tiny-target")]
     model: Vec<String>,
-    /// Prompt lengths in tokens: numbers or ranges a-b, a-b+step, a-b*factor, separated by commas; 0 skips the test
+    /// Prompt lengths in tokens, such as 512 or 128,256 or 128-512+128 or 1-16*2 (which is 1,2,4,8,16); 0 skips
     #[arg(short = 'p', long, default_value = "512")]
     n_prompt: String,
-    /// Numbers of tokens to generate, in the syntax of -p; 0 skips the test
+    /// Numbers of tokens to generate, such as 128 or 64,128, with ranges as in -p; 0 skips
     #[arg(short, long, default_value = "128")]
     n_gen: String,
-    /// One test of a prompt followed by generation (-pg), such as 512,128
+    /// Also time a prompt and the generation after it as one test, such as 512,128 (also -pg); repeatable [default: none]
     #[arg(long = "pg", value_name = "PP,TG")]
     pg: Vec<String>,
-    /// Tokens in the KV cache before each test, in the syntax of -p
+    /// Tokens already in the KV cache when a test starts, such as 0,4096; every test runs at each depth
     #[arg(short = 'd', long, default_value = "0")]
     n_depth: String,
-    /// Timed repetitions of each test
+    /// Timed repetitions of each test; ± is their standard deviation. A useful 95 % CI needs at least 3
     #[arg(short, long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     repetitions: u32,
-    /// Maximum number of tokens in a forward pass; the smaller of -b and -ub applies
+    /// Logical batch in tokens, as in llama-bench: a forward pass takes at most min(-b, -ub) tokens
     #[arg(short, long, default_value_t = 2048)]
     batch_size: usize,
-    /// Maximum number of tokens in a forward pass (-ub)
+    /// Maximum tokens of a forward pass (also -ub), unless -b is smaller
     #[arg(long, default_value_t = 512)]
     ubatch_size: usize,
-    /// Quantization types of the K cache (-ctk), separated by commas
-    #[arg(long, value_name = "TYPE", value_delimiter = ',', default_value = Format::HALF.spec().name)]
+    #[arg(long, help = cache_help('K') + "; separate several with commas", value_name = "TYPE", value_delimiter = ',', default_value = Format::HALF.spec().name)]
     cache_type_k: Vec<Format>,
-    /// Quantization types of the V cache (-ctv), separated by commas
-    #[arg(long, value_name = "TYPE", value_delimiter = ',', default_value = Format::HALF.spec().name)]
+    #[arg(long, help = cache_help('V') + "; separate several with commas", value_name = "TYPE", value_delimiter = ',', default_value = Format::HALF.spec().name)]
     cache_type_v: Vec<Format>,
-    /// Flash attention, one fused kernel: 1 is on, 0 is off (-fa)
+    /// Flash attention: 1 is on, 0 is off (also -fa)
     #[arg(long = "fa", alias = "flash-attn", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=1))]
     flash_attn: u8,
-    /// Kernel fusions to turn off: qkv, rope-append, residual, gate-up; separated by commas
+    /// Turn off kernel fusions, to measure their gain: qkv (one launch for Q, K and V), rope-append (RoPE and KV store),
+    /// residual (the add), gate-up. Separate several with commas [default: all are on]
     #[arg(long, value_name = "FUSION", value_delimiter = ',', value_parser = fusion)]
     without: Vec<Fusion>,
-    /// Use int8 dot products for small batches, and print how much the logits change
-    #[arg(long = "integer")]
+    #[arg(long = "integer", help = int8_help())]
     int8_dot: bool,
-    /// Use f32 matmul for large batches, even where the device has f16 cooperative matrices
-    #[arg(long)]
+    #[arg(long, help = coop_help())]
     no_coop: bool,
-    /// Output format: md, csv, json, jsonl or sql [default: an aligned table on a terminal, md elsewhere]
-    #[arg(short, long)]
+    /// Output format, not a file: md, csv, json, jsonl or sql [default: an aligned table on a terminal, md elsewhere]
+    #[arg(short, long, value_name = "FORMAT")]
     output: Option<String>,
     /// Skip the untimed warm-up repetition
     #[arg(long)]
     no_warmup: bool,
-    /// Do not measure the device's ceilings first; % BW, % roof and bound stay empty
+    /// Do not measure the device's ceilings first; % BW, % roof and bound are then –
     #[arg(long)]
     no_probe: bool,
-    /// Time each kernel of a forward pass in isolation; print its % of the pass and % of roof
+    /// After the tests, time each kernel isolated: its share of the forward pass, and % of its roofline speed
     #[arg(long)]
     profile: bool,
-    /// Write the kernel launches to a Chrome trace file, which Perfetto opens
+    /// After the tests, time the kernels of one forward pass of each, and write a Chrome trace (open it in Perfetto)
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Seed of the random tokens
+    /// Seed of the random tokens of prompts
     #[arg(short, long, default_value_t = 0)]
     seed: u64,
+}
+
+fn int8_help() -> String {
+    format!(
+        "Multiply in int8 in batches of up to {SMALL_BATCH} tokens, where the weights' type allows. \
+         Print the change of the logits: relative error, KL divergence and top-1 agreement"
+    )
+}
+
+fn coop_help() -> String {
+    format!(
+        "In batches above {SMALL_BATCH} tokens, multiply in f32 without tensor cores (f16 cooperative matrices) \
+         [default: they are used where available]"
+    )
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
@@ -96,7 +110,9 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let create = |path: &PathBuf| File::create(path).with_context(|| path.display().to_string());
     let sink = args.trace.as_ref().map(create).transpose()?;
     let tests = args.tests()?;
-    let depths = numbers(&args.n_depth)?;
+    let depths = numbers("-d", &args.n_depth)?;
+    // Report a bad model now, not after the ceilings are measured.
+    args.model.iter().try_for_each(|name| models::checkpoint(name, None).map(drop))?;
     let mut device = install::open(globals)?;
     let build = provenance::build();
     let cpu = provenance::machine_id(&mut device).cpu;
@@ -109,11 +125,17 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         Some(cx.ceilings()?)
     };
     let (mut rows, mut code) = (Vec::new(), ExitCode::SUCCESS);
-    for case in args.cases(&tests, &depths) {
-        let Case { name, depth, test, cache: [k, v] } = case;
+    let cases = args.cases(&tests, &depths);
+    for (i, case) in cases.iter().enumerate() {
+        let &Case { name, depth, test, cache: [k, v] } = case;
         let cached = if (k, v) == (Format::HALF, Format::HALF) { String::new() } else { format!(", cache {k} {v}") };
-        output::note(&format!("{name}: pp{} tg{} at depth {depth}{cached}", test.prompt, test.generate));
-        let measured = args.measure(&mut cx, &case, ceilings.as_ref());
+        let what = match (test.prompt, test.generate) {
+            (prompt, 0) => format!("pp{prompt}"),
+            (0, generate) => format!("tg{generate}"),
+            (prompt, generate) => format!("pp{prompt}+tg{generate}"),
+        };
+        output::note(&format!("[{}/{}] {name} {what}, depth {depth}{cached}", i + 1, cases.len()));
+        let measured = args.measure(&mut cx, case, ceilings.as_ref());
         let mut row = match measured {
             Err(error) if error.is::<BeatsFloor>() => {
                 // A time below the roofline's floor is a measurement error: leave out this row, keep the others.
@@ -149,8 +171,8 @@ struct Case<'a> {
 impl Args {
     /// The tests in llama-bench's order: prompts, generations, then -pg pairs.
     fn tests(&self) -> anyhow::Result<Vec<Test>> {
-        let prompts = numbers(&self.n_prompt)?.into_iter().map(|prompt| Test { prompt, generate: 0 });
-        let generations = numbers(&self.n_gen)?.into_iter().map(|generate| Test { prompt: 0, generate });
+        let prompts = numbers("-p", &self.n_prompt)?.into_iter().map(|prompt| Test { prompt, generate: 0 });
+        let generations = numbers("-n", &self.n_gen)?.into_iter().map(|generate| Test { prompt: 0, generate });
         let mut tests: Vec<Test> = prompts.chain(generations).collect();
         for pair in &self.pg {
             let two = pair.split_once(',').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
@@ -313,8 +335,12 @@ const fn is_table(output: Output) -> bool {
 const MAX_NUMBERS: usize = 1000;
 
 /// Numbers as llama-bench reads them: `512`, `0,256`, `1-4`, `128-512+128`, `1-16*2`.
-fn numbers(text: &str) -> Result<Vec<usize>, Usage> {
-    let bad = || Usage(format!("{text:?} is not a list of numbers: write 512, 0,256, 1-4, 128-512+128 or 1-16*2"));
+fn numbers(flag: &str, text: &str) -> Result<Vec<usize>, Usage> {
+    let bad = || {
+        Usage(format!(
+            "{flag} {text:?} is not a list of token counts; write it like `512`, `0,256`, `1-4`, `128-512+128` or `1-16*2`"
+        ))
+    };
     let number = |part: &str| part.parse::<usize>().map_err(|_| bad());
     let mut all = Vec::new();
     for part in text.split(',') {
@@ -346,7 +372,7 @@ mod tests {
 
     #[test]
     fn numbers_are_written_as_for_llama_bench() {
-        let parse = |text| numbers(text).ok();
+        let parse = |text| numbers("-p", text).ok();
         assert_eq!(parse("512"), Some(vec![512]));
         assert_eq!(parse("0,256"), Some(vec![0, 256]));
         assert_eq!(parse("1-4"), Some(vec![1, 2, 3, 4]));

@@ -1,5 +1,6 @@
 //! `ridgeline bench-all`: runs the experiment matrix, and writes a journal and a report.
 
+use super::flags::MODELS;
 use crate::globals::{FAILED, Globals, NO_DEVICE, Usage};
 use crate::runner::{Verbosity, Error, Program, Settings, Summary, bench_all, report, select};
 use crate::{experiments, install, output};
@@ -16,32 +17,30 @@ const MATRIX: &str = include_str!("../../../../matrix/default.toml");
 /// The built-in matrix for `-m`.
 const OF_MODEL: &str = include_str!("../../../../matrix/model.toml");
 
-/// Run the experiment matrix, and write a journal and a report in HTML and Markdown
+/// Measure a grid of models, lengths and settings, and write a report in HTML and Markdown
 ///
-/// An interrupted run resumes where it stopped. Each combination of axis values (a cell of the matrix) is measured
-/// once per device and build.
+/// The matrix file lists the values; each combination is a cell. The results go to the journal (journal.jsonl), so an
+/// interrupted run resumes where it stopped. A cell is measured once per device and build of ridgeline.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Measure these models instead of the matrix's: GGUF files, safetensors folders, or names under models/; separate
-    /// several with commas, or repeat the flag
-    #[arg(short, long, value_delimiter = ',')]
+    #[arg(short, long, help = format!("{MODELS} [default: the models in the matrix file]"), value_delimiter = ',')]
     model: Vec<String>,
-    /// Matrix to run [default: matrix/default.toml, or matrix/model.toml with -m]
+    /// Matrix file, which lists the cells [default: the shipped matrix/default.toml, or matrix/model.toml with -m]
     #[arg(long, value_name = "FILE")]
     matrix: Option<PathBuf>,
-    /// Run only the cells whose line in --list matches this regular expression
-    #[arg(long, value_name = "RE")]
+    /// Run only the cells whose line in --list contains a match of this regular expression
+    #[arg(long, value_name = "REGEX")]
     filter: Option<String>,
-    /// Run fewer points and repetitions: minutes instead of half an hour
+    /// Run fewer cells and repetitions: minutes instead of up to half an hour on a slow device
     #[arg(long)]
     quick: bool,
-    /// Resume an earlier run; this is the default
+    /// Resume an earlier run: the default, for scripts that say so
     #[arg(long, conflicts_with = "fresh")]
     resume: bool,
-    /// Rename an earlier journal and measure all cells again
+    /// Rename an earlier journal to journal-until-<TIME>.jsonl, and measure all cells again
     #[arg(long)]
     fresh: bool,
-    /// Run only shard I of N; `merge` joins the journals of the shards
+    /// Run only part I of N, with I from 1. Give each part its own --out, and join the folders with `merge`
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
     /// Output folder for the journal and the report [default: results/<device>]
@@ -50,10 +49,10 @@ pub(crate) struct Args {
     /// Print the cells without running them
     #[arg(long)]
     list: bool,
-    /// Seed of the random number generator
+    /// Seed of all random numbers, such as those of prompts
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Timeout of a cell in seconds [default: 30 times its budget plus 5 minutes]
+    /// Stop a cell after this many seconds [default: 300, plus 30 times the cell's `budget_s` in the matrix file]
     #[arg(long, value_name = "SECONDS")]
     cell_limit: Option<u64>,
 }

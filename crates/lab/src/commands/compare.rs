@@ -8,17 +8,17 @@ use ridgeline_experiment::compare::compare;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Compare two runs of `bench-all` point by point, with significance tests
+/// Compare two runs of `bench-all` cell by cell: a change counts if p < 0.05 (Welch, Holm) and it exceeds --margin
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Folder of the first run
+    /// Results folder of the first run
     before: PathBuf,
-    /// Folder of the second run
+    /// Results folder of the second run
     after: PathBuf,
-    /// Smallest time difference that counts as faster or slower, in percent
+    /// Ignore changes of the median time up to this percentage, however significant
     #[arg(long, default_value_t = 2.0, value_name = "PERCENT")]
     margin: f64,
-    /// Exit with code 4 if a point became slower
+    /// Exit with code 4 if any cell became significantly slower, by more than --margin
     #[arg(long)]
     fail_on_regression: bool,
 }

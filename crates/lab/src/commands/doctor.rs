@@ -10,9 +10,10 @@ use ridgeline_gpu::{AdapterInfo, DeviceKind, Gpu, Policy, adapters};
 use ridgeline_kernels::copy;
 use serde::Serialize;
 use std::fmt::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
-/// List the adapters and models of this machine, test the device, and print problems with their remedy
+/// List this machine's GPUs and models, run a test copy on the chosen device, and print problems with their remedy
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
@@ -31,6 +32,16 @@ enum Timestamps {
     Absent,
 }
 
+impl Timestamps {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Plausible => "plausible: in order, and within the time of the host's clock",
+            Self::Implausible => "implausible: out of order, or beyond the time of the host's clock, which is used instead",
+            Self::Absent => "absent: the host's clock is used instead",
+        }
+    }
+}
+
 /// The results of all checks.
 #[derive(Debug, Serialize)]
 struct Findings {
@@ -40,6 +51,9 @@ struct Findings {
     timestamps: Option<Timestamps>,
     models_folder: String,
     models: Vec<String>,
+    /// Models without weights of their own.
+    #[serde(skip)]
+    shapes: Vec<String>,
     problems: Vec<String>,
     remedy: Option<String>,
 }
@@ -69,15 +83,21 @@ fn examine(globals: &Globals) -> Findings {
     }
     let used = adapters.iter().find(|it| Some(&it.name) == chosen.as_ref());
     if used.is_some_and(|it| it.kind == DeviceKind::Software) {
-        problems
-            .push("only a software adapter: results are correct, but timings are not those of a GPU".to_owned());
+        problems.push(
+            "the device is a software renderer: results are correct, but timings are those of the CPU; to time a GPU, \
+             install its Vulkan driver, run doctor again, and choose it with --device"
+                .to_owned(),
+        );
     }
     if timestamps == Some(Timestamps::Implausible) {
         problems.push(
             "the device's timestamps are implausible: kernels are timed with the host's clock".to_owned(),
         );
     }
-    let names: Vec<_> = models::names().into_iter().map(|(name, _)| name).collect();
+    let models = models::names();
+    let is_shape = |path: &Path| path.extension().is_some_and(|it| it == "toml");
+    let shapes = models.iter().filter(|(_, path)| is_shape(path)).map(|(name, _)| name.clone()).collect();
+    let names: Vec<_> = models.into_iter().map(|(name, _)| name).collect();
     let folder = models::root().join("models");
     if names.is_empty() {
         problems.push(format!("no models in {}; set {} to the checkout", folder.display(), models::ROOT_ENV));
@@ -90,6 +110,7 @@ fn examine(globals: &Globals) -> Findings {
         timestamps,
         models_folder: folder.display().to_string(),
         models: names,
+        shapes,
         problems,
     }
 }
@@ -125,7 +146,7 @@ fn check(gpu: &mut Gpu) -> anyhow::Result<Timestamps> {
 
 impl Findings {
     fn text(&self) -> String {
-        let mut text = format!("ridgeline {}\n\nadapters\n", self.version);
+        let mut text = format!("ridgeline {}\n\nadapters (* is used)\n", self.version);
         for adapter in &self.adapters {
             text += &adapter_text(adapter, self.chosen.as_ref() == Some(&adapter.name));
         }
@@ -133,11 +154,15 @@ impl Findings {
             text += "  none\n";
         }
         if let Some(timestamps) = self.timestamps {
-            let word = format!("{timestamps:?}").to_lowercase();
-            let _ = writeln!(text, "\ntimestamps\n  {word}");
+            let _ = writeln!(text, "\nGPU timestamps\n  {}", timestamps.text());
         }
-        let names = if self.models.is_empty() { "none".to_owned() } else { self.models.join(", ") };
-        let _ = writeln!(text, "\nmodels in {}\n  {names}", self.models_folder);
+        let _ = writeln!(text, "\nmodels in {}", self.models_folder);
+        let (shapes, files): (Vec<&str>, Vec<&str>) =
+            self.models.iter().map(String::as_str).partition(|it| self.shapes.iter().any(|shape| shape == it));
+        for (kind, names) in [("with weights", files), ("dimensions only, filled with random weights", shapes)] {
+            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            let _ = writeln!(text, "  {kind}: {names}");
+        }
         text += "\nproblems\n";
         for problem in &self.problems {
             let _ = writeln!(text, "  {problem}");
@@ -165,13 +190,15 @@ fn adapter_text(adapter: &AdapterInfo, chosen: bool) -> String {
         ("cooperative matrix", f.cooperative_matrix),
     ];
     let offered: Vec<_> = offered.iter().filter(|it| it.1).map(|it| it.0).collect();
+    let kind = format!("{:?}", adapter.kind).to_lowercase();
     let mark = if chosen { '*' } else { ' ' };
     let driver = format!("{} {}", adapter.driver, adapter.driver_info);
     let mut text =
-        format!("{mark} {} ({}, {:?}; {})\n", adapter.name, adapter.backend, adapter.kind, driver.trim());
+        format!("{mark} {} ({}, {kind}; {})\n", adapter.name, adapter.backend, driver.trim());
     let (low, high) = adapter.subgroup;
     let _ = writeln!(text, "    features  {}", offered.join(", "));
-    let _ = writeln!(text, "    subgroup  {low} to {high} lanes");
+    let lanes = if low == high { low.to_string() } else { format!("{low} to {high}") };
+    let _ = writeln!(text, "    subgroup  {lanes} lanes");
     if l.cooperative_edge > 0 {
         let _ = writeln!(text, "    matrices  {0} x {0} of f16, sums of f32", l.cooperative_edge);
     }

@@ -6,27 +6,88 @@ use anyhow::Context;
 use ridgeline_measure::Device;
 use ridgeline_measure::models::Loaded;
 use ridgeline_model::{Session, SessionOptions};
-use ridgeline_quant::Format;
+use ridgeline_quant::{Format, Mix};
 use ridgeline_speculative::{Choice, LanguageModel, Rows, Sampler, Token};
 use ridgeline_text::Tokenizer;
+use ridgeline_weights::Quantization;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+
+/// Help of one model.
+pub(crate) const MODEL: &str = "Model: GGUF file, safetensors folder, or a name that `ridgeline doctor` lists. \
+                                An added :TYPE requantizes it; `ridgeline synth --help` lists the types";
+/// Help of a list of models.
+pub(crate) const MODELS: &str = "Models: GGUF files, safetensors folders, or names that `ridgeline doctor` lists. \
+                                 An added :TYPE requantizes; `ridgeline synth --help` lists the types. \
+                                 Separate several with commas, or repeat the flag";
+
+/// Names separated by commas.
+fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    names.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// The types that the KV cache can have.
+fn cache_types() -> String {
+    names(Format::ALL.iter().map(|it| it.spec()).filter(|it| it.kv_block.is_some()).map(|it| it.name))
+}
+
+/// Help of the type of the K or V cache.
+pub(crate) fn cache_help(which: char) -> String {
+    let short = which.to_ascii_lowercase();
+    format!("Type of the {which} cache (also -ct{short}), in any case: {}", cache_types())
+}
+
+/// Help of `--format`.
+pub(crate) fn format_help() -> String {
+    let types = names(encodable());
+    format!(
+        "Requantize the weight matrices to this type, and leave the file unchanged: {types} [default: the model's types]"
+    )
+}
+
+/// The types that weights can be converted to.
+fn encodable() -> impl Iterator<Item = &'static str> {
+    Format::ALL.iter().map(|it| it.spec()).filter(|it| it.encode.is_some()).map(|it| it.name)
+}
+
+/// Names of the mixes that are not the name of a type too.
+fn only_mixes() -> impl Iterator<Item = &'static str> {
+    Mix::ALL.iter().map(|it| it.name).filter(|it| Format::from_name(it).is_none())
+}
+
+/// The values of [`mix`].
+pub(crate) fn mixes() -> String {
+    names(Mix::ALL.iter().map(|it| it.name))
+}
+
+/// The values of [`quantization`].
+pub(crate) fn quantizations() -> String {
+    format!("{}; mixes: {}", names(encodable()), names(only_mixes()))
+}
+
+/// Parses a quantization mix.
+pub(crate) fn mix(text: &str) -> Result<&'static Mix, String> {
+    Mix::from_name(text).ok_or_else(|| format!("choose one of: {}", mixes()))
+}
+
+/// Parses a quantization type or mix.
+pub(crate) fn quantization(text: &str) -> Result<Quantization, String> {
+    text.parse().map_err(|_| format!("choose one of: {}", quantizations()))
+}
 
 /// The size of a session.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Session")]
 pub(crate) struct SessionArgs {
-    /// Context size in tokens; 0 is the model's trained context [default: prompt plus output; 512 in perplexity]
+    /// Context size in tokens; 0 is the context that the model was trained with [default: prompt plus -n]
     #[arg(short, long)]
     ctx_size: Option<usize>,
-    /// Maximum number of tokens in a forward pass; longer prompts take several passes
+    /// Maximum tokens of a forward pass; longer inputs take several passes
     #[arg(short, long, default_value_t = 512)]
     batch_size: usize,
-    /// Quantization type of the K cache (-ctk)
-    #[arg(long, value_name = "TYPE", default_value_t = Format::HALF)]
+    #[arg(long, help = cache_help('K'), value_name = "TYPE", default_value_t = Format::HALF)]
     cache_type_k: Format,
-    /// Quantization type of the V cache (-ctv)
-    #[arg(long, value_name = "TYPE", default_value_t = Format::HALF)]
+    #[arg(long, help = cache_help('V'), value_name = "TYPE", default_value_t = Format::HALF)]
     cache_type_v: Format,
 }
 
@@ -57,25 +118,25 @@ impl SessionArgs {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Sampling")]
 pub(crate) struct SamplingArgs {
-    /// Temperature; 0 is greedy sampling
+    /// Temperature, at least 0; 0 always takes the most likely token
     #[arg(long, default_value_t = Sampler::default().temperature, allow_negative_numbers = true)]
     temp: f32,
-    /// Top-k sampling; 0 is off
+    /// Sample among this many most likely tokens (top-k); 0 is off
     #[arg(long, default_value_t = Sampler::default().top_k)]
     top_k: usize,
-    /// Top-p sampling; 1 is off
+    /// Sample among the most likely tokens whose probabilities sum to this (top-p), 0 to 1; 1 is off
     #[arg(long, default_value_t = Sampler::default().top_p)]
     top_p: f32,
-    /// Min-p sampling: minimum probability relative to the most likely token; 0 is off
+    /// Minimum probability relative to the most likely token (min-p), 0 to 1; 0 is off
     #[arg(long, default_value_t = Sampler::default().min_p)]
     min_p: f32,
-    /// Penalty on repeated tokens; 1 is off
+    /// Penalty on repeated tokens: a factor above 0 on their logits; 1 is off
     #[arg(long, default_value_t = Sampler::default().repetition_penalty)]
     repeat_penalty: f32,
-    /// Number of recent tokens to penalize; -1 is the whole context
+    /// Number of recent tokens to penalize; 0 is off, -1 is all
     #[arg(long, default_value_t = Sampler::default().penalty_last_n, allow_negative_numbers = true)]
     repeat_last_n: i32,
-    /// Seed of the random number generator
+    /// Random seed; the same seed draws the same random numbers
     #[arg(short, long, default_value_t = Sampler::default().seed)]
     seed: u64,
 }
@@ -103,22 +164,22 @@ impl SamplingArgs {
 /// The prompt and the end of generation.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct PromptArgs {
-    /// Prompt
+    /// Text of the prompt; not with -f. Without either, the prompt is the BOS token, if the model adds one
     #[arg(short, long, conflicts_with = "file", allow_hyphen_values = true)]
     prompt: Option<String>,
-    /// Read the prompt from a file
+    /// File with the prompt, in UTF-8; not with -p
     #[arg(short, long)]
     file: Option<PathBuf>,
     /// Maximum number of tokens to generate
     #[arg(short, long, default_value_t = 128)]
     pub(crate) n_predict: usize,
-    /// Do not add the BOS token to the prompt, even if the model expects it
+    /// Do not start the prompt with the BOS token. By default the model's metadata decides
     #[arg(long)]
     no_bos: bool,
     /// Continue generating after the EOS token
     #[arg(long)]
     ignore_eos: bool,
-    /// Skip the untimed warm-up, which compiles the kernels
+    /// Skip the untimed warm-up; the timed passes then include the compilation of the kernels
     #[arg(long)]
     pub(crate) no_warmup: bool,
 }

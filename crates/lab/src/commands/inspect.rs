@@ -1,5 +1,6 @@
 //! `ridgeline inspect`: metadata and tensors of a model file, and the memory that the loaded model takes.
 
+use super::flags::MODEL;
 use crate::globals::Globals;
 use crate::{install, output};
 use ridgeline_experiment::report::{Align, Table, plain};
@@ -14,10 +15,9 @@ use std::process::ExitCode;
 /// Print a model's metadata and tensors
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// GGUF file, safetensors folder, or a name under models/
-    #[arg(value_name = "M")]
+    #[arg(value_name = "MODEL", help = MODEL)]
     model: String,
-    /// Load the model and print the memory it takes on the device
+    /// Also load the model on the device, and print its memory there and the process's peak memory
     #[arg(long)]
     load: bool,
 }
@@ -43,7 +43,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut text = format!("model: {} ({})\n", id.name, output::bytes(id.bytes));
+    let mut text = format!("model: {} (file {})\n", id.name, output::bytes(id.bytes));
     if let Some(hash) = &id.hash {
         let _ = writeln!(text, "blake3: {hash}");
     }

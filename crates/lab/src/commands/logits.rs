@@ -1,6 +1,6 @@
 //! `ridgeline logits`: logits at every position, for comparison with other engines.
 
-use super::flags::warm_up;
+use super::flags::{MODEL, cache_help, format_help, warm_up};
 use crate::globals::{Globals, Usage};
 use crate::{install, output};
 use ridgeline_measure::models;
@@ -14,28 +14,24 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-/// Write the logits of every position of a token sequence to a safetensors file: `logits`, [T, V], f32
+/// Write the logits of every position to a safetensors file: the f32 tensor `logits`, tokens x vocabulary
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// GGUF file, safetensors folder, or a name under models/
-    #[arg(short, long)]
+    #[arg(short, long, help = MODEL)]
     model: String,
-    /// Token ids
+    /// Token ids, separated by commas; `tokenize` prints those of a text
     #[arg(long, value_delimiter = ',', required = true, value_name = "ID,ID,…")]
     tokens: Vec<Token>,
-    /// File to write
-    #[arg(short, long)]
+    /// Safetensors file to write; an existing file is overwritten
+    #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
-    /// Convert the weight matrices to this quantization type first
-    #[arg(long, value_name = "TYPE")]
+    #[arg(long, help = format_help(), value_name = "TYPE")]
     format: Option<Format>,
-    /// Quantization type of the K cache (-ctk)
-    #[arg(long, value_name = "TYPE", default_value_t = Format::SINGLE)]
+    #[arg(long, help = cache_help('K'), value_name = "TYPE", default_value_t = Format::SINGLE)]
     cache_type_k: Format,
-    /// Quantization type of the V cache (-ctv)
-    #[arg(long, value_name = "TYPE", default_value_t = Format::SINGLE)]
+    #[arg(long, help = cache_help('V'), value_name = "TYPE", default_value_t = Format::SINGLE)]
     cache_type_v: Format,
-    /// Maximum number of tokens in a forward pass
+    /// Maximum tokens of a forward pass; longer sequences take several passes
     #[arg(short, long, default_value_t = 512)]
     batch_size: usize,
 }

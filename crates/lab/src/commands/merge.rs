@@ -10,13 +10,13 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Join the journals of several runs, such as the shards of one matrix
+/// Join the results of several `bench-all` runs, such as its --shard parts, and write their report
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Folders of the runs
+    /// Results folders of the runs; a record that several hold is kept once
     #[arg(required = true, value_name = "DIR")]
     dirs: Vec<PathBuf>,
-    /// Output folder; it must not contain a journal
+    /// Output folder for the joined journal.jsonl and its report; it must not hold a journal yet
     #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
 }

@@ -1,6 +1,6 @@
 //! `ridgeline perplexity`: perplexity of a model on a text, and its divergence from a reference model.
 
-use super::flags::{SessionArgs, vocabulary_of};
+use super::flags::{MODEL, SessionArgs, format_help, vocabulary_of};
 use crate::globals::{Globals, Usage};
 use ridgeline_measure::models::Loaded;
 use ridgeline_measure::quality::{Quality, SHORTEST, Text};
@@ -20,23 +20,22 @@ use std::rc::Rc;
 /// Tokens per chunk without `-c`, as in llama-perplexity.
 const CHUNK: usize = 512;
 
-/// Measure perplexity on a text, as llama-perplexity does: in chunks of -c tokens [default: 512], of which the second
-/// half is scored
+/// Measure perplexity on a text as llama-perplexity does: in chunks of -c tokens, scoring each chunk's second half
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("ctx_size", |arg| arg.help("Tokens of a chunk; 0 is the default [default: 512]")))]
 pub(crate) struct Args {
-    /// GGUF file, safetensors folder, or a name under models/
-    #[arg(short, long)]
+    #[arg(short, long, help = MODEL)]
     model: String,
-    /// Convert the weight matrices to this quantization type first
-    #[arg(long, value_name = "TYPE")]
+    #[arg(long, help = format_help(), value_name = "TYPE")]
     format: Option<Format>,
-    /// Text file to score
+    /// Text file to score, in UTF-8
     #[arg(short, long)]
     file: PathBuf,
-    /// Number of chunks to score [default: all]
+    /// Score only the first N chunks [default: all]
     #[arg(long, value_name = "N")]
     chunks: Option<usize>,
-    /// Reference model for KL divergence and top-1 agreement, such as the same model before quantization
+    /// Also print KL(reference ‖ model) and how often the most likely token agrees. Typical: the model before
+    /// quantization [default: none]
     #[arg(long, value_name = "MODEL")]
     reference: Option<String>,
     #[command(flatten)]

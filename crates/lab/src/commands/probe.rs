@@ -11,22 +11,30 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Measure the device's ceilings: bandwidth by working-set size, peak FLOP/s, and launch and synchronization overheads
+/// Measure the device's ceilings: memory bandwidth at several buffer sizes, peak FLOP/s, times of launch and synchronization
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Measure fewer sizes in less time; the confidence intervals are wider
+    /// Spend about 3 s instead of 20 s on each quantity: fewer sizes, wider confidence intervals
     #[arg(long)]
     quick: bool,
-    /// Write the result as JSON to this file as well
+    /// Also write the result as JSON to this file, for a later --compare
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Compare with the file of an earlier `probe --json`; exit with code 4 if fewer than 95 % of the quantities agree
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help = compare_help(), value_name = "FILE")]
     compare: Option<PathBuf>,
 }
 
 /// Share of the quantities in which two probes must agree: the confidence level of the intervals.
 const MIN_AGREEMENT: f64 = 0.95;
+
+fn compare_help() -> String {
+    format!(
+        "Compare with the file of an earlier `probe -o`. A quantity agrees if the 95 % intervals overlap, widened by {:.0} %. \
+         Exit with code 4 if fewer than {:.0} % of the quantities agree",
+        NOISE_FLOOR * 100.0,
+        MIN_AGREEMENT * 100.0
+    )
+}
 
 /// The output of `--json`.
 #[derive(Debug, Serialize)]

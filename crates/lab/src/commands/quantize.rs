@@ -1,5 +1,6 @@
 //! `ridgeline quantize`: converts a checkpoint to a GGUF file with a quantization type or mix.
 
+use super::flags::{MODEL, mix, mixes};
 use crate::globals::Globals;
 use crate::output;
 use ridgeline_measure::models;
@@ -12,18 +13,20 @@ use std::time::Instant;
 /// Quantize a model to a GGUF file
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// GGUF file, safetensors folder, or a name under models/
-    #[arg(value_name = "IN")]
+    #[arg(value_name = "IN", help = MODEL)]
     input: String,
-    /// File to write
+    /// GGUF file to write; an existing file is overwritten
     #[arg(value_name = "OUT.gguf")]
     out: PathBuf,
-    /// Quantization mix by llama.cpp's name, such as `Q4_K_M`; tensors that are not matrices become F32
-    #[arg(value_name = "TYPE")]
+    #[arg(value_name = "TYPE", value_parser = mix, help = type_help())]
     mix: &'static Mix,
-    /// Use one quantization type for all matrices, as llama-quantize --pure does
+    /// Quantize all matrices to the mix's base type, such as `Q4_K` for `Q4_K_M`, as llama-quantize --pure does
     #[arg(long)]
     pure: bool,
+}
+
+fn type_help() -> String {
+    format!("Type or mix of the matrices, as in llama-quantize, in any case: {}. Other tensors become F32", mixes())
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {

@@ -9,17 +9,17 @@ use ridgeline_experiment::report::{figures, html, markdown};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Write the report of a run of `bench-all` from its journal
+/// Write the report of a `bench-all` run from its journal (journal.jsonl), without measuring
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Folder of a run
+    /// Results folder of the run
     dir: PathBuf,
-    /// Write only this file, as Markdown if its name ends in .md, otherwise as HTML [default: report.html and report.md
-    /// in DIR]
+    /// Write one file instead of two: Markdown if its name ends in .md, otherwise HTML [default: report.html and
+    /// report.md in <DIR>]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Write every figure as an SVG file into this folder too
-    #[arg(long, value_name = "FOLDER")]
+    /// Also write every figure as an SVG file into this folder
+    #[arg(long, value_name = "DIR")]
     figures: Option<PathBuf>,
 }
 

@@ -1,6 +1,6 @@
 //! `ridgeline run`: generates text from a prompt.
 
-use super::flags::{PromptArgs, SamplingArgs, SessionArgs, vocabulary_of, warm_up};
+use super::flags::{MODEL, PromptArgs, SamplingArgs, SessionArgs, format_help, vocabulary_of, warm_up};
 use super::printer::{Printer, Timings, finish_name, ms, rate};
 use crate::globals::Globals;
 use crate::{install, output};
@@ -13,14 +13,12 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// Generate text from a prompt
+/// Generate text from a prompt; stdout has only the generated text, stderr has the times
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// GGUF file, safetensors folder, or a name under models/
-    #[arg(short, long)]
+    #[arg(short, long, help = MODEL)]
     model: String,
-    /// Convert the weight matrices to this quantization type first
-    #[arg(long, value_name = "TYPE")]
+    #[arg(long, help = format_help(), value_name = "TYPE")]
     format: Option<Format>,
     #[command(flatten)]
     prompt: PromptArgs,
@@ -81,5 +79,5 @@ fn summary(times: &Timings, prompt: usize, predicted: usize) {
         ms(times.predicted_ns)
     ));
     let total = times.tokenize_ns + times.prompt_ns + times.predicted_ns;
-    output::note(&format!("      total time = {:>12} / {:5} tokens", ms(total), prompt + predicted));
+    output::note(&format!("      total time = {:>12} / {:5} tokens", ms(total), prompt + later));
 }

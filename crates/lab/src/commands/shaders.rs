@@ -9,11 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Write the expanded WGSL of every kernel variant
+/// Write the complete WGSL source of every GPU kernel and its variants, for debugging
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Output folder for the files <kernel>/<variant>.wgsl [default: target/shaders]
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 

@@ -1,6 +1,6 @@
 //! `ridgeline speculate`: speculative decoding with a draft model, and its statistics.
 
-use super::flags::{PromptArgs, SamplingArgs, SessionArgs, vocabulary_of, warm_up};
+use super::flags::{MODEL, PromptArgs, SamplingArgs, SessionArgs, vocabulary_of, warm_up};
 use super::printer::{Printed, Printer, Timings, finish_name, ms, nanos};
 use crate::globals::{Globals, Usage};
 use ridgeline_measure::models::Loaded;
@@ -17,25 +17,24 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// Generate text by speculative decoding with a draft model; the output follows the target's distribution
+/// Generate text with a large model, sped up by a small draft model; the text is distributed as without it
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Target model: GGUF file, safetensors folder, or a name under models/
-    #[arg(short, long)]
+    #[arg(short, long, help = MODEL)]
     model: String,
-    /// Draft model (-md); it must have the target's vocabulary
+    /// Draft model, given as -m is (also -md); its vocabulary must be that of the model of -m
     #[arg(long, value_name = "MODEL")]
     model_draft: String,
     /// Maximum draft length in tokens
     #[arg(long, visible_aliases = ["draft-max", "draft"], default_value_t = DraftOptions::default().n_max)]
     spec_draft_n_max: usize,
-    /// Minimum draft length in tokens
+    /// Minimum draft length in tokens: a shorter greedy draft is dropped, and sampling drafts at least this many
     #[arg(long, visible_alias = "draft-min", default_value_t = DraftOptions::default().n_min)]
     spec_draft_n_min: usize,
-    /// Minimum probability of a drafted token; below it drafting stops
+    /// End a draft where the draft model's most likely token has less than this probability, 0 to 1; 0 is never
     #[arg(long, visible_alias = "draft-p-min", default_value_t = DraftOptions::default().p_min)]
     spec_draft_p_min: f64,
-    /// Also generate with the target alone, and print the speedup
+    /// Also generate once with the model of -m alone, and print the speedup
     #[arg(long)]
     baseline: bool,
     #[command(flatten)]

@@ -1,5 +1,6 @@
 //! `ridgeline synth`: writes random weights in a published shape. Timings do not depend on weight values.
 
+use super::flags::{quantization, quantizations};
 use crate::globals::{Globals, Usage};
 use crate::output;
 use ridgeline_measure::models;
@@ -7,19 +8,23 @@ use ridgeline_weights::{Quantization, convert};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Write a GGUF file with random weights in the shape of a published model
+/// Write a GGUF file with random weights in the dimensions of a published model, for timing
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Model shape: a name under models/, or a TOML file in the same form
+    /// Dimensions of the model: the name of a file models/<NAME>.toml, or a TOML file with the same keys
     shape: String,
-    /// Quantization type or mix of the matrices, by llama.cpp's name
-    #[arg(value_name = "TYPE")]
+    #[arg(value_name = "TYPE", value_parser = quantization, help = type_help())]
     quantization: Quantization,
-    /// File to write
+    /// GGUF file to write; an existing file is overwritten
+    #[arg(value_name = "OUT.gguf")]
     out: PathBuf,
     /// Seed of the weights
     #[arg(short, long, default_value_t = 0)]
     seed: u64,
+}
+
+fn type_help() -> String {
+    format!("Type or mix of the matrices, in any case: {}", quantizations())
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {

@@ -11,40 +11,49 @@ use ridgeline_roofline::Machine;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Compare this engine with its performance targets, which are ratios of measurements in one run on this device
+/// Check ridgeline's own performance targets, such as speed over measured bandwidth (for its developers)
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Targets to measure: peer, verify, ceilings, depth, load, host, upload, products, stable; separated by commas
-    /// [default: all]
-    #[arg(long, value_delimiter = ',')]
+    /// Targets to measure, separated by commas [default: all]
+    #[arg(long, value_name = "TARGET", value_delimiter = ',')]
     only: Vec<Check>,
-    /// Models for verify, ceilings and stable [default: those of matrix/targets.toml]
+    /// Models for verify, ceilings and stable, separated by commas [default: those in matrix/targets.toml]
     #[arg(short, long, value_delimiter = ',')]
     model: Vec<String>,
-    /// Model for depth: decoding at a depth of 8192 tokens [default: that of matrix/targets.toml]
-    #[arg(long)]
+    /// Model of the target depth [default: `deep` in matrix/targets.toml]
+    #[arg(long, value_name = "MODEL")]
     deep: Option<String>,
-    /// Model for load [default: that of matrix/targets.toml]
-    #[arg(long)]
+    /// Model of the target load [default: `load` in matrix/targets.toml]
+    #[arg(long, value_name = "MODEL")]
     load: Option<String>,
-    /// Model for host, the host time of a decode step [default: that of matrix/targets.toml]
-    #[arg(long)]
+    /// Model of the target host [default: `host` in matrix/targets.toml]
+    #[arg(long, value_name = "MODEL")]
     host: Option<String>,
-    /// Python interpreter with llama-cpp-python, for the comparison with llama.cpp on the CPU
+    /// Python interpreter with llama-cpp-python, for the target peer. Without it, peer compares with published figures on
+    /// a software adapter, and is skipped on a GPU
     #[arg(long, value_name = "PYTHON")]
     peer: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Check {
+    /// Speed over llama.cpp
     Peer,
+    /// Time of a forward pass over a few tokens, over one token
     Verify,
+    /// Decode and prompt speed as shares of the measured bandwidth and FLOP/s
     Ceilings,
+    /// Decode time at a depth of 8192 tokens, over depth 0 plus the reads of the KV cache
     Depth,
+    /// Time to load a model, over one file read plus one copy on the device
     Load,
+    /// Host time per launch and per run in a decode step
     Host,
+    /// Upload speed as a share of the copy bandwidth
     Upload,
+    /// Mat-vec speed of every quantization type, as a share of the read bandwidth
     Products,
+    /// Share of logits whose bits differ between runs
     Stable,
 }
 

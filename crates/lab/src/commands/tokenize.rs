@@ -1,5 +1,6 @@
 //! `ridgeline tokenize`: prints the token ids of a text, without special tokens.
 
+use super::flags::MODEL;
 use crate::globals::{Globals, Usage};
 use crate::output;
 use ridgeline_measure::models;
@@ -8,13 +9,12 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Print the token ids of a text from stdin or a file; BOS and EOS are not added, special tokens are read as text
+/// Print the token ids of a text on one line, without BOS and EOS; special tokens such as <s> count as plain text
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// GGUF file, safetensors folder, or a name under models/
-    #[arg(short, long)]
+    #[arg(short, long, help = MODEL)]
     model: String,
-    /// Read the text from a file [default: stdin]
+    /// File with the text, in UTF-8 [default: stdin]
     #[arg(short, long)]
     file: Option<PathBuf>,
 }

@@ -1,6 +1,7 @@
 //! `ridgeline tune`: finds the fastest kernels for a model's shapes on this device and stores them in a file, which
 //! later commands load.
 
+use super::flags::MODELS;
 use crate::globals::Globals;
 use ridgeline_measure::MeasureContext;
 use ridgeline_measure::tune::{TuneResult, Product, Split, PassComparison, keep, path, stored, tune};
@@ -12,13 +13,15 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// Find the fastest mat-vec and matmul kernels and the best KV split for a model on this device; later commands use them
+/// Find the fastest kernel settings for a model on this device, and store them for `bench`, `run` and other commands
+///
+/// It times mat-vec and matmul kernels, and the number of workgroups that attention splits the KV cache over. The
+/// output names the file, which is in the folder target/ridgeline-cache.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// GGUF file, safetensors folder, or a name under models/; separate several with commas, or repeat the flag
-    #[arg(short, long, value_delimiter = ',', default_value = "tiny-target")]
+    #[arg(short, long, help = MODELS, value_delimiter = ',', default_value = "tiny-target")]
     model: Vec<String>,
-    /// Delete the stored choices for this device
+    /// Delete the stored settings of this device for all models, and measure nothing
     #[arg(long)]
     reset: bool,
 }

@@ -46,12 +46,15 @@ fn wrong_flags_are_usage_errors() {
         (&["run", "-m", "tiny-target", "-p", "x", "-ngl", "99"], "--n-gpu-layers"),
         (&["run", "-m", "tiny-target", "-p", "x", "-n", "many"], "many"),
         (&["run", "-m", "tiny-target", "-p", "x", "-ctk", "q99"], "q99"),
-        (&["synth", "smollm2-135m", "Q99", "x.gguf"], "known are"),
+        (&["synth", "smollm2-135m", "Q99", "x.gguf"], "choose one of: F32, F16"),
         (&["logits", "-m", "tiny-target", "--tokens", "1,x", "-o", "x"], "--tokens"),
         (&["dance"], "dance"),
     ];
     for (arguments, part) in cases {
         ridgeline(arguments).fails(2, &[part]);
+    }
+    for flag in ["-p", "-n", "-d"] {
+        ridgeline(&["bench", flag, "many"]).fails(2, &[flag, "many", "list of token counts"]);
     }
     let nothing = finish(&mut command(&[]));
     assert!(nothing.code == 2 && nothing.stderr.contains("Usage"), "{nothing:?}");
@@ -75,6 +78,9 @@ fn an_unknown_model_lists_the_names_there_are() {
     {
         on_cpu(arguments).fails(2, &["nobody", "tiny-target", "tiny-draft", "smollm2-135m"]);
     }
+    let bench = ridgeline(&["bench", "-m", "tiny-target,nobody"]);
+    assert!(!bench.stderr.contains("ceilings"), "models are opened before the probe: {}", bench.stderr);
+    bench.fails(2, &["nobody", "tiny-target"]);
     on_cpu(&["inspect", "no/such/file.gguf"]).fails(2, &["no/such/file.gguf", "no such file"]);
     on_cpu(&["inspect", "no-such-file.gguf"]).fails(2, &["no-such-file.gguf", "no such file"]);
 }
@@ -84,7 +90,7 @@ fn the_root_can_be_moved() {
     fs::create_dir(folder.path().join("models")).expect("a folder");
     fs::write(folder.path().join("models/mine.toml"), "name = 1").expect("a file");
     let inspect = |name| finish(command(&["inspect", name]).env("RIDGELINE_ROOT", folder.path()));
-    inspect("tiny-target").fails(2, &["choose one of", "mine"]);
+    inspect("tiny-target").fails(2, &["choose one of: mine"]);
     inspect("mine").fails(1, &["name"]);
 }
 
