@@ -4,7 +4,7 @@
 //! else to stderr.
 
 use crate::commands::Command;
-use crate::globals::{FAILED, Globals, NO_DEVICE, USAGE, Usage};
+use crate::globals::{FAILED, Globals, NO_DEVICE, USAGE, UsageError};
 use clap::Parser;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
@@ -110,7 +110,7 @@ fn code(error: &anyhow::Error) -> u8 {
             return NO_DEVICE;
         }
         let bad_model_name = cause.downcast_ref::<Models>().is_some_and(Models::is_usage);
-        if cause.is::<Usage>() || bad_model_name || cause.is::<ridgeline_quant::UnknownFormat>() {
+        if cause.is::<UsageError>() || bad_model_name || cause.is::<ridgeline_quant::UnknownFormat>() {
             return USAGE;
         }
     }
@@ -139,7 +139,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cli, SPELLINGS, Usage, code, is_broken_pipe, long_spellings, message};
+    use super::{Cli, SPELLINGS, UsageError, code, is_broken_pipe, long_spellings, message};
     use anyhow::Context;
     use clap::CommandFactory;
     use std::ffi::OsString;
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn errors_are_one_line_with_their_code() {
-        let error = anyhow::Error::new(Usage("-n must be positive".to_owned())).context("run");
+        let error = anyhow::Error::new(UsageError("-n must be positive".to_owned())).context("run");
         assert_eq!((message(&error).as_str(), code(&error)), ("run: -n must be positive", 2));
         let error = anyhow::Error::new(ridgeline_gpu::Error::NoAdapter);
         assert_eq!(code(&error), 3);

@@ -32,4 +32,4 @@ pub struct Globals {
 /// A command line that parses but is invalid. The process exits with [`USAGE`].
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Usage(pub String);
+pub struct UsageError(pub String);

@@ -22,7 +22,7 @@ pub struct Profile {
     /// The recording of the pass.
     pub pass: Recording,
     /// Its distinct launches.
-    pub row: Row,
+    pub row: Profiled,
     /// For each launch of the pass its index in `row.launches`.
     pub of: Vec<usize>,
     /// Wall time of every block of measurements in nanoseconds.
@@ -31,7 +31,7 @@ pub struct Profile {
 
 /// One distinct launch.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Launch {
+pub struct TimedLaunch {
     /// Name of the kernel, such as `mat_vec`.
     pub kernel: String,
     /// Its variant, with all parameters.
@@ -52,9 +52,9 @@ pub struct Launch {
 
 /// The distinct launches of a forward pass.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Row {
+pub struct Profiled {
     /// In order of first appearance.
-    pub launches: Vec<Launch>,
+    pub launches: Vec<TimedLaunch>,
 }
 
 /// Times every distinct launch of a forward pass over `tokens` tokens at `depth`.
@@ -83,7 +83,7 @@ pub fn profile(
     let units: Vec<Unit> = works.iter().map(|work| timer.unit(work)).collect::<Result<_, _>>()?;
     let measured = blocks(&mut timer, &units, Clock::SubmitToComplete, budget)?;
     set_times(&mut launches, &works, &measured)?;
-    Ok(Profile { pass, row: Row { launches }, of, block_ns: measured.block_ns })
+    Ok(Profile { pass, row: Profiled { launches }, of, block_ns: measured.block_ns })
 }
 
 /// Runs of the pass, of which the medians count.
@@ -145,7 +145,7 @@ impl Sequence {
 
 /// The distinct launches of a pass before they are timed.
 struct Kinds {
-    launches: Vec<Launch>,
+    launches: Vec<TimedLaunch>,
     /// The recording to time for each kind.
     works: Vec<Recording>,
     /// For each launch of the pass its index in `launches`.
@@ -166,7 +166,7 @@ impl Kinds {
             let known = seen.iter().position(|s| *s == key);
             let i = known.unwrap_or(seen.len());
             if known.is_none() {
-                kinds.launches.push(Launch {
+                kinds.launches.push(TimedLaunch {
                     kernel: kernel.name().to_owned(),
                     variant: kernel.label(),
                     module: launch.region.module.to_owned(),
@@ -191,7 +191,11 @@ impl Kinds {
 }
 
 /// Sets the seconds of one launch from the measured seconds of its recording.
-fn set_times(launches: &mut [Launch], works: &[Recording], measured: &Blocks) -> Result<(), probe::Error> {
+fn set_times(
+    launches: &mut [TimedLaunch],
+    works: &[Recording],
+    measured: &Blocks,
+) -> Result<(), probe::Error> {
     for ((launch, work), seconds) in launches.iter_mut().zip(works).zip(&measured.seconds) {
         launch.blocks = seconds.iter().map(|s| s / work.launches().len() as f64).collect();
         launch.seconds = typical(&launch.blocks).ok_or(probe::Error::NoBlocks)?;
@@ -199,7 +203,7 @@ fn set_times(launches: &mut [Launch], works: &[Recording], measured: &Blocks) ->
     Ok(())
 }
 
-impl Launch {
+impl TimedLaunch {
     /// Predicted time of one launch. Its working set is its own bytes, and a slope contains no submission.
     pub fn prediction(&self, machine: &Machine) -> Prediction {
         machine.predict(&self.cost, Regime::new(self.cost.bytes()).submissions(0))
@@ -220,14 +224,14 @@ impl Launch {
     }
 }
 
-impl Row {
+impl Profiled {
     /// Seconds of all launches of the pass: the sum of their isolated times.
     pub fn total_s(&self) -> f64 {
         self.launches.iter().map(|l| l.count as f64 * l.seconds.value).sum()
     }
 
     /// Fraction of [`Self::total_s`] that belongs to the launches of this kind.
-    pub fn share(&self, launch: &Launch) -> f64 {
+    pub fn share(&self, launch: &TimedLaunch) -> f64 {
         launch.count as f64 * launch.seconds.value / self.total_s()
     }
 
@@ -251,11 +255,11 @@ impl Row {
 
 #[cfg(test)]
 mod tests {
-    use super::{Launch, Row};
+    use super::{Profiled, TimedLaunch};
     use ridgeline_roofline::{Cost, Machine, Measured};
 
-    fn launch(seconds: f64) -> Launch {
-        Launch {
+    fn launch(seconds: f64) -> TimedLaunch {
+        TimedLaunch {
             kernel: "k".to_owned(),
             variant: "K { lanes: 64 }".to_owned(),
             module: "mlp".to_owned(),
@@ -271,15 +275,15 @@ mod tests {
     fn a_launch_faster_than_its_floor_fails_the_row() {
         // A thousand bytes at a kilobyte per second are a second, with 2 % to spare.
         let machine = Machine::flat("m", 1e3, 1e6).expect("positive");
-        let slow = Row { launches: vec![launch(0.99)] }.check(&machine);
+        let slow = Profiled { launches: vec![launch(0.99)] }.check(&machine);
         assert!(slow.ok, "{}", slow.detail);
-        let fast = Row { launches: vec![launch(2.0), launch(0.9)] }.check(&machine);
+        let fast = Profiled { launches: vec![launch(2.0), launch(0.9)] }.check(&machine);
         assert!(!fast.ok && fast.detail.contains("K { lanes: 64 }"), "{}", fast.detail);
     }
 
     #[test]
     fn shares_count_every_launch() {
-        let row = Row { launches: vec![launch(1.0), launch(3.0)] };
+        let row = Profiled { launches: vec![launch(1.0), launch(3.0)] };
         assert!((row.share(&row.launches[1]) - 0.75).abs() < 1e-12);
         assert_eq!(row.launches[0].label(), "mlp (k, 8 workgroups)");
         assert!((row.launches[0].rate(1000).value - 1000.0).abs() < 1e-9);

@@ -2,7 +2,7 @@
 //! intervals and shares of the device's ceilings.
 
 use super::flags::{MODELS, cache_help};
-use crate::globals::{FAILED, Globals, Usage};
+use crate::globals::{FAILED, Globals, UsageError};
 use crate::experiments::{Measured, described, launch_table};
 use ridgeline_measure::int8::int8_effect;
 use ridgeline_measure::{MeasureContext, models};
@@ -105,7 +105,7 @@ fn coop_help() -> String {
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let output = if globals.json { Output::Json } else { format_of(args.output.as_deref())? };
     if args.profile && !is_table(output) {
-        return Err(Usage("--profile prints tables: use -o md, or write a --trace file".to_owned()).into());
+        return Err(UsageError("--profile prints tables: use -o md, or write a --trace file".to_owned()).into());
     }
     let create = |path: &PathBuf| File::create(path).with_context(|| path.display().to_string());
     let sink = args.trace.as_ref().map(create).transpose()?;
@@ -177,12 +177,12 @@ impl Args {
         for pair in &self.pg {
             let two = pair.split_once(',').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
             let (prompt, generate) =
-                two.ok_or_else(|| Usage(format!("-pg {pair:?} is not a pair of numbers: write it as 512,128")))?;
+                two.ok_or_else(|| UsageError(format!("-pg {pair:?} is not a pair of numbers: write it as 512,128")))?;
             tests.push(Test { prompt, generate });
         }
         tests.retain(|test| test.prompt + test.generate > 0);
         if tests.is_empty() {
-            Err(Usage("nothing to measure: -p and -n are 0; set one of them or -pg".to_owned()).into())
+            Err(UsageError("nothing to measure: -p and -n are 0; set one of them or -pg".to_owned()).into())
         } else {
             Ok(tests)
         }
@@ -314,7 +314,7 @@ fn fusion(text: &str) -> Result<Fusion, String> {
 }
 
 /// The format that `-o` names, or the one that suits stdout.
-fn format_of(text: Option<&str>) -> Result<Output, Usage> {
+fn format_of(text: Option<&str>) -> Result<Output, UsageError> {
     match text {
         None if output::is_terminal() => Ok(Output::Plain),
         None | Some("md") => Ok(Output::Md),
@@ -322,7 +322,7 @@ fn format_of(text: Option<&str>) -> Result<Output, Usage> {
         Some("json") => Ok(Output::Json),
         Some("jsonl") => Ok(Output::Jsonl),
         Some("sql") => Ok(Output::Sql),
-        Some(other) => Err(Usage(format!("-o {other:?} is unknown: use md, csv, json, jsonl or sql"))),
+        Some(other) => Err(UsageError(format!("-o {other:?} is unknown: use md, csv, json, jsonl or sql"))),
     }
 }
 
@@ -335,9 +335,9 @@ const fn is_table(output: Output) -> bool {
 const MAX_NUMBERS: usize = 1000;
 
 /// Numbers as llama-bench reads them: `512`, `0,256`, `1-4`, `128-512+128`, `1-16*2`.
-fn numbers(flag: &str, text: &str) -> Result<Vec<usize>, Usage> {
+fn numbers(flag: &str, text: &str) -> Result<Vec<usize>, UsageError> {
     let bad = || {
-        Usage(format!(
+        UsageError(format!(
             "{flag} {text:?} is not a list of token counts; write it like `512`, `0,256`, `1-4`, `128-512+128` or `1-16*2`"
         ))
     };

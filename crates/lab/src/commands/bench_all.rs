@@ -1,8 +1,8 @@
 //! `ridgeline bench-all`: runs the experiment matrix, and writes a journal and a report.
 
 use super::flags::MODELS;
-use crate::globals::{FAILED, Globals, NO_DEVICE, Usage};
-use crate::runner::{Verbosity, Error, Program, Settings, Summary, bench_all, report, select};
+use crate::globals::{FAILED, Globals, NO_DEVICE, UsageError};
+use crate::runner::{Verbosity, Error, Program, Settings, RunSummary, bench_all, report, select};
 use crate::{experiments, install, output};
 use ridgeline_measure::models;
 use anyhow::Context;
@@ -89,7 +89,7 @@ fn settings(args: Args, globals: &Globals) -> anyhow::Result<Settings> {
     args.model.iter().try_for_each(|name| models::checkpoint(name, None).map(drop))?;
     let matrix = matrix(args.matrix.as_deref(), &args.model, &root).map_err(|e| usage(e.into()))?;
     if !args.model.is_empty() && matrix.groups.iter().all(|group| group.axes.values("model").is_empty()) {
-        return Err(Usage("-m: no experiment of the matrix has an axis named model; use another --matrix".to_owned()).into());
+        return Err(UsageError("-m: no experiment of the matrix has an axis named model; use another --matrix".to_owned()).into());
     }
     Ok(Settings {
         matrix,
@@ -134,8 +134,8 @@ fn print_cells(cells: &[Cell], as_json: bool) -> anyhow::Result<()> {
 }
 
 /// Prints the counts of a run and the paths of its report.
-fn print_summary(summary: &Summary, page: &Path, text: &Path, as_json: bool) -> anyhow::Result<()> {
-    let Summary { folder, earlier, ok, failed, skipped } = summary;
+fn print_summary(summary: &RunSummary, page: &Path, text: &Path, as_json: bool) -> anyhow::Result<()> {
+    let RunSummary { folder, earlier, ok, failed, skipped } = summary;
     let before = if *earlier > 0 { format!(", {earlier} measured before") } else { String::new() };
     output::note(&format!("{ok} ok, {failed} failed, {skipped} skipped{before}"));
     if as_json {
@@ -149,9 +149,9 @@ fn print_summary(summary: &Summary, page: &Path, text: &Path, as_json: bool) -> 
     Ok(())
 }
 
-/// The runner's error, as [`Usage`] if the command line caused it.
+/// The runner's error, as [`UsageError`] if the command line caused it.
 pub(super) fn usage(error: Error) -> anyhow::Error {
-    if error.is_usage() { Usage(error.to_string()).into() } else { error.into() }
+    if error.is_usage() { UsageError(error.to_string()).into() } else { error.into() }
 }
 
 #[cfg(test)]

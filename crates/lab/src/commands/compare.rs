@@ -1,7 +1,7 @@
 //! `ridgeline compare`: tests for differences between two runs.
 
 use super::bench_all::usage;
-use crate::globals::{Globals, REGRESSION, Usage};
+use crate::globals::{Globals, REGRESSION, UsageError};
 use crate::output;
 use crate::runner::{Error, TIMED_IN_BLOCKS, folder};
 use ridgeline_experiment::compare::compare;
@@ -25,7 +25,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     if !args.margin.is_finite() || args.margin < 0.0 {
-        return Err(Usage(format!("--margin is {}: use a percentage of at least 0", args.margin)).into());
+        return Err(UsageError(format!("--margin is {}: use a percentage of at least 0", args.margin)).into());
     }
     let before = folder::records(&args.before).map_err(usage)?;
     let after = folder::records(&args.after).map_err(usage)?;

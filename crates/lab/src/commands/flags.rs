@@ -1,6 +1,6 @@
 //! Flags that several commands share: session, sampling and prompt.
 
-use crate::globals::Usage;
+use crate::globals::UsageError;
 use crate::output;
 use anyhow::Context;
 use ridgeline_measure::Device;
@@ -96,9 +96,9 @@ impl SessionArgs {
     ///
     /// # Errors
     /// The batch size is 0.
-    pub(crate) fn options(&self, needed: usize, trained: usize) -> Result<SessionOptions, Usage> {
+    pub(crate) fn options(&self, needed: usize, trained: usize) -> Result<SessionOptions, UsageError> {
         if self.batch_size == 0 {
-            return Err(Usage("-b must be at least 1".to_owned()));
+            return Err(UsageError("-b must be at least 1".to_owned()));
         }
         let context = match self.ctx_size {
             Some(0) => trained,
@@ -146,7 +146,7 @@ impl SamplingArgs {
     ///
     /// # Errors
     /// A setting is out of its range.
-    pub(crate) fn sampler(&self) -> Result<Sampler, Usage> {
+    pub(crate) fn sampler(&self) -> Result<Sampler, UsageError> {
         let sampler = Sampler {
             temperature: self.temp,
             top_k: self.top_k,
@@ -156,7 +156,7 @@ impl SamplingArgs {
             penalty_last_n: self.repeat_last_n,
             seed: self.seed,
         };
-        sampler.check().map_err(|error| Usage(error.to_string()))?;
+        sampler.check().map_err(|error| UsageError(error.to_string()))?;
         Ok(sampler)
     }
 }
@@ -198,9 +198,10 @@ impl PromptArgs {
         let mut tokens: Vec<Token> = bos.into_iter().collect();
         tokens.extend(tokenizer.encode(&text)?);
         if tokens.is_empty() {
-            return Err(
-                Usage("nothing to continue: the prompt is empty; set it with -p or -f".to_owned()).into()
-            );
+            return Err(UsageError(
+                "nothing to continue: the prompt is empty; set it with -p or -f".to_owned(),
+            )
+            .into());
         }
         Ok(tokens)
     }
@@ -215,10 +216,10 @@ impl PromptArgs {
 ///
 /// # Errors
 /// The model's weights are random, so it has none.
-pub(crate) fn vocabulary_of(loaded: &Loaded) -> Result<&Tokenizer, Usage> {
+pub(crate) fn vocabulary_of(loaded: &Loaded) -> Result<&Tokenizer, UsageError> {
     let missing = || {
         let name = &loaded.id.name;
-        Usage(format!("{name} has no vocabulary, because its weights are random: use a trained model"))
+        UsageError(format!("{name} has no vocabulary, because its weights are random: use a trained model"))
     };
     loaded.tokenizer.as_ref().ok_or_else(missing)
 }

@@ -1,7 +1,7 @@
 //! `ridgeline logits`: logits at every position, for comparison with other engines.
 
 use super::flags::{MODEL, cache_help, format_help, warm_up};
-use crate::globals::{Globals, Usage};
+use crate::globals::{Globals, UsageError};
 use crate::{install, output};
 use ridgeline_measure::models;
 use anyhow::Context;
@@ -38,7 +38,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     if args.batch_size == 0 {
-        return Err(Usage("-b must be at least 1".to_owned()).into());
+        return Err(UsageError("-b must be at least 1".to_owned()).into());
     }
     let mut device = install::open(globals)?;
     let tuning = ridgeline_measure::tune::stored(&mut device);

@@ -1,7 +1,7 @@
 //! `ridgeline merge`: joins the journals of several runs, and writes the report.
 
 use super::bench_all::usage;
-use crate::globals::{Globals, Usage};
+use crate::globals::{Globals, UsageError};
 use crate::runner::folder::{self, Folder, JOURNAL};
 use crate::runner::report;
 use crate::{experiments, output};
@@ -27,7 +27,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let target = Folder::open(&args.out).map_err(usage)?;
     let path = target.path().join(JOURNAL);
     if path.exists() {
-        return Err(Usage(format!("{} already exists: choose another --out", path.display())).into());
+        return Err(UsageError(format!("{} already exists: choose another --out", path.display())).into());
     }
     journal::write(&path, &records)?;
     let [page, text] = report::write(&args.out, &experiments::catalogue())?;

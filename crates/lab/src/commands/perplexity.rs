@@ -1,7 +1,7 @@
 //! `ridgeline perplexity`: perplexity of a model on a text, and its divergence from a reference model.
 
 use super::flags::{MODEL, SessionArgs, format_help, vocabulary_of};
-use crate::globals::{Globals, Usage};
+use crate::globals::{Globals, UsageError};
 use ridgeline_measure::models::Loaded;
 use ridgeline_measure::quality::{Quality, SHORTEST, Text};
 use crate::{install, output};
@@ -45,10 +45,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let options = SessionOptions { switches: Switches::exact(), ..args.session.options(CHUNK, CHUNK)? };
     if options.context < SHORTEST {
-        return Err(Usage(format!("-c must be at least {SHORTEST}")).into());
+        return Err(UsageError(format!("-c must be at least {SHORTEST}")).into());
     }
     if args.chunks == Some(0) {
-        return Err(Usage("--chunks must be at least 1".to_owned()).into());
+        return Err(UsageError("--chunks must be at least 1".to_owned()).into());
     }
     let text = std::fs::read_to_string(&args.file).with_context(|| args.file.display().to_string())?;
     let mut device = install::open(globals)?;
@@ -99,7 +99,7 @@ fn same_tokens(model: &Loaded, reference: &Loaded) -> anyhow::Result<()> {
             let text = format!(
                 "{own} and {other} differ in the text of token {id}: choose a reference with the same vocabulary"
             );
-            Err(Usage(text).into())
+            Err(UsageError(text).into())
         }
         None => Ok(()),
     }

@@ -2,7 +2,7 @@
 
 use super::flags::{MODEL, PromptArgs, SamplingArgs, SessionArgs, vocabulary_of, warm_up};
 use super::printer::{Printed, Printer, Timings, finish_name, ms, nanos};
-use crate::globals::{Globals, Usage};
+use crate::globals::{Globals, UsageError};
 use ridgeline_measure::models::Loaded;
 use crate::{install, output};
 use ridgeline_measure::{Device, models};
@@ -233,8 +233,8 @@ impl Report {
 }
 
 /// A setting out of range, or two models with different vocabularies.
-fn usage(error: ridgeline_speculative::Error) -> Usage {
-    Usage(error.to_string())
+fn usage(error: ridgeline_speculative::Error) -> UsageError {
+    UsageError(error.to_string())
 }
 
 /// Refuses a draft model with another vocabulary than the target's.
@@ -244,7 +244,7 @@ fn same_vocabulary(target: &Tokenizer, draft: &Loaded) -> anyhow::Result<()> {
         if target.token_bytes(id).ok() != other.token_bytes(id).ok() {
             let name = &draft.id.name;
             let text = format!("draft model {name} and the target differ in token {id}: use one with the target's vocabulary");
-            return Err(Usage(text).into());
+            return Err(UsageError(text).into());
         }
     }
     Ok(())

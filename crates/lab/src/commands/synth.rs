@@ -1,7 +1,7 @@
 //! `ridgeline synth`: writes random weights in a published shape. Timings do not depend on weight values.
 
 use super::flags::{quantization, quantizations};
-use crate::globals::{Globals, Usage};
+use crate::globals::{Globals, UsageError};
 use crate::output;
 use ridgeline_measure::models;
 use ridgeline_weights::{Quantization, convert};
@@ -30,7 +30,7 @@ fn type_help() -> String {
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let path = models::path(&args.shape)?;
     if path.extension().is_none_or(|it| it != "toml") {
-        return Err(Usage(format!("{} is a model and not a shape (TOML); use `quantize` for models", args.shape)).into());
+        return Err(UsageError(format!("{} is a model and not a shape (TOML); use `quantize` for models", args.shape)).into());
     }
     let checkpoint = models::random(&path, args.quantization, args.seed)?;
     convert(&checkpoint, &args.out, args.quantization)?;

@@ -1,6 +1,6 @@
 //! `ridgeline targets`: compares this engine's performance with its targets.
 
-use crate::globals::{Globals, Usage};
+use crate::globals::{Globals, UsageError};
 use ridgeline_measure::MeasureContext;
 use crate::targets::{self, TargetResult, Plan};
 use crate::{install, output};
@@ -73,7 +73,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let mut device = install::open(globals)?;
     let tuning = ridgeline_measure::tune::stored(&mut device);
     let mut cx = MeasureContext::new(device, None, tuning, 0);
-    cx.require_clock().map_err(|error| Usage(error.to_string()))?;
+    cx.require_clock().map_err(|error| UsageError(error.to_string()))?;
     let mut plan = Plan::shipped();
     if !args.model.is_empty() {
         plan.models.clone_from(&args.model);

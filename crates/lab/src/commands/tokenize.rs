@@ -1,7 +1,7 @@
 //! `ridgeline tokenize`: prints the token ids of a text, without special tokens.
 
 use super::flags::MODEL;
-use crate::globals::{Globals, Usage};
+use crate::globals::{Globals, UsageError};
 use crate::output;
 use ridgeline_measure::models;
 use anyhow::Context;
@@ -22,7 +22,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let checkpoint = models::checkpoint(&args.model, None)?;
     let tokenizer = models::tokenizer(&checkpoint)?
-        .ok_or_else(|| Usage(format!("{} has no vocabulary, because its weights are random: use a trained model", args.model)))?;
+        .ok_or_else(|| UsageError(format!("{} has no vocabulary, because its weights are random: use a trained model", args.model)))?;
     let ids = tokenizer.encode(&text(&args)?)?;
     if globals.json {
         output::json(&serde_json::json!({ "ids": ids }))?;

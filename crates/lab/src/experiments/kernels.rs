@@ -8,7 +8,7 @@ use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, 
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::report::{Align, Block, Dot, Roofline, Section, Table, number};
 use ridgeline_measure::MeasureContext;
-use ridgeline_measure::profile::{Launch, Row, profile};
+use ridgeline_measure::profile::{Profiled, TimedLaunch, profile};
 use ridgeline_model::SessionOptions;
 use ridgeline_roofline::Machine;
 use serde::{Deserialize, Serialize};
@@ -34,9 +34,9 @@ pub(crate) struct Study;
 impl Experiment<MeasureContext> for Study {
     const NAME: &'static str = "kernels";
     type Point = Point;
-    type Row = Row;
+    type Row = Profiled;
 
-    fn run(cx: &mut MeasureContext, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
+    fn run(cx: &mut MeasureContext, point: &Point, budget: &Budget) -> Result<Measurement<Profiled>, RunError> {
         cx.require_clock()?;
         let loaded = load(cx, &point.model, &point.format)?;
         let profile = profile(cx, &loaded, (point.depth, point.tokens), SessionOptions::default(), budget)?;
@@ -45,7 +45,7 @@ impl Experiment<MeasureContext> for Study {
         Ok(Measurement { row, samples_ns: block_ns, check, model: Some(loaded.id.clone()) })
     }
 
-    fn summarise(entries: &[Entry<'_, Point, Row>], context: &Context<'_>) -> Vec<Section> {
+    fn summarise(entries: &[Entry<'_, Point, Profiled>], context: &Context<'_>) -> Vec<Section> {
         if entries.is_empty() {
             return Vec::new();
         }
@@ -71,7 +71,7 @@ impl Experiment<MeasureContext> for Study {
 }
 
 /// One line per distinct launch of a forward pass. Without a machine the columns of the roof are empty.
-pub(crate) fn table(row: &Row, caption: String, machine: Option<&Machine>) -> Table {
+pub(crate) fn table(row: &Profiled, caption: String, machine: Option<&Machine>) -> Table {
     let columns = [
         ("kernel", Align::Left),
         ("launches", Align::Right),
@@ -102,9 +102,9 @@ pub(crate) fn table(row: &Row, caption: String, machine: Option<&Machine>) -> Ta
     table
 }
 
-fn dots(point: &Point, row: &Row, machine: &Machine) -> Vec<Dot> {
+fn dots(point: &Point, row: &Profiled, machine: &Machine) -> Vec<Dot> {
     let large = row.launches.iter().filter(|l| row.share(l) >= 0.05 && l.cost.flops > 0);
-    let dot = |launch: &Launch| {
+    let dot = |launch: &TimedLaunch| {
         let prediction = launch.prediction(machine);
         Some(Dot {
             label: format!(

@@ -106,7 +106,7 @@ impl Settings {
 
 /// Result of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary {
+pub struct RunSummary {
     /// Folder of the journal.
     pub folder: PathBuf,
     /// Cells that earlier runs measured.
@@ -124,7 +124,7 @@ pub struct Summary {
 /// # Errors
 /// Where the run cannot start: a bad selection, no device, a folder that is in use or damaged. A failed cell is not an
 /// error.
-pub fn bench_all(settings: &Settings, catalogue: &Catalogue) -> Result<Summary, Error> {
+pub fn bench_all(settings: &Settings, catalogue: &Catalogue) -> Result<RunSummary, Error> {
     let cells = select(settings, catalogue)?;
     let mut job = Job {
         device: settings.device.clone(),
@@ -146,7 +146,7 @@ pub fn bench_all(settings: &Settings, catalogue: &Catalogue) -> Result<Summary, 
     let mut run = Run::new(settings, catalogue, &mut folder, identity)?;
     let todo = run.todo(&cells);
     let mut summary =
-        Summary { folder: path, earlier: cells.len() - todo.len(), ok: 0, failed: 0, skipped: 0 };
+        RunSummary { folder: path, earlier: cells.len() - todo.len(), ok: 0, failed: 0, skipped: 0 };
     run.progress = Some(run.start(&cells, &todo, summary.earlier));
     for group in plan::groups(todo) {
         job.ceilings = run.ceilings();

@@ -5,7 +5,7 @@ use ridgeline_experiment::experiment::DynExperiment;
 use ridgeline_experiment::journal;
 use ridgeline_experiment::matrix::{Matrix, Pace};
 use ridgeline_experiment::record::{Record, Status};
-use ridgeline_lab::runner::{self, Catalogue, Error, Program, Settings, Summary, Verbosity};
+use ridgeline_lab::runner::{self, Catalogue, Error, Program, RunSummary, Settings, Verbosity};
 use ridgeline_measure::MeasureContext;
 use ridgeline_roofline::Machine;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,7 @@ pub(crate) fn settings(out: &Path, matrix: &str) -> Settings {
     }
 }
 
-pub(crate) fn run(settings: &Settings) -> Result<Summary, Error> {
+pub(crate) fn run(settings: &Settings) -> Result<RunSummary, Error> {
     runner::bench_all(settings, &catalogue())
 }
 
