@@ -6,9 +6,9 @@ use ridgeline_compute::wgsl::array;
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
-    /// picks\[pick0 + r\] = argmax of x\[r, c\] over c in parts\[r, n_splits\], the results of
-    /// [`Argmax`](crate::argmax::Argmax). The lowest index wins a tie. Entries of [`u32::MAX`] do not count, and a row
-    /// that has no others gives 0.
+    /// picks\[pick0 + r\] = argmax of x\[r, c\] over the candidates c = parts\[r, s\], the results of
+    /// [`Argmax`](crate::argmax::Argmax) for `n_splits` splits. The lowest index wins a tie. Entries of [`u32::MAX`] do not
+    /// count, and a row that has no others gives 0.
     pub struct ArgmaxReduce("argmax_reduce") { lanes: u32 }
     params { n_rows: u32, n_cols: u32, n_splits: u32, pick0: u32 }
     bindings { x: read array<f32>, parts: read array<u32>, picks: write array<u32> }

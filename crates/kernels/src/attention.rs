@@ -50,7 +50,7 @@ impl Attention {
 }
 
 impl Params {
-    /// Number of KV splits: the positions in view, in pieces of `split_len`.
+    /// Number of KV splits: ⌈(`position` + `n_tokens`) / `split_len`⌉.
     #[must_use]
     pub const fn kv_splits(&self) -> u32 {
         (self.position + self.n_tokens).div_ceil(self.split_len)
@@ -64,10 +64,12 @@ pub(crate) const SHAPES: [(u32, u32); 15] = [
     (128, 6), (128, 8),
 ];
 
-/// Most query rows of a workgroup. More would spill the accumulators from registers.
+/// Target maximum of query rows per workgroup. More would spill the accumulators from registers. A larger group of query
+/// heads exceeds it, with one token.
 const ROWS: u32 = 8;
 
-/// Queries per workgroup that [`ROWS`] allows for a group of heads. They are powers of two, to keep variants few.
+/// Token counts per workgroup whose query rows, tokens · `group`, fit [`ROWS`]. They are powers of two, to keep variants
+/// few.
 pub(crate) fn queries(group: u32) -> impl DoubleEndedIterator<Item = u32> {
     (0..=3).map(|power| 1 << power).filter(move |tokens| *tokens == 1 || tokens * group <= ROWS)
 }
@@ -142,6 +144,7 @@ impl Kernel for Attention {
             let scores: Vec<f64> = scores.collect();
             for split in 0..kv_splits {
                 let split_len = p.split_len as usize;
+                // Visible positions of this split. A later split may begin after the query's last position: then it is empty.
                 let seen = split * split_len..scores.len().min((split + 1) * split_len).max(split * split_len);
                 let (scores, values) = (scores.get(seen.clone()), values.get(seen));
                 let (scores, values) = (scores.unwrap_or(&[]), values.unwrap_or(&[]));

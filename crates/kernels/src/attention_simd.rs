@@ -8,7 +8,7 @@ use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// The function of [`Attention`], with the same parameters and KV splits, for a `head` that is a multiple of 32.
+    /// Computes the same as [`Attention`], with the same parameters and KV splits, for a `head` that is a multiple of 32.
     /// [`Attention`] shares data in workgroup memory. Here eight lanes share registers by `subgroupBroadcast`, because on a
     /// software adapter workgroup memory is as slow as any other. Keys and values are in textures.
     pub struct AttentionSimd("attention_simd") { keys: Format, values: Format, head: u32, group: u32, tokens: u32 }

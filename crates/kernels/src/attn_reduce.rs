@@ -7,7 +7,7 @@ use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
-    /// out\[r\] = Σ_s e^(max_s − max) · sum_s / Σ_s e^(max_s − max) · total_s, where max is the largest max_s.
+    /// out\[r\] = (Σ_s e^(max_s − max) · sum_s) / (Σ_s e^(max_s − max) · total_s), where max is the largest max_s.
     ///
     /// `partials` is \[kv_splits, n_rows, head_dim + 4\]: the sums of split s, then max_s, total_s and two zeros. With
     /// `row_per_workgroup` a workgroup makes a row. Otherwise every invocation makes one vec4 of the output.
@@ -17,7 +17,7 @@ kernel! {
 }
 
 impl AttnReduce {
-    /// The variant for this device. A software adapter has no memory latency to hide, and runs barriers as coroutines.
+    /// The variant for this device. A software adapter has no memory latency to hide, and its barriers are slow.
     #[must_use]
     pub const fn new(caps: &Caps) -> Self {
         Self { lanes: 64, row_per_workgroup: !caps.software }

@@ -7,8 +7,8 @@ use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// y\[t, c\] = scale · table\[tokens\[token0 + t\] − row0, c\]. The bound table is one piece of the matrix, rows `row0`
-    /// to `row0 + n_rows`. For tokens in other pieces, y stays unchanged.
+    /// y\[t, c\] = scale · table\[tokens\[token0 + t\] − row0, c\]. A table beyond the
+    /// binding limit is split by rows. This launch sees rows `row0` to `row0 + n_rows`. For other tokens, y stays unchanged.
     pub struct Embed("embed") { format: Format, layout: WeightLayout, lanes: u32 }
     params { n_tokens: u32, n_rows: u32, n_cols: u32, stride: u32, row0: u32, token0: u32, scale: f32 }
     bindings { table: read array<vec4<u32>>, tokens: read array<u32>, y: write array<vec4<f32>> }

@@ -7,7 +7,8 @@ use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
-/// The type of the tiles in workgroup memory. Sums are always f32.
+/// The type of the tiles in workgroup memory. With f16 tiles, each product of two vec4s is summed in f16. These partial
+/// sums are added in f32.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Tile {
     /// 32-bit floats.
@@ -29,7 +30,7 @@ const TILE: u32 = 32;
 const LANES: u32 = 64;
 
 impl MatMul {
-    /// Bytes of the two tiles. The lines of one are padded by a vec4 against bank conflicts.
+    /// Bytes of the tiles of x and W. Each row of the W tile has one vec4 of padding against bank conflicts.
     const fn workgroup_bytes(self) -> u32 {
         TILE * (2 * self.depth + 4) * if matches!(self.tile, Tile::F32) { 4 } else { 2 }
     }

@@ -49,8 +49,8 @@ const WORKGROUP_SHAPES: [(u32, u32); 9] =
     [(2, 1), (4, 1), (4, 2), (4, 3), (4, 4), (2, 5), (2, 6), (2, 8), (2, 16)];
 /// The same for split-K, where the subgroups of a workgroup split the columns.
 const SPLIT_SHAPES: [(u32, u32); 2] = [(2, 1), (2, 4)];
-/// Most accumulators of an invocation on a GPU. More, beside the weights or vectors in registers, would spill. Software
-/// adapters have no such limit.
+/// Most accumulators of an invocation on a GPU. More, beside the weights or vectors in registers, would spill. The limit
+/// does not apply to software adapters, whose default has 8 rows by up to 8 vectors.
 const MOST_SUMS: u32 = 32;
 
 impl Kernel for MatVec {

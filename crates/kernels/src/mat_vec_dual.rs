@@ -18,8 +18,8 @@ kernel! {
 }
 
 impl MatVecDual {
-    /// The kernel for matrices of these types. `None` without subgroups, or where no quantization mix pairs the upper type
-    /// for queries and keys with the lower one for values.
+    /// The kernel for two types: the upper of queries and keys, the lower of values. `None` without subgroups, or if no
+    /// [`Mix`] combines them.
     #[must_use]
     pub fn new(formats: [Format; 2], caps: &Caps) -> Option<Self> {
         if caps.subgroup.is_none() || !Mix::key_value_type_pairs().contains(&formats) {

@@ -13,7 +13,7 @@ kernel! {
     /// an even number, by `cols` vectors. A workgroup computes `blocks` of them. `stride` counts vec4 words per row of W, `ld`
     /// floats per row of y.
     ///
-    /// Integer sums are exact. Accuracy is lost only where x is quantized.
+    /// Integer sums are exact. The only approximation beyond f32 rounding is the 8-bit quantization of x.
     pub struct MatVecI8("mat_vec_i8") {
         format: Format, layout: WeightLayout, reduce: Reduce, lanes: u32, blocks: u32, rows: u32, cols: u32
     }
@@ -25,7 +25,8 @@ kernel! {
 const SHAPES: [(u32, u32); 3] = [(4, 1), (4, 4), (2, 8)];
 
 impl MatVecI8 {
-    /// Whether the kernel takes weights of this type: those that unpack to bytes with shared scales.
+    /// Whether the kernel takes weights of this type: the format file must have `_packed` and `_header`
+    /// (`shared/affine.wgsl`).
     #[must_use]
     pub const fn takes(format: Format) -> bool {
         format.spec().chunks_per_header > 1

@@ -14,10 +14,10 @@ kernel! {
     ///
     /// First, `with.bias` adds `bias` \[n_heads + 2 · kv_heads, head_dim\] to every row. Then `with.norm` applies
     /// [`QkNorm`](crate::qk_norm::QkNorm) with `eps` to heads of queries and keys. A binding that the variant does not use
-    /// is not read, so any slice can be bound.
+    /// is not read. Any slice of a buffer that the launch does not write can be bound there.
     ///
-    /// A workgroup has `heads` reduction groups, and each owns a head. The cache is in buffers or in `texture`s. Strides count
-    /// vec4 words per row. [`RopeAppend::takes`] limits the widths, and `ld` is a multiple of 4.
+    /// A workgroup processes `heads` heads, each by one reduction group. The cache is in buffers or in `texture`s. Strides
+    /// count vec4s per row. [`RopeAppend::takes`] limits the widths, and `ld` is a multiple of 4.
     pub struct RopeAppend("rope_append") {
         keys: Format, values: Format, pairing: Pairing, with: QkNormBias, reduce: Reduce, lanes: u32, heads: u32, texture: bool,
     }
@@ -72,8 +72,8 @@ impl Kernel for RopeAppend {
         let pairings = [Pairing::Interleaved, Pairing::HalfSplit];
         let plain = Self::new(caps, [Format::HALF; 2], Pairing::HalfSplit, QkNormBias::default());
         let buffers = pairs.flat_map(|[keys, values]| pairings.map(|pairing| Self { keys, values, pairing, ..plain }));
-        // Storing is independent of buffer or texture and of bias and norm, and those are independent of the type. So a few
-        // combinations cover the code.
+        // The encoder does not depend on the kind of binding, on bias or on norm. These do not depend on the cache type. So a
+        // few combinations cover the code.
         let per_format = cache_formats().map(|format| Self { keys: format, values: format, ..plain });
         let textures = per_format.clone().map(|it| Self { texture: true, ..it });
         let both = per_format.map(|it| Self { with: QkNormBias { bias: true, norm: true }, ..it });

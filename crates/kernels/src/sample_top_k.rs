@@ -8,7 +8,7 @@ kernel! {
     /// picks\[pick0\] = a token sampled from the logits x. Three filters choose the candidates, one after the other:
     ///
     /// 1. top-k: the `top_k` largest logits, from 1 to [`MAX_K`]. The lowest id wins a tie.
-    /// 2. top-p: the fewest of those whose probability reaches `top_p`. From 1 on, all stay.
+    /// 2. top-p: the smallest set whose probability, at temperature 1, is at least `top_p`. `top_p` ≥ 1 keeps all.
     /// 3. min-p: those with a logit of at least the largest plus `min_p_ln`, the logarithm of min-p.
     ///
     /// Their probabilities are proportional to exp(x / `temperature`). `at` in \[0, 1) is the random number: it selects a

@@ -73,8 +73,9 @@ impl LinearClass {
     /// The kernels that the tuner measures for this class. Results differ only in the order of sums and, with cooperative
     /// matrices, by the rounding of operands to f16.
     ///
-    /// Candidates read the layout of the device and compute at most twice the batch size at a time. Tiles start at a batch
-    /// of 5, cooperative matrices beyond [`SMALL_BATCH`]. Odd block rows are for matrices with few rows.
+    /// Candidates are limited to the weight layout of this device ([`layout_for`]). Mat-vecs process at most twice the batch
+    /// size at once. Tiled matmuls start at a batch of 5, cooperative matrices beyond [`SMALL_BATCH`]. Blocks with an odd
+    /// number of rows are tried only for [`RowCount::Small`].
     #[must_use]
     pub fn candidates(self, caps: &Caps) -> Vec<LinearKernel> {
         let fits = |kernel: &MatVec| {
