@@ -1,5 +1,5 @@
-// Argmax of each split of each row. The lowest index wins a tie. One workgroup per split. A row in one split without any
-// number gives 0.
+// Argmax of each split of each row. The lowest index wins a tie. One workgroup per split. With one
+// split per row, a row of only NaN gives 0.
 //
 //   each lane: best of columns local, local + LANES and so on.
 //   workgroup: tree reduction of the lanes' bests.

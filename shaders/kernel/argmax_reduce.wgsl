@@ -1,5 +1,5 @@
-// Second step of a split argmax: argmax of each row over the results of its splits. 0 where no split has a number. One
-// workgroup per row.
+// Second step of a split argmax: argmax of each row over the results of its splits. The result is 0
+// if every value of the row is NaN. One workgroup per row.
 //# include reduce
 //# include "shared/workgroup_argmax.wgsl"
 

@@ -5,7 +5,8 @@
 //       acc = acc · exp(m - m') + Σ w · v;  total = total · exp(m - m') + Σ w;  m = m'
 //   out = acc / total, or with KV splits (acc, m, total) for attn_reduce
 //
-// Scores: one position per invocation. Values: one vec4 of the head per invocation, and VALUE_ROWS positions at a time.
+// Scores: one position per invocation. Values: one vec4 of the head per invocation, V_ROWS_IN_PARALLEL positions at a
+// time.
 //# include reduce
 //# with src = "keys", interleaved = false, texture = false
 //# include "shared/rows.wgsl"
@@ -16,7 +17,7 @@
 //# include values_file
 //# endwith
 const QUADS: u32 = HEAD / 4u;
-const VALUE_ROWS: u32 = LANES / QUADS;
+const V_ROWS_IN_PARALLEL: u32 = LANES / QUADS;
 var<workgroup> query: array<vec4f, ROWS * QUADS>;
 var<workgroup> maxima: array<f32, ROWS * LANES>;
 var<workgroup> weight: array<f32, ROWS * LANES>;
@@ -47,10 +48,13 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     let value_row = ids.local / QUADS;
     for (var start = kv_split * params.split_len; start < end; start += LANES) {
         let at = start + ids.local;
+        // Invocations beyond `end` load the last row and are masked below.
         let row = keys_row(base + min(at, end - 1u), params.key_stride);
         //# for r in range(ROWS)
         var s${r} = 0.0;
         //# endfor
+        // One key row per invocation, so that a score needs no reduction. UNPACK_LEN is that of keys. Cache formats have one
+        // run per chunk, so values unpack in the order of columns.
         for (var p = 0u; p < HEAD / UNPACK_LEN; p++) {
             let k = keys_unpack(row, HEAD, p);
             let first = p * (UNPACK_LEN / 4u);
@@ -79,6 +83,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
             new_top${r} = max(new_top${r}, maxima[${r}u * LANES + i]);
             //# endfor
         }
+        // `select`, because exp(0) would be 1 where all positions so far are masked and the maximum is MASKED.
         //# for r in range(ROWS)
         weight[${r}u * LANES + ids.local] = select(0.0, exp(s${r} - new_top${r}), at <= last${r} && at < end);
         let rescale${r} = exp(top${r} - new_top${r});
@@ -86,11 +91,12 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         total${r} *= rescale${r};
         top${r} = new_top${r};
         //# endfor
+        // Two barriers per tile suffice. The next tile writes `maxima` after this one, `weight` after its own first one.
         workgroupBarrier();
         // Lanes left over when LANES is no multiple of QUADS have no values to add.
-        if value_row < VALUE_ROWS {
+        if value_row < V_ROWS_IN_PARALLEL {
             let n = min(LANES, end - start);
-            for (var i = value_row; i < n; i += VALUE_ROWS) {
+            for (var i = value_row; i < n; i += V_ROWS_IN_PARALLEL) {
                 let v = values_vec4(values_row(base + start + i, params.value_stride), HEAD, quad);
                 //# for r in range(ROWS)
                 acc${r} += weight[${r}u * LANES + i] * v;
@@ -99,7 +105,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
             }
         }
     }
-    // Sum over the VALUE_ROWS invocations that share a vec4 of the head.
+    // Sum over the V_ROWS_IN_PARALLEL invocations that share a vec4 of the head.
     //# for r in range(ROWS)
     workgroupBarrier();
     partial_out[ids.local] = acc${r};
@@ -108,7 +114,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     if ids.local < QUADS && token0 + ${r}u / GROUP < params.n_tokens {
         var sum = vec4f();
         var total = 0.0;
-        for (var i = 0u; i < VALUE_ROWS; i++) {
+        for (var i = 0u; i < V_ROWS_IN_PARALLEL; i++) {
             sum += partial_out[i * QUADS + ids.local];
             total += totals[i * QUADS + ids.local];
         }

@@ -1,8 +1,9 @@
-// Fused attention with online softmax, as in attention.wgsl, by eight lanes of a subgroup without workgroup memory. One
-// lane loads a value, and `subgroupBroadcast` shares it. The loops are unrolled, so that arrays are named registers.
+// Fused attention with online softmax, as in attention.wgsl, by eight lanes of a subgroup without workgroup memory.
+// `subgroupBroadcast` shares queries and softmax weights. Each lane loads its own key rows and its eighth of V. The
+// template unrolls the inner loops, so that array elements are named variables, which can stay in registers.
 //
 //   for each tile of 8 · POSITIONS_PER_LANE positions: scores with broadcast queries, POSITIONS_PER_LANE per lane
-//       online softmax with subgroupMax;  every lane: acc += broadcast weight · its eighth of the value row
+//       online softmax with subgroupMax;  every lane: acc += broadcast weight · its eighth of the row of V
 //   out = acc / total, or with KV splits (acc, m, total) for attn_reduce
 //# include reduce
 //# include "shared/dot_add.wgsl"
@@ -16,8 +17,9 @@
 //# endwith
 //# set quads = HEAD // 4
 //# set quads_per_lane = quads // 8
+// Of 1, 2, 3, 4 and 8 positions per lane, 2 was the fastest on llvmpipe (docs/measurements.md).
 //# set per_lane = 2
-// Values are unpacked in whole chunks where eight lanes share the head in chunks. Otherwise a lane loads single vec4s.
+// If HEAD is a multiple of eight chunks of V, each lane unpacks whole chunks. Otherwise it loads single vec4s.
 //# set whole_chunks = HEAD % (8 * VALUES_UNPACK_LEN) == 0
 //# set quads_per_load = VALUES_UNPACK_LEN // 4 if whole_chunks else 1
 const QUADS: u32 = HEAD / 4u;

@@ -1,7 +1,7 @@
 // Reduction over KV splits (flash-decoding, Dao et al. 2023). Split s left its sum, its maximum m_s and its total:
 //
 //   m = max_s m_s
-//   out = Σ_s exp(m_s - m) · sum_s / Σ_s exp(m_s - m) · total_s
+//   out = (Σ_s exp(m_s - m) · sum_s) / (Σ_s exp(m_s - m) · total_s)
 //# include reduce
 //# if ROW_PER_WORKGROUP
 // A workgroup makes a row. Where the row has fewer vec4s than the workgroup has lanes, several groups of lanes each sum a
@@ -50,7 +50,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
                 sum += rescales[s] * partials[(s * params.n_rows + row) * (quads + 1u) + quad];
             }
         }
-        // The previous round has read `sums` after this barrier.
+        // Wait until all lanes have read `sums` of the previous round.
         workgroupBarrier();
         sums[ids.local] = sum;
         workgroupBarrier();

@@ -1,5 +1,5 @@
-// Embedding lookup: row tokens[token0 + t] of the table becomes row t of the output. The bound piece of the table has the
-// rows row0 to row0 + n_rows. Other launches write the rows of other pieces.
+// Embedding lookup: row tokens[token0 + t] of the table becomes row t of the output. A table beyond the
+// binding limit is split by rows. This launch sees rows row0 to row0 + n_rows, other launches write the others.
 //# include reduce
 //# with src = "table", interleaved = INTERLEAVED, texture = INTERLEAVED
 //# include "shared/rows.wgsl"

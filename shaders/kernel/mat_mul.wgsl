@@ -1,12 +1,13 @@
 // Tiled matmul (GEMM), y = x·Wᵀ, for large batches. A workgroup computes a 32 × 32 tile of y, an invocation 4 × 4 of it.
-// Sums are f32 whatever the type of the tiles.
+// Accumulators are f32. With f16 tiles, the `dot` of two vec4s is f16.
 //
 //   for each DEPTH columns: load a tile of x and decode a tile of W into workgroup memory
 //       for each vec4 of columns: acc[4][4] += a[4] · b[4]
 //   y = acc, or y += acc
 //
-// Bank conflicts: eight invocations read neighbouring rows of `ws` at once. If a row's length were a multiple of all
-// banks, the eight reads would hit the same banks. So rows of `ws` are padded by one vec4 (LINE).
+// Bank conflicts: eight adjacent invocations read different rows of `ws` at once. Unpadded rows of f32 have a multiple of
+// 32 words, the usual number of banks, so the reads would conflict. So rows of `ws` are padded by one vec4 (ROW_STRIDE).
+// The same invocations read one row of `xs`, which is a broadcast. Their rows of W are adjacent, so that stores coalesce.
 //# include reduce
 //# include "shared/epilogue.wgsl"
 //# include "shared/runs.wgsl"
@@ -17,8 +18,8 @@
 const TILE: u32 = 32u;
 const QUADS: u32 = DEPTH / 4u;
 var<workgroup> xs: array<vec4<Tile>, TILE * QUADS>;
-const LINE: u32 = QUADS + 1u;
-var<workgroup> ws: array<vec4<Tile>, TILE * LINE>;
+const ROW_STRIDE: u32 = QUADS + 1u;
+var<workgroup> ws: array<vec4<Tile>, TILE * ROW_STRIDE>;
 
 @compute @workgroup_size(LANES)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -48,18 +49,18 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         for (var i = ids.local; i < TILE * QUADS / UNPACK_QUADS; i += LANES) {
             let first = (i % (QUADS / UNPACK_QUADS)) * UNPACK_QUADS;
             let at = k + first;
-            let line = i / (QUADS / UNPACK_QUADS);
-            let row = min(row_first + line, params.n_rows - 1u);
+            let tile_row = i / (QUADS / UNPACK_QUADS);
+            let row = min(row_first + tile_row, params.n_rows - 1u);
             let w = weights_unpack(weights_row(row, params.stride), params.n_cols, min(at, quads - UNPACK_QUADS) / UNPACK_QUADS);
             //# for s in range(UNPACK_LEN // 4)
-            ws[line * LINE + first + ${s}u] = vec4<Tile>(select(vec4f(), w[${s}], at < quads));
+            ws[tile_row * ROW_STRIDE + first + ${s}u] = vec4<Tile>(select(vec4f(), w[${s}], at < quads));
             //# endfor
         }
         workgroupBarrier();
         for (var q = 0u; q < QUADS; q++) {
             //# for i in range(4)
             let a${i} = xs[(ty * 4u + ${i}u) * QUADS + q];
-            let b${i} = ws[(tx + ${8 * i}u) * LINE + q];
+            let b${i} = ws[(tx + ${8 * i}u) * ROW_STRIDE + q];
             //# endfor
             //# for i in range(4)
             //# for j in range(4)

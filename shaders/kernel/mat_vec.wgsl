@@ -20,7 +20,7 @@
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let chunks = params.n_cols / UNPACK_LEN;
     //# if ROWS % 2 == 0
-    // With the SwiGLU epilogue half of a block's rows are gate rows, and the other half the up rows, `n_rows` further down.
+    // With SwiGLU, half of a block's rows are gate rows. The others are the matching up rows, at W row + `n_rows`.
     let is_swiglu = params.epilogue == SWIGLU;
     let outputs = select(ROWS, ROWS / 2u, is_swiglu);
     //# else
@@ -29,7 +29,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     let row_groups = (params.n_rows + BLOCKS * outputs - 1u) / (BLOCKS * outputs);
     let group = group_index(at_group, groups);
     let col0 = (group / row_groups) * COLS;
-    // The folded 2-D grid may have a few surplus workgroups.
+    // The 2-D grid may have a few surplus workgroups.
     if col0 >= params.n_vecs {
         return;
     }
@@ -51,6 +51,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         //# endfor
         // Neighbouring lanes take neighbouring chunks, so that loads coalesce.
         for (var p = reduce_lane(ids); p < chunks; p += reduce_lanes(ids)) {
+            // Vec4 `i` of the chunk matches x at `at` plus a constant, which is the template's expression below.
             let at = column(p * UNPACK_QUADS);
             // Loop order: keep the smaller operand in registers, and stream the larger one. Fewer registers are live.
             //# if COLS > ROWS

@@ -24,14 +24,15 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     let row0 = select(0u, params.upper_rows, lower);
     for (var block = reduce_group(ids); block < BLOCKS; block += reduce_groups(ids)) {
         let first = (select(group, group - upper_groups, lower) * BLOCKS + block) * ROWS;
-        var shares: array<f32, ROWS>;
+        // Only constant indices are used, so the array can stay in registers.
+        var lane_sums: array<f32, ROWS>;
         if lower {
-            shares = lower_block(ids, first);
+            lane_sums = lower_block(ids, first);
         } else {
-            shares = upper_block(ids, first);
+            lane_sums = upper_block(ids, first);
         }
         //# for r in range(ROWS)
-        let sum${r} = reduce_sum(ids, shares[${r}]);
+        let sum${r} = reduce_sum(ids, lane_sums[${r}]);
         //# endfor
         if reduce_lane(ids) == 0u {
             //# for r in range(ROWS)

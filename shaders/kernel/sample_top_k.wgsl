@@ -3,11 +3,12 @@
 //
 //   each lane: best two of its columns.
 //   for r in 0..top_k: top[r] = argmax over the lanes. Its lane moves to its second best, or rescans its columns.
-//   kept = top-p and min-p cut of top. sums = cumulative exp(top / temperature) by id. Pick the first sum > at · all.
+//   kept = number of top logits after top-p and min-p. sums = cumulative exp(top / temperature) by id.
+//   pick the first sum > at · all.
 //# include "shared/no_index.wgsl"
 var<workgroup> best: array<f32, LANES>;
 var<workgroup> best_index: array<u32, LANES>;
-// The largest logits so far in descending order, their ids, and the cumulative weights in the order of ids.
+// The largest logits so far in descending order, and their ids. `sums[i]` is the total weight of ids up to `top_ids[i]`.
 var<workgroup> top: array<f32, MAX_K>;
 var<workgroup> top_ids: array<u32, MAX_K>;
 var<workgroup> sums: array<f32, MAX_K>;
@@ -49,6 +50,7 @@ fn insert(top_two: TopTwo, v: f32, i: u32, selected: f32, selected_id: u32) -> T
     if i >= params.n_cols || !finite || !(selected_id == NO_INDEX || before(selected, selected_id, v, i)) {
         return top_two;
     }
+    // Ids ascend within a lane, so `>` keeps the lower id in a tie.
     if top_two.id == NO_INDEX || v > top_two.v {
         return TopTwo(v, i, top_two.v, top_two.id);
     }
@@ -87,6 +89,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
         best[local] = candidates.v;
         best_index[local] = candidates.id;
         workgroupBarrier();
+        // LANES must be a power of two.
         for (var stride = LANES / 2u; stride > 0u; stride >>= 1u) {
             if local < stride {
                 let other = best[local + stride];
@@ -121,6 +124,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
         kept = count_kept(n);
     }
     workgroupBarrier();
+    // A prefix sum in the order of ids, without a sort. It needs LANES >= MAX_K.
     if local < kept {
         var sum = 0.0;
         for (var i = 0u; i < kept; i++) {

@@ -8,7 +8,8 @@ var<workgroup> partial: array<f32, LANES>;
 
 //# include "shared/workgroup_is_group.wgsl"
 
-// Sum over the workgroup, returned to all invocations. Contains barriers: call it in uniform control flow.
+// Sum over the workgroup, returned to all invocations. LANES must be a power of two. Contains barriers: call it in
+// uniform control flow.
 fn workgroup_sum(ids: Ids, v: f32) -> f32 {
     // An earlier call may still read `partial`.
     workgroupBarrier();

@@ -16,7 +16,7 @@ fn update_best(v: f32, i: u32) {
     }
 }
 
-// Tree reduction of the lanes' candidates. Contains barriers: call it in uniform control flow.
+// Tree reduction of the lanes' candidates. LANES must be a power of two. Contains barriers: call it in uniform control flow.
 fn index_of_largest(local: u32) -> u32 {
     best[local] = top;
     best_index[local] = top_index;
