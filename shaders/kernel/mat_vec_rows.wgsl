@@ -16,7 +16,7 @@
 //# set run = UNPACK_LEN // 4 // RUNS
 // With up to two vectors, scales and offsets apply to the sum of each run: fewer multiplies. With more, they apply to the
 // weights.
-//# set scale_sums = CHUNKS_PER_HEADER > 1 and COLS <= 2
+//# set scale_sums = CHUNKS_PER_HEADER > 1 and VECS <= 2
 // Chunks of a step. It divides CHUNKS_PER_HEADER, so that one header serves the whole step.
 const CHUNKS: u32 = ${chunks}u;
 
@@ -33,19 +33,19 @@ fn main(
     let outputs = select(ROWS, ROWS / 2u, is_swiglu);
     let row_groups = (params.n_rows + 8u * outputs - 1u) / (8u * outputs);
     let group = group_index(at_group, groups);
-    let col0 = (group / row_groups) * COLS;
+    let vec0 = (group / row_groups) * VECS;
     // The 2-D grid may have a few surplus workgroups.
-    if col0 >= params.n_vecs {
+    if vec0 >= params.n_vecs {
         return;
     }
-    //# for c in range(COLS)
-    let x${c} = min(col0 + ${c}u, params.n_vecs - 1u) * quads;
+    //# for c in range(VECS)
+    let x${c} = min(vec0 + ${c}u, params.n_vecs - 1u) * quads;
     //# endfor
     let first = (group % row_groups) * 8u * outputs + lane;
     //# for r in range(ROWS)
     let output${r} = min(first + select(${8 * r}u, ${8 * (r % (ROWS // 2))}u, is_swiglu), params.n_rows - 1u);
     let row${r} = weights_row(output${r} + select(0u, ${r // (ROWS // 2)}u * params.n_rows, is_swiglu), params.stride);
-    //# for c in range(COLS)
+    //# for c in range(VECS)
     var acc${r}_${c} = 0.0;
     //# endfor
     //# endfor
@@ -62,7 +62,7 @@ fn main(
     //# endif
         for (var p = p0; p < end; p += CHUNKS) {
             let at = column(p * UNPACK_QUADS + lane);
-            //# for c in range(COLS)
+            //# for c in range(VECS)
             //# if chunks > 1
             // Beyond the row x is zero, so that the last chunk, which repeats below, adds nothing.
             let lane_x${c} = select(vec4f(), x[x${c} + min(at, quads - 1u)], at < quads);
@@ -75,7 +75,7 @@ fn main(
             //# endfor
             //# if scale_sums
             // Σ x over each run: Σ (s·m + o)·x = s·Σ m·x + o·Σ x, with m, s and o of shared/affine.wgsl.
-            //# for c in range(COLS)
+            //# for c in range(VECS)
             //# for k in range(8 // run)
             var sum${c}_${k} = v${c}_${k * run};
             //# for i in range(1, run)
@@ -92,7 +92,7 @@ fn main(
                 //# if scale_sums
                 let w = weights_mantissas(row${r}, params.n_cols, ${chunk});
                 let s = weights_affine(header${r}, ${chunk});
-                //# for c in range(COLS)
+                //# for c in range(VECS)
                 //# for k in range(RUNS)
                 var raw${c}_${k} = 0.0;
                 //# for i in range(run)
@@ -107,7 +107,7 @@ fn main(
                 //# else
                 let w = weights_unpack(row${r}, params.n_cols, ${chunk});
                 //# endif
-                //# for c in range(COLS)
+                //# for c in range(VECS)
                 //# for i in range(UNPACK_LEN // 4)
                 acc${r}_${c} = dot_add(w[${i}], v${c}_${j * (UNPACK_LEN // 4) + i}, acc${r}_${c});
                 //# endfor
@@ -118,9 +118,9 @@ fn main(
             //# endfor
         }
     }
-    //# for c in range(COLS)
-    let at${c} = (col0 + ${c}u) * params.ld + params.row0 + first;
-    if col0 + ${c}u < params.n_vecs {
+    //# for c in range(VECS)
+    let at${c} = (vec0 + ${c}u) * params.ld + params.row0 + first;
+    if vec0 + ${c}u < params.n_vecs {
         if is_swiglu {
             //# for r in range(ROWS // 2)
             if first + ${8 * r}u < params.n_rows {

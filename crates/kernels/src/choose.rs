@@ -142,7 +142,7 @@ pub fn linear_for(format: Format, n_vecs: u32, caps: &Caps) -> LinearKernel {
         return LinearKernel::Rows(kernel);
     }
     // On a GPU, a block has at most 32 accumulators. `Tuning` replaces these defaults with measured choices.
-    let (rows, cols) = match n_vecs {
+    let (rows, vecs) = match n_vecs {
         n if caps.software && caps.subgroup.is_some() => {
             (8, [1, 1, 2, 4, 4].get(n as usize).copied().unwrap_or(8))
         }
@@ -156,7 +156,7 @@ pub fn linear_for(format: Format, n_vecs: u32, caps: &Caps) -> LinearKernel {
         let tiles = LinearKernel::Mul(MatMul { format, tile: Tile::F32, depth: 32 });
         return MatMulCoop::for_batch(format, caps, n_vecs).map_or(tiles, LinearKernel::Coop);
     }
-    LinearKernel::Vec(MatVec::new(format, caps, rows, cols))
+    LinearKernel::Vec(MatVec::new(format, caps, rows, vecs))
 }
 
 /// The RMSNorm kernel for rows of any width.

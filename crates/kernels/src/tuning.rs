@@ -80,13 +80,13 @@ impl LinearClass {
     pub fn candidates(self, caps: &Caps) -> Vec<LinearKernel> {
         let fits = |kernel: &MatVec| {
             let even = kernel.rows.is_multiple_of(2) || self.rows == RowCount::Small;
-            kernel.format == self.format && even && kernel.cols <= 2 * self.vectors
+            kernel.format == self.format && even && kernel.vecs <= 2 * self.vectors
         };
         let vec = MatVec::all(caps).into_iter().filter(fits).map(LinearKernel::Vec);
         let tiled =
             |kernel: &MatMul| kernel.format == self.format && kernel.tile == Tile::F32 && self.vectors > 4;
         let tiled = MatMul::all(caps).into_iter().filter(tiled).map(LinearKernel::Mul);
-        let fits = |kernel: &MatVecRows| kernel.format == self.format && kernel.cols <= 2 * self.vectors;
+        let fits = |kernel: &MatVecRows| kernel.format == self.format && kernel.vecs <= 2 * self.vectors;
         let row = MatVecRows::all(caps).into_iter().filter(fits).map(LinearKernel::Rows);
         let coop = |kernel: &MatMulCoop| kernel.format == self.format && self.vectors > SMALL_BATCH;
         let coop = MatMulCoop::all(caps).into_iter().filter(coop).map(LinearKernel::Coop);
