@@ -21,8 +21,10 @@ struct ${src}_Header { scales: vec4u, d: f32 }
 
 fn ${src}_header(row: u32, cols: u32, super_block: u32) -> ${src}_Header {
     let blocks = cols >> 8u;
-    let scales = ${src}_at(row, 12u * blocks + super_block);
-    return ${src}_Header(scales, ${src}_plane_half(row, 104u * blocks + super_block));
+    return ${src}_Header(
+        ${src}_at(row, 12u * blocks + super_block),
+        ${src}_plane_half(row, 104u * blocks + super_block),
+    );
 }
 
 fn ${src}_affine(header: ${src}_Header, chunk: u32) -> vec4f {

@@ -3,13 +3,13 @@
 //# include reduce
 //# include "shared/workgroup_argmax.wgsl"
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let row = group_index(at_group, groups);
     if row >= params.n_rows {
         return;
     }
-    for (var i = ids.local; i < params.n_splits; i += LANES) {
+    for (var i = ids.local; i < params.n_splits; i += WORKGROUP_SIZE) {
         let at = parts[row * params.n_splits + i];
         if at != NO_INDEX {
             update_best(x[row * params.n_cols + at], at);

@@ -25,7 +25,7 @@
 const QUADS: u32 = HEAD / 4u;
 const POSITIONS_PER_LANE: u32 = ${per_lane}u;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
     @builtin(subgroup_invocation_id) lane: u32,
     @builtin(workgroup_id) at_group: vec3u,

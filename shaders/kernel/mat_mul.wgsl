@@ -21,7 +21,7 @@ var<workgroup> xs: array<vec4<Tile>, TILE * QUADS>;
 const ROW_STRIDE: u32 = QUADS + 1u;
 var<workgroup> ws: array<vec4<Tile>, TILE * ROW_STRIDE>;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let group = group_index(at_group, groups);
     let tiles = (params.n_rows + TILE - 1u) / TILE;
@@ -40,13 +40,13 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     let quads = params.n_cols / 4u;
     for (var k = 0u; k < quads; k += QUADS) {
         // Columns and rows beyond the matrix are clamped for the load. Columns are then set to zero, rows are not stored.
-        for (var i = ids.local; i < TILE * QUADS; i += LANES) {
+        for (var i = ids.local; i < TILE * QUADS; i += WORKGROUP_SIZE) {
             let at = k + i % QUADS;
             let vector = min(vec0 + i / QUADS, params.n_vecs - 1u);
             xs[i] = vec4<Tile>(select(vec4f(), x[vector * quads + column(min(at, quads - 1u))], at < quads));
         }
         // Chunks keep the order in which they unpack, and `column` puts x into the same order.
-        for (var i = ids.local; i < TILE * QUADS / UNPACK_QUADS; i += LANES) {
+        for (var i = ids.local; i < TILE * QUADS / UNPACK_QUADS; i += WORKGROUP_SIZE) {
             let first = (i % (QUADS / UNPACK_QUADS)) * UNPACK_QUADS;
             let at = k + first;
             let tile_row = i / (QUADS / UNPACK_QUADS);

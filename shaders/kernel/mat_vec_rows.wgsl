@@ -20,7 +20,7 @@
 // Chunks of a step. It divides CHUNKS_PER_HEADER, so that one header serves the whole step.
 const CHUNKS: u32 = ${chunks}u;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
     @builtin(subgroup_invocation_id) lane: u32,
     @builtin(workgroup_id) at_group: vec3u,

@@ -2,7 +2,7 @@
 // values.
 //# include reduce
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let i = global_index(ids, at_group, groups);
     let quads = params.n_cols / 4u;

@@ -7,5 +7,5 @@ struct Ids {
 
 // Linear index of the invocation.
 fn global_index(ids: Ids, group: vec3u, groups: vec3u) -> u32 {
-    return group_index(group, groups) * LANES + ids.local;
+    return group_index(group, groups) * WORKGROUP_SIZE + ids.local;
 }

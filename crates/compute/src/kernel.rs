@@ -103,10 +103,10 @@ pub struct Defines {
 }
 
 impl Defines {
-    /// Only `LANES`, for a workgroup of `lanes` invocations.
+    /// Only `WORKGROUP_SIZE`, for a workgroup of `workgroup_size` invocations.
     #[must_use]
-    pub fn new(lanes: u32) -> Self {
-        Self::default().u32("LANES", lanes)
+    pub fn new(workgroup_size: u32) -> Self {
+        Self::default().u32("WORKGROUP_SIZE", workgroup_size)
     }
 
     /// A WGSL constant `NAME: u32`. Template expressions can use it too, for example to unroll loops.

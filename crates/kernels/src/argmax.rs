@@ -10,7 +10,7 @@ kernel! {
     ///
     /// Every split has ⌈n_cols / n_splits⌉ columns, except the last ones, which may have fewer or none. A split with
     /// only NaN, or without columns, gives [`u32::MAX`]. With `n_splits` = 1, a row of only NaN gives 0, a valid token id.
-    pub struct Argmax("argmax") { lanes: u32 }
+    pub struct Argmax("argmax") { workgroup_size: u32 }
     params { n_rows: u32, n_cols: u32, n_splits: u32, pick0: u32 }
     bindings { x: read array<f32>, picks: write array<u32> }
 }
@@ -30,10 +30,10 @@ pub fn argmax_splits_for(n_cols: u32, caps: &Caps) -> u32 {
 
 impl Kernel for Argmax {
     fn all(_caps: &Caps) -> Vec<Self> {
-        vec![Self { lanes: 64 }, Self { lanes: 256 }]
+        vec![Self { workgroup_size: 64 }, Self { workgroup_size: 256 }]
     }
     fn defines(&self) -> Defines {
-        elementwise(self.lanes)
+        elementwise(self.workgroup_size)
     }
     fn groups(&self, p: &Params) -> u64 {
         picks(p)

@@ -9,17 +9,17 @@ kernel! {
     /// picks\[pick0 + r\] = argmax of x\[r, c\] over the candidates c = parts\[r, s\], the results of
     /// [`Argmax`](crate::argmax::Argmax) for `n_splits` splits. The lowest index wins a tie. Entries of [`u32::MAX`] do not
     /// count, and a row that has no others gives 0.
-    pub struct ArgmaxReduce("argmax_reduce") { lanes: u32 }
+    pub struct ArgmaxReduce("argmax_reduce") { workgroup_size: u32 }
     params { n_rows: u32, n_cols: u32, n_splits: u32, pick0: u32 }
     bindings { x: read array<f32>, parts: read array<u32>, picks: write array<u32> }
 }
 
 impl Kernel for ArgmaxReduce {
     fn all(_caps: &Caps) -> Vec<Self> {
-        vec![Self { lanes: 64 }]
+        vec![Self { workgroup_size: 64 }]
     }
     fn defines(&self) -> Defines {
-        elementwise(self.lanes)
+        elementwise(self.workgroup_size)
     }
     fn groups(&self, p: &Params) -> u64 {
         u64::from(p.n_rows)

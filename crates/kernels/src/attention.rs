@@ -15,7 +15,7 @@ kernel! {
     /// is \[n_tokens, n_heads, head\]. With more, it holds the partial results that
     /// [`AttnReduce`](crate::attn_reduce::AttnReduce) combines (flash-decoding, Dao et al. 2023).
     pub struct Attention("attention") {
-        keys: Format, values: Format, reduce: Reduce, lanes: u32, head: u32, group: u32, tokens: u32,
+        keys: Format, values: Format, reduce: Reduce, workgroup_size: u32, head: u32, group: u32, tokens: u32,
     }
     params {
         n_tokens: u32, n_heads: u32, capacity: u32, position: u32, key_stride: u32, value_stride: u32, ld: u32,
@@ -32,7 +32,7 @@ impl Attention {
     #[must_use]
     pub const fn workgroup_bytes(self) -> u32 {
         let rows = self.group * self.tokens;
-        4 * (rows * self.head + 2 * rows * self.lanes + 4 * self.lanes + 2 * self.lanes)
+        4 * (rows * self.head + 2 * rows * self.workgroup_size + 4 * self.workgroup_size + 2 * self.workgroup_size)
     }
 
     const fn heads(self, p: &Params) -> AttentionShape {
@@ -81,11 +81,11 @@ impl Kernel for Attention {
             for &reduce in Reduce::all(caps) {
                 for (head, group) in SHAPES {
                     for tokens in queries(group) {
-                        all.push(Self { keys, values: keys, reduce, lanes: 64, head, group, tokens });
+                        all.push(Self { keys, values: keys, reduce, workgroup_size: 64, head, group, tokens });
                     }
                 }
                 for values in cache_formats().filter(|values| *values != keys) {
-                    all.push(Self { keys, values, reduce, lanes: 64, head: 64, group: 4, tokens: 1 });
+                    all.push(Self { keys, values, reduce, workgroup_size: 64, head: 64, group: 4, tokens: 1 });
                 }
             }
         }
@@ -93,7 +93,7 @@ impl Kernel for Attention {
         all
     }
     fn defines(&self) -> Defines {
-        let d = with_format(define_masked(self.reduce.define(Defines::new(self.lanes))), "keys_file", self.keys);
+        let d = with_format(define_masked(self.reduce.define(Defines::new(self.workgroup_size))), "keys_file", self.keys);
         let d = d.value("values_file", self.values.spec().wgsl);
         let d = d.u32("HEAD", self.head).u32("GROUP", self.group).u32("TOKENS", self.tokens);
         d.u32("ROWS", self.group * self.tokens)

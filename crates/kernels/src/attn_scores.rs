@@ -10,24 +10,24 @@ kernel! {
     /// scores\[t, h, p\] = scale · q\[t, h\] · k\[h / group, p\] for p up to `position` + t. Later positions are masked:
     /// they get −3e38. Rows of scores have `position` + `n_tokens` values, rows of q are `ld` floats apart. Keys are in a
     /// buffer or in a `texture`.
-    pub struct AttnScores("attn_scores") { cache: Format, lanes: u32, texture: bool }
+    pub struct AttnScores("attn_scores") { cache: Format, workgroup_size: u32, texture: bool }
     params { n_tokens: u32, n_heads: u32, head_dim: u32, group: u32, capacity: u32, position: u32, stride: u32, ld: u32, scale: f32 }
     bindings { q: read array<vec4<f32>>, keys: read array<vec4<u32>>, scores: write array<f32> }
 }
 
 impl Kernel for AttnScores {
     fn all(_caps: &Caps) -> Vec<Self> {
-        let with = |cache| [false, true].map(|texture| Self { cache, lanes: 64, texture });
+        let with = |cache| [false, true].map(|texture| Self { cache, workgroup_size: 64, texture });
         cache_formats().flat_map(with).collect()
     }
     fn defines(&self) -> Defines {
-        with_format(define_masked(elementwise(self.lanes)), "cache_file", self.cache).value("TEXTURE", self.texture)
+        with_format(define_masked(elementwise(self.workgroup_size)), "cache_file", self.cache).value("TEXTURE", self.texture)
     }
     fn in_texture(&self, binding: &str) -> bool {
         self.texture && binding == "keys"
     }
     fn groups(&self, p: &Params) -> u64 {
-        score_values(p).div_ceil(u64::from(self.lanes))
+        score_values(p).div_ceil(u64::from(self.workgroup_size))
     }
     fn flops(&self, p: &Params) -> u64 {
         heads(p).scores() * 2 * u64::from(p.head_dim)

@@ -162,7 +162,7 @@ pub fn linear_for(format: Format, n_vecs: u32, caps: &Caps) -> LinearKernel {
 /// The RMSNorm kernel for rows of any width.
 #[must_use]
 pub fn norm_for(caps: &Caps) -> RmsNorm {
-    RmsNorm { reduce: Reduce::all(caps)[0], lanes: caps.max_invocations.min(256) }
+    RmsNorm { reduce: Reduce::all(caps)[0], workgroup_size: caps.max_invocations.min(256) }
 }
 
 /// The kernel of fused attention: FlashAttention, with KV splits for long contexts (flash-decoding).
@@ -224,8 +224,8 @@ pub fn attention_for(
     }
     let ([keys, values], reduce) = (cache, Reduce::all(caps)[0]);
     // The kernel needs an invocation per vec4 of a head.
-    let lanes = if head > 256 { head / 4 } else { 64 };
-    let variant = |tokens| Attention { keys, values, reduce, lanes, head, group, tokens };
+    let workgroup_size = if head > 256 { head / 4 } else { 64 };
+    let variant = |tokens| Attention { keys, values, reduce, workgroup_size, head, group, tokens };
     let fits = |tokens: &u32| variant(*tokens).workgroup_bytes() <= caps.max_workgroup_memory;
     // If even one token does not fit, the model's session refuses it with an error.
     AttentionKernel::Workgroup(variant(most_first().find(fits).unwrap_or(1)))

@@ -23,15 +23,15 @@ impl Reduce {
         if caps.subgroup.is_some() { &[Self::Subgroup, Self::Workgroup] } else { &[Self::Workgroup] }
     }
 
-    /// Estimated number of reduction groups in a workgroup of `lanes` invocations. It is an estimate, because drivers
-    /// report the subgroup size as a range.
-    pub(crate) fn groups_per_workgroup(self, caps: &Caps, lanes: u32) -> u32 {
+    /// Estimated number of reduction groups in a workgroup of `workgroup_size` invocations. It is an estimate, because
+    /// drivers report the subgroup size as a range.
+    pub(crate) fn groups_per_workgroup(self, caps: &Caps, workgroup_size: u32) -> u32 {
         match (self, caps.subgroup) {
             (Self::Subgroup, Some((smallest, largest))) => {
                 // Where the size is a range, drivers pick 16 or more: Intel picks 16 from 8 to 32. If the count is too
                 // high, each subgroup loops over several blocks. If it is too low, some subgroups are idle.
                 let size = if smallest == largest { smallest } else { smallest.max(16) };
-                (lanes / size).max(1)
+                (workgroup_size / size).max(1)
             }
             _ => 1,
         }
@@ -49,8 +49,8 @@ impl Reduce {
 }
 
 /// Defines of a kernel that does not use the shared sum functions.
-pub(crate) fn elementwise(lanes: u32) -> Defines {
-    Defines::new(lanes).value("reduce", "reduce/none.wgsl")
+pub(crate) fn elementwise(workgroup_size: u32) -> Defines {
+    Defines::new(workgroup_size).value("reduce", "reduce/none.wgsl")
 }
 
 /// Adds the include of a quantization type under `key`, and the constants of its `unpack`.

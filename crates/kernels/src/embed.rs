@@ -9,24 +9,24 @@ use ridgeline_quant::Format;
 kernel! {
     /// y\[t, c\] = scale · table\[tokens\[token0 + t\] − row0, c\]. A table beyond the
     /// binding limit is split by rows. This launch sees rows `row0` to `row0 + n_rows`. For other tokens, y stays unchanged.
-    pub struct Embed("embed") { format: Format, layout: WeightLayout, lanes: u32 }
+    pub struct Embed("embed") { format: Format, layout: WeightLayout, workgroup_size: u32 }
     params { n_tokens: u32, n_rows: u32, n_cols: u32, stride: u32, row0: u32, token0: u32, scale: f32 }
     bindings { table: read array<vec4<u32>>, tokens: read array<u32>, y: write array<vec4<f32>> }
 }
 
 impl Kernel for Embed {
     fn all(_caps: &Caps) -> Vec<Self> {
-        let with = |layout| Format::ALL.iter().map(move |&format| Self { format, layout, lanes: 64 });
+        let with = |layout| Format::ALL.iter().map(move |&format| Self { format, layout, workgroup_size: 64 });
         [WeightLayout::Plain, WeightLayout::Interleaved].into_iter().flat_map(with).collect()
     }
     fn defines(&self) -> Defines {
-        self.layout.define(with_format(elementwise(self.lanes), "weights_file", self.format))
+        self.layout.define(with_format(elementwise(self.workgroup_size), "weights_file", self.format))
     }
     fn in_texture(&self, binding: &str) -> bool {
         binding == "table" && self.layout.in_texture()
     }
     fn groups(&self, p: &Params) -> u64 {
-        (u64::from(p.n_tokens) * u64::from(p.n_cols / 4)).div_ceil(u64::from(self.lanes))
+        (u64::from(p.n_tokens) * u64::from(p.n_cols / 4)).div_ceil(u64::from(self.workgroup_size))
     }
     fn flops(&self, p: &Params) -> u64 {
         u64::from(p.n_tokens) * u64::from(p.n_cols)

@@ -27,7 +27,7 @@ kernel! {
 
 /// Edge of the output tile, and invocations per workgroup. The index arithmetic of the WGSL relies on both.
 const TILE: u32 = 32;
-const LANES: u32 = 64;
+const WORKGROUP_SIZE: u32 = 64;
 
 impl MatMul {
     /// Bytes of the tiles of x and W. Each row of the W tile has one vec4 of padding against bank conflicts.
@@ -44,7 +44,7 @@ impl Kernel for MatMul {
         variants.flat_map(with).filter(|k| k.workgroup_bytes() <= caps.max_workgroup_memory).collect()
     }
     fn defines(&self) -> Defines {
-        let d = with_format(elementwise(LANES), "weights_file", self.format).u32("DEPTH", self.depth);
+        let d = with_format(elementwise(WORKGROUP_SIZE), "weights_file", self.format).u32("DEPTH", self.depth);
         match self.tile {
             Tile::F32 => d.alias("Tile", "f32"),
             Tile::F16 => d.enable("f16").alias("Tile", "f16"),

@@ -10,10 +10,10 @@ use ridgeline_quant::Format;
 kernel! {
     /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\] in tiles of `tile` × `tile` outputs. A subgroup multiplies
     /// cooperative matrices of `edge` × `edge`. The `epilogue` ([`Epilogue`]) stores or adds. `stride` counts vec4 words per
-    /// row of W, `ld` floats per row of y. A workgroup has `lanes` invocations: four subgroups of the device's largest size.
+    /// row of W, `ld` floats per row of y. `workgroup_size` is four subgroups of the device's largest size.
     ///
     /// W and x are rounded to f16. Larger values of x are clamped to ±65504. Sums are f32.
-    pub struct MatMulCoop("mat_mul_coop") { format: Format, edge: u32, tile: u32, lanes: u32 }
+    pub struct MatMulCoop("mat_mul_coop") { format: Format, edge: u32, tile: u32, workgroup_size: u32 }
     params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32 }
     bindings { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
 }
@@ -46,10 +46,10 @@ impl MatMulCoop {
     }
 
     fn all_of(format: Format, caps: &Caps) -> impl Iterator<Item = Self> {
-        let lanes = caps.subgroup.map_or(0, |(_, largest)| SUBGROUPS * largest);
-        let fits = lanes > 0 && lanes <= caps.max_invocations;
+        let workgroup_size = caps.subgroup.map_or(0, |(_, largest)| SUBGROUPS * largest);
+        let fits = workgroup_size > 0 && workgroup_size <= caps.max_invocations;
         let edges = if caps.f16 && fits { caps.cooperative } else { &[] };
-        let with = move |&edge| tiles(edge).iter().map(move |&tile| Self { format, edge, tile, lanes });
+        let with = move |&edge| tiles(edge).iter().map(move |&tile| Self { format, edge, tile, workgroup_size });
         edges.iter().flat_map(with).filter(|it| it.workgroup_bytes() <= caps.max_workgroup_memory)
     }
 }
@@ -59,7 +59,7 @@ impl Kernel for MatMulCoop {
         Format::ALL.iter().flat_map(|&format| Self::all_of(format, caps)).collect()
     }
     fn defines(&self) -> Defines {
-        with_format(elementwise(self.lanes), "weights_file", self.format)
+        with_format(elementwise(self.workgroup_size), "weights_file", self.format)
             .enable("f16")
             .enable("wgpu_cooperative_matrix")
             .u32("DEPTH", DEPTH)

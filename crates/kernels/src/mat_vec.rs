@@ -11,7 +11,7 @@ kernel! {
     /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\], then the `epilogue` ([`Epilogue`]). SwiGLU needs an even `rows`.
     /// A reduction group computes a block of `rows` rows of W by `vecs` vectors, and a workgroup computes `blocks` of them.
     /// `stride` counts vec4 words per row of W, `ld` floats per row of y.
-    pub struct MatVec("mat_vec") { format: Format, reduce: Reduce, lanes: u32, blocks: u32, rows: u32, vecs: u32 }
+    pub struct MatVec("mat_vec") { format: Format, reduce: Reduce, workgroup_size: u32, blocks: u32, rows: u32, vecs: u32 }
     params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32 }
     bindings { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
 }
@@ -20,9 +20,9 @@ impl MatVec {
     /// The variant for blocks of `rows` by `vecs` on this device.
     #[must_use]
     pub fn new(format: Format, caps: &Caps, rows: u32, vecs: u32) -> Self {
-        let lanes = 64;
+        let workgroup_size = 64;
         let reduce = Reduce::all(caps)[0];
-        Self { format, reduce, lanes, blocks: reduce.groups_per_workgroup(caps, lanes), rows, vecs }
+        Self { format, reduce, workgroup_size, blocks: reduce.groups_per_workgroup(caps, workgroup_size), rows, vecs }
     }
 }
 
@@ -57,22 +57,22 @@ impl Kernel for MatVec {
     fn all(caps: &Caps) -> Vec<Self> {
         let mut all = Vec::new();
         for reduce in Reduce::all(caps).iter().copied().chain(caps.subgroup.map(|_| Reduce::SplitK)) {
-            let (lanes, shapes) = match reduce {
+            let (workgroup_size, shapes) = match reduce {
                 Reduce::Subgroup => (64, &SHAPES[..]),
                 Reduce::Workgroup => (64, &WORKGROUP_SHAPES[..]),
                 Reduce::SplitK => (256, &SPLIT_SHAPES[..]),
             };
-            let blocks = reduce.groups_per_workgroup(caps, lanes);
+            let blocks = reduce.groups_per_workgroup(caps, workgroup_size);
             let shapes = shapes.iter().filter(|(rows, vecs)| caps.software || rows * vecs <= MOST_SUMS);
             for &format in Format::ALL {
-                let variant = |&(rows, vecs): &_| Self { format, reduce, lanes, blocks, rows, vecs };
+                let variant = |&(rows, vecs): &_| Self { format, reduce, workgroup_size, blocks, rows, vecs };
                 all.extend(shapes.clone().map(variant));
             }
         }
         all
     }
     fn defines(&self) -> Defines {
-        let d = with_format(self.reduce.define(Defines::new(self.lanes)), "weights_file", self.format);
+        let d = with_format(self.reduce.define(Defines::new(self.workgroup_size)), "weights_file", self.format);
         // Split-K reduces all sums of a block with one barrier.
         let sums = if self.reduce == Reduce::SplitK { self.rows * self.vecs } else { 0 };
         d.u32("BLOCKS", self.blocks).u32("ROWS", self.rows).u32("VECS", self.vecs).u32("SUMS", sums)

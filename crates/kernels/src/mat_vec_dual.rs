@@ -10,7 +10,7 @@ kernel! {
     /// y\[r\] = Σ_c W\[r, c\] · x\[c\], where W is `upper` \[upper_rows, n_cols\] and `lower` \[lower_rows, n_cols\] below it,
     /// each with its own quantization type. A reduction group computes `rows` rows, and a workgroup `blocks` times as many.
     /// Strides count vec4 words per row.
-    pub struct MatVecDual("mat_vec_dual") { formats: [Format; 2], reduce: Reduce, lanes: u32, blocks: u32, rows: u32 }
+    pub struct MatVecDual("mat_vec_dual") { formats: [Format; 2], reduce: Reduce, workgroup_size: u32, blocks: u32, rows: u32 }
     params { upper_rows: u32, lower_rows: u32, n_cols: u32, upper_stride: u32, lower_stride: u32 }
     bindings {
         upper: read array<vec4<u32>>, lower: read array<vec4<u32>>, x: read array<vec4<f32>>, y: write array<f32>,
@@ -25,8 +25,8 @@ impl MatVecDual {
         if caps.subgroup.is_none() || !Mix::key_value_type_pairs().contains(&formats) {
             return None;
         }
-        let (reduce, lanes) = (Reduce::Subgroup, 64);
-        Some(Self { formats, reduce, lanes, blocks: reduce.groups_per_workgroup(caps, lanes), rows: 4 })
+        let (reduce, workgroup_size) = (Reduce::Subgroup, 64);
+        Some(Self { formats, reduce, workgroup_size, blocks: reduce.groups_per_workgroup(caps, workgroup_size), rows: 4 })
     }
 
     /// The two mat-vecs that the kernel fuses.
@@ -48,7 +48,7 @@ impl Kernel for MatVecDual {
         let specs = self.formats.map(Format::spec);
         let files: Vec<&str> = specs.iter().map(|it| it.wgsl).collect();
         let sizes = |of: fn(&Spec) -> usize| -> Vec<u32> { specs.iter().map(|it| small(of(it))).collect() };
-        let d = self.reduce.define(Defines::new(self.lanes));
+        let d = self.reduce.define(Defines::new(self.workgroup_size));
         let d = d.value("files", files).value("chunks", sizes(|it| it.unpack_len));
         let d = d.value("runs", sizes(|it| it.runs)).value("steps", sizes(|it| it.run_step));
         d.u32("BLOCKS", self.blocks).u32("ROWS", self.rows)

@@ -15,7 +15,7 @@ kernel! {
     ///
     /// Integer sums are exact. The only approximation beyond f32 rounding is the 8-bit quantization of x.
     pub struct MatVecI8("mat_vec_i8") {
-        format: Format, layout: WeightLayout, reduce: Reduce, lanes: u32, blocks: u32, rows: u32, vecs: u32
+        format: Format, layout: WeightLayout, reduce: Reduce, workgroup_size: u32, blocks: u32, rows: u32, vecs: u32
     }
     params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32, x_stride: u32 }
     bindings { weights: read array<vec4<u32>>, x: read array<vec4<u32>>, y: update array<f32> }
@@ -40,8 +40,8 @@ impl MatVecI8 {
     }
 
     fn new(format: Format, layout: WeightLayout, (reduce, caps): (Reduce, &Caps), (rows, vecs): (u32, u32)) -> Self {
-        let (lanes, blocks) = (64, reduce.groups_per_workgroup(caps, 64));
-        Self { format, layout, reduce, lanes, blocks, rows, vecs }
+        let (workgroup_size, blocks) = (64, reduce.groups_per_workgroup(caps, 64));
+        Self { format, layout, reduce, workgroup_size, blocks, rows, vecs }
     }
 }
 
@@ -59,7 +59,7 @@ impl Kernel for MatVecI8 {
     }
     fn defines(&self) -> Defines {
         let bytes = Format::INT8_ACTIVATIONS.spec().wgsl;
-        let d = self.reduce.define(Defines::new(self.lanes)).value("x_file", bytes);
+        let d = self.reduce.define(Defines::new(self.workgroup_size)).value("x_file", bytes);
         let d = self.layout.define(with_format(d, "weights_file", self.format));
         d.u32("BLOCKS", self.blocks).u32("ROWS", self.rows).u32("VECS", self.vecs)
     }

@@ -23,7 +23,7 @@ impl MatVecRows {
     /// The variant for `vecs` vectors at a time. `None` where subgroups are missing or may have fewer than eight lanes.
     #[must_use]
     pub fn new(format: Format, caps: &Caps, rows: u32, vecs: u32) -> Option<Self> {
-        caps.subgroup.filter(|&(least, _)| least >= LANES).map(|_| Self { format, rows, vecs })
+        caps.subgroup.filter(|&(least, _)| least >= WORKGROUP_SIZE).map(|_| Self { format, rows, vecs })
     }
 
     /// The default variant for a batch of `vectors`: the fewest passes over the weights, then the smallest `vecs`.
@@ -36,7 +36,7 @@ impl MatVecRows {
 }
 
 /// Invocations of a workgroup. The subgroup must be at least this large.
-const LANES: u32 = 8;
+const WORKGROUP_SIZE: u32 = 8;
 
 /// Rows and vectors of an invocation's block. Larger blocks spill. For the same number of vectors, the first is the default.
 const SHAPES: [(u32, u32); 7] = [(8, 1), (4, 2), (4, 3), (4, 4), (4, 6), (4, 8), (4, 1)];
@@ -49,7 +49,7 @@ impl Kernel for MatVecRows {
         SHAPES.into_iter().flat_map(with).collect()
     }
     fn defines(&self) -> Defines {
-        let d = with_format(elementwise(LANES), "weights_file", self.format);
+        let d = with_format(elementwise(WORKGROUP_SIZE), "weights_file", self.format);
         d.u32("ROWS", self.rows).u32("VECS", self.vecs)
     }
     fn in_texture(&self, binding: &str) -> bool {
@@ -57,7 +57,7 @@ impl Kernel for MatVecRows {
     }
     fn groups(&self, p: &Params) -> u64 {
         let outputs = if p.epilogue == Epilogue::SwiGlu as u32 { self.rows / 2 } else { self.rows };
-        u64::from(p.n_rows.div_ceil(LANES * outputs)) * u64::from(p.n_vecs.div_ceil(self.vecs))
+        u64::from(p.n_rows.div_ceil(WORKGROUP_SIZE * outputs)) * u64::from(p.n_vecs.div_ceil(self.vecs))
     }
     linear_members! {
         layout: WeightLayout::Interleaved,

@@ -19,7 +19,8 @@ kernel! {
     /// A workgroup processes `heads` heads, each by one reduction group. The cache is in buffers or in `texture`s. Strides
     /// count vec4s per row. [`RopeAppend::takes`] limits the widths, and `ld` is a multiple of 4.
     pub struct RopeAppend("rope_append") {
-        keys: Format, values: Format, pairing: Pairing, with: QkNormBias, reduce: Reduce, lanes: u32, heads: u32, texture: bool,
+        keys: Format, values: Format, pairing: Pairing, with: QkNormBias, reduce: Reduce, workgroup_size: u32, heads: u32,
+        texture: bool,
     }
     params {
         n_tokens: u32, n_heads: u32, kv_heads: u32, head_dim: u32, rotary: u32, position: u32, capacity: u32, ld: u32,
@@ -45,8 +46,9 @@ impl RopeAppend {
     /// The kernel for a cache in buffers, on a device with `caps`.
     #[must_use]
     pub fn new(caps: &Caps, [keys, values]: [Format; 2], pairing: Pairing, with: QkNormBias) -> Self {
-        let (reduce, lanes) = (Reduce::all(caps)[0], 64);
-        Self { keys, values, pairing, with, reduce, lanes, heads: reduce.groups_per_workgroup(caps, lanes), texture: false }
+        let (reduce, workgroup_size) = (Reduce::all(caps)[0], 64);
+        let heads = reduce.groups_per_workgroup(caps, workgroup_size);
+        Self { keys, values, pairing, with, reduce, workgroup_size, heads, texture: false }
     }
 
     /// Whether the kernel can run: heads of `head_dim` values and both halves of `rotary` must be whole vec4s. The device
@@ -85,7 +87,7 @@ impl Kernel for RopeAppend {
         buffers.chain(textures).chain(both).chain(rotated).chain(stored).chain(groups_per_workgroup).collect()
     }
     fn defines(&self) -> Defines {
-        let d = with_format(self.reduce.define(Defines::new(self.lanes)), "keys_file", self.keys);
+        let d = with_format(self.reduce.define(Defines::new(self.workgroup_size)), "keys_file", self.keys);
         let d = d.value("values_file", self.values.spec().wgsl).value("TEXTURE", self.texture);
         let d = d.u32("PAIR_STEP", self.pairing.step()).u32("BLOCKS", self.heads);
         d.value("BIAS", self.with.bias).value("NORM", self.with.norm)

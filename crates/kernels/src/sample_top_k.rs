@@ -14,7 +14,7 @@ kernel! {
     /// Their probabilities are proportional to exp(x / `temperature`). `at` in \[0, 1) is the random number: it selects a
     /// token on the cumulative distribution in the order of ids. The pick is [`u32::MAX`] where x holds NaN or +∞, or
     /// nothing finite.
-    pub struct SampleTopK("sample_top_k") { lanes: u32 }
+    pub struct SampleTopK("sample_top_k") { workgroup_size: u32 }
     params { n_cols: u32, pick0: u32, top_k: u32, top_p: f32, min_p_ln: f32, temperature: f32, at: f32 }
     bindings { x: read array<f32>, picks: write array<u32> }
 }
@@ -24,10 +24,10 @@ pub const MAX_K: u32 = 64;
 
 impl Kernel for SampleTopK {
     fn all(_caps: &Caps) -> Vec<Self> {
-        vec![Self { lanes: 64 }, Self { lanes: 256 }]
+        vec![Self { workgroup_size: 64 }, Self { workgroup_size: 256 }]
     }
     fn defines(&self) -> Defines {
-        elementwise(self.lanes).u32("MAX_K", MAX_K)
+        elementwise(self.workgroup_size).u32("MAX_K", MAX_K)
     }
     fn groups(&self, _p: &Params) -> u64 {
         1

@@ -7,7 +7,7 @@ use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 kernel! {
     /// out\[r, c\] = silu(both\[r, c\]) · both\[r, n_cols + c\], where silu(g) = g / (1 + exp(−g)). Rows of `both` hold the
     /// gate values, then the up values. `n_cols` is a multiple of 4.
-    pub struct SwiGlu("swi_glu") { lanes: u32 }
+    pub struct SwiGlu("swi_glu") { workgroup_size: u32 }
     params { n_rows: u32, n_cols: u32 }
     bindings { both: read array<vec4<f32>>, out: write array<vec4<f32>> }
 }
@@ -17,13 +17,13 @@ pub(crate) const SWIGLU_FLOPS: u64 = 5;
 
 impl Kernel for SwiGlu {
     fn all(_caps: &Caps) -> Vec<Self> {
-        vec![Self { lanes: 64 }]
+        vec![Self { workgroup_size: 64 }]
     }
     fn defines(&self) -> Defines {
-        elementwise(self.lanes)
+        elementwise(self.workgroup_size)
     }
     fn groups(&self, p: &Params) -> u64 {
-        (values(p) / 4).div_ceil(u64::from(self.lanes))
+        (values(p) / 4).div_ceil(u64::from(self.workgroup_size))
     }
     fn flops(&self, p: &Params) -> u64 {
         SWIGLU_FLOPS * values(p)

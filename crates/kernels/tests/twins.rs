@@ -170,8 +170,11 @@ fn wide_subgroups() -> Result<(), Failed> {
     let mut gpu =
         Gpu::open(&AdapterChoice::Best, Arc::new(ridgeline_kernels::linker()?), GpuOptions::default())?;
     let Some((least, _)) = gpu.caps().subgroup else { return Ok(()) };
-    let kernel =
-        MatVec { lanes: least / 2, blocks: 1, ..MatVec::new(Format::INT8_ACTIVATIONS, gpu.caps(), 4, 2) };
+    let kernel = MatVec {
+        workgroup_size: least / 2,
+        blocks: 1,
+        ..MatVec::new(Format::INT8_ACTIVATIONS, gpu.caps(), 4, 2)
+    };
     (0..SAMPLES).try_for_each(|seed| compare(&mut gpu, &AnyKernel::new(kernel), seed))
 }
 

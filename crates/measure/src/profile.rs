@@ -257,7 +257,7 @@ mod tests {
     fn launch(seconds: f64) -> Launch {
         Launch {
             kernel: "k".to_owned(),
-            variant: "K { lanes: 64 }".to_owned(),
+            variant: "K { workgroup_size: 64 }".to_owned(),
             module: "mlp".to_owned(),
             count: 3,
             grid: [4, 2, 1],
@@ -274,7 +274,7 @@ mod tests {
         let slow = Row { launches: vec![launch(0.99)] }.check(&machine);
         assert!(slow.ok, "{}", slow.detail);
         let fast = Row { launches: vec![launch(2.0), launch(0.9)] }.check(&machine);
-        assert!(!fast.ok && fast.detail.contains("K { lanes: 64 }"), "{}", fast.detail);
+        assert!(!fast.ok && fast.detail.contains("K { workgroup_size: 64 }"), "{}", fast.detail);
     }
 
     #[test]

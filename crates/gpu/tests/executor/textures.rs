@@ -38,7 +38,7 @@ fn copied(device: &mut dyn Executor, texture: &Buffer, offset: u64, n: u32) -> V
     let y = device.alloc(bytes, Role::Activation, "y").expect("memory");
     let mut recording = Recording::new();
     let args = texels::Args { x: texture.slice(offset, bytes), y: y.all() };
-    recording.run(Texels { lanes: 64 }, texels::Params { n }, args);
+    recording.run(Texels { workgroup_size: 64 }, texels::Params { n }, args);
     recording.read_back(y.all());
     device.run(&recording).expect("a run").reads.remove(0)
 }
@@ -67,11 +67,11 @@ pub(crate) fn textures_and_buffers_are_not_interchangeable() {
     };
     let mut recording = Recording::new();
     let args = texels::Args { x: buffer.all(), y: y.all() };
-    recording.run(Texels { lanes: 64 }, texels::Params { n: 4 }, args);
+    recording.run(Texels { workgroup_size: 64 }, texels::Params { n: 4 }, args);
     refused(gpu.run(&recording).expect_err("no texture"), "a buffer cannot be used");
     let mut recording = Recording::new();
     let args = add_to::Args { x: texture.all(), y: y.all() };
-    recording.run(AddTo { lanes: 64 }, add_to::Params { n: 4 }, args);
+    recording.run(AddTo { workgroup_size: 64 }, add_to::Params { n: 4 }, args);
     refused(gpu.run(&recording).expect_err("no buffer"), "a texture cannot be used");
     let mut recording = Recording::new();
     recording.upload(texture.all(), &[0; 16]);

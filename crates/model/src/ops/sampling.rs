@@ -13,7 +13,7 @@ impl Ops<'_> {
         let picks = self.scratch.buffer(to).slice(0, 4 * u64::from(pick0 + rows));
         let (n_rows, n_cols) = (rows, logits.width);
         let n_splits = kernels::argmax::argmax_splits_for(n_cols, self.caps);
-        let kernel = kernels::argmax::Argmax { lanes: self.caps.max_invocations.min(256) };
+        let kernel = kernels::argmax::Argmax { workgroup_size: self.caps.max_invocations.min(256) };
         if n_splits == 1 {
             let params = kernels::argmax::Params { n_rows, n_cols, n_splits, pick0 };
             self.recording.run(kernel, params, kernels::argmax::Args { x: logits.slice, picks });
@@ -24,7 +24,7 @@ impl Ops<'_> {
         self.recording.run(kernel, params, kernels::argmax::Args { x: logits.slice, picks: parts });
         let params = kernels::argmax_reduce::Params { n_rows, n_cols, n_splits, pick0 };
         let args = kernels::argmax_reduce::Args { x: logits.slice, parts, picks };
-        self.recording.run(kernels::argmax_reduce::ArgmaxReduce { lanes: 64 }, params, args);
+        self.recording.run(kernels::argmax_reduce::ArgmaxReduce { workgroup_size: 64 }, params, args);
         picks
     }
 
@@ -41,9 +41,9 @@ impl Ops<'_> {
             at,
         };
         let picks = self.scratch.buffer(Temp::Tokens).slice(0, 4 * u64::from(pick0 + 1));
-        let lanes = self.caps.max_invocations.min(256);
+        let workgroup_size = self.caps.max_invocations.min(256);
         self.recording.run(
-            kernels::sample_top_k::SampleTopK { lanes },
+            kernels::sample_top_k::SampleTopK { workgroup_size },
             params,
             kernels::sample_top_k::Args { x: logits.slice, picks },
         );
