@@ -10,7 +10,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         return;
     }
     for (var i = ids.local; i < params.n_splits; i += WORKGROUP_SIZE) {
-        let at = parts[row * params.n_splits + i];
+        let at = split_picks[row * params.n_splits + i];
         if at != NO_INDEX {
             update_best(x[row * params.n_cols + at], at);
         }

@@ -26,7 +26,7 @@ var<workgroup> totals: array<f32, WORKGROUP_SIZE>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
-    //# include "shared/kv_split.wgsl"
+    //# include "shared/attention_workgroup.wgsl"
     // Row r is query token0 + r / GROUP, head kv_head · GROUP + r % GROUP.
     for (var i = ids.local; i < ROWS * QUADS; i += WORKGROUP_SIZE) {
         let r = i / QUADS;
@@ -37,7 +37,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     workgroupBarrier();
     // Online softmax state of each row: maximum, sum of weights and weighted sum of values.
     //# for r in range(ROWS)
-    var top${r} = MASKED;
+    var running_max${r} = MASKED;
     var total${r} = 0.0;
     var acc${r} = vec4f();
     let last${r} = params.position + min(token0 + ${r}u / GROUP, params.n_tokens - 1u);
@@ -66,30 +66,30 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         }
         //# for r in range(ROWS)
         s${r} = select(MASKED, s${r}, at <= last${r} && at < end);
-        let partial_top${r} = partial_max(s${r});
+        let partial_max${r} = partial_max(s${r});
         //# endfor
         // Maximum over the tile: first within subgroups, where there are some, then over their partial maxima.
         if writes_partial(ids) {
             //# for r in range(ROWS)
-            maxima[${r}u * WORKGROUP_SIZE + partial_index(ids)] = partial_top${r};
+            maxima[${r}u * WORKGROUP_SIZE + partial_index(ids)] = partial_max${r};
             //# endfor
         }
         workgroupBarrier();
         //# for r in range(ROWS)
-        var new_top${r} = top${r};
+        var new_max${r} = running_max${r};
         //# endfor
         for (var i = 0u; i < partial_count(ids); i++) {
             //# for r in range(ROWS)
-            new_top${r} = max(new_top${r}, maxima[${r}u * WORKGROUP_SIZE + i]);
+            new_max${r} = max(new_max${r}, maxima[${r}u * WORKGROUP_SIZE + i]);
             //# endfor
         }
         // `select`, because exp(0) would be 1 where all positions so far are masked and the maximum is MASKED.
         //# for r in range(ROWS)
-        weight[${r}u * WORKGROUP_SIZE + ids.local] = select(0.0, exp(s${r} - new_top${r}), at <= last${r} && at < end);
-        let rescale${r} = exp(top${r} - new_top${r});
+        weight[${r}u * WORKGROUP_SIZE + ids.local] = select(0.0, exp(s${r} - new_max${r}), at <= last${r} && at < end);
+        let rescale${r} = exp(running_max${r} - new_max${r});
         acc${r} *= rescale${r};
         total${r} *= rescale${r};
-        top${r} = new_top${r};
+        running_max${r} = new_max${r};
         //# endfor
         // Two barriers per tile suffice. The next tile writes `maxima` after this one, `weight` after its own first one.
         workgroupBarrier();
@@ -125,7 +125,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
             let at = (kv_split * params.n_tokens * params.n_heads + row) * (QUADS + 1u);
             out[at + ids.local] = sum;
             if ids.local == 0u {
-                out[at + QUADS] = vec4f(top${r}, total, 0.0, 0.0);
+                out[at + QUADS] = vec4f(running_max${r}, total, 0.0, 0.0);
             }
         }
     }

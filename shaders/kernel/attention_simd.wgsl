@@ -31,13 +31,13 @@ fn main(
     @builtin(workgroup_id) at_group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
 ) {
-    //# include "shared/kv_split.wgsl"
+    //# include "shared/attention_workgroup.wgsl"
     // Row r is query token0 + r / GROUP, head kv_head · GROUP + r % GROUP. A lane holds every eighth vec4 of it.
     //# for r in range(ROWS)
     let row_token${r} = min(token0 + ${r // GROUP}u, params.n_tokens - 1u);
     let query${r} = row_token${r} * (params.ld / 4u) + (kv_head * GROUP + ${r % GROUP}u) * QUADS + lane;
     let last${r} = params.position + row_token${r};
-    var top${r} = MASKED;
+    var running_max${r} = MASKED;
     var total${r} = 0.0;
     //# for i in range(quads_per_lane)
     let q${r}_${i} = params.scale * q[query${r} + ${8 * i}u];
@@ -73,20 +73,20 @@ fn main(
         }
         //# endfor
         //# for r in range(ROWS)
-        var new_top${r} = MASKED;
+        var new_max${r} = MASKED;
         //# for b in range(per_lane)
         let visible${r}_${b} = at${b} <= last${r} && at${b} < end;
-        new_top${r} = max(new_top${r}, select(MASKED, s${r}_${b}, visible${r}_${b}));
+        new_max${r} = max(new_max${r}, select(MASKED, s${r}_${b}, visible${r}_${b}));
         //# endfor
-        new_top${r} = max(top${r}, subgroupMax(new_top${r}));
-        let rescale${r} = exp(top${r} - new_top${r});
-        top${r} = new_top${r};
+        new_max${r} = max(running_max${r}, subgroupMax(new_max${r}));
+        let rescale${r} = exp(running_max${r} - new_max${r});
+        running_max${r} = new_max${r};
         total${r} *= rescale${r};
         //# for i in range(quads_per_lane)
         acc${r}_${i} *= rescale${r};
         //# endfor
         //# for b in range(per_lane)
-        let w${r}_${b} = select(0.0, exp(s${r}_${b} - new_top${r}), visible${r}_${b});
+        let w${r}_${b} = select(0.0, exp(s${r}_${b} - new_max${r}), visible${r}_${b});
         total${r} += w${r}_${b};
         //# endfor
         //# endfor
@@ -128,7 +128,7 @@ fn main(
             //# endfor
             //# endfor
             if lane == 0u && !unsplit {
-                out[at + QUADS] = vec4f(top${r}, total, 0.0, 0.0);
+                out[at + QUADS] = vec4f(running_max${r}, total, 0.0, 0.0);
             }
         }
     }

@@ -5,7 +5,7 @@
 //# include reduce
 //# include "shared/dot_add.wgsl"
 //# for src in ["upper", "lower"]
-//# with file = files[loop.index0], UNPACK_LEN = chunks[loop.index0], RUNS = runs[loop.index0], STEP = steps[loop.index0]
+//# with file = files[loop.index0], UNPACK_LEN = unpack_lens[loop.index0], RUNS = runs[loop.index0], STEP = steps[loop.index0]
 //# include "shared/runs.wgsl"
 //# with interleaved = false, texture = false
 //# include "shared/rows.wgsl"

@@ -12,13 +12,13 @@
 //# include "shared/rows.wgsl"
 //# include weights_file
 //# endwith
-//# set chunks = [32 // UNPACK_LEN, 1] | max
+//# set chunks_per_step = [32 // UNPACK_LEN, 1] | max
 //# set run = UNPACK_LEN // 4 // RUNS
 // With up to two vectors, scales and offsets apply to the sum of each run: fewer multiplies. With more, they apply to the
 // weights.
 //# set scale_sums = CHUNKS_PER_HEADER > 1 and VECS <= 2
 // Chunks of a step. It divides CHUNKS_PER_HEADER, so that one header serves the whole step.
-const CHUNKS: u32 = ${chunks}u;
+const CHUNKS_PER_STEP: u32 = ${chunks_per_step}u;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -60,10 +60,10 @@ fn main(
         let p0 = 0u;
         let end = row_chunks;
     //# endif
-        for (var p = p0; p < end; p += CHUNKS) {
+        for (var p = p0; p < end; p += CHUNKS_PER_STEP) {
             let at = column(p * UNPACK_QUADS + lane);
             //# for c in range(VECS)
-            //# if chunks > 1
+            //# if chunks_per_step > 1
             // Beyond the row x is zero, so that the last chunk, which repeats below, adds nothing.
             let lane_x${c} = select(vec4f(), x[x${c} + min(at, quads - 1u)], at < quads);
             //# else
@@ -86,7 +86,7 @@ fn main(
             //# endfor
             //# endif
             //# for r in range(ROWS)
-            //# for j in range(chunks)
+            //# for j in range(chunks_per_step)
             {
                 //# set chunk = "min(p + " ~ j ~ "u, row_chunks - 1u)" if j > 0 else "p"
                 //# if scale_sums

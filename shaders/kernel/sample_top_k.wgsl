@@ -4,7 +4,7 @@
 //   each lane: best two of its columns.
 //   for r in 0..top_k: top[r] = argmax over the lanes. Its lane moves to its second best, or rescans its columns.
 //   kept = number of top logits after top-p and min-p. sums = cumulative exp(top / temperature) by id.
-//   pick the first sum > at · all.
+//   pick the first sum > random · all.
 //# include "shared/no_index.wgsl"
 var<workgroup> best: array<f32, WORKGROUP_SIZE>;
 var<workgroup> best_index: array<u32, WORKGROUP_SIZE>;
@@ -144,12 +144,12 @@ fn main(@builtin(local_invocation_index) local: u32) {
         var last = 0u;
         for (var i = 0u; i < kept; i++) {
             last = max(last, top_ids[i]);
-            if sums[i] > params.at * all {
+            if sums[i] > params.random * all {
                 pick = min(pick, top_ids[i]);
             }
         }
         if pick == NO_INDEX && kept > 0u {
-            // Rounding: `at` is beyond the last cumulative weight.
+            // Rounding: `random` is beyond the last cumulative weight.
             pick = last;
         }
         for (var i = 0u; i < WORKGROUP_SIZE; i++) {

@@ -17,12 +17,12 @@ fn quad(i: u32) -> vec4f {
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let quads = params.n / 4u;
-    let shares = (quads + WORKGROUP_SIZE * ITEMS - 1u) / (WORKGROUP_SIZE * ITEMS);
+    let workgroups_per_round = (quads + WORKGROUP_SIZE * ITEMS - 1u) / (WORKGROUP_SIZE * ITEMS);
     // The folded 2-D grid may have a few surplus workgroups. Every round writes the same sums.
-    if group_index(at_group, groups) >= shares * params.rounds {
+    if group_index(at_group, groups) >= workgroups_per_round * params.rounds {
         return;
     }
-    let group = group_index(at_group, groups) % shares;
+    let group = group_index(at_group, groups) % workgroups_per_round;
     let first = group * (WORKGROUP_SIZE * ITEMS) + ids.local;
     var sum = vec4f();
     //# for i in range(ITEMS)

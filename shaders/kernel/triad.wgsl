@@ -3,12 +3,12 @@
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
-    let shares = (params.n / 4u + WORKGROUP_SIZE * ITEMS - 1u) / (WORKGROUP_SIZE * ITEMS);
-    if group_index(at_group, groups) >= shares * params.rounds {
+    let workgroups_per_round = (params.n / 4u + WORKGROUP_SIZE * ITEMS - 1u) / (WORKGROUP_SIZE * ITEMS);
+    if group_index(at_group, groups) >= workgroups_per_round * params.rounds {
         return;
     }
     // Every round writes the same words.
-    let first = (group_index(at_group, groups) % shares) * (WORKGROUP_SIZE * ITEMS) + ids.local;
+    let first = (group_index(at_group, groups) % workgroups_per_round) * (WORKGROUP_SIZE * ITEMS) + ids.local;
     //# for i in range(ITEMS)
     if first + ${i}u * WORKGROUP_SIZE < params.n / 4u {
         to[first + ${i}u * WORKGROUP_SIZE] =

@@ -19,7 +19,7 @@ pub enum Access {
 }
 
 /// Width in vec4s of a texture that holds plain data. A power of two, so that shifts split an index.
-pub const TEXELS: u32 = 1024;
+pub const TEXTURE_WIDTH: u32 = 1024;
 
 /// One binding of a kernel.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +75,8 @@ pub trait Kernel: Bindings + Copy + Eq + Hash + Debug + Send + Sync + 'static {
     /// Whether a binding is in a texture ([`Executor::alloc_texture`](crate::Executor::alloc_texture)).
     ///
     /// It must be read-only or write-only. Some devices read textures faster than buffers.
-    /// Vec4 `i` is texel (n % TEXELS, n / TEXELS), with n = `params.<binding>_first` + i. The linker adds that parameter.
+    /// Vec4 `i` is texel (n % [`TEXTURE_WIDTH`], n / [`TEXTURE_WIDTH`]), with n = `params.<binding>_first` + i. The linker
+    /// adds that parameter.
     fn in_texture(&self, _binding: &str) -> bool {
         false
     }

@@ -1,6 +1,6 @@
 //! Elementwise addition in place: the residual connection, or a bias on every row.
 
-use crate::common::{bytes4, elementwise};
+use crate::common::{bytes4, without_sums};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
@@ -16,7 +16,7 @@ impl Kernel for Add {
         vec![Self { workgroup_size: 64 }]
     }
     fn defines(&self) -> Defines {
-        elementwise(self.workgroup_size)
+        without_sums(self.workgroup_size)
     }
     fn groups(&self, p: &Params) -> u64 {
         u64::from(p.n / 4).div_ceil(u64::from(self.workgroup_size))

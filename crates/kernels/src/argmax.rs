@@ -1,6 +1,6 @@
 //! Greedy sampling on the device: argmax of every row of logits, in splits of the columns.
 
-use crate::common::{bytes4, elementwise};
+use crate::common::{bytes4, without_sums};
 use ridgeline_compute::wgsl::array;
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
@@ -33,7 +33,7 @@ impl Kernel for Argmax {
         vec![Self { workgroup_size: 64 }, Self { workgroup_size: 256 }]
     }
     fn defines(&self) -> Defines {
-        elementwise(self.workgroup_size)
+        without_sums(self.workgroup_size)
     }
     fn groups(&self, p: &Params) -> u64 {
         picks(p)

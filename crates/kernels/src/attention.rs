@@ -1,6 +1,6 @@
 //! Fused causal attention over the KV cache, with online softmax (FlashAttention, Dao et al. 2022).
 
-use crate::common::{Reduce, bytes4, cache_formats, device_bytes, fits_cache, format_bytes, random_rows, small, stride, with_format};
+use crate::common::{Reduce, bytes4, cache_formats, device_bytes, fits_cache, format_bytes, random_rows, to_u32, stride, with_format};
 use crate::attention_shape::{AttentionShape, MASKED, define_masked};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
@@ -66,12 +66,12 @@ pub(crate) const SHAPES: [(u32, u32); 15] = [
 
 /// Target maximum of query rows per workgroup. More would spill the accumulators from registers. A larger group of query
 /// heads exceeds it, with one token.
-const ROWS: u32 = 8;
+const MAX_QUERY_ROWS: u32 = 8;
 
-/// Token counts per workgroup whose query rows, tokens · `group`, fit [`ROWS`]. They are powers of two, to keep variants
-/// few.
+/// Token counts per workgroup whose query rows, tokens · `group`, fit [`MAX_QUERY_ROWS`]. They are powers of two, to keep
+/// variants few.
 pub(crate) fn queries(group: u32) -> impl DoubleEndedIterator<Item = u32> {
-    (0..=3).map(|power| 1 << power).filter(move |tokens| *tokens == 1 || tokens * group <= ROWS)
+    (0..=3).map(|power| 1 << power).filter(move |tokens| *tokens == 1 || tokens * group <= MAX_QUERY_ROWS)
 }
 
 impl Kernel for Attention {
@@ -125,7 +125,7 @@ impl Kernel for Attention {
         let split_len = rng.pick(&[1000, 64, 50]);
         let params =
             Params { n_tokens, n_heads, capacity, position, key_stride, value_stride, ld, split_len, scale: 0.7 };
-        let rows = small(self.heads(&params).rows_required());
+        let rows = to_u32(self.heads(&params).rows_required());
         let keys = random_rows(rng, self.keys, rows, self.head);
         let values = random_rows(rng, self.values, rows, self.head);
         TestInput { params, bindings: vec![rng.words((n_tokens * ld) as usize), keys, values, vec![]] }

@@ -74,7 +74,7 @@ impl AttentionShape {
         let seen = self.position as usize + query / heads + 1;
         let decode = |at: usize| {
             let mut row = vec![0.0; self.head_dim as usize];
-            let index = crate::common::small(kv_head * self.capacity as usize + at);
+            let index = crate::common::to_u32(kv_head * self.capacity as usize + at);
             decode_row(format, cache, index, self.stride, &mut row);
             row
         };

@@ -2,7 +2,7 @@
 
 use crate::attention_shape::define_masked;
 use crate::attention::{self, Attention, SHAPES, queries};
-use crate::common::{Reduce, cache_formats, elementwise, fits_cache, small, with_format};
+use crate::common::{Reduce, cache_formats, without_sums, fits_cache, to_u32, with_format};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
@@ -57,9 +57,9 @@ impl Kernel for AttentionSimd {
         all
     }
     fn defines(&self) -> Defines {
-        let d = with_format(define_masked(elementwise(WORKGROUP_SIZE)), "keys_file", self.keys);
+        let d = with_format(define_masked(without_sums(WORKGROUP_SIZE)), "keys_file", self.keys);
         let values = self.values.spec();
-        let d = d.value("values_file", values.wgsl).u32("VALUES_UNPACK_LEN", small(values.unpack_len));
+        let d = d.value("values_file", values.wgsl).u32("VALUES_UNPACK_LEN", to_u32(values.unpack_len));
         let d = d.u32("HEAD", self.head).u32("GROUP", self.group).u32("TOKENS", self.tokens);
         d.u32("ROWS", self.group * self.tokens)
     }

@@ -2,7 +2,7 @@
 
 use crate::attention_shape::{MASKED, define_masked};
 use crate::choose::MAX_KV_SPLITS;
-use crate::common::{bytes4, elementwise};
+use crate::common::{bytes4, without_sums};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
@@ -29,7 +29,7 @@ impl Kernel for AttnReduce {
         [true, false].map(|row_per_workgroup| Self { workgroup_size: 64, row_per_workgroup }).to_vec()
     }
     fn defines(&self) -> Defines {
-        let d = define_masked(elementwise(self.workgroup_size)).u32("MAX_KV_SPLITS", MAX_KV_SPLITS);
+        let d = define_masked(without_sums(self.workgroup_size)).u32("MAX_KV_SPLITS", MAX_KV_SPLITS);
         d.value("ROW_PER_WORKGROUP", self.row_per_workgroup)
     }
     fn groups(&self, p: &Params) -> u64 {
@@ -49,7 +49,7 @@ impl Kernel for AttnReduce {
         // Rows narrower and wider than the workgroup. Few splits, and as many as are allowed.
         let head_dim = rng.pick(&[8, 40, 64, 80, 128, 256, 320]);
         let params = Params { n_rows: rng.range(1, 9), head_dim, kv_splits: rng.pick(&[2, 3, 5, 33, MAX_KV_SPLITS]) };
-        let mut partials = rng.floats(crate::common::small(self.traffic(&params).partials / 4) as usize);
+        let mut partials = rng.floats(crate::common::to_u32(self.traffic(&params).partials / 4) as usize);
         for (i, partial) in partials.chunks_exact_mut(params.head_dim as usize + 4).enumerate() {
             // Later splits may have seen no position. The first always has.
             let seen = i < params.n_rows as usize || rng.range(0, 3) > 0;

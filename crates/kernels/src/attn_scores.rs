@@ -1,6 +1,6 @@
 //! Unfused attention, step 1 of 3: the scores.
 
-use crate::common::{bytes4, cache_formats, device_bytes, dot, elementwise, format_bytes, random_rows, small, with_format};
+use crate::common::{bytes4, cache_formats, device_bytes, dot, without_sums, format_bytes, random_rows, to_u32, with_format};
 use crate::attention_shape::{AttentionShape, MASKED, define_masked};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
@@ -21,7 +21,7 @@ impl Kernel for AttnScores {
         cache_formats().flat_map(with).collect()
     }
     fn defines(&self) -> Defines {
-        with_format(define_masked(elementwise(self.workgroup_size)), "cache_file", self.cache).value("TEXTURE", self.texture)
+        with_format(define_masked(without_sums(self.workgroup_size)), "cache_file", self.cache).value("TEXTURE", self.texture)
     }
     fn in_texture(&self, binding: &str) -> bool {
         self.texture && binding == "keys"
@@ -46,7 +46,7 @@ impl Kernel for AttnScores {
         let ld = n_heads * head_dim + 4 * rng.range(0, 3);
         let params = Params { n_tokens, n_heads, head_dim, group, capacity, position, stride, ld, scale: 0.3 };
         let q = rng.words((n_tokens * ld) as usize);
-        let keys = random_rows(rng, self.cache, small(heads(&params).rows_required()), head_dim);
+        let keys = random_rows(rng, self.cache, to_u32(heads(&params).rows_required()), head_dim);
         TestInput { params, bindings: vec![q, keys, vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {

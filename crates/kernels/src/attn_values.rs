@@ -1,6 +1,6 @@
 //! Unfused attention, step 3 of 3: the weighted sum of values.
 
-use crate::common::{bytes4, cache_formats, device_bytes, elementwise, format_bytes, random_rows, small, with_format};
+use crate::common::{bytes4, cache_formats, device_bytes, without_sums, format_bytes, random_rows, to_u32, with_format};
 use crate::attention_shape::AttentionShape;
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
@@ -20,7 +20,7 @@ impl Kernel for AttnValues {
         cache_formats().flat_map(with).collect()
     }
     fn defines(&self) -> Defines {
-        with_format(elementwise(self.workgroup_size), "cache_file", self.cache).value("TEXTURE", self.texture)
+        with_format(without_sums(self.workgroup_size), "cache_file", self.cache).value("TEXTURE", self.texture)
     }
     fn in_texture(&self, binding: &str) -> bool {
         self.texture && binding == "values"
@@ -42,8 +42,8 @@ impl Kernel for AttnValues {
     fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let AttentionShape { n_tokens, n_heads, head_dim, group, capacity, position, stride } = AttentionShape::sample(rng, self.cache);
         let params = Params { n_tokens, n_heads, head_dim, group, capacity, position, stride };
-        let weights = rng.words(small(weight_values(&params)) as usize);
-        let values = random_rows(rng, self.cache, small(heads(&params).rows_required()), head_dim);
+        let weights = rng.words(to_u32(weight_values(&params)) as usize);
+        let values = random_rows(rng, self.cache, to_u32(heads(&params).rows_required()), head_dim);
         TestInput { params, bindings: vec![weights, values, vec![]] }
     }
     #[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]

@@ -49,7 +49,7 @@ impl Reduce {
 }
 
 /// Defines of a kernel that does not use the shared sum functions.
-pub(crate) fn elementwise(workgroup_size: u32) -> Defines {
+pub(crate) fn without_sums(workgroup_size: u32) -> Defines {
     Defines::new(workgroup_size).value("reduce", "reduce/none.wgsl")
 }
 
@@ -61,14 +61,14 @@ pub(crate) fn with_format(defines: Defines, key: &str, format: Format) -> Define
     let spec = format.spec();
     defines
         .value(key, spec.wgsl)
-        .u32("UNPACK_LEN", small(spec.unpack_len))
-        .u32("RUNS", small(spec.runs))
-        .u32("STEP", small(spec.run_step))
-        .u32("CHUNKS_PER_HEADER", small(spec.chunks_per_header))
+        .u32("UNPACK_LEN", to_u32(spec.unpack_len))
+        .u32("RUNS", to_u32(spec.runs))
+        .u32("STEP", to_u32(spec.run_step))
+        .u32("CHUNKS_PER_HEADER", to_u32(spec.chunks_per_header))
 }
 
 /// A size as `u32`, the type of kernel parameters.
-pub(crate) fn small(n: impl TryInto<u32>) -> u32 {
+pub(crate) fn to_u32(n: impl TryInto<u32>) -> u32 {
     n.try_into().ok().expect("a kernel size fits 32 bits")
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn small(n: impl TryInto<u32>) -> u32 {
 /// kernels that read rows.
 #[must_use]
 pub fn stride(format: Format, cols: usize) -> u32 {
-    small((format.spec().row_words)(cols) / 4)
+    to_u32((format.spec().row_words)(cols) / 4)
 }
 
 /// Bytes of `rows` encoded rows of `cols` values, without padding.

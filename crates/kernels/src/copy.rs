@@ -1,6 +1,6 @@
 //! Bandwidth probe: copy.
 
-use crate::common::{bytes4, elementwise};
+use crate::common::{bytes4, without_sums};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
@@ -16,7 +16,7 @@ impl Kernel for Copy {
         [(64, 8), (256, 4)].map(|(workgroup_size, items)| Self { workgroup_size, items }).to_vec()
     }
     fn defines(&self) -> Defines {
-        elementwise(self.workgroup_size).u32("ITEMS", self.items)
+        without_sums(self.workgroup_size).u32("ITEMS", self.items)
     }
     fn groups(&self, p: &Params) -> u64 {
         u64::from(p.n / 4).div_ceil(u64::from(self.workgroup_size * self.items)) * u64::from(p.rounds)

@@ -1,6 +1,6 @@
 //! Embedding lookup (`GET_ROWS` in ggml).
 
-use crate::common::{bytes4, elementwise, format_bytes, random_rows, small, stride, with_format};
+use crate::common::{bytes4, without_sums, format_bytes, random_rows, to_u32, stride, with_format};
 use crate::layout::{WeightLayout, decode_layout_row, to_layout};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
@@ -20,7 +20,7 @@ impl Kernel for Embed {
         [WeightLayout::Plain, WeightLayout::Interleaved].into_iter().flat_map(with).collect()
     }
     fn defines(&self) -> Defines {
-        self.layout.define(with_format(elementwise(self.workgroup_size), "weights_file", self.format))
+        self.layout.define(with_format(without_sums(self.workgroup_size), "weights_file", self.format))
     }
     fn in_texture(&self, binding: &str) -> bool {
         binding == "table" && self.layout.in_texture()
@@ -45,7 +45,7 @@ impl Kernel for Embed {
         Bytes { table, tokens: bytes4(u64::from(p.token0) + n), y: bytes4(n * u64::from(p.n_cols)) }
     }
     fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
-        let unit = small(self.format.spec().unpack_len.max(self.format.spec().block_len));
+        let unit = to_u32(self.format.spec().unpack_len.max(self.format.spec().block_len));
         let n_cols = rng.range(1, 6) * unit;
         let (n_tokens, n_rows, row0) = (rng.range(1, 9), rng.range(1, 40), rng.range(0, 5));
         let token0 = rng.range(0, 4);

@@ -1,6 +1,6 @@
 //! Launch-overhead probe.
 
-use crate::common::elementwise;
+use crate::common::without_sums;
 use ridgeline_compute::wgsl::array;
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
@@ -16,7 +16,7 @@ impl Kernel for Empty {
         vec![Self { workgroup_size: 1 }, Self { workgroup_size: 64 }]
     }
     fn defines(&self) -> Defines {
-        elementwise(self.workgroup_size)
+        without_sums(self.workgroup_size)
     }
     fn groups(&self, _p: &Params) -> u64 {
         1

@@ -1,7 +1,7 @@
 //! Shared by the kernels of a linear layer, `y[v, row0 + r] = Σ_c W[r, c] · x[v, c]`: epilogues, sizes, costs, test
 //! inputs and the CPU reference.
 
-use crate::common::{bytes4, dot, format_bytes, random_rows, small, stride};
+use crate::common::{bytes4, dot, format_bytes, random_rows, stride, to_u32};
 use crate::layout::{WeightLayout, decode_layout_row, to_layout};
 use crate::swi_glu::{SWIGLU_FLOPS, swiglu};
 use bytemuck::{Pod, Zeroable};
@@ -28,7 +28,7 @@ impl Epilogue {
 }
 
 /// Default maximum of rows of a test matrix.
-pub(crate) const ROWS: u32 = 70;
+pub(crate) const MAX_TEST_ROWS: u32 = 70;
 
 /// The fields of every linear kernel's `Params` in the same order, so that `bytemuck::cast` converts them.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -121,7 +121,7 @@ impl LinearShape {
         [max_rows, max_vecs]: [u32; 2],
         epilogues: &[Epilogue],
     ) -> (Self, Vec<Vec<u32>>) {
-        let unit = small(format.spec().unpack_len.max(format.spec().block_len));
+        let unit = to_u32(format.spec().unpack_len.max(format.spec().block_len));
         // The maximum is at least three blocks, so that planes (`shared/plane.wgsl`) of several blocks are tested.
         let n_cols = rng.range(1, (160 / unit).max(2) + 1) * unit;
         let epilogue = rng.pick(epilogues);
@@ -133,8 +133,8 @@ impl LinearShape {
         let stride = stride(format, n_cols as usize);
         let shape = Self { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };
         let weights =
-            to_layout(layout, &random_rows(rng, format, small(shape.weight_rows()), n_cols), stride);
-        let y = rng.words(small(shape.min_binding_size(layout)[2] / 4) as usize);
+            to_layout(layout, &random_rows(rng, format, to_u32(shape.weight_rows()), n_cols), stride);
+        let y = rng.words(to_u32(shape.min_binding_size(layout)[2] / 4) as usize);
         (shape, vec![weights, rng.words((n_vecs * n_cols) as usize), y])
     }
 

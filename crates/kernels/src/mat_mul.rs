@@ -1,8 +1,8 @@
 //! Tiled matmul (GEMM), y = x·Wᵀ, for large batches.
 
-use crate::common::{elementwise, with_format};
+use crate::common::{without_sums, with_format};
 use crate::layout::WeightLayout;
-use crate::linear::{Epilogue, LinearShape, ROWS, linear_members};
+use crate::linear::{Epilogue, LinearShape, MAX_TEST_ROWS, linear_members};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
@@ -19,7 +19,7 @@ pub enum Tile {
 
 kernel! {
     /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\] in 32 × 32 tiles of y, `depth` columns at a time.
-    /// The `epilogue` ([`Epilogue`]) stores or adds. `stride` counts vec4 words per row of W, `ld` floats per row of y.
+    /// The `epilogue` ([`Epilogue`]) stores or adds. `stride` counts vec4s per row of W, `ld` floats per row of y.
     pub struct MatMul("mat_mul") { format: Format, tile: Tile, depth: u32 }
     params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32 }
     bindings { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
@@ -44,7 +44,7 @@ impl Kernel for MatMul {
         variants.flat_map(with).filter(|k| k.workgroup_bytes() <= caps.max_workgroup_memory).collect()
     }
     fn defines(&self) -> Defines {
-        let d = with_format(elementwise(WORKGROUP_SIZE), "weights_file", self.format).u32("DEPTH", self.depth);
+        let d = with_format(without_sums(WORKGROUP_SIZE), "weights_file", self.format).u32("DEPTH", self.depth);
         match self.tile {
             Tile::F32 => d.alias("Tile", "f32"),
             Tile::F16 => d.enable("f16").alias("Tile", "f16"),
@@ -55,7 +55,7 @@ impl Kernel for MatMul {
     }
     linear_members! {
         layout: WeightLayout::Plain,
-        test_size: |_it| [ROWS, 70],
+        test_size: |_it| [MAX_TEST_ROWS, 70],
         epilogues: Epilogue::supported(false),
     }
 }

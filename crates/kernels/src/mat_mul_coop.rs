@@ -1,6 +1,6 @@
 //! Matmul (GEMM), y = x·Wᵀ, for large batches with cooperative matrices (tensor cores).
 
-use crate::common::{elementwise, with_format};
+use crate::common::{without_sums, with_format};
 use crate::layout::WeightLayout;
 use crate::linear::{Epilogue, LinearShape, linear_members};
 use ridgeline_compute::wgsl::{array, vec4};
@@ -9,7 +9,7 @@ use ridgeline_quant::Format;
 
 kernel! {
     /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\] in tiles of `tile` × `tile` outputs. A subgroup multiplies
-    /// cooperative matrices of `edge` × `edge`. The `epilogue` ([`Epilogue`]) stores or adds. `stride` counts vec4 words per
+    /// cooperative matrices of `edge` × `edge`. The `epilogue` ([`Epilogue`]) stores or adds. `stride` counts vec4s per
     /// row of W, `ld` floats per row of y. `workgroup_size` is four subgroups of the device's largest size.
     ///
     /// W and x are rounded to f16. Larger values of x are clamped to ±65504. Sums are f32.
@@ -59,7 +59,7 @@ impl Kernel for MatMulCoop {
         Format::ALL.iter().flat_map(|&format| Self::all_of(format, caps)).collect()
     }
     fn defines(&self) -> Defines {
-        with_format(elementwise(self.workgroup_size), "weights_file", self.format)
+        with_format(without_sums(self.workgroup_size), "weights_file", self.format)
             .enable("f16")
             .enable("wgpu_cooperative_matrix")
             .u32("DEPTH", DEPTH)

@@ -2,7 +2,7 @@
 
 use crate::common::{Reduce, with_format};
 use crate::layout::WeightLayout;
-use crate::linear::{Epilogue, LinearShape, ROWS, linear_members};
+use crate::linear::{Epilogue, LinearShape, MAX_TEST_ROWS, linear_members};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
@@ -10,7 +10,7 @@ use ridgeline_quant::Format;
 kernel! {
     /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\], then the `epilogue` ([`Epilogue`]). SwiGLU needs an even `rows`.
     /// A reduction group computes a block of `rows` rows of W by `vecs` vectors, and a workgroup computes `blocks` of them.
-    /// `stride` counts vec4 words per row of W, `ld` floats per row of y.
+    /// `stride` counts vec4s per row of W, `ld` floats per row of y.
     pub struct MatVec("mat_vec") { format: Format, reduce: Reduce, workgroup_size: u32, blocks: u32, rows: u32, vecs: u32 }
     params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32 }
     bindings { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
@@ -83,7 +83,7 @@ impl Kernel for MatVec {
     }
     linear_members! {
         layout: WeightLayout::Plain,
-        test_size: |it| [ROWS, 2 * it.vecs + 1],
+        test_size: |it| [MAX_TEST_ROWS, 2 * it.vecs + 1],
         epilogues: Epilogue::supported(it.rows.is_multiple_of(2)),
     }
 }

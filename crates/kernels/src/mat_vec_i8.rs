@@ -2,15 +2,15 @@
 
 use crate::common::{Reduce, device_bytes, format_bytes, random_rows, stride, with_format};
 use crate::layout::{WeightLayout, decode_layout_row};
-use crate::linear::{Epilogue, LinearShape, ROWS};
+use crate::linear::{Epilogue, LinearShape, MAX_TEST_ROWS};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
     /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\], then the `epilogue` ([`Epilogue`]). x has the type
-    /// [`Format::INT8_ACTIVATIONS`] and rows of `x_stride` vec4 words. A reduction group computes a block of `rows` rows of W,
-    /// an even number, by `vecs` vectors. A workgroup computes `blocks` of them. `stride` counts vec4 words per row of W, `ld`
+    /// [`Format::INT8_ACTIVATIONS`] and rows of `x_stride` vec4s. A reduction group computes a block of `rows` rows of W,
+    /// an even number, by `vecs` vectors. A workgroup computes `blocks` of them. `stride` counts vec4s per row of W, `ld`
     /// floats per row of y.
     ///
     /// Integer sums are exact. The only approximation beyond f32 rounding is the 8-bit quantization of x.
@@ -82,7 +82,7 @@ impl Kernel for MatVecI8 {
         Bytes { weights, x: device_bytes(u64::from(p.n_vecs), p.x_stride), y }
     }
     fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
-        let (p, mut bindings) = LinearShape::sample(rng, (self.format, self.layout), [ROWS, 2 * self.vecs + 1], Epilogue::supported(true));
+        let (p, mut bindings) = LinearShape::sample(rng, (self.format, self.layout), [MAX_TEST_ROWS, 2 * self.vecs + 1], Epilogue::supported(true));
         bindings[1] = random_rows(rng, Format::INT8_ACTIVATIONS, p.n_vecs, p.n_cols);
         let x_stride = stride(Format::INT8_ACTIVATIONS, p.n_cols as usize);
         let LinearShape { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue } = p;

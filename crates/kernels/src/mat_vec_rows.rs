@@ -1,8 +1,8 @@
 //! Mat-vec (GEMV), y = W·x, for small batches, where every lane owns rows: for software adapters.
 
-use crate::common::{elementwise, with_format};
+use crate::common::{without_sums, with_format};
 use crate::layout::WeightLayout;
-use crate::linear::{Epilogue, LinearShape, ROWS, linear_members};
+use crate::linear::{Epilogue, LinearShape, MAX_TEST_ROWS, linear_members};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
@@ -10,7 +10,7 @@ use ridgeline_quant::Format;
 kernel! {
     /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\], then the `epilogue` ([`Epilogue`]). SwiGLU needs an even `rows`.
     /// Each of eight lanes computes `rows` rows of W for `vecs` vectors. The rows are
-    /// [interleaved](WeightLayout::Interleaved). `stride` counts vec4 words per row of W, `ld` floats per row of y.
+    /// [interleaved](WeightLayout::Interleaved). `stride` counts vec4s per row of W, `ld` floats per row of y.
     ///
     /// Made for software adapters. Their loads run lane by lane whatever the addresses, their workgroup memory is as slow as
     /// any other, and their broadcasts are nearly free.
@@ -49,7 +49,7 @@ impl Kernel for MatVecRows {
         SHAPES.into_iter().flat_map(with).collect()
     }
     fn defines(&self) -> Defines {
-        let d = with_format(elementwise(WORKGROUP_SIZE), "weights_file", self.format);
+        let d = with_format(without_sums(WORKGROUP_SIZE), "weights_file", self.format);
         d.u32("ROWS", self.rows).u32("VECS", self.vecs)
     }
     fn in_texture(&self, binding: &str) -> bool {
@@ -61,7 +61,7 @@ impl Kernel for MatVecRows {
     }
     linear_members! {
         layout: WeightLayout::Interleaved,
-        test_size: |it| [ROWS, 2 * it.vecs + 1],
+        test_size: |it| [MAX_TEST_ROWS, 2 * it.vecs + 1],
         epilogues: Epilogue::supported(true),
     }
 }

@@ -1,6 +1,6 @@
 //! Rotary position embedding, RoPE (Su et al. 2021, "RoFormer").
 
-use crate::common::{bytes4, elementwise};
+use crate::common::{bytes4, without_sums};
 use ridgeline_compute::wgsl::array;
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
@@ -50,7 +50,7 @@ impl Kernel for Rope {
         [Pairing::Interleaved, Pairing::HalfSplit].map(|pairing| Self { pairing, workgroup_size: 64 }).to_vec()
     }
     fn defines(&self) -> Defines {
-        elementwise(self.workgroup_size).u32("PAIR_STEP", self.pairing.step())
+        without_sums(self.workgroup_size).u32("PAIR_STEP", self.pairing.step())
     }
     fn groups(&self, p: &Params) -> u64 {
         pairs(p).div_ceil(u64::from(self.workgroup_size))

@@ -82,9 +82,9 @@ impl Kernel for RopeAppend {
         let qk_norm_bias = [(true, false), (false, true), (true, true)].map(|(bias, norm)| QkNormBias { bias, norm });
         let rotated = qk_norm_bias.map(|with| Self { pairing: Pairing::Interleaved, with, ..plain });
         let stored = qk_norm_bias.map(|with| Self { texture: true, with, ..plain });
-        let groups_per_workgroup = qk_norm_bias.into_iter().chain([QkNormBias::default()]);
-        let groups_per_workgroup = groups_per_workgroup.map(|with| Self { reduce: Reduce::Workgroup, heads: 1, with, ..plain });
-        buffers.chain(textures).chain(both).chain(rotated).chain(stored).chain(groups_per_workgroup).collect()
+        let with_workgroup_reduce = qk_norm_bias.into_iter().chain([QkNormBias::default()]);
+        let with_workgroup_reduce = with_workgroup_reduce.map(|with| Self { reduce: Reduce::Workgroup, heads: 1, with, ..plain });
+        buffers.chain(textures).chain(both).chain(rotated).chain(stored).chain(with_workgroup_reduce).collect()
     }
     fn defines(&self) -> Defines {
         let d = with_format(self.reduce.define(Defines::new(self.workgroup_size)), "keys_file", self.keys);

@@ -7,7 +7,7 @@
 //! Where SwiftShader is installed, one variant of each kernel runs on it too: a second driver beside Mesa's.
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use ridgeline_compute::{Access, AnyKernel, Caps, Cpu, Executor, Recording, Role, TEXELS, TestRng};
+use ridgeline_compute::{Access, AnyKernel, Caps, Cpu, Executor, Recording, Role, TEXTURE_WIDTH, TestRng};
 use ridgeline_gpu::{AdapterChoice, Checks, Gpu, GpuOptions};
 use ridgeline_kernels::kv_append::{self, KvAppend};
 use ridgeline_kernels::mat_vec::MatVec;
@@ -291,7 +291,7 @@ impl Store {
 }
 
 /// Bytes of NaN around a slice of a texture. The slice starts near the end of a line, and reads beyond it give NaN.
-const MARGIN: u64 = 16 * TEXELS as u64 - 256;
+const MARGIN: u64 = 16 * TEXTURE_WIDTH as u64 - 256;
 
 /// Runs one launch and returns the contents of every binding.
 fn run<E: Executor>(

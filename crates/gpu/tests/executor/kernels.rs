@@ -42,7 +42,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let i = group.x * WORKGROUP_SIZE + lane;
     if i < params.n {
         let at = params.x_first + i;
-        y[i] = textureLoad(x, vec2u(at % TEXELS, at / TEXELS));
+        y[i] = textureLoad(x, vec2u(at % TEXTURE_WIDTH, at / TEXTURE_WIDTH));
     }
 }
 ",

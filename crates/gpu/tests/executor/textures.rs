@@ -3,9 +3,9 @@
 use crate::gpu;
 use crate::kernels::add_to::{self, AddTo};
 use crate::kernels::texels::{self, Texels};
-use ridgeline_compute::{Buffer, Cpu, Error, Executor, Recording, Role, TEXELS};
+use ridgeline_compute::{Buffer, Cpu, Error, Executor, Recording, Role, TEXTURE_WIDTH};
 
-const LINE: u64 = 16 * TEXELS as u64;
+const LINE: u64 = 16 * TEXTURE_WIDTH as u64;
 
 fn numbered(bytes: u64) -> Vec<u8> {
     let words = u32::try_from(bytes / 4).expect("a small texture");
@@ -49,7 +49,9 @@ pub(crate) fn kernels_read_slices_of_textures() {
     for device in [&mut gpu as &mut dyn Executor, &mut cpu] {
         let texture = device.alloc_texture(5 * LINE, Role::Weights, "t").expect("memory");
         device.write(texture.all(), &data).expect("a write");
-        for (offset, n) in [(0, 5 * TEXELS), (256, 1), (LINE - 256, 40), (2 * LINE + 512, 2 * TEXELS)] {
+        for (offset, n) in
+            [(0, 5 * TEXTURE_WIDTH), (256, 1), (LINE - 256, 40), (2 * LINE + 512, 2 * TEXTURE_WIDTH)]
+        {
             let first = usize::try_from(offset).expect("small");
             let expected = &data[first..first + 16 * n as usize];
             assert!(copied(device, &texture, offset, n) == expected, "{n} texels from {offset} on");

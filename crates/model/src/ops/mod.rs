@@ -143,7 +143,7 @@ impl Ops<'_> {
         }
         let both = self.activation(Temp::GateUp, gate_up.rows);
         self.linear_each(if fused { &gate_up.merged } else { &gate_up.parts }, x, both);
-        let args = kernels::swi_glu::Args { both: both.slice, out: out.slice };
+        let args = kernels::swi_glu::Args { gate_up: both.slice, out: out.slice };
         let params = kernels::swi_glu::Params { n_rows: self.tokens, n_cols: width };
         self.recording.run(kernels::swi_glu::SwiGlu { workgroup_size: 64 }, params, args);
         out
