@@ -13,12 +13,12 @@ fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
     let half = select(w.xy, w.zw, (i & 1u) == 1u);
     return vec4f(unpack2x16float(half.x), unpack2x16float(half.y));
 }
-//# if store is defined
+//# if input is defined
 
-// Vec4 `word` of the row that holds the values from vec4 `first` on.
-fn ${src}_store(first: u32, cols: u32, word: u32) -> vec4u {
-    let a = ${store}(first + 2u * word);
-    let b = ${store}(first + 2u * word + 1u);
+// Encodes vec4 `i` of a cache row. The row's f32 input begins at vec4 `first`.
+fn ${src}_encode(first: u32, cols: u32, i: u32) -> vec4u {
+    let a = ${input}(first + 2u * i);
+    let b = ${input}(first + 2u * i + 1u);
     return vec4u(pack2x16float(a.xy), pack2x16float(a.zw), pack2x16float(b.xy), pack2x16float(b.zw));
 }
 //# endif

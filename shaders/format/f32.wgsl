@@ -9,10 +9,10 @@ fn ${src}_unpack(row: u32, cols: u32, chunk: u32) -> array<vec4f, 2> {
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
     return bitcast<vec4f>(${src}_at(row, i));
 }
-//# if store is defined
+//# if input is defined
 
-// Vec4 `word` of the row that holds the values from vec4 `first` on.
-fn ${src}_store(first: u32, cols: u32, word: u32) -> vec4u {
-    return bitcast<vec4u>(${store}(first + word));
+// Encodes vec4 `i` of a cache row. The row's f32 input begins at vec4 `first`.
+fn ${src}_encode(first: u32, cols: u32, i: u32) -> vec4u {
+    return bitcast<vec4u>(${input}(first + i));
 }
 //# endif

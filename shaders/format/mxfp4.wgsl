@@ -7,7 +7,8 @@ fn ${src}_scale(row: u32, cols: u32, block: u32) -> vec2f {
     return vec2f(bitcast<f32>(select((e - 1u) << 23u, 0x00200000u << (e & 1u), e < 2u)));
 }
 
-// The eight magnitudes of E2M1, doubled, are integers below 16: one nibble each of a word. The fourth bit is the sign.
+// Twice the eight E2M1 magnitudes are integers below 16. One u32 holds them as eight nibbles. The fourth bit of a quant is
+// the sign.
 fn ${src}_quad(quants: u32, scale: vec2f) -> vec4f {
     let n = unpack4xU8(quants);
     let sizes = (vec4u(0xc8643210u) >> ((n & vec4u(7u)) << vec4u(2u))) & vec4u(15u);

@@ -6,11 +6,11 @@ fn ${src}_quad(quants: u32, s: vec2f) -> vec4f {
     return s.x * vec4f(unpack4xI8(quants & 0x0f0f0f0fu)) - s.y;
 }
 
-fn ${src}_header(row: u32, cols: u32, group: u32) -> vec4u {
-    return ${src}_at(row, 9u * group);
+fn ${src}_header(row: u32, cols: u32, super_block: u32) -> vec4u {
+    return ${src}_at(row, 9u * super_block);
 }
 
-fn ${src}_raw(row: u32, cols: u32, chunk: u32) -> array<vec4f, 8> {
+fn ${src}_mantissas(row: u32, cols: u32, chunk: u32) -> array<vec4f, 8> {
     let q = ${src}_at(row, 9u * (chunk >> 3u) + 1u + (chunk & 7u));
     return array<vec4f, 8>(
         ${src}_as_mantissa0(q.x), ${src}_as_mantissa0(q.y), ${src}_as_mantissa0(q.z), ${src}_as_mantissa0(q.w),
@@ -30,8 +30,8 @@ fn ${src}_packed(row: u32, cols: u32, chunk: u32) -> array<u32, 8> {
 
 // Values 4i to 4i + 3.
 fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
-    let block = 9u * (i >> 6u);
-    let group = (i >> 3u) & 7u;
-    let words = ${src}_at(row, block + 1u + 2u * (group >> 1u) + ((i >> 2u) & 1u));
-    return ${src}_quad(words[i & 3u] >> (4u * (group & 1u)), ${src}_scale_and_min(${src}_at(row, block), group));
+    let first = 9u * (i >> 6u);
+    let sub_block = (i >> 3u) & 7u;
+    let words = ${src}_at(row, first + 1u + 2u * (sub_block >> 1u) + ((i >> 2u) & 1u));
+    return ${src}_quad(words[i & 3u] >> (4u * (sub_block & 1u)), ${src}_scale_and_min(${src}_at(row, first), sub_block));
 }

@@ -7,8 +7,8 @@ fn ${src}_scale(row: u32, cols: u32, block: u32) -> f32 {
 
 alias ${src}_Header = vec4u;
 
-fn ${src}_header(row: u32, cols: u32, group: u32) -> vec4u {
-    return ${src}_at(row, (cols >> 4u) + group);
+fn ${src}_header(row: u32, cols: u32, i: u32) -> vec4u {
+    return ${src}_at(row, (cols >> 4u) + i);
 }
 
 fn ${src}_affine(header: vec4u, chunk: u32) -> vec4f {
@@ -20,7 +20,7 @@ fn ${src}_affine(header: vec4u, chunk: u32) -> vec4f {
 }
 
 // Offset by 128, which makes the bytes unsigned.
-fn ${src}_raw(row: u32, cols: u32, chunk: u32) -> array<vec4f, 4> {
+fn ${src}_mantissas(row: u32, cols: u32, chunk: u32) -> array<vec4f, 4> {
     let q = ${src}_at(row, chunk) ^ vec4u(0x80808080u);
     return array<vec4f, 4>(
         ${src}_as_mantissa0(q.x), ${src}_as_mantissa0(q.y), ${src}_as_mantissa0(q.z), ${src}_as_mantissa0(q.w),
@@ -40,16 +40,16 @@ fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
     let q = ${src}_at(row, i >> 2u);
     return ${src}_scale(row, cols, i >> 3u) * vec4f(unpack4xI8(q[i & 3u]));
 }
-//# if store is defined
+//# if input is defined
 
-// Scale of a block; the row begins at vec4 `first` of the values. The value with the
-// largest magnitude becomes 127 or -127. Zero beyond the row.
-fn ${src}_fit(first: u32, cols: u32, block: u32) -> f32 {
-    var far = vec4f();
+// The scale of block `block`, from f32 input that begins at vec4 `first`. The value with the largest magnitude becomes 127
+// or -127. Zero beyond the row.
+fn ${src}_block_scale(first: u32, cols: u32, block: u32) -> f32 {
+    var amax = vec4f();
     for (var i = 8u * block; i < min(8u * block + 8u, cols >> 2u); i++) {
-        far = max(far, abs(${store}(first + i)));
+        amax = max(amax, abs(${input}(first + i)));
     }
-    return max(max(far.x, far.y), max(far.z, far.w)) / 127.0;
+    return max(max(amax.x, amax.y), max(amax.z, amax.w)) / 127.0;
 }
 
 // Round half away from zero, as `roundf` of C and ggml do. WGSL's `round` rounds half to even.
@@ -57,24 +57,27 @@ fn ${src}_round(v: vec4f) -> vec4i {
     return vec4i(sign(v) * floor(abs(v) + 0.5));
 }
 
-// Vec4 `word` of the stored row.
-fn ${src}_store(first: u32, cols: u32, word: u32) -> vec4u {
+// Encodes vec4 `i` of a cache row. The row's f32 input begins at vec4 `first`.
+fn ${src}_encode(first: u32, cols: u32, i: u32) -> vec4u {
     let quants = cols >> 4u;
-    if word < quants {
-        let d = ${src}_fit(first, cols, word >> 1u);
+    if i < quants {
+        let d = ${src}_block_scale(first, cols, i >> 1u);
         let inverse = select(1.0 / d, 0.0, d == 0.0);
-        let at = first + 4u * word;
+        let at = first + 4u * i;
         return vec4u(
             //# for i in range(4)
-            pack4xI8(${src}_round(${store}(at + ${i}u) * inverse)),
+            pack4xI8(${src}_round(${input}(at + ${i}u) * inverse)),
             //# endfor
         );
     }
-    let block = 8u * (word - quants);
+    let block = 8u * (i - quants);
     return vec4u(
         //# for i in range(4)
         pack2x16float(
-            vec2f(${src}_fit(first, cols, block + ${2 * i}u), ${src}_fit(first, cols, block + ${2 * i + 1}u)),
+            vec2f(
+                ${src}_block_scale(first, cols, block + ${2 * i}u),
+                ${src}_block_scale(first, cols, block + ${2 * i + 1}u),
+            ),
         ),
         //# endfor
     );

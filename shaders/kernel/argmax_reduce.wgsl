@@ -1,16 +1,16 @@
-// Second step of a split argmax: argmax of each row over the results of its splits. 0 where no split has a number. One
-// workgroup per row.
+// Second step of a split argmax: argmax of each row over the results of its splits. The result is 0
+// if every value of the row is NaN. One workgroup per row.
 //# include reduce
 //# include "shared/workgroup_argmax.wgsl"
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let row = group_index(at_group, groups);
     if row >= params.n_rows {
         return;
     }
-    for (var i = ids.local; i < params.n_splits; i += LANES) {
-        let at = parts[row * params.n_splits + i];
+    for (var i = ids.local; i < params.n_splits; i += WORKGROUP_SIZE) {
+        let at = split_picks[row * params.n_splits + i];
         if at != NO_INDEX {
             update_best(x[row * params.n_cols + at], at);
         }

@@ -1,11 +1,12 @@
 // Fused attention with online softmax (Milakov & Gimelshein 2018; FlashAttention, Dao et al. 2022). A workgroup serves
 // TOKENS queries of the GROUP heads that share a KV head. So it reads each key and value once for ROWS query rows.
 //
-//   for each tile of LANES positions: s = q · k;  m' = max(m, max s);  w = exp(s - m')
+//   for each tile of WORKGROUP_SIZE positions: s = q · k;  m' = max(m, max s);  w = exp(s - m')
 //       acc = acc · exp(m - m') + Σ w · v;  total = total · exp(m - m') + Σ w;  m = m'
 //   out = acc / total, or with KV splits (acc, m, total) for attn_reduce
 //
-// Scores: one position per invocation. Values: one vec4 of the head per invocation, and VALUE_ROWS positions at a time.
+// Scores: one position per invocation. Values: one vec4 of the head per invocation, V_ROWS_IN_PARALLEL positions at a
+// time.
 //# include reduce
 //# with src = "keys", interleaved = false, texture = false
 //# include "shared/rows.wgsl"
@@ -16,18 +17,18 @@
 //# include values_file
 //# endwith
 const QUADS: u32 = HEAD / 4u;
-const VALUE_ROWS: u32 = LANES / QUADS;
+const V_ROWS_IN_PARALLEL: u32 = WORKGROUP_SIZE / QUADS;
 var<workgroup> query: array<vec4f, ROWS * QUADS>;
-var<workgroup> maxima: array<f32, ROWS * LANES>;
-var<workgroup> weight: array<f32, ROWS * LANES>;
-var<workgroup> partial_out: array<vec4f, LANES>;
-var<workgroup> totals: array<f32, LANES>;
+var<workgroup> maxima: array<f32, ROWS * WORKGROUP_SIZE>;
+var<workgroup> weight: array<f32, ROWS * WORKGROUP_SIZE>;
+var<workgroup> partial_out: array<vec4f, WORKGROUP_SIZE>;
+var<workgroup> totals: array<f32, WORKGROUP_SIZE>;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
-    //# include "shared/kv_split.wgsl"
+    //# include "shared/attention_workgroup.wgsl"
     // Row r is query token0 + r / GROUP, head kv_head · GROUP + r % GROUP.
-    for (var i = ids.local; i < ROWS * QUADS; i += LANES) {
+    for (var i = ids.local; i < ROWS * QUADS; i += WORKGROUP_SIZE) {
         let r = i / QUADS;
         let token = min(token0 + r / GROUP, params.n_tokens - 1u);
         let head = kv_head * GROUP + r % GROUP;
@@ -36,7 +37,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     workgroupBarrier();
     // Online softmax state of each row: maximum, sum of weights and weighted sum of values.
     //# for r in range(ROWS)
-    var top${r} = MASKED;
+    var running_max${r} = MASKED;
     var total${r} = 0.0;
     var acc${r} = vec4f();
     let last${r} = params.position + min(token0 + ${r}u / GROUP, params.n_tokens - 1u);
@@ -45,12 +46,15 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     let base = kv_head * params.capacity;
     let quad = ids.local % QUADS;
     let value_row = ids.local / QUADS;
-    for (var start = kv_split * params.split_len; start < end; start += LANES) {
+    for (var start = kv_split * params.split_len; start < end; start += WORKGROUP_SIZE) {
         let at = start + ids.local;
+        // Invocations beyond `end` load the last row and are masked below.
         let row = keys_row(base + min(at, end - 1u), params.key_stride);
         //# for r in range(ROWS)
         var s${r} = 0.0;
         //# endfor
+        // One key row per invocation, so that a score needs no reduction. UNPACK_LEN is that of keys. Cache formats have one
+        // run per chunk, so values unpack in the order of columns.
         for (var p = 0u; p < HEAD / UNPACK_LEN; p++) {
             let k = keys_unpack(row, HEAD, p);
             let first = p * (UNPACK_LEN / 4u);
@@ -62,44 +66,46 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         }
         //# for r in range(ROWS)
         s${r} = select(MASKED, s${r}, at <= last${r} && at < end);
-        let partial_top${r} = partial_max(s${r});
+        let partial_max${r} = partial_max(s${r});
         //# endfor
         // Maximum over the tile: first within subgroups, where there are some, then over their partial maxima.
         if writes_partial(ids) {
             //# for r in range(ROWS)
-            maxima[${r}u * LANES + partial_index(ids)] = partial_top${r};
+            maxima[${r}u * WORKGROUP_SIZE + partial_index(ids)] = partial_max${r};
             //# endfor
         }
         workgroupBarrier();
         //# for r in range(ROWS)
-        var new_top${r} = top${r};
+        var new_max${r} = running_max${r};
         //# endfor
         for (var i = 0u; i < partial_count(ids); i++) {
             //# for r in range(ROWS)
-            new_top${r} = max(new_top${r}, maxima[${r}u * LANES + i]);
+            new_max${r} = max(new_max${r}, maxima[${r}u * WORKGROUP_SIZE + i]);
             //# endfor
         }
+        // `select`, because exp(0) would be 1 where all positions so far are masked and the maximum is MASKED.
         //# for r in range(ROWS)
-        weight[${r}u * LANES + ids.local] = select(0.0, exp(s${r} - new_top${r}), at <= last${r} && at < end);
-        let rescale${r} = exp(top${r} - new_top${r});
+        weight[${r}u * WORKGROUP_SIZE + ids.local] = select(0.0, exp(s${r} - new_max${r}), at <= last${r} && at < end);
+        let rescale${r} = exp(running_max${r} - new_max${r});
         acc${r} *= rescale${r};
         total${r} *= rescale${r};
-        top${r} = new_top${r};
+        running_max${r} = new_max${r};
         //# endfor
+        // Two barriers per tile suffice. The next tile writes `maxima` after this one, `weight` after its own first one.
         workgroupBarrier();
-        // Lanes left over when LANES is no multiple of QUADS have no values to add.
-        if value_row < VALUE_ROWS {
-            let n = min(LANES, end - start);
-            for (var i = value_row; i < n; i += VALUE_ROWS) {
+        // Lanes left over when WORKGROUP_SIZE is no multiple of QUADS have no values to add.
+        if value_row < V_ROWS_IN_PARALLEL {
+            let n = min(WORKGROUP_SIZE, end - start);
+            for (var i = value_row; i < n; i += V_ROWS_IN_PARALLEL) {
                 let v = values_vec4(values_row(base + start + i, params.value_stride), HEAD, quad);
                 //# for r in range(ROWS)
-                acc${r} += weight[${r}u * LANES + i] * v;
-                total${r} += weight[${r}u * LANES + i];
+                acc${r} += weight[${r}u * WORKGROUP_SIZE + i] * v;
+                total${r} += weight[${r}u * WORKGROUP_SIZE + i];
                 //# endfor
             }
         }
     }
-    // Sum over the VALUE_ROWS invocations that share a vec4 of the head.
+    // Sum over the V_ROWS_IN_PARALLEL invocations that share a vec4 of the head.
     //# for r in range(ROWS)
     workgroupBarrier();
     partial_out[ids.local] = acc${r};
@@ -108,7 +114,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     if ids.local < QUADS && token0 + ${r}u / GROUP < params.n_tokens {
         var sum = vec4f();
         var total = 0.0;
-        for (var i = 0u; i < VALUE_ROWS; i++) {
+        for (var i = 0u; i < V_ROWS_IN_PARALLEL; i++) {
             sum += partial_out[i * QUADS + ids.local];
             total += totals[i * QUADS + ids.local];
         }
@@ -119,7 +125,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
             let at = (kv_split * params.n_tokens * params.n_heads + row) * (QUADS + 1u);
             out[at + ids.local] = sum;
             if ids.local == 0u {
-                out[at + QUADS] = vec4f(top${r}, total, 0.0, 0.0);
+                out[at + QUADS] = vec4f(running_max${r}, total, 0.0, 0.0);
             }
         }
     }

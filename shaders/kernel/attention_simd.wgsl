@@ -1,8 +1,9 @@
-// Fused attention with online softmax, as in attention.wgsl, by eight lanes of a subgroup without workgroup memory. One
-// lane loads a value, and `subgroupBroadcast` shares it. The loops are unrolled, so that arrays are named registers.
+// Fused attention with online softmax, as in attention.wgsl, by eight lanes of a subgroup without workgroup memory.
+// `subgroupBroadcast` shares queries and softmax weights. Each lane loads its own key rows and its eighth of V. The
+// template unrolls the inner loops, so that array elements are named variables, which can stay in registers.
 //
 //   for each tile of 8 · POSITIONS_PER_LANE positions: scores with broadcast queries, POSITIONS_PER_LANE per lane
-//       online softmax with subgroupMax;  every lane: acc += broadcast weight · its eighth of the value row
+//       online softmax with subgroupMax;  every lane: acc += broadcast weight · its eighth of the row of V
 //   out = acc / total, or with KV splits (acc, m, total) for attn_reduce
 //# include reduce
 //# include "shared/dot_add.wgsl"
@@ -16,26 +17,27 @@
 //# endwith
 //# set quads = HEAD // 4
 //# set quads_per_lane = quads // 8
+// Of 1, 2, 3, 4 and 8 positions per lane, 2 was the fastest on llvmpipe (docs/measurements.md).
 //# set per_lane = 2
-// Values are unpacked in whole chunks where eight lanes share the head in chunks. Otherwise a lane loads single vec4s.
+// If HEAD is a multiple of eight chunks of V, each lane unpacks whole chunks. Otherwise it loads single vec4s.
 //# set whole_chunks = HEAD % (8 * VALUES_UNPACK_LEN) == 0
 //# set quads_per_load = VALUES_UNPACK_LEN // 4 if whole_chunks else 1
 const QUADS: u32 = HEAD / 4u;
 const POSITIONS_PER_LANE: u32 = ${per_lane}u;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
     @builtin(subgroup_invocation_id) lane: u32,
     @builtin(workgroup_id) at_group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
 ) {
-    //# include "shared/kv_split.wgsl"
+    //# include "shared/attention_workgroup.wgsl"
     // Row r is query token0 + r / GROUP, head kv_head · GROUP + r % GROUP. A lane holds every eighth vec4 of it.
     //# for r in range(ROWS)
     let row_token${r} = min(token0 + ${r // GROUP}u, params.n_tokens - 1u);
     let query${r} = row_token${r} * (params.ld / 4u) + (kv_head * GROUP + ${r % GROUP}u) * QUADS + lane;
     let last${r} = params.position + row_token${r};
-    var top${r} = MASKED;
+    var running_max${r} = MASKED;
     var total${r} = 0.0;
     //# for i in range(quads_per_lane)
     let q${r}_${i} = params.scale * q[query${r} + ${8 * i}u];
@@ -71,20 +73,20 @@ fn main(
         }
         //# endfor
         //# for r in range(ROWS)
-        var new_top${r} = MASKED;
+        var new_max${r} = MASKED;
         //# for b in range(per_lane)
         let visible${r}_${b} = at${b} <= last${r} && at${b} < end;
-        new_top${r} = max(new_top${r}, select(MASKED, s${r}_${b}, visible${r}_${b}));
+        new_max${r} = max(new_max${r}, select(MASKED, s${r}_${b}, visible${r}_${b}));
         //# endfor
-        new_top${r} = max(top${r}, subgroupMax(new_top${r}));
-        let rescale${r} = exp(top${r} - new_top${r});
-        top${r} = new_top${r};
+        new_max${r} = max(running_max${r}, subgroupMax(new_max${r}));
+        let rescale${r} = exp(running_max${r} - new_max${r});
+        running_max${r} = new_max${r};
         total${r} *= rescale${r};
         //# for i in range(quads_per_lane)
         acc${r}_${i} *= rescale${r};
         //# endfor
         //# for b in range(per_lane)
-        let w${r}_${b} = select(0.0, exp(s${r}_${b} - new_top${r}), visible${r}_${b});
+        let w${r}_${b} = select(0.0, exp(s${r}_${b} - new_max${r}), visible${r}_${b});
         total${r} += w${r}_${b};
         //# endfor
         //# endfor
@@ -126,7 +128,7 @@ fn main(
             //# endfor
             //# endfor
             if lane == 0u && !unsplit {
-                out[at + QUADS] = vec4f(top${r}, total, 0.0, 0.0);
+                out[at + QUADS] = vec4f(running_max${r}, total, 0.0, 0.0);
             }
         }
     }

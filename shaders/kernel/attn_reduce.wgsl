@@ -1,23 +1,23 @@
 // Reduction over KV splits (flash-decoding, Dao et al. 2023). Split s left its sum, its maximum m_s and its total:
 //
 //   m = max_s m_s
-//   out = Σ_s exp(m_s - m) · sum_s / Σ_s exp(m_s - m) · total_s
+//   out = (Σ_s exp(m_s - m) · sum_s) / (Σ_s exp(m_s - m) · total_s)
 //# include reduce
 //# if ROW_PER_WORKGROUP
 // A workgroup makes a row. Where the row has fewer vec4s than the workgroup has lanes, several groups of lanes each sum a
 // share of the splits. So more loads are in flight.
 var<workgroup> rescales: array<f32, MAX_KV_SPLITS>;
 var<workgroup> totals: array<f32, MAX_KV_SPLITS>;
-var<workgroup> sums: array<vec4f, LANES>;
+var<workgroup> sums: array<vec4f, WORKGROUP_SIZE>;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let row = group_index(at_group, groups);
     if row >= params.n_rows {
         return;
     }
     let quads = params.head_dim / 4u;
-    for (var s = ids.local; s < params.kv_splits; s += LANES) {
+    for (var s = ids.local; s < params.kv_splits; s += WORKGROUP_SIZE) {
         let tail = partials[(s * params.n_rows + row) * (quads + 1u) + quads];
         rescales[s] = tail.x;
         totals[s] = tail.y;
@@ -29,7 +29,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     }
     // All lanes have read the maxima before they become factors.
     workgroupBarrier();
-    for (var s = ids.local; s < params.kv_splits; s += LANES) {
+    for (var s = ids.local; s < params.kv_splits; s += WORKGROUP_SIZE) {
         let rescale = exp(rescales[s] - top);
         rescales[s] = rescale;
         totals[s] *= rescale;
@@ -40,9 +40,9 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         total += totals[s];
     }
     // Number of lanes that share a vec4 of the row. A row wider than the workgroup takes several rounds.
-    let lane_groups = max(LANES / quads, 1u);
-    for (var first = 0u; first < quads; first += LANES) {
-        let quad = first + ids.local % min(quads, LANES);
+    let lane_groups = max(WORKGROUP_SIZE / quads, 1u);
+    for (var first = 0u; first < quads; first += WORKGROUP_SIZE) {
+        let quad = first + ids.local % min(quads, WORKGROUP_SIZE);
         let lane_group = ids.local / quads;
         var sum = vec4f();
         if lane_group < lane_groups && quad < quads {
@@ -50,7 +50,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
                 sum += rescales[s] * partials[(s * params.n_rows + row) * (quads + 1u) + quad];
             }
         }
-        // The previous round has read `sums` after this barrier.
+        // Wait until all lanes have read `sums` of the previous round.
         workgroupBarrier();
         sums[ids.local] = sum;
         workgroupBarrier();
@@ -64,7 +64,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
 }
 //# else
 // One invocation per vec4 of the output.
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let quads = params.head_dim / 4u;
     let i = global_index(ids, at_group, groups);

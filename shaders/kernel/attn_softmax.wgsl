@@ -1,8 +1,8 @@
 // Unfused attention, step 2 of 3: softmax over each row of scores in place, one workgroup per row.
 //# include reduce
-var<workgroup> maxima: array<f32, LANES>;
+var<workgroup> maxima: array<f32, WORKGROUP_SIZE>;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let row = group_index(at_group, groups);
     if row >= params.n_rows {
@@ -10,7 +10,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     }
     let first = row * params.n_cols;
     var top = MASKED;
-    for (var i = ids.local; i < params.n_cols; i += LANES) {
+    for (var i = ids.local; i < params.n_cols; i += WORKGROUP_SIZE) {
         top = max(top, scores[first + i]);
     }
     let group_top = partial_max(top);
@@ -22,13 +22,13 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         top = max(top, maxima[i]);
     }
     var sum = 0.0;
-    for (var i = ids.local; i < params.n_cols; i += LANES) {
+    for (var i = ids.local; i < params.n_cols; i += WORKGROUP_SIZE) {
         let e = exp(scores[first + i] - top);
         scores[first + i] = e;
         sum += e;
     }
     let total = workgroup_sum(ids, sum);
-    for (var i = ids.local; i < params.n_cols; i += LANES) {
+    for (var i = ids.local; i < params.n_cols; i += WORKGROUP_SIZE) {
         scores[first + i] = scores[first + i] / total;
     }
 }

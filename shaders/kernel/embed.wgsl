@@ -1,12 +1,12 @@
-// Embedding lookup: row tokens[token0 + t] of the table becomes row t of the output. The bound piece of the table has the
-// rows row0 to row0 + n_rows. Other launches write the rows of other pieces.
+// Embedding lookup: row tokens[token0 + t] of the table becomes row t of the output. A table beyond the
+// binding limit is split by rows. This launch sees rows row0 to row0 + n_rows, other launches write the others.
 //# include reduce
 //# with src = "table", interleaved = INTERLEAVED, texture = INTERLEAVED
 //# include "shared/rows.wgsl"
 //# include weights_file
 //# endwith
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let quads = params.n_cols / 4u;
     let i = global_index(ids, at_group, groups);

@@ -4,7 +4,7 @@
 // One invocation per vec4 of a stored row. So no two invocations write parts of the same vec4, although the scales of
 // several blocks share one.
 //# include reduce
-//# with src = "cache", store = "value", interleaved = false, texture = TEXTURE
+//# with src = "cache", input = "value", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"
 //# include cache_file
 //# endwith
@@ -16,7 +16,7 @@ fn value(i: u32) -> vec4f {
     return x[((row / params.n_heads) * params.ld + params.first) / 4u + (row % params.n_heads) * quads + i % quads];
 }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let i = global_index(ids, at_group, groups);
     let row = i / params.stride;
@@ -24,6 +24,6 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         return;
     }
     let at = (row % params.n_heads) * params.capacity + params.position + row / params.n_heads;
-    let word = i % params.stride;
-    cache_put(at * params.stride + word, cache_store(row * (params.head_dim / 4u), params.head_dim, word));
+    let column = i % params.stride;
+    cache_store_vec4(at * params.stride + column, cache_encode(row * (params.head_dim / 4u), params.head_dim, column));
 }

@@ -1,12 +1,13 @@
 // Tiled matmul (GEMM), y = x·Wᵀ, for large batches. A workgroup computes a 32 × 32 tile of y, an invocation 4 × 4 of it.
-// Sums are f32 whatever the type of the tiles.
+// Accumulators are f32. With f16 tiles, the `dot` of two vec4s is f16.
 //
 //   for each DEPTH columns: load a tile of x and decode a tile of W into workgroup memory
 //       for each vec4 of columns: acc[4][4] += a[4] · b[4]
 //   y = acc, or y += acc
 //
-// Bank conflicts: eight invocations read neighbouring rows of `ws` at once. If a row's length were a multiple of all
-// banks, the eight reads would hit the same banks. So rows of `ws` are padded by one vec4 (LINE).
+// Bank conflicts: eight adjacent invocations read different rows of `ws` at once. Unpadded rows of f32 have a multiple of
+// 32 words, the usual number of banks, so the reads would conflict. So rows of `ws` are padded by one vec4 (ROW_STRIDE).
+// The same invocations read one row of `xs`, which is a broadcast. Their rows of W are adjacent, so that stores coalesce.
 //# include reduce
 //# include "shared/epilogue.wgsl"
 //# include "shared/runs.wgsl"
@@ -17,10 +18,10 @@
 const TILE: u32 = 32u;
 const QUADS: u32 = DEPTH / 4u;
 var<workgroup> xs: array<vec4<Tile>, TILE * QUADS>;
-const LINE: u32 = QUADS + 1u;
-var<workgroup> ws: array<vec4<Tile>, TILE * LINE>;
+const ROW_STRIDE: u32 = QUADS + 1u;
+var<workgroup> ws: array<vec4<Tile>, TILE * ROW_STRIDE>;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let group = group_index(at_group, groups);
     let tiles = (params.n_rows + TILE - 1u) / TILE;
@@ -39,27 +40,27 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     let quads = params.n_cols / 4u;
     for (var k = 0u; k < quads; k += QUADS) {
         // Columns and rows beyond the matrix are clamped for the load. Columns are then set to zero, rows are not stored.
-        for (var i = ids.local; i < TILE * QUADS; i += LANES) {
+        for (var i = ids.local; i < TILE * QUADS; i += WORKGROUP_SIZE) {
             let at = k + i % QUADS;
             let vector = min(vec0 + i / QUADS, params.n_vecs - 1u);
             xs[i] = vec4<Tile>(select(vec4f(), x[vector * quads + column(min(at, quads - 1u))], at < quads));
         }
         // Chunks keep the order in which they unpack, and `column` puts x into the same order.
-        for (var i = ids.local; i < TILE * QUADS / UNPACK_QUADS; i += LANES) {
+        for (var i = ids.local; i < TILE * QUADS / UNPACK_QUADS; i += WORKGROUP_SIZE) {
             let first = (i % (QUADS / UNPACK_QUADS)) * UNPACK_QUADS;
             let at = k + first;
-            let line = i / (QUADS / UNPACK_QUADS);
-            let row = min(row_first + line, params.n_rows - 1u);
+            let tile_row = i / (QUADS / UNPACK_QUADS);
+            let row = min(row_first + tile_row, params.n_rows - 1u);
             let w = weights_unpack(weights_row(row, params.stride), params.n_cols, min(at, quads - UNPACK_QUADS) / UNPACK_QUADS);
             //# for s in range(UNPACK_LEN // 4)
-            ws[line * LINE + first + ${s}u] = vec4<Tile>(select(vec4f(), w[${s}], at < quads));
+            ws[tile_row * ROW_STRIDE + first + ${s}u] = vec4<Tile>(select(vec4f(), w[${s}], at < quads));
             //# endfor
         }
         workgroupBarrier();
         for (var q = 0u; q < QUADS; q++) {
             //# for i in range(4)
             let a${i} = xs[(ty * 4u + ${i}u) * QUADS + q];
-            let b${i} = ws[(tx + ${8 * i}u) * LINE + q];
+            let b${i} = ws[(tx + ${8 * i}u) * ROW_STRIDE + q];
             //# endfor
             //# for i in range(4)
             //# for j in range(4)

@@ -1,7 +1,7 @@
-// Mat-vec (GEMV), y = W·x, for small batches. A reduction group computes a block of ROWS rows of W by COLS vectors, so
-// every weight is decoded once for all COLS.
+// Mat-vec (GEMV), y = W·x, for small batches. A reduction group computes a block of ROWS rows of W by VECS vectors, so
+// every weight is decoded once for all VECS.
 //
-//   for each block: for each chunk p = lane, lane + lanes, …:  load x of COLS vectors, unpack W of ROWS rows
+//   for each block: for each chunk p = lane, lane + lanes, …:  load x of VECS vectors, unpack W of ROWS rows
 //       acc[r][c] += w[r] · x[c]
 //   sum acc over the reduction group; the leader applies the epilogue and stores
 //
@@ -16,11 +16,11 @@
 //# include weights_file
 //# endwith
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let chunks = params.n_cols / UNPACK_LEN;
     //# if ROWS % 2 == 0
-    // With the SwiGLU epilogue half of a block's rows are gate rows, and the other half the up rows, `n_rows` further down.
+    // With SwiGLU, half of a block's rows are gate rows. The others are the matching up rows, at W row + `n_rows`.
     let is_swiglu = params.epilogue == SWIGLU;
     let outputs = select(ROWS, ROWS / 2u, is_swiglu);
     //# else
@@ -28,13 +28,13 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     //# endif
     let row_groups = (params.n_rows + BLOCKS * outputs - 1u) / (BLOCKS * outputs);
     let group = group_index(at_group, groups);
-    let col0 = (group / row_groups) * COLS;
-    // The folded 2-D grid may have a few surplus workgroups.
-    if col0 >= params.n_vecs {
+    let vec0 = (group / row_groups) * VECS;
+    // The 2-D grid may have a few surplus workgroups.
+    if vec0 >= params.n_vecs {
         return;
     }
-    //# for c in range(COLS)
-    let x${c} = min(col0 + ${c}u, params.n_vecs - 1u) * (params.n_cols / 4u);
+    //# for c in range(VECS)
+    let x${c} = min(vec0 + ${c}u, params.n_vecs - 1u) * (params.n_cols / 4u);
     //# endfor
     for (var block = reduce_group(ids); block < BLOCKS; block += reduce_groups(ids)) {
         let first = ((group % row_groups) * BLOCKS + block) * outputs;
@@ -45,20 +45,21 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         //# else
         let row${r} = weights_row(min(first + ${r}u, params.n_rows - 1u), params.stride);
         //# endif
-        //# for c in range(COLS)
+        //# for c in range(VECS)
         var acc${r}_${c} = 0.0;
         //# endfor
         //# endfor
         // Neighbouring lanes take neighbouring chunks, so that loads coalesce.
         for (var p = reduce_lane(ids); p < chunks; p += reduce_lanes(ids)) {
+            // Vec4 `i` of the chunk matches x at `at` plus a constant, which is the template's expression below.
             let at = column(p * UNPACK_QUADS);
             // Loop order: keep the smaller operand in registers, and stream the larger one. Fewer registers are live.
-            //# if COLS > ROWS
+            //# if VECS > ROWS
             //# for r in range(ROWS)
             let w${r} = weights_unpack(row${r}, params.n_cols, p);
             //# endfor
             //# for i in range(UNPACK_LEN // 4)
-            //# for c in range(COLS)
+            //# for c in range(VECS)
             let v${c}_${i} = x[x${c} + at + ${RUNS * i // (UNPACK_LEN // 4) * (STEP // 4) + i % (UNPACK_LEN // 4 // RUNS)}u];
             //# for r in range(ROWS)
             acc${r}_${c} = dot_add(w${r}[${i}], v${c}_${i}, acc${r}_${c});
@@ -66,14 +67,14 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
             //# endfor
             //# endfor
             //# else
-            //# for c in range(COLS)
+            //# for c in range(VECS)
             //# for i in range(UNPACK_LEN // 4)
             let v${c}_${i} = x[x${c} + at + ${RUNS * i // (UNPACK_LEN // 4) * (STEP // 4) + i % (UNPACK_LEN // 4 // RUNS)}u];
             //# endfor
             //# endfor
             //# for r in range(ROWS)
             let w${r} = weights_unpack(row${r}, params.n_cols, p);
-            //# for c in range(COLS)
+            //# for c in range(VECS)
             //# for i in range(UNPACK_LEN // 4)
             acc${r}_${c} = dot_add(w${r}[${i}], v${c}_${i}, acc${r}_${c});
             //# endfor
@@ -84,16 +85,16 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         // Split-K: all sums of the block cross the subgroups with one barrier.
         //# if SUMS > 0
         //# for r in range(ROWS)
-        //# for c in range(COLS)
-        store_partial_sum(ids, ${r * COLS + c}u, acc${r}_${c});
+        //# for c in range(VECS)
+        store_partial_sum(ids, ${r * VECS + c}u, acc${r}_${c});
         //# endfor
         //# endfor
         workgroupBarrier();
         //# endif
         //# for r in range(ROWS)
-        //# for c in range(COLS)
+        //# for c in range(VECS)
         //# if SUMS > 0
-        let sum${r}_${c} = total_sum(ids, ${r * COLS + c}u);
+        let sum${r}_${c} = total_sum(ids, ${r * VECS + c}u);
         //# else
         let sum${r}_${c} = reduce_sum(ids, acc${r}_${c});
         //# endif

@@ -5,7 +5,7 @@
 //# include reduce
 //# include "shared/dot_add.wgsl"
 //# for src in ["upper", "lower"]
-//# with file = files[loop.index0], UNPACK_LEN = chunks[loop.index0], RUNS = runs[loop.index0], STEP = steps[loop.index0]
+//# with file = files[loop.index0], UNPACK_LEN = unpack_lens[loop.index0], RUNS = runs[loop.index0], STEP = steps[loop.index0]
 //# include "shared/runs.wgsl"
 //# with interleaved = false, texture = false
 //# include "shared/rows.wgsl"
@@ -15,7 +15,7 @@
 //# endwith
 //# endfor
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let group = group_index(at_group, groups);
     let upper_groups = (params.upper_rows + BLOCKS * ROWS - 1u) / (BLOCKS * ROWS);
@@ -24,14 +24,15 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     let row0 = select(0u, params.upper_rows, lower);
     for (var block = reduce_group(ids); block < BLOCKS; block += reduce_groups(ids)) {
         let first = (select(group, group - upper_groups, lower) * BLOCKS + block) * ROWS;
-        var shares: array<f32, ROWS>;
+        // Only constant indices are used, so the array can stay in registers.
+        var lane_sums: array<f32, ROWS>;
         if lower {
-            shares = lower_block(ids, first);
+            lane_sums = lower_block(ids, first);
         } else {
-            shares = upper_block(ids, first);
+            lane_sums = upper_block(ids, first);
         }
         //# for r in range(ROWS)
-        let sum${r} = reduce_sum(ids, shares[${r}]);
+        let sum${r} = reduce_sum(ids, lane_sums[${r}]);
         //# endfor
         if reduce_lane(ids) == 0u {
             //# for r in range(ROWS)

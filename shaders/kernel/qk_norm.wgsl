@@ -1,7 +1,7 @@
 // QK-norm: RMSNorm of each head of queries and keys in place, x = x / sqrt(mean(x²) + eps) · gain. One workgroup per head.
 //# include reduce
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let heads = params.n_heads + params.kv_heads;
     let index = group_index(at_group, groups);
@@ -13,12 +13,12 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     let first = (index / heads) * (params.ld / 4u) + head * quads;
     let gain = select(0u, quads, head >= params.n_heads);
     var squares = 0.0;
-    for (var i = ids.local; i < quads; i += LANES) {
+    for (var i = ids.local; i < quads; i += WORKGROUP_SIZE) {
         let v = x[first + i];
         squares += dot(v, v);
     }
     let scale = inverseSqrt(workgroup_sum(ids, squares) / f32(params.head_dim) + params.eps);
-    for (var i = ids.local; i < quads; i += LANES) {
+    for (var i = ids.local; i < quads; i += WORKGROUP_SIZE) {
         x[first + i] *= scale * gains[gain + i];
     }
 }

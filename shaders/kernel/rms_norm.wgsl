@@ -1,7 +1,7 @@
 // RMSNorm (Zhang & Sennrich 2019): y = x / sqrt(mean(x²) + eps) · gain. One workgroup per row.
 //# include reduce
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let row = group_index(at_group, groups);
     if row >= params.n_rows {
@@ -10,12 +10,12 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     let quads = params.n_cols / 4u;
     let source = (params.row0 + row) * quads;
     var squares = 0.0;
-    for (var i = ids.local; i < quads; i += LANES) {
+    for (var i = ids.local; i < quads; i += WORKGROUP_SIZE) {
         let v = x[source + i];
         squares += dot(v, v);
     }
     let scale = inverseSqrt(workgroup_sum(ids, squares) / f32(params.n_cols) + params.eps);
-    for (var i = ids.local; i < quads; i += LANES) {
+    for (var i = ids.local; i < quads; i += WORKGROUP_SIZE) {
         y[row * quads + i] = x[source + i] * scale * gain[i];
     }
 }

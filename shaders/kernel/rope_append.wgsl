@@ -4,11 +4,11 @@
 //   with BIAS: head += bias;  with NORM and for queries and keys: head = RMSNorm(head)
 //   query: q = rope(head);  key: cache = quantize(rope(head));  value: cache = quantize(head)
 //# include reduce
-//# with src = "keys", store = "rotated", interleaved = false, texture = TEXTURE
+//# with src = "keys", input = "rotated", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"
 //# include keys_file
 //# endwith
-//# with src = "values", store = "projected", interleaved = false, texture = TEXTURE
+//# with src = "values", input = "projected", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"
 //# include values_file
 //# endwith
@@ -45,26 +45,29 @@ fn unrotated(quad: u32) -> vec4f {
 // Vec4 `quad` of a query or key head, rotated by the position of the token. Values beyond `rotary` stay unchanged.
 fn rotated(quad: u32) -> vec4f {
     let x = unrotated(quad);
-    let pairs = params.rotary / 4u;
-    if quad >= pairs {
+    let rotary_vec4s = params.rotary / 4u;
+    if quad >= rotary_vec4s {
         return x;
     }
-    let first = (params.position + token) * pairs;
+    let first = (params.position + token) * rotary_vec4s;
+    // A vec4 of the table is (cos, sin) of two pairs. Interleaved: both pairs are in x. Half-split: the partners of the four
+    // values are in `other`, in the other half of the rotated part.
     //# if PAIR_STEP == 2
     let t = table[first + quad];
     return x * t.xxzz + vec4f(-x.y, x.x, -x.w, x.z) * t.yyww;
     //# else
-    let second = quad >= pairs / 2u;
-    let pair = select(quad, quad - pairs / 2u, second);
-    let other = unrotated(select(quad + pairs / 2u, pair, second));
-    let a = table[first + 2u * pair];
-    let b = table[first + 2u * pair + 1u];
+    let second = quad >= rotary_vec4s / 2u;
+    let in_half = select(quad, quad - rotary_vec4s / 2u, second);
+    let other = unrotated(select(quad + rotary_vec4s / 2u, in_half, second));
+    let a = table[first + 2u * in_half];
+    let b = table[first + 2u * in_half + 1u];
     let s = vec4f(a.yw, b.yw);
     return x * vec4f(a.xz, b.xz) + other * select(-s, s, second);
     //# endif
 }
 
-// Stores the head: queries in the output q, keys and values in their rows of the cache.
+// Stores the head: queries in the output q, keys and values in their rows of the cache. An encoder calls `rotated` or
+// `projected` for each vec4 it reads. That recomputes bias, norm and rotation, but the head needs no workgroup memory.
 fn store(ids: Ids) {
     let quads = params.head_dim / 4u;
     if head < params.n_heads {
@@ -78,16 +81,16 @@ fn store(ids: Ids) {
     let row = (key % params.kv_heads) * params.capacity + params.position + token;
     if key < params.kv_heads {
         for (var i = reduce_lane(ids); i < params.key_stride; i += reduce_lanes(ids)) {
-            keys_put(row * params.key_stride + i, keys_store(0u, params.head_dim, i));
+            keys_store_vec4(row * params.key_stride + i, keys_encode(0u, params.head_dim, i));
         }
     } else {
         for (var i = reduce_lane(ids); i < params.value_stride; i += reduce_lanes(ids)) {
-            values_put(row * params.value_stride + i, values_store(0u, params.head_dim, i));
+            values_store_vec4(row * params.value_stride + i, values_encode(0u, params.head_dim, i));
         }
     }
 }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let heads = params.n_heads + 2u * params.kv_heads;
     let all = params.n_tokens * heads;

@@ -3,16 +3,17 @@
 //
 //   each lane: best two of its columns.
 //   for r in 0..top_k: top[r] = argmax over the lanes. Its lane moves to its second best, or rescans its columns.
-//   kept = top-p and min-p cut of top. sums = cumulative exp(top / temperature) by id. Pick the first sum > at · all.
+//   kept = number of top logits after top-p and min-p. sums = cumulative exp(top / temperature) by id.
+//   pick the first sum > random · all.
 //# include "shared/no_index.wgsl"
-var<workgroup> best: array<f32, LANES>;
-var<workgroup> best_index: array<u32, LANES>;
-// The largest logits so far in descending order, their ids, and the cumulative weights in the order of ids.
+var<workgroup> best: array<f32, WORKGROUP_SIZE>;
+var<workgroup> best_index: array<u32, WORKGROUP_SIZE>;
+// The largest logits so far in descending order, and their ids. `sums[i]` is the total weight of ids up to `top_ids[i]`.
 var<workgroup> top: array<f32, MAX_K>;
 var<workgroup> top_ids: array<u32, MAX_K>;
 var<workgroup> sums: array<f32, MAX_K>;
 var<workgroup> kept: u32;
-var<workgroup> invalid: array<u32, LANES>;
+var<workgroup> invalid: array<u32, WORKGROUP_SIZE>;
 
 // Whether logit a precedes b: the larger first, then the lower id.
 fn before(a: f32, a_id: u32, b: f32, b_id: u32) -> bool {
@@ -28,13 +29,13 @@ var<private> has_invalid: bool;
 // The largest two of a lane's logits that come after the selected one, or of all where `selected_id` is NO_INDEX.
 fn scan_top_two(local: u32, selected: f32, selected_id: u32) -> TopTwo {
     var top_two = TopTwo(LOWEST, NO_INDEX, LOWEST, NO_INDEX);
-    for (var first = local; first < params.n_cols; first += 4u * LANES) {
+    for (var first = local; first < params.n_cols; first += 4u * WORKGROUP_SIZE) {
         // Four loads in flight per lane, because one workgroup has too few lanes to hide memory latency.
         //# for k in range(4)
-        let v${k} = x[min(first + ${k}u * LANES, params.n_cols - 1u)];
+        let v${k} = x[min(first + ${k}u * WORKGROUP_SIZE, params.n_cols - 1u)];
         //# endfor
         //# for k in range(4)
-        top_two = insert(top_two, v${k}, first + ${k}u * LANES, selected, selected_id);
+        top_two = insert(top_two, v${k}, first + ${k}u * WORKGROUP_SIZE, selected, selected_id);
         //# endfor
     }
     return top_two;
@@ -49,6 +50,7 @@ fn insert(top_two: TopTwo, v: f32, i: u32, selected: f32, selected_id: u32) -> T
     if i >= params.n_cols || !finite || !(selected_id == NO_INDEX || before(selected, selected_id, v, i)) {
         return top_two;
     }
+    // Ids ascend within a lane, so `>` keeps the lower id in a tie.
     if top_two.id == NO_INDEX || v > top_two.v {
         return TopTwo(v, i, top_two.v, top_two.id);
     }
@@ -79,7 +81,7 @@ fn count_kept(n: u32) -> u32 {
     return reached;
 }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(local_invocation_index) local: u32) {
     var candidates = scan_top_two(local, 0.0, NO_INDEX);
     invalid[local] = select(0u, 1u, has_invalid);
@@ -87,7 +89,8 @@ fn main(@builtin(local_invocation_index) local: u32) {
         best[local] = candidates.v;
         best_index[local] = candidates.id;
         workgroupBarrier();
-        for (var stride = LANES / 2u; stride > 0u; stride >>= 1u) {
+        // WORKGROUP_SIZE must be a power of two.
+        for (var stride = WORKGROUP_SIZE / 2u; stride > 0u; stride >>= 1u) {
             if local < stride {
                 let other = best[local + stride];
                 let other_id = best_index[local + stride];
@@ -121,6 +124,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
         kept = count_kept(n);
     }
     workgroupBarrier();
+    // A prefix sum in the order of ids, without a sort. It needs WORKGROUP_SIZE >= MAX_K.
     if local < kept {
         var sum = 0.0;
         for (var i = 0u; i < kept; i++) {
@@ -140,15 +144,15 @@ fn main(@builtin(local_invocation_index) local: u32) {
         var last = 0u;
         for (var i = 0u; i < kept; i++) {
             last = max(last, top_ids[i]);
-            if sums[i] > params.at * all {
+            if sums[i] > params.random * all {
                 pick = min(pick, top_ids[i]);
             }
         }
         if pick == NO_INDEX && kept > 0u {
-            // Rounding: `at` is beyond the last cumulative weight.
+            // Rounding: `random` is beyond the last cumulative weight.
             pick = last;
         }
-        for (var i = 0u; i < LANES; i++) {
+        for (var i = 0u; i < WORKGROUP_SIZE; i++) {
             pick = select(pick, NO_INDEX, invalid[i] != 0u);
         }
         picks[params.pick0] = pick;

@@ -14,20 +14,20 @@ fn quad(i: u32) -> vec4f {
     //# endif
 }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let quads = params.n / 4u;
-    let shares = (quads + LANES * ITEMS - 1u) / (LANES * ITEMS);
+    let workgroups_per_round = (quads + WORKGROUP_SIZE * ITEMS - 1u) / (WORKGROUP_SIZE * ITEMS);
     // The folded 2-D grid may have a few surplus workgroups. Every round writes the same sums.
-    if group_index(at_group, groups) >= shares * params.rounds {
+    if group_index(at_group, groups) >= workgroups_per_round * params.rounds {
         return;
     }
-    let group = group_index(at_group, groups) % shares;
-    let first = group * (LANES * ITEMS) + ids.local;
+    let group = group_index(at_group, groups) % workgroups_per_round;
+    let first = group * (WORKGROUP_SIZE * ITEMS) + ids.local;
     var sum = vec4f();
     //# for i in range(ITEMS)
-    if first + ${i}u * LANES < quads {
-        sum += quad(first + ${i}u * LANES);
+    if first + ${i}u * WORKGROUP_SIZE < quads {
+        sum += quad(first + ${i}u * WORKGROUP_SIZE);
     }
     //# endfor
     let total = workgroup_sum(ids, sum.x + sum.y + sum.z + sum.w);

@@ -1,8 +1,8 @@
-// SwiGLU (Shazeer 2020): out = silu(gate) · up, four values per invocation. Rows of `both` hold the gate, then the up
+// SwiGLU (Shazeer 2020): out = silu(gate) · up, four values per invocation. Rows of `gate_up` hold the gate, then the up
 // values.
 //# include reduce
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let i = global_index(ids, at_group, groups);
     let quads = params.n_cols / 4u;
@@ -10,6 +10,6 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
         return;
     }
     let at = (i / quads) * 2u * quads + i % quads;
-    let g = both[at];
-    out[i] = g / (vec4f(1.0) + exp(-g)) * both[at + quads];
+    let g = gate_up[at];
+    out[i] = g / (vec4f(1.0) + exp(-g)) * gate_up[at + quads];
 }

@@ -1,17 +1,18 @@
 // Bandwidth probe, STREAM's triad (McCalpin 1995): to = a + factor · b, ITEMS vec4 per invocation.
 //# include reduce
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
-    let shares = (params.n / 4u + LANES * ITEMS - 1u) / (LANES * ITEMS);
-    if group_index(at_group, groups) >= shares * params.rounds {
+    let workgroups_per_round = (params.n / 4u + WORKGROUP_SIZE * ITEMS - 1u) / (WORKGROUP_SIZE * ITEMS);
+    if group_index(at_group, groups) >= workgroups_per_round * params.rounds {
         return;
     }
     // Every round writes the same words.
-    let first = (group_index(at_group, groups) % shares) * (LANES * ITEMS) + ids.local;
+    let first = (group_index(at_group, groups) % workgroups_per_round) * (WORKGROUP_SIZE * ITEMS) + ids.local;
     //# for i in range(ITEMS)
-    if first + ${i}u * LANES < params.n / 4u {
-        to[first + ${i}u * LANES] = a[first + ${i}u * LANES] + params.factor * b[first + ${i}u * LANES];
+    if first + ${i}u * WORKGROUP_SIZE < params.n / 4u {
+        to[first + ${i}u * WORKGROUP_SIZE] =
+            a[first + ${i}u * WORKGROUP_SIZE] + params.factor * b[first + ${i}u * WORKGROUP_SIZE];
     }
     //# endfor
 }

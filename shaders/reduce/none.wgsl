@@ -1,11 +1,11 @@
-// No reduction: only the index of an invocation, for elementwise kernels.
+// No shared sums: only workgroup and invocation indices.
 struct Ids {
     @builtin(local_invocation_index) local: u32,
 }
 
 //# include "shared/group_index.wgsl"
 
-// Linear index of the invocation in a folded grid.
+// Linear index of the invocation.
 fn global_index(ids: Ids, group: vec3u, groups: vec3u) -> u32 {
-    return group_index(group, groups) * LANES + ids.local;
+    return group_index(group, groups) * WORKGROUP_SIZE + ids.local;
 }

@@ -9,7 +9,7 @@ struct Ids {
     @builtin(subgroup_invocation_id) lane: u32,
 }
 // Subgroups have at least four lanes.
-var<workgroup> partial_sums: array<f32, SUMS * LANES / 4u>;
+var<workgroup> partial_sums: array<f32, SUMS * WORKGROUP_SIZE / 4u>;
 
 //# include "shared/group_index.wgsl"
 

@@ -6,7 +6,7 @@ struct Ids {
     @builtin(subgroup_invocation_id) lane: u32,
     @builtin(subgroup_size) size: u32,
 }
-var<workgroup> partial: array<f32, LANES>;
+var<workgroup> partial: array<f32, WORKGROUP_SIZE>;
 
 //# include "shared/group_index.wgsl"
 
@@ -23,7 +23,7 @@ fn reduce_lane(ids: Ids) -> u32 {
     return ids.lane;
 }
 fn reduce_lanes(ids: Ids) -> u32 {
-    return min(ids.size, LANES);
+    return min(ids.size, WORKGROUP_SIZE);
 }
 
 // Sum over the reduction group, returned to all its lanes.

@@ -2,19 +2,20 @@
 struct Ids {
     @builtin(local_invocation_index) local: u32,
 }
-var<workgroup> partial: array<f32, LANES>;
+var<workgroup> partial: array<f32, WORKGROUP_SIZE>;
 
 //# include "shared/group_index.wgsl"
 
 //# include "shared/workgroup_is_group.wgsl"
 
-// Sum over the workgroup, returned to all invocations. Contains barriers: call it in uniform control flow.
+// Sum over the workgroup, returned to all invocations. WORKGROUP_SIZE must be a power of two. Contains barriers: call it in
+// uniform control flow.
 fn workgroup_sum(ids: Ids, v: f32) -> f32 {
     // An earlier call may still read `partial`.
     workgroupBarrier();
     partial[ids.local] = v;
     workgroupBarrier();
-    for (var stride = LANES / 2u; stride > 0u; stride >>= 1u) {
+    for (var stride = WORKGROUP_SIZE / 2u; stride > 0u; stride >>= 1u) {
         if ids.local < stride {
             partial[ids.local] += partial[ids.local + stride];
         }
@@ -36,7 +37,7 @@ fn partial_index(ids: Ids) -> u32 {
     return ids.local;
 }
 fn partial_count(ids: Ids) -> u32 {
-    return LANES;
+    return WORKGROUP_SIZE;
 }
 fn writes_partial(ids: Ids) -> bool {
     return true;

@@ -1,12 +1,12 @@
-// Unpacking of affine quants: chunks of `runs` runs of weights s·q + o, where q are raw quants of `bits` bits. Bit trick:
+// Dequantizes weights s·q + o, where the quant q has `bits` bits. A chunk has `runs` runs, with one (s, o) each. Bit trick:
 //
-//   the bits of q on top of the mantissa of 1.0 are the float m = 1 + q / 2^bits, without a conversion.
+//   q in the highest mantissa bits of 1.0 gives the float m = 1 + q / 2^bits, without a conversion.
 //   s·q + o = (2^bits · s)·m + (o - 2^bits · s).
 //
 // The format file brings four functions:
-// - `_header(row, cols, i)`: the scales that `chunks_per_header` chunks share;
+// - `_header(row, cols, i)`: header `i`, the scales that `chunks_per_header` chunks share;
 // - `_affine(header, chunk)`: scales (x, y) and offsets (z, w) of the runs, for m instead of q;
-// - `_raw(row, cols, chunk)`: the values m;
+// - `_mantissas(row, cols, chunk)`: the values m;
 // - `_packed(row, cols, chunk)`: the quants as bytes, for integer dot products.
 //# for first in fields
 // m for the field at bit `first` of each byte of w.
@@ -21,12 +21,12 @@ fn ${src}_as_mantissa${first}(w: u32) -> vec4f {
 }
 
 //# endfor
-// Scales and offsets of q, converted to those of m = 1 + q / 2^bits.
+// Converts scales and offsets of q to those of m = 1 + q / 2^bits.
 fn ${src}_mantissa_affine(s: vec2f, o: vec2f) -> vec4f {
     return vec4f(${2 ** bits}.0 * s, o - ${2 ** bits}.0 * s);
 }
 
-// Scales and offsets of m, converted to those of `_packed`: of q less a `bias`, as signed bytes.
+// Converts scales and offsets of m to those of the signed bytes of `_packed`, which are q - `bias`.
 fn ${src}_packed_affine(affine: vec4f) -> vec4f {
     let s = affine.xy / ${2 ** bits}.0;
     //# if bias is defined
@@ -37,12 +37,12 @@ fn ${src}_packed_affine(affine: vec4f) -> vec4f {
 }
 
 fn ${src}_unpack_with(header: ${src}_Header, row: u32, cols: u32, chunk: u32) -> array<vec4f, ${quads}> {
-    let q = ${src}_raw(row, cols, chunk);
+    let m = ${src}_mantissas(row, cols, chunk);
     let s = ${src}_affine(header, chunk);
     return array<vec4f, ${quads}>(
         //# for i in range(quads)
         //# set run = i // (quads // runs)
-        fma(vec4f(s.${["x", "y"][run]}), q[${i}], vec4f(s.${["z", "w"][run]})),
+        fma(vec4f(s.${["x", "y"][run]}), m[${i}], vec4f(s.${["z", "w"][run]})),
         //# endfor
     );
 }

@@ -4,6 +4,7 @@ fn ${src}_block(ids: Ids, first: u32) -> array<f32, ROWS> {
     let row${r} = ${src}_row(min(first + ${r}u, params.${src}_rows - 1u), params.${src}_stride);
     var acc${r} = 0.0;
     //# endfor
+    // As in mat_vec.wgsl, for one vector: neighbouring lanes take neighbouring chunks.
     for (var p = reduce_lane(ids); p < params.n_cols / ${UNPACK_LEN}u; p += reduce_lanes(ids)) {
         let at = ${src}_column(p * ${src}_UNPACK_QUADS);
         //# for i in range(UNPACK_LEN // 4)

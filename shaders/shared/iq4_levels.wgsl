@@ -3,9 +3,9 @@
 // level up. Selects and shifts instead of an array, because an indexed array would be in memory.
 fn ${src}_levels(quants: u32) -> vec4f {
     let n = unpack4xU8(quants);
-    let odd = (n & vec4u(4u)) != vec4u();
-    let low = select(vec4u(0xbfad9881u), vec4u(0xf6eaddcfu), odd);
-    let high = select(vec4u(0x26190d01u), vec4u(0x71594535u), odd);
+    let second_four = (n & vec4u(4u)) != vec4u();
+    let low = select(vec4u(0xbfad9881u), vec4u(0xf6eaddcfu), second_four);
+    let high = select(vec4u(0x26190d01u), vec4u(0x71594535u), second_four);
     let words = select(low, high, (n & vec4u(8u)) != vec4u());
     // Shift the wanted byte to the top, and back with its sign extended.
     return vec4f(bitcast<vec4i>(words << (vec4u(24u) - ((n & vec4u(3u)) << vec4u(3u)))) >> vec4u(24u));

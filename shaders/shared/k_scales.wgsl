@@ -1,5 +1,5 @@
-// Q4_K and Q5_K: scales (x, y) and minima (z, w) of two neighbouring sub-blocks of the eight of a super-block. The header
-// is one vec4: two f16 units in word x, then six bits per scale and per minimum.
+// Q4_K and Q5_K: scales (x, y) and minima (z, w) of two adjacent sub-blocks. A super-block has eight. The header is one
+// vec4: d and dmin (f16) in word x, then six bits per scale and per minimum.
 //
 // Sub-blocks 0 to 3 have them in the low six bits of the bytes of y and z. For sub-blocks 4 to 7 the low four bits are
 // the nibbles of w. Their upper two bits are the top bits of the bytes of y and z.
@@ -20,7 +20,7 @@ fn ${src}_affine(header: vec4u, chunk: u32) -> vec4f {
 }
 
 // Scale and minimum of one sub-block.
-fn ${src}_scale_and_min(header: vec4u, group: u32) -> vec2f {
-    let s = ${src}_scales_and_mins(header, group >> 1u);
-    return select(s.xz, s.yw, (group & 1u) == 1u);
+fn ${src}_scale_and_min(header: vec4u, sub_block: u32) -> vec2f {
+    let s = ${src}_scales_and_mins(header, sub_block >> 1u);
+    return select(s.xz, s.yw, (sub_block & 1u) == 1u);
 }

@@ -1,15 +1,17 @@
-// Rows of MLX's affine quantization in two planes. First the quants of `bits` bits, a stream that fills words from the low
-// bit up. Then scale and bias of every group of `group` weights, as f32. `row` is the row's first vec4. A chunk is 32
-// values, which are `bits` words.
+// Rows of MLX's affine quantization in two planes. First all quants, `bits` bits each, packed into
+// u32 words from the lowest bit up. Then scale and bias of every group of `group` weights, as f32. `row` is the row's
+// first vec4. A chunk is 32 values, which are `bits` words.
 //# include "shared/plane.wgsl"
 
-fn ${src}_affine(row: u32, cols: u32, at: u32) -> vec2f {
+// Scale (x) and bias (y) of group `at`.
+fn ${src}_scale_bias(row: u32, cols: u32, at: u32) -> vec2f {
     let word = (cols >> 5u) * ${bits}u + 2u * at;
     return bitcast<vec2f>(vec2u(${src}_word(row, word), ${src}_word(row, word + 1u)));
 }
 
 fn ${src}_unpack(row: u32, cols: u32, chunk: u32) -> array<vec4f, 8> {
-    let a = ${src}_affine(row, cols, chunk / ${group // 32}u);
+    let a = ${src}_scale_bias(row, cols, chunk / ${group // 32}u);
+    // With bits % 4 = 0 a chunk is whole vec4s. Otherwise it may begin within one, so words are loaded one by one.
     //# if bits % 4 == 0
     //# for v in range(bits // 4)
     let v${v} = ${src}_at(row, chunk * ${bits // 4}u + ${v}u);
@@ -46,6 +48,6 @@ fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
     // Shift in two steps, because WGSL takes shift counts modulo 32.
     let high = (${src}_word(row, (bit >> 5u) + 1u) << 1u) << (31u - (bit & 31u));
     let quants = (vec4u(low | high) >> vec4u(0u, ${bits}u, ${2 * bits}u, ${3 * bits}u)) & vec4u(${2 ** bits - 1}u);
-    let a = ${src}_affine(row, cols, i / ${group // 4}u);
+    let a = ${src}_scale_bias(row, cols, i / ${group // 4}u);
     return a.x * vec4f(quants) + a.y;
 }

@@ -1,9 +1,11 @@
 // Rows that begin with 32 nibbles per block, one vec4 each. Byte j holds weight j in its low half and weight j + 16 in its
 // high half. The format file brings `_scale(row, cols, block) -> vec2f` and `_quad(quants, scale) -> vec4f`. `_quad`
-// makes four weights from one quant per byte. With `five` bits it also brings `_fifth(row, cols, block) -> u32`.
+// makes four weights from one quant per byte. Of the vec2f, x is the scale and y the minimum. Formats without a minimum
+// ignore y. With `five` bits it also brings `_fifth(row, cols, block) -> u32`.
 //# if five is defined
 
-// The lowest four bits, each moved to bit 4 of its own byte. The multiplication copies the bits to four bytes.
+// The lowest four bits, each moved to bit 4 of its own byte. The factor adds copies shifted by 0, 7, 14 and 21,
+// so bit i lands at bit 8i.
 fn ${src}_spread(bits: u32) -> u32 {
     return (((bits & 15u) * 0x00204081u) & 0x01010101u) << 4u;
 }

@@ -1,4 +1,4 @@
-// Addressing of rows of vec4 words, in a buffer or in a `texture`. Rows are row-major or `interleaved`:
+// Addressing of rows of vec4s, in a buffer or in a `texture`. Rows are row-major or `interleaved`:
 //
 //   row-major:    vec4 i of row r is at r · stride + i.
 //   interleaved:  vec4 i of row r is at (r / 8) · 8 · stride + 8 · i + r % 8.
@@ -16,10 +16,10 @@ fn ${src}_row(r: u32, stride: u32) -> u32 {
 
 //# include "shared/texels.wgsl"
 //# endif
-//# if store is defined
+//# if input is defined
 
 // Stores `v` as vec4 `i` of the binding.
-fn ${src}_put(i: u32, v: vec4u) {
+fn ${src}_store_vec4(i: u32, v: vec4u) {
     //# if texture
     textureStore(${src}, ${src}_texel(i), v);
     //# else
@@ -30,7 +30,7 @@ fn ${src}_put(i: u32, v: vec4u) {
 
 // Vec4 `i` of the row.
 fn ${src}_at(row: u32, i: u32) -> vec4u {
-    //# if texture and store is defined
+    //# if texture and input is defined
     // A write-only texture cannot be read. The function exists only for the format file.
     return vec4u();
     //# else

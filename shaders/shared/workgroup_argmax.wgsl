@@ -1,8 +1,8 @@
 // Argmax over a workgroup: the index of the largest value that its lanes passed to `update_best`. The first index wins a
 // tie, and NaN never wins.
 //# include "shared/no_index.wgsl"
-var<workgroup> best: array<f32, LANES>;
-var<workgroup> best_index: array<u32, LANES>;
+var<workgroup> best: array<f32, WORKGROUP_SIZE>;
+var<workgroup> best_index: array<u32, WORKGROUP_SIZE>;
 var<private> top: f32 = LOWEST;
 var<private> top_index: u32 = NO_INDEX;
 
@@ -16,12 +16,13 @@ fn update_best(v: f32, i: u32) {
     }
 }
 
-// Tree reduction of the lanes' candidates. Contains barriers: call it in uniform control flow.
+// Tree reduction of the lanes' candidates. WORKGROUP_SIZE must be a power of two. Contains barriers: call it in uniform
+// control flow.
 fn index_of_largest(local: u32) -> u32 {
     best[local] = top;
     best_index[local] = top_index;
     workgroupBarrier();
-    for (var stride = LANES / 2u; stride > 0u; stride >>= 1u) {
+    for (var stride = WORKGROUP_SIZE / 2u; stride > 0u; stride >>= 1u) {
         if local < stride {
             let other = best[local + stride];
             let other_index = best_index[local + stride];

@@ -12,5 +12,5 @@ fn reduce_lane(ids: Ids) -> u32 {
     return ids.local;
 }
 fn reduce_lanes(ids: Ids) -> u32 {
-    return LANES;
+    return WORKGROUP_SIZE;
 }

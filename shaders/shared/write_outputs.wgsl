@@ -1,9 +1,9 @@
 // The leader of the reduction group applies the epilogue to its sums and stores them. They are ROWS rows from
-// output `first` on, and COLS vectors from `col0` on.
+// output `first` on, and VECS vectors from `vec0` on.
 if reduce_lane(ids) == 0u {
-    //# for c in range(COLS)
-    let at${c} = (col0 + ${c}u) * params.ld + params.row0 + first;
-    if col0 + ${c}u < params.n_vecs {
+    //# for c in range(VECS)
+    let at${c} = (vec0 + ${c}u) * params.ld + params.row0 + first;
+    if vec0 + ${c}u < params.n_vecs {
         //# if ROWS % 2 == 0
         if is_swiglu {
             //# for r in range(ROWS // 2)

@@ -13,7 +13,7 @@ pub struct Caps {
     pub max_binding: u64,
     /// Largest buffer.
     pub max_buffer: u64,
-    /// Largest texture of [`TEXELS`](crate::TEXELS) vec4 words per line.
+    /// Largest texture of [`TEXTURE_WIDTH`](crate::TEXTURE_WIDTH) vec4s per line.
     pub max_texture: u64,
     /// Workgroup memory.
     pub max_workgroup_memory: u32,

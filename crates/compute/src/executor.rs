@@ -78,9 +78,9 @@ pub trait Executor {
     /// The device is out of memory, or the size exceeds one of its limits.
     fn alloc(&mut self, bytes: u64, role: Role, label: &str) -> Result<Buffer, Error>;
 
-    /// Allocates `bytes` bytes, zeroed, in a texture of [`TEXELS`](crate::TEXELS) vec4 words per line.
+    /// Allocates `bytes` bytes, zeroed, in a texture of [`TEXTURE_WIDTH`](crate::TEXTURE_WIDTH) vec4s per line.
     ///
-    /// Only bindings that are [in a texture](crate::Kernel::in_texture) may use it. Writes cover whole vec4 words.
+    /// Only bindings that are [in a texture](crate::Kernel::in_texture) may use it. Writes cover whole vec4s.
     ///
     /// # Errors
     /// As [`Self::alloc`].

@@ -10,16 +10,16 @@ use std::hash::Hash;
 /// How a kernel accesses a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
-    /// `var<storage, read>`.
+    /// `var<storage, read>`, or a texture that is only read.
     Read,
-    /// `var<storage, read_write>`, only written.
+    /// `var<storage, read_write>`, only written, or a texture that is only written.
     Write,
     /// `var<storage, read_write>`, changed in place.
     Update,
 }
 
-/// Width in vec4 words of a texture that holds plain data. A power of two, so that shifts split an index.
-pub const TEXELS: u32 = 1024;
+/// Width in vec4s of a texture that holds plain data. A power of two, so that shifts split an index.
+pub const TEXTURE_WIDTH: u32 = 1024;
 
 /// One binding of a kernel.
 #[derive(Clone, Copy, Debug)]
@@ -65,16 +65,18 @@ pub trait Bindings {
     fn bytes(b: Self::Bytes, out: &mut Vec<u64>);
 }
 
-/// A kernel. Its value is a variant, and also the key of the pipeline cache.
+/// A kernel. A value of the implementing type selects one variant and is the key of the pipeline cache.
 pub trait Kernel: Bindings + Copy + Eq + Hash + Debug + Send + Sync + 'static {
-    /// Every variant that a device with these capabilities can run. Tests and the tuner enumerate them.
+    /// The variants that tests and the tuner enumerate for a device with these capabilities. The caller may build others,
+    /// for example for other head sizes.
     fn all(caps: &Caps) -> Vec<Self>;
     /// The constants, aliases and values that the template of this variant is rendered with.
     fn defines(&self) -> Defines;
     /// Whether a binding is in a texture ([`Executor::alloc_texture`](crate::Executor::alloc_texture)).
     ///
     /// It must be read-only or write-only. Some devices read textures faster than buffers.
-    /// Vec4 word `i` of a binding `b` is texel `n = params.b_first + i`, in column `n % TEXELS` of line `n / TEXELS`.
+    /// Vec4 `i` is texel (n % [`TEXTURE_WIDTH`], n / [`TEXTURE_WIDTH`]), with n = `params.<binding>_first` + i. The linker
+    /// adds that parameter.
     fn in_texture(&self, _binding: &str) -> bool {
         false
     }
@@ -82,7 +84,8 @@ pub trait Kernel: Bindings + Copy + Eq + Hash + Debug + Send + Sync + 'static {
     fn groups(&self, p: &Self::Params) -> u64;
     /// Floating-point operations (a multiply-add is two).
     fn flops(&self, p: &Self::Params) -> u64;
-    /// Unique bytes moved through each binding. An `update` binding counts the bytes it reads and those it writes.
+    /// Bytes that each binding must move at least, without repeated reads. An `update` binding counts the bytes it reads and
+    /// those it writes. Bandwidth probes count every round.
     fn traffic(&self, p: &Self::Params) -> Self::Bytes;
     /// Minimum size of each binding in bytes. The kernel accesses nothing beyond it, even without bounds checks.
     fn min_binding_size(&self, p: &Self::Params) -> Self::Bytes;
@@ -92,7 +95,7 @@ pub trait Kernel: Bindings + Copy + Eq + Hash + Debug + Send + Sync + 'static {
     fn reference(&self, p: &Self::Params, host: Self::Host<'_>);
 }
 
-/// Inputs of a template: WGSL constants and aliases, language extensions, and template values.
+/// Inputs of a template: WGSL constants and aliases, enable-extensions, and template values.
 #[derive(Clone, Debug, Default)]
 pub struct Defines {
     pub(crate) enables: Vec<&'static str>,
@@ -101,13 +104,13 @@ pub struct Defines {
 }
 
 impl Defines {
-    /// Only `LANES`, for a workgroup of `lanes` invocations.
+    /// Only `WORKGROUP_SIZE`, for a workgroup of `workgroup_size` invocations.
     #[must_use]
-    pub fn new(lanes: u32) -> Self {
-        Self::default().u32("LANES", lanes)
+    pub fn new(workgroup_size: u32) -> Self {
+        Self::default().u32("WORKGROUP_SIZE", workgroup_size)
     }
 
-    /// A WGSL constant `NAME: u32`, which the template sees too, such as for unrolled loops.
+    /// A WGSL constant `NAME: u32`. Template expressions can use it too, for example to unroll loops.
     #[must_use]
     pub fn u32(mut self, name: &str, value: u32) -> Self {
         self.prelude += &format!("const {name}: u32 = {value}u;\n");
@@ -137,7 +140,7 @@ impl Defines {
         self
     }
 
-    /// A WGSL language extension, `enable NAME;`.
+    /// A WGSL enable-extension, `enable NAME;`.
     #[must_use]
     pub fn enable(mut self, extension: &'static str) -> Self {
         self.enables.push(extension);

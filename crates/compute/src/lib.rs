@@ -27,7 +27,7 @@ pub use cpu::Cpu;
 pub use erased::{AnyKernel, DynKernel};
 pub use error::Error;
 pub use executor::{Executor, FillFn, InFlight, RunOutput, Timing};
-pub use kernel::{Access, BindingInfo, Bindings, Defines, HostBuf, Kernel, TEXELS};
+pub use kernel::{Access, BindingInfo, Bindings, Defines, HostBuf, Kernel, TEXTURE_WIDTH};
 pub use recording::{Launch, Recording, Region, dispatch_grid};
 pub use template::{Linker, Rendered};
 pub use test_input::{TestInput, TestRng};

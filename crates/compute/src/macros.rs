@@ -10,7 +10,7 @@
 ///     use ridgeline_compute::wgsl::array;
 ///     ridgeline_compute::kernel! {
 ///         /// y = factor * x.
-///         pub struct Scale("scale") { lanes: u32 }
+///         pub struct Scale("scale") { workgroup_size: u32 }
 ///         params { n: u32, factor: f32 }
 ///         bindings { x: read array<f32>, y: write array<f32> }
 ///     }

@@ -25,7 +25,7 @@ pub struct Launch {
     pub region: Region,
 }
 
-/// A list of launches with their parameters. It is rebuilt for every token, in the memory of the last one.
+/// A list of launches with their parameters. It is rebuilt for every forward pass and reuses its allocations.
 #[derive(Clone, Debug, Default)]
 pub struct Recording {
     kernels: Vec<AnyKernel>,
@@ -45,7 +45,7 @@ impl Recording {
         Self::default()
     }
 
-    /// Removes everything but keeps the memory.
+    /// Clears launches, uploads and read-backs. The list of kernels and all allocations stay.
     pub fn clear(&mut self) {
         self.launches.clear();
         self.params.clear();
@@ -122,7 +122,8 @@ impl Recording {
         self.launches.push(Launch { kernel: index, params, slices, grid, region: self.region });
     }
 
-    /// Appends the launches, uploads and read-backs of another recording.
+    /// Appends the launches, uploads and read-backs of another recording. Read-backs of `other` follow those of `self`, so
+    /// their indices shift. The current region becomes that of the last launch.
     pub fn append(&mut self, other: &Self) {
         for (to, range) in &other.uploads {
             self.upload(*to, &other.upload_bytes[range.clone()]);
@@ -179,6 +180,7 @@ impl Recording {
     #[must_use]
     pub fn launch_cost(&self, launch: &Launch) -> Cost {
         let slices = self.slices(launch);
+        // On the stack, because this runs for every launch. A kernel with more than 16 bindings would panic below.
         let mut roles = [Role::Activation; 16];
         for (role, slice) in roles.iter_mut().zip(slices) {
             *role = slice.role;
@@ -186,7 +188,7 @@ impl Recording {
         self.kernel(launch).cost(self.params(launch), &roles[..slices.len()])
     }
 
-    /// Cost of the whole recording: unique bytes by role, operations and launches. Known before anything runs.
+    /// Cost of the whole recording: bytes by role, operations and launches. Known before anything runs.
     #[must_use]
     pub fn cost(&self) -> Cost {
         self.launches.iter().map(|launch| self.launch_cost(launch)).sum()

@@ -3,7 +3,7 @@
 //! Templates are WGSL with `//#` line statements (`include`, `if`, `for`, `with`) and `${ }` values.
 //! Types and sizes are `alias` and `const` lines of a generated prelude, so a body reads as plain WGSL.
 
-use crate::{Access, DynKernel, Error, TEXELS};
+use crate::{Access, DynKernel, Error, TEXTURE_WIDTH};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 
@@ -87,7 +87,7 @@ fn header(wgsl: &mut String, kernel: &dyn DynKernel) {
         *wgsl += "}\nvar<immediate> params: Params;\n";
     }
     if !textures.is_empty() {
-        *wgsl += &format!("const TEXELS: u32 = {TEXELS}u;\n");
+        *wgsl += &format!("const TEXTURE_WIDTH: u32 = {TEXTURE_WIDTH}u;\n");
     }
     for (index, binding) in kernel.bindings().iter().enumerate() {
         if kernel.in_texture(binding) {

@@ -84,10 +84,10 @@ fn ours(launches: u32) -> impl FnMut() {
         for i in 0..launches {
             if i % 2 == 0 {
                 let args = scale::Args { x: x.all(), y: y.all() };
-                recording.run(Scale { lanes: 64 }, scale::Params { n: 64, factor: 2.0 }, args);
+                recording.run(Scale { workgroup_size: 64 }, scale::Params { n: 64, factor: 2.0 }, args);
             } else {
                 let args = add_to::Args { x: y.all(), y: x.all() };
-                recording.run(AddTo { lanes: 64 }, add_to::Params { n: 64 }, args);
+                recording.run(AddTo { workgroup_size: 64 }, add_to::Params { n: 64 }, args);
             }
         }
         recording.read_back(x.all().head(4));

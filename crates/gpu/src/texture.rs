@@ -1,16 +1,16 @@
-//! Plain data in textures, in lines of [`TEXELS`] vec4 words. On some devices, reading a texel is faster than reading a
+//! Plain data in textures, in lines of [`TEXTURE_WIDTH`] vec4s. On some devices, reading a texel is faster than reading a
 //! buffer.
 
 use crate::checked_device::CheckedDevice;
-use ridgeline_compute::{Error, Slice, TEXELS};
+use ridgeline_compute::{Error, Slice, TEXTURE_WIDTH};
 
 /// Bytes of a texel.
 const TEXEL: u64 = 16;
 
 /// Bytes of a line.
-const LINE: u64 = TEXEL * TEXELS as u64;
+const LINE: u64 = TEXEL * TEXTURE_WIDTH as u64;
 
-/// A texture of plain data, with one texel per vec4 word.
+/// A texture of plain data, with one texel per vec4.
 #[derive(Debug)]
 pub(crate) struct Texture {
     texture: wgpu::Texture,
@@ -79,7 +79,7 @@ pub(crate) const fn padded(bytes: u64) -> u64 {
 /// Maximum size in bytes of a texture on a device with these limits.
 pub(crate) fn largest(limits: &wgpu::Limits) -> u64 {
     let side = limits.max_texture_dimension_2d;
-    if side < TEXELS { 0 } else { u64::from(side) * LINE }
+    if side < TEXTURE_WIDTH { 0 } else { u64::from(side) * LINE }
 }
 
 impl Texture {
@@ -88,7 +88,7 @@ impl Texture {
         let texture = device.create_texture(&wgpu::TextureDescriptor {
             label: Some(label),
             size: wgpu::Extent3d {
-                width: TEXELS,
+                width: TEXTURE_WIDTH,
                 height: index(padded(bytes) / LINE),
                 depth_or_array_layers: 1,
             },

@@ -1,25 +1,25 @@
 //! Elementwise addition in place: the residual connection, or a bias on every row.
 
-use crate::common::{bytes4, elementwise};
+use crate::common::{bytes4, without_sums};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
     /// x\[i\] += delta\[i mod period\] for `n` values. `n` and `period` are multiples of 4.
-    pub struct Add("add") { lanes: u32 }
+    pub struct Add("add") { workgroup_size: u32 }
     params { n: u32, period: u32 }
     bindings { x: update array<vec4<f32>>, delta: read array<vec4<f32>> }
 }
 
 impl Kernel for Add {
     fn all(_caps: &Caps) -> Vec<Self> {
-        vec![Self { lanes: 64 }]
+        vec![Self { workgroup_size: 64 }]
     }
     fn defines(&self) -> Defines {
-        elementwise(self.lanes)
+        without_sums(self.workgroup_size)
     }
     fn groups(&self, p: &Params) -> u64 {
-        u64::from(p.n / 4).div_ceil(u64::from(self.lanes))
+        u64::from(p.n / 4).div_ceil(u64::from(self.workgroup_size))
     }
     fn flops(&self, p: &Params) -> u64 {
         u64::from(p.n)

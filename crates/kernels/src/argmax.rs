@@ -1,6 +1,6 @@
 //! Greedy sampling on the device: argmax of every row of logits, in splits of the columns.
 
-use crate::common::{bytes4, elementwise};
+use crate::common::{bytes4, without_sums};
 use ridgeline_compute::wgsl::array;
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
@@ -8,9 +8,9 @@ kernel! {
     /// picks\[pick0 + r · n_splits + s\] = argmax of x\[r, c\] over split s of the columns. The lowest index wins a tie,
     /// and NaN never wins.
     ///
-    /// Every split has ⌈n_cols / n_splits⌉ columns, except the last ones, which may have fewer or none. A split without
-    /// a number gives [`u32::MAX`]. A row in one split without a number gives 0, a valid token.
-    pub struct Argmax("argmax") { lanes: u32 }
+    /// Every split has ⌈n_cols / n_splits⌉ columns, except the last ones, which may have fewer or none. A split with
+    /// only NaN, or without columns, gives [`u32::MAX`]. With `n_splits` = 1, a row of only NaN gives 0, a valid token id.
+    pub struct Argmax("argmax") { workgroup_size: u32 }
     params { n_rows: u32, n_cols: u32, n_splits: u32, pick0: u32 }
     bindings { x: read array<f32>, picks: write array<u32> }
 }
@@ -18,7 +18,7 @@ kernel! {
 /// Most splits of a row.
 pub const MAX_ARGMAX_SPLITS: u32 = 64;
 
-/// Fewest columns of a split. Fewer would leave lanes idle.
+/// Fewest columns of a split: eight per invocation of a workgroup of 256.
 const MIN_SPLIT_COLS: u32 = 2048;
 
 /// Number of splits for a row of `n_cols`. On a GPU one workgroup cannot saturate memory bandwidth. On a software adapter
@@ -30,10 +30,10 @@ pub fn argmax_splits_for(n_cols: u32, caps: &Caps) -> u32 {
 
 impl Kernel for Argmax {
     fn all(_caps: &Caps) -> Vec<Self> {
-        vec![Self { lanes: 64 }, Self { lanes: 256 }]
+        vec![Self { workgroup_size: 64 }, Self { workgroup_size: 256 }]
     }
     fn defines(&self) -> Defines {
-        elementwise(self.lanes)
+        without_sums(self.workgroup_size)
     }
     fn groups(&self, p: &Params) -> u64 {
         picks(p)
@@ -83,7 +83,7 @@ pub(crate) fn rows_with_ties(rng: &mut TestRng, [n_rows, n_cols]: [u32; 2]) -> V
     x
 }
 
-/// The first of `columns` that holds their largest number, or `None` where all are NaN.
+/// The lowest of `columns` with the largest value, ignoring NaN. `None` if all are NaN.
 pub(crate) fn first_argmax(row: &[f32], columns: impl Iterator<Item = u32>) -> Option<u32> {
     let value = |c: u32| row[c as usize];
     columns.filter(|&c| !value(c).is_nan()).reduce(|best, c| if value(c) > value(best) { c } else { best })

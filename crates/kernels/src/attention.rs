@@ -1,6 +1,6 @@
 //! Fused causal attention over the KV cache, with online softmax (FlashAttention, Dao et al. 2022).
 
-use crate::common::{Reduce, bytes4, cache_formats, device_bytes, fits_cache, format_bytes, random_rows, small, stride, with_format};
+use crate::common::{Reduce, bytes4, cache_formats, device_bytes, fits_cache, format_bytes, random_rows, to_u32, stride, with_format};
 use crate::attention_shape::{AttentionShape, MASKED, define_masked};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
@@ -15,7 +15,7 @@ kernel! {
     /// is \[n_tokens, n_heads, head\]. With more, it holds the partial results that
     /// [`AttnReduce`](crate::attn_reduce::AttnReduce) combines (flash-decoding, Dao et al. 2023).
     pub struct Attention("attention") {
-        keys: Format, values: Format, reduce: Reduce, lanes: u32, head: u32, group: u32, tokens: u32,
+        keys: Format, values: Format, reduce: Reduce, workgroup_size: u32, head: u32, group: u32, tokens: u32,
     }
     params {
         n_tokens: u32, n_heads: u32, capacity: u32, position: u32, key_stride: u32, value_stride: u32, ld: u32,
@@ -32,7 +32,7 @@ impl Attention {
     #[must_use]
     pub const fn workgroup_bytes(self) -> u32 {
         let rows = self.group * self.tokens;
-        4 * (rows * self.head + 2 * rows * self.lanes + 4 * self.lanes + 2 * self.lanes)
+        4 * (rows * self.head + 2 * rows * self.workgroup_size + 4 * self.workgroup_size + 2 * self.workgroup_size)
     }
 
     const fn heads(self, p: &Params) -> AttentionShape {
@@ -50,7 +50,7 @@ impl Attention {
 }
 
 impl Params {
-    /// Number of KV splits: the positions in view, in pieces of `split_len`.
+    /// Number of KV splits: ⌈(`position` + `n_tokens`) / `split_len`⌉.
     #[must_use]
     pub const fn kv_splits(&self) -> u32 {
         (self.position + self.n_tokens).div_ceil(self.split_len)
@@ -64,12 +64,14 @@ pub(crate) const SHAPES: [(u32, u32); 15] = [
     (128, 6), (128, 8),
 ];
 
-/// Most query rows of a workgroup. More would spill the accumulators from registers.
-const ROWS: u32 = 8;
+/// Target maximum of query rows per workgroup. More would spill the accumulators from registers. A larger group of query
+/// heads exceeds it, with one token.
+const MAX_QUERY_ROWS: u32 = 8;
 
-/// Queries per workgroup that [`ROWS`] allows for a group of heads. They are powers of two, to keep variants few.
+/// Token counts per workgroup whose query rows, tokens · `group`, fit [`MAX_QUERY_ROWS`]. They are powers of two, to keep
+/// variants few.
 pub(crate) fn queries(group: u32) -> impl DoubleEndedIterator<Item = u32> {
-    (0..=3).map(|power| 1 << power).filter(move |tokens| *tokens == 1 || tokens * group <= ROWS)
+    (0..=3).map(|power| 1 << power).filter(move |tokens| *tokens == 1 || tokens * group <= MAX_QUERY_ROWS)
 }
 
 impl Kernel for Attention {
@@ -79,11 +81,11 @@ impl Kernel for Attention {
             for &reduce in Reduce::all(caps) {
                 for (head, group) in SHAPES {
                     for tokens in queries(group) {
-                        all.push(Self { keys, values: keys, reduce, lanes: 64, head, group, tokens });
+                        all.push(Self { keys, values: keys, reduce, workgroup_size: 64, head, group, tokens });
                     }
                 }
                 for values in cache_formats().filter(|values| *values != keys) {
-                    all.push(Self { keys, values, reduce, lanes: 64, head: 64, group: 4, tokens: 1 });
+                    all.push(Self { keys, values, reduce, workgroup_size: 64, head: 64, group: 4, tokens: 1 });
                 }
             }
         }
@@ -91,7 +93,7 @@ impl Kernel for Attention {
         all
     }
     fn defines(&self) -> Defines {
-        let d = with_format(define_masked(self.reduce.define(Defines::new(self.lanes))), "keys_file", self.keys);
+        let d = with_format(define_masked(self.reduce.define(Defines::new(self.workgroup_size))), "keys_file", self.keys);
         let d = d.value("values_file", self.values.spec().wgsl);
         let d = d.u32("HEAD", self.head).u32("GROUP", self.group).u32("TOKENS", self.tokens);
         d.u32("ROWS", self.group * self.tokens)
@@ -123,7 +125,7 @@ impl Kernel for Attention {
         let split_len = rng.pick(&[1000, 64, 50]);
         let params =
             Params { n_tokens, n_heads, capacity, position, key_stride, value_stride, ld, split_len, scale: 0.7 };
-        let rows = small(self.heads(&params).rows_required());
+        let rows = to_u32(self.heads(&params).rows_required());
         let keys = random_rows(rng, self.keys, rows, self.head);
         let values = random_rows(rng, self.values, rows, self.head);
         TestInput { params, bindings: vec![rng.words((n_tokens * ld) as usize), keys, values, vec![]] }
@@ -142,6 +144,7 @@ impl Kernel for Attention {
             let scores: Vec<f64> = scores.collect();
             for split in 0..kv_splits {
                 let split_len = p.split_len as usize;
+                // Visible positions of this split. A later split may begin after the query's last position: then it is empty.
                 let seen = split * split_len..scores.len().min((split + 1) * split_len).max(split * split_len);
                 let (scores, values) = (scores.get(seen.clone()), values.get(seen));
                 let (scores, values) = (scores.unwrap_or(&[]), values.unwrap_or(&[]));

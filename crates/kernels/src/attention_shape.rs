@@ -52,7 +52,7 @@ impl AttentionShape {
         u64::from(self.n_heads) * (n * u64::from(self.position) + n * (n + 1) / 2)
     }
 
-    /// Multiply-adds of scores and values counted twice, plus 5 per score for the softmax.
+    /// Floating-point operations: two per multiply-add of scores and values, and 5 per score for the softmax.
     pub(crate) fn flops(self) -> u64 {
         self.scores() * (4 * u64::from(self.head_dim) + 5)
     }
@@ -74,7 +74,7 @@ impl AttentionShape {
         let seen = self.position as usize + query / heads + 1;
         let decode = |at: usize| {
             let mut row = vec![0.0; self.head_dim as usize];
-            let index = crate::common::small(kv_head * self.capacity as usize + at);
+            let index = crate::common::to_u32(kv_head * self.capacity as usize + at);
             decode_row(format, cache, index, self.stride, &mut row);
             row
         };

@@ -2,13 +2,13 @@
 
 use crate::attention_shape::define_masked;
 use crate::attention::{self, Attention, SHAPES, queries};
-use crate::common::{Reduce, cache_formats, elementwise, fits_cache, small, with_format};
+use crate::common::{Reduce, cache_formats, without_sums, fits_cache, to_u32, with_format};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// The function of [`Attention`], with the same parameters and KV splits, for a `head` that is a multiple of 32.
+    /// Computes the same as [`Attention`], with the same parameters and KV splits, for a `head` that is a multiple of 32.
     /// [`Attention`] shares data in workgroup memory. Here eight lanes share registers by `subgroupBroadcast`, because on a
     /// software adapter workgroup memory is as slow as any other. Keys and values are in textures.
     pub struct AttentionSimd("attention_simd") { keys: Format, values: Format, head: u32, group: u32, tokens: u32 }
@@ -23,7 +23,7 @@ kernel! {
 }
 
 /// Invocations of a workgroup. The subgroup must be at least this large.
-const LANES: u32 = 8;
+const WORKGROUP_SIZE: u32 = 8;
 
 impl AttentionSimd {
     /// The variant for `tokens` queries per workgroup. `None` where subgroups are missing or may have fewer than eight
@@ -31,7 +31,7 @@ impl AttentionSimd {
     #[must_use]
     pub fn new(cache: [Format; 2], head: u32, group: u32, tokens: u32, caps: &Caps) -> Option<Self> {
         let [keys, values] = cache;
-        let subgroups = caps.subgroup.is_some_and(|(least, _)| least >= LANES);
+        let subgroups = caps.subgroup.is_some_and(|(least, _)| least >= WORKGROUP_SIZE);
         let fits = head.is_multiple_of(32) && cache.iter().all(|format| fits_cache(*format, head));
         (subgroups && fits).then_some(Self { keys, values, head, group, tokens })
     }
@@ -39,7 +39,7 @@ impl AttentionSimd {
     /// The workgroup kernel that computes the same.
     const fn workgroup_kernel(self) -> Attention {
         let Self { keys, values, head, group, tokens } = self;
-        Attention { keys, values, reduce: Reduce::Workgroup, lanes: 64, head, group, tokens }
+        Attention { keys, values, reduce: Reduce::Workgroup, workgroup_size: 64, head, group, tokens }
     }
 }
 
@@ -57,9 +57,9 @@ impl Kernel for AttentionSimd {
         all
     }
     fn defines(&self) -> Defines {
-        let d = with_format(define_masked(elementwise(LANES)), "keys_file", self.keys);
+        let d = with_format(define_masked(without_sums(WORKGROUP_SIZE)), "keys_file", self.keys);
         let values = self.values.spec();
-        let d = d.value("values_file", values.wgsl).u32("VALUES_UNPACK_LEN", small(values.unpack_len));
+        let d = d.value("values_file", values.wgsl).u32("VALUES_UNPACK_LEN", to_u32(values.unpack_len));
         let d = d.u32("HEAD", self.head).u32("GROUP", self.group).u32("TOKENS", self.tokens);
         d.u32("ROWS", self.group * self.tokens)
     }

@@ -2,37 +2,38 @@
 
 use crate::attention_shape::{MASKED, define_masked};
 use crate::choose::MAX_KV_SPLITS;
-use crate::common::{bytes4, elementwise};
+use crate::common::{bytes4, without_sums};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
-    /// out\[r\] = Σ_s e^(max_s − max) · sum_s / Σ_s e^(max_s − max) · total_s, where max is the largest max_s.
+    /// out\[r\] = (Σ_s e^(max_s − max) · sum_s) / (Σ_s e^(max_s − max) · total_s), where max is the largest max_s.
     ///
     /// `partials` is \[kv_splits, n_rows, head_dim + 4\]: the sums of split s, then max_s, total_s and two zeros. With
     /// `row_per_workgroup` a workgroup makes a row. Otherwise every invocation makes one vec4 of the output.
-    pub struct AttnReduce("attn_reduce") { lanes: u32, row_per_workgroup: bool }
+    pub struct AttnReduce("attn_reduce") { workgroup_size: u32, row_per_workgroup: bool }
     params { n_rows: u32, head_dim: u32, kv_splits: u32 }
     bindings { partials: read array<vec4<f32>>, out: write array<vec4<f32>> }
 }
 
 impl AttnReduce {
-    /// The variant for this device. A software adapter has no memory latency to hide, and runs barriers as coroutines.
+    /// The variant for this device. A software adapter has no memory latency to hide, and its barriers are slow.
     #[must_use]
     pub const fn new(caps: &Caps) -> Self {
-        Self { lanes: 64, row_per_workgroup: !caps.software }
+        Self { workgroup_size: 64, row_per_workgroup: !caps.software }
     }
 }
 
 impl Kernel for AttnReduce {
     fn all(_caps: &Caps) -> Vec<Self> {
-        [true, false].map(|row_per_workgroup| Self { lanes: 64, row_per_workgroup }).to_vec()
+        [true, false].map(|row_per_workgroup| Self { workgroup_size: 64, row_per_workgroup }).to_vec()
     }
     fn defines(&self) -> Defines {
-        define_masked(elementwise(self.lanes)).u32("MAX_KV_SPLITS", MAX_KV_SPLITS).value("ROW_PER_WORKGROUP", self.row_per_workgroup)
+        let d = define_masked(without_sums(self.workgroup_size)).u32("MAX_KV_SPLITS", MAX_KV_SPLITS);
+        d.value("ROW_PER_WORKGROUP", self.row_per_workgroup)
     }
     fn groups(&self, p: &Params) -> u64 {
-        if self.row_per_workgroup { u64::from(p.n_rows) } else { (values(p) / 4).div_ceil(u64::from(self.lanes)) }
+        if self.row_per_workgroup { u64::from(p.n_rows) } else { (values(p) / 4).div_ceil(u64::from(self.workgroup_size)) }
     }
     fn flops(&self, p: &Params) -> u64 {
         u64::from(p.kv_splits) * (2 * values(p) + 5 * u64::from(p.n_rows))
@@ -48,7 +49,7 @@ impl Kernel for AttnReduce {
         // Rows narrower and wider than the workgroup. Few splits, and as many as are allowed.
         let head_dim = rng.pick(&[8, 40, 64, 80, 128, 256, 320]);
         let params = Params { n_rows: rng.range(1, 9), head_dim, kv_splits: rng.pick(&[2, 3, 5, 33, MAX_KV_SPLITS]) };
-        let mut partials = rng.floats(crate::common::small(self.traffic(&params).partials / 4) as usize);
+        let mut partials = rng.floats(crate::common::to_u32(self.traffic(&params).partials / 4) as usize);
         for (i, partial) in partials.chunks_exact_mut(params.head_dim as usize + 4).enumerate() {
             // Later splits may have seen no position. The first always has.
             let seen = i < params.n_rows as usize || rng.range(0, 3) > 0;

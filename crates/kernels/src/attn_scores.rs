@@ -1,6 +1,6 @@
 //! Unfused attention, step 1 of 3: the scores.
 
-use crate::common::{bytes4, cache_formats, device_bytes, dot, elementwise, format_bytes, random_rows, small, with_format};
+use crate::common::{bytes4, cache_formats, device_bytes, dot, without_sums, format_bytes, random_rows, to_u32, with_format};
 use crate::attention_shape::{AttentionShape, MASKED, define_masked};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
@@ -10,24 +10,24 @@ kernel! {
     /// scores\[t, h, p\] = scale · q\[t, h\] · k\[h / group, p\] for p up to `position` + t. Later positions are masked:
     /// they get −3e38. Rows of scores have `position` + `n_tokens` values, rows of q are `ld` floats apart. Keys are in a
     /// buffer or in a `texture`.
-    pub struct AttnScores("attn_scores") { cache: Format, lanes: u32, texture: bool }
+    pub struct AttnScores("attn_scores") { cache: Format, workgroup_size: u32, texture: bool }
     params { n_tokens: u32, n_heads: u32, head_dim: u32, group: u32, capacity: u32, position: u32, stride: u32, ld: u32, scale: f32 }
     bindings { q: read array<vec4<f32>>, keys: read array<vec4<u32>>, scores: write array<f32> }
 }
 
 impl Kernel for AttnScores {
     fn all(_caps: &Caps) -> Vec<Self> {
-        let with = |cache| [false, true].map(|texture| Self { cache, lanes: 64, texture });
+        let with = |cache| [false, true].map(|texture| Self { cache, workgroup_size: 64, texture });
         cache_formats().flat_map(with).collect()
     }
     fn defines(&self) -> Defines {
-        with_format(define_masked(elementwise(self.lanes)), "cache_file", self.cache).value("TEXTURE", self.texture)
+        with_format(define_masked(without_sums(self.workgroup_size)), "cache_file", self.cache).value("TEXTURE", self.texture)
     }
     fn in_texture(&self, binding: &str) -> bool {
         self.texture && binding == "keys"
     }
     fn groups(&self, p: &Params) -> u64 {
-        score_values(p).div_ceil(u64::from(self.lanes))
+        score_values(p).div_ceil(u64::from(self.workgroup_size))
     }
     fn flops(&self, p: &Params) -> u64 {
         heads(p).scores() * 2 * u64::from(p.head_dim)
@@ -46,7 +46,7 @@ impl Kernel for AttnScores {
         let ld = n_heads * head_dim + 4 * rng.range(0, 3);
         let params = Params { n_tokens, n_heads, head_dim, group, capacity, position, stride, ld, scale: 0.3 };
         let q = rng.words((n_tokens * ld) as usize);
-        let keys = random_rows(rng, self.cache, small(heads(&params).rows_required()), head_dim);
+        let keys = random_rows(rng, self.cache, to_u32(heads(&params).rows_required()), head_dim);
         TestInput { params, bindings: vec![q, keys, vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {

@@ -7,17 +7,17 @@ use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
     /// scores\[r\] = softmax(scores\[r\]) for `n_rows` rows of `n_cols` scores.
-    pub struct AttnSoftmax("attn_softmax") { reduce: Reduce, lanes: u32 }
+    pub struct AttnSoftmax("attn_softmax") { reduce: Reduce, workgroup_size: u32 }
     params { n_rows: u32, n_cols: u32 }
     bindings { scores: update array<f32> }
 }
 
 impl Kernel for AttnSoftmax {
     fn all(caps: &Caps) -> Vec<Self> {
-        Reduce::all(caps).iter().map(|&reduce| Self { reduce, lanes: 64 }).collect()
+        Reduce::all(caps).iter().map(|&reduce| Self { reduce, workgroup_size: 64 }).collect()
     }
     fn defines(&self) -> Defines {
-        define_masked(self.reduce.define(Defines::new(self.lanes)))
+        define_masked(self.reduce.define(Defines::new(self.workgroup_size)))
     }
     fn groups(&self, p: &Params) -> u64 {
         u64::from(p.n_rows)

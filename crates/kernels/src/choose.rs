@@ -111,7 +111,7 @@ impl From<LinearKernel> for AnyKernel {
     }
 }
 
-/// Whether weights and the KV cache are in textures, for the kernels that can read them there.
+/// Whether this device should use kernels that read weights and the KV cache from textures.
 const fn reads_textures(caps: &Caps) -> bool {
     caps.software && caps.max_texture > 0
 }
@@ -119,6 +119,7 @@ const fn reads_textures(caps: &Caps) -> bool {
 /// The layout of weights on a device: interleaved where [`MatVecRows`] serves the linear layers.
 #[must_use]
 pub fn layout_for(caps: &Caps) -> WeightLayout {
+    // Availability depends on subgroups alone, so any type and shape will do.
     let lanes_own_rows = reads_textures(caps) && MatVecRows::new(Format::SINGLE, caps, 4, 1).is_some();
     if lanes_own_rows { WeightLayout::Interleaved } else { WeightLayout::Plain }
 }
@@ -128,9 +129,11 @@ pub const SMALL_BATCH: u32 = 16;
 
 /// The default kernel for a linear layer with a batch of `n_vecs` vectors: GEMV up to [`SMALL_BATCH`], GEMM beyond.
 ///
-/// Software adapters use GEMV for every batch size. They run barriers as coroutines, and they have no faster memory
-/// for a tile. Each of their loads costs as much as several multiply-adds, so every lane owns rows ([`MatVecRows`]).
-/// Where subgroups are too small for that, [`MatVec`] takes larger blocks than the registers of a GPU could hold.
+/// A software adapter (`DeviceType::Cpu` of wgpu, such as llvmpipe) uses GEMV for every batch size. A tile would gain
+/// nothing, because workgroup memory is no faster than other memory. A barrier is slow, because the driver suspends
+/// each invocation as a coroutine. A load costs as much as several multiply-adds. In [`MatVecRows`] each lane keeps
+/// whole rows, so it loads scales once for all chunks of a header. If subgroups may have fewer than eight lanes,
+/// [`MatVec`] is used, with blocks of 8 rows.
 #[must_use]
 pub fn linear_for(format: Format, n_vecs: u32, caps: &Caps) -> LinearKernel {
     if layout_for(caps) == WeightLayout::Interleaved
@@ -138,7 +141,8 @@ pub fn linear_for(format: Format, n_vecs: u32, caps: &Caps) -> LinearKernel {
     {
         return LinearKernel::Rows(kernel);
     }
-    let (rows, cols) = match n_vecs {
+    // On a GPU, a block has at most 32 accumulators. `Tuning` replaces these defaults with measured choices.
+    let (rows, vecs) = match n_vecs {
         n if caps.software && caps.subgroup.is_some() => {
             (8, [1, 1, 2, 4, 4].get(n as usize).copied().unwrap_or(8))
         }
@@ -152,21 +156,21 @@ pub fn linear_for(format: Format, n_vecs: u32, caps: &Caps) -> LinearKernel {
         let tiles = LinearKernel::Mul(MatMul { format, tile: Tile::F32, depth: 32 });
         return MatMulCoop::for_batch(format, caps, n_vecs).map_or(tiles, LinearKernel::Coop);
     }
-    LinearKernel::Vec(MatVec::new(format, caps, rows, cols))
+    LinearKernel::Vec(MatVec::new(format, caps, rows, vecs))
 }
 
 /// The RMSNorm kernel for rows of any width.
 #[must_use]
 pub fn norm_for(caps: &Caps) -> RmsNorm {
-    RmsNorm { reduce: Reduce::all(caps)[0], lanes: caps.max_invocations.min(256) }
+    RmsNorm { reduce: Reduce::all(caps)[0], workgroup_size: caps.max_invocations.min(256) }
 }
 
 /// The kernel of fused attention: FlashAttention, with KV splits for long contexts (flash-decoding).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AttentionKernel {
-    /// A workgroup shares keys and values through workgroup memory.
+    /// Invocations of a workgroup share queries and softmax weights through workgroup memory.
     Workgroup(Attention),
-    /// A subgroup of eight lanes shares them by broadcasts: for software adapters.
+    /// Eight lanes of a subgroup share them with `subgroupBroadcast`: for software adapters.
     Simd(AttentionSimd),
 }
 
@@ -219,9 +223,11 @@ pub fn attention_for(
         return AttentionKernel::Simd(kernel);
     }
     let ([keys, values], reduce) = (cache, Reduce::all(caps)[0]);
-    let lanes = if head > 256 { head / 4 } else { 64 };
-    let variant = |tokens| Attention { keys, values, reduce, lanes, head, group, tokens };
+    // The kernel needs an invocation per vec4 of a head.
+    let workgroup_size = if head > 256 { head / 4 } else { 64 };
+    let variant = |tokens| Attention { keys, values, reduce, workgroup_size, head, group, tokens };
     let fits = |tokens: &u32| variant(*tokens).workgroup_bytes() <= caps.max_workgroup_memory;
+    // If even one token does not fit, the model's session refuses it with an error.
     AttentionKernel::Workgroup(variant(most_first().find(fits).unwrap_or(1)))
 }
 
@@ -249,7 +255,7 @@ pub const fn attention_workgroups(caps: &Caps) -> u32 {
 }
 
 /// Fewest positions of a KV split. On a GPU it is one iteration of a workgroup. On a software adapter it is several,
-/// because there the cost of a split is the cost of many positions.
+/// because the overhead of a split equals the time for many positions.
 const fn min_split_len(caps: &Caps) -> u32 {
     if caps.software { MAX_UNSPLIT_CONTEXT } else { 64 }
 }

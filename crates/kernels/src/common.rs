@@ -3,10 +3,11 @@
 use ridgeline_compute::{Caps, Defines, TestRng};
 use ridgeline_quant::Format;
 
-/// How a sum over lanes is made. The lanes of one sum are a *reduction group*: a subgroup or the workgroup.
+/// How invocations are summed. A *reduction group* is the set of invocations that share one sum: a subgroup or the
+/// workgroup.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Reduce {
-    /// Subgroup operations. A reduction group is a subgroup, and sums need no barrier.
+    /// Subgroup operations. A reduction group is a subgroup. Sums within it need no barrier, sums over the workgroup do.
     Subgroup,
     /// Workgroup memory and barriers, for devices without subgroups. The reduction group is the workgroup.
     Workgroup,
@@ -16,20 +17,21 @@ pub enum Reduce {
 }
 
 impl Reduce {
-    /// The reductions a device can run, the faster one first.
+    /// The general reductions for this device, fastest first. [`Self::SplitK`] is not one, because only mat-vecs support it.
     #[must_use]
     pub fn all(caps: &Caps) -> &'static [Self] {
         if caps.subgroup.is_some() { &[Self::Subgroup, Self::Workgroup] } else { &[Self::Workgroup] }
     }
 
-    /// Reduction groups in a workgroup of `lanes` invocations. The subgroup size is only known as a range.
-    pub(crate) fn groups_per_workgroup(self, caps: &Caps, lanes: u32) -> u32 {
+    /// Estimated number of reduction groups in a workgroup of `workgroup_size` invocations. It is an estimate, because
+    /// drivers report the subgroup size as a range.
+    pub(crate) fn groups_per_workgroup(self, caps: &Caps, workgroup_size: u32) -> u32 {
         match (self, caps.subgroup) {
             (Self::Subgroup, Some((smallest, largest))) => {
-                // Where the size is a range, drivers pick 16 or more: Intel picks 16 from 8 to 32. A guess that is too
-                // high is safe, because reduction groups loop over blocks. One that is too low leaves some idle.
+                // Where the size is a range, drivers pick 16 or more: Intel picks 16 from 8 to 32. If the count is too
+                // high, each subgroup loops over several blocks. If it is too low, some subgroups are idle.
                 let size = if smallest == largest { smallest } else { smallest.max(16) };
-                (lanes / size).max(1)
+                (workgroup_size / size).max(1)
             }
             _ => 1,
         }
@@ -46,37 +48,38 @@ impl Reduce {
     }
 }
 
-/// Defines of a kernel that reduces nothing.
-pub(crate) fn elementwise(lanes: u32) -> Defines {
-    Defines::new(lanes).value("reduce", "reduce/none.wgsl")
+/// Defines of a kernel that does not use the shared sum functions.
+pub(crate) fn without_sums(workgroup_size: u32) -> Defines {
+    Defines::new(workgroup_size).value("reduce", "reduce/none.wgsl")
 }
 
 /// Adds the include of a quantization type under `key`, and the constants of its `unpack`.
 ///
-/// A *chunk* is what one call of `unpack` yields: `UNPACK_LEN` values in `RUNS` runs of neighbours, which begin `STEP`
-/// values apart. `CHUNKS_PER_HEADER` chunks share one header of scales.
+/// A *chunk* is the `UNPACK_LEN` values of one `unpack` call: `RUNS` runs of consecutive columns, which begin `STEP`
+/// columns apart. `CHUNKS_PER_HEADER` chunks share one header of scales.
 pub(crate) fn with_format(defines: Defines, key: &str, format: Format) -> Defines {
     let spec = format.spec();
     defines
         .value(key, spec.wgsl)
-        .u32("UNPACK_LEN", small(spec.unpack_len))
-        .u32("RUNS", small(spec.runs))
-        .u32("STEP", small(spec.run_step))
-        .u32("CHUNKS_PER_HEADER", small(spec.chunks_per_header))
+        .u32("UNPACK_LEN", to_u32(spec.unpack_len))
+        .u32("RUNS", to_u32(spec.runs))
+        .u32("STEP", to_u32(spec.run_step))
+        .u32("CHUNKS_PER_HEADER", to_u32(spec.chunks_per_header))
 }
 
 /// A size as `u32`, the type of kernel parameters.
-pub(crate) fn small(n: impl TryInto<u32>) -> u32 {
+pub(crate) fn to_u32(n: impl TryInto<u32>) -> u32 {
     n.try_into().ok().expect("a kernel size fits 32 bits")
 }
 
-/// Vec4 words (16 bytes) in one device row of `cols` values: the `stride` parameter of kernels that read rows.
+/// Vec4s (16 bytes) in one *device row*, a row of `cols` values packed for the device. It is the `stride` parameter of
+/// kernels that read rows.
 #[must_use]
 pub fn stride(format: Format, cols: usize) -> u32 {
-    small((format.spec().row_words)(cols) / 4)
+    to_u32((format.spec().row_words)(cols) / 4)
 }
 
-/// Unique bytes of `rows` rows of `cols` values, without the padding of device rows.
+/// Bytes of `rows` encoded rows of `cols` values, without padding.
 pub(crate) fn format_bytes(format: Format, rows: u64, cols: u32) -> u64 {
     rows * format.bytes(u64::from(cols))
 }

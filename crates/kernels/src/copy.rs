@@ -1,25 +1,25 @@
 //! Bandwidth probe: copy.
 
-use crate::common::{bytes4, elementwise};
+use crate::common::{bytes4, without_sums};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
     /// to = from for `n` words (a multiple of 4), `rounds` times in one launch.
-    pub struct Copy("copy") { lanes: u32, items: u32 }
+    pub struct Copy("copy") { workgroup_size: u32, items: u32 }
     params { n: u32, rounds: u32 }
     bindings { from_words: read array<vec4<u32>>, to: write array<vec4<u32>> }
 }
 
 impl Kernel for Copy {
     fn all(_caps: &Caps) -> Vec<Self> {
-        [(64, 8), (256, 4)].map(|(lanes, items)| Self { lanes, items }).to_vec()
+        [(64, 8), (256, 4)].map(|(workgroup_size, items)| Self { workgroup_size, items }).to_vec()
     }
     fn defines(&self) -> Defines {
-        elementwise(self.lanes).u32("ITEMS", self.items)
+        without_sums(self.workgroup_size).u32("ITEMS", self.items)
     }
     fn groups(&self, p: &Params) -> u64 {
-        u64::from(p.n / 4).div_ceil(u64::from(self.lanes * self.items)) * u64::from(p.rounds)
+        u64::from(p.n / 4).div_ceil(u64::from(self.workgroup_size * self.items)) * u64::from(p.rounds)
     }
     fn flops(&self, _p: &Params) -> u64 {
         0

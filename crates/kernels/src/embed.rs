@@ -1,32 +1,32 @@
 //! Embedding lookup (`GET_ROWS` in ggml).
 
-use crate::common::{bytes4, elementwise, format_bytes, random_rows, small, stride, with_format};
+use crate::common::{bytes4, without_sums, format_bytes, random_rows, to_u32, stride, with_format};
 use crate::layout::{WeightLayout, decode_layout_row, to_layout};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// y\[t, c\] = scale · table\[tokens\[token0 + t\] − row0, c\]. The bound table is one piece of the matrix, rows `row0`
-    /// to `row0 + n_rows`. For tokens in other pieces, y stays unchanged.
-    pub struct Embed("embed") { format: Format, layout: WeightLayout, lanes: u32 }
+    /// y\[t, c\] = scale · table\[tokens\[token0 + t\] − row0, c\]. A table beyond the
+    /// binding limit is split by rows. This launch sees rows `row0` to `row0 + n_rows`. For other tokens, y stays unchanged.
+    pub struct Embed("embed") { format: Format, layout: WeightLayout, workgroup_size: u32 }
     params { n_tokens: u32, n_rows: u32, n_cols: u32, stride: u32, row0: u32, token0: u32, scale: f32 }
     bindings { table: read array<vec4<u32>>, tokens: read array<u32>, y: write array<vec4<f32>> }
 }
 
 impl Kernel for Embed {
     fn all(_caps: &Caps) -> Vec<Self> {
-        let with = |layout| Format::ALL.iter().map(move |&format| Self { format, layout, lanes: 64 });
+        let with = |layout| Format::ALL.iter().map(move |&format| Self { format, layout, workgroup_size: 64 });
         [WeightLayout::Plain, WeightLayout::Interleaved].into_iter().flat_map(with).collect()
     }
     fn defines(&self) -> Defines {
-        self.layout.define(with_format(elementwise(self.lanes), "weights_file", self.format))
+        self.layout.define(with_format(without_sums(self.workgroup_size), "weights_file", self.format))
     }
     fn in_texture(&self, binding: &str) -> bool {
         binding == "table" && self.layout.in_texture()
     }
     fn groups(&self, p: &Params) -> u64 {
-        (u64::from(p.n_tokens) * u64::from(p.n_cols / 4)).div_ceil(u64::from(self.lanes))
+        (u64::from(p.n_tokens) * u64::from(p.n_cols / 4)).div_ceil(u64::from(self.workgroup_size))
     }
     fn flops(&self, p: &Params) -> u64 {
         u64::from(p.n_tokens) * u64::from(p.n_cols)
@@ -45,7 +45,7 @@ impl Kernel for Embed {
         Bytes { table, tokens: bytes4(u64::from(p.token0) + n), y: bytes4(n * u64::from(p.n_cols)) }
     }
     fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
-        let unit = small(self.format.spec().unpack_len.max(self.format.spec().block_len));
+        let unit = to_u32(self.format.spec().unpack_len.max(self.format.spec().block_len));
         let n_cols = rng.range(1, 6) * unit;
         let (n_tokens, n_rows, row0) = (rng.range(1, 9), rng.range(1, 40), rng.range(0, 5));
         let token0 = rng.range(0, 4);

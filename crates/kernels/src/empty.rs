@@ -1,22 +1,22 @@
 //! Launch-overhead probe.
 
-use crate::common::elementwise;
+use crate::common::without_sums;
 use ridgeline_compute::wgsl::array;
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
     /// to\[0\] = value, by one workgroup: the least work that shows that the launch ran.
-    pub struct Empty("empty") { lanes: u32 }
+    pub struct Empty("empty") { workgroup_size: u32 }
     params { value: u32 }
     bindings { to: write array<u32> }
 }
 
 impl Kernel for Empty {
     fn all(_caps: &Caps) -> Vec<Self> {
-        vec![Self { lanes: 1 }, Self { lanes: 64 }]
+        vec![Self { workgroup_size: 1 }, Self { workgroup_size: 64 }]
     }
     fn defines(&self) -> Defines {
-        elementwise(self.lanes)
+        without_sums(self.workgroup_size)
     }
     fn groups(&self, _p: &Params) -> u64 {
         1

@@ -1,32 +1,32 @@
 //! Stores new keys or values in the KV cache.
 
-use crate::common::{bytes4, cache_formats, device_bytes, elementwise, encode_row, format_bytes, random_head, stride, with_format};
+use crate::common::{bytes4, cache_formats, device_bytes, without_sums, encode_row, format_bytes, random_head, stride, with_format};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
     /// Cache row (head · capacity + position + t) = the `head_dim` values from x\[t · ld + first + head · head_dim\] on.
-    /// Only those rows are written. `ld` and `first` are multiples of 4, `stride` counts vec4 words per cache row. The
+    /// Only those rows are written. `ld` and `first` are multiples of 4, `stride` counts vec4s per cache row. The
     /// cache is in a buffer or in a `texture`.
-    pub struct KvAppend("kv_append") { format: Format, lanes: u32, texture: bool }
+    pub struct KvAppend("kv_append") { format: Format, workgroup_size: u32, texture: bool }
     params { n_tokens: u32, n_heads: u32, head_dim: u32, capacity: u32, position: u32, stride: u32, ld: u32, first: u32 }
     bindings { x: read array<vec4<f32>>, cache: write array<vec4<u32>> }
 }
 
 impl Kernel for KvAppend {
     fn all(_caps: &Caps) -> Vec<Self> {
-        let with = |format| [false, true].map(|texture| Self { format, lanes: 64, texture });
+        let with = |format| [false, true].map(|texture| Self { format, workgroup_size: 64, texture });
         cache_formats().flat_map(with).collect()
     }
     fn defines(&self) -> Defines {
-        with_format(elementwise(self.lanes), "cache_file", self.format).value("TEXTURE", self.texture)
+        with_format(without_sums(self.workgroup_size), "cache_file", self.format).value("TEXTURE", self.texture)
     }
     fn in_texture(&self, binding: &str) -> bool {
         self.texture && binding == "cache"
     }
     fn groups(&self, p: &Params) -> u64 {
-        (rows(p) * u64::from(p.stride)).div_ceil(u64::from(self.lanes))
+        (rows(p) * u64::from(p.stride)).div_ceil(u64::from(self.workgroup_size))
     }
     fn flops(&self, _p: &Params) -> u64 {
         0

@@ -1,6 +1,6 @@
 //! Memory layouts of weight matrices on a device.
 
-use crate::common::small;
+use crate::common::to_u32;
 use ridgeline_compute::Defines;
 use ridgeline_quant::Format;
 
@@ -10,7 +10,7 @@ pub enum WeightLayout {
     /// Row-major: one row after the other, in a buffer.
     #[default]
     Plain,
-    /// Eight rows are interleaved, one vec4 word of each. The last group of eight is padded with zeros. In a texture.
+    /// Eight rows are interleaved, one vec4 of each. The last group of eight is padded with zeros. In a texture.
     Interleaved,
 }
 
@@ -35,7 +35,7 @@ impl WeightLayout {
         defines.value("INTERLEAVED", self == Self::Interleaved)
     }
 
-    /// Bytes of `rows` rows of `stride` vec4 words, padding included.
+    /// Bytes of `rows` rows of `stride` vec4s, padding included.
     #[must_use]
     pub const fn bytes(self, rows: u64, stride: u32) -> u64 {
         rows.next_multiple_of(self.rows_interleaved() as u64) * stride as u64 * 16
@@ -55,7 +55,7 @@ impl WeightLayout {
         }
     }
 
-    /// Reads row `index` of `stride` vec4 words: the inverse of [`Self::store_rows`].
+    /// Reads row `index` of `stride` vec4s: the inverse of [`Self::store_rows`].
     pub(crate) fn load_row(self, from: &[u32], index: usize, stride: u32) -> Vec<u32> {
         let (rows_interleaved, stride) = (self.rows_interleaved(), stride as usize);
         let from =
@@ -75,12 +75,12 @@ pub(crate) fn decode_layout_row(
     (format.spec().decode_row)(&words[..(format.spec().row_words)(row.len())], row);
 }
 
-/// Copies plain rows of `stride` vec4 words into `layout`.
+/// Copies plain rows of `stride` vec4s into `layout`.
 pub(crate) fn to_layout(layout: WeightLayout, rows: &[u32], stride: u32) -> Vec<u32> {
     let row_words = stride as usize * 4;
     let held = layout.bytes((rows.len() / row_words) as u64, stride);
     let mut rows = rows.to_vec();
-    rows.resize(small(held / 4) as usize, 0);
+    rows.resize(to_u32(held / 4) as usize, 0);
     let mut words = vec![0; rows.len()];
     let rows_interleaved = layout.rows_interleaved() * row_words;
     let groups = rows.chunks_exact(rows_interleaved).zip(words.chunks_exact_mut(rows_interleaved));

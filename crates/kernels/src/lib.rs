@@ -5,8 +5,9 @@
 //! device.
 //!
 //! Shapes are row-major, outermost dimension first. Rows of weights and of the KV cache are packed for the device
-//! (`ridgeline_quant::Spec::pack_row`), and strides count vec4 words of 16 bytes. Weights have a [`WeightLayout`], the
-//! cache is row-major. The number of columns is a multiple of the chunk that one `unpack` of the quantization type yields.
+//! (`ridgeline_quant::Spec::pack_row`), and strides count vec4s of 16 bytes. Weights have a [`WeightLayout`], the
+//! cache is row-major. The number of columns is a multiple of the values that one `unpack` call of the shaders dequantizes
+//! (a *chunk*).
 
 mod attention_shape;
 mod choose;
@@ -31,7 +32,7 @@ macro_rules! kernels {
     ($($module:ident::$kernel:ident),* $(,)?) => {
         $(pub mod $module;)*
 
-        /// Every variant of every kernel that a device with `caps` can run: what the tests compile and compare.
+        /// The variants of all kernels that tests compile and compare on a device with `caps`.
         #[must_use]
         pub fn all(caps: &Caps) -> Vec<AnyKernel> {
             let mut all = Vec::new();

@@ -1,7 +1,7 @@
 //! Shared by the kernels of a linear layer, `y[v, row0 + r] = Σ_c W[r, c] · x[v, c]`: epilogues, sizes, costs, test
 //! inputs and the CPU reference.
 
-use crate::common::{bytes4, dot, format_bytes, random_rows, small, stride};
+use crate::common::{bytes4, dot, format_bytes, random_rows, stride, to_u32};
 use crate::layout::{WeightLayout, decode_layout_row, to_layout};
 use crate::swi_glu::{SWIGLU_FLOPS, swiglu};
 use bytemuck::{Pod, Zeroable};
@@ -21,16 +21,16 @@ pub enum Epilogue {
 }
 
 impl Epilogue {
-    /// The epilogues of a kernel that can, or cannot, pair the gate and up rows that SwiGLU needs.
+    /// The epilogues of a kernel. `swiglu`: whether a gate row and its up row are in the same reduction group.
     pub(crate) const fn supported(swiglu: bool) -> &'static [Self] {
         if swiglu { &[Self::Store, Self::Add, Self::SwiGlu] } else { &[Self::Store, Self::Add] }
     }
 }
 
-/// Most rows of a test matrix, where the kernel needs no more.
-pub(crate) const ROWS: u32 = 70;
+/// Default maximum of rows of a test matrix.
+pub(crate) const MAX_TEST_ROWS: u32 = 70;
 
-/// The parameter block of the linear kernels, field by field.
+/// The fields of every linear kernel's `Params` in the same order, so that `bytemuck::cast` converts them.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct LinearShape {
@@ -43,11 +43,11 @@ pub(crate) struct LinearShape {
     pub(crate) epilogue: u32,
 }
 
-/// The members of [`Kernel`](ridgeline_compute::Kernel) that the f32 linear kernels share: `flops`, `traffic`,
-/// `min_binding_size`, `sample` and `reference`. It stands inside `impl Kernel`, in a module whose `Params` are a
-/// [`LinearShape`] and whose bindings are `weights`, `x` and `y`.
+/// Implements `flops`, `traffic`, `min_binding_size`, `test_input` and `reference` for linear kernels with f32
+/// activations. Use it inside `impl Kernel`. The module's `Params` must match [`LinearShape`], and its bindings are
+/// `weights`, `x` and `y`.
 ///
-/// `test_size` gives the most rows and vectors of a random input, `epilogues` what it may end in.
+/// `test_size` is the maximum of rows and of vectors in a test, `epilogues` the epilogues to test.
 macro_rules! linear_members {
     (layout: $layout:expr, test_size: |$this:ident| $test_size:expr, epilogues: $epilogues:expr $(,)?) => {
         fn flops(&self, p: &Params) -> u64 {
@@ -99,7 +99,7 @@ impl LinearShape {
         2 * self.weight_rows() * u64::from(self.n_cols) * u64::from(self.n_vecs) + epilogue
     }
 
-    /// Unique bytes of W, x and y.
+    /// Bytes of W, x and y that move at least, without repeated reads.
     pub(crate) fn traffic(self, format: Format) -> [u64; 3] {
         let vecs = u64::from(self.n_vecs);
         let weights = format_bytes(format, self.weight_rows(), self.n_cols);
@@ -121,8 +121,8 @@ impl LinearShape {
         [max_rows, max_vecs]: [u32; 2],
         epilogues: &[Epilogue],
     ) -> (Self, Vec<Vec<u32>>) {
-        let unit = small(format.spec().unpack_len.max(format.spec().block_len));
-        // Up to three blocks or more, so that every quantization type is tested with planes of several blocks.
+        let unit = to_u32(format.spec().unpack_len.max(format.spec().block_len));
+        // The maximum is at least three blocks, so that planes (`shared/plane.wgsl`) of several blocks are tested.
         let n_cols = rng.range(1, (160 / unit).max(2) + 1) * unit;
         let epilogue = rng.pick(epilogues);
         // The tolerance is relative to the largest output. With few outputs all sums may nearly cancel, and a SwiGLU of
@@ -133,8 +133,8 @@ impl LinearShape {
         let stride = stride(format, n_cols as usize);
         let shape = Self { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };
         let weights =
-            to_layout(layout, &random_rows(rng, format, small(shape.weight_rows()), n_cols), stride);
-        let y = rng.words(small(shape.min_binding_size(layout)[2] / 4) as usize);
+            to_layout(layout, &random_rows(rng, format, to_u32(shape.weight_rows()), n_cols), stride);
+        let y = rng.words(to_u32(shape.min_binding_size(layout)[2] / 4) as usize);
         (shape, vec![weights, rng.words((n_vecs * n_cols) as usize), y])
     }
 

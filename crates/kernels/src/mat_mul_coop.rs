@@ -1,6 +1,6 @@
 //! Matmul (GEMM), y = x·Wᵀ, for large batches with cooperative matrices (tensor cores).
 
-use crate::common::{elementwise, with_format};
+use crate::common::{without_sums, with_format};
 use crate::layout::WeightLayout;
 use crate::linear::{Epilogue, LinearShape, linear_members};
 use ridgeline_compute::wgsl::{array, vec4};
@@ -9,17 +9,18 @@ use ridgeline_quant::Format;
 
 kernel! {
     /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\] in tiles of `tile` × `tile` outputs. A subgroup multiplies
-    /// cooperative matrices of `edge` × `edge`. The `epilogue` ([`Epilogue`]) stores or adds. `stride` counts vec4 words per
-    /// row of W, `ld` floats per row of y. A workgroup has `lanes` invocations: four subgroups of the device's largest size.
+    /// cooperative matrices of `edge` × `edge`. The `epilogue` ([`Epilogue`]) stores or adds. `stride` counts vec4s per
+    /// row of W, `ld` floats per row of y. `workgroup_size` is four subgroups of the device's largest size.
     ///
-    /// W and x are rounded to f16, and x is clamped to its range. Sums are f32.
-    pub struct MatMulCoop("mat_mul_coop") { format: Format, edge: u32, tile: u32, lanes: u32 }
+    /// W and x are rounded to f16. Larger values of x are clamped to ±65504. Sums are f32.
+    pub struct MatMulCoop("mat_mul_coop") { format: Format, edge: u32, tile: u32, workgroup_size: u32 }
     params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32 }
     bindings { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
 }
 
-/// Edges of output tiles for cooperative matrices of `edge`. Large tiles read fewer bytes per FLOP, and small tiles give
-/// more workgroups. With small matrices the accumulators of a large tile would not fit the registers.
+/// Output tile sizes for a cooperative matrix size `edge`. Large tiles read fewer bytes per FLOP, and small tiles give
+/// more workgroups. A subgroup has (tile / 2 / edge)² accumulator matrices. With 8 × 8 matrices a tile of 128 would need
+/// 64 of them, so it is left out.
 const fn tiles(edge: u32) -> &'static [u32] {
     if edge < 16 { &[32, 64] } else { &[32, 64, 128] }
 }
@@ -31,7 +32,7 @@ const DEPTH: u32 = 32;
 const SUBGROUPS: u32 = 4;
 
 impl MatMulCoop {
-    /// Bytes of the two f16 tiles, whose lines are padded by eight values, and of the f32 sums before they are stored.
+    /// Bytes of the two f16 tiles, whose rows are padded by eight values, and of the f32 sums before they are stored.
     const fn workgroup_bytes(self) -> u32 {
         2 * 2 * self.tile * (DEPTH + 8) + 4 * SUBGROUPS * 256
     }
@@ -45,10 +46,10 @@ impl MatMulCoop {
     }
 
     fn all_of(format: Format, caps: &Caps) -> impl Iterator<Item = Self> {
-        let lanes = caps.subgroup.map_or(0, |(_, largest)| SUBGROUPS * largest);
-        let fits = lanes > 0 && lanes <= caps.max_invocations;
+        let workgroup_size = caps.subgroup.map_or(0, |(_, largest)| SUBGROUPS * largest);
+        let fits = workgroup_size > 0 && workgroup_size <= caps.max_invocations;
         let edges = if caps.f16 && fits { caps.cooperative } else { &[] };
-        let with = move |&edge| tiles(edge).iter().map(move |&tile| Self { format, edge, tile, lanes });
+        let with = move |&edge| tiles(edge).iter().map(move |&tile| Self { format, edge, tile, workgroup_size });
         edges.iter().flat_map(with).filter(|it| it.workgroup_bytes() <= caps.max_workgroup_memory)
     }
 }
@@ -58,7 +59,7 @@ impl Kernel for MatMulCoop {
         Format::ALL.iter().flat_map(|&format| Self::all_of(format, caps)).collect()
     }
     fn defines(&self) -> Defines {
-        with_format(elementwise(self.lanes), "weights_file", self.format)
+        with_format(without_sums(self.workgroup_size), "weights_file", self.format)
             .enable("f16")
             .enable("wgpu_cooperative_matrix")
             .u32("DEPTH", DEPTH)

@@ -2,27 +2,27 @@
 
 use crate::common::{Reduce, with_format};
 use crate::layout::WeightLayout;
-use crate::linear::{Epilogue, LinearShape, ROWS, linear_members};
+use crate::linear::{Epilogue, LinearShape, MAX_TEST_ROWS, linear_members};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
     /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\], then the `epilogue` ([`Epilogue`]). SwiGLU needs an even `rows`.
-    /// A reduction group computes a block of `rows` rows of W by `cols` vectors, and a workgroup computes `blocks` of them.
-    /// `stride` counts vec4 words per row of W, `ld` floats per row of y.
-    pub struct MatVec("mat_vec") { format: Format, reduce: Reduce, lanes: u32, blocks: u32, rows: u32, cols: u32 }
+    /// A reduction group computes a block of `rows` rows of W by `vecs` vectors, and a workgroup computes `blocks` of them.
+    /// `stride` counts vec4s per row of W, `ld` floats per row of y.
+    pub struct MatVec("mat_vec") { format: Format, reduce: Reduce, workgroup_size: u32, blocks: u32, rows: u32, vecs: u32 }
     params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32 }
     bindings { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
 }
 
 impl MatVec {
-    /// The variant for blocks of `rows` by `cols` on this device.
+    /// The variant for blocks of `rows` by `vecs` on this device.
     #[must_use]
-    pub fn new(format: Format, caps: &Caps, rows: u32, cols: u32) -> Self {
-        let lanes = 64;
+    pub fn new(format: Format, caps: &Caps, rows: u32, vecs: u32) -> Self {
+        let workgroup_size = 64;
         let reduce = Reduce::all(caps)[0];
-        Self { format, reduce, lanes, blocks: reduce.groups_per_workgroup(caps, lanes), rows, cols }
+        Self { format, reduce, workgroup_size, blocks: reduce.groups_per_workgroup(caps, workgroup_size), rows, vecs }
     }
 }
 
@@ -49,41 +49,41 @@ const WORKGROUP_SHAPES: [(u32, u32); 9] =
     [(2, 1), (4, 1), (4, 2), (4, 3), (4, 4), (2, 5), (2, 6), (2, 8), (2, 16)];
 /// The same for split-K, where the subgroups of a workgroup split the columns.
 const SPLIT_SHAPES: [(u32, u32); 2] = [(2, 1), (2, 4)];
-/// Most accumulators of an invocation on a GPU. More, beside the weights or vectors in registers, would spill. Software
-/// adapters have no such limit.
+/// Most accumulators of an invocation on a GPU. More, beside the weights or vectors in registers, would spill. The limit
+/// does not apply to software adapters, whose default has 8 rows by up to 8 vectors.
 const MOST_SUMS: u32 = 32;
 
 impl Kernel for MatVec {
     fn all(caps: &Caps) -> Vec<Self> {
         let mut all = Vec::new();
         for reduce in Reduce::all(caps).iter().copied().chain(caps.subgroup.map(|_| Reduce::SplitK)) {
-            let (lanes, shapes) = match reduce {
+            let (workgroup_size, shapes) = match reduce {
                 Reduce::Subgroup => (64, &SHAPES[..]),
                 Reduce::Workgroup => (64, &WORKGROUP_SHAPES[..]),
                 Reduce::SplitK => (256, &SPLIT_SHAPES[..]),
             };
-            let blocks = reduce.groups_per_workgroup(caps, lanes);
-            let shapes = shapes.iter().filter(|(rows, cols)| caps.software || rows * cols <= MOST_SUMS);
+            let blocks = reduce.groups_per_workgroup(caps, workgroup_size);
+            let shapes = shapes.iter().filter(|(rows, vecs)| caps.software || rows * vecs <= MOST_SUMS);
             for &format in Format::ALL {
-                let variant = |&(rows, cols): &_| Self { format, reduce, lanes, blocks, rows, cols };
+                let variant = |&(rows, vecs): &_| Self { format, reduce, workgroup_size, blocks, rows, vecs };
                 all.extend(shapes.clone().map(variant));
             }
         }
         all
     }
     fn defines(&self) -> Defines {
-        let d = with_format(self.reduce.define(Defines::new(self.lanes)), "weights_file", self.format);
+        let d = with_format(self.reduce.define(Defines::new(self.workgroup_size)), "weights_file", self.format);
         // Split-K reduces all sums of a block with one barrier.
-        let sums = if self.reduce == Reduce::SplitK { self.rows * self.cols } else { 0 };
-        d.u32("BLOCKS", self.blocks).u32("ROWS", self.rows).u32("COLS", self.cols).u32("SUMS", sums)
+        let sums = if self.reduce == Reduce::SplitK { self.rows * self.vecs } else { 0 };
+        d.u32("BLOCKS", self.blocks).u32("ROWS", self.rows).u32("VECS", self.vecs).u32("SUMS", sums)
     }
     fn groups(&self, p: &Params) -> u64 {
         let outputs = if p.epilogue == Epilogue::SwiGlu as u32 { self.rows / 2 } else { self.rows };
-        u64::from(p.n_rows.div_ceil(self.blocks * outputs)) * u64::from(p.n_vecs.div_ceil(self.cols))
+        u64::from(p.n_rows.div_ceil(self.blocks * outputs)) * u64::from(p.n_vecs.div_ceil(self.vecs))
     }
     linear_members! {
         layout: WeightLayout::Plain,
-        test_size: |it| [ROWS, 2 * it.cols + 1],
+        test_size: |it| [MAX_TEST_ROWS, 2 * it.vecs + 1],
         epilogues: Epilogue::supported(it.rows.is_multiple_of(2)),
     }
 }

@@ -1,6 +1,6 @@
 //! Mat-vec (GEMV), y = W·x, of two stacked matrices of different quantization types, in one launch.
 
-use crate::common::{Reduce, bytes4, device_bytes, format_bytes, random_rows, small, stride};
+use crate::common::{Reduce, bytes4, device_bytes, format_bytes, random_rows, to_u32, stride};
 use crate::linear::LinearShape;
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
@@ -9,8 +9,8 @@ use ridgeline_quant::{Format, Mix, Spec};
 kernel! {
     /// y\[r\] = Σ_c W\[r, c\] · x\[c\], where W is `upper` \[upper_rows, n_cols\] and `lower` \[lower_rows, n_cols\] below it,
     /// each with its own quantization type. A reduction group computes `rows` rows, and a workgroup `blocks` times as many.
-    /// Strides count vec4 words per row.
-    pub struct MatVecDual("mat_vec_dual") { formats: [Format; 2], reduce: Reduce, lanes: u32, blocks: u32, rows: u32 }
+    /// Strides count vec4s per row.
+    pub struct MatVecDual("mat_vec_dual") { formats: [Format; 2], reduce: Reduce, workgroup_size: u32, blocks: u32, rows: u32 }
     params { upper_rows: u32, lower_rows: u32, n_cols: u32, upper_stride: u32, lower_stride: u32 }
     bindings {
         upper: read array<vec4<u32>>, lower: read array<vec4<u32>>, x: read array<vec4<f32>>, y: write array<f32>,
@@ -18,15 +18,15 @@ kernel! {
 }
 
 impl MatVecDual {
-    /// The kernel for matrices of these types. `None` without subgroups, or where no quantization mix pairs the upper type
-    /// for queries and keys with the lower one for values.
+    /// The kernel for two types: the upper of queries and keys, the lower of values. `None` without subgroups, or if no
+    /// [`Mix`] combines them.
     #[must_use]
     pub fn new(formats: [Format; 2], caps: &Caps) -> Option<Self> {
         if caps.subgroup.is_none() || !Mix::key_value_type_pairs().contains(&formats) {
             return None;
         }
-        let (reduce, lanes) = (Reduce::Subgroup, 64);
-        Some(Self { formats, reduce, lanes, blocks: reduce.groups_per_workgroup(caps, lanes), rows: 4 })
+        let (reduce, workgroup_size) = (Reduce::Subgroup, 64);
+        Some(Self { formats, reduce, workgroup_size, blocks: reduce.groups_per_workgroup(caps, workgroup_size), rows: 4 })
     }
 
     /// The two mat-vecs that the kernel fuses.
@@ -47,9 +47,9 @@ impl Kernel for MatVecDual {
     fn defines(&self) -> Defines {
         let specs = self.formats.map(Format::spec);
         let files: Vec<&str> = specs.iter().map(|it| it.wgsl).collect();
-        let sizes = |of: fn(&Spec) -> usize| -> Vec<u32> { specs.iter().map(|it| small(of(it))).collect() };
-        let d = self.reduce.define(Defines::new(self.lanes));
-        let d = d.value("files", files).value("chunks", sizes(|it| it.unpack_len));
+        let sizes = |of: fn(&Spec) -> usize| -> Vec<u32> { specs.iter().map(|it| to_u32(of(it))).collect() };
+        let d = self.reduce.define(Defines::new(self.workgroup_size));
+        let d = d.value("files", files).value("unpack_lens", sizes(|it| it.unpack_len));
         let d = d.value("runs", sizes(|it| it.runs)).value("steps", sizes(|it| it.run_step));
         d.u32("BLOCKS", self.blocks).u32("ROWS", self.rows)
     }
@@ -72,7 +72,7 @@ impl Kernel for MatVecDual {
         Bytes { upper, lower, ..self.traffic(p) }
     }
     fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
-        let unit = self.formats.map(|it| small(it.spec().unpack_len.max(it.spec().block_len))).into_iter().max().unwrap_or(1);
+        let unit = self.formats.map(|it| to_u32(it.spec().unpack_len.max(it.spec().block_len))).into_iter().max().unwrap_or(1);
         let n_cols = rng.range(1, (160 / unit).max(2) + 1) * unit;
         let [upper_rows, lower_rows] = [rng.range(1, 40), rng.range(1, 40)];
         let [upper, lower] = self.formats;

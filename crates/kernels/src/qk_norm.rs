@@ -11,17 +11,17 @@ kernel! {
     /// head = head / sqrt(mean head² + eps) · gain, in place. Rows of x are \[n_tokens, ld\], and their first columns are
     /// \[n_heads + kv_heads, head_dim\]. `gains` \[2, head_dim\] holds the gain of queries, then that of keys.
     /// `ld` and `head_dim` are multiples of 4.
-    pub struct QkNorm("qk_norm") { reduce: Reduce, lanes: u32 }
+    pub struct QkNorm("qk_norm") { reduce: Reduce, workgroup_size: u32 }
     params { n_tokens: u32, n_heads: u32, kv_heads: u32, head_dim: u32, ld: u32, eps: f32 }
     bindings { x: update array<vec4<f32>>, gains: read array<vec4<f32>> }
 }
 
 impl Kernel for QkNorm {
     fn all(caps: &Caps) -> Vec<Self> {
-        Reduce::all(caps).iter().map(|&reduce| Self { reduce, lanes: 64 }).collect()
+        Reduce::all(caps).iter().map(|&reduce| Self { reduce, workgroup_size: 64 }).collect()
     }
     fn defines(&self) -> Defines {
-        self.reduce.define(Defines::new(self.lanes))
+        self.reduce.define(Defines::new(self.workgroup_size))
     }
     fn groups(&self, p: &Params) -> u64 {
         heads(p)

@@ -6,7 +6,7 @@ use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
     /// y\[r, c\] = x\[row0 + r, c\] / sqrt(mean_c x² + eps) · gain\[c\] for `n_rows` rows of `n_cols` (a multiple of 4).
-    pub struct RmsNorm("rms_norm") { reduce: Reduce, lanes: u32 }
+    pub struct RmsNorm("rms_norm") { reduce: Reduce, workgroup_size: u32 }
     params { n_rows: u32, n_cols: u32, row0: u32, eps: f32 }
     bindings { x: read array<vec4<f32>>, gain: read array<vec4<f32>>, y: write array<vec4<f32>> }
 }
@@ -23,11 +23,11 @@ pub(crate) fn normalise(x: &mut [f32], gain: &[f32], eps: f32) {
 
 impl Kernel for RmsNorm {
     fn all(caps: &Caps) -> Vec<Self> {
-        let with = |&reduce: &Reduce| [64, 256].map(|lanes| Self { reduce, lanes });
+        let with = |&reduce: &Reduce| [64, 256].map(|workgroup_size| Self { reduce, workgroup_size });
         Reduce::all(caps).iter().flat_map(with).collect()
     }
     fn defines(&self) -> Defines {
-        self.reduce.define(Defines::new(self.lanes))
+        self.reduce.define(Defines::new(self.workgroup_size))
     }
     fn groups(&self, p: &Params) -> u64 {
         u64::from(p.n_rows)

@@ -1,6 +1,6 @@
 //! Rotary position embedding, RoPE (Su et al. 2021, "RoFormer").
 
-use crate::common::{bytes4, elementwise};
+use crate::common::{bytes4, without_sums};
 use ridgeline_compute::wgsl::array;
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
@@ -40,20 +40,20 @@ pub(crate) fn rotate(pairing: Pairing, x: &mut [f32], cos_sin: &[f32]) {
 kernel! {
     /// Rotates the first `rotary` values of `n_heads` heads in place. Token t has the position `position` + t, and its
     /// heads begin at x\[t · ld + first\]. `table` \[positions, rotary/2, 2\] holds cosine and sine.
-    pub struct Rope("rope") { pairing: Pairing, lanes: u32 }
+    pub struct Rope("rope") { pairing: Pairing, workgroup_size: u32 }
     params { n_tokens: u32, n_heads: u32, head_dim: u32, rotary: u32, position: u32, ld: u32, first: u32 }
     bindings { x: update array<f32>, table: read array<f32> }
 }
 
 impl Kernel for Rope {
     fn all(_caps: &Caps) -> Vec<Self> {
-        [Pairing::Interleaved, Pairing::HalfSplit].map(|pairing| Self { pairing, lanes: 64 }).to_vec()
+        [Pairing::Interleaved, Pairing::HalfSplit].map(|pairing| Self { pairing, workgroup_size: 64 }).to_vec()
     }
     fn defines(&self) -> Defines {
-        elementwise(self.lanes).u32("PAIR_STEP", self.pairing.step())
+        without_sums(self.workgroup_size).u32("PAIR_STEP", self.pairing.step())
     }
     fn groups(&self, p: &Params) -> u64 {
-        pairs(p).div_ceil(u64::from(self.lanes))
+        pairs(p).div_ceil(u64::from(self.workgroup_size))
     }
     fn flops(&self, p: &Params) -> u64 {
         6 * pairs(p)

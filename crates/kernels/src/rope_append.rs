@@ -14,12 +14,13 @@ kernel! {
     ///
     /// First, `with.bias` adds `bias` \[n_heads + 2 · kv_heads, head_dim\] to every row. Then `with.norm` applies
     /// [`QkNorm`](crate::qk_norm::QkNorm) with `eps` to heads of queries and keys. A binding that the variant does not use
-    /// is not read, so any slice can be bound.
+    /// is not read. Any slice of a buffer that the launch does not write can be bound there.
     ///
-    /// A workgroup has `heads` reduction groups, and each owns a head. The cache is in buffers or in `texture`s. Strides count
-    /// vec4 words per row. [`RopeAppend::takes`] limits the widths, and `ld` is a multiple of 4.
+    /// A workgroup processes `heads` heads, each by one reduction group. The cache is in buffers or in `texture`s. Strides
+    /// count vec4s per row. [`RopeAppend::takes`] limits the widths, and `ld` is a multiple of 4.
     pub struct RopeAppend("rope_append") {
-        keys: Format, values: Format, pairing: Pairing, with: QkNormBias, reduce: Reduce, lanes: u32, heads: u32, texture: bool,
+        keys: Format, values: Format, pairing: Pairing, with: QkNormBias, reduce: Reduce, workgroup_size: u32, heads: u32,
+        texture: bool,
     }
     params {
         n_tokens: u32, n_heads: u32, kv_heads: u32, head_dim: u32, rotary: u32, position: u32, capacity: u32, ld: u32,
@@ -45,8 +46,9 @@ impl RopeAppend {
     /// The kernel for a cache in buffers, on a device with `caps`.
     #[must_use]
     pub fn new(caps: &Caps, [keys, values]: [Format; 2], pairing: Pairing, with: QkNormBias) -> Self {
-        let (reduce, lanes) = (Reduce::all(caps)[0], 64);
-        Self { keys, values, pairing, with, reduce, lanes, heads: reduce.groups_per_workgroup(caps, lanes), texture: false }
+        let (reduce, workgroup_size) = (Reduce::all(caps)[0], 64);
+        let heads = reduce.groups_per_workgroup(caps, workgroup_size);
+        Self { keys, values, pairing, with, reduce, workgroup_size, heads, texture: false }
     }
 
     /// Whether the kernel can run: heads of `head_dim` values and both halves of `rotary` must be whole vec4s. The device
@@ -72,20 +74,20 @@ impl Kernel for RopeAppend {
         let pairings = [Pairing::Interleaved, Pairing::HalfSplit];
         let plain = Self::new(caps, [Format::HALF; 2], Pairing::HalfSplit, QkNormBias::default());
         let buffers = pairs.flat_map(|[keys, values]| pairings.map(|pairing| Self { keys, values, pairing, ..plain }));
-        // Storing is independent of buffer or texture and of bias and norm, and those are independent of the type. So a few
-        // combinations cover the code.
+        // The encoder does not depend on the kind of binding, on bias or on norm. These do not depend on the cache type. So a
+        // few combinations cover the code.
         let per_format = cache_formats().map(|format| Self { keys: format, values: format, ..plain });
         let textures = per_format.clone().map(|it| Self { texture: true, ..it });
         let both = per_format.map(|it| Self { with: QkNormBias { bias: true, norm: true }, ..it });
         let qk_norm_bias = [(true, false), (false, true), (true, true)].map(|(bias, norm)| QkNormBias { bias, norm });
         let rotated = qk_norm_bias.map(|with| Self { pairing: Pairing::Interleaved, with, ..plain });
         let stored = qk_norm_bias.map(|with| Self { texture: true, with, ..plain });
-        let groups_per_workgroup = qk_norm_bias.into_iter().chain([QkNormBias::default()]);
-        let groups_per_workgroup = groups_per_workgroup.map(|with| Self { reduce: Reduce::Workgroup, heads: 1, with, ..plain });
-        buffers.chain(textures).chain(both).chain(rotated).chain(stored).chain(groups_per_workgroup).collect()
+        let with_workgroup_reduce = qk_norm_bias.into_iter().chain([QkNormBias::default()]);
+        let with_workgroup_reduce = with_workgroup_reduce.map(|with| Self { reduce: Reduce::Workgroup, heads: 1, with, ..plain });
+        buffers.chain(textures).chain(both).chain(rotated).chain(stored).chain(with_workgroup_reduce).collect()
     }
     fn defines(&self) -> Defines {
-        let d = with_format(self.reduce.define(Defines::new(self.lanes)), "keys_file", self.keys);
+        let d = with_format(self.reduce.define(Defines::new(self.workgroup_size)), "keys_file", self.keys);
         let d = d.value("values_file", self.values.spec().wgsl).value("TEXTURE", self.texture);
         let d = d.u32("PAIR_STEP", self.pairing.step()).u32("BLOCKS", self.heads);
         d.value("BIAS", self.with.bias).value("NORM", self.with.norm)

@@ -1,6 +1,6 @@
 //! Sampling on the device: top-k, top-p, min-p and temperature over one row of logits.
 
-use crate::common::{bytes4, elementwise, small};
+use crate::common::{bytes4, without_sums, to_u32};
 use ridgeline_compute::wgsl::array;
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
@@ -8,14 +8,14 @@ kernel! {
     /// picks\[pick0\] = a token sampled from the logits x. Three filters choose the candidates, one after the other:
     ///
     /// 1. top-k: the `top_k` largest logits, from 1 to [`MAX_K`]. The lowest id wins a tie.
-    /// 2. top-p: the fewest of those whose probability reaches `top_p`. From 1 on, all stay.
+    /// 2. top-p: the smallest set whose probability, at temperature 1, is at least `top_p`. `top_p` ≥ 1 keeps all.
     /// 3. min-p: those with a logit of at least the largest plus `min_p_ln`, the logarithm of min-p.
     ///
-    /// Their probabilities are proportional to exp(x / `temperature`). `at` in \[0, 1) is the random number: it selects a
-    /// token on the cumulative distribution in the order of ids. The pick is [`u32::MAX`] where x holds NaN or +∞, or
+    /// Their probabilities are proportional to exp(x / `temperature`). `random` in \[0, 1) is the uniform random number: it
+    /// selects a token on the cumulative distribution in the order of ids. The pick is [`u32::MAX`] where x holds NaN or +∞, or
     /// nothing finite.
-    pub struct SampleTopK("sample_top_k") { lanes: u32 }
-    params { n_cols: u32, pick0: u32, top_k: u32, top_p: f32, min_p_ln: f32, temperature: f32, at: f32 }
+    pub struct SampleTopK("sample_top_k") { workgroup_size: u32 }
+    params { n_cols: u32, pick0: u32, top_k: u32, top_p: f32, min_p_ln: f32, temperature: f32, random: f32 }
     bindings { x: read array<f32>, picks: write array<u32> }
 }
 
@@ -24,10 +24,10 @@ pub const MAX_K: u32 = 64;
 
 impl Kernel for SampleTopK {
     fn all(_caps: &Caps) -> Vec<Self> {
-        vec![Self { lanes: 64 }, Self { lanes: 256 }]
+        vec![Self { workgroup_size: 64 }, Self { workgroup_size: 256 }]
     }
     fn defines(&self) -> Defines {
-        elementwise(self.lanes).u32("MAX_K", MAX_K)
+        without_sums(self.workgroup_size).u32("MAX_K", MAX_K)
     }
     fn groups(&self, _p: &Params) -> u64 {
         1
@@ -59,21 +59,21 @@ impl Kernel for SampleTopK {
             top_p: rng.pick(&[0.0, 0.371, 0.853, 1.0]),
             min_p_ln: rng.pick(&[-30.0, -3.01, -0.51]),
             temperature: rng.pick(&[0.25, 0.8, 2.0]),
-            at: 0.0,
+            random: 0.0,
         };
         // In the middle of a token's probability, far from where rounding could select a neighbour.
         let candidates = candidates(&x, &params);
         if !candidates.is_empty() {
-            let i = rng.range(0, small(candidates.len()) - 1) as usize;
+            let i = rng.range(0, to_u32(candidates.len()) - 1) as usize;
             let below: f64 = candidates[..i].iter().map(|candidate| candidate.1).sum();
-            params.at = to_f32(below + candidates[i].1 / 2.0);
+            params.random = to_f32(below + candidates[i].1 / 2.0);
         }
         TestInput { params, bindings: vec![x.into_iter().map(f32::to_bits).collect(), vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
         let row = &host.x[..p.n_cols as usize];
         let invalid = row.iter().any(|v| v.is_nan() || *v == f32::INFINITY);
-        let mut left = f64::from(p.at);
+        let mut left = f64::from(p.random);
         let candidates = if invalid { Vec::new() } else { candidates(row, p) };
         let chosen = candidates.iter().find(|candidate| {
             left -= candidate.1;

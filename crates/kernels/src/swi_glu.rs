@@ -1,15 +1,15 @@
 //! SwiGLU (Shazeer 2020, "GLU Variants Improve Transformer").
 
-use crate::common::{bytes4, elementwise};
+use crate::common::{bytes4, without_sums};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
-    /// out\[r, c\] = silu(both\[r, c\]) · both\[r, n_cols + c\], where silu(g) = g / (1 + exp(−g)). Rows of `both` hold the
+    /// out\[r, c\] = silu(gate_up\[r, c\]) · gate_up\[r, n_cols + c\], where silu(g) = g / (1 + exp(−g)). Rows of `gate_up` hold the
     /// gate values, then the up values. `n_cols` is a multiple of 4.
-    pub struct SwiGlu("swi_glu") { lanes: u32 }
+    pub struct SwiGlu("swi_glu") { workgroup_size: u32 }
     params { n_rows: u32, n_cols: u32 }
-    bindings { both: read array<vec4<f32>>, out: write array<vec4<f32>> }
+    bindings { gate_up: read array<vec4<f32>>, out: write array<vec4<f32>> }
 }
 
 /// Floating-point operations per output of SwiGLU: negate, exp, add, divide, multiply.
@@ -17,32 +17,32 @@ pub(crate) const SWIGLU_FLOPS: u64 = 5;
 
 impl Kernel for SwiGlu {
     fn all(_caps: &Caps) -> Vec<Self> {
-        vec![Self { lanes: 64 }]
+        vec![Self { workgroup_size: 64 }]
     }
     fn defines(&self) -> Defines {
-        elementwise(self.lanes)
+        without_sums(self.workgroup_size)
     }
     fn groups(&self, p: &Params) -> u64 {
-        (values(p) / 4).div_ceil(u64::from(self.lanes))
+        (values(p) / 4).div_ceil(u64::from(self.workgroup_size))
     }
     fn flops(&self, p: &Params) -> u64 {
         SWIGLU_FLOPS * values(p)
     }
     fn traffic(&self, p: &Params) -> Bytes {
-        Bytes { both: bytes4(2 * values(p)), out: bytes4(values(p)) }
+        Bytes { gate_up: bytes4(2 * values(p)), out: bytes4(values(p)) }
     }
     fn min_binding_size(&self, p: &Params) -> Bytes {
         self.traffic(p)
     }
     fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let (n_rows, n_cols) = (rng.range(1, 5), 4 * rng.range(1, 60));
-        let both = rng.floats((2 * n_rows * n_cols) as usize).into_iter().map(|v| (30.0 * v).to_bits()).collect();
-        TestInput { params: Params { n_rows, n_cols }, bindings: vec![both, vec![]] }
+        let gate_up = rng.floats((2 * n_rows * n_cols) as usize).into_iter().map(|v| (30.0 * v).to_bits()).collect();
+        TestInput { params: Params { n_rows, n_cols }, bindings: vec![gate_up, vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
         let cols = p.n_cols as usize;
-        for (both, out) in host.both.chunks_exact(2 * cols).zip(host.out.chunks_exact_mut(cols)) {
-            let (gates, ups) = both.split_at(cols);
+        for (gate_up, out) in host.gate_up.chunks_exact(2 * cols).zip(host.out.chunks_exact_mut(cols)) {
+            let (gates, ups) = gate_up.split_at(cols);
             for ((out, &gate), &up) in out.iter_mut().zip(gates).zip(ups) {
                 *out = swiglu(f64::from(gate), f64::from(up));
             }

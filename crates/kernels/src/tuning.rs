@@ -73,19 +73,20 @@ impl LinearClass {
     /// The kernels that the tuner measures for this class. Results differ only in the order of sums and, with cooperative
     /// matrices, by the rounding of operands to f16.
     ///
-    /// Candidates read the layout of the device and compute at most twice the batch size at a time. Tiles start at a batch
-    /// of 5, cooperative matrices beyond [`SMALL_BATCH`]. Odd block rows are for matrices with few rows.
+    /// Candidates are limited to the weight layout of this device ([`layout_for`]). Mat-vecs process at most twice the batch
+    /// size at once. Tiled matmuls start at a batch of 5, cooperative matrices beyond [`SMALL_BATCH`]. Blocks with an odd
+    /// number of rows are tried only for [`RowCount::Small`].
     #[must_use]
     pub fn candidates(self, caps: &Caps) -> Vec<LinearKernel> {
         let fits = |kernel: &MatVec| {
             let even = kernel.rows.is_multiple_of(2) || self.rows == RowCount::Small;
-            kernel.format == self.format && even && kernel.cols <= 2 * self.vectors
+            kernel.format == self.format && even && kernel.vecs <= 2 * self.vectors
         };
         let vec = MatVec::all(caps).into_iter().filter(fits).map(LinearKernel::Vec);
         let tiled =
             |kernel: &MatMul| kernel.format == self.format && kernel.tile == Tile::F32 && self.vectors > 4;
         let tiled = MatMul::all(caps).into_iter().filter(tiled).map(LinearKernel::Mul);
-        let fits = |kernel: &MatVecRows| kernel.format == self.format && kernel.cols <= 2 * self.vectors;
+        let fits = |kernel: &MatVecRows| kernel.format == self.format && kernel.vecs <= 2 * self.vectors;
         let row = MatVecRows::all(caps).into_iter().filter(fits).map(LinearKernel::Rows);
         let coop = |kernel: &MatMulCoop| kernel.format == self.format && self.vectors > SMALL_BATCH;
         let coop = MatMulCoop::all(caps).into_iter().filter(coop).map(LinearKernel::Coop);

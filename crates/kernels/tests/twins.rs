@@ -7,7 +7,7 @@
 //! Where SwiftShader is installed, one variant of each kernel runs on it too: a second driver beside Mesa's.
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use ridgeline_compute::{Access, AnyKernel, Caps, Cpu, Executor, Recording, Role, TEXELS, TestRng};
+use ridgeline_compute::{Access, AnyKernel, Caps, Cpu, Executor, Recording, Role, TEXTURE_WIDTH, TestRng};
 use ridgeline_gpu::{AdapterChoice, Checks, Gpu, GpuOptions};
 use ridgeline_kernels::kv_append::{self, KvAppend};
 use ridgeline_kernels::mat_vec::MatVec;
@@ -170,8 +170,11 @@ fn wide_subgroups() -> Result<(), Failed> {
     let mut gpu =
         Gpu::open(&AdapterChoice::Best, Arc::new(ridgeline_kernels::linker()?), GpuOptions::default())?;
     let Some((least, _)) = gpu.caps().subgroup else { return Ok(()) };
-    let kernel =
-        MatVec { lanes: least / 2, blocks: 1, ..MatVec::new(Format::INT8_ACTIVATIONS, gpu.caps(), 4, 2) };
+    let kernel = MatVec {
+        workgroup_size: least / 2,
+        blocks: 1,
+        ..MatVec::new(Format::INT8_ACTIVATIONS, gpu.caps(), 4, 2)
+    };
     (0..SAMPLES).try_for_each(|seed| compare(&mut gpu, &AnyKernel::new(kernel), seed))
 }
 
@@ -288,7 +291,7 @@ impl Store {
 }
 
 /// Bytes of NaN around a slice of a texture. The slice starts near the end of a line, and reads beyond it give NaN.
-const MARGIN: u64 = 16 * TEXELS as u64 - 256;
+const MARGIN: u64 = 16 * TEXTURE_WIDTH as u64 - 256;
 
 /// Runs one launch and returns the contents of every binding.
 fn run<E: Executor>(

@@ -261,7 +261,7 @@ mod tests {
     fn launch(seconds: f64) -> TimedLaunch {
         TimedLaunch {
             kernel: "k".to_owned(),
-            variant: "K { lanes: 64 }".to_owned(),
+            variant: "K { workgroup_size: 64 }".to_owned(),
             module: "mlp".to_owned(),
             count: 3,
             grid: [4, 2, 1],
@@ -277,8 +277,13 @@ mod tests {
         let machine = Machine::flat("m", 1e3, 1e6).expect("positive");
         let slow = Profiled { launches: vec![launch(0.99)] }.check(&machine);
         assert!(slow.ok, "{}", slow.detail);
+<<<<<<< HEAD
         let fast = Profiled { launches: vec![launch(2.0), launch(0.9)] }.check(&machine);
         assert!(!fast.ok && fast.detail.contains("K { lanes: 64 }"), "{}", fast.detail);
+=======
+        let fast = Row { launches: vec![launch(2.0), launch(0.9)] }.check(&machine);
+        assert!(!fast.ok && fast.detail.contains("K { workgroup_size: 64 }"), "{}", fast.detail);
+>>>>>>> part-k
     }
 
     #[test]

@@ -15,7 +15,11 @@ pub(crate) fn foreign_buffers_are_refused() {
     assert!(refused(here.write(foreign.all(), &[0; 4]).expect_err("foreign")));
     assert!(refused(here.read(foreign.all()).expect_err("foreign")));
     let mut recording = Recording::new();
-    recording.run(Spin { lanes: 64 }, spin::Params { groups: 1, rounds: 1 }, spin::Args { y: foreign.all() });
+    recording.run(
+        Spin { workgroup_size: 64 },
+        spin::Params { groups: 1, rounds: 1 },
+        spin::Args { y: foreign.all() },
+    );
     assert!(refused(here.run(&recording).expect_err("foreign")));
     let mut recording = Recording::new();
     recording.upload(foreign.all(), &[0; 4]);
@@ -24,12 +28,12 @@ pub(crate) fn foreign_buffers_are_refused() {
 
 pub(crate) fn broken_shaders_name_kernel_and_cause() {
     let mut gpu = gpu();
-    let kernel = Broken { lanes: 1 };
+    let kernel = Broken { workgroup_size: 1 };
     let says_why = |error: &Error| {
         let text = error.to_string();
-        text.contains("Broken { lanes: 1 }") && text.contains("no_such_name")
+        text.contains("Broken { workgroup_size: 1 }") && text.contains("no_such_name")
     };
-    let good = AnyKernel::new(Spin { lanes: 64 });
+    let good = AnyKernel::new(Spin { workgroup_size: 64 });
     let error = gpu.prepare(&[AnyKernel::new(kernel), good]).expect_err("broken");
     assert!(matches!(error, Error::Shader { .. }) && says_why(&error), "{error}");
     assert_eq!(gpu.host_stats().pipelines, 1, "the good kernel beside it is kept");
@@ -41,7 +45,11 @@ pub(crate) fn broken_shaders_name_kernel_and_cause() {
     assert!(says_why(&error), "{error}");
 
     let mut recording = Recording::new();
-    recording.run(Spin { lanes: 64 }, spin::Params { groups: 1, rounds: 0 }, spin::Args { y: y.all() });
+    recording.run(
+        Spin { workgroup_size: 64 },
+        spin::Params { groups: 1, rounds: 0 },
+        spin::Args { y: y.all() },
+    );
     gpu.run(&recording).expect("the device is still usable");
 }
 
@@ -49,7 +57,11 @@ pub(crate) fn a_lost_device_is_a_typed_error() {
     let mut gpu = gpu();
     let y = gpu.alloc(256, Role::Activation, "y").expect("memory");
     let mut recording = Recording::new();
-    recording.run(Spin { lanes: 64 }, spin::Params { groups: 1, rounds: 1 }, spin::Args { y: y.all() });
+    recording.run(
+        Spin { workgroup_size: 64 },
+        spin::Params { groups: 1, rounds: 1 },
+        spin::Args { y: y.all() },
+    );
     recording.read_back(y.all());
     gpu.run(&recording).expect("a run");
     gpu.destroy_device();
@@ -60,14 +72,14 @@ pub(crate) fn a_lost_device_is_a_typed_error() {
     let lost = |error: Error| matches!(error, Error::DeviceLost { .. });
     assert!(lost(gpu.alloc(16, Role::Kv, "a").expect_err("lost")));
     assert!(lost(gpu.write(y.all(), &[0; 4]).expect_err("lost")));
-    assert!(lost(gpu.prepare(&[AnyKernel::new(Spin { lanes: 32 })]).expect_err("lost")));
+    assert!(lost(gpu.prepare(&[AnyKernel::new(Spin { workgroup_size: 32 })]).expect_err("lost")));
     assert!(lost(gpu.wait_idle().expect_err("lost")));
 
     // Each call as the first one after the loss.
     type Call = fn(&mut Gpu) -> Result<(), Error>;
     let calls: [Call; 4] = [
         |gpu| gpu.alloc(16, Role::Kv, "a").map(drop),
-        |gpu| gpu.prepare(&[AnyKernel::new(Spin { lanes: 16 })]),
+        |gpu| gpu.prepare(&[AnyKernel::new(Spin { workgroup_size: 16 })]),
         Gpu::wait_idle,
         |gpu| gpu.run(&Recording::new()).map(drop),
     ];
@@ -84,7 +96,7 @@ pub(crate) fn a_silent_device_is_a_typed_error() {
     let y = gpu.alloc(400 * 256, Role::Activation, "y").expect("memory");
     let mut recording = Recording::new();
     recording.run(
-        Spin { lanes: 64 },
+        Spin { workgroup_size: 64 },
         spin::Params { groups: 400, rounds: 50_000_000 },
         spin::Args { y: y.all() },
     );

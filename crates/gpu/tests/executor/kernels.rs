@@ -6,29 +6,29 @@ use std::sync::Arc;
 const FILES: &[(&str, &str)] = &[
     (
         "kernel/scale.wgsl",
-        "@compute @workgroup_size(LANES)
+        "@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-    let i = (group.y * groups.x + group.x) * LANES + lane;
+    let i = (group.y * groups.x + group.x) * WORKGROUP_SIZE + lane;
     if i < params.n { y[i] = params.factor * x[i]; }
 }
 ",
     ),
     (
         "kernel/add_to.wgsl",
-        "@compute @workgroup_size(LANES)
+        "@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-    let i = (group.y * groups.x + group.x) * LANES + lane;
+    let i = (group.y * groups.x + group.x) * WORKGROUP_SIZE + lane;
     if i < params.n { y[i] += x[i]; }
 }
 ",
     ),
     (
         "kernel/spin.wgsl",
-        "@compute @workgroup_size(LANES)
+        "@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = group.x * LANES + lane;
+    let i = group.x * WORKGROUP_SIZE + lane;
     var state = i;
     for (var round = 0u; round < params.rounds; round++) { state = state * 1664525u + 1013904223u; }
     y[i] = state;
@@ -37,12 +37,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     ),
     (
         "kernel/texels.wgsl",
-        "@compute @workgroup_size(LANES)
+        "@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = group.x * LANES + lane;
+    let i = group.x * WORKGROUP_SIZE + lane;
     if i < params.n {
         let at = params.x_first + i;
-        y[i] = textureLoad(x, vec2u(at % TEXELS, at / TEXELS));
+        y[i] = textureLoad(x, vec2u(at % TEXTURE_WIDTH, at / TEXTURE_WIDTH));
     }
 }
 ",
@@ -62,20 +62,20 @@ pub(crate) mod scale {
 
     ridgeline_compute::kernel! {
         /// y = factor * x.
-        pub struct Scale("scale") { lanes: u32 }
+        pub struct Scale("scale") { workgroup_size: u32 }
         params { n: u32, factor: f32 }
         bindings { x: read array<f32>, y: write array<f32> }
     }
 
     impl Kernel for Scale {
         fn all(_: &Caps) -> Vec<Self> {
-            vec![Self { lanes: 1 }, Self { lanes: 64 }]
+            vec![Self { workgroup_size: 1 }, Self { workgroup_size: 64 }]
         }
         fn defines(&self) -> Defines {
-            Defines::new(self.lanes)
+            Defines::new(self.workgroup_size)
         }
         fn groups(&self, p: &Params) -> u64 {
-            u64::from(p.n.div_ceil(self.lanes))
+            u64::from(p.n.div_ceil(self.workgroup_size))
         }
         fn flops(&self, p: &Params) -> u64 {
             u64::from(p.n)
@@ -108,20 +108,20 @@ pub(crate) mod add_to {
 
     ridgeline_compute::kernel! {
         /// y += x.
-        pub struct AddTo("add_to") { lanes: u32 }
+        pub struct AddTo("add_to") { workgroup_size: u32 }
         params { n: u32 }
         bindings { x: read array<f32>, y: update array<f32> }
     }
 
     impl Kernel for AddTo {
         fn all(_: &Caps) -> Vec<Self> {
-            vec![Self { lanes: 64 }]
+            vec![Self { workgroup_size: 64 }]
         }
         fn defines(&self) -> Defines {
-            Defines::new(self.lanes)
+            Defines::new(self.workgroup_size)
         }
         fn groups(&self, p: &Params) -> u64 {
-            u64::from(p.n.div_ceil(self.lanes))
+            u64::from(p.n.div_ceil(self.workgroup_size))
         }
         fn flops(&self, p: &Params) -> u64 {
             u64::from(p.n)
@@ -151,23 +151,23 @@ pub(crate) mod texels {
 
     ridgeline_compute::kernel! {
         /// y = x, `n` vec4 words.
-        pub struct Texels("texels") { lanes: u32 }
+        pub struct Texels("texels") { workgroup_size: u32 }
         params { n: u32 }
         bindings { x: read array<vec4<u32>>, y: write array<vec4<u32>> }
     }
 
     impl Kernel for Texels {
         fn all(_: &Caps) -> Vec<Self> {
-            vec![Self { lanes: 64 }]
+            vec![Self { workgroup_size: 64 }]
         }
         fn defines(&self) -> Defines {
-            Defines::new(self.lanes)
+            Defines::new(self.workgroup_size)
         }
         fn in_texture(&self, binding: &str) -> bool {
             binding == "x"
         }
         fn groups(&self, p: &Params) -> u64 {
-            u64::from(p.n.div_ceil(self.lanes))
+            u64::from(p.n.div_ceil(self.workgroup_size))
         }
         fn flops(&self, _: &Params) -> u64 {
             0
@@ -198,17 +198,17 @@ pub(crate) mod spin {
 
     ridgeline_compute::kernel! {
         /// y[i] = the generator's state after `rounds` steps from `i`.
-        pub struct Spin("spin") { lanes: u32 }
+        pub struct Spin("spin") { workgroup_size: u32 }
         params { groups: u32, rounds: u32 }
         bindings { y: write array<u32> }
     }
 
     impl Kernel for Spin {
         fn all(_: &Caps) -> Vec<Self> {
-            vec![Self { lanes: 64 }]
+            vec![Self { workgroup_size: 64 }]
         }
         fn defines(&self) -> Defines {
-            Defines::new(self.lanes)
+            Defines::new(self.workgroup_size)
         }
         fn groups(&self, p: &Params) -> u64 {
             u64::from(p.groups)
@@ -220,14 +220,14 @@ pub(crate) mod spin {
             self.min_binding_size(p)
         }
         fn min_binding_size(&self, p: &Params) -> Bytes {
-            Bytes { y: 4 * u64::from(p.groups) * u64::from(self.lanes) }
+            Bytes { y: 4 * u64::from(p.groups) * u64::from(self.workgroup_size) }
         }
         fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
             let params = Params { groups: rng.range(1, 9), rounds: rng.range(0, 100) };
             TestInput { params, bindings: vec![Vec::new()] }
         }
         fn reference(&self, p: &Params, host: Host<'_>) {
-            for (i, y) in (0..p.groups * self.lanes).zip(host.y) {
+            for (i, y) in (0..p.groups * self.workgroup_size).zip(host.y) {
                 *y = i;
                 for _ in 0..p.rounds {
                     *y = y.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -244,7 +244,7 @@ pub(crate) mod broken {
 
     ridgeline_compute::kernel! {
         /// Does not compile.
-        pub struct Broken("broken") { lanes: u32 }
+        pub struct Broken("broken") { workgroup_size: u32 }
         params { n: u32 }
         bindings { y: write array<f32> }
     }
@@ -254,7 +254,7 @@ pub(crate) mod broken {
             Vec::new()
         }
         fn defines(&self) -> Defines {
-            Defines::new(self.lanes)
+            Defines::new(self.workgroup_size)
         }
         fn groups(&self, _: &Params) -> u64 {
             1

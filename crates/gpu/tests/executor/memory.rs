@@ -20,7 +20,7 @@ pub(crate) fn dropped_buffers_are_freed() {
     let gone = gpu.alloc(2048, Role::Kv, "gone").expect("memory");
     let slice = gone.all();
     let mut recording = Recording::new();
-    let kernel = AddTo { lanes: 64 };
+    let kernel = AddTo { workgroup_size: 64 };
     recording.run(kernel, add_to::Params { n: 8 }, add_to::Args { x: keep.all(), y: slice });
     gpu.run(&recording).expect("a run");
     assert_eq!((gpu.host_stats().buffers, gpu.host_stats().bind_groups), (2, 1));
@@ -95,7 +95,7 @@ pub(crate) fn limits_are_typed_errors() {
         let x = gpu.alloc(largest + 256, Role::Weights, "one buffer, several bindings").expect("memory");
         let y = gpu.alloc(16, Role::Activation, "y").expect("memory");
         let mut recording = Recording::new();
-        let (kernel, params) = (AddTo { lanes: 64 }, add_to::Params { n: 4 });
+        let (kernel, params) = (AddTo { workgroup_size: 64 }, add_to::Params { n: 4 });
         recording.run(kernel, params, add_to::Args { x: x.all(), y: y.all() });
         let error = gpu.run(&recording).expect_err("too large a binding");
         let what = "max_storage_buffer_binding_size";

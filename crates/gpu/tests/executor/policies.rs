@@ -21,10 +21,14 @@ fn layered(gpu: &mut Gpu) -> (Recording, [Buffer; 2]) {
             for _ in 0..2 {
                 if recording.launches().is_empty() {
                     let params = scale::Params { n: 128, factor: 2.0 };
-                    recording.run(Scale { lanes: 64 }, params, scale::Args { x: x.all(), y: y.all() });
+                    recording.run(
+                        Scale { workgroup_size: 64 },
+                        params,
+                        scale::Args { x: x.all(), y: y.all() },
+                    );
                 } else {
                     let args = add_to::Args { x: x.all(), y: y.all() };
-                    recording.run(AddTo { lanes: 64 }, add_to::Params { n: 128 }, args);
+                    recording.run(AddTo { workgroup_size: 64 }, add_to::Params { n: 128 }, args);
                 }
             }
         }
@@ -74,7 +78,7 @@ pub(crate) fn a_layer_is_one_submission() {
         recording.enter(Region { layer, module: "all" });
         for _ in 0..launches {
             recording.run(
-                Spin { lanes: 64 },
+                Spin { workgroup_size: 64 },
                 spin::Params { groups: 1, rounds: 1 },
                 spin::Args { y: y.all() },
             );
@@ -89,7 +93,11 @@ pub(crate) fn profiled_times_are_plausible() {
     let y = gpu.alloc(256, Role::Activation, "y").expect("memory");
     let mut recording = Recording::new();
     for rounds in [1, 60_000, 1] {
-        recording.run(Spin { lanes: 64 }, spin::Params { groups: 1, rounds }, spin::Args { y: y.all() });
+        recording.run(
+            Spin { workgroup_size: 64 },
+            spin::Params { groups: 1, rounds },
+            spin::Args { y: y.all() },
+        );
     }
     gpu.run(&recording).expect("a warm-up");
     if !gpu.info().features.timestamps {
@@ -119,7 +127,11 @@ pub(crate) fn profiles_span_several_query_sets() {
     let y = gpu.alloc(256, Role::Activation, "y").expect("memory");
     let mut recording = Recording::new();
     for _ in 0..2500 {
-        recording.run(Spin { lanes: 64 }, spin::Params { groups: 1, rounds: 1 }, spin::Args { y: y.all() });
+        recording.run(
+            Spin { workgroup_size: 64 },
+            spin::Params { groups: 1, rounds: 1 },
+            spin::Args { y: y.all() },
+        );
     }
     let timing = gpu.run(&recording).expect("a run").timing;
     assert!(timing.step_ns.is_none_or(|times| times.len() == 2500));
@@ -137,7 +149,7 @@ pub(crate) fn caches_stay_warm() {
     }
     let mut other = Recording::new();
     let x = gpu.alloc(512, Role::Activation, "x2").expect("memory");
-    other.run(AddTo { lanes: 32 }, add_to::Params { n: 1 }, add_to::Args { x: x.all(), y: y.all() });
+    other.run(AddTo { workgroup_size: 32 }, add_to::Params { n: 1 }, add_to::Args { x: x.all(), y: y.all() });
     gpu.run(&other).expect("a run");
     assert_eq!((gpu.host_stats().pipelines, gpu.host_stats().bind_groups), (3, 2));
 }
@@ -165,7 +177,7 @@ pub(crate) fn the_bind_group_cache_is_bounded() {
     let mut recording = Recording::new();
     for i in 0..LAUNCHES {
         let args = add_to::Args { x: x.slice(256 * i, 256), y: y.all() };
-        recording.run(AddTo { lanes: 64 }, add_to::Params { n: 64 }, args);
+        recording.run(AddTo { workgroup_size: 64 }, add_to::Params { n: 64 }, args);
     }
     gpu.run(&recording).expect("a run");
     let kept = gpu.host_stats().bind_groups;

@@ -17,16 +17,20 @@ pub(crate) fn bytes(values: &[f32]) -> Vec<u8> {
 }
 
 /// `y = 3 x; y += x; y += x`, with `n` values, read back.
-fn chain(executor: &mut dyn Executor, n: u32, lanes: u32) -> Vec<u8> {
+fn chain(executor: &mut dyn Executor, n: u32, workgroup_size: u32) -> Vec<u8> {
     let size = 4 * u64::from(n);
     let x = executor.alloc(size, Role::Activation, "x").expect("memory");
     let y = executor.alloc(size, Role::Activation, "y").expect("memory");
     executor.write(x.all(), &bytes(&TestRng::new(7).floats(n as usize))).expect("a write");
     let mut recording = Recording::new();
     let params = scale::Params { n, factor: 3.0 };
-    recording.run(Scale { lanes }, params, scale::Args { x: x.all(), y: y.all() });
+    recording.run(Scale { workgroup_size }, params, scale::Args { x: x.all(), y: y.all() });
     for _ in 0..2 {
-        recording.run(AddTo { lanes }, add_to::Params { n }, add_to::Args { x: x.all(), y: y.all() });
+        recording.run(
+            AddTo { workgroup_size },
+            add_to::Params { n },
+            add_to::Args { x: x.all(), y: y.all() },
+        );
     }
     recording.read_back(y.all());
     executor.run(&recording).expect("a run").reads.remove(0)
@@ -35,11 +39,11 @@ fn chain(executor: &mut dyn Executor, n: u32, lanes: u32) -> Vec<u8> {
 pub(crate) fn kernels_agree_with_their_twins() {
     for checks in [Checks::Off, Checks::On] {
         let mut gpu = open(GpuOptions { checks, validation: true, ..GpuOptions::default() });
-        for (n, lanes) in [(1, 1), (63, 64), (64, 64), (1000, 64)] {
+        for (n, workgroup_size) in [(1, 1), (63, 64), (64, 64), (1000, 64)] {
             assert_eq!(
-                chain(&mut gpu, n, lanes),
-                chain(&mut Cpu::default(), n, lanes),
-                "{checks:?} {n} {lanes}"
+                chain(&mut gpu, n, workgroup_size),
+                chain(&mut Cpu::default(), n, workgroup_size),
+                "{checks:?} {n} {workgroup_size}"
             );
         }
         for kernel in Spin::all(gpu.caps()) {
@@ -59,7 +63,7 @@ pub(crate) fn a_launch_sees_earlier_writes() {
     let mut gpu = gpu();
     let alloc = |gpu: &mut Gpu, label| gpu.alloc(4096, Role::Activation, label).expect("memory");
     let (a, b, c) = (alloc(&mut gpu, "a"), alloc(&mut gpu, "b"), alloc(&mut gpu, "c"));
-    let kernel = Scale { lanes: 64 };
+    let kernel = Scale { workgroup_size: 64 };
     let params = scale::Params { n: 1024, factor: 2.0 };
     let mut recording = Recording::new();
     recording.upload(a.all(), &bytes(&[1.0; 1024]));
@@ -82,7 +86,7 @@ pub(crate) fn three_hundred_launches_in_one_pass() {
     recording.upload(x.all(), &bytes(&[0.5; 100]));
     for _ in 0..300 {
         let args = add_to::Args { x: x.all(), y: y.all() };
-        recording.run(AddTo { lanes: 64 }, add_to::Params { n: 100 }, args);
+        recording.run(AddTo { workgroup_size: 64 }, add_to::Params { n: 100 }, args);
     }
     recording.read_back(y.all());
     for run in 1_u8..=3 {
@@ -102,8 +106,16 @@ pub(crate) fn slices_at_offsets() {
     gpu.write(x.slice(768, 8), &bytes(&[-1.0, -2.0])).expect("a write");
     let mut recording = Recording::new();
     let params = scale::Params { n: 5, factor: 10.0 };
-    recording.run(Scale { lanes: 64 }, params, scale::Args { x: x.slice(512, 20), y: y.slice(256, 20) });
-    recording.run(Scale { lanes: 64 }, params, scale::Args { x: x.slice(768, 20), y: y.slice(512, 20) });
+    recording.run(
+        Scale { workgroup_size: 64 },
+        params,
+        scale::Args { x: x.slice(512, 20), y: y.slice(256, 20) },
+    );
+    recording.run(
+        Scale { workgroup_size: 64 },
+        params,
+        scale::Args { x: x.slice(768, 20), y: y.slice(512, 20) },
+    );
     gpu.run(&recording).expect("a run");
     let y = floats(&gpu.read(y.all()).expect("a read"));
     let mut expected = vec![0.0; 256];
@@ -146,7 +158,7 @@ pub(crate) fn running_recordings_keep_their_results() {
     gpu.write(x.all(), &bytes(&[1.0, 2.0, 3.0, 4.0])).expect("a write");
     let mut recording = Recording::new();
     let args = add_to::Args { x: x.all(), y: y.all() };
-    recording.run(AddTo { lanes: 64 }, add_to::Params { n: 4 }, args);
+    recording.run(AddTo { workgroup_size: 64 }, add_to::Params { n: 4 }, args);
     recording.read_back(y.all());
     // More recordings than the pool of staging buffers holds, finished in another order than started.
     let times = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
@@ -172,7 +184,7 @@ pub(crate) fn the_pipeline_cache_file_survives_damage() {
         gpu.write(x.all(), &bytes(&[1.0; 4])).expect("a write");
         let mut recording = Recording::new();
         let args = add_to::Args { x: x.all(), y: y.all() };
-        recording.run(AddTo { lanes: 64 }, add_to::Params { n: 4 }, args);
+        recording.run(AddTo { workgroup_size: 64 }, add_to::Params { n: 4 }, args);
         recording.read_back(y.all());
         assert_eq!(floats(&gpu.run(&recording).expect("a run").reads[0]), [1.0; 4]);
         gpu.info().features.pipeline_cache

@@ -3,9 +3,9 @@
 use crate::gpu;
 use crate::kernels::add_to::{self, AddTo};
 use crate::kernels::texels::{self, Texels};
-use ridgeline_compute::{Buffer, Cpu, Error, Executor, Recording, Role, TEXELS};
+use ridgeline_compute::{Buffer, Cpu, Error, Executor, Recording, Role, TEXTURE_WIDTH};
 
-const LINE: u64 = 16 * TEXELS as u64;
+const LINE: u64 = 16 * TEXTURE_WIDTH as u64;
 
 fn numbered(bytes: u64) -> Vec<u8> {
     let words = u32::try_from(bytes / 4).expect("a small texture");
@@ -38,7 +38,7 @@ fn copied(device: &mut dyn Executor, texture: &Buffer, offset: u64, n: u32) -> V
     let y = device.alloc(bytes, Role::Activation, "y").expect("memory");
     let mut recording = Recording::new();
     let args = texels::Args { x: texture.slice(offset, bytes), y: y.all() };
-    recording.run(Texels { lanes: 64 }, texels::Params { n }, args);
+    recording.run(Texels { workgroup_size: 64 }, texels::Params { n }, args);
     recording.read_back(y.all());
     device.run(&recording).expect("a run").reads.remove(0)
 }
@@ -49,7 +49,9 @@ pub(crate) fn kernels_read_slices_of_textures() {
     for device in [&mut gpu as &mut dyn Executor, &mut cpu] {
         let texture = device.alloc_texture(5 * LINE, Role::Weights, "t").expect("memory");
         device.write(texture.all(), &data).expect("a write");
-        for (offset, n) in [(0, 5 * TEXELS), (256, 1), (LINE - 256, 40), (2 * LINE + 512, 2 * TEXELS)] {
+        for (offset, n) in
+            [(0, 5 * TEXTURE_WIDTH), (256, 1), (LINE - 256, 40), (2 * LINE + 512, 2 * TEXTURE_WIDTH)]
+        {
             let first = usize::try_from(offset).expect("small");
             let expected = &data[first..first + 16 * n as usize];
             assert!(copied(device, &texture, offset, n) == expected, "{n} texels from {offset} on");
@@ -67,11 +69,11 @@ pub(crate) fn textures_and_buffers_are_not_interchangeable() {
     };
     let mut recording = Recording::new();
     let args = texels::Args { x: buffer.all(), y: y.all() };
-    recording.run(Texels { lanes: 64 }, texels::Params { n: 4 }, args);
+    recording.run(Texels { workgroup_size: 64 }, texels::Params { n: 4 }, args);
     refused(gpu.run(&recording).expect_err("no texture"), "a buffer cannot be used");
     let mut recording = Recording::new();
     let args = add_to::Args { x: texture.all(), y: y.all() };
-    recording.run(AddTo { lanes: 64 }, add_to::Params { n: 4 }, args);
+    recording.run(AddTo { workgroup_size: 64 }, add_to::Params { n: 4 }, args);
     refused(gpu.run(&recording).expect_err("no buffer"), "a texture cannot be used");
     let mut recording = Recording::new();
     recording.upload(texture.all(), &[0; 16]);

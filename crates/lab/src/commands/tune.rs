@@ -138,9 +138,9 @@ fn row(it: &Product) -> [String; 6] {
 /// A kernel variant in a few words.
 fn shape(choice: &LinearKernel) -> String {
     match choice {
-        LinearKernel::Vec(it) if it.reduce == Reduce::SplitK => format!("{} x {}, split-K", it.rows, it.cols),
-        LinearKernel::Vec(it) => format!("{} x {}", it.rows, it.cols),
-        LinearKernel::Rows(it) => format!("{} x {} per lane", it.rows, it.cols),
+        LinearKernel::Vec(it) if it.reduce == Reduce::SplitK => format!("{} x {}, split-K", it.rows, it.vecs),
+        LinearKernel::Vec(it) => format!("{} x {}", it.rows, it.vecs),
+        LinearKernel::Rows(it) => format!("{} x {} per lane", it.rows, it.vecs),
         LinearKernel::Mul(it) => format!("tiles of {:?}", it.tile),
         LinearKernel::Coop(it) => format!("cooperative {0} x {0}, tiles of {1}", it.edge, it.tile),
     }

@@ -231,9 +231,9 @@ fn works(
     }
     // Kernels without tiles compute at 32 bits.
     if tile == Tile::F32 {
-        let wide = |k: &MatVec| plain(k.format) && k.cols >= 4 && k.reduce == Reduce::all(caps)[0];
+        let wide = |k: &MatVec| plain(k.format) && k.vecs >= 4 && k.reduce == Reduce::all(caps)[0];
         let vecs = MatVec::all(caps).into_iter().filter(wide).map(LinearKernel::Vec);
-        let wide = |k: &MatVecRows| plain(k.format) && k.cols >= 4;
+        let wide = |k: &MatVecRows| plain(k.format) && k.vecs >= 4;
         let rows = MatVecRows::all(caps).into_iter().filter(wide).map(LinearKernel::Rows);
         for choice in vecs.chain(rows) {
             for n_vecs in [SMALL, n_vecs.min(128)] {

@@ -118,7 +118,11 @@ impl<'a> Timer<'a> {
     pub fn empty(&self, n: u32) -> Recording {
         let mut recording = Recording::new();
         for value in 0..n {
-            recording.run(Empty { lanes: 64 }, empty::Params { value }, empty::Args { to: self.cell.all() });
+            recording.run(
+                Empty { workgroup_size: 64 },
+                empty::Params { value },
+                empty::Args { to: self.cell.all() },
+            );
         }
         recording
     }

@@ -84,7 +84,8 @@ impl Ops<'_> {
             ld: x.width,
             eps: self.config.norm_eps,
         };
-        let kernel = kernels::qk_norm::QkNorm { reduce: kernels::Reduce::all(self.caps)[0], lanes: 64 };
+        let kernel =
+            kernels::qk_norm::QkNorm { reduce: kernels::Reduce::all(self.caps)[0], workgroup_size: 64 };
         let args = kernels::qk_norm::Args { x: x.slice, gains: gains.slice() };
         self.recording.run(kernel, params, args);
     }
@@ -100,7 +101,7 @@ impl Ops<'_> {
             ld: x.width,
             first,
         };
-        let kernel = kernels::rope::Rope { pairing: self.config.rope.pairing, lanes: 64 };
+        let kernel = kernels::rope::Rope { pairing: self.config.rope.pairing, workgroup_size: 64 };
         self.recording.run(kernel, params, kernels::rope::Args { x: x.slice, table: self.rope_table });
     }
 
@@ -117,7 +118,7 @@ impl Ops<'_> {
             first,
         };
         let (format, texture) = (self.cache.formats[which], self.cache.texture);
-        let kernel = kernels::kv_append::KvAppend { format, lanes: 64, texture };
+        let kernel = kernels::kv_append::KvAppend { format, workgroup_size: 64, texture };
         self.recording.run(kernel, params, kernels::kv_append::Args { x: x.slice, cache });
     }
 
@@ -178,7 +179,7 @@ impl Ops<'_> {
         let (n_tokens, n_heads, position) = (self.tokens, dim32(self.config.heads), self.position);
         let (head_dim, group) = (dim32(self.config.head_dim), dim32(self.config.group()));
         let (capacity, [stride, value_stride]) = (dim32(self.cache.capacity), self.cache.strides);
-        let ([cache, value_cache], texture, lanes) = (self.cache.formats, self.cache.texture, 64);
+        let ([cache, value_cache], texture, workgroup_size) = (self.cache.formats, self.cache.texture, 64);
         let scores = self.scratch.buffer(Temp::Scores).all();
         let scale = self.attention_scale();
         let params = kernels::attn_scores::Params {
@@ -193,18 +194,18 @@ impl Ops<'_> {
             scale,
         };
         let args = kernels::attn_scores::Args { q: q.slice, keys, scores };
-        self.recording.run(kernels::attn_scores::AttnScores { cache, lanes, texture }, params, args);
+        self.recording.run(kernels::attn_scores::AttnScores { cache, workgroup_size, texture }, params, args);
         let params =
             kernels::attn_softmax::Params { n_rows: n_tokens * n_heads, n_cols: position + n_tokens };
         let reduce = kernels::Reduce::all(self.caps)[0];
-        let kernel = kernels::attn_softmax::AttnSoftmax { reduce, lanes };
+        let kernel = kernels::attn_softmax::AttnSoftmax { reduce, workgroup_size };
         self.recording.run(kernel, params, kernels::attn_softmax::Args { scores });
         let stride = value_stride;
         let params =
             kernels::attn_values::Params { n_tokens, n_heads, head_dim, group, capacity, position, stride };
         let args = kernels::attn_values::Args { weights: scores, values, out: out.slice };
         self.recording.run(
-            kernels::attn_values::AttnValues { cache: value_cache, lanes, texture },
+            kernels::attn_values::AttnValues { cache: value_cache, workgroup_size, texture },
             params,
             args,
         );

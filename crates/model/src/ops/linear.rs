@@ -52,7 +52,7 @@ impl Ops<'_> {
             ld: x.width,
             first: 0,
         };
-        let kernel = KvAppend { format: Format::INT8_ACTIVATIONS, lanes: 64, texture: false };
+        let kernel = KvAppend { format: Format::INT8_ACTIVATIONS, workgroup_size: 64, texture: false };
         self.recording.run(kernel, params, kv_append::Args { x: x.slice, cache: bytes });
         (bytes, stride)
     }

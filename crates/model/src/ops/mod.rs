@@ -73,7 +73,7 @@ impl Ops<'_> {
             let tokens = self.scratch.buffer(Temp::Tokens).all();
             let args = kernels::embed::Args { table: chunk.slice, tokens, y: y.slice };
             self.recording.run(
-                kernels::embed::Embed { format: table.format, layout: table.layout, lanes: 64 },
+                kernels::embed::Embed { format: table.format, layout: table.layout, workgroup_size: 64 },
                 params,
                 args,
             );
@@ -124,7 +124,7 @@ impl Ops<'_> {
     fn add(&mut self, x: Activation, delta: Slice, period: u32) {
         let params = kernels::add::Params { n: self.tokens * x.width, period };
         let args = kernels::add::Args { x: x.slice, delta };
-        self.recording.run(kernels::add::Add { lanes: 64 }, params, args);
+        self.recording.run(kernels::add::Add { workgroup_size: 64 }, params, args);
     }
 
     /// SwiGLU of the gate and up projections.
@@ -143,9 +143,9 @@ impl Ops<'_> {
         }
         let both = self.activation(Temp::GateUp, gate_up.rows);
         self.linear_each(if fused { &gate_up.merged } else { &gate_up.parts }, x, both);
-        let args = kernels::swi_glu::Args { both: both.slice, out: out.slice };
+        let args = kernels::swi_glu::Args { gate_up: both.slice, out: out.slice };
         let params = kernels::swi_glu::Params { n_rows: self.tokens, n_cols: width };
-        self.recording.run(kernels::swi_glu::SwiGlu { lanes: 64 }, params, args);
+        self.recording.run(kernels::swi_glu::SwiGlu { workgroup_size: 64 }, params, args);
         out
     }
 

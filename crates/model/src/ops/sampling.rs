@@ -13,7 +13,7 @@ impl Ops<'_> {
         let picks = self.scratch.buffer(to).slice(0, 4 * u64::from(pick0 + rows));
         let (n_rows, n_cols) = (rows, logits.width);
         let n_splits = kernels::argmax::argmax_splits_for(n_cols, self.caps);
-        let kernel = kernels::argmax::Argmax { lanes: self.caps.max_invocations.min(256) };
+        let kernel = kernels::argmax::Argmax { workgroup_size: self.caps.max_invocations.min(256) };
         if n_splits == 1 {
             let params = kernels::argmax::Params { n_rows, n_cols, n_splits, pick0 };
             self.recording.run(kernel, params, kernels::argmax::Args { x: logits.slice, picks });
@@ -23,13 +23,18 @@ impl Ops<'_> {
         let params = kernels::argmax::Params { n_rows, n_cols, n_splits, pick0: 0 };
         self.recording.run(kernel, params, kernels::argmax::Args { x: logits.slice, picks: parts });
         let params = kernels::argmax_reduce::Params { n_rows, n_cols, n_splits, pick0 };
-        let args = kernels::argmax_reduce::Args { x: logits.slice, parts, picks };
-        self.recording.run(kernels::argmax_reduce::ArgmaxReduce { lanes: 64 }, params, args);
+        let args = kernels::argmax_reduce::Args { x: logits.slice, split_picks: parts, picks };
+        self.recording.run(kernels::argmax_reduce::ArgmaxReduce { workgroup_size: 64 }, params, args);
         picks
     }
 
     /// Samples a token from one row of logits and stores its id at index `pick0` of [`Temp::Tokens`].
-    pub(crate) fn sample_top_k(&mut self, logits: Activation, Sample { sampler, at }: Sample, pick0: u32) {
+    pub(crate) fn sample_top_k(
+        &mut self,
+        logits: Activation,
+        Sample { sampler, random }: Sample,
+        pick0: u32,
+    ) {
         let params = kernels::sample_top_k::Params {
             n_cols: logits.width,
             pick0,
@@ -38,23 +43,23 @@ impl Ops<'_> {
             // Finite, because ln 0 is −∞; low enough to keep every candidate.
             min_p_ln: sampler.min_p.ln().max(-1e30),
             temperature: sampler.temperature,
-            at,
+            random,
         };
         let picks = self.scratch.buffer(Temp::Tokens).slice(0, 4 * u64::from(pick0 + 1));
-        let lanes = self.caps.max_invocations.min(256);
+        let workgroup_size = self.caps.max_invocations.min(256);
         self.recording.run(
-            kernels::sample_top_k::SampleTopK { lanes },
+            kernels::sample_top_k::SampleTopK { workgroup_size },
             params,
             kernels::sample_top_k::Args { x: logits.slice, picks },
         );
     }
 }
 
-/// A sampler and the number in [0, 1) at which it samples.
+/// A sampler and the uniform random number in [0, 1) that selects the token.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Sample {
     sampler: Sampler,
-    at: f32,
+    random: f32,
 }
 
 impl Sample {
@@ -64,10 +69,10 @@ impl Sample {
         top_k_fits && sampler.ignores_history() && !sampler.is_greedy()
     }
 
-    /// Samples at `at`, rounded to f32.
+    /// Samples with the number `random`, rounded to f32.
     #[expect(clippy::cast_possible_truncation, reason = "the kernel computes in f32")]
-    pub(crate) fn new(sampler: &Sampler, at: f64) -> Self {
+    pub(crate) fn new(sampler: &Sampler, random: f64) -> Self {
         // Rounding must not reach 1, so the largest f32 below it is the limit.
-        Self { sampler: *sampler, at: (at as f32).min(1.0 - f32::EPSILON / 2.0) }
+        Self { sampler: *sampler, random: (random as f32).min(1.0 - f32::EPSILON / 2.0) }
     }
 }

@@ -1,4 +1,4 @@
-// The KV head, the KV split and the first query of this workgroup.
+// The workgroup index of the attention kernels, as KV head, KV split and first token. Surplus workgroups return.
     let kv_heads = params.n_heads / GROUP;
     let group = group_index(at_group, groups);
     let kv_head = group % kv_heads;
