@@ -277,7 +277,7 @@ mod tests {
         let machine = Machine::flat("m", 1e3, 1e6).expect("positive");
         let slow = Profiled { launches: vec![launch(0.99)] }.check(&machine);
         assert!(slow.ok, "{}", slow.detail);
-        let fast = Row { launches: vec![launch(2.0), launch(0.9)] }.check(&machine);
+        let fast = Profiled { launches: vec![launch(2.0), launch(0.9)] }.check(&machine);
         assert!(!fast.ok && fast.detail.contains("K { workgroup_size: 64 }"), "{}", fast.detail);
     }
 
