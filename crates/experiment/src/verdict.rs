@@ -66,11 +66,11 @@ impl std::fmt::Display for Range {
 }
 
 impl Range {
-    /// Whether the whole interval `[lo, hi]` lies inside.
+    /// Whether the whole interval `[lo, hi]` lies inside. An interval without an end decides nothing above or below.
     fn contains(self, lo: f64, hi: f64) -> bool {
         match self {
-            Self::Above(t) => lo > t,
-            Self::Below(t) => hi < t,
+            Self::Above(t) => lo > t && hi < f64::INFINITY,
+            Self::Below(t) => hi < t && lo > f64::NEG_INFINITY,
             Self::Within(low, high) => low <= lo && hi <= high,
             Self::AtLeast(t) => lo >= t,
             Self::AtMost(t) => hi <= t,

@@ -107,6 +107,40 @@ fn a_journal_of_schema_1_is_read_and_continued() {
     assert_eq!(records[0].row, row);
 }
 
+/// The renames of schema 1 by experiment, wherever a key stands. Values stay, even those that equal an old key.
+#[test]
+fn every_key_of_schema_1_is_upgraded() {
+    let cases = [
+        (
+            "bench",
+            json!({"pass": {"kernels": [{"alone_s": 1, "in_turn_s": 2}], "cost": {"act_write": 3}}}),
+            json!({"pass": {"kernels": [{"isolated_s": 1, "back_to_back_s": 2}], "cost": {"activation_write": 3}}}),
+        ),
+        ("batch", json!({"kernels": [{"alone_s": 1}]}), json!({"kernels": [{"isolated_s": 1}]})),
+        ("ladder", json!({"against": {"same_top": 1}}), json!({"vs_reference": {"top1_agreement": 1}})),
+        (
+            "speculation",
+            json!({"plain_ns": [1], "by_kind": [["by_kind", 1]]}),
+            json!({"baseline_ns": [1], "acceptance_by_prompt": [["by_kind", 1]]}),
+        ),
+        ("kernels", json!({"launches": [{"part": "mlp"}]}), json!({"launches": [{"module": "mlp"}]})),
+        (
+            "ceilings",
+            json!({"piece": {"matvec": {"products": [{"alone": 1}]}}}),
+            json!({"ceiling": {"matvec": {"products": [{"synchronised_blocks": 1}]}}}),
+        ),
+    ];
+    for (experiment, row, upgraded) in cases {
+        let (_folder, path) = scratch();
+        let mut old = serde_json::to_value(record("a", Status::Ok, 5)).expect("JSON");
+        old["schema"] = "ridgeline.journal/1".into();
+        old["experiment"] = experiment.into();
+        old["row"] = row;
+        std::fs::write(&path, format!("{old}\n")).expect("written");
+        assert_eq!(journal::read(&path).expect("it is read")[0].row, upgraded, "{experiment}");
+    }
+}
+
 #[test]
 fn damage_before_the_end_and_other_schemas_are_refused() {
     let (_folder, path) = scratch();

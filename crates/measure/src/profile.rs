@@ -36,7 +36,7 @@ pub struct TimedLaunch {
     pub kernel: String,
     /// Its variant, with all parameters.
     pub variant: String,
-    /// The module of the model that launches it, such as `mlp`.
+    /// The modules of the model that launch it, such as `gate_up`. Several are joined by commas.
     pub module: String,
     /// Launches per pass.
     pub count: u64,
@@ -183,7 +183,7 @@ impl Kinds {
                 kinds.works[i].enter(launch.region);
                 kinds.works[i].run_erased(kernel, params, pass.slices(launch));
             }
-            kinds.launches[i].count += 1;
+            kinds.launches[i].add(launch.region.module);
             kinds.of.push(i);
         }
         kinds
@@ -204,6 +204,14 @@ fn set_times(
 }
 
 impl TimedLaunch {
+    /// Counts one more launch of this kind. Several modules may launch it: all norms of a model are one kind.
+    fn add(&mut self, module: &str) {
+        self.count += 1;
+        if !self.module.split(", ").any(|known| known == module) {
+            self.module = format!("{}, {module}", self.module);
+        }
+    }
+
     /// Predicted time of one launch. Its working set is its own bytes, and a slope contains no submission.
     pub fn prediction(&self, machine: &Machine) -> Prediction {
         machine.predict(&self.cost, Regime::new(self.cost.bytes()).submissions(0))
