@@ -35,6 +35,8 @@ pub struct Shape {
     /// Key and value heads.
     pub kv_heads: usize,
     /// Width of one head.
+    // Shape files of earlier versions have `head_width`.
+    #[serde(alias = "head_width")]
     pub head_dim: usize,
     /// Width of the feed-forward layer.
     pub ffn: usize,

@@ -47,6 +47,13 @@ fn every_file_is_a_shape_of_its_own_name() {
 }
 
 #[test]
+fn a_shape_file_of_before_is_read() {
+    let text = std::fs::read_to_string(models().join("smollm2-135m.toml")).unwrap();
+    let old = Shape::from_toml(&text.replace("head_dim", "head_width")).unwrap();
+    assert_eq!(old.head_dim, shape("smollm2-135m").head_dim);
+}
+
+#[test]
 fn parameters_are_the_published_ones_and_those_of_the_tensors() {
     for (name, published) in PUBLISHED {
         let shape = shape(name);
