@@ -25,15 +25,14 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let catalogue = experiments::catalogue();
+    let made = folder::records(&args.dir).and_then(|records| report::make(&records, &catalogue)).map_err(usage)?;
     if let Some(folder) = &args.figures {
-        let made = report::make(&folder::records(&args.dir).map_err(usage)?, &catalogue)?;
         std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
         for (name, svg) in figures(&made) {
             folder::write(&folder.join(name), &svg)?;
         }
     }
     if globals.json || args.output.is_some() {
-        let made = report::make(&folder::records(&args.dir).map_err(usage)?, &catalogue)?;
         if let Some(path) = &args.output {
             let text = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("md"));
             folder::write(path, &if text { markdown::markdown(&made) } else { html(&made)? })?;
@@ -42,7 +41,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
             output::json(&made)?;
         }
     } else {
-        for path in report::write(&args.dir, &catalogue).map_err(usage)? {
+        for path in report::save(&made, &args.dir).map_err(usage)? {
             output::text(&format!("{}\n", path.display()))?;
         }
     }

@@ -49,12 +49,19 @@ pub fn make(records: &[Record], catalogue: &Catalogue) -> Result<Report, Error> 
 /// Writes `report.html` and `report.md` of a folder's journal into the folder; returns their paths.
 ///
 /// # Errors
-/// As [`make`], and where the journal cannot be read or a file not written.
+/// As [`make`] and [`save`], and where the journal cannot be read.
 pub fn write(path: &Path, catalogue: &Catalogue) -> Result<[PathBuf; 2], Error> {
-    let report = make(&folder::records(path)?, catalogue)?;
+    save(&make(&folder::records(path)?, catalogue)?, path)
+}
+
+/// Writes a report into a folder as `report.html` and `report.md`; returns their paths.
+///
+/// # Errors
+/// Where a file cannot be written.
+pub fn save(report: &Report, path: &Path) -> Result<[PathBuf; 2], Error> {
     let [page, text] = [path.join("report.html"), path.join("report.md")];
-    folder::write(&page, &html(&report)?)?;
-    folder::write(&text, &markdown::markdown(&report))?;
+    folder::write(&page, &html(report)?)?;
+    folder::write(&text, &markdown::markdown(report))?;
     Ok([page, text])
 }
 
