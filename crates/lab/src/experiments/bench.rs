@@ -81,8 +81,10 @@ impl Experiment<MeasureContext> for Study {
             .with(Block::Table(bench_table::table("", &rows)));
         if let Some(machine) = context.machine {
             let waterfalls = waterfalls(entries, machine);
-            for bar in waterfalls.bars.iter().filter(|bar| !bar.label.contains(" @ d")) {
-                section = section.with(Block::Text(bar.sentences()));
+            for (entry, bar) in decode(entries).zip(&waterfalls.bars) {
+                if entry.point.depth == 0 {
+                    section = section.with(Block::Text(bar.sentences()));
+                }
             }
             section = section.with(Block::Waterfalls(waterfalls));
             section = section.with(Block::Roofline(roofline(entries, machine)));
@@ -139,8 +141,13 @@ fn label(point: &Point) -> String {
     format!("{} {}{depth}", title(&point.model, &point.format), point.test)
 }
 
+/// The entries of text generation.
+fn decode<'a>(entries: &'a [Entry<'a, Point, Row>]) -> impl Iterator<Item = &'a Entry<'a, Point, Row>> {
+    entries.iter().filter(|e| e.row.test.prompt == 0)
+}
+
+/// A bar for each of [`decode`]'s entries, in their order.
 fn waterfalls(entries: &[Entry<'_, Point, Row>], machine: &Machine) -> Waterfalls {
-    let decode = entries.iter().filter(|e| e.row.test.prompt == 0);
     let bar = |e: &Entry<'_, Point, Row>| {
         // One decode step: time and cost of a repetition, divided by its tokens.
         let parts = e.row.pass.waterfall(machine, e.row.test.generate as u64);
@@ -152,7 +159,7 @@ fn waterfalls(entries: &[Entry<'_, Point, Row>], machine: &Machine) -> Waterfall
                    their measured costs. Kernel inefficiency: time of the isolated kernels in excess of their roofs. \
                    In-sequence penalty: additional time of the kernels back to back. Unexplained: the remainder."
             .to_owned();
-    Waterfalls { caption, bars: decode.map(bar).collect() }
+    Waterfalls { caption, bars: decode(entries).map(bar).collect() }
 }
 
 fn roofline(entries: &[Entry<'_, Point, Row>], machine: &Machine) -> Roofline {
