@@ -7,11 +7,14 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 use ridgeline_compute::{Buffer, Executor, Kernel, Recording, Role, Slice, TestRng};
 use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
 use ridgeline_kernels::attention;
+use ridgeline_kernels::dequantize::{self, Dequantize, Output};
 use ridgeline_kernels::mat_mul::{self, MatMul, Tile};
 use ridgeline_kernels::mat_mul_coop::MatMulCoop;
 use ridgeline_kernels::mat_vec;
 use ridgeline_kernels::rms_norm;
-use ridgeline_kernels::{AttentionKernel, LinearKernel, attention_for, linear_for, norm_for, stride};
+use ridgeline_kernels::{
+    AttentionKernel, LinearKernel, attention_for, layout_for, linear_for, norm_for, stride,
+};
 use ridgeline_quant::Format;
 use std::cell::RefCell;
 use std::io::Write;
@@ -38,6 +41,7 @@ fn main() {
     mat_vecs(&mut criterion, &gpu);
     batches(&mut criterion, &gpu);
     mat_muls(&mut criterion, &gpu);
+    dequantizes(&mut criterion, &gpu);
     attentions(&mut criterion, &gpu);
     norms(&mut criterion, &gpu);
     criterion.final_summary();
@@ -105,6 +109,19 @@ fn mat_muls(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
             if let Some(kernel) = MatMulCoop::for_batch(format, gpu.borrow().caps(), params.n_vecs) {
                 bench(criterion, gpu, ("coop", id()), (kernel, bytemuck::cast(params)));
             }
+        }
+    }
+}
+
+/// Whole matrices, of the largest shape.
+fn dequantizes(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
+    let (n_rows, n_cols) = SHAPES[2];
+    for &format in Format::ALL {
+        for output in [Output::F16, Output::F32] {
+            let kernel = Dequantize::new(format, output, layout_for(gpu.borrow().caps()));
+            let params = dequantize::Params { n_rows, n_cols, stride: stride(format, n_cols as usize) };
+            let id = BenchmarkId::new(format!("{format}"), format!("{n_rows}x{n_cols}to{output:?}"));
+            bench(criterion, gpu, ("dequantize", id), (kernel, params));
         }
     }
 }

@@ -53,6 +53,7 @@ kernels! {
     attn_softmax::AttnSoftmax,
     attn_values::AttnValues,
     copy::Copy,
+    dequantize::Dequantize,
     embed::Embed,
     empty::Empty,
     kv_append::KvAppend,

@@ -1,7 +1,7 @@
 //! The traffic that kernels declare for weights and cache rows equals the size of the quantization type, to the byte.
 
 use ridgeline_compute::{Caps, Kernel};
-use ridgeline_kernels::{embed, kv_append, mat_mul, mat_mul_coop, mat_vec, mat_vec_rows, stride};
+use ridgeline_kernels::{dequantize, embed, kv_append, mat_mul, mat_mul_coop, mat_vec, mat_vec_rows, stride};
 use ridgeline_quant::Format;
 
 /// Bytes of 256 weights, by GGUF name, from the block sizes of ggml. They are written out here, independent of the code
@@ -69,6 +69,16 @@ fn linear_and_embed_traffic_is_exactly_the_bytes_of_the_type() {
             let p = embed::Params { n_tokens: 3, n_rows, n_cols, stride, row0, token0: 0, scale: 1.0 };
             assert_eq!(k.traffic(&p).table, 3 * table(format), "{k:?}");
         }
+    }
+}
+
+#[test]
+fn dequantize_traffic_is_exactly_the_bytes_of_both_types() {
+    for k in dequantize::Dequantize::all(&Caps::everything()) {
+        let stride = stride(k.format, COLS as usize);
+        let moved = k.traffic(&dequantize::Params { n_rows: ROWS, n_cols: COLS, stride });
+        let bytes = |format| u64::from(ROWS) * table(format);
+        assert_eq!([moved.weights, moved.values], [k.format, k.output.format()].map(bytes), "{k:?}");
     }
 }
 

@@ -9,10 +9,11 @@
 use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_compute::{Access, AnyKernel, Caps, Cpu, Executor, Recording, Role, TEXTURE_WIDTH, TestRng};
 use ridgeline_gpu::{AdapterChoice, Checks, Gpu, GpuOptions};
+use ridgeline_kernels::dequantize::{self, Dequantize};
 use ridgeline_kernels::kv_append::{self, KvAppend};
 use ridgeline_kernels::mat_vec::MatVec;
 use ridgeline_kernels::rope_append::{self, RopeAppend};
-use ridgeline_kernels::{attention_for, linear_for, norm_for};
+use ridgeline_kernels::{attention_for, linear_for, norm_for, stride};
 use ridgeline_quant::Format;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -217,8 +218,9 @@ struct Store {
     width: usize,
     /// Words per row.
     stride: usize,
-    /// Whether the row was normalised before: divided by a sum over it.
-    normalised: bool,
+    /// Whether the tolerance is relative to the row's largest value. A norm whose sum has another order scales the whole
+    /// row. A weight is near zero where scale · quant and offset nearly cancel.
+    by_row: bool,
 }
 
 fn stores(kernel: &AnyKernel, params: &[u8]) -> Vec<Store> {
@@ -227,7 +229,7 @@ fn stores(kernel: &AnyKernel, params: &[u8]) -> Vec<Store> {
         format,
         width: width as usize,
         stride: 4 * stride as usize,
-        normalised: false,
+        by_row: false,
     };
     if let Some(k) = kernel.downcast::<KvAppend>() {
         let p: kv_append::Params = bytemuck::pod_read_unaligned(params);
@@ -235,8 +237,15 @@ fn stores(kernel: &AnyKernel, params: &[u8]) -> Vec<Store> {
     }
     if let Some(k) = kernel.downcast::<RopeAppend>() {
         let p: rope_append::Params = bytemuck::pod_read_unaligned(params);
-        let keys = Store { normalised: k.with.norm, ..store(5, k.keys, p.head_dim, p.key_stride) };
+        let keys = Store { by_row: k.with.norm, ..store(5, k.keys, p.head_dim, p.key_stride) };
         return vec![keys, store(6, k.values, p.head_dim, p.value_stride)];
+    }
+    if let Some(k) = kernel.downcast::<Dequantize>() {
+        let p: dequantize::Params = bytemuck::pod_read_unaligned(params);
+        let format = k.output.format();
+        // Interleaving permutes the vec4s of eight rows, which are compared as if they were rows.
+        let store = store(1, format, p.n_cols, stride(format, p.n_cols as usize));
+        return vec![Store { by_row: true, ..store }];
     }
     Vec::new()
 }
@@ -261,8 +270,7 @@ impl Store {
                 continue;
             }
             let (here, twin) = (decode(here), decode(twin));
-            // A norm whose sum has another order scales the whole row, so the tolerance is relative to the row.
-            let whole = self.normalised && spec.block_len == 1;
+            let whole = self.by_row && spec.block_len == 1;
             let block = if whole { self.width } else { spec.block_len };
             for (a, b) in here.chunks(block).zip(twin.chunks(block)) {
                 let largest = b.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
@@ -282,7 +290,7 @@ impl Store {
     /// Relative tolerance of a type without blocks: about two units in the last place.
     fn last_bit(&self) -> f32 {
         match self.format {
-            Format::F32 if self.normalised => 4e-6,
+            Format::F32 if self.by_row => 4e-6,
             Format::F32 => 1e-6,
             Format::F16 => 2e-3,
             _ => 2e-2,
