@@ -10,7 +10,7 @@ use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, Normal, Student
 pub const RESAMPLES: usize = 9_999;
 
 /// Half of the probability outside a 95 % interval.
-const TAIL: f64 = 0.025;
+pub(super) const TAIL: f64 = 0.025;
 
 /// Mean with Student's 95 % interval (Student 1908); `None` below two values.
 #[must_use]

@@ -5,12 +5,23 @@
 
 mod fit;
 mod interval;
+mod prior;
+mod regression;
 mod test;
+mod trend;
+mod visits;
 
 pub use fit::{Fit, least_squares};
 pub use interval::{RESAMPLES, bca, mean_interval, median_interval, median_interval_rank, ratio_of_medians};
+pub use prior::{VariancePrior, inverse_trigamma, trigamma};
+pub use regression::{Regression, aic, aicc, regress};
 pub use test::{
     EXACT_RANKS, TTest, cohens_d, holm, mann_whitney, minimum_detectable_effect, paired_t, welch,
+};
+pub use trend::{Trend, mann_kendall, spearman};
+pub use visits::{
+    LogRatio, hierarchical_bootstrap, log_interval, log_ratio, paired_variance, unpaired_log_ratio,
+    visit_variance,
 };
 
 use serde::{Deserialize, Serialize};
