@@ -1,88 +1,89 @@
 //! Variations of the forward pass for experiments.
 //!
-//! Int8 activations and cooperative matrices round their operands, which changes logits. The other switches
-//! change only the order of sums.
+//! Int8 activations and cooperative matrices round their operands, which changes logits. Ablation makes logits
+//! meaningless. The other switches change only the order of sums.
 
-/// How attention is computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum AttentionPath {
-    /// One kernel with online softmax.
-    #[default]
-    Fused,
-    /// Scores, softmax and weighted values as three kernels.
-    Unfused,
+use crate::names::{Set, named};
+use serde::{Deserialize, Serialize};
+
+named! {
+    /// How attention is computed.
+    #[derive(Default)]
+    "an attention path" AttentionPath {
+        /// One kernel with online softmax.
+        #[default]
+        Fused = "fused",
+        /// Scores, softmax and weighted values as three kernels.
+        Unfused = "unfused",
+    }
 }
 
-/// Fusions: launches that can be merged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fusion {
-    /// One launch for queries, keys and values.
-    Qkv,
-    /// Bias, QK norm, RoPE and the store to the KV cache in one launch.
-    RopeAppend,
-    /// The residual add as an epilogue of the output and down projections.
-    Residual,
-    /// Gate and up projections with a SwiGLU epilogue.
-    GateUp,
+named! {
+    /// Fusions: launches that can be merged.
+    "a fusion" Fusion {
+        /// One launch for queries, keys and values.
+        Qkv = "qkv",
+        /// Bias, QK norm, RoPE and the store to the KV cache in one launch.
+        RopeAppend = "rope-append",
+        /// The residual add as an epilogue of the output and down projections.
+        Residual = "residual",
+        /// Gate and up projections with a SwiGLU epilogue.
+        GateUp = "gate-up",
+    }
 }
 
-impl Fusion {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Qkv, Self::RopeAppend, Self::Residual, Self::GateUp];
+named! {
+    /// Parts of the forward pass, for ablation and for sums of launch times.
+    "a part" Part {
+        /// The embedding lookup.
+        Embed = "embed",
+        /// Every RMSNorm: of both blocks, of queries and keys (QK norm), and before the head.
+        Norm = "norm",
+        /// The Q, K, V and output projections, with bias and residual add.
+        Projection = "projection",
+        /// Rotary position embedding.
+        Rope = "rope",
+        /// The store of keys and values to the KV cache.
+        KvWrite = "kv-write",
+        /// Scores, softmax and weighted values.
+        Attention = "attention",
+        /// Gate, up and down projections, with activation and residual add.
+        Mlp = "mlp",
+        /// The projection to logits, without the choice of the next token.
+        Head = "head",
+    }
+}
 
-    /// The name in commands and reports.
+impl Part {
+    /// The part that a launch of `module` belongs to ([`Region::module`](ridgeline_compute::Region::module)).
+    ///
+    /// `None` for `"sampling"`, the choice of the next token. The fused launch of bias, QK norm, RoPE and KV store
+    /// counts as [`Self::Rope`].
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Qkv => "qkv",
-            Self::RopeAppend => "rope-append",
-            Self::Residual => "residual",
-            Self::GateUp => "gate-up",
-        }
+    pub fn of(module: &str) -> Option<Self> {
+        Some(match module {
+            "embed" => Self::Embed,
+            "attn_norm" | "qk_norm" | "ffn_norm" | "output_norm" => Self::Norm,
+            "qkv" | "qkv_bias" | "o" => Self::Projection,
+            "rope" => Self::Rope,
+            "kv_write" => Self::KvWrite,
+            "attention" => Self::Attention,
+            "gate_up" | "down" => Self::Mlp,
+            "lm_head" => Self::Head,
+            _ => return None,
+        })
     }
 }
 
 /// A set of fusions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Fusions(u8);
+pub type Fusions = Set<Fusion>;
 
-impl Fusions {
-    /// None.
-    pub const NONE: Self = Self(0);
-
-    /// Every one.
-    #[must_use]
-    pub fn all() -> Self {
-        Fusion::ALL.into_iter().fold(Self::NONE, Self::with)
-    }
-
-    /// This one too.
-    #[must_use]
-    pub const fn with(self, fusion: Fusion) -> Self {
-        Self(self.0 | 1 << fusion as u8)
-    }
-
-    /// All but this one.
-    #[must_use]
-    pub const fn without(self, fusion: Fusion) -> Self {
-        Self(self.0 & !(1 << fusion as u8))
-    }
-
-    /// Whether it is in the set.
-    #[must_use]
-    pub const fn has(self, fusion: Fusion) -> bool {
-        self.0 & 1 << fusion as u8 != 0
-    }
-}
-
-impl Default for Fusions {
-    fn default() -> Self {
-        Self::all()
-    }
-}
+/// A set of parts.
+pub type Parts = Set<Part>;
 
 /// Variations of the forward pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Switches {
     /// How attention is computed.
     pub attention: AttentionPath,
@@ -93,6 +94,11 @@ pub struct Switches {
     pub kv_split_len: Option<u32>,
     /// Fusions in use.
     pub fusions: Fusions,
+    /// Parts to leave out (ablation), to measure their share in context.
+    ///
+    /// An ablated part is the identity and launches nothing: its result is its input. Where the shapes differ, the
+    /// result is what its buffer held before. Logits then mean nothing.
+    pub ablate: Parts,
     /// Use int8 dot products for small batches. Activations are quantized to int8, which changes logits
     /// slightly. Matrices whose quantization type has no int8 kernel are unaffected.
     pub int8_dot: bool,
@@ -114,9 +120,51 @@ impl Default for Switches {
         Self {
             attention: AttentionPath::default(),
             kv_split_len: None,
-            fusions: Fusions::default(),
+            fusions: Fusions::all(),
+            ablate: Parts::NONE,
             int8_dot: false,
             cooperative: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AttentionPath, Fusion, Fusions, Part, Parts, Switches};
+
+    #[test]
+    fn names_are_read_back() {
+        for &part in Part::ALL {
+            assert_eq!(part.to_string().parse(), Ok(part));
+        }
+        let known = "embed, norm, projection, rope, kv-write, attention, mlp, head";
+        let error = "ropes".parse::<Part>().expect_err("no part");
+        assert_eq!(error.to_string(), format!("\"ropes\" is not a part; known are {known}"));
+        assert!("".parse::<Fusion>().is_err() && "Fused".parse::<AttentionPath>().is_err());
+    }
+
+    #[test]
+    fn sets_hold_what_was_added() {
+        let set = Parts::NONE.with(Part::Head).with(Part::Norm).without(Part::Head);
+        assert!(set.has(Part::Norm) && !set.has(Part::Head) && !set.is_empty());
+        assert_eq!(Parts::all().iter().collect::<Vec<_>>(), Part::ALL);
+        assert_eq!(
+            format!("{:?}", Fusions::all().without(Fusion::Residual)),
+            r#"{"qkv", "rope-append", "gate-up"}"#
+        );
+    }
+
+    #[test]
+    fn switches_are_read_from_their_json() {
+        let ablate = Parts::NONE.with(Part::KvWrite).with(Part::Embed);
+        let attention = AttentionPath::Unfused;
+        let switches = Switches { ablate, attention, kv_split_len: Some(8), ..Switches::exact() };
+        let json = serde_json::to_string(&switches).expect("JSON");
+        assert!(json.contains(r#""ablate":["embed","kv-write"]"#) && json.contains(r#""unfused""#), "{json}");
+        assert_eq!(serde_json::from_str::<Switches>(&json).expect("switches"), switches);
+        assert_eq!(serde_json::from_str::<Switches>("{}").expect("switches"), Switches::default());
+        for wrong in [r#"{"ablated":[]}"#, r#"{"ablate":["ropes"]}"#, r#"{"fusions":"qkv"}"#] {
+            assert!(serde_json::from_str::<Switches>(wrong).is_err(), "{wrong}");
         }
     }
 }

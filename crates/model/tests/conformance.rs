@@ -95,7 +95,7 @@ fn on_cpu(family: &str, file: &str) -> Result<(), Failed> {
     for (_, options) in variations() {
         check(family, file, Cpu::new(caps.clone()), options)?;
     }
-    for fusion in Fusion::ALL {
+    for &fusion in Fusion::ALL {
         let switches = Switches { fusions: Fusions::all().without(fusion), ..Switches::exact() };
         check(family, file, Cpu::new(caps.clone()), SessionOptions { switches, ..variations()[0].1 })?;
     }

@@ -62,7 +62,7 @@ pub(crate) struct Args {
     flash_attn: u8,
     /// Turn off kernel fusions, to measure their gain: qkv (one launch for Q, K and V), rope-append (RoPE and KV store),
     /// residual (the add), gate-up. Separate several with commas [default: all are on]
-    #[arg(long, value_name = "FUSION", value_delimiter = ',', value_parser = fusion)]
+    #[arg(long, value_name = "FUSION", value_delimiter = ',')]
     without: Vec<Fusion>,
     #[arg(long = "integer", help = int8_help())]
     int8_dot: bool,
@@ -306,12 +306,6 @@ impl Args {
 
 /// Repetitions of each kernel of a profile.
 const LAUNCHES: Budget = Budget { warmup: 0, min_reps: 5, max_reps: 20, budget_s: 3.0 };
-
-fn fusion(text: &str) -> Result<Fusion, String> {
-    let known = Fusion::ALL.map(Fusion::name);
-    let found = Fusion::ALL.into_iter().find(|it| it.name() == text);
-    found.ok_or_else(|| format!("known are {}", known.join(", ")))
-}
 
 /// The format that `-o` names, or the one that suits stdout.
 fn format_of(text: Option<&str>) -> Result<Output, UsageError> {

@@ -51,7 +51,6 @@ impl Attention {
     pub fn forward(&self, ops: &mut Ops<'_>, x: Activation, layer: usize) {
         ops.enter_module("qkv");
         let qkv = ops.qkv_projection(&self.qkv, x);
-        ops.enter_module("rope");
         let q = ops.rope_and_store_kv(layer, qkv, [self.bias.as_ref(), self.gains.as_ref()]);
         ops.enter_module("attention");
         let out = ops.attention(layer, q);

@@ -4,7 +4,7 @@ use super::{Activation, Ops};
 use crate::config::dim32;
 use crate::matrix::Vector;
 use crate::scratch::Temp;
-use crate::{AttentionPath, Fusion};
+use crate::{AttentionPath, Fusion, Part};
 use ridgeline_compute::Slice;
 use ridgeline_kernels::rope_append::{QkNormBias, RopeAppend};
 use ridgeline_kernels::{self as kernels, KvHeads};
@@ -13,18 +13,24 @@ impl Ops<'_> {
     /// Prepares Q, K and V for attention: bias, QK norm, RoPE, and the store to the KV cache of `layer`.
     /// Returns the queries.
     ///
-    /// The bias has one value per row of the projections; the gains of QK norm are `[2, head_dim]`.
+    /// The bias has one value per row of the projections; the gains of QK norm are `[2, head_dim]`. Ablation removes
+    /// either from the fused launch. If RoPE or the store is ablated, the other steps are launches of their own.
     pub fn rope_and_store_kv(
         &mut self,
         layer: usize,
         qkv: Activation,
         [bias, gains]: [Option<&Vector>; 2],
     ) -> Activation {
+        let ablate = self.switches.ablate;
+        let bias = bias.filter(|_| !ablate.has(Part::Projection));
+        let gains = gains.filter(|_| !ablate.has(Part::Norm));
+        let whole = !ablate.has(Part::Rope) && !ablate.has(Part::KvWrite);
         let fits = RopeAppend::takes(dim32(self.config.head_dim), dim32(self.config.rope.rotary), self.caps);
-        if !fits || !self.switches.fusions.has(Fusion::RopeAppend) {
+        if !fits || !whole || !self.switches.fusions.has(Fusion::RopeAppend) {
             self.rope_and_store_kv_unfused(layer, qkv, [bias, gains]);
             return qkv;
         }
+        self.enter_module("rope");
         let (heads, kv_heads) = (dim32(self.config.heads), dim32(self.config.kv_heads));
         let [keys, values] = [self.cache.keys(layer).all(), self.cache.values(layer).all()];
         let out = self.activation(Temp::Query, dim32(self.config.q_width()));
@@ -63,15 +69,23 @@ impl Ops<'_> {
         let (heads, kv_heads) = (dim32(self.config.heads), dim32(self.config.kv_heads));
         let [q_width, kv_width] = [self.config.q_width(), self.config.kv_width()].map(dim32);
         if let Some(bias) = bias {
+            self.enter_module("qkv_bias");
             self.add(qkv, bias.slice(), bias.len);
         }
         if let Some(gains) = gains {
+            self.enter_module("qk_norm");
             self.qk_norm(qkv, gains);
         }
-        self.rope(qkv, heads, 0);
-        self.rope(qkv, kv_heads, q_width);
-        self.append(qkv, q_width, (self.cache.keys(layer).all(), 0));
-        self.append(qkv, q_width + kv_width, (self.cache.values(layer).all(), 1));
+        self.enter_module("rope");
+        if !self.ablated {
+            self.rope(qkv, heads, 0);
+            self.rope(qkv, kv_heads, q_width);
+        }
+        self.enter_module("kv_write");
+        if !self.ablated {
+            self.append(qkv, q_width, (self.cache.keys(layer).all(), 0));
+            self.append(qkv, q_width + kv_width, (self.cache.values(layer).all(), 1));
+        }
     }
 
     /// QK norm in place.
@@ -125,6 +139,10 @@ impl Ops<'_> {
     /// Causal attention over the KV cache of `layer`. Each row of `q` begins with the queries.
     pub fn attention(&mut self, layer: usize, q: Activation) -> Activation {
         let out = self.activation(Temp::AttnOut, dim32(self.config.q_width()));
+        if self.ablated {
+            // Rows of unfused queries are further apart than the output projection reads, but of more values.
+            return Activation { width: out.width, ..q };
+        }
         let (keys, values) = (self.cache.keys(layer).all(), self.cache.values(layer).all());
         match self.switches.attention {
             AttentionPath::Fused => self.fused_attention(q, [keys, values], out),

@@ -8,7 +8,7 @@ use crate::cache::KvCache;
 use crate::config::dim32;
 use crate::matrix::{FusedLinear, Vector, WeightMatrix};
 use crate::scratch::{Scratch, Temp};
-use crate::{Config, Fusion, Model, Switches};
+use crate::{Config, Fusion, Model, Part, Switches};
 use ridgeline_compute::{Caps, Recording, Region, Slice};
 use ridgeline_kernels::{self as kernels, Epilogue, Tuning};
 pub(crate) use sampling::Sample;
@@ -39,11 +39,27 @@ pub struct Ops<'a> {
     pub(crate) tokens: u32,
     pub(crate) position: u32,
     pub(crate) layer: Option<u32>,
+    /// Whether the current module is ablated: its operations then record nothing.
+    pub(crate) ablated: bool,
+}
+
+impl Activation {
+    /// The rows from `row0` on, without a copy.
+    ///
+    /// Slices are aligned to 256 bytes. Where row `row0` is not, the rows begin at the last aligned one before it.
+    /// Only ablation asks for these rows, and its values mean nothing.
+    fn rows_from(self, row0: u32) -> Self {
+        let row = 4 * u64::from(self.width);
+        let first = (0..=u64::from(row0)).rev().find(|n| (n * row).is_multiple_of(256)).unwrap_or(0);
+        Self { slice: self.slice.part(first * row, self.slice.bytes - first * row), ..self }
+    }
 }
 
 impl Ops<'_> {
-    /// Labels the launches that follow with a module of the current layer.
+    /// Labels the launches that follow with a module of the current layer, and ablates them if its part is.
     pub fn enter_module(&mut self, module: &'static str) {
+        let ablate = self.switches.ablate;
+        self.ablated = !ablate.is_empty() && Part::of(module).is_some_and(|part| ablate.has(part));
         self.recording.enter(Region { layer: self.layer, module });
     }
 
@@ -60,6 +76,9 @@ impl Ops<'_> {
     /// Looks up the embeddings of the tokens and stores them in the residual stream.
     pub(crate) fn embed(&mut self, table: &WeightMatrix) -> Activation {
         let y = self.residual();
+        if self.ablated {
+            return y;
+        }
         for chunk in &table.chunks {
             let params = kernels::embed::Params {
                 n_tokens: self.tokens,
@@ -88,6 +107,9 @@ impl Ops<'_> {
 
     /// RMSNorm of `rows` tokens, beginning at token `row0`.
     pub(crate) fn rms_norm_rows(&mut self, x: Activation, gain: &Vector, row0: u32, rows: u32) -> Activation {
+        if self.ablated {
+            return x.rows_from(row0);
+        }
         let y = self.activation(Temp::Normed, x.width);
         let params =
             kernels::rms_norm::Params { n_rows: rows, n_cols: x.width, row0, eps: self.config.norm_eps };
@@ -99,6 +121,9 @@ impl Ops<'_> {
     /// The Q, K and V projections of every token.
     pub fn qkv_projection(&mut self, qkv: &FusedLinear, x: Activation) -> Activation {
         let to = self.activation(Temp::Qkv, qkv.rows);
+        if self.ablated {
+            return to;
+        }
         let merged = self.switches.fusions.has(Fusion::Qkv);
         let x = self.operand(x, self.tokens, qkv.formats());
         if merged && self.linear_dual(&qkv.merged, x, to) {
@@ -110,6 +135,9 @@ impl Ops<'_> {
 
     /// Adds x·Wᵀ to the residual stream.
     pub fn linear_add_residual(&mut self, matrix: &WeightMatrix, x: Activation) {
+        if self.ablated {
+            return;
+        }
         let (residual, x) = (self.residual(), self.operand(x, self.tokens, once(matrix.format)));
         if self.switches.fusions.has(Fusion::Residual) {
             self.linear(matrix, x, (residual, 0, Epilogue::Add));
@@ -130,8 +158,11 @@ impl Ops<'_> {
     /// SwiGLU of the gate and up projections.
     pub fn swiglu(&mut self, gate_up: &FusedLinear, x: Activation) -> Activation {
         let width = gate_up.rows / 2;
-        let (out, x) =
-            (self.activation(Temp::FfnHidden, width), self.operand(x, self.tokens, gate_up.formats()));
+        let out = self.activation(Temp::FfnHidden, width);
+        if self.ablated {
+            return out;
+        }
+        let x = self.operand(x, self.tokens, gate_up.formats());
         let fused = self.switches.fusions.has(Fusion::GateUp);
         if let [(_, both)] = &*gate_up.merged
             && fused
@@ -156,6 +187,9 @@ impl Ops<'_> {
         self.enter_module("lm_head");
         let matrix = model.head.as_ref().unwrap_or(&model.embed);
         let logits = self.activation(Temp::Logits, matrix.rows);
+        if self.ablated {
+            return logits;
+        }
         let x = self.operand(normed, rows, once(matrix.format));
         self.linear(matrix, x, (logits, 0, Epilogue::Store));
         logits

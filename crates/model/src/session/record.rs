@@ -81,6 +81,7 @@ impl<E: Executor> Session<E> {
             tokens: dim32(n),
             position: dim32(position),
             layer: None,
+            ablated: false,
         };
         ops.enter_module("embed");
         ops.embed(&self.model.embed);
@@ -92,6 +93,7 @@ impl<E: Executor> Session<E> {
         if rows > 0 {
             let rows = dim32(rows);
             let logits = ops.head(&self.model, dim32(n) - rows, rows);
+            ops.enter_module("sampling");
             if let Some(result) = record_output(&mut ops, logits, rows, output) {
                 self.recording.read_back(result);
             }
