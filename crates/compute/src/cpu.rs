@@ -4,7 +4,7 @@
 
 use crate::{
     Access, AnyKernel, Buffer, BufferId, Caps, Error, Executor, HostBuf, InFlight, Recording, Role,
-    RunOutput, Slice,
+    RunOptions, RunOutput, Slice,
 };
 use std::collections::HashMap;
 
@@ -112,7 +112,7 @@ impl Executor for Cpu {
         Ok(())
     }
 
-    fn start(&mut self, recording: &Recording) -> Result<InFlight, Error> {
+    fn start_with(&mut self, recording: &Recording, _options: RunOptions) -> Result<InFlight, Error> {
         for (to, data) in recording.uploads() {
             self.write(to, data)?;
         }

@@ -1,6 +1,6 @@
 //! The executor interface: runs recordings on a device, or by the kernels' CPU twins.
 
-use crate::{AnyKernel, Buffer, Caps, Error, Recording, Role, Slice};
+use crate::{AnyKernel, Buffer, Caps, Error, Recording, Role, RunOptions, Slice};
 use std::any::Any;
 
 /// Host time of one [`Executor::run`] by phase, in nanoseconds.
@@ -12,12 +12,20 @@ pub struct Timing {
     pub encode_ns: u64,
     /// Submitting the commands to the queue.
     pub submit_ns: u64,
-    /// From the end of the last submit call until the results are in host memory.
+    /// Waits between submissions, and from the end of the last submit call until the results are in host memory.
     pub wait_ns: u64,
     /// Submissions made.
     pub submissions: u32,
-    /// Device time of each launch, if the executor profiles and the timestamps are plausible.
-    pub step_ns: Option<Vec<u64>>,
+    /// From the start until the last submit call returned: `encode_ns`, `submit_ns`, and waits between submissions.
+    ///
+    /// A host that never waits for the device would take this for the time of the recording.
+    pub submitted_ns: u64,
+    /// Device time of each launch or submission, as [`Stamps`](crate::Stamps) asks for.
+    ///
+    /// `None` without timestamps, or if they are implausible.
+    pub device_ns: Option<Vec<u64>>,
+    /// Host time of reading the timestamps after the recording. It is not part of the other times.
+    pub stamps_ns: u64,
 }
 
 impl Timing {
@@ -133,7 +141,15 @@ pub trait Executor {
     ///
     /// # Errors
     /// An unknown buffer, a kernel that does not compile, a lost device.
-    fn start(&mut self, recording: &Recording) -> Result<InFlight, Error>;
+    fn start_with(&mut self, recording: &Recording, options: RunOptions) -> Result<InFlight, Error>;
+
+    /// Starts a recording with the default options.
+    ///
+    /// # Errors
+    /// As [`Self::start_with`].
+    fn start(&mut self, recording: &Recording) -> Result<InFlight, Error> {
+        self.start_with(recording, RunOptions::default())
+    }
 
     /// Waits for a recording and returns its results.
     ///
@@ -144,10 +160,18 @@ pub trait Executor {
     /// Runs a recording to completion.
     ///
     /// # Errors
-    /// As [`Self::start`] and [`Self::finish`].
-    fn run(&mut self, recording: &Recording) -> Result<RunOutput, Error> {
-        let started = self.start(recording)?;
+    /// As [`Self::start_with`] and [`Self::finish`].
+    fn run_with(&mut self, recording: &Recording, options: RunOptions) -> Result<RunOutput, Error> {
+        let started = self.start_with(recording, options)?;
         self.finish(started)
+    }
+
+    /// Runs a recording to completion with the default options.
+    ///
+    /// # Errors
+    /// As [`Self::run_with`].
+    fn run(&mut self, recording: &Recording) -> Result<RunOutput, Error> {
+        self.run_with(recording, RunOptions::default())
     }
 
     /// Reads one slice back.

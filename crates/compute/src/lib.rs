@@ -17,6 +17,7 @@ mod executor;
 mod kernel;
 mod macros;
 mod recording;
+mod run_options;
 mod template;
 mod test_input;
 pub mod wgsl;
@@ -29,6 +30,7 @@ pub use error::Error;
 pub use executor::{Executor, FillFn, InFlight, RunOutput, Timing};
 pub use kernel::{Access, BindingInfo, Bindings, Defines, HostBuf, Kernel, TEXTURE_WIDTH};
 pub use recording::{Launch, Recording, Region, dispatch_grid};
+pub use run_options::{Granularity, RunOptions, Stamps};
 pub use template::{Linker, Rendered};
 pub use test_input::{TestInput, TestRng};
 

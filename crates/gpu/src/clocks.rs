@@ -21,19 +21,58 @@ impl Stopwatch {
     }
 }
 
-/// Device time of each launch, from pairs of (begin, end) ticks of `period` nanoseconds.
+/// What the host measured of a recording whose timestamps are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HostTimes {
+    /// From the begin of encoding until the results were in host memory, in nanoseconds.
+    pub(crate) elapsed_ns: u64,
+    /// Time that the host waited for the device within it, in nanoseconds.
+    pub(crate) wait_ns: u64,
+    /// Number of waits.
+    pub(crate) waits: u32,
+    /// Time of submitting nothing and waiting for it, in nanoseconds.
+    pub(crate) fixed_ns: u64,
+}
+
+/// Why timestamps are implausible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The clock's period is not positive.
+    NoPeriod,
+    /// A timestamp is zero.
+    NotWritten,
+    /// An end comes before its begin, or passes are out of order.
+    OutOfOrder,
+    /// The clock did not advance.
+    Stopped,
+    /// More nanoseconds than the host measured.
+    TooLong { device_ns: u64, most_ns: u64 },
+    /// Fewer nanoseconds than the host waited for.
+    TooShort { device_ns: u64, least_ns: u64 },
+}
+
+/// Multiple of the fixed cost of a submission from which a run is long enough for a lower bound.
+const LONG: u64 = 20;
+
+/// Nanoseconds of each compute pass, from pairs of (begin, end) ticks of `period` nanoseconds.
 ///
-/// `None` if the ticks are implausible:
-/// - a tick is zero, so it was never written;
-/// - an end comes before its begin, or launches are out of order;
-/// - the sum is zero, or more than 110 % of the `wall` nanoseconds on the host's clock.
-pub(crate) fn launch_times(ticks: &[u64], period: f32, wall: u64) -> Option<Vec<u64>> {
+/// Device time is at most 105 % of the host's. In a long run it is also at least 95 % of the host's waits, net of
+/// their fixed cost. The reason is that the host waits only while the device runs. This device time is from the first
+/// begin to the last end. Both bounds hold for several recordings in flight too.
+///
+/// # Errors
+/// The first [`Fault`]. Metal may return zeros. The timestamps of llvmpipe 25.0 are those of the CPU's clock and pass.
+pub(crate) fn device_times(ticks: &[u64], period: f32, host: HostTimes) -> Result<Vec<u64>, Fault> {
+    if !period.is_finite() || period <= 0.0 {
+        return Err(Fault::NoPeriod);
+    }
     let pairs = ticks.as_chunks::<2>().0;
-    let ordered = ticks.iter().all(|&t| t != 0)
-        && pairs.iter().all(|[begin, end]| begin <= end)
-        && pairs.windows(2).all(|w| w[0][0] <= w[1][0]);
-    if !ordered || !period.is_finite() || period <= 0.0 {
-        return None;
+    if pairs.is_empty() || ticks.contains(&0) {
+        return Err(Fault::NotWritten);
+    }
+    let ordered = pairs.iter().all(|[begin, end]| begin <= end);
+    if !ordered || pairs.windows(2).any(|two| two[0][0] > two[1][0]) {
+        return Err(Fault::OutOfOrder);
     }
     #[expect(
         clippy::cast_possible_truncation,
@@ -41,31 +80,85 @@ pub(crate) fn launch_times(ticks: &[u64], period: f32, wall: u64) -> Option<Vec<
         clippy::cast_precision_loss,
         reason = "durations of one recording are far below 2^53 ticks, and not negative"
     )]
-    let times: Vec<u64> =
-        pairs.iter().map(|[begin, end]| ((end - begin) as f64 * f64::from(period)).round() as u64).collect();
-    let sum: u64 = times.iter().sum();
-    (sum > 0 && sum <= wall + wall / 10).then_some(times)
+    let ns = |ticks: u64| (ticks as f64 * f64::from(period)).round() as u64;
+    let times: Vec<u64> = pairs.iter().map(|[begin, end]| ns(end - begin)).collect();
+    let (first, last) = (pairs[0][0], pairs.iter().map(|[_, end]| *end).max().unwrap_or(0));
+    check_total(times.iter().sum(), ns(last - first), host)?;
+    Ok(times)
+}
+
+/// Compares the `sum` of all passes, and the `span` from the first begin to the last end, with the host's times.
+fn check_total(sum: u64, span: u64, host: HostTimes) -> Result<(), Fault> {
+    if sum == 0 {
+        return Err(Fault::Stopped);
+    }
+    let (device_ns, most_ns) = (sum.max(span), host.elapsed_ns + host.elapsed_ns / 20);
+    if device_ns > most_ns {
+        return Err(Fault::TooLong { device_ns, most_ns });
+    }
+    let fixed_ns = host.fixed_ns * u64::from(host.waits);
+    let busy_ns = host.wait_ns.saturating_sub(fixed_ns);
+    let least_ns = busy_ns - busy_ns / 20;
+    if host.wait_ns > LONG * fixed_ns && span < least_ns {
+        return Err(Fault::TooShort { device_ns: span, least_ns });
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Stopwatch, launch_times};
+    use super::{Fault, HostTimes, Stopwatch, device_times};
 
-    #[test]
-    fn ticks_become_nanoseconds() {
-        assert_eq!(launch_times(&[100, 110, 110, 140], 10.0, 400), Some(vec![100, 300]));
-        assert_eq!(launch_times(&[1_000_000_007, 1_000_000_010], 41.6667, 1000), Some(vec![125]));
+    /// One wait until the end, and free submissions.
+    fn waited(ns: u64) -> HostTimes {
+        HostTimes { elapsed_ns: ns, wait_ns: ns, waits: 1, fixed_ns: 0 }
     }
 
     #[test]
-    fn implausible_ticks_are_refused() {
-        assert_eq!(launch_times(&[0, 0, 0, 0], 1.0, 1000), None, "never written");
-        assert_eq!(launch_times(&[5, 0], 1.0, 1000), None, "end never written");
-        assert_eq!(launch_times(&[20, 10], 1.0, 1000), None, "backwards");
-        assert_eq!(launch_times(&[20, 30, 10, 40], 1.0, 1000), None, "launches out of order");
-        assert_eq!(launch_times(&[7, 7, 7, 7], 1.0, 1000), None, "a clock that does not advance");
-        assert_eq!(launch_times(&[100, 1300], 1.0, 1000), None, "longer than the host's time");
-        assert_eq!(launch_times(&[100, 200], 0.0, 1000), None, "no period");
+    fn ticks_become_nanoseconds() {
+        assert_eq!(device_times(&[100, 110, 110, 140], 10.0, waited(400)), Ok(vec![100, 300]));
+        let host = HostTimes { wait_ns: 0, ..waited(1000) };
+        assert_eq!(device_times(&[1_000_000_007, 1_000_000_010], 41.6667, host), Ok(vec![125]));
+    }
+
+    #[test]
+    fn timestamps_must_be_written_and_advance() {
+        let fault = |ticks: &[u64], period| device_times(ticks, period, waited(100)).expect_err("a fault");
+        assert_eq!(fault(&[], 1.0), Fault::NotWritten);
+        assert_eq!(fault(&[0, 0, 0, 0], 1.0), Fault::NotWritten);
+        assert_eq!(fault(&[5, 0], 1.0), Fault::NotWritten, "only the begin");
+        assert_eq!(fault(&[20, 10], 1.0), Fault::OutOfOrder, "backwards");
+        assert_eq!(fault(&[20, 30, 10, 40], 1.0), Fault::OutOfOrder, "passes");
+        assert_eq!(fault(&[7, 7, 7, 7], 1.0), Fault::Stopped);
+        for period in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+            assert_eq!(fault(&[100, 200], period), Fault::NoPeriod);
+        }
+    }
+
+    #[test]
+    fn the_device_is_not_slower_than_the_host_saw() {
+        assert_eq!(device_times(&[1000, 2050], 1.0, waited(1000)), Ok(vec![1050]));
+        let fault = Fault::TooLong { device_ns: 1051, most_ns: 1050 };
+        assert_eq!(device_times(&[1000, 2051], 1.0, waited(1000)), Err(fault), "one pass");
+        assert_eq!(device_times(&[1000, 1010, 2041, 2051], 1.0, waited(1000)), Err(fault), "the span");
+        let overlapping = [1000, 1700, 1001, 1352];
+        assert_eq!(
+            device_times(&overlapping, 1.0, HostTimes { wait_ns: 0, ..waited(1000) }),
+            Err(fault),
+            "the sum"
+        );
+    }
+
+    #[test]
+    fn the_device_is_not_faster_than_the_host_waited() {
+        let host = HostTimes { elapsed_ns: 5000, wait_ns: 2200, waits: 2, fixed_ns: 50 };
+        let fault = Fault::TooShort { device_ns: 1994, least_ns: 1995 };
+        assert_eq!(device_times(&[1000, 2994], 1.0, host), Err(fault));
+        assert_eq!(device_times(&[1000, 2995], 1.0, host), Ok(vec![1995]));
+        assert_eq!(device_times(&[1000, 1200, 2900, 2995], 1.0, host), Ok(vec![200, 95]), "gaps count");
+        // Below twenty fixed costs the run is too short for this check.
+        let short = HostTimes { fixed_ns: 55, ..host };
+        assert_eq!(device_times(&[1000, 1100], 1.0, short), Ok(vec![100]));
     }
 
     #[test]

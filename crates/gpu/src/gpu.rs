@@ -10,10 +10,10 @@ use crate::profile::Profiler;
 use crate::readback::ReadBack;
 use crate::texture;
 use crate::write::Writer;
-use crate::{AdapterChoice, AdapterInfo, DeviceKind, Error, GpuOptions, MemoryUsage, Policy};
+use crate::{AdapterChoice, AdapterInfo, DeviceKind, Error, GpuOptions, MemoryUsage};
 use ridgeline_compute::{
     AnyKernel, Buffer, Caps, Error as RunError, Executor, FillFn, InFlight, Linker, Recording, Role,
-    RunOutput, Slice,
+    RunOptions, RunOutput, Slice,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -27,7 +27,6 @@ pub struct Gpu {
     pub(crate) info: AdapterInfo,
     pub(crate) caps: Caps,
     pub(crate) options: GpuOptions,
-    pub(crate) policy: Policy,
     pub(crate) linker: Arc<Linker>,
     pub(crate) device: CheckedDevice,
     pub(crate) queue: wgpu::Queue,
@@ -105,7 +104,6 @@ impl Gpu {
         tracing::debug!(adapter = %info.name, backend = %info.backend, driver = %info.driver_info, "device opened");
         let caps = caps(&info, &limits, options);
         Ok(Self {
-            policy: Policy::of(&caps),
             caps,
             device: CheckedDevice::new(device, options.timeout),
             queue,
@@ -132,17 +130,6 @@ impl Gpu {
     #[must_use]
     pub fn options(&self) -> GpuOptions {
         self.options
-    }
-
-    /// The policy of running recordings.
-    #[must_use]
-    pub fn policy(&self) -> Policy {
-        self.policy
-    }
-
-    /// Sets the policy of running recordings.
-    pub fn set_policy(&mut self, policy: Policy) {
-        self.policy = policy;
     }
 
     /// Disables cooperative matrices, and removes them from [`Self::caps`](Executor::caps) and [`Self::info`].
@@ -276,8 +263,8 @@ impl Executor for Gpu {
         self.device.explain(prepared)
     }
 
-    fn start(&mut self, recording: &Recording) -> Result<InFlight, RunError> {
-        let submitted = self.begin(recording);
+    fn start_with(&mut self, recording: &Recording, options: RunOptions) -> Result<InFlight, RunError> {
+        let submitted = self.begin(recording, options);
         self.device.explain(submitted).map(InFlight::new)
     }
 

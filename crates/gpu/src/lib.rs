@@ -1,7 +1,8 @@
 //! The wgpu executor: devices, buffers, pipelines, clocks.
 //!
 //! This is the only crate that depends on wgpu. A [`Gpu`] runs a [`ridgeline_compute::Recording`] and reports its host
-//! time by phase. By default a recording is one compute pass in one submission; its [`Policy`] can split it.
+//! time by phase. By default a recording is one compute pass in one submission;
+//! [`ridgeline_compute::RunOptions`] can split it.
 //! No environment variable is read, and no error of the driver becomes a panic.
 
 mod adapter;
@@ -11,13 +12,14 @@ mod clocks;
 mod error;
 mod gpu;
 mod memory;
+mod options;
 mod pipeline;
 mod pipeline_cache;
-mod policy;
 mod profile;
 mod raw_launches;
 mod readback;
 mod run;
+mod submission;
 mod swiftshader;
 mod texture;
 mod write;
@@ -26,6 +28,6 @@ pub use adapter::{AdapterChoice, AdapterInfo, AdapterLimits, DeviceKind, Feature
 pub use error::Error;
 pub use gpu::{Gpu, HostStats};
 pub use memory::{MemoryUsage, Usage};
-pub use policy::{Checks, GpuOptions, Passes, Policy, Submission};
+pub use options::{Checks, GpuOptions};
 pub use raw_launches::RawLaunches;
 pub use swiftshader::swiftshader;

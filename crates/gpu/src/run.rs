@@ -1,11 +1,12 @@
 //! Running a recording: uploads, encoding, submissions and read-backs, with the host time of each phase.
 
 use crate::bind_groups::BindGroupBuilder;
-use crate::clocks::Stopwatch;
+use crate::clocks::{HostTimes, Stopwatch};
+use crate::profile::Queries;
 use crate::readback::Reads;
 use crate::texture::first_texel;
-use crate::{Gpu, Passes};
-use ridgeline_compute::{Error, Launch, Recording, RunOutput, Timing};
+use crate::{Gpu, submission};
+use ridgeline_compute::{Error, Launch, Recording, RunOptions, RunOutput, Stamps, Timing};
 use std::ops::Range;
 
 /// A submitted recording.
@@ -14,36 +15,37 @@ pub(crate) struct Submitted {
     last_submission: wgpu::SubmissionIndex,
     reads: Reads,
     timing: Timing,
-    /// Number of profiled launches.
-    profiled: Option<usize>,
+    /// Runs since the recording began.
+    since: Stopwatch,
+    /// Submissions that the host waits for.
+    waits: u32,
+    /// The timestamps, and the submission that copies them to the host.
+    stamps: Option<(Queries, wgpu::SubmissionIndex)>,
 }
 
 impl Gpu {
-    /// Submits a recording under the current policy.
-    ///
-    /// All recordings share the timestamp queries. Of several running recordings, only the last can be profiled.
-    pub(crate) fn begin(&mut self, recording: &Recording) -> Result<Submitted, Error> {
+    /// Submits a recording.
+    pub(crate) fn begin(&mut self, recording: &Recording, options: RunOptions) -> Result<Submitted, Error> {
         self.device.check()?;
         self.resolve(recording)?;
         let launches = recording.launches();
-        let profile = self.policy.profile && self.info.features.timestamps && !launches.is_empty();
-        if profile {
-            self.profiler.reserve(&self.device, launches.len())?;
-        }
+        let mut queries = self.queries(launches.len(), options.stamps)?;
+        let granularity = submission::granularity(options, &self.caps);
         let mut timing = Timing::default();
-        let mut watch = Stopwatch::start();
+        let since = Stopwatch::start();
+        let mut watch = since;
         self.upload(recording)?;
         let (mut first, mut ready) = (0, Vec::new());
         let (last_submission, reads) = loop {
-            let end = self.policy.submission.end(recording, first);
+            let end = submission::end(granularity, recording, first);
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            self.encode(&mut encoder, recording, first..end, profile)?;
+            self.encode(&mut encoder, recording, first..end, queries.as_mut())?;
             let last = end == launches.len();
             let reads = if last { recording.reads() } else { &[] };
             let reads = self.read_back.encode(&self.device, &self.memory, &mut encoder, reads)?;
             ready.push(encoder.finish());
             timing.encode_ns += watch.lap();
-            if !last && self.policy.submission.defers_submit() {
+            if !last && submission::defers_submit(granularity, options) {
                 first = end;
                 continue;
             }
@@ -55,24 +57,45 @@ impl Gpu {
             if last {
                 break (submission, reads);
             }
-            if self.policy.submission.waits() {
+            if options.wait {
                 self.device.wait(submission)?;
                 timing.wait_ns += watch.lap();
             }
             first = end;
         };
-        let profiled = profile.then_some(launches.len());
-        Ok(Submitted { last_submission, reads, timing, profiled })
+        timing.submitted_ns = timing.total_ns();
+        let stamps = queries.map(|queries| {
+            let copied = queries.copy_to_host(&self.device, &self.queue);
+            (queries, copied)
+        });
+        // Meanwhile the device runs the recording, so this is time that the host would have waited.
+        timing.wait_ns += watch.lap();
+        let waits = if options.wait { timing.submissions } else { 1 };
+        Ok(Submitted { last_submission, reads, timing, since, waits, stamps })
+    }
+
+    /// Queries for a recording of `launches` launches; `None` if it takes no timestamps.
+    fn queries(&mut self, launches: usize, stamps: Stamps) -> Result<Option<Queries>, Error> {
+        if stamps == Stamps::Off || !self.info.features.timestamps || launches == 0 {
+            return Ok(None);
+        }
+        self.profiler.calibrate(&self.device, &self.queue)?;
+        // There are at most as many submissions as launches.
+        self.profiler.take(&self.device, launches, stamps).map(Some)
     }
 
     /// Waits for the device and returns the results.
     pub(crate) fn end(&mut self, submitted: Submitted) -> Result<RunOutput, Error> {
-        let Submitted { last_submission, reads, mut timing, profiled } = submitted;
+        let Submitted { last_submission, reads, mut timing, since, waits, stamps } = submitted;
         let mut watch = Stopwatch::start();
         let reads = self.read_back.collect(&self.device, last_submission, reads)?;
         timing.wait_ns += watch.lap();
-        if let Some(launches) = profiled {
-            timing.step_ns = self.profiler.times(&self.device, &self.queue, launches, timing.total_ns())?;
+        if let Some((queries, copied)) = stamps {
+            let (elapsed_ns, wait_ns) = ({ since }.lap(), timing.wait_ns);
+            let host = HostTimes { elapsed_ns, wait_ns, waits, fixed_ns: self.profiler.fixed_ns() };
+            let period = self.queue.get_timestamp_period();
+            timing.device_ns = self.profiler.collect(&self.device, (queries, copied), period, host)?;
+            timing.stamps_ns = watch.lap();
         }
         Ok(RunOutput { timing, reads })
     }
@@ -96,25 +119,24 @@ impl Gpu {
         Ok(())
     }
 
+    /// Encodes one submission's launches: one compute pass, or one for each launch that is timestamped.
     fn encode(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         recording: &Recording,
         launches: Range<usize>,
-        profile: bool,
+        mut queries: Option<&mut Queries>,
     ) -> Result<(), Error> {
-        if launches.is_empty() {
-            return Ok(());
-        }
-        if self.policy.passes == Passes::Submission && !profile {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            return self.encode_launches(&mut pass, recording, &recording.launches()[launches]);
-        }
-        for launch in launches {
-            let timestamp_writes = profile.then(|| self.profiler.writes(launch));
+        let launches = &recording.launches()[launches];
+        let per_pass = match &queries {
+            Some(queries) if queries.stamps == Stamps::Launch => 1,
+            _ => launches.len().max(1),
+        };
+        for launches in launches.chunks(per_pass) {
+            let timestamp_writes = queries.as_mut().map(|queries| queries.next_pair());
             let mut pass =
                 encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
-            self.encode_launches(&mut pass, recording, &recording.launches()[launch..=launch])?;
+            self.encode_launches(&mut pass, recording, launches)?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@
 use crate::folders;
 use ridgeline_compute::{
     AnyKernel, Buffer, Caps, Cpu, Error, Executor, FillFn, InFlight, Kernel, Linker, Recording, Role,
-    RunOutput, Slice, TestRng,
+    RunOptions, RunOutput, Slice, TestRng,
 };
 use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
 use ridgeline_kernels::mat_mul_coop::MatMulCoop;
@@ -143,8 +143,8 @@ impl Executor for Device {
     fn prepare(&mut self, kernels: &[AnyKernel]) -> Result<(), Error> {
         self.executor().prepare(kernels)
     }
-    fn start(&mut self, recording: &Recording) -> Result<InFlight, Error> {
-        self.executor().start(recording)
+    fn start_with(&mut self, recording: &Recording, options: RunOptions) -> Result<InFlight, Error> {
+        self.executor().start_with(recording, options)
     }
     fn finish(&mut self, started: InFlight) -> Result<RunOutput, Error> {
         self.executor().finish(started)

@@ -6,11 +6,10 @@ use crate::context::MeasureContext;
 use crate::models::Loaded;
 use crate::probe::{self, Blocks, Clock, Timer, Unit, blocks, typical};
 use crate::{Device, Error};
-use ridgeline_compute::{Executor, Recording};
+use ridgeline_compute::{Executor, Recording, RunOptions};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::record::Check;
 use ridgeline_experiment::stats;
-use ridgeline_gpu::Policy;
 use ridgeline_model::SessionOptions;
 use ridgeline_roofline::{Cost, Machine, Measured, Prediction, Regime, check_floor};
 use ridgeline_speculative::Rows;
@@ -96,16 +95,13 @@ const REPETITIONS: u32 = 9;
 /// # Errors
 /// [`Error::Device`] where the device fails.
 pub fn stamped(device: &mut Device, pass: &Recording) -> Result<Option<Vec<f64>>, Error> {
-    let Some(before) = device.gpu().map(|gpu| gpu.policy()) else { return Ok(None) };
-    let set = |device: &mut Device, profile| {
-        if let Some(gpu) = device.gpu() {
-            gpu.set_policy(Policy { profile, ..before });
-        }
-    };
-    set(device, true);
-    let runs: Result<Vec<_>, _> =
-        (0..REPETITIONS).map(|_| device.run(pass).map(|outcome| outcome.timing.step_ns)).collect();
-    set(device, before.profile);
+    if device.gpu().is_none() {
+        return Ok(None);
+    }
+    let options = RunOptions::stamp_launches();
+    let runs: Result<Vec<_>, _> = (0..REPETITIONS)
+        .map(|_| device.run_with(pass, options).map(|outcome| outcome.timing.device_ns))
+        .collect();
     let runs: Vec<Vec<u64>> = runs?.into_iter().flatten().collect();
     let median = |launch: usize| {
         let times: Vec<f64> = runs.iter().map(|times| times[launch] as f64).collect();

@@ -85,7 +85,8 @@ fn variations() -> [(&'static str, SessionOptions); 6] {
 }
 
 fn whole(switches: Switches) -> SessionOptions {
-    SessionOptions { context: 64, batch: 64, logit_rows: 1, cache: [Format::F32; 2], switches }
+    let cache = [Format::F32; 2];
+    SessionOptions { context: 64, batch: 64, cache, switches, ..SessionOptions::default() }
 }
 
 fn on_cpu(family: &str, file: &str) -> Result<(), Failed> {

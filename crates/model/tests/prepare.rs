@@ -1,7 +1,7 @@
 //! `Session::prepare` compiles every kernel that the session uses later.
 
 use ridgeline_compute::{
-    AnyKernel, Buffer, Caps, Cpu, Error, Executor, InFlight, Recording, Role, RunOutput, Slice,
+    AnyKernel, Buffer, Caps, Cpu, Error, Executor, InFlight, Recording, Role, RunOptions, RunOutput, Slice,
 };
 use ridgeline_model::{AttentionPath, Model, RunTimes, Session, SessionOptions, Switches};
 use ridgeline_speculative::{Choice, LanguageModel, Rows, Sampler};
@@ -41,10 +41,10 @@ impl Executor for PrepareLog {
         self.prepared.extend(kernels.iter().cloned());
         Ok(())
     }
-    fn start(&mut self, recording: &Recording) -> Result<InFlight, Error> {
+    fn start_with(&mut self, recording: &Recording, options: RunOptions) -> Result<InFlight, Error> {
         let used = recording.kernels().iter().filter(|it| !self.prepared.contains(it));
         self.stalls.extend(used.cloned());
-        self.cpu.start(recording)
+        self.cpu.start_with(recording, options)
     }
     fn finish(&mut self, started: InFlight) -> Result<RunOutput, Error> {
         self.cpu.finish(started)

@@ -5,8 +5,8 @@
 mod faults;
 mod kernels;
 mod memory;
-mod policies;
 mod results;
+mod run_options;
 mod textures;
 
 use libtest_mimic::{Arguments, Trial};
@@ -33,11 +33,15 @@ fn main() {
         ("the_pipeline_cache_file_survives_damage", results::the_pipeline_cache_file_survives_damage),
         ("a_recording_without_launches", results::a_recording_without_launches),
         ("two_devices_at_once", results::two_devices_at_once),
-        ("every_policy_gives_the_same_result", policies::every_policy_gives_the_same_result),
-        ("a_layer_is_one_submission", policies::a_layer_is_one_submission),
-        ("profiled_times_are_plausible", policies::profiled_times_are_plausible),
-        ("profiles_span_several_query_sets", policies::profiles_span_several_query_sets),
-        ("caches_stay_warm", policies::caches_stay_warm),
+        ("run_options_do_not_change_results", run_options::run_options_do_not_change_results),
+        (
+            "recordings_in_flight_have_their_own_timestamps",
+            run_options::recordings_in_flight_have_their_own_timestamps,
+        ),
+        ("a_layer_is_one_submission", run_options::a_layer_is_one_submission),
+        ("profiled_times_are_plausible", run_options::profiled_times_are_plausible),
+        ("profiles_span_several_query_sets", run_options::profiles_span_several_query_sets),
+        ("caches_stay_warm", run_options::caches_stay_warm),
         ("memory_is_zeroed", memory::memory_is_zeroed),
         ("dropped_buffers_are_freed", memory::dropped_buffers_are_freed),
         ("writes_larger_than_a_chunk", memory::writes_larger_than_a_chunk),
@@ -58,8 +62,8 @@ fn main() {
     let missing = adapters().is_empty() && std::env::var("CI").as_deref() != Ok("true");
     let needs_device = tests.iter().map(|&(name, test)| (name, test, missing));
     let anywhere: [(&str, fn(), bool); 2] = [
-        ("the_noop_backend_encodes", policies::the_noop_backend_encodes, false),
-        ("the_bind_group_cache_is_bounded", policies::the_bind_group_cache_is_bounded, false),
+        ("the_noop_backend_encodes", run_options::the_noop_backend_encodes, false),
+        ("the_bind_group_cache_is_bounded", run_options::the_bind_group_cache_is_bounded, false),
     ];
     let trials = needs_device.chain(anywhere).map(|(name, test, ignored)| {
         let run = move || {

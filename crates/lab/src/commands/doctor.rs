@@ -5,8 +5,8 @@ use crate::install::Remedy;
 use crate::output;
 use ridgeline_measure::{Device, models};
 use anyhow::ensure;
-use ridgeline_compute::{Executor, Kernel, Recording, Role};
-use ridgeline_gpu::{AdapterInfo, DeviceKind, Gpu, Policy, adapters};
+use ridgeline_compute::{Executor, Kernel, Recording, Role, RunOptions};
+use ridgeline_gpu::{AdapterInfo, DeviceKind, Gpu, adapters};
 use ridgeline_kernels::copy;
 use serde::Serialize;
 use std::fmt::Write;
@@ -130,14 +130,10 @@ fn check(gpu: &mut Gpu) -> anyhow::Result<Timestamps> {
         copy::Args { from_words: from.all(), to: to.all() },
     );
     recording.read_back(to.all());
-    let before = gpu.policy();
-    gpu.set_policy(Policy { profile: true, ..before });
-    let outcome = gpu.run(&recording);
-    gpu.set_policy(before);
-    let outcome = outcome?;
+    let outcome = gpu.run_with(&recording, RunOptions::stamp_launches())?;
     let copied = outcome.reads.first().map(Vec::as_slice);
     ensure!(copied == Some(bytemuck::cast_slice(&words)), "a copy on the device returned wrong data: update the driver, or use another --device");
-    Ok(match (gpu.info().features.timestamps, outcome.timing.step_ns) {
+    Ok(match (gpu.info().features.timestamps, outcome.timing.device_ns) {
         (false, _) => Timestamps::Absent,
         (true, Some(_)) => Timestamps::Plausible,
         (true, None) => Timestamps::Implausible,

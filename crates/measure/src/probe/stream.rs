@@ -14,9 +14,8 @@ use super::blocks::{blocks, ceiling};
 use super::slope::grown;
 use super::{Clock, Error, Timer, Unit, is_quick};
 use crate::Device;
-use ridgeline_compute::{Buffer, Caps, Executor, Kernel, Recording, Role, Slice, TestRng};
+use ridgeline_compute::{Buffer, Caps, Executor, Kernel, Recording, Role, RunOptions, Slice, TestRng};
 use ridgeline_experiment::matrix::Budget;
-use ridgeline_gpu::{Passes, Policy};
 use ridgeline_kernels::copy::{self, Copy as CopyWords};
 use ridgeline_kernels::mat_vec;
 use ridgeline_kernels::stream_read::{self, StreamRead};
@@ -344,30 +343,14 @@ pub(crate) fn fill(device: &mut Device, buffer: &Buffer) -> Result<(), Error> {
 
 /// Time of a unit by device timestamps over its time by slope; the best of three runs.
 fn timestamps(timer: &mut Timer<'_>, unit: &Unit, bytes_per_s: f64) -> Result<Option<f64>, Error> {
-    let Some(gpu) = timer.device.gpu() else { return Ok(None) };
-    let before = gpu.policy();
-    gpu.set_policy(Policy { passes: Passes::Launch, profile: true, ..before });
     let mut best: Option<u64> = None;
-    let mut failed = None;
     for _ in 0..3 {
-        match timer.device.run(unit.recording()) {
-            Ok(outcome) => {
-                let sum = outcome.timing.step_ns.map(|steps| steps.iter().sum::<u64>());
-                best = best.into_iter().chain(sum).min();
-            }
-            Err(error) => failed = Some(error),
-        }
+        let outcome = timer.device.run_with(unit.recording(), RunOptions::stamp_launches())?;
+        let sum = outcome.timing.device_ns.map(|launches| launches.iter().sum::<u64>());
+        best = best.into_iter().chain(sum).min();
     }
-    if let Some(gpu) = timer.device.gpu() {
-        gpu.set_policy(before);
-    }
-    match failed {
-        Some(error) => Err(error.into()),
-        None => {
-            let bytes = unit.bytes() * f64::from(unit.copies());
-            Ok(best.map(|ns| ns as f64 * 1e-9 * bytes_per_s / bytes))
-        }
-    }
+    let bytes = unit.bytes() * f64::from(unit.copies());
+    Ok(best.map(|ns| ns as f64 * 1e-9 * bytes_per_s / bytes))
 }
 
 #[cfg(test)]

@@ -68,7 +68,8 @@ impl<E: Executor> DecodeAhead<'_, E> {
 
     fn can_submit(&self) -> bool {
         // The first submission of a session is one token, run alone to learn how long a token takes.
-        let most = if self.session.token_ns.is_some() { MAX_IN_FLIGHT } else { 1 };
+        let ahead = self.session.pipelined && self.session.token_ns.is_some();
+        let most = if ahead { MAX_IN_FLIGHT } else { 1 };
         self.state == State::Submitting && self.in_flight.len() < most
     }
 
@@ -76,7 +77,7 @@ impl<E: Executor> DecodeAhead<'_, E> {
         let (session, submitted) = (&mut *self.session, self.submitted);
         let n = session.tokens_per_submission().min(self.n - submitted);
         session.record_decode(self.start + submitted, n, &|i| (self.sample)(submitted + i));
-        let started = session.executor.borrow_mut().start(&session.recording);
+        let started = session.executor.borrow_mut().start_with(&session.recording, session.run);
         session.recording.clear();
         match started {
             Ok(started) => {
@@ -127,8 +128,12 @@ impl<E: Executor> Session<E> {
             .run(on_tokens)
     }
 
-    /// The number of tokens that take [`MAX_SUBMISSION_NS`], or one while the time per token is unknown.
+    /// The number of tokens that take [`MAX_SUBMISSION_NS`]. One while the time per token is unknown, or if decoding is
+    /// not pipelined.
     fn tokens_per_submission(&self) -> usize {
+        if !self.pipelined {
+            return 1;
+        }
         let fits = |ns: u64| usize::try_from(MAX_SUBMISSION_NS / ns.max(1)).unwrap_or(MAX_AHEAD);
         self.token_ns.map_or(1, fits).clamp(1, MAX_AHEAD)
     }

@@ -11,10 +11,11 @@ use crate::ops::Sample;
 use crate::scratch::Scratch;
 use crate::{AttentionPath, Error, Model, RunTimes, Switches};
 use record::Output;
-use ridgeline_compute::{Buffer, Executor, Recording, Role};
+use ridgeline_compute::{Buffer, Executor, Recording, Role, RunOptions};
 use ridgeline_kernels::Tuning;
 use ridgeline_quant::Format;
 use ridgeline_speculative::{Choice, LanguageModel, Logits, OnTokens, Rows, Token, decode_on_host};
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,7 +24,8 @@ use std::sync::Arc;
 pub type Shared<E> = Rc<RefCell<E>>;
 
 /// Options of a [`Session`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct SessionOptions {
     /// Context size: positions that the cache holds.
     pub context: usize,
@@ -35,6 +37,12 @@ pub struct SessionOptions {
     pub cache: [Format; 2],
     /// Variations of the forward pass.
     pub switches: Switches,
+    /// How every recording is run: submissions, waits, timestamps.
+    pub run: RunOptions,
+    /// Decode ahead: forward passes are submitted before the choices of earlier ones are read back.
+    ///
+    /// Otherwise one token at a time is recorded, run and read back.
+    pub pipelined: bool,
 }
 
 impl Default for SessionOptions {
@@ -45,6 +53,8 @@ impl Default for SessionOptions {
             logit_rows: 1,
             cache: [Format::F16; 2],
             switches: Switches::default(),
+            run: RunOptions::default(),
+            pipelined: true,
         }
     }
 }
@@ -58,6 +68,8 @@ pub struct Session<E: Executor> {
     scratch: Scratch,
     rope_table: Buffer,
     switches: Switches,
+    run: RunOptions,
+    pipelined: bool,
     tuning: Tuning,
     /// Reused by every forward pass.
     recording: Recording,
@@ -97,6 +109,8 @@ impl<E: Executor> Session<E> {
             scratch,
             rope_table,
             switches: options.switches,
+            run: options.run,
+            pipelined: options.pipelined,
             tuning: model.tuning.clone(),
             model,
             recording,
@@ -153,11 +167,8 @@ impl<E: Executor> Session<E> {
     }
 
     /// Times accumulated since the last call; resets them.
-    pub const fn take_times(&mut self) -> RunTimes {
-        let times = self.times;
-        self.times =
-            RunTimes { recordings: 0, tokens: 0, submissions: 0, encode_ns: 0, submit_ns: 0, wait_ns: 0 };
-        times
+    pub fn take_times(&mut self) -> RunTimes {
+        std::mem::take(&mut self.times)
     }
 }
 

@@ -23,7 +23,8 @@ impl<E: Executor> Session<E> {
             let last = i + 1 == chunks;
             let rows = if want == Rows::Last && !last { Rows::None } else { want };
             self.record_tokens(chunk, rows, output);
-            let RunOutput { timing, reads } = self.executor.borrow_mut().run(&self.recording)?;
+            let RunOutput { timing, reads } =
+                self.executor.borrow_mut().run_with(&self.recording, self.run)?;
             self.times.add(&timing, chunk.len() as u64);
             self.len += chunk.len();
             reads.iter().for_each(|bytes| on_bytes(bytes));

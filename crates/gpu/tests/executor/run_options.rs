@@ -1,4 +1,4 @@
-//! Policies of submitting a recording, profiling, and the host's caches.
+//! Submissions of a recording, timestamps, and the host's caches.
 
 use crate::kernels::add_to::{self, AddTo};
 use crate::kernels::linker;
@@ -6,8 +6,8 @@ use crate::kernels::scale::{self, Scale};
 use crate::kernels::spin::{self, Spin};
 use crate::results::{bytes, floats};
 use crate::{gpu, open};
-use ridgeline_compute::{Buffer, Executor, Recording, Region, Role};
-use ridgeline_gpu::{Gpu, GpuOptions, Passes, Policy, Submission};
+use ridgeline_compute::{Buffer, Executor, Granularity, Recording, Region, Role, RunOptions, Stamps};
+use ridgeline_gpu::{Gpu, GpuOptions};
 
 /// Three layers of two modules with two launches each: `y = 2 x`, then eleven times `y += x`.
 fn layered(gpu: &mut Gpu) -> (Recording, [Buffer; 2]) {
@@ -37,7 +37,7 @@ fn layered(gpu: &mut Gpu) -> (Recording, [Buffer; 2]) {
     (recording, [x, y])
 }
 
-pub(crate) fn every_policy_gives_the_same_result() {
+pub(crate) fn run_options_do_not_change_results() {
     let mut gpu = gpu();
     let (recording, _keep) = layered(&mut gpu);
     let each = recording.launch_cost(&recording.launches()[0]).flops;
@@ -46,31 +46,61 @@ pub(crate) fn every_policy_gives_the_same_result() {
         "all twelve launches have the same cost"
     );
     let submissions = [
-        (Submission::Recording, 1),
-        (Submission::Bounded(u64::MAX), 1),
-        (Submission::Bounded(5 * each), 3),
-        (Submission::Bounded(1), 12),
-        (Submission::Layer, 3),
-        (Submission::Launch, 12),
-        (Submission::LaunchNoWait, 12),
+        (None, 1),
+        (Some(Granularity::Pass), 1),
+        (Some(Granularity::Bounded(u64::MAX)), 1),
+        (Some(Granularity::Bounded(5 * each)), 3),
+        (Some(Granularity::Bounded(1)), 12),
+        (Some(Granularity::Layer), 3),
+        (Some(Granularity::Launch), 12),
     ];
     for (submission, count) in submissions {
-        for passes in [Passes::Submission, Passes::Launch] {
-            for profile in [false, true] {
-                let policy = Policy { submission, passes, profile };
-                gpu.set_policy(policy);
-                let outcome = gpu.run(&recording).expect("a run");
-                assert_eq!(floats(&outcome.reads[0]), vec![19.5; 128], "{policy:?}");
-                assert_eq!(outcome.timing.submissions, count, "{policy:?}");
-                assert!(profile || outcome.timing.step_ns.is_none(), "{policy:?}");
+        for wait in [false, true] {
+            for (stamps, stamped) in [(Stamps::Off, 0), (Stamps::Submission, count), (Stamps::Launch, 12)] {
+                let options = RunOptions { submission, wait, stamps };
+                let outcome = gpu.run_with(&recording, options).expect("a run");
+                assert_eq!(floats(&outcome.reads[0]), vec![19.5; 128], "{options:?}");
+                let timing = outcome.timing;
+                assert_eq!(timing.submissions, count, "{options:?}");
+                assert!(timing.submitted_ns > 0 && timing.submitted_ns < timing.total_ns(), "{timing:?}");
+                let times = timing.device_ns.map(|times| times.len());
+                assert!(times.is_none_or(|times| times == stamped as usize), "{options:?}: {times:?}");
+                assert!(stamped > 0 || times.is_none(), "{options:?}");
             }
         }
     }
 }
 
+pub(crate) fn recordings_in_flight_have_their_own_timestamps() {
+    let mut gpu = open(GpuOptions::default());
+    let y = gpu.alloc(256, Role::Activation, "y").expect("memory");
+    let recordings = [1, 60_000, 1].map(|rounds| {
+        let mut recording = Recording::new();
+        recording.run(
+            Spin { workgroup_size: 64 },
+            spin::Params { groups: 1, rounds },
+            spin::Args { y: y.all() },
+        );
+        recording
+    });
+    gpu.run(&recordings[0]).expect("a warm-up");
+    let options = RunOptions { stamps: Stamps::Submission, ..RunOptions::default() };
+    let mut least = [u64::MAX; 3];
+    let own = (0..100).any(|_| {
+        let started = [0, 1, 2].map(|i| gpu.start_with(&recordings[i], options).expect("a start"));
+        for (least, started) in least.iter_mut().zip(started) {
+            let times = gpu.finish(started).expect("a run").timing.device_ns;
+            let Some([time]) = times.as_deref() else { continue };
+            *least = (*time).min(*least);
+        }
+        least[1] != u64::MAX && least[1] > 10 * least[0].max(least[2])
+    });
+    let withheld = !gpu.info().features.timestamps || gpu.info().backend == "metal";
+    assert!(own || withheld, "sixty thousand rounds between one and one: {least:?} ns");
+}
+
 pub(crate) fn a_layer_is_one_submission() {
     let mut gpu = gpu();
-    gpu.set_policy(Policy { submission: Submission::Layer, ..Policy::default() });
     let y = gpu.alloc(256, Role::Activation, "y").expect("memory");
     let mut recording = Recording::new();
     // A region that comes again after another one is a new submission.
@@ -84,12 +114,13 @@ pub(crate) fn a_layer_is_one_submission() {
             );
         }
     }
-    assert_eq!(gpu.run(&recording).expect("a run").timing.submissions, 5);
+    let options = RunOptions { submission: Some(Granularity::Layer), ..RunOptions::default() };
+    assert_eq!(gpu.run_with(&recording, options).expect("a run").timing.submissions, 5);
 }
 
 pub(crate) fn profiled_times_are_plausible() {
     let mut gpu = open(GpuOptions::default());
-    gpu.set_policy(Policy { profile: true, ..Policy::default() });
+    let options = RunOptions::stamp_launches();
     let y = gpu.alloc(256, Role::Activation, "y").expect("memory");
     let mut recording = Recording::new();
     for rounds in [1, 60_000, 1] {
@@ -99,16 +130,16 @@ pub(crate) fn profiled_times_are_plausible() {
             spin::Args { y: y.all() },
         );
     }
-    gpu.run(&recording).expect("a warm-up");
+    gpu.run_with(&recording, options).expect("a warm-up");
     if !gpu.info().features.timestamps {
-        assert_eq!(gpu.run(&recording).expect("a run").timing.step_ns, None);
+        assert_eq!(gpu.run_with(&recording, options).expect("a run").timing.device_ns, None);
         return;
     }
     // On a busy machine an interruption may exceed the long launch's time, so the minimum of many runs counts.
     let mut least = [u64::MAX; 3];
     let long_step_shows = (0..100).any(|_| {
-        let timing = gpu.run(&recording).expect("a run").timing;
-        let Some(times) = &timing.step_ns else { return false };
+        let timing = gpu.run_with(&recording, options).expect("a run").timing;
+        let Some(times) = &timing.device_ns else { return false };
         assert_eq!(times.len(), 3);
         assert!(times.iter().sum::<u64>() <= timing.total_ns() + timing.total_ns() / 10);
         for (least, &time) in least.iter_mut().zip(times) {
@@ -123,7 +154,7 @@ pub(crate) fn profiled_times_are_plausible() {
 
 pub(crate) fn profiles_span_several_query_sets() {
     let mut gpu = open(GpuOptions::default());
-    gpu.set_policy(Policy { profile: true, ..Policy::default() });
+    let options = RunOptions::stamp_launches();
     let y = gpu.alloc(256, Role::Activation, "y").expect("memory");
     let mut recording = Recording::new();
     for _ in 0..2500 {
@@ -133,8 +164,8 @@ pub(crate) fn profiles_span_several_query_sets() {
             spin::Args { y: y.all() },
         );
     }
-    let timing = gpu.run(&recording).expect("a run").timing;
-    assert!(timing.step_ns.is_none_or(|times| times.len() == 2500));
+    let timing = gpu.run_with(&recording, options).expect("a run").timing;
+    assert!(timing.device_ns.is_none_or(|times| times.len() == 2500));
 }
 
 pub(crate) fn caches_stay_warm() {
@@ -164,9 +195,8 @@ pub(crate) fn the_noop_backend_encodes() {
     assert!(outcome.timing.encode_ns > 0);
     gpu.write(y.all(), &bytes(&[4.0; 128])).expect("a write");
     assert_eq!(floats(&gpu.read(y.all()).expect("a read")), vec![4.0; 128]);
-    gpu.set_policy(Policy { profile: true, ..Policy::default() });
-    let timing = gpu.run(&recording).expect("a profiled run").timing;
-    assert_eq!(timing.step_ns, None, "the noop backend has no timestamps");
+    let timing = gpu.run_with(&recording, RunOptions::stamp_launches()).expect("a profiled run").timing;
+    assert_eq!(timing.device_ns, None, "the noop backend has no timestamps");
 }
 
 pub(crate) fn the_bind_group_cache_is_bounded() {
