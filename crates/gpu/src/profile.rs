@@ -68,25 +68,32 @@ impl Profiler {
         Ok(Queries { sets, resolved, staging: mappable(device, bytes)?, pairs: 0, stamps })
     }
 
-    /// Measures the fixed cost of a submission, once: the median time of an empty one with its wait.
+    /// Measures the fixed cost of a submission, once: the median time of one with an empty pass and a small read-back.
     pub(crate) fn calibrate(&mut self, device: &CheckedDevice, queue: &wgpu::Queue) -> Result<(), Error> {
         if self.fixed_ns.is_some() {
             return Ok(());
         }
         let mut samples = [0; EMPTY_SUBMISSIONS];
         for sample in &mut samples {
-            let encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            let mut queries = self.take(device, 1, Stamps::Submission)?;
+            let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            let timestamp_writes = Some(queries.next_pair());
+            drop(encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes }));
+            encoder.copy_buffer_to_buffer(&queries.resolved, 0, &queries.staging, 0, 2 * TICK);
             let commands = encoder.finish();
             let mut watch = Stopwatch::start();
-            device.wait(queue.submit([commands]))?;
+            let submission = queue.submit([commands]);
+            mapped(device, submission, &queries.staging, 2 * TICK, |_| ())?;
             *sample = watch.lap();
+            self.free.push(queries);
         }
         samples.sort_unstable();
+        tracing::debug!(?samples, "empty submissions in nanoseconds");
         self.fixed_ns = Some(samples[EMPTY_SUBMISSIONS / 2]);
         Ok(())
     }
 
-    /// Nanoseconds of an empty submission and its wait; 0 before [`Self::calibrate`].
+    /// Nanoseconds of an empty submission until its read-back is in host memory; 0 before [`Self::calibrate`].
     pub(crate) fn fixed_ns(&self) -> u64 {
         self.fixed_ns.unwrap_or(0)
     }
@@ -104,7 +111,7 @@ impl Profiler {
         self.free.push(queries);
         let times = device_times(&ticks, period, host);
         if let Err(fault) = &times {
-            tracing::debug!(?fault, "device timestamps are implausible");
+            tracing::debug!(?fault, ?host, "device timestamps are implausible");
         }
         Ok(times.ok())
     }

@@ -92,7 +92,9 @@ impl Gpu {
         timing.wait_ns += watch.lap();
         if let Some((queries, copied)) = stamps {
             let (elapsed_ns, wait_ns) = ({ since }.lap(), timing.wait_ns);
-            let host = HostTimes { elapsed_ns, wait_ns, waits, fixed_ns: self.profiler.fixed_ns() };
+            let read_bytes = reads.iter().map(|bytes| bytes.len() as u64).sum();
+            let fixed_ns = self.profiler.fixed_ns();
+            let host = HostTimes { elapsed_ns, wait_ns, waits, fixed_ns, read_bytes };
             let period = self.queue.get_timestamp_period();
             timing.device_ns = self.profiler.collect(&self.device, (queries, copied), period, host)?;
             timing.stamps_ns = watch.lap();

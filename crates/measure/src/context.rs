@@ -94,6 +94,15 @@ impl MeasureContext {
         if self.has_clock() { Ok(()) } else { Err(Error::NoClock) }
     }
 
+    /// Fails where the device has no timestamps. Whether they are valid is only known after a run.
+    ///
+    /// # Errors
+    /// [`Error::NoTimestamps`] names the adapter.
+    pub fn require_timestamps(&self) -> Result<(), Error> {
+        let has = self.device.borrow_mut().gpu().is_some_and(|gpu| gpu.info().features.timestamps);
+        if has { Ok(()) } else { Err(Error::NoTimestamps { adapter: self.names().1 }) }
+    }
+
     /// Largest storage binding of the device in bytes.
     #[must_use]
     pub fn max_binding(&self) -> u64 {

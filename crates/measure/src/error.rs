@@ -56,6 +56,12 @@ pub enum Error {
         /// The reason.
         reason: String,
     },
+    /// A device without valid timestamps cannot be timed by its own clock.
+    #[error("{adapter} has no valid device timestamps; use --clock complete or another --device")]
+    NoTimestamps {
+        /// Name of the adapter.
+        adapter: String,
+    },
     /// Unknown quantization mix.
     #[error(transparent)]
     Quantization(#[from] ridgeline_quant::UnknownMix),
@@ -79,7 +85,7 @@ pub enum Error {
 impl From<Error> for RunError {
     fn from(error: Error) -> Self {
         match error {
-            Error::NoClock => Self::skip(error.to_string()),
+            Error::NoClock | Error::NoTimestamps { .. } => Self::skip(error.to_string()),
             _ => Self::failed(error),
         }
     }

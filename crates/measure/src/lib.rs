@@ -17,9 +17,11 @@ mod folders;
 pub mod int8;
 pub mod models;
 pub mod pass;
+mod pass_timing;
 pub mod probe;
 pub mod profile;
 pub mod quality;
+mod submission;
 pub mod timing;
 pub mod tune;
 

@@ -2,6 +2,8 @@
 
 use crate::context::MeasureContext;
 use crate::models::Loaded;
+pub use crate::pass_timing::{KernelShares, KernelTimes, PassTiming};
+pub use crate::submission::{Clock, Submission};
 use crate::timing::{Stopwatch, repeat, timed};
 use crate::{Device, Error, probe, profile};
 use rand::{RngExt, SeedableRng};
@@ -9,7 +11,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::stats;
 use ridgeline_model::{LoadReport, RunTimes, Session, SessionOptions};
-use ridgeline_roofline::{BeatsFloor, Cost, Machine, Measured, Prediction, Regime, Waterfall, check_floor};
+use ridgeline_roofline::{Cost, Regime};
 use ridgeline_speculative::{LanguageModel, Rows, Token};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -39,68 +41,6 @@ impl std::str::FromStr for Test {
     }
 }
 
-/// Measured times of a test, with its cost and the circumstances of its prediction.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PassTiming {
-    /// Time of every repetition in order, in nanoseconds.
-    pub samples_ns: Vec<u64>,
-    /// Cost of one repetition.
-    pub cost: Cost,
-    /// The circumstances of the prediction: working set, activations, submissions.
-    pub regime: Regime,
-    /// Recordings run over all repetitions and the warm-up of the budget.
-    pub recordings: u32,
-    /// Host time per recording in nanoseconds: uploads, encoding and submission.
-    pub host_ns_per_recording: f64,
-    /// Parameters of the model.
-    pub params: u64,
-    /// Bytes of its weights in their quantization types.
-    pub weight_bytes: u64,
-    /// Times of the kernels of a decode step; `None` for prompts.
-    #[serde(default)]
-    pub kernels: Option<KernelTimes>,
-}
-
-/// Seconds of the kernels of one decode step, without submissions.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct KernelTimes {
-    /// Sum over the launches, each kind timed isolated.
-    pub isolated_s: f64,
-    /// Launches back to back, in the order of the forward pass.
-    pub back_to_back_s: f64,
-}
-
-impl PassTiming {
-    /// The median repetition in seconds.
-    #[must_use]
-    pub fn median_s(&self) -> f64 {
-        let seconds = stats::seconds(&self.samples_ns);
-        stats::median(&seconds).unwrap_or(f64::NAN)
-    }
-
-    /// The prediction for one repetition.
-    #[must_use]
-    pub fn prediction(&self, machine: &Machine) -> Prediction {
-        machine.predict(&self.cost, self.regime)
-    }
-
-    /// Where the time of the median repetition went, per decode step of `steps` equal ones.
-    #[must_use]
-    pub fn waterfall(&self, machine: &Machine, steps: u64) -> Waterfall {
-        let step = Waterfall::of(&self.cost, machine, self.median_s(), self.regime).shared_by(steps);
-        self.kernels.map_or(step, |kernels| step.with_kernels(kernels.isolated_s, kernels.back_to_back_s))
-    }
-
-    /// Compares the fastest repetition with the floor.
-    ///
-    /// # Errors
-    /// [`BeatsFloor`] where it is faster: then the cost, the ceilings or the clock is wrong, and the row invalid.
-    pub fn check(&self, machine: Option<&Machine>) -> Result<(), BeatsFloor> {
-        let fastest = self.samples_ns.iter().min().map_or(f64::INFINITY, |&ns| ns as f64 / 1e9);
-        machine.map_or(Ok(()), |machine| check_floor(fastest, self.prediction(machine).floor_s))
-    }
-}
-
 /// Seconds of generation that are interleaved with the kernels of its decode steps.
 const INTERLEAVE_S: f64 = 0.04;
 
@@ -114,24 +54,17 @@ fn steps_per_round(step_s: f64) -> usize {
     (INTERLEAVE_S / step_s).ceil().max(4.0) as usize
 }
 
-/// Times of the kernels of a decode step as fractions of the step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct KernelShares {
-    /// Sum over the launches, each kind timed isolated.
-    pub isolated: Measured,
-    /// Launches back to back, in the order of the forward pass.
-    pub back_to_back: Measured,
+/// Times of one repetition.
+struct Repetition {
+    complete_ns: u64,
+    encode_ns: u64,
+    device_ns: Option<u64>,
 }
 
-impl KernelShares {
-    /// Seconds of the kernels in a step of `step_s` seconds.
-    #[must_use]
-    pub const fn of(&self, step_s: f64) -> KernelTimes {
-        KernelTimes {
-            isolated_s: self.isolated.value * step_s,
-            back_to_back_s: self.back_to_back.value * step_s,
-        }
-    }
+/// The device times, unless those of most repetitions are missing.
+fn device_times(repetitions: &[Repetition]) -> Vec<u64> {
+    let times: Vec<u64> = repetitions.iter().filter_map(|it| it.device_ns).collect();
+    if 2 * times.len() > repetitions.len() { times } else { Vec::new() }
 }
 
 /// A sequence at a depth, ready for tests.
@@ -141,6 +74,8 @@ pub struct Bench {
     report: LoadReport,
     depth: usize,
     tokens: Vec<Token>,
+    /// Whether the host waits after every submission.
+    waits: bool,
 }
 
 impl Bench {
@@ -168,7 +103,7 @@ impl Bench {
         } else {
             session.set_kv_len(depth)?;
         }
-        Ok(Self { session, report: loaded.model.report(), depth, tokens })
+        Ok(Self { session, report: loaded.model.report(), depth, tokens, waits: options.run.wait })
     }
 
     /// Times a test within a budget.
@@ -236,20 +171,27 @@ impl Bench {
         let (cost, working_set) = self.cost(test, want)?;
         // The first warm-up runs before the recordings are counted.
         self.repetition(test, want)?;
-        self.session.take_times();
-        let samples_ns = repeat(budget, || self.repetition(test, want))?;
-        let RunTimes { recordings, encode_ns, submit_ns, .. } = self.session.take_times();
-        let rounds = u64::try_from(samples_ns.len()).unwrap_or(1) + u64::from(budget.warmup);
+        let mut times = RunTimes::default();
+        let repetitions = repeat(budget, || {
+            let (repetition, run) = self.repetition(test, want)?;
+            times += run;
+            Ok::<_, Error>(repetition)
+        })?;
+        let RunTimes { recordings, encode_ns, submit_ns, .. } = times;
+        let rounds = u64::try_from(repetitions.len()).unwrap_or(1) + u64::from(budget.warmup);
         // The largest batch sizes the activations.
         let (most, rows) = if test.prompt > 0 { (test.prompt, want.count(test.prompt)) } else { (1, 1) };
         let scratch = self.session.activation_bytes(most.min(self.session.batch()), rows);
-        // A recording may be several submissions, but the host waits only for the last.
-        let submissions = u64::from(recordings) / rounds.max(1);
+        // A recording may be several submissions, but the host may wait only for the last.
+        let waited = if self.waits { times.submissions } else { recordings };
+        let submissions = u64::from(waited) / rounds.max(1);
         let host_ns_per_recording = (encode_ns + submit_ns) as f64 / f64::from(recordings.max(1));
         let (params, weight_bytes) = (self.report.params, self.report.format_bytes);
         let regime = Regime::new(working_set).scratch(scratch).submissions(submissions);
         Ok(PassTiming {
-            samples_ns,
+            samples_ns: repetitions.iter().map(|it| it.complete_ns).collect(),
+            encode_ns: repetitions.iter().map(|it| it.encode_ns).collect(),
+            device_ns: device_times(&repetitions),
             cost,
             regime,
             recordings,
@@ -289,9 +231,10 @@ impl Bench {
         Ok((cost, working_set))
     }
 
-    /// Nanoseconds of one repetition from the depth on.
-    fn repetition(&mut self, test: Test, want: Rows) -> Result<u64, Error> {
+    /// One repetition from the depth on.
+    fn repetition(&mut self, test: Test, want: Rows) -> Result<(Repetition, RunTimes), Error> {
         self.session.truncate(self.depth);
+        self.session.take_times();
         let mut token = self.tokens[0];
         let stopwatch = Stopwatch::start();
         for (range, want) in self.batches(test.prompt, want) {
@@ -299,13 +242,28 @@ impl Bench {
             token = picks.last().copied().unwrap_or(token);
         }
         self.session.decode_greedy(token, test.generate)?;
-        Ok(stopwatch.ns())
+        let elapsed_ns = stopwatch.ns();
+        let run = self.session.take_times();
+        // Reading timestamps is not part of the work.
+        let complete_ns = elapsed_ns.saturating_sub(run.stamps_ns);
+        let encode_ns = complete_ns.saturating_sub(run.result_wait_ns);
+        Ok((Repetition { complete_ns, encode_ns, device_ns: run.all_device_ns() }, run))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Test;
+    use super::{Repetition, Test, device_times};
+
+    #[test]
+    fn single_repetitions_may_lack_device_times() {
+        let times = |device: &[Option<u64>]| {
+            let of = |&device_ns: &Option<u64>| Repetition { complete_ns: 9, encode_ns: 1, device_ns };
+            device_times(&device.iter().map(of).collect::<Vec<_>>())
+        };
+        assert_eq!(times(&[Some(7), None, Some(8)]), [7, 8]);
+        assert!(times(&[Some(7), None]).is_empty() && times(&[None]).is_empty() && times(&[]).is_empty());
+    }
 
     #[test]
     fn tests_are_written_as_llama_bench_writes_them() {

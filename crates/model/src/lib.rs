@@ -25,7 +25,7 @@ pub use error::Error;
 pub use loader::{LoadReport, Loader};
 pub use matrix::{FusedLinear, Vector, WeightMatrix};
 pub use model::Model;
-pub use names::{Named, Set, UnknownName};
+pub use names::{Named, Set, UnknownName, parse_name};
 pub use ops::{Activation, Ops};
 pub use scratch::Temp;
 pub use session::{Session, SessionOptions, Shared};

@@ -29,14 +29,17 @@ pub struct UnknownName {
 ///
 /// # Errors
 /// [`UnknownName`] lists the known names. `what` is the kind of value, with its article.
-pub(crate) fn parse<T: Named>(what: &'static str, text: &str) -> Result<T, UnknownName> {
+pub fn parse_name<T: Named>(what: &'static str, text: &str) -> Result<T, UnknownName> {
     T::ALL.iter().copied().find(|it| it.name() == text).ok_or_else(|| {
         let known = T::ALL.iter().map(|it| it.name()).collect::<Vec<_>>().join(", ");
         UnknownName { what, text: text.to_owned(), known }
     })
 }
 
-/// Declares an enumeration with its names: `Named`, `Display`, `FromStr`, and serde by name.
+/// Declares an enumeration with its names: [`Named`], `Display`, `FromStr`, and serde by name.
+///
+/// The literal before the name of the type is the kind of value with its article, for errors: `"a part"`.
+#[macro_export]
 macro_rules! named {
     ($(#[$meta:meta])* $what:literal $Enum:ident { $($(#[$doc:meta])* $variant:ident = $name:literal,)* }) => {
         $(#[$meta])*
@@ -58,7 +61,7 @@ macro_rules! named {
             }
         }
 
-        impl $crate::names::Named for $Enum {
+        impl $crate::Named for $Enum {
             const ALL: &'static [Self] = Self::ALL;
 
             fn name(self) -> &'static str {
@@ -73,10 +76,10 @@ macro_rules! named {
         }
 
         impl std::str::FromStr for $Enum {
-            type Err = $crate::names::UnknownName;
+            type Err = $crate::UnknownName;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                $crate::names::parse($what, text)
+                $crate::parse_name($what, text)
             }
         }
 
@@ -94,8 +97,6 @@ macro_rules! named {
         }
     };
 }
-pub(crate) use named;
-
 /// A set of named values. In files it is an array of names, in the order of declaration.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Set<T>(u16, PhantomData<T>);

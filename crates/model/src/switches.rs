@@ -3,7 +3,7 @@
 //! Int8 activations and cooperative matrices round their operands, which changes logits. Ablation makes logits
 //! meaningless. The other switches change only the order of sums.
 
-use crate::names::{Set, named};
+use crate::{Set, named};
 use serde::{Deserialize, Serialize};
 
 named! {

@@ -24,7 +24,7 @@ pub struct RunTimes {
     pub stamped: u32,
     /// Device time of those recordings in nanoseconds: the sum over their launches or submissions.
     pub device_ns: u64,
-    /// Host time of reading timestamps, in nanoseconds. It is part of no other time.
+    /// Host time of reading timestamps while no other recording ran, in nanoseconds. It is part of no other time.
     pub stamps_ns: u64,
 }
 
