@@ -2,15 +2,17 @@
 //! intervals and shares of the device's ceilings.
 
 use super::flags::{MODELS, cache_help};
+use super::token_counts::numbers;
+use super::variations::{Variation, VariationArgs, VariedRow, export};
 use crate::globals::{FAILED, Globals, UsageError};
 use crate::experiments::{Measured, described, launch_table};
 use ridgeline_measure::int8::int8_effect;
 use ridgeline_measure::{MeasureContext, models};
-use ridgeline_measure::pass::{Bench, Test};
+use ridgeline_measure::pass::{Bench, Clock, Test};
 use ridgeline_measure::profile::profile;
 use crate::{install, output, provenance, trace};
 use anyhow::Context;
-use ridgeline_experiment::bench_table::{BenchRow, Output, export};
+use ridgeline_experiment::bench_table::{BenchRow, Output};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::record::utc;
 use ridgeline_experiment::report::{markdown, number, plain};
@@ -68,6 +70,8 @@ pub(crate) struct Args {
     int8_dot: bool,
     #[arg(long, help = coop_help())]
     no_coop: bool,
+    #[command(flatten)]
+    variations: VariationArgs,
     /// Output format, not a file: md, csv, json, jsonl or sql [default: an aligned table on a terminal, md elsewhere]
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<String>,
@@ -109,6 +113,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     }
     let create = |path: &PathBuf| File::create(path).with_context(|| path.display().to_string());
     let sink = args.trace.as_ref().map(create).transpose()?;
+    args.variations.check(output)?;
     let tests = args.tests()?;
     let depths = numbers("-d", &args.n_depth)?;
     // Report a bad model now, not after the ceilings are measured.
@@ -118,6 +123,9 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let cpu = provenance::machine_id(&mut device).cpu;
     let tuning = ridgeline_measure::tune::stored(&mut device);
     let mut cx = MeasureContext::new(device, None, tuning, args.seed);
+    if args.variations.clocks().contains(&Clock::Device) {
+        cx.require_timestamps()?;
+    }
     let ceilings = if args.no_probe || !cx.has_clock() {
         None
     } else {
@@ -125,18 +133,18 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         Some(cx.ceilings()?)
     };
     let (mut rows, mut code) = (Vec::new(), ExitCode::SUCCESS);
-    let cases = args.cases(&tests, &depths);
+    let cases = args.cases(&tests, &depths, &args.variations.all());
     for (i, case) in cases.iter().enumerate() {
-        let &Case { name, depth, test, cache: [k, v] } = case;
+        let &Case { name, depth, test, cache: [k, v], variation } = case;
         let cached = if (k, v) == (Format::HALF, Format::HALF) { String::new() } else { format!(", cache {k} {v}") };
         let what = match (test.prompt, test.generate) {
             (prompt, 0) => format!("pp{prompt}"),
             (0, generate) => format!("tg{generate}"),
             (prompt, generate) => format!("pp{prompt}+tg{generate}"),
         };
-        output::note(&format!("[{}/{}] {name} {what}, depth {depth}{cached}", i + 1, cases.len()));
-        let measured = args.measure(&mut cx, case, ceilings.as_ref());
-        let mut row = match measured {
+        let how = args.variations.describe(variation);
+        output::note(&format!("[{}/{}] {name} {what}, depth {depth}{cached}{how}", i + 1, cases.len()));
+        let measured = match args.measure(&mut cx, case, ceilings.as_ref()) {
             Err(error) if error.is::<BeatsFloor>() => {
                 // A time below the roofline's floor is a measurement error: leave out this row, keep the others.
                 output::note(&format!("failed: {error}"));
@@ -145,9 +153,11 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
             }
             other => other?,
         };
-        row.build_commit = build.git_rev.clone().unwrap_or_else(|| "unknown".to_owned());
-        row.cpu_info.clone_from(&cpu);
-        rows.push(row);
+        for (clock, mut row) in measured {
+            row.build_commit = build.git_rev.clone().unwrap_or_else(|| "unknown".to_owned());
+            row.cpu_info.clone_from(&cpu);
+            rows.push(VariedRow { row, fields: args.variations.fields(variation, clock) });
+        }
     }
     output::text(&export(&rows, output)?).context("standard output")?;
     if args.int8_dot {
@@ -166,6 +176,7 @@ struct Case<'a> {
     depth: usize,
     test: Test,
     cache: [Format; 2],
+    variation: Variation,
 }
 
 impl Args {
@@ -188,14 +199,15 @@ impl Args {
         }
     }
 
-    /// Every combination of model, cache types, depth and test, models outermost.
-    fn cases<'a>(&'a self, tests: &[Test], depths: &[usize]) -> Vec<Case<'a>> {
+    /// Every combination of model, cache types, depth, test and variation, models outermost.
+    fn cases<'a>(&'a self, tests: &[Test], depths: &[usize], variations: &[Variation]) -> Vec<Case<'a>> {
         let mut cases = Vec::new();
         for name in &self.model {
             for &k in &self.cache_type_k {
                 for &v in &self.cache_type_v {
-                    for &depth in depths {
-                        cases.extend(tests.iter().map(|&test| Case { name, depth, test, cache: [k, v] }));
+                    for (&depth, &test) in depths.iter().flat_map(|depth| tests.iter().map(move |test| (depth, test))) {
+                        let case = |&variation| Case { name, depth, test, cache: [k, v], variation };
+                        cases.extend(variations.iter().map(case));
                     }
                 }
             }
@@ -208,12 +220,14 @@ impl Args {
         self.batch_size.min(self.ubatch_size).max(1)
     }
 
-    fn options(&self, cache: [Format; 2]) -> SessionOptions {
+    fn options(&self, cache: [Format; 2], variation: Variation) -> SessionOptions {
         let attention = if self.flash_attn == 1 { AttentionPath::Fused } else { AttentionPath::Unfused };
         let fusions = self.without.iter().fold(Fusions::all(), |all, &it| all.without(it));
         let (int8_dot, cooperative) = (self.int8_dot, !self.no_coop);
-        let switches = Switches { attention, fusions, int8_dot, cooperative, ..Switches::default() };
-        SessionOptions { batch: self.batch(), cache, switches, ..SessionOptions::default() }
+        let ablate = variation.ablate;
+        let switches = Switches { attention, fusions, ablate, int8_dot, cooperative, ..Switches::default() };
+        let options = SessionOptions { batch: self.batch(), cache, switches, ..SessionOptions::default() };
+        self.variations.options(variation, options)
     }
 
     /// Prints how int8 dot products change each model's logits, with the first cache type of the command line. Other
@@ -221,7 +235,7 @@ impl Args {
     fn int8_effects(&self, cx: &mut MeasureContext, output: Output) -> anyhow::Result<()> {
         for name in &self.model {
             let loaded = cx.load(name, None)?;
-            let options = self.options([self.cache_type_k[0], self.cache_type_v[0]]);
+            let options = self.options([self.cache_type_k[0], self.cache_type_v[0]], Variation::default());
             let effect = format!("{name}: {}", int8_effect(cx, &loaded, options)?);
             if is_table(output) {
                 output::text(&format!("{effect}\n"))?;
@@ -248,13 +262,14 @@ impl Args {
         let passes: Vec<Test> =
             passes.into_iter().filter(|&n| n > 0).map(|prompt| Test { prompt, generate: 0 }).collect();
         let mut events = Vec::new();
-        for case in self.cases(&passes, depths) {
-            let Case { name, depth, test: Test { prompt: tokens, .. }, cache } = case;
+        for case in self.cases(&passes, depths, &self.variations.ablations()) {
+            let Case { name, depth, test: Test { prompt: tokens, .. }, cache, variation } = case;
             let loaded = cx.load(name, None)?;
             let test = if tokens == 1 { "tg1".to_owned() } else { format!("pp{tokens}") };
-            let title = if depth == 0 { format!("{name} {test}") } else { format!("{name} {test} @ d{depth}") };
+            let mut title = if depth == 0 { format!("{name} {test}") } else { format!("{name} {test} @ d{depth}") };
+            title += &self.variations.describe(variation);
             output::note(&format!("timing each kernel of {title}"));
-            let profile = profile(cx, &loaded, (depth, tokens), self.options(cache), &LAUNCHES)?;
+            let profile = profile(cx, &loaded, (depth, tokens), self.options(cache, variation), &LAUNCHES)?;
             if self.profile {
                 let total = number::si(profile.row.total_s(), "s");
                 let caption = format!("{title}: {} launches, {total} in total", profile.of.len());
@@ -274,10 +289,16 @@ impl Args {
         Ok(())
     }
 
-    fn measure(&self, cx: &mut MeasureContext, case: &Case<'_>, ceilings: Option<&Machine>) -> anyhow::Result<BenchRow> {
-        let &Case { name, depth, test, cache } = case;
+    /// Measures a case, and returns a row for each clock.
+    fn measure(
+        &self,
+        cx: &mut MeasureContext,
+        case: &Case<'_>,
+        ceilings: Option<&Machine>,
+    ) -> anyhow::Result<Vec<(Clock, BenchRow)>> {
+        let &Case { name, depth, test, cache, variation } = case;
         let loaded = cx.load(name, None)?;
-        let options = self.options(cache);
+        let options = self.options(cache, variation);
         let batch = options.batch;
         let (n, warmup) = (self.repetitions, u32::from(!self.no_warmup));
         let budget = Budget { warmup, min_reps: n, max_reps: n, budget_s: f64::INFINITY };
@@ -286,7 +307,6 @@ impl Args {
             Bench::new(cx, &loaded, depth, test.prompt + test.generate, options)?.test(test, &budget)?;
         pass.check(ceilings)?;
         let (backend, adapter) = cx.names();
-        let row = Measured { pass, test, backend, adapter, cache: cache.map(|it| it.spec().name.to_owned()), batch };
         let format = loaded.model.format().spec().name;
         let small_batch = test.generate > 0 || test.prompt.min(batch) <= SMALL_BATCH as usize;
         let mut name = loaded.id.name.clone();
@@ -296,11 +316,18 @@ impl Args {
         if self.no_coop {
             name += " no-coop";
         }
-        let mut bench = described(&name, format, &row, ceilings);
-        bench.flash_attn = self.flash_attn == 1;
-        bench.n_depth = depth as u64;
-        bench.test_time = utc(started);
-        Ok(bench)
+        let row = |clock: Clock| {
+            let pass = self.variations.timing(&pass, clock, &adapter)?;
+            let (backend, adapter) = (backend.clone(), adapter.clone());
+            let cache = cache.map(|it| it.spec().name.to_owned());
+            let row = Measured { pass, test, backend, adapter, cache, batch };
+            let mut bench = described(&name, format, &row, ceilings);
+            bench.flash_attn = self.flash_attn == 1;
+            bench.n_depth = depth as u64;
+            bench.test_time = utc(started);
+            Ok((clock, bench))
+        };
+        self.variations.clocks().into_iter().map(row).collect()
     }
 }
 
@@ -323,57 +350,4 @@ fn format_of(text: Option<&str>) -> Result<Output, UsageError> {
 /// Whether a format is for people, so that text may follow the rows.
 const fn is_table(output: Output) -> bool {
     matches!(output, Output::Plain | Output::Md)
-}
-
-/// Maximum length of a list of numbers.
-const MAX_NUMBERS: usize = 1000;
-
-/// Numbers as llama-bench reads them: `512`, `0,256`, `1-4`, `128-512+128`, `1-16*2`.
-fn numbers(flag: &str, text: &str) -> Result<Vec<usize>, UsageError> {
-    let bad = || {
-        UsageError(format!(
-            "{flag} {text:?} is not a list of token counts; write it like `512`, `0,256`, `1-4`, `128-512+128` or `1-16*2`"
-        ))
-    };
-    let number = |part: &str| part.parse::<usize>().map_err(|_| bad());
-    let mut all = Vec::new();
-    for part in text.split(',') {
-        let Some((first, rest)) = part.split_once('-') else {
-            all.push(number(part)?);
-            continue;
-        };
-        let (last, step, factor) = match (rest.split_once('+'), rest.split_once('*')) {
-            (Some((last, step)), _) => (last, number(step)?, 1),
-            (None, Some((last, factor))) => (last, 0, number(factor)?),
-            (None, None) => (rest, 1, 1),
-        };
-        let (mut n, last) = (number(first)?, number(last)?);
-        while n <= last {
-            all.push(n);
-            let next = n.saturating_mul(factor).saturating_add(step);
-            if next <= n || all.len() > MAX_NUMBERS {
-                return Err(bad());
-            }
-            n = next;
-        }
-    }
-    Ok(all)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::numbers;
-
-    #[test]
-    fn numbers_are_written_as_for_llama_bench() {
-        let parse = |text| numbers("-p", text).ok();
-        assert_eq!(parse("512"), Some(vec![512]));
-        assert_eq!(parse("0,256"), Some(vec![0, 256]));
-        assert_eq!(parse("1-4"), Some(vec![1, 2, 3, 4]));
-        assert_eq!(parse("128-512+128"), Some(vec![128, 256, 384, 512]));
-        assert_eq!(parse("1-16*2,5"), Some(vec![1, 2, 4, 8, 16, 5]));
-        for wrong in ["", "x", "1-", "1-4*1", "1-4+0", "0-4*2", "-3", "0-99999999999"] {
-            assert_eq!(parse(wrong), None, "{wrong}");
-        }
-    }
 }

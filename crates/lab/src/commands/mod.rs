@@ -3,6 +3,8 @@
 
 mod flags;
 mod printer;
+mod token_counts;
+mod variations;
 
 use crate::globals::Globals;
 use std::process::ExitCode;

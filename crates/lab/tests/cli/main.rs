@@ -13,6 +13,7 @@ mod quantize;
 mod speed;
 mod text;
 mod usage;
+mod variations;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -24,7 +25,7 @@ fn main() {
     let no_adapter = ridgeline_gpu::adapters().is_empty() && !required;
     let no_originals = !program::originals().is_dir() && !required;
     let no_swiftshader = ridgeline_gpu::swiftshader().is_none() && !(required && cfg!(target_os = "linux"));
-    let groups: [(&str, &[Test], bool); 18] = [
+    let groups: [(&str, &[Test], bool); 20] = [
         ("usage", usage::TESTS, false),
         ("usage", usage::ON_DEBIAN_AS_ROOT, !usage::can_play_install()),
         ("usage", usage::ON_SWIFTSHADER, no_swiftshader),
@@ -35,6 +36,8 @@ fn main() {
         ("memory", memory::ON_A_DEVICE, no_adapter),
         ("speed", speed::TESTS, false),
         ("speed", speed::ON_A_DEVICE, no_adapter),
+        ("variations", variations::TESTS, false),
+        ("variations", variations::ON_A_DEVICE, no_adapter),
         ("text", text::TESTS, false),
         ("text", text::ON_A_DEVICE, no_adapter),
         ("golden", golden::TESTS, false),
