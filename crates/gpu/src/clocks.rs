@@ -65,8 +65,8 @@ const SMALL_READ: u64 = 64 << 10;
 /// begin to the last end. Both bounds hold for several recordings in flight too.
 ///
 /// # Errors
-/// The first [`Fault`]. Metal may return zeros. The timestamps of llvmpipe (LLVM 15.0.6) pass. Its exceptions are runs
-/// that other programs interrupt, and the first run of a kernel, which compiles it.
+/// The first [`Fault`]. Metal may return zeros. The timestamps of llvmpipe (LLVM 15.0.6) and of SwiftShader pass, except
+/// in runs that other programs interrupt. Another exception is a kernel's first run, in which llvmpipe compiles it.
 pub(crate) fn device_times(ticks: &[u64], period: f32, host: HostTimes) -> Result<Vec<u64>, Fault> {
     if !period.is_finite() || period <= 0.0 {
         return Err(Fault::NoPeriod);

@@ -54,6 +54,19 @@ fn one_token_at_a_time_gives_the_same_tokens() {
 }
 
 #[test]
+fn options_are_read_from_their_json() {
+    let run = RunOptions { submission: Some(Granularity::Layer), wait: true, stamps: Stamps::Launch };
+    let before = options(run, false);
+    let json = serde_json::to_string(&before).expect("JSON");
+    assert!(json.contains(r#""run":{"submission":"layer","wait":true,"stamps":"launch"}"#), "{json}");
+    assert_eq!(serde_json::from_str::<SessionOptions>(&json).expect("options"), before);
+    assert_eq!(serde_json::from_str::<SessionOptions>("{}").expect("options"), SessionOptions::default());
+    for wrong in [r#"{"run":{"waits":true}}"#, r#"{"run":{"submission":"token"}}"#, r#"{"depth":1}"#] {
+        assert!(serde_json::from_str::<SessionOptions>(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn sessions_pass_their_options_to_the_device() {
     let linker = Arc::new(ridgeline_kernels::linker().expect("the templates"));
     let open = || Gpu::open(&AdapterChoice::Best, linker.clone(), GpuOptions::default());
