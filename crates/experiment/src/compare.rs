@@ -1,23 +1,21 @@
 //! Compares two journals point by point: which became faster or slower, and the smallest detectable change.
 //!
-//! Welch's t test decides, at a familywise level of 5 % over all points (Holm's correction). The rank test of Mann and
-//! Whitney is printed beside it, for samples that are far from normal. A difference must also exceed a margin, because
-//! with enough repetitions every difference is significant.
+//! The test is of visits: Student's t on the logarithms of visit medians. The variance between visits is shared by all cells
+//! of both journals (Smyth 2004), and the familywise level is 5 % (Holm's correction). A difference must also exceed a
+//! margin, because with enough visits every difference is significant. Where every cell has one visit, repetitions take
+//! their place: such a test does not see that a machine changes its pace by the minute.
 
-use crate::journal::{best_records, point_key};
-use crate::matrix::{Budget, Cell};
+use crate::journal::{point_key, visits};
+use crate::matrix;
 use crate::record::Record;
 use crate::report::{Align, Table, number};
-use crate::stats;
+use crate::stats::{self, LogRatio, VariancePrior};
 use ridgeline_roofline::Measured;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Significance level after Holm's correction.
 pub const ALPHA: f64 = 0.05;
-
-/// Seed of the bootstrap intervals.
-const SEED: u64 = 0;
 
 /// Whether a point became faster or slower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,10 +27,8 @@ pub enum Change {
     Slower,
     /// No significant difference beyond the margin.
     Same,
-    /// One side has fewer than two repetitions, or neither side varies.
+    /// Nothing tells how much this point varies: one visit of few repetitions.
     Untestable,
-    /// Its samples are wall times of blocks, whose length every run calibrates anew.
-    NotCompared,
 }
 
 impl Change {
@@ -44,7 +40,6 @@ impl Change {
             Self::Slower => "slower",
             Self::Same => "no difference",
             Self::Untestable => "cannot be tested",
-            Self::NotCompared => "not compared: every run calibrates its block length",
         }
     }
 }
@@ -58,13 +53,13 @@ pub struct PointDiff {
     pub before_s: Option<f64>,
     /// Median time after, seconds.
     pub after_s: Option<f64>,
-    /// After over before, with its 95 % bootstrap interval.
+    /// After over before, with its 95 % interval.
     pub ratio: Option<Measured>,
-    /// p value of Welch's t test, uncorrected.
-    pub welch_p: Option<f64>,
-    /// p value of the rank test of Mann and Whitney, uncorrected.
-    pub rank_p: Option<f64>,
-    /// p value of Welch's t test after Holm's correction over all points.
+    /// Number of visits before and after.
+    pub visits: [usize; 2],
+    /// p value of the t test, uncorrected.
+    pub p: Option<f64>,
+    /// p value after Holm's correction over all points.
     pub adjusted_p: Option<f64>,
     /// Minimum detectable effect at 80 % power, as a fraction of the time before.
     pub noise_floor: Option<f64>,
@@ -100,8 +95,8 @@ impl JournalDiff {
             ("after, median", Right),
             ("after / before", Right),
             ("95 % CI", Right),
-            ("p (Welch, Holm)", Right),
-            ("p (Mann–Whitney)", Right),
+            ("visits", Right),
+            ("p (t test, Holm)", Right),
             ("detectable change", Right),
             ("change", Left),
         ];
@@ -127,43 +122,57 @@ impl PointDiff {
             time(self.after_s),
             self.ratio.map_or_else(dash, |r| format!("{:.3}", r.value)),
             self.ratio.map_or_else(dash, |r| format!("{:.3} – {:.3}", r.lo, r.hi)),
+            format!("{}, {}", self.visits[0], self.visits[1]),
             p(self.adjusted_p),
-            p(self.rank_p),
             self.noise_floor.map_or_else(dash, |floor| format!("± {}", number::percent(floor))),
             self.outcome.label().to_owned(),
         ]
     }
 }
 
-/// Compares the best record of every point of two journals.
+/// Compares the visits of every point of two journals.
 ///
-/// `margin` is the smallest relative difference that counts, such as 0.02. Experiments in `timed_in_blocks` are listed,
-/// but not compared.
+/// `margin` is the smallest relative difference that counts, such as 0.02.
 #[must_use]
-pub fn compare(before: &[Record], after: &[Record], margin: f64, timed_in_blocks: &[&str]) -> JournalDiff {
+pub fn compare(before: &[Record], after: &[Record], margin: f64) -> JournalDiff {
     let (first, second) = (keyed(before), keyed(after));
     let (earlier, later): (BTreeMap<_, _>, BTreeMap<_, _>) =
         (first.iter().cloned().collect(), second.iter().cloned().collect());
-    let both = first.iter().filter_map(|(key, a)| Some((*a, *later.get(key)?)));
-    let diff = |(a, b): (&Record, &Record)| {
-        if timed_in_blocks.contains(&a.experiment.as_str()) { not_compared(a) } else { point_diff(a, b) }
-    };
-    let mut changes: Vec<PointDiff> = both.map(diff).collect();
+    let both: Vec<(&Vec<&Record>, &Vec<&Record>)> =
+        first.iter().filter_map(|(key, a)| Some((a, later.get(key)?))).collect();
+    let repetitions = both.iter().all(|(a, b)| a.len() < 2 && b.len() < 2);
+    let seconds = |cell: &[&Record]| samples(cell, repetitions);
+    let variances = both.iter().flat_map(|(a, b)| [seconds(a), seconds(b)]);
+    let prior =
+        VariancePrior::fit(&variances.filter_map(|it| stats::visit_variance(&it)).collect::<Vec<_>>());
+    // Repetitions are plentiful, and a prior of other cells would only hide how much each varies.
+    let prior = prior.filter(|_| !repetitions);
+    let diff = |(a, b): &(&Vec<&Record>, &Vec<&Record>)| point_diff(a, b, (&seconds(a), &seconds(b)), prior);
+    let mut changes: Vec<PointDiff> = both.iter().map(diff).collect();
     correct(&mut changes, margin);
-    let missing = |side: &[(String, &Record)], other: &BTreeMap<String, &Record>| {
-        side.iter().filter(|(key, _)| !other.contains_key(key)).map(|(_, record)| label(record)).collect()
+    let missing = |side: &Cells<'_>, other: &BTreeMap<String, Vec<&Record>>| {
+        side.iter().filter(|(key, _)| !other.contains_key(key)).map(|(_, cell)| label(cell)).collect()
     };
     JournalDiff { changes, only_before: missing(&first, &later), only_after: missing(&second, &earlier) }
 }
 
-fn keyed(records: &[Record]) -> Vec<(String, &Record)> {
-    best_records(records).into_iter().map(|record| (point_key(record), record)).collect()
+/// Cells with their keys: the visits of each.
+type Cells<'a> = Vec<(String, Vec<&'a Record>)>;
+
+fn keyed(records: &[Record]) -> Cells<'_> {
+    visits(records).into_iter().map(|cell| (point_key(cell[0]), cell)).collect()
+}
+
+/// Seconds by visit; with `repetitions`, each repetition counts as a visit.
+fn samples(cell: &[&Record], repetitions: bool) -> Vec<Vec<f64>> {
+    let visits: Vec<Vec<f64>> = cell.iter().map(|r| stats::seconds(&r.samples_ns)).collect();
+    if repetitions { visits.concat().into_iter().map(|s| vec![s]).collect() } else { visits }
 }
 
 /// Applies Holm's correction over the tested points, and sets their results.
 fn correct(changes: &mut [PointDiff], margin: f64) {
     let (tested, p): (Vec<usize>, Vec<f64>) =
-        changes.iter().enumerate().filter_map(|(i, change)| Some((i, change.welch_p?))).unzip();
+        changes.iter().enumerate().filter_map(|(i, change)| Some((i, change.p?))).unzip();
     for (i, p) in tested.into_iter().zip(stats::holm(&p)) {
         changes[i].adjusted_p = Some(p);
         changes[i].outcome = decide(p, changes[i].ratio, margin);
@@ -179,48 +188,37 @@ fn decide(p: f64, ratio: Option<Measured>, margin: f64) -> Change {
     }
 }
 
-fn point_diff(before: &Record, after: &Record) -> PointDiff {
-    let (x, y) = (stats::seconds(&before.samples_ns), stats::seconds(&after.samples_ns));
+fn point_diff(
+    before: &[&Record],
+    after: &[&Record],
+    (x, y): (&[Vec<f64>], &[Vec<f64>]),
+    prior: Option<VariancePrior>,
+) -> PointDiff {
+    let test: Option<LogRatio> = stats::unpaired_log_ratio(y, x, prior);
     PointDiff {
         label: label(before),
-        before_s: stats::median(&x),
-        after_s: stats::median(&y),
-        ratio: stats::ratio_of_medians(&y, &x, SEED),
-        welch_p: stats::welch(&y, &x).map(|test| test.p),
-        rank_p: stats::mann_whitney(&y, &x),
+        before_s: stats::median(&x.concat()),
+        after_s: stats::median(&y.concat()),
+        ratio: test.as_ref().map(|test| test.interval),
+        visits: [before.len(), after.len()],
+        p: test.as_ref().map(|test| test.p),
         adjusted_p: None,
-        noise_floor: noise_floor(&x, &y),
+        noise_floor: noise_floor(x, y, prior),
         outcome: Change::Untestable,
     }
 }
 
-fn not_compared(record: &Record) -> PointDiff {
-    PointDiff {
-        label: label(record),
-        before_s: None,
-        after_s: None,
-        ratio: None,
-        welch_p: None,
-        rank_p: None,
-        adjusted_p: None,
-        noise_floor: None,
-        outcome: Change::NotCompared,
-    }
+/// Minimum detectable effect at 80 % power, as a fraction of the time before.
+fn noise_floor(x: &[Vec<f64>], y: &[Vec<f64>], prior: Option<VariancePrior>) -> Option<f64> {
+    let variance = |visits: &[Vec<f64>]| {
+        let (s2, df) = stats::visit_variance(visits).unwrap_or((0.0, 0.0));
+        prior.map_or((df > 0.0).then_some(s2), |prior| Some(prior.moderate(s2, df).0))
+    };
+    let sd = f64::midpoint(variance(x)?, variance(y)?).sqrt();
+    stats::minimum_detectable_effect(sd, x.len().min(y.len()), ALPHA, 0.8).map(f64::exp_m1)
 }
 
-/// Minimum detectable effect at 80 % power, relative to the mean of `x`.
-fn noise_floor(x: &[f64], y: &[f64]) -> Option<f64> {
-    if x.len() < 2 || y.len() < 2 {
-        return None;
-    }
-    let sd = (stats::sd(x)?.powi(2) / 2.0 + stats::sd(y)?.powi(2) / 2.0).sqrt();
-    let effect = stats::minimum_detectable_effect(sd, x.len().min(y.len()), ALPHA, 0.8)?;
-    Some(effect / stats::mean(x)?)
-}
-
-/// The label of the cell a record belongs to.
-fn label(record: &Record) -> String {
-    let budget = Budget { warmup: 0, min_reps: 1, max_reps: 1, budget_s: 1.0 };
-    let (experiment, point) = (record.experiment.clone(), record.point.clone());
-    Cell { experiment, point, budget, check: None }.label()
+/// The label of a cell.
+fn label(cell: &[&Record]) -> String {
+    matrix::label(&cell[0].measure, &cell[0].point)
 }

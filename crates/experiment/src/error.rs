@@ -63,25 +63,57 @@ pub enum Error {
         source: Box<toml::de::Error>,
     },
     /// An axis lists no values, so the matrix would silently be empty.
-    #[error("{path}: axis {axis} of experiment {experiment} has no values; list at least one")]
+    #[error("axis {axis} of measure {measure} has no values; list at least one")]
     EmptyAxis {
-        /// The matrix file.
-        path: PathBuf,
-        /// The experiment.
-        experiment: String,
+        /// The measure.
+        measure: String,
         /// The axis.
         axis: String,
     },
+    /// An error in a group of a matrix file.
+    #[error("{path}, line {line}: {source}")]
+    InMatrix {
+        /// The matrix file.
+        path: PathBuf,
+        /// Line, counted from 1.
+        line: usize,
+        /// The error.
+        source: Box<Self>,
+    },
+    /// A matrix or a claim names an experiment of no study.
+    #[error("no experiment is called {id:?}; there are {known}")]
+    UnknownStudy {
+        /// The id given.
+        id: String,
+        /// The known ids, comma-separated.
+        known: String,
+    },
+    /// A matrix names a model that does not exist.
+    #[error("{reason}")]
+    UnknownModel {
+        /// The name given, which the reason repeats.
+        name: String,
+        /// Why it cannot be opened.
+        reason: String,
+    },
+    /// A claim compares a value that no experiment produces.
+    #[error("claim {claim} compares the value {value:?}, which experiment {study} does not produce")]
+    UnknownValue {
+        /// The claim.
+        claim: String,
+        /// The value.
+        value: String,
+        /// The experiment of the claim.
+        study: String,
+    },
     /// A budget whose values contradict each other.
     #[error(
-        "{path}: budget of experiment {experiment} has min_reps {min_reps}, max_reps {max_reps}, budget_s {budget_s}; \
+        "budget of measure {measure} has min_reps {min_reps}, max_reps {max_reps}, budget_s {budget_s}; \
          1 <= min_reps <= max_reps and a finite budget_s > 0 are required"
     )]
     BadBudget {
-        /// The matrix file.
-        path: PathBuf,
-        /// The experiment.
-        experiment: String,
+        /// The measure.
+        measure: String,
         /// Fewest timed repetitions.
         min_reps: u32,
         /// Most timed repetitions.
@@ -89,9 +121,9 @@ pub enum Error {
         /// Seconds.
         budget_s: f64,
     },
-    /// A matrix names an experiment that is not in the list.
-    #[error("no experiment is called {name:?}; there are {known}")]
-    UnknownExperiment {
+    /// A matrix names a measure that is not in the list.
+    #[error("no measure is called {name:?}; there are {known}")]
+    UnknownMeasure {
         /// The name in the matrix.
         name: String,
         /// The known names, comma-separated.

@@ -3,8 +3,8 @@
 //! A killed run leaves at most one torn last line. Opening for append truncates it; reading ignores it. Damage
 //! anywhere else is an error.
 
-use crate::record::{Record, SCHEMA, Status};
-use crate::upgrade::{self, SCHEMA_1};
+use crate::record::{MachineId, Record, SCHEMA, Status};
+use crate::upgrade::{self, SCHEMA_1, SCHEMA_2};
 use crate::{Error, canonical};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -127,24 +127,36 @@ pub fn last_ok(records: &[Record]) -> Vec<&Record> {
     newest(records).into_iter().filter(|r| r.status == Status::Ok).collect()
 }
 
-/// One record per point: preferably of the newest build, then with the most samples, then the latest.
+/// The visits of every cell on every machine: its ok records in order of time, of one build.
 ///
-/// Only cells whose newest record is ok count.
+/// Only cells whose newest record is ok count. Of several builds, the newest that measured the point counts.
 #[must_use]
-pub fn best_records(records: &[Record]) -> Vec<&Record> {
-    let newest = records.last().map(|r| &r.build);
-    let rank = |r: &Record| (Some(&r.build) == newest, r.samples_ns.len(), r.started_utc.clone());
-    let mut index: BTreeMap<String, usize> = BTreeMap::new();
-    let mut best: Vec<&Record> = Vec::new();
+pub fn visits(records: &[Record]) -> Vec<Vec<&Record>> {
+    let mut good: BTreeMap<&str, Vec<&MachineId>> = BTreeMap::new();
     for record in last_ok(records) {
-        let at = *index.entry(point_key(record)).or_insert(best.len());
-        match best.get_mut(at) {
-            None => best.push(record),
-            Some(earlier) if rank(record) >= rank(earlier) => *earlier = record,
-            Some(_) => {}
+        good.entry(record.cell_id.as_str()).or_default().push(&record.machine);
+    }
+    let is_good = |r: &&Record| good.get(r.cell_id.as_str()).is_some_and(|it| it.contains(&&r.machine));
+    let mut index: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut cells: Vec<Vec<&Record>> = Vec::new();
+    for record in records.iter().filter(|r| r.status == Status::Ok).filter(is_good) {
+        let places = index.entry(point_key(record)).or_default();
+        match places.iter().find(|&&at| cells[at][0].machine == record.machine) {
+            Some(&at) => cells[at].push(record),
+            None => {
+                places.push(cells.len());
+                cells.push(vec![record]);
+            }
         }
     }
-    best
+    let last = records.last().map(|r| &r.build);
+    for cell in &mut cells {
+        cell.sort_by(|a, b| a.started_utc.cmp(&b.started_utc));
+        let own = cell.iter().any(|r| Some(&r.build) == last);
+        let build = if own { last } else { cell.last().map(|r| &r.build) };
+        cell.retain(|r| Some(&r.build) == build);
+    }
+    cells
 }
 
 /// The newest record of every cell and machine, if it is not ok, in order of first appearance.
@@ -160,7 +172,7 @@ pub fn merge(journals: Vec<Vec<Record>>) -> Vec<Record> {
     let mut all: Vec<Record> = journals
         .into_iter()
         .flatten()
-        .filter(|r| seen.insert((r.run_id.clone(), r.cell_id.clone(), r.started_utc.clone())))
+        .filter(|r| seen.insert((r.run_id.clone(), r.cell_id.clone(), r.visit, r.started_utc.clone())))
         .collect();
     all.sort_by(|a, b| a.started_utc.cmp(&b.started_utc));
     all
@@ -185,7 +197,7 @@ pub fn write(path: &Path, records: &[Record]) -> Result<(), Error> {
 /// Key of a record's point: equal for records of two journals whatever their budgets.
 #[must_use]
 pub fn point_key(record: &Record) -> String {
-    format!("{} {}", record.experiment, canonical::canonical(&record.point))
+    format!("{} {}", record.measure, canonical::canonical(&record.point))
 }
 
 /// Updates the set of cells whose newest record is ok.
@@ -208,7 +220,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<Record>, usize), Error> {
             continue;
         }
         match parse_line(path, i + 1, line) {
-            Ok(record) => records.push(record),
+            Ok(parsed) => records.extend(parsed),
             Err(Error::JournalLine { .. }) if !complete => break,
             Err(error) => return Err(error),
         }
@@ -217,16 +229,22 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<Record>, usize), Error> {
     Ok((records, valid))
 }
 
-/// One record. The schema is read first, because the other keys depend on it.
-fn parse_line(path: &Path, line: usize, text: &[u8]) -> Result<Record, Error> {
+/// The records of one line: one, or several where an earlier schema had a row of several measures.
+///
+/// The schema is read first, because the other keys depend on it.
+fn parse_line(path: &Path, line: usize, text: &[u8]) -> Result<Vec<Record>, Error> {
     let bad = |source| Error::JournalLine { path: path.to_owned(), line, source };
     let mut value: serde_json::Value = serde_json::from_slice(text).map_err(bad)?;
     match value.get("schema").and_then(|s| s.as_str()).unwrap_or("none") {
-        SCHEMA => {}
+        SCHEMA => return Ok(vec![serde_json::from_value(value).map_err(bad)?]),
         SCHEMA_1 => upgrade::from_schema_1(&mut value),
+        SCHEMA_2 => {}
         found => return Err(schema(path, line, found.to_owned())),
     }
-    serde_json::from_value(value).map_err(bad)
+    upgrade::from_schema_2(value)
+        .into_iter()
+        .map(|value| serde_json::from_value(value).map_err(bad))
+        .collect()
 }
 
 fn schema(path: &Path, line: usize, found: String) -> Error {

@@ -1,14 +1,18 @@
-//! The matrix of experiments: a TOML file that lists which points of which experiments run, and for how long.
+//! The matrix: TOML files that list which points of which measures run, for which experiments, and for how long.
 //!
-//! The axes of an experiment span its points. A *cell* is one point with its budget and check: the unit that is
-//! measured and journaled. `[experiment.quick]` replaces axes and budget for a quick run.
+//! The axes of a group span its points. A *cell* is one point of one measure: the unit that is measured and journaled.
+//! A cell that several groups list is measured once.
+
+mod selection;
+
+pub use selection::{Selection, names};
 
 use crate::{Error, canonical};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Number of repetitions and time limit of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,7 +36,7 @@ impl Budget {
     }
 }
 
-/// Values by axis; the points of an experiment are their Cartesian product.
+/// Values by axis; the points of a group are their Cartesian product.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Axes(BTreeMap<String, Vec<Value>>);
@@ -79,80 +83,79 @@ impl Axes {
     pub fn values(&self, axis: &str) -> &[Value] {
         self.0.get(axis).map_or(&[], Vec::as_slice)
     }
-
-    /// These axes with those in `by` replaced or added.
-    fn replaced(&self, by: &Self) -> Self {
-        let mut axes = self.0.clone();
-        axes.extend(by.0.clone());
-        Self(axes)
-    }
 }
 
-/// Overrides for a quick run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Quick {
-    /// Whether a quick run omits the experiment.
-    #[serde(default)]
-    pub skip: bool,
-    /// Axes that are replaced; the others are kept.
-    #[serde(default)]
-    pub axes: Axes,
-    /// The budget, if it differs.
-    pub budget: Option<Budget>,
-}
+/// Budget of a first visit where its group names none: a few seconds.
+const FIRST: Budget = Budget { warmup: 0, min_reps: 2, max_reps: 5, budget_s: 1.0 };
 
-/// One entry of a matrix: an experiment with its axes. An experiment may have several.
+/// One entry of a matrix: cells of one measure, with the experiments that want them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Group {
-    /// Name in the list of experiments.
-    pub name: String,
+    /// Ids of the experiments that want these cells, such as `GAP-4`.
+    #[serde(default)]
+    pub studies: Vec<String>,
+    /// Name of the measure.
+    pub measure: String,
     /// A description for readers of the file.
     #[serde(default)]
     pub about: String,
     /// The axes that vary.
     #[serde(default)]
     pub axes: Axes,
-    /// Repetitions and time limit of each cell.
+    /// Repetitions and time limit of one visit of a cell.
     pub budget: Budget,
-    /// Overrides for a quick run.
-    pub quick: Option<Quick>,
-    /// The correctness check that every cell has to pass, as the experiment defines it.
+    /// Repetitions and time limit of the first visit, which is short; by default a second.
+    pub first: Option<Budget>,
+    /// The correctness check that every cell has to pass, as the measure defines it.
     pub check: Option<Value>,
+    /// Where the group stands.
+    #[serde(skip)]
+    place: Place,
 }
 
-/// A matrix file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A group's place in its file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Place {
+    path: PathBuf,
+    /// Line of the first character, counted from 1.
+    line: usize,
+    text: String,
+}
+
+/// The groups of one or several matrix files.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Matrix {
-    /// The experiments, in the order in which they run.
-    #[serde(rename = "experiment")]
+    /// The groups, in the order in which they run.
     pub groups: Vec<Group>,
 }
 
-/// Whether a run is full or quick.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Pace {
-    /// Axes and budgets as given.
-    #[default]
-    Full,
-    /// Axes and budgets as `[experiment.quick]` changes them.
-    Quick,
+/// A matrix file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    cells: Vec<toml::Spanned<Group>>,
 }
 
 impl Matrix {
-    /// Parses a matrix; errors name `path`.
+    /// Parses a matrix file; errors name `path` and the line.
     ///
     /// # Errors
-    /// [`Error::Toml`], [`Error::EmptyAxis`] or [`Error::BadBudget`].
+    /// [`Error::Toml`], or [`Error::EmptyAxis`] or [`Error::BadBudget`] in [`Error::InMatrix`].
     pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
         let toml = |source| Error::Toml { path: path.to_owned(), source: Box::new(source) };
-        let matrix: Self = toml::from_str(text).map_err(toml)?;
-        for group in &matrix.groups {
-            group.validate(path)?;
+        let file: File = toml::from_str(text).map_err(toml)?;
+        let starts: Vec<usize> = file.cells.iter().map(|it| it.span().start).collect();
+        let ends = starts.iter().skip(1).copied().chain([text.len()]);
+        let mut groups = Vec::new();
+        for ((group, &start), end) in file.cells.into_iter().zip(&starts).zip(ends) {
+            let mut group = group.into_inner();
+            let line = 1 + text[..start].matches('\n').count();
+            group.place = Place { path: path.to_owned(), line, text: text[start..end].to_owned() };
+            group.validate()?;
+            groups.push(group);
         }
-        Ok(matrix)
+        Ok(Self { groups })
     }
 
     /// Reads a matrix file.
@@ -163,163 +166,121 @@ impl Matrix {
         Self::parse(path, &std::fs::read_to_string(path).map_err(Error::io(path))?)
     }
 
+    /// This matrix with the groups of another appended.
+    #[must_use]
+    pub fn with(mut self, other: Self) -> Self {
+        self.groups.extend(other.groups);
+        self
+    }
+
     /// This matrix with other models: `names` replace the values of every axis `model`.
     #[must_use]
     pub fn of_models(mut self, names: &[String]) -> Self {
-        for group in &mut self.groups {
-            let quick = group.quick.as_mut().map(|quick| &mut quick.axes);
-            for Axes(axes) in [Some(&mut group.axes), quick].into_iter().flatten() {
-                if let Some(values) = axes.get_mut("model") {
-                    *values = names.iter().map(|name| Value::from(name.as_str())).collect();
-                }
+        for Group { axes: Axes(axes), .. } in &mut self.groups {
+            if let Some(values) = axes.get_mut("model") {
+                *values = names.iter().map(|name| Value::from(name.as_str())).collect();
             }
         }
         self
     }
-
-    /// The groups that run at a pace, with the overrides of a quick run applied.
-    #[must_use]
-    pub fn at(&self, pace: Pace) -> Vec<Group> {
-        self.groups.iter().filter_map(|g| g.at(pace)).collect()
-    }
 }
 
 impl Group {
-    /// This group at a pace; `None` where a quick run omits it.
-    #[must_use]
-    pub fn at(&self, pace: Pace) -> Option<Self> {
-        let mut group = self.clone();
-        if let (Pace::Quick, Some(quick)) = (pace, group.quick.take()) {
-            if quick.skip {
-                return None;
-            }
-            group.axes = group.axes.replaced(&quick.axes);
-            group.budget = quick.budget.unwrap_or(group.budget);
-        }
-        Some(group)
-    }
-
     /// The cell of one point of this group.
     #[must_use]
     pub fn cell(&self, point: Value) -> Cell {
-        Cell { experiment: self.name.clone(), point, budget: self.budget, check: self.check.clone() }
+        Cell {
+            measure: self.measure.clone(),
+            studies: self.studies.clone(),
+            point,
+            budget: self.budget,
+            first: self.first.unwrap_or(FIRST),
+            check: self.check.clone(),
+            visit: 0,
+        }
     }
 
-    fn validate(&self, path: &Path) -> Result<(), Error> {
-        let quick = self.quick.iter().flat_map(|q| q.axes.0.iter());
-        for (axis, values) in self.axes.0.iter().chain(quick) {
+    /// An error about this group, with file and line. The line is that of `words`, or the group's first.
+    #[must_use]
+    pub fn error(&self, words: &str, source: Error) -> Error {
+        let Place { path, line, text } = &self.place;
+        let below = text.find(words).map_or(0, |at| text[..at].matches('\n').count());
+        Error::InMatrix { path: path.clone(), line: line + below, source: Box::new(source) }
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        for (axis, values) in &self.axes.0 {
             if values.is_empty() {
-                let (experiment, axis) = (self.name.clone(), axis.clone());
-                return Err(Error::EmptyAxis { path: path.to_owned(), experiment, axis });
+                let (measure, axis) = (self.measure.clone(), axis.clone());
+                return Err(self.error(&axis.clone(), Error::EmptyAxis { measure, axis }));
             }
         }
-        for b in [Some(self.budget), self.quick.as_ref().and_then(|q| q.budget)].into_iter().flatten() {
-            if b.min_reps == 0 || b.max_reps < b.min_reps || !b.budget_s.is_finite() || b.budget_s <= 0.0 {
-                return Err(Error::BadBudget {
-                    path: path.to_owned(),
-                    experiment: self.name.clone(),
-                    min_reps: b.min_reps,
-                    max_reps: b.max_reps,
-                    budget_s: b.budget_s,
-                });
+        for (key, budget) in [("budget", Some(self.budget)), ("first", self.first)] {
+            let Some(Budget { min_reps, max_reps, budget_s, .. }) = budget else { continue };
+            if min_reps == 0 || max_reps < min_reps || !budget_s.is_finite() || budget_s <= 0.0 {
+                let measure = self.measure.clone();
+                return Err(self.error(key, Error::BadBudget { measure, min_reps, max_reps, budget_s }));
             }
         }
         Ok(())
     }
 }
 
-/// One point of one experiment with its budget and check; the journal keys its records by cell.
+/// One point of one measure with its budget and check; the journal keys its records by cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cell {
-    /// Name of the experiment.
-    pub experiment: String,
+    /// Name of the measure.
+    pub measure: String,
+    /// Ids of the experiments that want it.
+    pub studies: Vec<String>,
     /// The point.
     pub point: Value,
-    /// Repetitions and time limit.
+    /// Repetitions and time limit of a visit.
     pub budget: Budget,
+    /// Those of the first visit.
+    pub first: Budget,
     /// The correctness check that it has to pass.
     pub check: Option<Value>,
+    /// Number of earlier visits.
+    pub visit: u32,
 }
 
 impl Cell {
-    /// Hash of the experiment, point, budget and check; independent of the order of keys.
-    ///
-    /// The budget is included, so that a quick run's two repetitions do not complete a cell of a full run.
+    /// Hash of the measure, point and check; independent of the order of keys. Visits with any budget count.
     #[must_use]
     pub fn id(&self) -> String {
-        let budget = &self.budget;
         canonical::hash(&serde_json::json!({
-            "experiment": self.experiment,
+            "measure": self.measure,
             "point": self.point,
-            "budget": [budget.warmup, budget.min_reps, budget.max_reps, budget.budget_s],
             "check": self.check,
         }))
     }
 
-    /// One-line label of the cell, such as `bench depth=256 model=tiny-target`; filters match against it.
+    /// Repetitions and time limit of the next visit.
+    #[must_use]
+    pub const fn next_budget(&self) -> &Budget {
+        if self.visit == 0 { &self.first } else { &self.budget }
+    }
+
+    /// One-line label of the cell, such as `pass depth=256 model=tiny-target`; filters match against it.
     #[must_use]
     pub fn label(&self) -> String {
-        let mut label = self.experiment.clone();
-        if let Value::Object(point) = &self.point {
-            let mut axes: Vec<_> = point.iter().collect();
-            axes.sort_by_key(|(axis, _)| *axis);
-            for (axis, value) in axes {
-                let text = value.as_str().map_or_else(|| canonical::canonical(value), str::to_owned);
-                label += &format!(" {axis}={text}");
-            }
-        }
-        label
+        label(&self.measure, &self.point)
     }
 }
 
-/// Selects the cells of a matrix that this invocation runs.
-#[derive(Clone, Debug, Default)]
-pub struct Selection {
-    filter: Option<regex::Regex>,
-    shard: Option<(u64, u64)>,
-}
-
-impl Selection {
-    /// Every cell.
-    #[must_use]
-    pub fn all() -> Self {
-        Self::default()
-    }
-
-    /// Only cells whose label matches the regular expression.
-    ///
-    /// # Errors
-    /// [`Error::Filter`].
-    pub fn filter(mut self, pattern: &str) -> Result<Self, Error> {
-        let bad = |source| Error::Filter { pattern: pattern.to_owned(), source };
-        self.filter = Some(regex::Regex::new(pattern).map_err(bad)?);
-        Ok(self)
-    }
-
-    /// Only shard `I/N` of the cells. The cell's hash decides its shard, so that shards never overlap.
-    ///
-    /// # Errors
-    /// [`Error::Shard`] where the text is not `I/N` with `1 ≤ I ≤ N`.
-    pub fn shard(mut self, text: &str) -> Result<Self, Error> {
-        let bad = || Error::Shard { text: text.to_owned() };
-        let (index, count) = text.split_once('/').ok_or_else(bad)?;
-        let (index, count): (u64, u64) =
-            (index.parse().map_err(|_| bad())?, count.parse().map_err(|_| bad())?);
-        if index == 0 || index > count {
-            return Err(bad());
+/// Measure and point in one line.
+#[must_use]
+pub fn label(measure: &str, point: &Value) -> String {
+    let mut label = measure.to_owned();
+    if let Value::Object(point) = point {
+        let mut axes: Vec<_> = point.iter().collect();
+        axes.sort_by_key(|(axis, _)| *axis);
+        for (axis, value) in axes {
+            let text = value.as_str().map_or_else(|| canonical::canonical(value), str::to_owned);
+            label += &format!(" {axis}={text}");
         }
-        self.shard = Some((index, count));
-        Ok(self)
     }
-
-    /// Whether the cell is selected.
-    #[must_use]
-    pub fn takes(&self, cell: &Cell) -> bool {
-        let here = self.shard.is_none_or(|(index, count)| {
-            let head = u64::from_str_radix(&cell.id()[..16], 16).unwrap_or(0);
-            head % count == index - 1
-        });
-        here && self.filter.as_ref().is_none_or(|f| f.is_match(&cell.label()))
-    }
+    label
 }

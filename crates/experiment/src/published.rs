@@ -1,7 +1,8 @@
 //! Numbers and claims of the published studies, as printed, with codes for their known inconsistencies.
 
 use crate::Error;
-use serde::Deserialize;
+use crate::verdict::{Outcome, Range};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -14,17 +15,99 @@ const FILES: [(&str, &str); 4] = [
 ];
 
 /// A sentence of a study that a measurement can contradict.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
     /// Its id, such as `GAP-C1`.
     pub id: String,
     /// The claim in one sentence.
     pub text: String,
-    /// The expression that decides it.
+    /// The expression that decides it, in the catalogue's words.
     pub test: String,
     /// The figures that the study prints for it.
     pub published: String,
+    /// Figures recomputed from the study's own data, where they differ from the printed ones.
+    pub recomputed: Option<String>,
+    /// Id of the experiment that decides it, such as `GAP-4`.
+    pub study: String,
+    /// The outcome that was expected before any run.
+    pub prediction: Prediction,
+    /// The comparisons that decide it. Without any, `needs` says why not.
+    #[serde(default)]
+    pub compare: Vec<Requirement>,
+    /// Values that are shown beside the verdict, such as the truth beside a reproduced artefact.
+    #[serde(default)]
+    pub beside: Vec<Beside>,
+    /// What is missing to test it: a measure, a model family or a device.
+    pub needs: Option<String>,
+}
+
+/// The expected outcome of a claim's test.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prediction {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// The reason.
+    pub why: String,
+}
+
+/// A named value with its required range.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "RawRequirement")]
+pub struct Requirement {
+    /// Name of the value.
+    pub value: String,
+    /// The range.
+    pub range: Range,
+    /// Why the range has these ends.
+    pub why: String,
+}
+
+/// A requirement as it is written: exactly one range.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRequirement {
+    value: String,
+    above: Option<f64>,
+    below: Option<f64>,
+    within: Option<[f64; 2]>,
+    at_least: Option<f64>,
+    at_most: Option<f64>,
+    why: String,
+}
+
+impl TryFrom<RawRequirement> for Requirement {
+    type Error = String;
+
+    fn try_from(raw: RawRequirement) -> Result<Self, String> {
+        let RawRequirement { value, above, below, within, at_least, at_most, why } = raw;
+        let ranges = [
+            above.map(Range::Above),
+            below.map(Range::Below),
+            within.map(|[low, high]| Range::Within(low, high)),
+            at_least.map(Range::AtLeast),
+            at_most.map(Range::AtMost),
+        ];
+        let given: Vec<Range> = ranges.into_iter().flatten().collect();
+        match given[..] {
+            [range] => Ok(Self { value, range, why }),
+            _ => Err(format!(
+                "{value} has {} ranges; give one of above, below, within, at_least, at_most",
+                given.len()
+            )),
+        }
+    }
+}
+
+/// A value that is shown beside a verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Beside {
+    /// Name of the value.
+    pub value: String,
+    /// What it shows.
+    pub why: String,
 }
 
 /// One published table.

@@ -1,14 +1,15 @@
 //! One line of the journal: the point, the device, the build, the result and every raw sample.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Schema of the records this crate writes. Records of `ridgeline.journal/1` are read too.
-pub const SCHEMA: &str = "ridgeline.journal/2";
+/// Schema of the records this crate writes. Records of `ridgeline.journal/1` and `/2` are read too.
+pub const SCHEMA: &str = "ridgeline.journal/3";
 
 /// How a cell ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Measured, and its check passed.
@@ -20,7 +21,7 @@ pub enum Status {
 }
 
 /// A correctness check of a cell and its result.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Check {
     /// Kind of check, such as `floor` or `greedy-matches-baseline`.
     pub kind: String,
@@ -31,7 +32,7 @@ pub struct Check {
 }
 
 /// The device that was measured and the computer around it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MachineId {
     /// Name of the adapter.
     pub adapter: String,
@@ -56,7 +57,7 @@ pub struct MachineId {
 }
 
 /// The program that measured.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Build {
     /// Git revision; `None` where it was built outside a checkout.
     pub git_rev: Option<String>,
@@ -71,7 +72,7 @@ pub struct Build {
 }
 
 /// The model file that was measured.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelId {
     /// Its name.
     pub name: String,
@@ -81,27 +82,32 @@ pub struct ModelId {
     pub bytes: u64,
 }
 
-/// One line of a journal.
-///
-/// No field is `#[serde(flatten)]` or internally tagged. Another crate of the workspace enables `serde_json`'s
-/// `arbitrary_precision`, and with it neither mechanism can deserialize floats.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+// No field is `#[serde(flatten)]` or internally tagged. Another crate of the workspace enables `serde_json`'s
+// `arbitrary_precision`, and with it neither mechanism can deserialize floats.
+/// One line of a journal: one visit of a cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
     /// [`SCHEMA`].
     pub schema: String,
     /// Id of the invocation of the program.
     pub run_id: String,
-    /// Hash of the cell; see [`crate::matrix::Cell::id`].
+    /// Hash of the cell: measure, point and check.
     pub cell_id: String,
-    /// Name of the experiment.
-    pub experiment: String,
+    /// Name of the measure.
+    pub measure: String,
+    /// Ids of the experiments that want the cell, such as `GAP-4`.
+    #[serde(default)]
+    pub studies: Vec<String>,
+    /// Number of earlier visits of the cell in the same run folder, by this device and build.
+    #[serde(default)]
+    pub visit: u32,
     /// The point that was measured.
     pub point: Value,
     /// Whether it was measured.
     pub status: Status,
     /// Why it failed or was skipped.
     pub reason: Option<String>,
-    /// The experiment's row; null where there is none.
+    /// The measure's row; null where there is none.
     pub row: Value,
     /// Every timed repetition in order, nanoseconds.
     pub samples_ns: Vec<u64>,
@@ -121,6 +127,14 @@ pub struct Record {
     pub started_utc: String,
     /// Wall time of the whole cell, seconds.
     pub duration_s: f64,
+}
+
+/// The JSON Schema of one journal line, as text. `docs/journal.schema.json` holds it.
+#[must_use]
+pub fn json_schema() -> String {
+    let schema = schemars::schema_for!(Record);
+    let text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
+    text + "\n"
 }
 
 /// Formats seconds since 1970 as an RFC 3339 time in UTC.

@@ -3,7 +3,7 @@
 //! A published claim is tested by comparisons of a 95 % interval with a range. An interval that straddles an end of its
 //! range leaves the comparison undecided. Performance targets use the same [`Range`] and [`Outcome`].
 
-use crate::published::Claim;
+use crate::published::Prediction;
 use ridgeline_roofline::Measured;
 use serde::{Deserialize, Serialize};
 
@@ -33,9 +33,6 @@ impl Outcome {
         }
     }
 }
-
-/// Fewest samples with a 95 % interval of the median; see [`crate::stats::median_interval_rank`].
-const FEWEST: usize = 6;
 
 /// The range in which a measured value is required to lie.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,9 +91,9 @@ impl Range {
 pub struct Comparison {
     /// Name of the value, such as `bw(copy) / bw(matvec)`.
     pub what: String,
-    /// The value with its 95 % interval, or with the full range of fewer than six samples.
+    /// The value with its 95 % interval.
     pub value: Measured,
-    /// Number of samples, for a ratio the smaller of the two; `None` where unknown.
+    /// Number of visits, for a ratio the smaller of the two; `None` where unknown.
     pub n: Option<usize>,
     /// The required range.
     pub range: Range,
@@ -121,7 +118,7 @@ impl Comparison {
         Self { what: what.into(), value, n: None, range: Range::Within(low, high) }
     }
 
-    /// This comparison with its number of samples, which [`Verdict::statistics`] prints.
+    /// This comparison with its number of visits, which [`Comparison::sentence`] prints.
     #[must_use]
     pub fn of(mut self, n: usize) -> Self {
         self.n = Some(n);
@@ -145,22 +142,27 @@ impl Comparison {
     }
 
     /// The comparison in one line.
-    fn sentence(&self) -> String {
+    #[must_use]
+    pub fn sentence(&self) -> String {
         let Measured { value, lo, hi } = self.value;
         let samples = match self.n {
             None => String::new(),
-            Some(n) if n < FEWEST => format!(" (n = {n}, full range)"),
-            Some(n) => format!(" (n = {n})"),
+            Some(1) => ", 1 visit".to_owned(),
+            Some(n) => format!(", {n} visits"),
         };
-        format!("{} = {value:.3} [{lo:.3}, {hi:.3}]{samples}, has to be {}", self.what, self.range)
+        let digits = |x: f64| crate::report::number::digits(x, 3);
+        let interval = format!("[{}, {}]", digits(lo), digits(hi));
+        format!("{} = {} {interval}{samples}; required {}", self.what, digits(value), self.range)
     }
 }
 
 /// A published claim and the result of its test on this device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Id of the claim.
     pub claim: String,
+    /// Id of the experiment that decides it.
+    pub study: String,
     /// The claim in one sentence.
     pub text: String,
     /// The figures as printed.
@@ -169,52 +171,35 @@ pub struct Verdict {
     pub recomputed: Option<String>,
     /// The figures measured on this device.
     pub here: String,
+    /// Further values, such as the truth beside a reproduced artefact.
+    pub beside: Vec<String>,
     /// The result.
     pub outcome: Outcome,
+    /// The result that was expected before the run, and why.
+    pub prediction: Prediction,
     /// The expression tested.
     pub test: String,
-    /// Intervals, thresholds and sample sizes; the reason, where it cannot be tested.
-    pub statistics: String,
+    /// Intervals, thresholds and numbers of visits; the reason, where it cannot be tested.
+    pub because: String,
+    /// Ids of the cells behind it.
+    pub evidence: Vec<String>,
 }
 
 impl Verdict {
-    /// Decides a claim: it holds if all comparisons hold, and does not hold if one fails.
-    ///
-    /// Without comparisons, or if one has no interval, it cannot be tested.
+    /// Why the outcome is what it is, and the values beside it.
     #[must_use]
-    pub fn decide(claim: &Claim, here: impl Into<String>, comparisons: &[Comparison]) -> Self {
-        let outcomes: Vec<Outcome> = comparisons.iter().map(Comparison::outcome).collect();
-        let outcome = [Outcome::DoesNotHold, Outcome::CannotBeTested, Outcome::Undecided]
-            .into_iter()
-            .find(|o| outcomes.contains(o))
-            .unwrap_or(if outcomes.is_empty() { Outcome::CannotBeTested } else { Outcome::Holds });
-        let statistics = comparisons.iter().map(Comparison::sentence).collect::<Vec<_>>().join("; ");
-        Self::new(claim, here.into(), outcome, statistics)
+    pub fn reason(&self) -> String {
+        std::iter::once(&self.because).chain(&self.beside).map(String::as_str).collect::<Vec<_>>().join("; ")
     }
+}
 
-    /// A claim that cannot be tested on this device, with the reason.
-    #[must_use]
-    pub fn cannot(claim: &Claim, reason: impl Into<String>) -> Self {
-        Self::new(claim, "–".to_owned(), Outcome::CannotBeTested, reason.into())
-    }
-
-    /// This verdict with figures recomputed from the study's own data.
-    #[must_use]
-    pub fn recomputed(mut self, figures: impl Into<String>) -> Self {
-        self.recomputed = Some(figures.into());
-        self
-    }
-
-    fn new(claim: &Claim, here: String, outcome: Outcome, statistics: String) -> Self {
-        Self {
-            claim: claim.id.clone(),
-            text: claim.text.clone(),
-            published: claim.published.clone(),
-            recomputed: None,
-            here,
-            outcome,
-            test: claim.test.clone(),
-            statistics,
-        }
-    }
+/// The outcome of several comparisons: holds if all hold, does not hold if one fails.
+///
+/// Without comparisons, or if one has no interval, it cannot be tested.
+#[must_use]
+pub fn all(outcomes: &[Outcome]) -> Outcome {
+    [Outcome::DoesNotHold, Outcome::CannotBeTested, Outcome::Undecided]
+        .into_iter()
+        .find(|o| outcomes.contains(o))
+        .unwrap_or(if outcomes.is_empty() { Outcome::CannotBeTested } else { Outcome::Holds })
 }

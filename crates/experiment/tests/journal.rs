@@ -1,9 +1,11 @@
 //! The journal: records round-trip, a torn last line is truncated, damage is an error.
 
+mod support;
+
 use proptest::prelude::{ProptestConfig, any, proptest};
 use ridgeline_experiment::Error;
 use ridgeline_experiment::journal::{self, Journal};
-use ridgeline_experiment::record::{Build, Check, MachineId, ModelId, Record, SCHEMA, Status, utc};
+use ridgeline_experiment::record::{Build, Check, ModelId, Record, SCHEMA, Status, utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::io::Write;
@@ -11,23 +13,21 @@ use std::path::PathBuf;
 
 fn record(cell: &str, status: Status, start: u64) -> Record {
     Record {
-        schema: SCHEMA.to_owned(),
-        run_id: "run".to_owned(),
         cell_id: cell.to_owned(),
-        experiment: "bench".to_owned(),
-        point: json!({"model": "tiny-target", "depth": 256, "temperature": 0.7}),
+        studies: vec!["GAP-4".to_owned()],
+        visit: 2,
         status,
         reason: (status != Status::Ok).then(|| "device lost".to_owned()),
         row: json!({"tokens": 64, "tokens_per_s": 12.345_678_901_234_5}),
         samples_ns: vec![1, u64::MAX, 3],
         check: Some(Check { kind: "floor".to_owned(), ok: true, detail: "1.2 × floor".to_owned() }),
-        machine: MachineId { adapter: "llvmpipe".to_owned(), ..MachineId::default() },
         build: Build { git_rev: Some("abc".to_owned()), dirty: Some(false), ..Build::default() },
         model: Some(ModelId { name: "tiny".to_owned(), hash: None, bytes: 7 }),
         argv: vec!["ridgeline".to_owned(), "bench-all".to_owned()],
         seed: 42,
         started_utc: utc(start),
         duration_s: 0.1 + 0.2,
+        ..support::record("pass", json!({"model": "tiny-target", "depth": 256, "temperature": 0.7}))
     }
 }
 
@@ -85,64 +85,93 @@ fn a_torn_last_line_is_cut_off_and_the_rest_kept() {
 }
 
 #[test]
-fn a_journal_of_schema_1_is_read_and_continued() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("journal.jsonl");
-    let mut old = serde_json::to_value(record("a", Status::Ok, 5)).expect("JSON");
-    old["schema"] = "ridgeline.journal/1".into();
-    old["experiment"] = "ladder".into();
-    old["point"] = serde_json::json!({ "via": "none" });
-    old["row"] = serde_json::json!({ "turns": [[1, 2]], "generate": { "cost": { "act_read": 3 } } });
-    std::fs::write(&path, format!("{old}\n")).expect("written");
-    let mut writer = Journal::open(&path).expect("an old journal");
-    writer.append(record("b", Status::Ok, 6)).expect("appended");
-    drop(writer);
-    let records = journal::read(&path).expect("both");
-    assert_eq!(records.iter().map(|it| it.schema.as_str()).collect::<Vec<_>>(), [SCHEMA; 2]);
-    assert_eq!(records[0].experiment, "quantization");
-    assert_eq!(records[0].point, serde_json::json!({ "requantized_from": "none" }));
-    let row = serde_json::json!({
-        "interleaved_ns": [[1, 2]], "generate": { "cost": { "activation_read": 3 } }
-    });
-    assert_eq!(records[0].row, row);
-}
-
-/// The renames of schema 1 by experiment, wherever a key stands. Values stay, even those that equal an old key.
-#[test]
-fn every_key_of_schema_1_is_upgraded() {
-    let cases = [
-        (
-            "bench",
-            json!({"pass": {"kernels": [{"alone_s": 1, "in_turn_s": 2}], "cost": {"act_write": 3}}}),
-            json!({"pass": {"kernels": [{"isolated_s": 1, "back_to_back_s": 2}], "cost": {"activation_write": 3}}}),
-        ),
-        ("batch", json!({"kernels": [{"alone_s": 1}]}), json!({"kernels": [{"isolated_s": 1}]})),
-        ("ladder", json!({"against": {"same_top": 1}}), json!({"vs_reference": {"top1_agreement": 1}})),
-        (
-            "speculation",
-            json!({"plain_ns": [1], "by_kind": [["by_kind", 1]]}),
-            json!({"baseline_ns": [1], "acceptance_by_prompt": [["by_kind", 1]]}),
-        ),
-        ("kernels", json!({"launches": [{"part": "mlp"}]}), json!({"launches": [{"module": "mlp"}]})),
-        (
-            "ceilings",
-            json!({"piece": {"matvec": {"products": [{"alone": 1}]}}}),
-            json!({"ceiling": {"matvec": {"products": [{"synchronised_blocks": 1}]}}}),
-        ),
-    ];
-    for (experiment, row, upgraded) in cases {
-        let (_folder, path) = scratch();
-        let mut old = serde_json::to_value(record("a", Status::Ok, 5)).expect("JSON");
-        old["schema"] = "ridgeline.journal/1".into();
-        old["experiment"] = experiment.into();
-        old["row"] = row;
-        std::fs::write(&path, format!("{old}\n")).expect("written");
-        assert_eq!(journal::read(&path).expect("it is read")[0].row, upgraded, "{experiment}");
+fn a_newer_schema_is_a_typed_error() {
+    let (_folder, path) = scratch();
+    let mut j = Journal::open(&path).expect("a new journal");
+    j.append(record("a", Status::Ok, 1)).expect("appended");
+    drop(j);
+    let sound = std::fs::read(&path).expect("bytes");
+    let newer = json!({"schema": "ridgeline.journal/4", "keys": "unknown"});
+    // Also without its newline: a line of another schema is not a torn one.
+    for end in ["\n", ""] {
+        std::fs::write(&path, [&sound[..], format!("{newer}{end}").as_bytes()].concat()).expect("written");
+        for error in [Journal::open(&path).expect_err("newer"), journal::read(&path).expect_err("newer")] {
+            let Error::JournalSchema { line, found, expected, .. } = &error else { panic!("{error}") };
+            assert_eq!((*line, found.as_str(), *expected), (2, "ridgeline.journal/4", SCHEMA));
+            assert!(error.to_string().contains("--fresh"), "the remedy is named: {error}");
+        }
+        let kept = std::fs::read(&path).expect("bytes");
+        assert!(kept.starts_with(&sound) && kept.len() > sound.len() + 10, "nothing is cut off");
     }
 }
 
 #[test]
-fn damage_before_the_end_and_other_schemas_are_refused() {
+fn visits_of_one_build_are_pooled() {
+    let visit = |cell: &str, start, build: &str| {
+        let mut it = record(cell, Status::Ok, start);
+        it.point = json!({ "model": cell });
+        it.build.version = build.to_owned();
+        it
+    };
+    let starts = |all: &[Record]| -> Vec<(String, Vec<String>)> {
+        let cell = |cell: Vec<&Record>| {
+            (cell[0].cell_id.clone(), cell.iter().map(|r| r.started_utc.clone()).collect())
+        };
+        journal::visits(all).into_iter().map(cell).collect()
+    };
+    let cell =
+        |name: &str, starts: &[u64]| (name.to_owned(), starts.iter().map(|&s| utc(s)).collect::<Vec<_>>());
+    let all = [visit("a", 3, "1"), visit("b", 2, "1"), visit("a", 1, "1"), visit("a", 5, "1")];
+    assert_eq!(starts(&all), [cell("a", &[1, 3, 5]), cell("b", &[2])], "in order of time");
+    // A newer build replaces only what it measured.
+    let mixed = [&all[..], &[visit("a", 7, "2"), visit("a", 8, "2")]].concat();
+    assert_eq!(starts(&mixed), [cell("a", &[7, 8]), cell("b", &[2])]);
+    // The build of the last record counts, even where an older one measured the cell later by its clock.
+    let back = [&mixed[..], &[visit("b", 9, "1")]].concat();
+    assert_eq!(starts(&back), [cell("a", &[1, 3, 5]), cell("b", &[2, 9])]);
+}
+
+#[test]
+fn a_cell_whose_newest_record_failed_has_no_visits() {
+    let of =
+        |cell: &str, status, start| Record { point: json!({ "model": cell }), ..record(cell, status, start) };
+    let mut all = vec![of("a", Status::Ok, 1), of("b", Status::Ok, 2), of("a", Status::Ok, 3)];
+    all.push(of("a", Status::Failed, 4));
+    let visits = |all: &[Record]| -> Vec<(String, usize)> {
+        journal::visits(all).iter().map(|cell| (cell[0].cell_id.clone(), cell.len())).collect()
+    };
+    assert_eq!(visits(&all), [("b".to_owned(), 1)]);
+    all.push(of("a", Status::Ok, 5));
+    assert_eq!(visits(&all), [("a".to_owned(), 3), ("b".to_owned(), 1)], "a later success lifts the bar");
+    all.push(of("b", Status::Skipped, 6));
+    assert_eq!(visits(&all), [("a".to_owned(), 3)]);
+}
+
+#[test]
+fn visits_of_two_machines_stand_apart() {
+    let on = |adapter: &str, status, start| {
+        let mut it = record("a", status, start);
+        it.machine.adapter = adapter.to_owned();
+        it
+    };
+    let mut all = vec![on("x", Status::Ok, 1), on("y", Status::Ok, 2), on("x", Status::Ok, 3)];
+    let lengths = |all: &[Record]| journal::visits(all).iter().map(Vec::len).collect::<Vec<_>>();
+    assert_eq!(lengths(&all), [2, 1]);
+    all.push(on("x", Status::Failed, 4));
+    let visits = journal::visits(&all);
+    assert_eq!(visits.len(), 1, "a failure on one machine bars nothing on another");
+    assert_eq!(visits[0][0].machine.adapter, "y");
+}
+
+/// A visit takes less than the second to which starts are written.
+#[test]
+fn visits_of_one_second_are_merged_once_each() {
+    let visits: Vec<Record> = (0..3).map(|visit| Record { visit, ..record("a", Status::Ok, 5) }).collect();
+    assert_eq!(journal::merge(vec![visits.clone(), visits[1..].to_vec()]), visits);
+}
+
+#[test]
+fn damage_before_the_end_and_unknown_schemas_are_refused() {
     let (_folder, path) = scratch();
     let mut j = Journal::open(&path).expect("a new journal");
     j.append(record("a", Status::Ok, 1)).expect("appended");
@@ -206,7 +235,7 @@ fn the_newest_record_of_a_cell_counts() {
     assert_eq!(journal::read(&path).expect("readable"), merged);
     assert_eq!(
         journal::point_key(&merged[0]),
-        r#"bench {"depth":256,"model":"tiny-target","temperature":0.7}"#
+        r#"pass {"depth":256,"model":"tiny-target","temperature":0.7}"#
     );
 }
 

@@ -1,38 +1,41 @@
-//! The matrix: points, hashes, filters, shards, and the default file.
+//! The matrix: points, hashes, filters, shards, studies, and the shipped files.
 
 use ridgeline_experiment::Error;
-use ridgeline_experiment::matrix::{Axes, Budget, Cell, Matrix, Pace, Selection};
+use ridgeline_experiment::matrix::{Axes, Budget, Cell, Matrix, Selection, names};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-const TWO: &str = r#"
-[[experiment]]
-name = "bench"
+const TWO: &str = r#"# A comment.
+[[cells]]
+studies = ["GAP-1", "RB-1"]
+measure = "pass"
 axes = { model = ["a", "b"], depth = [0, 256, 1024], temperature = [0.5] }
 budget = { warmup = 1, min_reps = 2, max_reps = 5, budget_s = 10.0 }
+first = { warmup = 0, min_reps = 1, max_reps = 1, budget_s = 0.5 }
 check = { tokens = "abc" }
-[experiment.quick]
-axes = { depth = [0] }
-budget = { warmup = 0, min_reps = 1, max_reps = 1, budget_s = 1.0 }
-[[experiment]]
-name = "slow"
-budget = { warmup = 0, min_reps = 1, max_reps = 1, budget_s = 1.0 }
-quick = { skip = true }
+
+[[cells]]
+measure = "slow"
+budget = { warmup = 0, min_reps = 1, max_reps = 1, budget_s = 3.0 }
 "#;
 
 fn parse(text: &str) -> Result<Matrix, Error> {
     Matrix::parse(Path::new("m.toml"), text)
 }
 
-fn shipped() -> Matrix {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../matrix/default.toml");
-    Matrix::load(&path).expect("the default matrix parses")
+fn shipped(files: &[&str]) -> Matrix {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../matrix");
+    let load = |file: &&str| Matrix::load(&folder.join(file)).expect("a shipped matrix parses");
+    files.iter().map(load).fold(Matrix::default(), Matrix::with)
 }
 
-fn cells(matrix: &Matrix, pace: Pace) -> Vec<Cell> {
-    matrix.at(pace).iter().flat_map(|g| g.axes.product().into_iter().map(|p| g.cell(p))).collect()
+/// The files of the studies, which run together. `model.toml` takes their place with `-m`.
+const STUDIES: [&str; 3] = ["gap.toml", "ag.toml", "rb.toml"];
+
+fn cells(matrix: &Matrix) -> Vec<Cell> {
+    matrix.groups.iter().flat_map(|g| g.axes.product().into_iter().map(|p| g.cell(p))).collect()
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -45,13 +48,13 @@ struct Point {
 
 #[test]
 fn axes_span_their_cartesian_product() {
-    let groups = parse(TWO).expect("parses").at(Pace::Full);
+    let groups = parse(TWO).expect("parses").groups;
     let points: Vec<Point> = groups[0].axes.points().expect("typed points");
     assert_eq!(points.len(), 6);
     assert_eq!(points[1], Point { model: "b".to_owned(), depth: 0, temperature: 0.5 });
     let axis = |p: fn(&Point) -> String| points.iter().map(p).collect::<HashSet<_>>().len();
     assert_eq!((axis(|p| p.model.clone()), axis(|p| p.depth.to_string())), (2, 3));
-    assert_eq!(groups[1].axes.product(), [json!({})], "an experiment without axes has one point");
+    assert_eq!(groups[1].axes.product(), [json!({})], "a measure without axes has one point");
     let wrong = Axes::new([("model".to_owned(), vec![json!("a")])]);
     let error = wrong.points::<Point>().expect_err("two axes are missing");
     assert!(error.to_string().contains(r#"point {"model":"a"}"#), "{error}");
@@ -60,39 +63,79 @@ fn axes_span_their_cartesian_product() {
 }
 
 #[test]
-fn quick_replaces_axes_and_budget() {
-    let quick = parse(TWO).expect("parses").at(Pace::Quick);
-    assert_eq!(quick.len(), 1, "the slow one is skipped");
-    assert_eq!(quick[0].axes.product().len(), 2);
-    assert_eq!(quick[0].budget.max_reps, 1);
-    let full = cells(&parse(TWO).expect("parses"), Pace::Full);
-    let quick = cells(&parse(TWO).expect("parses"), Pace::Quick);
-    assert_eq!(full[0].point, quick[0].point);
-    assert_ne!(full[0].id(), quick[0].id(), "a quick cell is not a finished full cell");
+fn the_first_visit_is_brief() {
+    let all = cells(&parse(TWO).expect("parses"));
+    let (stated, default) = (&all[0], &all[6]);
+    assert_eq!((stated.next_budget().budget_s, stated.next_budget().max_reps), (0.5, 1));
+    assert!(default.next_budget().budget_s <= 1.0, "without `first`, a second: {:?}", default.first);
+    for cell in [stated, default] {
+        let later = Cell { visit: 1, ..cell.clone() };
+        assert_eq!(*later.next_budget(), cell.budget, "later visits have the full budget");
+        assert_eq!(later.id(), cell.id(), "a brief visit counts as one of the same cell");
+    }
+}
+
+#[test]
+fn files_are_joined_in_order() {
+    let both = parse(TWO).expect("parses").with(parse(TWO).expect("parses"));
+    assert_eq!(
+        both.groups.iter().map(|g| g.measure.as_str()).collect::<Vec<_>>(),
+        ["pass", "slow", "pass", "slow"]
+    );
+    assert_eq!(both.groups[0].studies, ["GAP-1", "RB-1"]);
+    assert!(both.groups[1].studies.is_empty(), "no experiment has to want a cell");
 }
 
 #[test]
 fn other_models_take_the_place_of_a_matrixs() {
     let names = ["x".to_owned(), "y".to_owned(), "z".to_owned()];
-    let matrix = parse(TWO).expect("parses").of_models(&names);
-    for pace in [Pace::Full, Pace::Quick] {
-        let groups = matrix.at(pace);
-        assert_eq!(groups[0].axes.values("model"), names.clone().map(Value::from), "{pace:?}");
-        assert!(groups.iter().skip(1).all(|g| g.axes.values("model").is_empty()), "no axis is added");
+    let groups = parse(TWO).expect("parses").of_models(&names).groups;
+    assert_eq!(groups[0].axes.values("model"), names.map(Value::from));
+    assert!(groups[1].axes.values("model").is_empty(), "no axis is added");
+}
+
+/// The error inside [`Error::InMatrix`], and its line.
+fn located(text: &str) -> (usize, Error) {
+    match parse(text) {
+        Err(Error::InMatrix { path, line, source }) => {
+            assert_eq!(path, PathBuf::from("m.toml"));
+            (line, *source)
+        }
+        other => panic!("no place: {other:?}"),
     }
 }
 
 #[test]
-fn mistakes_in_a_matrix_are_named() {
-    let empty = TWO.replace("[0, 256, 1024]", "[]");
-    assert!(matches!(parse(&empty), Err(Error::EmptyAxis { axis, .. }) if axis == "depth"));
-    let budget = TWO.replace("max_reps = 5", "max_reps = 1");
-    assert!(matches!(parse(&budget), Err(Error::BadBudget { min_reps: 2, max_reps: 1, .. })));
-    let forever = TWO.replace("budget_s = 10.0", "budget_s = inf");
-    assert!(matches!(parse(&forever), Err(Error::BadBudget { .. })));
-    let unknown = TWO.replace("skip = true", "skipp = true");
-    assert!(matches!(parse(&unknown), Err(Error::Toml { .. })), "a misspelt key is not ignored");
+fn mistakes_in_a_matrix_are_named_with_their_lines() {
+    let (line, error) = located(&TWO.replace("[0, 256, 1024]", "[]"));
+    assert!(
+        matches!(&error, Error::EmptyAxis { measure, axis } if (measure.as_str(), axis.as_str()) == ("pass", "depth"))
+    );
+    assert_eq!(line, 5, "the line of the axis");
+    let (line, error) = located(&TWO.replace("max_reps = 5", "max_reps = 1"));
+    assert!(matches!(error, Error::BadBudget { min_reps: 2, max_reps: 1, .. }), "{error}");
+    assert_eq!(line, 6, "the line of the budget");
+    let (line, error) = located(&TWO.replace("budget_s = 0.5", "budget_s = -1.0"));
+    assert!(matches!(error, Error::BadBudget { .. }) && line == 7, "line {line}: {error}");
+    let (line, error) = located(&TWO.replace("budget_s = 3.0", "budget_s = inf"));
+    assert!(matches!(error, Error::BadBudget { .. }) && line == 12, "line {line}: {error}");
+    let unknown = TWO.replace("check = ", "chekc = ");
+    let error = parse(&unknown).expect_err("a misspelt key is not ignored");
+    assert!(matches!(error, Error::Toml { .. }) && error.to_string().contains("m.toml"), "{error}");
+    assert!(parse(&TWO.replace("studies", "quick")).is_err(), "there are no quick axes");
     assert!(matches!(Matrix::load(Path::new("nowhere.toml")), Err(Error::Io { .. })));
+}
+
+#[test]
+fn an_error_about_a_group_names_its_line() {
+    let groups = parse(TWO).expect("parses").groups;
+    let at = |group: usize, words: &str| {
+        let unknown = Error::UnknownStudy { id: words.to_owned(), known: String::new() };
+        groups[group].error(words, unknown).to_string()
+    };
+    assert!(at(0, "RB-1").starts_with("m.toml, line 3: "), "{}", at(0, "RB-1"));
+    assert!(at(1, "slow").starts_with("m.toml, line 11: "), "{}", at(1, "slow"));
+    assert!(at(1, "nowhere").starts_with("m.toml, line 10: "), "the group's own line: {}", at(1, "nowhere"));
 }
 
 #[test]
@@ -107,21 +150,26 @@ fn ids_depend_on_meaning_and_not_on_spelling() {
     let budget = Budget { warmup: 0, min_reps: 2, max_reps: 4, budget_s: 1.0 };
     let cell = |point: &str, check: Option<Value>| {
         let point = serde_json::from_str(point).expect("JSON");
-        Cell { experiment: "bench".to_owned(), point, budget, check }
+        let (measure, studies) = ("pass".to_owned(), vec!["GAP-4".to_owned()]);
+        Cell { measure, studies, point, budget, first: budget, check, visit: 0 }
     };
     let one = cell(r#"{"a": 1, "b": {"x": 0.5, "y": [1, null]}}"#, None);
     let two = cell(r#"{"b": {"y": [1.0, null], "x": 5e-1}, "a": 1e0}"#, None);
     assert_eq!(one.id(), two.id());
-    assert_eq!(one.id(), "724ae5fbb9118ff5ef4596ace58d4e3e", "journals of earlier versions must stay valid");
+    assert_eq!(one.id(), "4dd54473aca790bf96a1f16e9c3b763e", "journals of this schema must stay valid");
     assert_ne!(one.id(), cell(r#"{"a": 2, "b": {"x": 0.5, "y": [1, null]}}"#, None).id());
     assert_ne!(one.id(), cell(r#"{"a": "1", "b": {"x": 0.5, "y": [1, null]}}"#, None).id());
     assert_ne!(one.id(), cell(r#"{"a": 1, "b": {"x": 0.5, "y": [1, null]}}"#, Some(json!(1))).id());
-    assert_eq!(two.label(), r#"bench a=1 b={"x":0.5,"y":[1,null]}"#);
+    assert_ne!(one.id(), Cell { measure: "launch".to_owned(), ..one.clone() }.id());
+    let longer = Budget { budget_s: 60.0, ..budget };
+    let other = Cell { budget: longer, first: longer, studies: Vec::new(), visit: 2, ..one.clone() };
+    assert_eq!(one.id(), other.id(), "budgets, studies and visits do not make another cell");
+    assert_eq!(two.label(), r#"pass a=1 b={"x":0.5,"y":[1,null]}"#);
 }
 
 #[test]
 fn shards_partition_and_filters_select() {
-    let all = cells(&shipped(), Pace::Full);
+    let all = cells(&shipped(&STUDIES));
     for count in [1, 2, 3, 7] {
         let mut seen = HashSet::new();
         for index in 1..=count {
@@ -135,7 +183,7 @@ fn shards_partition_and_filters_select() {
     let half = Selection::all().shard("1/2").expect("a shard");
     let share = all.iter().filter(|c| half.takes(c)).count();
     assert!(share * 3 > all.len() && share * 3 < all.len() * 2, "{share} of {} is no half", all.len());
-    let deep = Selection::all().filter("^bench .*depth=1024.*tiny").expect("a pattern");
+    let deep = Selection::all().filter("^pass .*depth=1024.*tiny").expect("a pattern");
     assert_eq!(all.iter().filter(|c| deep.takes(c)).count(), 8);
     for bad in ["0/2", "3/2", "1", "a/b", "1/2/3", "-1/2"] {
         assert!(matches!(Selection::all().shard(bad), Err(Error::Shard { .. })), "{bad} passed");
@@ -144,28 +192,69 @@ fn shards_partition_and_filters_select() {
 }
 
 #[test]
-fn the_shipped_matrix_covers_the_main_job_within_its_time() {
-    let matrix = shipped();
-    let full = cells(&matrix, Pace::Full);
-    let ids: HashSet<String> = full.iter().map(Cell::id).collect();
-    assert_eq!(ids.len(), full.len(), "no cell is there twice");
-    let bench: HashSet<String> = full.iter().filter(|c| c.experiment == "bench").map(|c| c.label()).collect();
-    for model in ["tiny-target", "tiny-draft", "smollm2-135m", "bench-110m"] {
+fn studies_select_by_experiment_and_by_study() {
+    let all = cells(&shipped(&STUDIES));
+    let taken = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|it| (*it).to_owned()).collect();
+        let selection = Selection::all().studies(&names);
+        all.iter().filter(|c| selection.takes(c)).collect::<Vec<_>>()
+    };
+    assert_eq!(taken(&[]).len(), all.len(), "no name is every study");
+    let one = taken(&["gap-4"]);
+    assert!(!one.is_empty() && one.iter().all(|c| c.studies.iter().any(|id| id == "GAP-4")));
+    let whole = taken(&["Gap"]);
+    assert!(
+        whole.len() > one.len() && whole.iter().all(|c| c.studies.iter().any(|id| id.starts_with("GAP-")))
+    );
+    assert_eq!(taken(&["gap", "ag", "rb"]).len(), all.len(), "some study wants every cell");
+    assert_eq!(taken(&["GAP-1"]).len(), 6, "GAP-1 is not the beginning of GAP-10 and GAP-11");
+    assert!(
+        names("gap-4", "GAP-4") && names("GAP", "GAP-SUM") && !names("GA", "GAP-4") && !names("4", "GAP-4")
+    );
+}
+
+#[test]
+fn the_shipped_matrices_hold_every_cell_once_and_fit_their_time() {
+    for files in [&STUDIES[..], &["model.toml"]] {
+        let all = cells(&shipped(files));
+        let mut seen = HashSet::new();
+        for cell in &all {
+            assert!(seen.insert(cell.id()), "{files:?}: {} is there twice", cell.label());
+        }
+        // The budgets alone; loading a model and filling the cache to a depth come on top.
+        let full = all.iter().map(|c| c.budget.budget_s).sum::<f64>();
+        let first = all.iter().map(|c| c.first.budget_s).sum::<f64>();
+        assert!(full < 8.0 * 60.0, "{files:?}: a full visit of every cell takes {full} s");
+        assert!(first < 3.0 * 60.0 && first < full, "{files:?}: a first visit of every cell takes {first} s");
+        for name in ["ceilings", "launch", "pass"] {
+            assert!(all.iter().any(|c| c.measure == name), "{files:?}: {name} is missing");
+        }
+    }
+}
+
+#[test]
+fn the_studies_matrix_covers_the_main_job() {
+    let all = cells(&shipped(&STUDIES));
+    let labels: HashSet<String> = all.iter().map(Cell::label).collect();
+    for (model, generation) in
+        [("tiny-target", "tg64"), ("tiny-draft", "tg64"), ("smollm2-135m", "tg16"), ("bench-110m", "tg16")]
+    {
         for format in ["f16", "q8_0"] {
             for depth in [0, 256, 1024] {
-                for test in ["pp128", "tg64"] {
-                    let label = format!("bench depth={depth} format={format} model={model} test={test}");
-                    assert!(bench.contains(&label), "{label} is missing");
+                for (kernels, work) in [("", "pp128"), (" kernels=true", generation)] {
+                    let label =
+                        format!("pass depth={depth} format={format}{kernels} model={model} work={work}");
+                    assert!(labels.contains(&label), "{label} is missing");
                 }
             }
         }
     }
-    for name in ["ceilings", "speculation", "batch"] {
-        assert!(full.iter().any(|c| c.experiment == name), "{name} is missing");
-        assert!(cells(&matrix, Pace::Quick).iter().any(|c| c.experiment == name), "{name} is not quick");
+    for name in ["quality", "speculation"] {
+        assert!(all.iter().any(|c| c.measure == name), "{name} is missing");
     }
-    // The budgets alone; filling the cache to a depth comes on top.
-    let seconds = |pace| cells(&matrix, pace).iter().map(|c| c.budget.budget_s).sum::<f64>();
-    assert!(seconds(Pace::Full) < 20.0 * 60.0, "{} s", seconds(Pace::Full));
-    assert!(seconds(Pace::Quick) < 75.0, "{} s", seconds(Pace::Quick));
+    let checked = all.iter().filter(|c| c.check.is_some());
+    assert!(
+        checked.clone().count() > 0 && checked.clone().all(|c| c.measure == "speculation"),
+        "greedy text is checked"
+    );
 }

@@ -2,7 +2,8 @@
 
 use regex::Regex;
 use ridgeline_experiment::Error;
-use ridgeline_experiment::published::Published;
+use ridgeline_experiment::published::{Published, Requirement};
+use ridgeline_experiment::verdict::{Outcome, Range};
 use std::collections::HashSet;
 
 #[test]
@@ -15,6 +16,8 @@ fn every_claim_and_table_is_whole_and_unique() {
             [&claim.id, &claim.text, &claim.test, &claim.published].iter().all(|s| !s.trim().is_empty());
         assert!(whole, "{claim:?} lacks something");
         assert!(ids.insert(claim.id.clone()), "{} is there twice", claim.id);
+        let study = claim.study.split('-').next();
+        assert_eq!(claim.id.split('-').next(), study, "{}: of study {}", claim.id, claim.study);
     }
     let code = Regex::new(r"^X-(INV|GAP|AG|RB|ALL)-\d+$").expect("a pattern");
     for table in all.tables() {
@@ -56,4 +59,74 @@ fn unknown_ids_are_errors_that_name_them() {
     );
     assert!(all.table("GAP-C1").is_err(), "a claim is not a table");
     assert_eq!(all.claim("GAP-C10").expect("a claim").test, "time(batch 4)/time(batch 1)");
+}
+
+#[test]
+fn every_claim_is_compared_or_says_what_it_needs() {
+    let all = Published::load().expect("the built-in files parse");
+    for claim in all.claims() {
+        let id = &claim.id;
+        assert!(claim.compare.is_empty() == claim.needs.is_some(), "{id}: exactly one of compare and needs");
+        assert!(claim.beside.is_empty() || !claim.compare.is_empty(), "{id}: values beside nothing");
+        assert!(!claim.prediction.why.trim().is_empty(), "{id}: a prediction has a reason");
+        assert!(claim.needs.as_ref().is_none_or(|it| !it.trim().is_empty()), "{id}");
+        let mut names = HashSet::new();
+        for Requirement { value, range, why } in &claim.compare {
+            assert!(names.insert(value), "{id} compares {value} twice");
+            assert!(!why.trim().is_empty(), "{id}: {value} has no reason for its range");
+            let ordered = if let Range::Within(low, high) = range { low < high } else { true };
+            assert!(ordered, "{id}: {value} in {range}");
+        }
+        for beside in &claim.beside {
+            assert!(names.insert(&beside.value) && !beside.why.trim().is_empty(), "{id}: {beside:?}");
+        }
+        let needs_device = claim.prediction.outcome == Outcome::CannotBeTested;
+        assert!(
+            !needs_device || claim.compare.is_empty(),
+            "{id}: a comparison is predicted to be impossible"
+        );
+    }
+}
+
+#[test]
+fn a_requirement_has_exactly_one_range() {
+    let parse = |ranges: &str| {
+        toml::from_str::<Requirement>(&format!("value = \"loss\"\nwhy = \"because\"\n{ranges}"))
+    };
+    for (text, range) in [
+        ("above = 1.5", Range::Above(1.5)),
+        ("below = 1.5", Range::Below(1.5)),
+        ("within = [0.5, 1.5]", Range::Within(0.5, 1.5)),
+        ("at_least = 1.5", Range::AtLeast(1.5)),
+        ("at_most = 1.5", Range::AtMost(1.5)),
+    ] {
+        let expected = Requirement { value: "loss".to_owned(), range, why: "because".to_owned() };
+        assert_eq!(parse(text).expect("one range"), expected);
+    }
+    let two = parse("above = 1.0\nbelow = 2.0").expect_err("two ranges").to_string();
+    assert!(two.contains("loss has 2 ranges; give one of above, below, within"), "{two}");
+    assert!(parse("").expect_err("no range").to_string().contains("0 ranges"));
+    assert!(parse("abvoe = 1.0").is_err() && parse("within = [1.0]").is_err());
+}
+
+/// The recomputed figures of GAP-C1 and GAP-C2 follow from the study's own tables.
+#[test]
+fn the_throughput_study_contradicts_itself() {
+    let all = Published::load().expect("the built-in files parse");
+    let waits = all.table("GAP-T2").expect("a table");
+    let [often, once] =
+        ["eval every matmul", "eval once"].map(|text| waits.row("strategy", text).expect("a row"));
+    let of = |row: &ridgeline_experiment::published::Row, column| row.number(column).expect("a number");
+    // (53.8 − 6.5) ms / 223 waits = 212 µs.
+    let wait_us =
+        1e3 * (of(often, "time_ms") - of(once, "time_ms")) / (of(often, "evals") - of(once, "evals"));
+    // 8192² weights of 4.5 bits at 179 GB/s take 211 µs, no more than one wait.
+    let four_bit =
+        all.table("GAP-T1").expect("a table").row("op", "quantised matvec 8192x8192 4-bit").expect("a row");
+    let bytes = 8192.0 * 8192.0 * 4.5 / 8.0;
+    let product_us = bytes / (of(four_bit, "bandwidth") * 1e3);
+    let recomputed = |id: &str| all.claim(id).expect("a claim").recomputed.clone().expect("figures");
+    assert!(recomputed("GAP-C1").contains(&format!("take {product_us:.0} µs")), "{product_us}");
+    assert!(recomputed("GAP-C1").contains(&format!("({wait_us:.0} to ")), "{wait_us}");
+    assert!(recomputed("GAP-C2").contains(&format!("costs {wait_us:.0} µs")), "{wait_us}");
 }

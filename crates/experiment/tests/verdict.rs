@@ -1,7 +1,6 @@
 //! Verdicts from intervals: holds, does not, undecided, cannot be tested.
 
-use ridgeline_experiment::published::Published;
-use ridgeline_experiment::verdict::{Comparison, Outcome, Verdict};
+use ridgeline_experiment::verdict::{Comparison, Outcome, Range, Verdict, all};
 use ridgeline_roofline::Measured;
 
 const fn m(value: f64, lo: f64, hi: f64) -> Measured {
@@ -26,32 +25,76 @@ fn an_interval_decides_only_when_it_lies_on_one_side() {
 }
 
 #[test]
-fn one_failing_comparison_refutes_a_claim() {
-    let all = Published::load().expect("built-in files parse");
-    let claim = all.claim("GAP-C1").expect("a claim");
-    let good = Comparison::above("bw(copy) / bw(matvec)", m(1.4, 1.3, 1.5), 1.0);
-    let open = Comparison::above("bw(matvec) / bw(q8)", m(1.0, 0.9, 1.1), 1.0);
-    let bad = Comparison::above("bw(matvec) / bw(q8)", m(0.8, 0.7, 0.9), 1.0);
-    let decide = |c: &[Comparison]| Verdict::decide(claim, "9 > 8 GB/s", c);
-    assert_eq!(decide(std::slice::from_ref(&good)).outcome, Outcome::Holds);
-    assert_eq!(decide(&[good.clone(), open.clone()]).outcome, Outcome::Undecided);
-    assert_eq!(decide(&[open, bad]).outcome, Outcome::DoesNotHold);
-    assert_eq!(decide(&[]).outcome, Outcome::CannotBeTested, "no evidence is no verdict");
-    let v = decide(&[good]).recomputed("0.84 of copy net of the fixed cost");
-    assert_eq!(v.claim, "GAP-C1");
-    assert_eq!(v.published, "669 > 464 > 179 GB/s");
-    assert_eq!(v.statistics, "bw(copy) / bw(matvec) = 1.400 [1.300, 1.500], has to be > 1");
-    let counted = |n| decide(&[Comparison::above("x", m(1.4, 1.3, 1.5), 1.0).of(n)]).statistics;
-    assert_eq!(counted(6), "x = 1.400 [1.300, 1.500] (n = 6), has to be > 1");
-    assert_eq!(counted(5), "x = 1.400 [1.300, 1.500] (n = 5, full range), has to be > 1");
-    assert_eq!(v.recomputed.as_deref(), Some("0.84 of copy net of the fixed cost"));
+fn inclusive_ranges_hold_at_their_ends() {
+    let outcome = |range, lo, hi| {
+        let value = m(f64::midpoint(lo, hi), lo, hi);
+        Comparison { what: "x".to_owned(), value, n: None, range }.outcome()
+    };
+    assert_eq!(outcome(Range::AtLeast(1.0), 1.0, 1.2), Outcome::Holds);
+    assert_eq!(outcome(Range::AtMost(1.0), 0.8, 1.0), Outcome::Holds);
+    assert_eq!(outcome(Range::AtLeast(1.0), 0.8, 1.0), Outcome::Undecided);
+    assert_eq!(outcome(Range::AtMost(1.0), 1.1, 1.2), Outcome::DoesNotHold);
+    // An exact value at the threshold is not above it.
+    assert_eq!(outcome(Range::Above(1.0), 1.0, 1.0), Outcome::DoesNotHold);
 }
 
 #[test]
-fn a_claim_without_means_says_why() {
-    let all = Published::load().expect("built-in files parse");
-    let v = Verdict::cannot(all.claim("RB-C5").expect("a claim"), "one device only");
-    assert_eq!((v.outcome, v.statistics.as_str()), (Outcome::CannotBeTested, "one device only"));
-    let text = serde_json::to_string(&v).expect("plain data");
-    assert_eq!(serde_json::from_str::<Verdict>(&text).expect("readable"), v);
+fn one_failing_comparison_refutes_a_claim() {
+    let good = Comparison::above("bw(copy) / bw(matvec)", m(1.4, 1.3, 1.5), 1.0);
+    let open = Comparison::above("bw(matvec) / bw(q8)", m(1.0, 0.9, 1.1), 1.0);
+    let bad = Comparison::above("bw(matvec) / bw(q8)", m(0.8, 0.7, 0.9), 1.0);
+    let decide = |c: &[&Comparison]| all(&c.iter().map(|it| it.outcome()).collect::<Vec<_>>());
+    assert_eq!(decide(&[&good]), Outcome::Holds);
+    assert_eq!(decide(&[&good, &open]), Outcome::Undecided);
+    assert_eq!(decide(&[&open, &bad]), Outcome::DoesNotHold);
+    assert_eq!(decide(&[]), Outcome::CannotBeTested, "no evidence is no verdict");
+    let nan = Comparison::above("x", m(f64::NAN, 0.0, 1.0), 0.5);
+    assert_eq!(decide(&[&good, &nan]), Outcome::CannotBeTested);
+    assert_eq!(decide(&[&bad, &nan]), Outcome::DoesNotHold, "what is refuted stays so");
+}
+
+#[test]
+fn a_comparison_is_one_sentence() {
+    let it = Comparison::above("bw(copy) / bw(matvec)", m(1.4, 1.3, 1.5), 1.0);
+    assert_eq!(it.sentence(), "bw(copy) / bw(matvec) = 1.40 [1.30, 1.50]; required > 1");
+    assert_eq!(
+        it.clone().of(1).sentence(),
+        "bw(copy) / bw(matvec) = 1.40 [1.30, 1.50], 1 visit; required > 1"
+    );
+    let within = Comparison::within("loss", m(0.3, 0.2, 0.4), 0.25, 0.45).of(3);
+    assert_eq!(within.sentence(), "loss = 0.300 [0.200, 0.400], 3 visits; required in [0.25, 0.45]");
+}
+
+#[test]
+fn a_verdict_gives_its_reason_and_the_values_beside_it() {
+    let verdict = Verdict {
+        because: "x = 1.4; required > 1".to_owned(),
+        beside: vec!["back to back: 0.9".to_owned()],
+        outcome: Outcome::Holds,
+        ..sample()
+    };
+    assert_eq!(verdict.reason(), "x = 1.4; required > 1; back to back: 0.9");
+    let text = serde_json::to_string(&verdict).expect("plain data");
+    assert_eq!(serde_json::from_str::<Verdict>(&text).expect("readable"), verdict);
+    let labels = [Outcome::Holds, Outcome::DoesNotHold, Outcome::Undecided, Outcome::CannotBeTested];
+    assert_eq!(labels.map(Outcome::label), ["holds", "does not hold", "undecided", "cannot be tested here"]);
+}
+
+fn sample() -> Verdict {
+    let text = || "text".to_owned();
+    let why = ridgeline_experiment::published::Prediction { outcome: Outcome::Undecided, why: text() };
+    Verdict {
+        claim: text(),
+        study: text(),
+        text: text(),
+        published: text(),
+        recomputed: None,
+        here: text(),
+        beside: Vec::new(),
+        outcome: Outcome::CannotBeTested,
+        prediction: why,
+        test: text(),
+        because: text(),
+        evidence: vec!["0123".to_owned()],
+    }
 }

@@ -1,14 +1,17 @@
-//! The commands of `ridgeline` and the experiments that they run. Only this crate prints, reads the date, and depends on
+//! The commands of `ridgeline`, and the measures and studies that they run. Only this crate prints, reads the date, and depends on
 //! all other crates.
 
+mod audit;
 pub mod cli;
 mod commands;
-pub mod experiments;
 pub mod globals;
 pub mod install;
+pub mod measures;
 pub mod output;
 mod peer;
 pub mod provenance;
 pub mod runner;
+pub mod studies;
+mod tables;
 mod targets;
 mod trace;

@@ -1,6 +1,6 @@
 //! Errors of measurements.
 
-use ridgeline_experiment::experiment::RunError;
+use ridgeline_experiment::measure::RunError;
 
 /// Why a measurement failed.
 #[derive(Debug, thiserror::Error)]

@@ -2,11 +2,15 @@
 //!
 //! - `models/<name>.toml` is the shape of a published model. It gets random weights.
 //! - `models/<folder>/<file>.gguf` is the model `<folder>-<file>`.
+//! - `<name>@<layers>` is the shape with another number of layers, such as `mistral-7b@4`: each layer costs the same.
 //! - `<model>:<type>` requantizes to a quantization type or mix, such as `:q8_0` or `:q4_k_m`.
 
+mod names;
 mod vocabulary;
 
 pub use crate::folders::{ROOT_ENV, cache, root};
+pub use names::names;
+use names::{Resolved, entries, resolve};
 pub use vocabulary::tokenizer;
 
 use crate::Device;
@@ -60,6 +64,12 @@ pub enum Error {
         /// The type that the caller names.
         other: Format,
     },
+    /// The part after the `@` is no number of layers, or the model is no shape.
+    #[error("{name:?}: the number of layers after @ is from 1 on, and only for the shapes in models/*.toml")]
+    Layers {
+        /// The argument of `-m`.
+        name: String,
+    },
     /// A file cannot be read or written.
     #[error("{path}")]
     Io {
@@ -85,7 +95,11 @@ impl Error {
     pub const fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::Unknown { .. } | Self::NoFile { .. } | Self::Format { .. } | Self::TwoFormats { .. }
+            Self::Unknown { .. }
+                | Self::NoFile { .. }
+                | Self::Format { .. }
+                | Self::TwoFormats { .. }
+                | Self::Layers { .. }
         )
     }
 }
@@ -113,72 +127,6 @@ pub struct Loaded {
     pub id: ModelId,
 }
 
-/// Every name under `models/` with its file, sorted.
-#[must_use]
-pub fn names() -> Vec<(String, PathBuf)> {
-    named(&root().join("models"))
-}
-
-fn named(folder: &Path) -> Vec<(String, PathBuf)> {
-    let base_name =
-        |path: &Path| path.file_stem().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut names = Vec::new();
-    for path in entries(folder) {
-        if path.is_dir() {
-            let files = entries(&path).into_iter().filter(|it| it.extension().is_some_and(|it| it == "gguf"));
-            names.extend(files.map(|it| (format!("{}-{}", base_name(&path), base_name(&it)), it)));
-        } else if path.extension().is_some_and(|it| it == "toml") {
-            names.push((base_name(&path), path));
-        }
-    }
-    names.sort();
-    names
-}
-
-fn entries(folder: &Path) -> Vec<PathBuf> {
-    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
-}
-
-/// A parsed argument of `-m`.
-#[derive(Debug)]
-struct Resolved<'a> {
-    /// The name without the part after the colon.
-    base: &'a str,
-    /// The file or folder.
-    path: PathBuf,
-    /// Quantization of its matrices, where the name or the caller gives one.
-    quantization: Option<Quantization>,
-}
-
-fn resolve(name: &str, format: Option<Format>) -> Result<Resolved<'_>, Error> {
-    if let Some(path) = find(name) {
-        return Ok(Resolved { base: name, path, quantization: format.map(Quantization::from) });
-    }
-    let parts = name.rsplit_once(':').and_then(|(base, suffix)| Some((base, find(base)?, suffix)));
-    let Some((base, path, suffix)) = parts else {
-        let folder = root().join("models");
-        let looks_like_a_path = name.contains(['/', '\\']) || Path::new(name).extension().is_some();
-        if looks_like_a_path {
-            return Err(Error::NoFile { path: name.into() });
-        }
-        let names = named(&folder).into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
-        return Err(Error::Unknown { name: name.to_owned(), folder, names });
-    };
-    let quantization: Quantization =
-        suffix.parse().map_err(|source| Error::Format { name: name.to_owned(), source })?;
-    let is = |other: Format| matches!(quantization, Quantization::Uniform(it) if it == other);
-    match format {
-        Some(other) if !is(other) => Err(Error::TwoFormats { name: name.to_owned(), other }),
-        _ => Ok(Resolved { base, path, quantization: Some(quantization) }),
-    }
-}
-
-fn find(name: &str) -> Option<PathBuf> {
-    let listed = || names().into_iter().find(|(it, _)| *it == name.replace('/', "-")).map(|(_, path)| path);
-    // A name takes precedence over a file without extension. A path with an extension is never a name.
-    listed().or_else(|| Some(PathBuf::from(name)).filter(|path| path.exists()))
-}
-
 /// The file or folder of a model.
 ///
 /// # Errors
@@ -197,9 +145,9 @@ pub fn checkpoint(name: &str, format: Option<Format>) -> Result<Checkpoint, Erro
 
 impl Resolved<'_> {
     fn checkpoint(&self) -> Result<Checkpoint, Error> {
-        let Self { path, quantization, .. } = self;
+        let Self { path, layers, quantization, .. } = self;
         if path.extension().is_some_and(|it| it == "toml") {
-            return random(path, quantization.unwrap_or(Format::HALF.into()), SEED);
+            return random(path, *layers, quantization.unwrap_or(Format::HALF.into()), SEED);
         }
         let checkpoint = Checkpoint::open(path)?;
         match *quantization {
@@ -221,13 +169,20 @@ impl Resolved<'_> {
     }
 }
 
-/// Random weights for the shape in the TOML file `path`.
+/// Random weights for the shape in the TOML file `path`, with another number of layers where `layers` gives one.
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be read; [`Error::Weights`] where it is invalid or a type has no encoder.
-pub fn random(path: &Path, quantization: Quantization, seed: u64) -> Result<Checkpoint, Error> {
+pub fn random(
+    path: &Path,
+    layers: Option<usize>,
+    quantization: Quantization,
+    seed: u64,
+) -> Result<Checkpoint, Error> {
     let text = fs::read_to_string(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
-    Ok(Checkpoint::random(&Shape::from_toml(&text)?, quantization, seed)?)
+    let mut shape = Shape::from_toml(&text)?;
+    shape.layers = layers.unwrap_or(shape.layers);
+    Ok(Checkpoint::random(&shape, quantization, seed)?)
 }
 
 /// Opens a model and identifies it by name, hash and size.
@@ -308,7 +263,8 @@ pub fn quantized(name: &str, mix: &'static Mix) -> Result<PathBuf, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, Quantization, named, resolve};
+    use super::names::named;
+    use super::{Error, Quantization, resolve};
     use ridgeline_quant::Format;
     use std::fs;
 
@@ -322,6 +278,18 @@ mod tests {
         let names: Vec<_> = named(folder.path()).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["small", "tiny-a", "tiny-b"]);
         assert!(named(&folder.path().join("missing")).is_empty());
+    }
+
+    #[test]
+    fn layers_follow_the_at_sign() {
+        let shape = |name| resolve(name, None).map(|it| (it.layers, it.record_name()));
+        assert_eq!(shape("mistral-7b@4:q8_0").expect("a shape"), (Some(4), "mistral-7b@4:q8_0".to_owned()));
+        assert_eq!(shape("mistral-7b").expect("a shape").0, None);
+        let layers = super::checkpoint("smollm2-135m@2", None).expect("random weights");
+        assert_eq!(layers.metadata().u32("llama.block_count").expect("a key"), 2);
+        for wrong in ["mistral-7b@0", "mistral-7b@x", "tiny-target@2"] {
+            assert!(matches!(shape(wrong), Err(Error::Layers { .. })), "{wrong}");
+        }
     }
 
     #[test]
@@ -355,6 +323,7 @@ mod tests {
         let shown = |suffix, format| with(suffix, format).expect("the file").1;
         assert_eq!([shown("", None), shown(":Q4_K_M", None)], ["m.gguf", "m.gguf:q4_k_m"]);
         assert_eq!(shown(":f16", None), shown("", Some(Format::F16)));
+        assert!(matches!(with("@3", None), Err(Error::Layers { .. })), "a file has the layers that it has");
         let unknown = resolve("nobody", None).expect_err("no such name");
         assert!(matches!(unknown, Error::Unknown { .. }) && unknown.is_usage());
     }

@@ -81,30 +81,50 @@ pub type Fusions = Set<Fusion>;
 /// A set of parts.
 pub type Parts = Set<Part>;
 
-/// Variations of the forward pass.
+/// Variations of the forward pass. Serialized, only what differs from the default is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Switches {
     /// How attention is computed.
+    #[serde(skip_serializing_if = "AttentionPath::is_default")]
     pub attention: AttentionPath,
     /// Length of a KV split (flash-decoding), in positions. `None`: chosen by position and device.
     ///
     /// Shorter splits occupy more cores. The splits must fit the buffer of partial results, so that long
     /// contexts use longer ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kv_split_len: Option<u32>,
     /// Fusions in use.
+    #[serde(skip_serializing_if = "is_all")]
     pub fusions: Fusions,
     /// Parts to leave out (ablation), to measure their share in context.
     ///
     /// An ablated part is the identity and launches nothing: its result is its input. Where the shapes differ, the
     /// result is what its buffer held before. Logits then mean nothing.
+    #[serde(skip_serializing_if = "is_none")]
     pub ablate: Parts,
     /// Use int8 dot products for small batches. Activations are quantized to int8, which changes logits
     /// slightly. Matrices whose quantization type has no int8 kernel are unaffected.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub int8_dot: bool,
     /// Use cooperative matrices for large batches where the device has them. Both operands are rounded to 16
     /// bits; sums keep f32.
+    #[serde(skip_serializing_if = "Clone::clone")]
     pub cooperative: bool,
+}
+
+impl AttentionPath {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn is_none(parts: &Parts) -> bool {
+    parts.is_empty()
+}
+
+fn is_all(fusions: &Fusions) -> bool {
+    *fusions == Fusions::all()
 }
 
 impl Switches {

@@ -24,6 +24,20 @@ impl Measured {
         Self { value, lo: value, hi: value }
     }
 
+    /// The ratio to another positive value, with the widest interval: the ends of one over the opposite ends of the other.
+    #[must_use]
+    pub fn over(self, other: Self) -> Self {
+        let low = f64::MIN_POSITIVE;
+        Self { value: self.value / other.value, lo: self.lo / other.hi, hi: self.hi / other.lo.max(low) }
+    }
+
+    /// The image under a monotone function.
+    #[must_use]
+    pub fn map(self, f: impl Fn(f64) -> f64) -> Self {
+        let (a, b) = (f(self.lo), f(self.hi));
+        Self { value: f(self.value), lo: a.min(b), hi: a.max(b) }
+    }
+
     /// Checks that the value is positive, finite and inside its interval.
     ///
     /// # Errors
@@ -105,6 +119,20 @@ impl Curve {
     pub fn upper(&self, bytes: u64) -> f64 {
         let (left, right) = self.bracket(bytes);
         left.rate.hi.max(right.rate.hi)
+    }
+
+    /// The curve with upper bounds of at least `rate` at the neighbors of `bytes`: a faster access was seen there.
+    #[must_use]
+    pub fn raised(&self, bytes: u64, rate: f64) -> Self {
+        let (left, right) = self.bracket(bytes);
+        let raise = |s: &Sample| {
+            let near = s.bytes == left.bytes || s.bytes == right.bytes;
+            Sample {
+                rate: Measured { hi: if near { s.rate.hi.max(rate) } else { s.rate.hi }, ..s.rate },
+                ..*s
+            }
+        };
+        Self(self.0.iter().map(raise).collect())
     }
 
     /// The neighbors of `bytes`. On a measured size and beyond the ends, both are the same point.

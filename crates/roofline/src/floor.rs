@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How far below its floor a time may lie, as a share of the floor: 2 %, for the error of the clock.
-pub const FLOOR_TOLERANCE: f64 = 0.02;
+/// How far below its floor a time may lie, as a share of the floor.
+///
+/// The ceilings are measured minutes before, and shared machines change their pace by a tenth and more. A count that is
+/// wrong by more than this fails its cell. Less is reported as a contradiction between the run's own numbers.
+pub const FLOOR_TOLERANCE: f64 = 0.20;
 
 /// A measured time lies below its floor, so the cost, a ceiling or the clock is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
@@ -26,7 +29,7 @@ impl BeatsFloor {
     }
 }
 
-/// Accepts a measured time that is at least 98 % of its floor.
+/// Accepts a measured time that is at least 80 % of its floor.
 ///
 /// # Errors
 /// [`BeatsFloor`] for a smaller time, and for a NaN, which a broken clock may produce.

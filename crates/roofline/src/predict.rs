@@ -1,6 +1,6 @@
 //! Predicted times: the roof, the floor of any measurement, and the explained time.
 
-use crate::{Cost, Machine, Precision};
+use crate::{Cost, Machine, Measured, Precision};
 use serde::{Deserialize, Serialize};
 
 /// The regime of work: which level of the memory hierarchy, which precision, and how many submissions.
@@ -62,6 +62,8 @@ pub enum Bound {
     Launch,
     /// Submissions, synchronization and readback.
     Host,
+    /// The intervals of the ceilings allow more than one of the others.
+    Uncertain,
 }
 
 impl Bound {
@@ -73,6 +75,7 @@ impl Bound {
             Self::Compute => "compute",
             Self::Launch => "launch",
             Self::Host => "host",
+            Self::Uncertain => "uncertain",
         }
     }
 }
@@ -106,7 +109,7 @@ pub struct Prediction {
     pub floor_s: f64,
     /// The explained time without overlap: `roof_s + launch_s + host_s`.
     pub explained_s: f64,
-    /// The largest of memory, compute, launches and host.
+    /// The largest of memory, compute, launches and host; uncertain where the ceilings' intervals allow two.
     pub bound: Bound,
 }
 
@@ -119,24 +122,34 @@ impl Machine {
     #[must_use]
     pub fn predict(&self, cost: &Cost, regime: impl Into<Regime>) -> Prediction {
         let regime = regime.into();
-        let streamed = self.bandwidth.at(regime.working_set).value;
-        let scratch = self.bandwidth.at(regime.scratch).value;
+        let (streamed, scratch) = (self.bandwidth.at(regime.working_set), self.bandwidth.at(regime.scratch));
         let peak = self.peak(regime.precision);
-        let weights_s = cost.weights as f64 / streamed;
-        let kv_s = (cost.kv_read + cost.kv_write) as f64 / streamed;
+        let weights_s = cost.weights as f64 / streamed.value;
+        let kv_s = (cost.kv_read + cost.kv_write) as f64 / streamed.value;
         let activations = (cost.activation_read + cost.activation_write) as f64;
-        let activations_s = activations / scratch;
+        let activations_s = activations / scratch.value;
         let memory_s = weights_s + kv_s + activations_s;
         let compute_s = cost.flops as f64 / peak.value;
-        let launch_s = cost.launches as f64 * self.overheads.launch_s.value;
         let fixed =
             [self.overheads.submission_s, self.overheads.synchronisation_s, self.overheads.readback_s];
-        let each: f64 = fixed.iter().map(|cost| cost.value).sum();
-        let host_s = regime.submissions as f64 * each;
+        let launches = self.overheads.launch_s.map(|s| cost.launches as f64 * s);
+        let host = |end: fn(&Measured) -> f64| regime.submissions as f64 * fixed.iter().map(end).sum::<f64>();
         let roof_s = memory_s.max(compute_s);
-        let least_memory_s = (cost.weights + cost.kv_read + cost.kv_write) as f64
-            / self.bandwidth.upper(regime.working_set)
+        let large = (cost.weights + cost.kv_read + cost.kv_write) as f64;
+        let least_memory_s = large / self.bandwidth.upper(regime.working_set)
             + activations / self.bandwidth.upper(regime.scratch);
+        let most_memory_s = large / streamed.lo + activations / scratch.lo;
+        let flops = cost.flops as f64;
+        let (launch_s, host_s) = (launches.value, host(|cost| cost.value));
+        let bound = largest([
+            (
+                Bound::Memory,
+                Measured { value: memory_s, lo: least_memory_s.min(memory_s), hi: most_memory_s },
+            ),
+            (Bound::Compute, Measured { value: compute_s, lo: flops / peak.hi, hi: flops / peak.lo }),
+            (Bound::Launch, launches),
+            (Bound::Host, Measured { value: host_s, lo: host(|cost| cost.lo), hi: host(|cost| cost.hi) }),
+        ]);
         Prediction {
             weights_s,
             kv_s,
@@ -146,14 +159,9 @@ impl Machine {
             launch_s,
             host_s,
             roof_s,
-            floor_s: least_memory_s.max(cost.flops as f64 / peak.hi),
+            floor_s: least_memory_s.max(flops / peak.hi),
             explained_s: roof_s + launch_s + host_s,
-            bound: largest([
-                (Bound::Memory, memory_s),
-                (Bound::Compute, compute_s),
-                (Bound::Launch, launch_s),
-                (Bound::Host, host_s),
-            ]),
+            bound,
         }
     }
 }
@@ -184,7 +192,11 @@ impl Prediction {
     }
 }
 
-/// The largest part, or the first of several equal ones.
-fn largest(parts: [(Bound, f64); 4]) -> Bound {
-    parts.into_iter().fold((Bound::Memory, f64::NEG_INFINITY), |b, p| if p.1 > b.1 { p } else { b }).0
+/// The part whose value is the largest; uncertain where the interval of another reaches beyond its lower end.
+fn largest(parts: [(Bound, Measured); 4]) -> Bound {
+    let mut sorted = parts;
+    // Stable, so that the first of several equal parts counts.
+    sorted.sort_by(|a, b| b.1.value.total_cmp(&a.1.value));
+    let [(bound, most), rivals @ ..] = sorted;
+    if rivals.iter().any(|(_, rival)| rival.hi > most.lo) { Bound::Uncertain } else { bound }
 }

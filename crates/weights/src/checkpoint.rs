@@ -103,12 +103,11 @@ impl Checkpoint {
 
     /// A checkpoint of a published shape with random weights, for measurements that do not depend on their values.
     /// Matrices are roughly normal with standard deviation 0.02, in the type that the quantization gives them. Norms
-    /// are 1, in single precision. The same seed gives the same bytes on every machine. [`Checkpoint::tensor`]
+    /// are 1, in single precision. Types without an encoder get values of other sizes. The same seed gives the same bytes on every machine. [`Checkpoint::tensor`]
     /// generates them.
     ///
     /// # Errors
-    /// [`Error::UnknownFamily`] if the shape's architecture is unknown, [`Error::NoEncoder`] if a type
-    /// has no encoder.
+    /// [`Error::UnknownFamily`] if the shape's architecture is unknown.
     pub fn random(shape: &Shape, quantization: impl Into<Quantization>, seed: u64) -> Result<Self, Error> {
         let quantization = quantization.into();
         let path = PathBuf::from(format!("random:{}:{quantization}:{seed}", shape.name));
@@ -125,7 +124,7 @@ impl Checkpoint {
             entry.format = format;
         }
         let matrices = it.entries.iter().filter(|entry| entry.shape.len() > 1).map(|entry| entry.format);
-        it.generator = Some(random::Generator::new(&path, matrices, seed)?);
+        it.generator = Some(random::Generator::new(matrices, seed));
         Ok(it)
     }
 

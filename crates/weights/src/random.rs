@@ -1,14 +1,12 @@
 //! Random weights, fast: tensors are copied in runs from one table of encoded normal values.
 
-use std::{collections::HashMap, path::Path};
+use std::collections::HashMap;
 
 use rand_xoshiro::{
     Xoshiro256PlusPlus,
     rand_core::{Rng, SeedableRng},
 };
 use ridgeline_quant::Format;
-
-use crate::Error;
 
 /// Values in the table; a multiple of every block length.
 const TABLE: usize = 1 << 18;
@@ -21,17 +19,13 @@ const DEVIATION: f32 = 0.02;
 #[derive(Debug)]
 pub(crate) struct Generator {
     seed: u64,
-    /// The same `TABLE` values in every type that the matrices have.
+    /// The same `TABLE` values in every type that has an encoder, and others in types without one.
     tables: HashMap<Format, Vec<u8>>,
 }
 
 impl Generator {
     /// A generator for matrices of these types.
-    pub(crate) fn new(
-        path: &Path,
-        matrices: impl IntoIterator<Item = Format>,
-        seed: u64,
-    ) -> Result<Self, Error> {
+    pub(crate) fn new(matrices: impl IntoIterator<Item = Format>, seed: u64) -> Self {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let values: Vec<f32> = (0..TABLE).map(|_| normal(&mut rng) * DEVIATION).collect();
         let mut tables = HashMap::new();
@@ -39,17 +33,18 @@ impl Generator {
             if tables.contains_key(&format) {
                 continue;
             }
-            let encode = format.spec().encode.ok_or_else(|| Error::NoEncoder {
-                path: path.to_owned(),
-                tensor: "*".to_owned(),
-                format: format.spec().name,
-            })?;
             let spec = format.spec();
             let mut bytes = vec![0; TABLE / spec.block_len * spec.block_bytes];
-            encode(&values, &mut bytes);
+            if let Some(encode) = spec.encode {
+                encode(&values, &mut bytes);
+            } else {
+                // The values of these types are other ones, between about -2 and 2.
+                rng.fill_bytes(&mut bytes);
+                (spec.bound_scales)(&mut bytes);
+            }
             tables.insert(format, bytes);
         }
-        Ok(Self { seed, tables })
+        Self { seed, tables }
     }
 
     /// The bytes of one tensor. They depend on the seed, the name and the format only.
@@ -97,7 +92,7 @@ mod tests {
 
     #[test]
     fn values_are_roughly_normal_and_repeatable() {
-        let generator = Generator::new(Path::new("x"), [Format::SINGLE], 7).unwrap();
+        let generator = Generator::new([Format::SINGLE], 7);
         let draw = |name| generator.draw(name, &[64, 1024], Format::SINGLE);
         let bytes = draw("w");
         assert_eq!(bytes, draw("w"));
@@ -114,17 +109,24 @@ mod tests {
     #[test]
     fn each_format_has_the_same_values_and_norms_are_one() {
         let formats = || Format::ALL.iter().copied().filter(|it| it.spec().encode.is_some());
-        let all = Generator::new(Path::new("x"), formats(), 1).unwrap();
+        let all = Generator::new(formats(), 1);
         for format in formats() {
-            let alone = Generator::new(Path::new("x"), [format, format], 1).unwrap();
+            let alone = Generator::new([format, format], 1);
             let bytes = all.draw("w", &[2, 256], format);
             assert_eq!(bytes.len() as u64, format.bytes(512));
             assert_eq!(bytes, alone.draw("w", &[2, 256], format), "{format}: depends on the other types");
         }
         let ones = [1.0_f32.to_le_bytes(), 1.0_f32.to_le_bytes()].concat();
         assert_eq!(all.draw("n", &[2], Format::SINGLE), ones);
+    }
+
+    #[test]
+    fn types_without_an_encoder_get_bounded_values() {
         let none = Format::ALL.iter().copied().find(|it| it.spec().encode.is_none()).unwrap();
-        let error = Generator::new(Path::new("x"), [none], 1).unwrap_err();
-        assert!(matches!(error, Error::NoEncoder { format, .. } if format == none.spec().name));
+        let bytes = Generator::new([none], 1).draw("w", &[2, 256], none);
+        let mut values = vec![0.0; 512];
+        (none.spec().decode)(&bytes, &mut values);
+        let largest = values.iter().fold(0.0, |most: f32, it| most.max(it.abs()));
+        assert!((0.1..=2.0).contains(&largest), "{largest}");
     }
 }

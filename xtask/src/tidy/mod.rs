@@ -4,6 +4,7 @@
 //! It runs in the command `cargo xtask tidy` and as a test of this crate.
 //! Checks scan lines. Rules that need a parser are left to the compiler and clippy.
 
+mod format;
 mod layers;
 mod models;
 mod names;
@@ -14,6 +15,7 @@ mod purity;
 mod rules;
 mod rust;
 mod source;
+mod studies;
 mod style;
 mod text;
 mod words;
@@ -82,6 +84,8 @@ checks! {
     "I9" i9_libraries_do_not_print_exit_or_read_the_clock = purity::libraries,
     "I10" i10_xtask_compiles_in_seconds = layers::thin_xtask,
     "I11" i11_published_numbers_cite_their_place = published::locators,
+    "I12" i12_a_measure_and_a_study_are_in_their_lists = studies::lists,
+    "I13" i13_a_study_only_concludes = studies::pure,
     "S1" s1_every_file_says_what_it_is = style::module_doc,
     "S2" s2_files_are_short = style::length,
     "S3" s3_lines_end_cleanly = style::whitespace,
@@ -91,6 +95,8 @@ checks! {
     "S7" s7_documents_and_checks_name_the_same_rules = rules::documented,
     "S8" s8_sentences_are_short = prose::sentence_length,
     "S9" s9_names_and_phrases_are_standard = words::banned,
+    "S10" s10_files_behind_lists_are_formatted = format::hidden,
+    "S11" s11_studies_are_short = studies::length,
 }
 
 /// Prints every fault of the repository at `root`. The exit code is success if there is none.

@@ -7,11 +7,14 @@ use super::source::{File, Workspace};
 /// The crate that holds every quantization type.
 const OWNER: &str = "quant";
 
+/// The folder of studies, whose claims name types.
+const STUDIES: &str = "crates/lab/src/studies/";
+
 /// No other crate names a block quantization type in code or in a string.
 ///
-/// Plain floats (`F32`, `F16`, `BF16`) are machine types too and may be named. A file `claims.rs` may quote studies.
+/// Plain floats (`F32`, `F16`, `BF16`) are machine types too and may be named. A study may name what it compares.
 pub(super) fn formats(workspace: &Workspace) -> Vec<Fault> {
-    let quotes = |file: &File| file.path.ends_with("/claims.rs");
+    let quotes = |file: &File| file.path.starts_with(STUDIES);
     let elsewhere =
         |file: &&File| file.crate_of_source().is_some_and(|folder| folder != OWNER) && !quotes(file);
     let mut faults = Vec::new();
@@ -69,7 +72,7 @@ mod tests {
             ("crates/weights/src/lib.rs", text),
             ("crates/quant/src/lib.rs", text),
             ("crates/lab/tests/a.rs", text),
-            ("crates/lab/src/experiments/quantization/claims.rs", text),
+            ("crates/lab/src/studies/ag/ag_2.rs", text),
         ];
         let faults = formats(&Workspace::of(&files));
         let found: Vec<_> = faults.iter().map(|fault| (fault.path.as_str(), fault.line)).collect();

@@ -1,6 +1,7 @@
 //! A minimal Rust lexer: tells code from comments and strings, and product code from tests.
 
 use super::source::File;
+use super::style::is_tests;
 
 /// Which text of a file to keep. Line numbers do not change.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,7 @@ pub(crate) fn parts(text: &str, token: Token) -> impl Iterator<Item = Part<'_>> 
 
 /// As [`code`], but without the test modules at the end of the file. Empty for files of tests.
 pub(crate) fn product_code(file: &File, keep: Keep) -> String {
-    if file.base_name() == "tests" || file.path.contains("/tests/") {
+    if is_tests(file) {
         return String::new();
     }
     let code = code(file, keep);

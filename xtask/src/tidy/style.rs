@@ -76,6 +76,11 @@ pub(super) fn no_allow(workspace: &Workspace) -> Vec<Fault> {
     faults
 }
 
+/// Whether a file holds nothing but tests.
+pub(super) fn is_tests(file: &File) -> bool {
+    file.base_name() == "tests" || file.path.contains("/tests/")
+}
+
 fn is_source(file: &File) -> bool {
     file.has_extension("rs") || file.has_extension("wgsl")
 }

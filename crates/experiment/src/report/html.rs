@@ -105,7 +105,16 @@ fn table_html(table: &Table) -> String {
 fn verdicts_html(verdicts: &[Verdict]) -> String {
     let recomputed = verdicts.iter().any(|v| v.recomputed.is_some());
     let mut text = "<div class=\"scroll\"><table class=\"sortable verdicts\">\n<thead><tr>".to_owned();
-    let heads = ["claim", "statement", "published", RECOMPUTED, "measured here", "verdict"];
+    let heads = [
+        "claim",
+        "experiment",
+        "statement",
+        "published",
+        RECOMPUTED,
+        "measured here",
+        "verdict",
+        "predicted",
+    ];
     for head in heads.into_iter().filter(|h| recomputed || *h != RECOMPUTED) {
         text += &format!("<th scope=\"col\">{head}</th>");
     }
@@ -118,8 +127,9 @@ fn verdicts_html(verdicts: &[Verdict]) -> String {
             Outcome::CannotBeTested => "cannot-be-tested",
         };
         text += &format!(
-            "<tr><td>{}</td><td>{}<small>{}</small></td><td>{}</td>",
+            "<tr><td>{}</td><td>{}</td><td>{}<small>{}</small></td><td>{}</td>",
             escape(&v.claim),
+            escape(&v.study),
             escape(&v.text),
             escape(&v.test),
             escape(&v.published)
@@ -128,10 +138,12 @@ fn verdicts_html(verdicts: &[Verdict]) -> String {
             text += &format!("<td>{}</td>", escape(v.recomputed.as_deref().unwrap_or("–")));
         }
         text += &format!(
-            "<td>{}<small>{}</small></td><td class=\"outcome {class}\">{}</td></tr>\n",
+            "<td>{}<small>{}</small></td><td class=\"outcome {class}\">{}</td><td>{}<small>{}</small></td></tr>\n",
             escape(&v.here),
-            escape(&v.statistics),
-            v.outcome.label()
+            escape(&v.reason()),
+            v.outcome.label(),
+            v.prediction.outcome.label(),
+            escape(&v.prediction.why)
         );
     }
     text + "</tbody>\n</table></div>\n"

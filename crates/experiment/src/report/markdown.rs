@@ -76,18 +76,29 @@ fn block_markdown(block: &Block) -> String {
 
 fn verdict_table(verdicts: &[Verdict]) -> Table {
     use Align::Left;
-    let columns =
-        ["claim", "statement", "published", RECOMPUTED, "measured here", "verdict", "test and statistics"];
+    let columns = [
+        "claim",
+        "experiment",
+        "statement",
+        "published",
+        RECOMPUTED,
+        "measured here",
+        "verdict",
+        "test and reason",
+        "predicted",
+    ];
     let mut table = Table::new("", columns.map(|c| (c, Left)));
     for v in verdicts {
         table.push([
             v.claim.clone(),
+            v.study.clone(),
             v.text.clone(),
             v.published.clone(),
             v.recomputed.clone().unwrap_or_else(|| "–".to_owned()),
             v.here.clone(),
             v.outcome.label().to_owned(),
-            format!("{}: {}", v.test, v.statistics),
+            format!("{}: {}", v.test, v.reason()),
+            format!("{}: {}", v.prediction.outcome.label(), v.prediction.why),
         ]);
     }
     table

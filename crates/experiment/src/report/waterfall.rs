@@ -39,14 +39,17 @@ pub(crate) fn svg(figure: &Waterfalls) -> String {
 /// The figure as a table.
 pub(crate) fn table(figure: &Waterfalls) -> Table {
     let titles: Vec<String> = Part::ALL.iter().map(|p| p.label().to_owned()).collect();
-    let mut columns = vec![("step", Align::Left), ("measured", Align::Right), ("explained", Align::Right)];
+    let numbers = ["measured", "explained", "accounted for"].map(|title| (title, Align::Right));
+    let mut columns = vec![("step", Align::Left)];
+    columns.extend(numbers);
     columns.extend(titles.iter().map(|t| (t.as_str(), Align::Right)));
     let mut table = Table::new("", columns);
     for bar in &figure.bars {
         let time = |ns: i64| number::si(ns as f64 * 1e-9, "s");
         let parts = bar.parts.parts().map(|(_, ns)| time(ns));
-        let whole = [bar.label.clone(), time(bar.parts.total_ns()), number::percent(bar.parts.explained())];
-        table.push(whole.into_iter().chain(parts));
+        let shares = [bar.parts.explained(), bar.parts.accounted()].map(number::percent);
+        let whole = [bar.label.clone(), time(bar.parts.total_ns())].into_iter().chain(shares);
+        table.push(whole.chain(parts));
     }
     table
 }

@@ -1,9 +1,9 @@
-//! An experiment that doubles, for the test of the list.
+//! A measure that doubles, for the test of the list.
 
 use super::Lab;
-use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
-use ridgeline_experiment::matrix::Budget;
-use ridgeline_experiment::report::Section;
+use ridgeline_experiment::Error;
+use ridgeline_experiment::matrix::{Axes, Budget};
+use ridgeline_experiment::measure::{Measure, Measurement, Run, RunError};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -16,14 +16,23 @@ pub(crate) struct Row {
     rate: f64,
 }
 
-/// The experiment itself.
+/// The measure itself.
 #[derive(Debug)]
-pub(crate) struct Study;
+pub(crate) struct Kind;
 
-impl Experiment<Lab> for Study {
+impl Measure for Kind {
     const NAME: &'static str = "doubling";
     type Point = Point;
     type Row = Row;
+}
+
+impl Run<Lab> for Kind {
+    /// The smallest size comes first.
+    fn plan(axes: &Axes) -> Result<Vec<Point>, Error> {
+        let mut points: Vec<Point> = axes.points()?;
+        points.sort_by_key(|point| point.size);
+        Ok(points)
+    }
 
     fn run(lab: &mut Lab, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
         if point.size == 0 {
@@ -34,11 +43,5 @@ impl Experiment<Lab> for Study {
             samples.push(lab.ns);
         }
         Ok(Measurement::new(Row { rate: point.size as f64 / lab.ns as f64 }, samples))
-    }
-
-    fn summarise(entries: &[Entry<'_, Point, Row>], _: &Context<'_>) -> Vec<Section> {
-        let rate: f64 = entries.iter().map(|e| e.row.rate).sum();
-        let samples: usize = entries.iter().map(|e| e.record.samples_ns.len()).sum();
-        vec![Section::new("Doubling", format!("{} points, {rate} in all, {samples} samples", entries.len()))]
     }
 }

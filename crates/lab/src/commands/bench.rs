@@ -5,11 +5,8 @@ use super::flags::{MODELS, cache_help};
 use super::token_counts::numbers;
 use super::variations::{Variation, VariationArgs, VariedRow, export};
 use crate::globals::{FAILED, Globals, UsageError};
-use crate::experiments::{Measured, described, launch_table};
-use ridgeline_measure::int8::int8_effect;
-use ridgeline_measure::{MeasureContext, models};
-use ridgeline_measure::pass::{Bench, Clock, Test};
-use ridgeline_measure::profile::profile;
+use crate::measures::pass::Row;
+use crate::tables::{described, launches};
 use crate::{install, output, provenance, trace};
 use anyhow::Context;
 use ridgeline_experiment::bench_table::{BenchRow, Output};
@@ -17,6 +14,10 @@ use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::record::utc;
 use ridgeline_experiment::report::{markdown, number, plain};
 use ridgeline_kernels::SMALL_BATCH;
+use ridgeline_measure::int8::int8_effect;
+use ridgeline_measure::pass::{Bench, Clock, Test};
+use ridgeline_measure::profile::profile;
+use ridgeline_measure::{MeasureContext, models};
 use ridgeline_model::{AttentionPath, Fusion, Fusions, SessionOptions, Switches};
 use ridgeline_quant::Format;
 use ridgeline_roofline::{BeatsFloor, Machine};
@@ -109,7 +110,9 @@ fn coop_help() -> String {
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let output = if globals.json { Output::Json } else { format_of(args.output.as_deref())? };
     if args.profile && !is_table(output) {
-        return Err(UsageError("--profile prints tables: use -o md, or write a --trace file".to_owned()).into());
+        return Err(
+            UsageError("--profile prints tables: use -o md, or write a --trace file".to_owned()).into()
+        );
     }
     let create = |path: &PathBuf| File::create(path).with_context(|| path.display().to_string());
     let sink = args.trace.as_ref().map(create).transpose()?;
@@ -135,15 +138,9 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let (mut rows, mut code) = (Vec::new(), ExitCode::SUCCESS);
     let cases = args.cases(&tests, &depths, &args.variations.all());
     for (i, case) in cases.iter().enumerate() {
-        let &Case { name, depth, test, cache: [k, v], variation } = case;
-        let cached = if (k, v) == (Format::HALF, Format::HALF) { String::new() } else { format!(", cache {k} {v}") };
-        let what = match (test.prompt, test.generate) {
-            (prompt, 0) => format!("pp{prompt}"),
-            (0, generate) => format!("tg{generate}"),
-            (prompt, generate) => format!("pp{prompt}+tg{generate}"),
-        };
+        let variation = case.variation;
         let how = args.variations.describe(variation);
-        output::note(&format!("[{}/{}] {name} {what}, depth {depth}{cached}{how}", i + 1, cases.len()));
+        output::note(&format!("[{}/{}] {}{how}", i + 1, cases.len(), case.label()));
         let measured = match args.measure(&mut cx, case, ceilings.as_ref()) {
             Err(error) if error.is::<BeatsFloor>() => {
                 // A time below the roofline's floor is a measurement error: leave out this row, keep the others.
@@ -179,16 +176,33 @@ struct Case<'a> {
     variation: Variation,
 }
 
+impl Case<'_> {
+    /// Model, test, depth and types of the cache in one line.
+    fn label(&self) -> String {
+        let &Self { name, depth, test, cache: [k, v], .. } = self;
+        let cached =
+            if (k, v) == (Format::HALF, Format::HALF) { String::new() } else { format!(", cache {k} {v}") };
+        let what = match (test.prompt, test.generate) {
+            (prompt, 0) => format!("pp{prompt}"),
+            (0, generate) => format!("tg{generate}"),
+            (prompt, generate) => format!("pp{prompt}+tg{generate}"),
+        };
+        format!("{name} {what}, depth {depth}{cached}")
+    }
+}
+
 impl Args {
     /// The tests in llama-bench's order: prompts, generations, then -pg pairs.
     fn tests(&self) -> anyhow::Result<Vec<Test>> {
         let prompts = numbers("-p", &self.n_prompt)?.into_iter().map(|prompt| Test { prompt, generate: 0 });
-        let generations = numbers("-n", &self.n_gen)?.into_iter().map(|generate| Test { prompt: 0, generate });
+        let generations =
+            numbers("-n", &self.n_gen)?.into_iter().map(|generate| Test { prompt: 0, generate });
         let mut tests: Vec<Test> = prompts.chain(generations).collect();
         for pair in &self.pg {
             let two = pair.split_once(',').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
-            let (prompt, generate) =
-                two.ok_or_else(|| UsageError(format!("-pg {pair:?} is not a pair of numbers: write it as 512,128")))?;
+            let (prompt, generate) = two.ok_or_else(|| {
+                UsageError(format!("-pg {pair:?} is not a pair of numbers: write it as 512,128"))
+            })?;
             tests.push(Test { prompt, generate });
         }
         tests.retain(|test| test.prompt + test.generate > 0);
@@ -205,7 +219,9 @@ impl Args {
         for name in &self.model {
             for &k in &self.cache_type_k {
                 for &v in &self.cache_type_v {
-                    for (&depth, &test) in depths.iter().flat_map(|depth| tests.iter().map(move |test| (depth, test))) {
+                    for (&depth, &test) in
+                        depths.iter().flat_map(|depth| tests.iter().map(move |test| (depth, test)))
+                    {
                         let case = |&variation| Case { name, depth, test, cache: [k, v], variation };
                         cases.extend(variations.iter().map(case));
                     }
@@ -266,15 +282,17 @@ impl Args {
             let Case { name, depth, test: Test { prompt: tokens, .. }, cache, variation } = case;
             let loaded = cx.load(name, None)?;
             let test = if tokens == 1 { "tg1".to_owned() } else { format!("pp{tokens}") };
-            let mut title = if depth == 0 { format!("{name} {test}") } else { format!("{name} {test} @ d{depth}") };
+            let mut title =
+                if depth == 0 { format!("{name} {test}") } else { format!("{name} {test} @ d{depth}") };
             title += &self.variations.describe(variation);
             output::note(&format!("timing each kernel of {title}"));
             let profile = profile(cx, &loaded, (depth, tokens), self.options(cache, variation), &LAUNCHES)?;
             if self.profile {
                 let total = number::si(profile.row.total_s(), "s");
                 let caption = format!("{title}: {} launches, {total} in total", profile.of.len());
-                let table = launch_table(&profile.row, String::new(), machine);
-                let table = if output == Output::Plain { plain::table(&table) } else { markdown::table(&table) };
+                let table = launches(&profile.row, String::new(), machine);
+                let table =
+                    if output == Output::Plain { plain::table(&table) } else { markdown::table(&table) };
                 output::text(&format!("\n{caption}\n\n{table}"))?;
             }
             if sink.is_some() {
@@ -320,7 +338,7 @@ impl Args {
             let pass = self.variations.timing(&pass, clock, &adapter)?;
             let (backend, adapter) = (backend.clone(), adapter.clone());
             let cache = cache.map(|it| it.spec().name.to_owned());
-            let row = Measured { pass, test, backend, adapter, cache, batch };
+            let row = Row { pass, test, backend, adapter, cache, batch };
             let mut bench = described(&name, format, &row, ceilings);
             bench.flash_attn = self.flash_attn == 1;
             bench.n_depth = depth as u64;

@@ -2,38 +2,55 @@
 
 use super::flags::MODELS;
 use crate::globals::{FAILED, Globals, NO_DEVICE, UsageError};
-use crate::runner::{Verbosity, Error, Program, Settings, RunSummary, bench_all, report, select};
-use crate::{experiments, install, output};
-use ridgeline_measure::models;
+use crate::runner::{Error, Program, RunSummary, Settings, Verbosity, bench_all, interrupt, report, select};
+use crate::{install, output, studies};
 use anyhow::Context;
-use ridgeline_experiment::matrix::{Cell, Matrix, Pace};
+use ridgeline_experiment::matrix::{Cell, Matrix};
+use ridgeline_experiment::published::Published;
+use ridgeline_experiment::record::Record;
+use ridgeline_experiment::register;
+use ridgeline_measure::models;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// The built-in matrix, for programs outside the checkout.
-const MATRIX: &str = include_str!("../../../../matrix/default.toml");
-/// The built-in matrix for `-m`.
-const OF_MODEL: &str = include_str!("../../../../matrix/model.toml");
+/// Names and texts of the shipped matrix files, for programs outside the checkout.
+const MATRIX: [(&str, &str); 3] = [
+    ("gap.toml", include_str!("../../../../matrix/gap.toml")),
+    ("ag.toml", include_str!("../../../../matrix/ag.toml")),
+    ("rb.toml", include_str!("../../../../matrix/rb.toml")),
+];
+/// The shipped matrix file for `-m`.
+const OF_MODEL: [(&str, &str); 1] = [("model.toml", include_str!("../../../../matrix/model.toml"))];
 
-/// Measure a grid of models, lengths and settings, and write a report in HTML and Markdown
+/// Default time of a run. `--quick` has no limit, because it makes one brief round.
+const MAX_TIME: Duration = Duration::from_secs(30 * 60);
+
+/// Re-run the published studies on this machine: measure a grid of models and settings, and write a report
 ///
-/// The matrix file lists the values; each combination is a cell. The results go to the journal (journal.jsonl), so an
-/// interrupted run resumes where it stopped. A cell is measured once per device and build of ridgeline.
-#[derive(Debug, clap::Args)]
+/// The matrix files list the values; each combination is a cell. Every cell is visited three times, spread over the run:
+/// briefly in the first round, and a report follows; then in full. What is left of --max-time goes to undecided claims. The
+/// results go to the journal (journal.jsonl), so an interrupted run resumes where it stopped.
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
     #[arg(short, long, help = format!("{MODELS} [default: the models in the matrix file]"), value_delimiter = ',')]
     model: Vec<String>,
-    /// Matrix file, which lists the cells [default: the shipped matrix/default.toml, or matrix/model.toml with -m]
+    /// Matrix file, which lists cells; repeatable [default: the shipped matrix/*.toml of the studies, or model.toml with -m]
     #[arg(long, value_name = "FILE")]
-    matrix: Option<PathBuf>,
+    matrix: Vec<PathBuf>,
+    /// Run only the cells of this study or experiment, such as gap or GAP-4; repeatable
+    #[arg(long, value_name = "STUDY", value_delimiter = ',')]
+    study: Vec<String>,
     /// Run only the cells whose line in --list contains a match of this regular expression
     #[arg(long, value_name = "REGEX")]
     filter: Option<String>,
-    /// Run fewer cells and repetitions: minutes instead of up to half an hour on a slow device
+    /// Visit every cell once and briefly: minutes instead of up to half an hour on a slow device
     #[arg(long)]
     quick: bool,
+    /// Start no further measurement after this time, such as 5m or 2h [default: 30m; none with --quick]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    max_time: Option<Duration>,
     /// Resume an earlier run: the default, for scripts that say so
     #[arg(long, conflicts_with = "fresh")]
     resume: bool,
@@ -57,18 +74,40 @@ pub(crate) struct Args {
     cell_limit: Option<u64>,
 }
 
+impl Args {
+    /// The output folder given.
+    pub(super) fn out(&self) -> Option<&Path> {
+        self.out.as_deref()
+    }
+
+    /// The same run into another folder.
+    pub(super) fn with_out(&self, out: &Path) -> Self {
+        Self { out: Some(out.to_owned()), ..self.clone() }
+    }
+}
+
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
-    let catalogue = experiments::catalogue();
+    let catalogue = studies::catalogue();
+    register::check(&catalogue.studies, &Published::load()?)?;
     let (list, settings) = (args.list, settings(args, globals)?);
     if list {
         let cells = select(&settings, &catalogue).map_err(usage)?;
         print_cells(&cells, globals.json)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut outcome = bench_all(&settings, &catalogue);
+    // A second Ctrl-C, or one where no handler can be set, ends the program at once.
+    let _ = ctrlc::set_handler(interrupt);
+    let mut on_report = |records: &[Record], folder: &Path| {
+        let written = report::make(records, &catalogue).and_then(|made| report::save(&made, folder));
+        match written {
+            Ok([page, _]) => output::note(&format!("report so far: {}", page.display())),
+            Err(error) => output::note(&format!("warning: the report cannot be written: {error}")),
+        }
+    };
+    let mut outcome = bench_all(&settings, &catalogue, &mut on_report);
     if matches!(outcome, Err(Error::NoDevice { .. })) {
         install::ensure_adapter(globals)?;
-        outcome = bench_all(&settings, &catalogue);
+        outcome = bench_all(&settings, &catalogue, &mut on_report);
     }
     let summary = match outcome {
         Ok(summary) => summary,
@@ -87,15 +126,20 @@ fn settings(args: Args, globals: &Globals) -> anyhow::Result<Settings> {
     let root = models::root();
     // Report an unreadable model now. Otherwise its cells would fail one by one, after the ceilings are measured.
     args.model.iter().try_for_each(|name| models::checkpoint(name, None).map(drop))?;
-    let matrix = matrix(args.matrix.as_deref(), &args.model, &root).map_err(|e| usage(e.into()))?;
+    let matrix = matrix(&args.matrix, &args.model, &root).map_err(|e| usage(e.into()))?;
     if !args.model.is_empty() && matrix.groups.iter().all(|group| group.axes.values("model").is_empty()) {
-        return Err(UsageError("-m: no experiment of the matrix has an axis named model; use another --matrix".to_owned()).into());
+        return Err(UsageError(
+            "-m: no cells of the matrix have an axis named model; use another --matrix".to_owned(),
+        )
+        .into());
     }
     Ok(Settings {
         matrix,
-        pace: if args.quick { Pace::Quick } else { Pace::Full },
+        max_time: args.max_time.or((!args.quick).then_some(MAX_TIME)),
+        quick: args.quick,
         filter: args.filter,
         shard: args.shard,
+        studies: args.study,
         fresh: args.fresh,
         out: args.out,
         root,
@@ -112,20 +156,26 @@ fn settings(args: Args, globals: &Globals) -> anyhow::Result<Settings> {
 }
 
 /// The matrix of `--matrix`, of the checkout, or the built-in one, with its models replaced by those of `-m`.
-fn matrix(named: Option<&Path>, models: &[String], root: &Path) -> Result<Matrix, ridgeline_experiment::Error> {
-    let (file, built_in) = if models.is_empty() { ("default.toml", MATRIX) } else { ("model.toml", OF_MODEL) };
-    let default = root.join("matrix").join(file);
-    let matrix = match named {
-        Some(path) => Matrix::load(path),
-        None if default.exists() => Matrix::load(&default),
-        None => Matrix::parse(Path::new("the built-in matrix"), built_in),
-    }?;
+fn matrix(named: &[PathBuf], models: &[String], root: &Path) -> Result<Matrix, ridgeline_experiment::Error> {
+    let shipped = if models.is_empty() { &MATRIX[..] } else { &OF_MODEL[..] };
+    let mut matrix = Matrix::default();
+    for path in named {
+        matrix = matrix.with(Matrix::load(path)?);
+    }
+    for (file, built_in) in shipped.iter().filter(|_| named.is_empty()) {
+        let path = root.join("matrix").join(file);
+        matrix = matrix.with(if path.exists() {
+            Matrix::load(&path)?
+        } else {
+            Matrix::parse(&Path::new("built-in matrix").join(file), built_in)?
+        });
+    }
     Ok(if models.is_empty() { matrix } else { matrix.of_models(models) })
 }
 
 fn print_cells(cells: &[Cell], as_json: bool) -> anyhow::Result<()> {
     if as_json {
-        let cell = |c: &Cell| json!({ "id": c.id(), "label": c.label(), "experiment": c.experiment, "point": c.point, "budget": c.budget });
+        let cell = |c: &Cell| json!({ "id": c.id(), "label": c.label(), "measure": c.measure, "studies": c.studies, "point": c.point, "budget": c.budget });
         output::json(&cells.iter().map(cell).collect::<Vec<_>>())?;
     } else {
         output::text(&cells.iter().map(|c| c.label() + "\n").collect::<String>())?;
@@ -135,12 +185,18 @@ fn print_cells(cells: &[Cell], as_json: bool) -> anyhow::Result<()> {
 
 /// Prints the counts of a run and the paths of its report.
 fn print_summary(summary: &RunSummary, page: &Path, text: &Path, as_json: bool) -> anyhow::Result<()> {
-    let RunSummary { folder, earlier, ok, failed, skipped } = summary;
-    let before = if *earlier > 0 { format!(", {earlier} measured before") } else { String::new() };
-    output::note(&format!("{ok} ok, {failed} failed, {skipped} skipped{before}"));
+    let RunSummary { folder, earlier, ok, failed, skipped, unfinished, interrupted } = summary;
+    let before = if *earlier > 0 { format!(", {earlier} made before") } else { String::new() };
+    output::note(&format!("visits: {ok} ok, {failed} failed, {skipped} skipped{before}"));
+    if *unfinished > 0 {
+        let why = if *interrupted { "the run was interrupted" } else { "the time was up" };
+        output::note(&format!(
+            "{unfinished} cells have fewer visits than planned: {why}; run again to continue"
+        ));
+    }
     if as_json {
         output::json(&json!({
-            "folder": folder, "earlier": earlier, "ok": ok, "failed": failed, "skipped": skipped,
+            "folder": folder, "earlier": earlier, "ok": ok, "failed": failed, "skipped": skipped, "unfinished": unfinished, "interrupted": interrupted,
             "html": page, "markdown": text,
         }))?;
     } else {
@@ -162,11 +218,15 @@ mod tests {
     fn the_built_in_matrix_is_that_of_the_checkout() {
         let elsewhere = tempfile::tempdir().expect("a temporary folder");
         for named in [&[][..], &["a.gguf".to_owned()]] {
-            let built_in = matrix(None, named, elsewhere.path()).expect("it parses");
-            assert_eq!(built_in, matrix(None, named, &models::root()).expect("the checkout's parses"));
-            assert!(built_in.groups.iter().any(|g| g.name == "bench"));
+            let built_in = matrix(&[], named, elsewhere.path()).expect("it parses");
+            let checkout = matrix(&[], named, &models::root()).expect("the checkout's parses");
+            // Without their places, which differ.
+            let [a, b] =
+                [&built_in, &checkout].map(|it| serde_json::to_value(&it.groups).expect("plain data"));
+            assert!(a == b, "rebuild: the files of the checkout have changed");
+            assert!(built_in.groups.iter().any(|g| g.measure == "pass"));
         }
-        let error = matrix(Some(Path::new("no/such.toml")), &[], elsewhere.path()).expect_err("no such file");
+        let error = matrix(&["no/such.toml".into()], &[], elsewhere.path()).expect_err("no such file");
         assert!(error.to_string().contains("no/such.toml"), "{error}");
     }
 }

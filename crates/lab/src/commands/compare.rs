@@ -3,12 +3,12 @@
 use super::bench_all::usage;
 use crate::globals::{Globals, REGRESSION, UsageError};
 use crate::output;
-use crate::runner::{Error, TIMED_IN_BLOCKS, folder};
+use crate::runner::{Error, folder};
 use ridgeline_experiment::compare::compare;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Compare two runs of `bench-all` cell by cell: a change counts if p < 0.05 (Welch, Holm) and it exceeds --margin
+/// Compare two runs of `bench-all` cell by cell: a change counts if p < 0.05 (t test of visits, Holm) and it exceeds --margin
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Results folder of the first run
@@ -29,7 +29,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     }
     let before = folder::records(&args.before).map_err(usage)?;
     let after = folder::records(&args.after).map_err(usage)?;
-    let comparison = compare(&before, &after, args.margin / 100.0, &TIMED_IN_BLOCKS);
+    let comparison = compare(&before, &after, args.margin / 100.0);
     if comparison.changes.is_empty() {
         return Err(usage(Error::NothingInCommon { a: args.before, b: args.after }));
     }

@@ -3,11 +3,11 @@
 use crate::globals::{Globals, NO_DEVICE};
 use crate::install::Remedy;
 use crate::output;
-use ridgeline_measure::{Device, models};
 use anyhow::ensure;
 use ridgeline_compute::{Executor, Kernel, Recording, Role, RunOptions};
 use ridgeline_gpu::{AdapterInfo, DeviceKind, Gpu, adapters};
 use ridgeline_kernels::copy;
+use ridgeline_measure::{Device, models};
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::Path;
@@ -36,7 +36,9 @@ impl Timestamps {
     const fn text(self) -> &'static str {
         match self {
             Self::Plausible => "plausible: in order, and within the time of the host's clock",
-            Self::Implausible => "implausible: out of order, or beyond the time of the host's clock, which is used instead",
+            Self::Implausible => {
+                "implausible: out of order, or beyond the time of the host's clock, which is used instead"
+            }
             Self::Absent => "absent: the host's clock is used instead",
         }
     }
@@ -122,7 +124,9 @@ fn check(gpu: &mut Gpu) -> anyhow::Result<Timestamps> {
     let to = gpu.alloc(bytes, Role::Activation, "doctor to")?;
     let words: Vec<u32> = (0..WORDS).map(|i| i.wrapping_mul(2_654_435_761)).collect();
     gpu.write(from.all(), bytemuck::cast_slice(&words))?;
-    let kernel = copy::Copy::all(gpu.caps()).pop().ok_or_else(|| anyhow::anyhow!("no copy kernel fits the device's limits"))?;
+    let kernel = copy::Copy::all(gpu.caps())
+        .pop()
+        .ok_or_else(|| anyhow::anyhow!("no copy kernel fits the device's limits"))?;
     let mut recording = Recording::new();
     recording.run(
         kernel,
@@ -133,7 +137,10 @@ fn check(gpu: &mut Gpu) -> anyhow::Result<Timestamps> {
     gpu.run(&recording)?;
     let read = gpu.read(to.all())?;
     let outcome = gpu.run_with(&recording, RunOptions::stamp_launches())?;
-    ensure!(read == bytemuck::cast_slice::<_, u8>(&words), "a copy on the device returned wrong data: update the driver, or use another --device");
+    ensure!(
+        read == bytemuck::cast_slice::<_, u8>(&words),
+        "a copy on the device returned wrong data: update the driver, or use another --device"
+    );
     Ok(match (gpu.info().features.timestamps, outcome.timing.device_ns) {
         (false, _) => Timestamps::Absent,
         (true, Some(_)) => Timestamps::Plausible,
@@ -154,9 +161,14 @@ impl Findings {
             let _ = writeln!(text, "\nGPU timestamps\n  {}", timestamps.text());
         }
         let _ = writeln!(text, "\nmodels in {}", self.models_folder);
-        let (shapes, files): (Vec<&str>, Vec<&str>) =
-            self.models.iter().map(String::as_str).partition(|it| self.shapes.iter().any(|shape| shape == it));
-        for (kind, names) in [("with weights", files), ("dimensions only, filled with random weights", shapes)] {
+        let (shapes, files): (Vec<&str>, Vec<&str>) = self
+            .models
+            .iter()
+            .map(String::as_str)
+            .partition(|it| self.shapes.iter().any(|shape| shape == it));
+        for (kind, names) in
+            [("with weights", files), ("dimensions only, filled with random weights", shapes)]
+        {
             let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             let _ = writeln!(text, "  {kind}: {names}");
         }
@@ -190,8 +202,7 @@ fn adapter_text(adapter: &AdapterInfo, chosen: bool) -> String {
     let kind = format!("{:?}", adapter.kind).to_lowercase();
     let mark = if chosen { '*' } else { ' ' };
     let driver = format!("{} {}", adapter.driver, adapter.driver_info);
-    let mut text =
-        format!("{mark} {} ({}, {kind}; {})\n", adapter.name, adapter.backend, driver.trim());
+    let mut text = format!("{mark} {} ({}, {kind}; {})\n", adapter.name, adapter.backend, driver.trim());
     let (low, high) = adapter.subgroup;
     let _ = writeln!(text, "    features  {}", offered.join(", "));
     let lanes = if low == high { low.to_string() } else { format!("{low} to {high}") };

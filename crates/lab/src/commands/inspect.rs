@@ -149,7 +149,8 @@ impl Occupied {
 
     fn text(&self) -> String {
         let (device, format) = (output::bytes(self.device), output::bytes(self.in_format));
-        let mut text = format!("\nloaded\n  on the device  {device} ({format} in the file's quantization types)\n");
+        let mut text =
+            format!("\nloaded\n  on the device  {device} ({format} in the file's quantization types)\n");
         if let (Some(rss), Some(ratio)) = (self.peak_rss, self.over_file()) {
             let _ = writeln!(text, "  peak memory    {} ({ratio:.2} x the file)", output::bytes(rss));
         }

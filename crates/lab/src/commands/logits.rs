@@ -3,8 +3,8 @@
 use super::flags::{MODEL, cache_help, format_help, warm_up};
 use crate::globals::{Globals, UsageError};
 use crate::{install, output};
-use ridgeline_measure::models;
 use anyhow::Context;
+use ridgeline_measure::models;
 use ridgeline_model::{Session, SessionOptions, Switches};
 use ridgeline_quant::Format;
 use ridgeline_speculative::{LanguageModel, Rows, Sampler, Token};

@@ -4,7 +4,7 @@ use super::bench_all::usage;
 use crate::globals::{Globals, UsageError};
 use crate::runner::folder::{self, Folder, JOURNAL};
 use crate::runner::report;
-use crate::{experiments, output};
+use crate::{output, studies};
 use ridgeline_experiment::journal;
 use serde_json::json;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         return Err(UsageError(format!("{} already exists: choose another --out", path.display())).into());
     }
     journal::write(&path, &records)?;
-    let [page, text] = report::write(&args.out, &experiments::catalogue())?;
+    let [page, text] = report::write(&args.out, &studies::catalogue())?;
     if globals.json {
         output::json(&json!({ "records": records.len(), "journal": path, "html": page, "markdown": text }))?;
     } else {

@@ -48,6 +48,7 @@ commands! {
     tune,
     targets,
     bench_all,
+    repeat,
     run_cells,
     report,
     compare,

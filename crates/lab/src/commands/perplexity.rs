@@ -2,13 +2,13 @@
 
 use super::flags::{MODEL, SessionArgs, format_help, vocabulary_of};
 use crate::globals::{Globals, UsageError};
-use ridgeline_measure::models::Loaded;
-use ridgeline_measure::quality::{Quality, SHORTEST, Text};
 use crate::{install, output};
-use ridgeline_measure::{Device, models};
 use anyhow::Context;
 use ridgeline_experiment::quality::{Estimate, PairedSummary};
 use ridgeline_experiment::report::{Align, Table};
+use ridgeline_measure::models::Loaded;
+use ridgeline_measure::quality::{Quality, SHORTEST, Text};
+use ridgeline_measure::{Device, models};
 use ridgeline_model::{Session, SessionOptions, Shared, Switches};
 use ridgeline_quant::Format;
 use serde_json::{Value, json};
@@ -164,7 +164,10 @@ impl Finished {
         row("tokens/s".to_owned(), format!("{:.1}", quality.tokens_per_second()));
         output::text(&output::table(&table))?;
         let (n, chunks, ctx) = (quality.perplexity.nll().len(), text.chunks(), options.context);
-        output::note(&format!("{n} tokens scored: the last {} of each of {chunks} chunks of {ctx}", text.scored()));
+        output::note(&format!(
+            "{n} tokens scored: the last {} of each of {chunks} chunks of {ctx}",
+            text.scored()
+        ));
         Ok(())
     }
 }

@@ -1,11 +1,11 @@
 //! `ridgeline probe`: the measured ceilings of this device, and their agreement with an earlier measurement.
 
 use crate::globals::{Globals, REGRESSION};
-use ridgeline_measure::probe::{self, Agreement, MatVecs, NOISE_FLOOR, Ceiling, Quantity};
 use crate::{install, output};
 use anyhow::Context;
 use ridgeline_experiment::report::number::{bytes, si, si_range};
 use ridgeline_experiment::report::{Align, Table};
+use ridgeline_measure::probe::{self, Agreement, Ceiling, MatVecs, NOISE_FLOOR, Quantity};
 use ridgeline_roofline::{Machine, Measured};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -89,7 +89,8 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
 
 fn read(path: &Path) -> anyhow::Result<EarlierProbe> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not an output of probe --json", path.display()))
+    serde_json::from_str(&text)
+        .with_context(|| format!("{} is not an output of probe --json", path.display()))
 }
 
 /// Prints the agreement of two probes on stderr.
@@ -111,7 +112,8 @@ fn judge(agreements: &[Agreement]) -> ExitCode {
 fn tables(probe: &Probe) -> String {
     let machine = &probe.machine;
     let rate = |m: Measured| format!("{} [{}]", si(m.value, "B/s"), si_range(m.lo, m.hi, "B/s"));
-    let mut bandwidths = Table::new("", ["working set", "read", "copy", "triad"].map(|it| (it, Align::Right)));
+    let mut bandwidths =
+        Table::new("", ["working set", "read", "copy", "triad"].map(|it| (it, Align::Right)));
     for sample in machine.bandwidth.read.samples() {
         let curves = [&machine.bandwidth.read, &machine.bandwidth.copy, &machine.bandwidth.triad];
         let rates = curves.map(|curve| rate(curve.at(sample.bytes)));

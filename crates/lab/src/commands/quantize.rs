@@ -26,7 +26,10 @@ pub(crate) struct Args {
 }
 
 fn type_help() -> String {
-    format!("Type or mix of the matrices, as in llama-quantize, in any case: {}. Other tensors become F32", mixes())
+    format!(
+        "Type or mix of the matrices, as in llama-quantize, in any case: {}. Other tensors become F32",
+        mixes()
+    )
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
@@ -49,7 +52,9 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     } else {
         let (before, after) = (output::bytes(before), output::bytes(after));
         let (out, mix) = (args.out.display(), args.mix);
-        output::text(&format!("{out}: {before} -> {after} ({mix}, {bits:.2} bits per weight, {seconds:.2} s)\n"))?;
+        output::text(&format!(
+            "{out}: {before} -> {after} ({mix}, {bits:.2} bits per weight, {seconds:.2} s)\n"
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,7 +3,7 @@
 use super::bench_all::usage;
 use crate::globals::Globals;
 use crate::runner::{folder, report};
-use crate::{experiments, output};
+use crate::{output, studies};
 use anyhow::Context;
 use ridgeline_experiment::report::{figures, html, markdown};
 use std::path::PathBuf;
@@ -24,8 +24,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
-    let catalogue = experiments::catalogue();
-    let made = folder::records(&args.dir).and_then(|records| report::make(&records, &catalogue)).map_err(usage)?;
+    let catalogue = studies::catalogue();
+    let made =
+        folder::records(&args.dir).and_then(|records| report::make(&records, &catalogue)).map_err(usage)?;
     if let Some(folder) = &args.figures {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
         for (name, svg) in figures(&made) {

@@ -1,7 +1,7 @@
 //! `ridgeline run-cells`: the worker process of `bench-all`. Users do not call it.
 
 use crate::globals::Globals;
-use crate::{experiments, runner};
+use crate::{measures, runner};
 use std::process::ExitCode;
 
 /// Measure the cells of one job, which is read from stdin
@@ -10,5 +10,5 @@ use std::process::ExitCode;
 pub(crate) struct Args {}
 
 pub(crate) fn run(_: Args, _: &Globals) -> anyhow::Result<ExitCode> {
-    Ok(runner::serve(&experiments::experiments())?)
+    Ok(runner::serve(&measures::measures())?)
 }

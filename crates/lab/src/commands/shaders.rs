@@ -2,9 +2,9 @@
 
 use crate::globals::Globals;
 use crate::output;
-use ridgeline_measure::models;
 use anyhow::Context;
 use ridgeline_compute::{AnyKernel, Caps};
+use ridgeline_measure::models;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

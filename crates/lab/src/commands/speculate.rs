@@ -3,8 +3,8 @@
 use super::flags::{MODEL, PromptArgs, SamplingArgs, SessionArgs, vocabulary_of, warm_up};
 use super::printer::{Printed, Printer, Timings, finish_name, ms, nanos};
 use crate::globals::{Globals, UsageError};
-use ridgeline_measure::models::Loaded;
 use crate::{install, output};
+use ridgeline_measure::models::Loaded;
 use ridgeline_measure::{Device, models};
 use ridgeline_model::{Session, SessionOptions, Shared};
 use ridgeline_speculative::{
@@ -209,7 +209,10 @@ impl Report {
         ));
         for (i, (rate, conditional)) in self.rates().into_iter().enumerate() {
             let (rate, conditional) = (percent(rate), percent(conditional));
-            output::note(&format!("     position {:>2} = {rate} (given the earlier ones: {conditional})", i + 1));
+            output::note(&format!(
+                "     position {:>2} = {rate} (given the earlier ones: {conditional})",
+                i + 1
+            ));
         }
         let tau = stats.tau().map_or_else(|| "-".to_owned(), |it| format!("{it:.3}"));
         output::note(&format!("             tau = {tau} tokens per round = 1 + accepted / rounds"));
@@ -243,7 +246,9 @@ fn same_vocabulary(target: &Tokenizer, draft: &Loaded) -> anyhow::Result<()> {
     for id in 0..u32::try_from(target.vocab_size().min(other.vocab_size()))? {
         if target.token_bytes(id).ok() != other.token_bytes(id).ok() {
             let name = &draft.id.name;
-            let text = format!("draft model {name} and the target differ in token {id}: use one with the target's vocabulary");
+            let text = format!(
+                "draft model {name} and the target differ in token {id}: use one with the target's vocabulary"
+            );
             return Err(UsageError(text).into());
         }
     }

@@ -30,9 +30,13 @@ fn type_help() -> String {
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let path = models::path(&args.shape)?;
     if path.extension().is_none_or(|it| it != "toml") {
-        return Err(UsageError(format!("{} is a model and not a shape (TOML); use `quantize` for models", args.shape)).into());
+        return Err(UsageError(format!(
+            "{} is a model and not a shape (TOML); use `quantize` for models",
+            args.shape
+        ))
+        .into());
     }
-    let checkpoint = models::random(&path, args.quantization, args.seed)?;
+    let checkpoint = models::random(&path, None, args.quantization, args.seed)?;
     convert(&checkpoint, &args.out, args.quantization)?;
     let bytes = std::fs::metadata(&args.out)?.len();
     if globals.json {

@@ -1,12 +1,12 @@
 //! `ridgeline targets`: compares this engine's performance with its targets.
 
 use crate::globals::{Globals, UsageError};
-use ridgeline_measure::MeasureContext;
-use crate::targets::{self, TargetResult, Plan};
+use crate::targets::{self, Plan, TargetResult};
 use crate::{install, output};
-use ridgeline_measure::Error;
 use ridgeline_compute::Executor;
 use ridgeline_experiment::report::{Align, Table, number};
+use ridgeline_measure::Error;
+use ridgeline_measure::MeasureContext;
 use ridgeline_roofline::Machine;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -95,7 +95,12 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
 }
 
 /// Measures the targets of some checks. The ceilings are measured once, before the first check that needs them.
-fn measure(cx: &mut MeasureContext, plan: &Plan, checks: &[Check], peer: Option<&Path>) -> Result<Vec<TargetResult>, Error> {
+fn measure(
+    cx: &mut MeasureContext,
+    plan: &Plan,
+    checks: &[Check],
+    peer: Option<&Path>,
+) -> Result<Vec<TargetResult>, Error> {
     let software = cx.device.borrow().caps().software;
     let mut known: Option<Machine> = None;
     let mut ceilings = |cx: &MeasureContext| -> Result<Machine, Error> {

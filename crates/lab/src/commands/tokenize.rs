@@ -3,8 +3,8 @@
 use super::flags::MODEL;
 use crate::globals::{Globals, UsageError};
 use crate::output;
-use ridgeline_measure::models;
 use anyhow::Context;
+use ridgeline_measure::models;
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,8 +21,12 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let checkpoint = models::checkpoint(&args.model, None)?;
-    let tokenizer = models::tokenizer(&checkpoint)?
-        .ok_or_else(|| UsageError(format!("{} has no vocabulary, because its weights are random: use a trained model", args.model)))?;
+    let tokenizer = models::tokenizer(&checkpoint)?.ok_or_else(|| {
+        UsageError(format!(
+            "{} has no vocabulary, because its weights are random: use a trained model",
+            args.model
+        ))
+    })?;
     let ids = tokenizer.encode(&text(&args)?)?;
     if globals.json {
         output::json(&serde_json::json!({ "ids": ids }))?;

@@ -3,12 +3,12 @@
 
 use super::flags::MODELS;
 use crate::globals::Globals;
-use ridgeline_measure::MeasureContext;
-use ridgeline_measure::tune::{TuneResult, Product, Split, PassComparison, keep, path, stored, tune};
 use crate::{install, output};
 use anyhow::Context;
 use ridgeline_experiment::report::{Align, Table};
 use ridgeline_kernels::{LinearKernel, Reduce};
+use ridgeline_measure::MeasureContext;
+use ridgeline_measure::tune::{PassComparison, Product, Split, TuneResult, keep, path, stored, tune};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -28,7 +28,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let mut device = install::open(globals)?;
-    let gpu = device.gpu().context("tune needs a GPU: the CPU reference kernels (CPU twins) have no variants")?;
+    let gpu =
+        device.gpu().context("tune needs a GPU: the CPU reference kernels (CPU twins) have no variants")?;
     let path = path(gpu);
     if args.reset {
         match std::fs::remove_file(&path) {

@@ -4,8 +4,8 @@
 
 use super::protocol::{Identity, Job, Reply};
 use crate::provenance;
-use ridgeline_experiment::experiment::{DynExperiment, Measurement, RunError, find};
 use ridgeline_experiment::matrix::Cell;
+use ridgeline_experiment::measure::{DynMeasure, Measurement, RunError, find};
 use ridgeline_experiment::record::{Record, SCHEMA, Status};
 use ridgeline_measure::{Device, MeasureContext};
 use serde_json::Value;
@@ -22,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Where the job cannot be read or a reply cannot be written.
-pub fn serve(studies: &[Box<dyn DynExperiment<MeasureContext>>]) -> io::Result<ExitCode> {
+pub fn serve(measures: &[Box<dyn DynMeasure<MeasureContext>>]) -> io::Result<ExitCode> {
     let job = receive()?;
     let device = match Device::open(job.device.as_deref()) {
         Ok(device) => device,
@@ -37,10 +37,12 @@ pub fn serve(studies: &[Box<dyn DynExperiment<MeasureContext>>]) -> io::Result<E
     let tuning = ridgeline_measure::tune::stored(&mut device);
     let mut cx = MeasureContext::new(device, job.ceilings.clone(), tuning, job.seed);
     send(&Reply::Identity(Box::new(identity.clone())))?;
+    let mut anchored = Anchored { due: Instant::now() + Duration::from_secs_f64(job.anchor_due_s.max(0.0)) };
     for cell in &job.cells {
+        anchored.measure(measures, &mut cx, (&job, &identity))?;
         send(&Reply::Started)?;
         let (started_utc, clock) = (provenance::now_utc(), Instant::now());
-        let outcome = measure(studies, &mut cx, cell);
+        let outcome = measure(measures, &mut cx, cell);
         let needs_restart = outcome.needs_restart;
         let mut record = outcome.into_record(cell, &job, &identity);
         (record.started_utc, record.duration_s) = (started_utc, clock.elapsed().as_secs_f64());
@@ -51,6 +53,32 @@ pub fn serve(studies: &[Box<dyn DynExperiment<MeasureContext>>]) -> io::Result<E
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// When the anchor is measured next.
+struct Anchored {
+    due: Instant,
+}
+
+impl Anchored {
+    /// Measures and sends the anchor where it is due. Its failure does not stop the cells.
+    fn measure(
+        &mut self,
+        measures: &[Box<dyn DynMeasure<MeasureContext>>],
+        cx: &mut MeasureContext,
+        (job, identity): (&Job, &Identity),
+    ) -> io::Result<()> {
+        let Some(anchor) = job.anchor.as_ref().filter(|_| self.due <= Instant::now()) else { return Ok(()) };
+        let (started_utc, clock) = (provenance::now_utc(), Instant::now());
+        let outcome = measure(measures, cx, anchor);
+        self.due = Instant::now() + Duration::from_secs_f64(super::groups::ANCHOR_EVERY_S);
+        if outcome.status != Status::Ok {
+            return Ok(());
+        }
+        let mut record = outcome.into_record(anchor, job, identity);
+        (record.started_utc, record.duration_s) = (started_utc, clock.elapsed().as_secs_f64());
+        send(&Reply::Done(Box::new(record)))
+    }
 }
 
 /// Receives the job. The reading thread then waits for the end of standard input and exits with the parent.
@@ -121,7 +149,9 @@ pub(crate) fn unmeasured_record(cell: &Cell, job: &Job, identity: &Identity) -> 
         schema: SCHEMA.to_owned(),
         run_id: job.run_id.clone(),
         cell_id: cell.id(),
-        experiment: cell.experiment.clone(),
+        measure: cell.measure.clone(),
+        studies: cell.studies.clone(),
+        visit: cell.visit,
         point: cell.point.clone(),
         status: Status::Failed,
         reason: None,
@@ -140,16 +170,16 @@ pub(crate) fn unmeasured_record(cell: &Cell, job: &Job, identity: &Identity) -> 
 
 /// Measures one cell and catches panics.
 fn measure(
-    studies: &[Box<dyn DynExperiment<MeasureContext>>],
+    measures: &[Box<dyn DynMeasure<MeasureContext>>],
     cx: &mut MeasureContext,
     cell: &Cell,
 ) -> CellOutcome {
-    let study = match find(studies, &cell.experiment) {
-        Ok(study) => study,
+    let measure = match find(measures, &cell.measure) {
+        Ok(measure) => measure,
         Err(error) => return CellOutcome::failed(error.to_string(), false),
     };
     // `AssertUnwindSafe`: after a panic `cx` is not used again, because the process ends.
-    let run = catch_unwind(AssertUnwindSafe(|| study.run(cx, &cell.point, &cell.budget)));
+    let run = catch_unwind(AssertUnwindSafe(|| measure.run(cx, &cell.point, cell.next_budget())));
     match run {
         Ok(Ok(measurement)) => checked(cell, measurement),
         Ok(Err(error)) => CellOutcome {
@@ -174,7 +204,7 @@ fn checked(cell: &Cell, measurement: Measurement<Value>) -> CellOutcome {
     let reason = match (&measurement.check, demanded) {
         (Some(check), _) if !check.ok => Some(format!("check {} failed: {}", check.kind, check.detail)),
         (None, Some(kind)) => {
-            Some(format!("the matrix demands the check {kind}, which the experiment did not make"))
+            Some(format!("the matrix demands the check {kind}, which the measure did not make"))
         }
         _ => None,
     };

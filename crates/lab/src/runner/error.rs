@@ -10,12 +10,14 @@ pub enum Error {
     #[error(transparent)]
     Experiment(#[from] ridgeline_experiment::Error),
     /// The selection matches no cell of the matrix.
-    #[error("no cell of the matrix is selected by {}; `bench-all --list` shows them all", selection(filter.as_ref(), shard.as_ref()))]
+    #[error("no cell of the matrix is selected by {}; `bench-all --list` shows them all", selection(filter.as_ref(), shard.as_ref(), studies))]
     NothingSelected {
         /// The filter given.
         filter: Option<String>,
         /// The shard given.
         shard: Option<String>,
+        /// The experiments or studies given.
+        studies: Vec<String>,
     },
     /// There is no device to measure on.
     #[error("{reason}")]
@@ -71,9 +73,9 @@ impl Error {
             Self::Experiment(e) => matches!(
                 e,
                 E::Toml { .. }
-                    | E::EmptyAxis { .. }
-                    | E::BadBudget { .. }
-                    | E::UnknownExperiment { .. }
+                    | E::InMatrix { .. }
+                    | E::UnknownStudy { .. }
+                    | E::UnknownMeasure { .. }
                     | E::Filter { .. }
                     | E::Shard { .. }
                     | E::Json { .. }
@@ -84,9 +86,10 @@ impl Error {
 }
 
 /// The selection as command-line options.
-fn selection(filter: Option<&String>, shard: Option<&String>) -> String {
+fn selection(filter: Option<&String>, shard: Option<&String>, studies: &[String]) -> String {
     let filter = filter.map(|f| format!("--filter {f:?}"));
     let shard = shard.map(|s| format!("--shard {s}"));
-    let words: Vec<String> = [filter, shard].into_iter().flatten().collect();
+    let studies = studies.iter().map(|it| format!("--study {it}"));
+    let words: Vec<String> = [filter, shard].into_iter().flatten().chain(studies).collect();
     if words.is_empty() { "an empty matrix".to_owned() } else { words.join(" ") }
 }

@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// The time limit of a cell is this many times its budget, plus [`SETUP_ALLOWANCE`].
 const TIMEOUT_FACTOR: f64 = 30.0;
 
+/// Seconds between two measurements of the anchor.
+pub(super) const ANCHOR_EVERY_S: f64 = 20.0;
+
 /// Time to generate weights, compile shaders and warm up on a slow device.
 const SETUP_ALLOWANCE: Duration = Duration::from_secs(300);
 
@@ -25,13 +28,19 @@ struct Interrupted {
 
 impl Run<'_> {
     /// Measures a group and journals every cell as it ends; returns their statuses.
-    pub(super) fn group(&mut self, template: &Job, cells: Vec<Cell>) -> Result<Vec<Status>, Error> {
+    pub(super) fn group(&mut self, template: &mut Job, cells: Vec<Cell>) -> Result<Vec<Status>, Error> {
         let mut left = VecDeque::from(cells);
         let mut statuses = Vec::new();
         while let Some(next) = left.front().cloned() {
+            if self.clock.is_over() {
+                break;
+            }
+            template.anchor_due_s =
+                self.clock.anchored.map_or(0.0, |at| ANCHOR_EVERY_S - at.elapsed().as_secs_f64());
             let job = Job { cells: left.iter().cloned().collect(), ..template.clone() };
             let clock = Instant::now();
-            if let Some(reason) = self.run_child(&job, &mut left, &mut statuses)? {
+            let failure = self.run_child(&job, &mut left, &mut statuses)?;
+            if let Some(reason) = failure.filter(|_| !self.clock.is_over()) {
                 // The cell in progress is recorded as failed, so that every child advances the group.
                 let at = left.pop_front().unwrap_or(next);
                 let duration_s = clock.elapsed().as_secs_f64();
@@ -67,8 +76,16 @@ impl Run<'_> {
         }
         let before = left.len();
         while let Some(cell) = left.front().cloned() {
+            if self.clock.is_over() {
+                return Ok(None);
+            }
             self.begin(&cell);
             match recv(&mut worker, self.limit(&cell)) {
+                Ok(record) if record.cell_id != cell.id() => {
+                    // The anchor, which the child measures between cells.
+                    self.clock.anchored = Some(Instant::now());
+                    self.folder.append(*record)?;
+                }
                 Ok(record) => {
                     left.pop_front();
                     statuses.push(record.status);
@@ -101,8 +118,10 @@ impl Run<'_> {
 
     /// Time limit of a cell.
     fn limit(&self, cell: &Cell) -> Duration {
-        let default = || SETUP_ALLOWANCE + Duration::from_secs_f64(TIMEOUT_FACTOR * cell.budget.budget_s);
-        self.settings.cell_limit.unwrap_or_else(default)
+        let default =
+            || SETUP_ALLOWANCE + Duration::from_secs_f64(TIMEOUT_FACTOR * cell.next_budget().budget_s);
+        let limit = self.settings.cell_limit.unwrap_or_else(default);
+        self.clock.last_call().map_or(limit, |last| limit.min(last))
     }
 
     fn begin(&self, cell: &Cell) {
@@ -113,6 +132,9 @@ impl Run<'_> {
 
     /// Journals a record, then shows it.
     fn end(&mut self, cell: &Cell, record: Record) -> Result<(), Error> {
+        if record.status != Status::Ok {
+            self.given_up.insert(cell.id());
+        }
         self.folder.append(record.clone())?;
         if let Some(progress) = &mut self.progress {
             progress.end(cell, &record);

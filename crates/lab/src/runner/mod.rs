@@ -1,7 +1,7 @@
-//! Runs a matrix: plans its cells, measures them in child processes, and journals each as it ends.
+//! Runs a matrix: plans its cells, visits them in rounds in child processes, and journals each visit as it ends.
 //!
-//! This process never opens a device. A crash, a lost device or a kill loses only the cell in progress. The next run
-//! continues with that cell.
+//! This process never opens a device. A crash, a lost device or a kill loses only the visit in progress. The next run
+//! continues with that visit.
 
 mod child;
 mod error;
@@ -11,28 +11,29 @@ pub mod plan;
 mod progress;
 mod protocol;
 pub mod report;
+mod rounds;
 mod worker;
 
 pub use child::serve;
 pub use error::Error;
+pub use rounds::interrupt;
 pub use worker::Program;
-
-/// Experiments whose samples are wall times of blocks.
-///
-/// Every run calibrates the block length anew, so that the times of two runs are not comparable.
-pub const TIMED_IN_BLOCKS: [&str; 2] = [plan::CEILINGS, "kernels"];
 
 use crate::{output, provenance};
 use folder::Folder;
 use progress::Progress;
 use protocol::{Identity, Job, Reply};
-use ridgeline_experiment::experiment::DynExperiment;
+use ridgeline_experiment::audit::Audit;
+use ridgeline_experiment::data::Data;
 use ridgeline_experiment::journal::last_ok;
-use ridgeline_experiment::matrix::{Cell, Matrix, Pace};
+use ridgeline_experiment::matrix::{Cell, Matrix};
+use ridgeline_experiment::measure::DynMeasure;
 use ridgeline_experiment::record::{Record, Status};
+use ridgeline_experiment::study::Study;
 use ridgeline_measure::{MeasureContext, models};
 use ridgeline_roofline::Machine;
-use std::collections::HashMap;
+use rounds::Clock;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 use worker::{ChildExit, Worker};
@@ -40,17 +41,23 @@ use worker::{ChildExit, Worker};
 /// Time limit of a child to open its device.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The experiments, and the function that reads the device's ceilings from records.
+/// The measures and studies, and what the runner has to know of them.
 pub struct Catalogue {
-    /// Every experiment.
-    pub studies: Vec<Box<dyn DynExperiment<MeasureContext>>>,
-    /// The machine model from records of the experiment `ceilings`; `None` where a ceiling is missing.
-    pub ceilings: fn(&[&Record]) -> Option<Machine>,
+    /// Every measure.
+    pub measures: Vec<Box<dyn DynMeasure<MeasureContext>>>,
+    /// Every study.
+    pub studies: Vec<&'static Study>,
+    /// The machine model from all records of one device; `None` where a ceiling is missing.
+    pub ceilings: fn(&[Record]) -> Option<Machine>,
+    /// The checks of a run against itself, from all records of one device and the id of the anchor.
+    pub audit: fn(&Data<'_>, Option<&str>) -> Result<Audit, ridgeline_experiment::Error>,
+    /// A cheap cell that is measured again every 20 seconds, to watch the pace of the machine.
+    pub anchor: Option<Cell>,
 }
 
 impl std::fmt::Debug for Catalogue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.studies.iter().map(|s| s.name())).finish()
+        f.debug_list().entries(self.measures.iter().map(|m| m.name())).finish()
     }
 }
 
@@ -69,12 +76,16 @@ pub enum Verbosity {
 pub struct Settings {
     /// The matrix.
     pub matrix: Matrix,
-    /// Full or quick.
-    pub pace: Pace,
+    /// Visit every cell once and briefly.
+    pub quick: bool,
+    /// Time after which no further visit starts.
+    pub max_time: Option<Duration>,
     /// Only cells whose label matches this regular expression.
     pub filter: Option<String>,
     /// Only this shard `I/N` of the cells.
     pub shard: Option<String>,
+    /// Only cells of these experiments or studies; all where empty.
+    pub studies: Vec<String>,
     /// Renames an earlier journal instead of continuing it.
     pub fresh: bool,
     /// Folder of the journal and the report; by default `results/<device>` under `root`.
@@ -109,22 +120,33 @@ impl Settings {
 pub struct RunSummary {
     /// Folder of the journal.
     pub folder: PathBuf,
-    /// Cells that earlier runs measured.
+    /// Visits that earlier runs made.
     pub earlier: usize,
-    /// Cells that this run measured.
+    /// Visits that this run made.
     pub ok: usize,
-    /// Cells that failed in this run; the journal has the reasons.
+    /// Visits that failed in this run; the journal has the reasons.
     pub failed: usize,
     /// Cells that cannot run on this device.
     pub skipped: usize,
+    /// Cells with fewer visits than wanted, because the time was up or the run was interrupted.
+    pub unfinished: usize,
+    /// Whether the run was interrupted by the user.
+    pub interrupted: bool,
 }
 
-/// Runs every selected cell that this machine and build have not measured yet.
+/// Visits every selected cell as often as this machine and build have not yet.
+///
+/// Round 1 visits every cell briefly, rounds 2 and 3 with their full budgets. What is left of the time goes to the cells
+/// behind undecided claims. `on_report` is called after each round and every two minutes.
 ///
 /// # Errors
 /// Where the run cannot start: a bad selection, no device, a folder that is in use or damaged. A failed cell is not an
 /// error.
-pub fn bench_all(settings: &Settings, catalogue: &Catalogue) -> Result<RunSummary, Error> {
+pub fn bench_all(
+    settings: &Settings,
+    catalogue: &Catalogue,
+    on_report: &mut dyn FnMut(&[Record], &std::path::Path),
+) -> Result<RunSummary, Error> {
     let cells = select(settings, catalogue)?;
     let mut job = Job {
         device: settings.device.clone(),
@@ -132,8 +154,11 @@ pub fn bench_all(settings: &Settings, catalogue: &Catalogue) -> Result<RunSummar
         run_id: provenance::run_id(),
         argv: settings.argv.clone(),
         ceilings: None,
+        anchor: catalogue.anchor.clone(),
+        anchor_due_s: 0.0,
         cells: Vec::new(),
     };
+    let clock = Clock::start(settings.max_time);
     let identity = handshake(&settings.program, &job)?;
     let default = || settings.root.join("results").join(provenance::slug(&identity.machine.adapter));
     let path = settings.out.clone().unwrap_or_else(default);
@@ -143,22 +168,31 @@ pub fn bench_all(settings: &Settings, catalogue: &Catalogue) -> Result<RunSummar
     {
         settings.note(&format!("the earlier journal is now {}", aside.display()));
     }
-    let mut run = Run::new(settings, catalogue, &mut folder, identity)?;
-    let todo = run.todo(&cells);
-    let mut summary =
-        RunSummary { folder: path, earlier: cells.len() - todo.len(), ok: 0, failed: 0, skipped: 0 };
-    run.progress = Some(run.start(&cells, &todo, summary.earlier));
-    for group in plan::groups(todo) {
-        job.ceilings = run.ceilings();
-        run.warn_missing_ceilings(&group, job.ceilings.is_some());
-        for status in run.group(&job, group)? {
-            match status {
-                Status::Ok => summary.ok += 1,
-                Status::Failed => summary.failed += 1,
-                Status::Skipped => summary.skipped += 1,
+    let mut run = Run::new(settings, catalogue, &mut folder, (identity, clock))?;
+    let mut summary = run.start(&cells);
+    let mut last = None;
+    while let Some(round) = run.next_round(&cells, last)? {
+        run.announce(&round);
+        for group in plan::groups(round.cells) {
+            job.ceilings = run.ceilings();
+            run.warn_missing_ceilings(&group, job.ceilings.is_some());
+            for status in run.group(&mut job, group)? {
+                match status {
+                    Status::Ok => summary.ok += 1,
+                    Status::Failed => summary.failed += 1,
+                    Status::Skipped => summary.skipped += 1,
+                }
+            }
+            if run.clock.report_is_due() {
+                on_report(run.folder.records(), &summary.folder);
             }
         }
+        on_report(run.folder.records(), &summary.folder);
+        last = Some(round.kind);
     }
+    run.progress = None;
+    summary.unfinished = run.unfinished(&cells);
+    summary.interrupted = rounds::interrupted();
     Ok(summary)
 }
 
@@ -168,11 +202,13 @@ pub fn bench_all(settings: &Settings, catalogue: &Catalogue) -> Result<RunSummar
 /// As [`plan::plan`], and [`Error::NothingSelected`].
 pub fn select(settings: &Settings, catalogue: &Catalogue) -> Result<Vec<Cell>, Error> {
     let (filter, shard) = (settings.filter.as_deref(), settings.shard.as_deref());
-    let cells = plan::plan(&settings.matrix, settings.pace, &catalogue.studies, filter, shard)?;
+    let wanted = plan::Wanted { filter, shard, studies: &settings.studies };
+    let cells = plan::plan(&settings.matrix, &catalogue.measures, &catalogue.studies, wanted)?;
     if cells.is_empty() {
         return Err(Error::NothingSelected {
             filter: settings.filter.clone(),
             shard: settings.shard.clone(),
+            studies: settings.studies.clone(),
         });
     }
     Ok(cells)
@@ -221,6 +257,10 @@ struct Run<'a> {
     identity: Identity,
     progress: Option<Progress>,
     warned: bool,
+    clock: Clock,
+    files: Files,
+    /// Cells that failed or cannot run in this invocation; they are not tried again.
+    given_up: HashSet<String>,
 }
 
 impl<'a> Run<'a> {
@@ -228,10 +268,21 @@ impl<'a> Run<'a> {
         settings: &'a Settings,
         catalogue: &'a Catalogue,
         folder: &'a mut Folder,
-        identity: Identity,
+        (identity, clock): (Identity, Clock),
     ) -> Result<Self, Error> {
         folder.start_journal()?;
-        Ok(Self { settings, catalogue, folder, identity, progress: None, warned: false })
+        let (files, given_up) = (Files::default(), HashSet::new());
+        Ok(Self {
+            settings,
+            catalogue,
+            folder,
+            identity,
+            progress: None,
+            warned: false,
+            clock,
+            files,
+            given_up,
+        })
     }
 
     /// Whether a record is of this machine and build.
@@ -239,64 +290,62 @@ impl<'a> Run<'a> {
         record.machine == self.identity.machine && record.build == self.identity.build
     }
 
-    /// The cells left to measure: without an ok newest record of this machine, build and model file.
-    fn todo(&self, cells: &[Cell]) -> Vec<Cell> {
-        let key = |id: &str, r: Option<&Record>| {
-            let (machine, build) =
-                r.map_or((&self.identity.machine, &self.identity.build), |r| (&r.machine, &r.build));
-            provenance::measurement_key(id, machine, build)
-        };
-        let records = self.folder.records().iter();
-        let last: HashMap<String, &Record> = records.map(|r| (key(&r.cell_id, Some(r)), r)).collect();
-        let mut files = Files::default();
-        let mut done = |cell: &Cell| {
-            let record = last.get(&key(&cell.id(), None));
-            record.is_some_and(|record| record.status == Status::Ok && files.unchanged_since(record))
-        };
-        cells.iter().filter(|cell| !done(cell)).cloned().collect()
+    /// Number of ok visits of every cell by this machine and build, with an unchanged model file. A newer failure voids them.
+    fn visits(&mut self) -> HashMap<String, u32> {
+        let mut visits: HashMap<String, u32> = HashMap::new();
+        for record in self.folder.records() {
+            let own = record.machine == self.identity.machine && record.build == self.identity.build;
+            if !own || !self.files.unchanged_since(record) {
+                continue;
+            }
+            let count = visits.entry(record.cell_id.clone()).or_default();
+            *count = if record.status == Status::Ok { *count + 1 } else { 0 };
+        }
+        visits
     }
 
-    /// Prints the device and the number of cells, and starts the progress.
-    fn start(&self, cells: &[Cell], todo: &[Cell], earlier: usize) -> Progress {
+    /// Prints the device, and what is already measured.
+    fn start(&mut self, cells: &[Cell]) -> RunSummary {
         let MachineName { adapter, backend, driver } = MachineName::of(&self.identity);
-        self.settings.note(&format!("{adapter} ({backend}, {driver}) → {}", self.folder.path().display()));
+        let folder = self.folder.path().to_owned();
+        self.settings.note(&format!("{adapter} ({backend}, {driver}) → {}", folder.display()));
+        let visits = self.visits();
+        let known: Vec<u32> = cells.iter().filter_map(|cell| visits.get(&cell.id()).copied()).collect();
+        let earlier: u32 = known.iter().sum();
         if earlier > 0 {
-            self.settings.note(&format!("{earlier} of {} cells are already measured", cells.len()));
+            let n = known.iter().filter(|&&n| n > 0).count();
+            self.settings
+                .note(&format!("{n} of {} cells are already measured, in {earlier} visits", cells.len()));
         }
-        let ids: HashMap<String, f64> = cells.iter().map(|c| (c.id(), c.budget.budget_s)).collect();
-        let ok = || self.folder.records().iter().filter(|r| r.status == Status::Ok);
-        let foreign = ok().filter(|r| !self.is_own(r) && ids.contains_key(&r.cell_id)).count();
+        let ids: HashSet<String> = cells.iter().map(Cell::id).collect();
+        let ok = self.folder.records().iter().filter(|r| r.status == Status::Ok);
+        let foreign = ok.filter(|r| !self.is_own(r) && ids.contains(&r.cell_id)).count();
         if foreign > 0 {
             self.settings.note(&format!(
                 "{foreign} records of these cells are of another device or build and do not count"
             ));
         }
-        let past = ok().filter(|r| r.machine == self.identity.machine);
-        let past = past.filter_map(|r| Some((r, *ids.get(&r.cell_id)?)));
-        Progress::new(todo, past, self.settings.verbosity)
+        let earlier = usize::try_from(earlier).unwrap_or(usize::MAX);
+        RunSummary { folder, earlier, ok: 0, failed: 0, skipped: 0, unfinished: 0, interrupted: false }
     }
 
-    /// The ceilings of this machine, measured by any build; newer records win.
+    /// The ceilings of this machine, measured by any build.
     fn ceilings(&self) -> Option<Machine> {
-        let mut newest: Vec<&Record> = Vec::new();
-        let mut ok = last_ok(self.folder.records());
-        ok.sort_by(|a, b| a.started_utc.cmp(&b.started_utc));
-        for record in ok {
-            if record.experiment == plan::CEILINGS && record.machine == self.identity.machine {
-                newest.retain(|r| r.point != record.point);
-                newest.push(record);
-            }
-        }
-        (self.catalogue.ceilings)(&newest)
+        let ok = last_ok(self.folder.records());
+        let own = |r: &&&Record| r.measure == plan::CEILINGS && r.machine == self.identity.machine;
+        let cells: HashSet<&str> = ok.iter().filter(own).map(|r| r.cell_id.as_str()).collect();
+        let all =
+            self.folder.records().iter().filter(|r| r.status == Status::Ok && cells.contains(&*r.cell_id));
+        (self.catalogue.ceilings)(&all.cloned().collect::<Vec<_>>())
     }
 
     /// Warns once that results cannot be compared with ceilings.
     fn warn_missing_ceilings(&mut self, group: &[Cell], known: bool) {
-        let ceilings = group.first().is_none_or(|cell| cell.experiment == plan::CEILINGS);
+        let ceilings = group.first().is_none_or(|cell| cell.measure == plan::CEILINGS);
         if !known && !ceilings && !self.warned {
             self.warned = true;
             let text = "the ceilings of this device are not measured: times are not checked against a lower bound, and \
-                        % of roof stays empty; run the cells of the experiment `ceilings`, too";
+                        % of roof stays empty; run the cells of the measure `ceilings`, too";
             if let Some(progress) = &self.progress {
                 progress.print_line(text);
             }

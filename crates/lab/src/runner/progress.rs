@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-/// Estimated seconds per second of budget, before a cell of the experiment has been measured.
+/// Estimated seconds per second of budget, before a cell of the measure has been measured.
 ///
 /// The budget does not include loading, shader compilation and warmup.
 const FIRST_GUESS: f64 = 1.5;
@@ -21,9 +21,9 @@ pub(crate) struct Progress {
     bars: Option<Bars>,
     total: usize,
     done: usize,
-    /// Remaining seconds of budget, by experiment.
+    /// Remaining seconds of budget, by measure.
     left_s: HashMap<String, f64>,
-    /// Measured seconds and seconds of budget of the finished cells, by experiment.
+    /// Measured seconds and seconds of budget of the finished cells, by measure.
     past_s: HashMap<String, (f64, f64)>,
     /// Seconds of budget of every cell of this run, by id.
     budget_s: HashMap<String, f64>,
@@ -54,8 +54,8 @@ impl Progress {
             budget_s: HashMap::new(),
         };
         for cell in cells {
-            *progress.left_s.entry(cell.experiment.clone()).or_default() += cell.budget.budget_s;
-            progress.budget_s.insert(cell.id(), cell.budget.budget_s);
+            *progress.left_s.entry(cell.measure.clone()).or_default() += cell.next_budget().budget_s;
+            progress.budget_s.insert(cell.id(), cell.next_budget().budget_s);
         }
         for (record, budget_s) in past {
             progress.learn(record, budget_s);
@@ -75,8 +75,8 @@ impl Progress {
     /// Shows how a cell ended.
     pub(crate) fn end(&mut self, cell: &Cell, record: &Record) {
         self.done += 1;
-        let budget_s = self.budget_s.get(&record.cell_id).copied().unwrap_or(cell.budget.budget_s);
-        if let Some(left) = self.left_s.get_mut(&cell.experiment) {
+        let budget_s = self.budget_s.get(&record.cell_id).copied().unwrap_or(cell.next_budget().budget_s);
+        if let Some(left) = self.left_s.get_mut(&cell.measure) {
             *left = (*left - budget_s).max(0.0);
         }
         if record.status == Status::Ok {
@@ -124,7 +124,7 @@ impl Progress {
         if self.done == self.total {
             return "done".to_owned();
         }
-        let ratio = |experiment: &str| match self.past_s.get(experiment) {
+        let ratio = |measure: &str| match self.past_s.get(measure) {
             Some((taken, budget)) if *budget > 0.0 => taken / budget,
             _ => FIRST_GUESS,
         };
@@ -137,7 +137,7 @@ impl Progress {
     }
 
     fn learn(&mut self, record: &Record, budget_s: f64) {
-        let (taken, budget) = self.past_s.entry(record.experiment.clone()).or_default();
+        let (taken, budget) = self.past_s.entry(record.measure.clone()).or_default();
         *taken += record.duration_s;
         *budget += budget_s;
     }
@@ -160,7 +160,7 @@ impl Bars {
         };
         let current =
             all.add(ProgressBar::new_spinner().with_style(style("{spinner} {elapsed:>4} {wide_msg}")));
-        let bar = "{bar:30} {pos}/{len} cells, {elapsed} so far, {msg}";
+        let bar = "{bar:30} {pos}/{len} visits, {elapsed} so far, {msg}";
         let overall = all.add(ProgressBar::new(total).with_style(style(bar)));
         current.enable_steady_tick(Duration::from_millis(500));
         Self { all, overall, current }

@@ -18,6 +18,10 @@ pub(crate) struct Job {
     pub(crate) argv: Vec<String>,
     /// The device's ceilings, once they are measured.
     pub(crate) ceilings: Option<Machine>,
+    /// The cell that is measured again every 20 seconds.
+    pub(crate) anchor: Option<Cell>,
+    /// Seconds until the anchor is due.
+    pub(crate) anchor_due_s: f64,
     /// The cells, in order. An empty list only asks for the identity.
     pub(crate) cells: Vec<Cell>,
 }

@@ -1,25 +1,26 @@
-//! The report of a journal: the sections of every experiment, one common roofline, and the failed cells.
+//! The report of a journal: the verdicts on all claims, a section for every study, one roofline, and the failed cells.
 
-use super::{Catalogue, Error, folder, plan};
+use super::{Catalogue, Error, folder};
+use ridgeline_experiment::audit::{Audit, Pace};
 use ridgeline_experiment::canonical::canonical;
-use ridgeline_experiment::experiment::{Context, DynExperiment};
-use ridgeline_experiment::journal::{best_records, not_ok};
+use ridgeline_experiment::data::Data;
+use ridgeline_experiment::journal::not_ok;
+use ridgeline_experiment::matrix::Cell;
 use ridgeline_experiment::published::Published;
 use ridgeline_experiment::record::{Build, MachineId, Record, Status};
+use ridgeline_experiment::register::{self, Conclusions};
 use ridgeline_experiment::report::{
     Align, BandwidthLevel, Block, PeakLevel, Report, Roofline, Section, Table, html, markdown, number, tally,
 };
-use ridgeline_measure::MeasureContext;
+use ridgeline_experiment::study::Chapter;
+use ridgeline_experiment::verdict::Verdict;
 use ridgeline_roofline::{Machine, Measured};
 use std::path::{Path, PathBuf};
 
-/// Seed of the bootstrap, so that the same journal always gives the same report.
-const SEED: u64 = 0;
-
 /// Makes the report of records.
 ///
-/// Every device has its own sections. A cell's newest record decides whether the cell is ok. Where one point was measured
-/// with several budgets, the newest build's record is used, and of these the one with the most repetitions.
+/// Every device has its own sections. A cell's newest record decides whether the cell is ok. Its visits by the newest
+/// build count together.
 ///
 /// # Errors
 /// Where a record's point or row does not deserialize to its experiment's types.
@@ -65,6 +66,29 @@ pub fn save(report: &Report, path: &Path) -> Result<[PathBuf; 2], Error> {
     Ok([page, text])
 }
 
+/// The conclusions from the records of one device, and the checks of the run against itself.
+///
+/// # Errors
+/// As [`make`].
+pub fn conclude(records: &[Record], catalogue: &Catalogue) -> Result<(Conclusions, Audit), Error> {
+    let published = Published::load()?;
+    let machine = (catalogue.ceilings)(records);
+    let readable = readable(records, machine.as_ref(), catalogue, &published)?;
+    let audit = audited(&Data::new(&readable, machine.as_ref(), &published), catalogue)?;
+    let data = without_anchor(Data::new(&readable, audit.machine.as_ref(), &published), catalogue);
+    Ok((register::conclude(&catalogue.studies, &data, &not_ok(records), audit.control)?, audit))
+}
+
+/// The data without the anchor, which no study asked for.
+fn without_anchor<'a>(data: Data<'a>, catalogue: &Catalogue) -> Data<'a> {
+    catalogue.anchor.iter().fold(data, |data, anchor| data.without(&anchor.id()))
+}
+
+fn audited(data: &Data<'_>, catalogue: &Catalogue) -> Result<Audit, Error> {
+    let anchor = catalogue.anchor.as_ref().map(Cell::id);
+    Ok((catalogue.audit)(data, anchor.as_deref())?)
+}
+
 /// The sections of one device.
 fn of_machine(
     records: &[Record],
@@ -72,46 +96,87 @@ fn of_machine(
     catalogue: &Catalogue,
     published: &Published,
 ) -> Result<Vec<Section>, Error> {
-    let ok = best_records(records);
-    let ceilings: Vec<&Record> = ok.iter().copied().filter(|r| r.experiment == plan::CEILINGS).collect();
-    let machine = (catalogue.ceilings)(&ceilings);
-    let context = Context { machine: machine.as_ref(), published, seed: SEED };
-    let mut studies = Vec::new();
-    for study in &catalogue.studies {
-        if ok.iter().any(|r| r.experiment == study.name()) {
-            studies.extend(summarise(study.as_ref(), &ok, &context)?);
-        }
-    }
+    let machine = (catalogue.ceilings)(records);
+    let readable = readable(records, machine.as_ref(), catalogue, published)?;
+    let audit = audited(&Data::new(&readable, machine.as_ref(), published), catalogue)?;
+    let data = without_anchor(Data::new(&readable, audit.machine.as_ref(), published), catalogue);
     let failures = not_ok(records);
-    let mut sections = vec![device(id, machine.as_ref(), &ok, &failures)];
-    sections.extend(roofline(&mut studies, machine.as_ref()));
-    sections.extend(studies.into_iter().filter(|s| !s.blocks.is_empty() || !s.intro.is_empty()));
+    let Conclusions { chapters, verdicts } =
+        register::conclude(&catalogue.studies, &data, &failures, audit.control)?;
+    let mut studies: Vec<Section> =
+        chapters.into_iter().map(|(id, chapter)| section(id, chapter, &verdicts, catalogue)).collect();
+    let mut sections: Vec<Section> = faults(&audit).into_iter().collect();
+    sections.extend([claims(&verdicts), device(id, &data, &audit, &failures)]);
+    sections.extend(roofline(&mut studies, audit.machine.as_ref()));
+    sections.extend(studies);
+    sections.extend(left_out(records.len() - readable.len()));
     sections.extend(unfinished(&failures));
     Ok(sections)
 }
 
-/// An experiment's sections. Records of older builds that do not deserialize are left out, with a note.
-fn summarise(
-    study: &dyn DynExperiment<MeasureContext>,
-    records: &[&Record],
-    context: &Context<'_>,
-) -> Result<Vec<Section>, Error> {
-    let error = match study.summarise(records, context) {
-        Ok(sections) => return Ok(sections),
-        Err(error) => error,
+/// Section of the contradictions between the run's own numbers, which comes first where there are any.
+fn faults(audit: &Audit) -> Option<Section> {
+    let intro = "These numbers of the run contradict each other. Where a cell refutes an interval, the interval is widened. \
+                 The cells concerned are measured again while time is left; what is listed stayed.";
+    let mut section = Section::new("Contradictions in this run", intro);
+    section.blocks.extend(audit.faults.iter().map(|fault| Block::Text(fault.sentence.clone())));
+    (!section.blocks.is_empty()).then_some(section)
+}
+
+/// The records that deserialize. Those of older builds may not, and are left out.
+fn readable(
+    records: &[Record],
+    machine: Option<&Machine>,
+    catalogue: &Catalogue,
+    published: &Published,
+) -> Result<Vec<Record>, Error> {
+    let attempt = |records: &[Record]| {
+        let data = Data::new(records, machine, published);
+        register::conclude(&catalogue.studies, &data, &[], 0.0).map(drop)
     };
-    let newest = records.iter().map(|r| (&r.started_utc, &r.build)).max_by_key(|(start, _)| *start);
-    let own = |r: &&&Record| newest.is_some_and(|(_, build)| r.build == *build);
-    let readable: Vec<&Record> = records.iter().filter(own).copied().collect();
-    let mut sections = study.summarise(&readable, context)?;
-    let left_out = records.iter().filter(|r| r.experiment == study.name() && !own(r)).count();
-    let text = format!("{left_out} records of older builds are left out, because they do not parse: {error}");
-    sections.push(Section::new(format!("Left out of {}", study.name()), text));
-    Ok(sections)
+    if attempt(records).is_ok() {
+        return Ok(records.to_vec());
+    }
+    let newest = records.iter().max_by(|a, b| a.started_utc.cmp(&b.started_utc)).map(|r| &r.build);
+    let own: Vec<Record> = records.iter().filter(|r| Some(&r.build) == newest).cloned().collect();
+    attempt(&own)?;
+    Ok(own)
+}
+
+/// Section that tells how many records of older builds are left out.
+fn left_out(n: usize) -> Option<Section> {
+    let text = format!("{n} records of older builds are left out, because they do not parse.");
+    (n > 0).then(|| Section::new("Left out", text))
+}
+
+/// Section of one study: its question, what is wrong with the published form, its blocks and the verdicts on its claims.
+fn section(id: &'static str, chapter: Chapter, verdicts: &[Verdict], catalogue: &Catalogue) -> Section {
+    let study = catalogue.studies.iter().find(|it| it.id == id);
+    let (title, intro) = study.map_or((id.to_owned(), String::new()), |it| {
+        (format!("{} ({id})", it.title), format!("{} {}", it.question, it.about))
+    });
+    let mut section = Section { title, intro, blocks: chapter.blocks };
+    let own: Vec<Verdict> = verdicts.iter().filter(|it| it.study == id).cloned().collect();
+    if !own.is_empty() {
+        section.blocks.push(Block::Verdicts(own));
+    }
+    section
+}
+
+/// Section with a row for every claim of the published studies.
+fn claims(verdicts: &[Verdict]) -> Section {
+    let counts = tally(verdicts.iter().map(|it| it.outcome.label()));
+    let intro = format!(
+        "{} claims of four studies: {counts}. A claim holds where every interval lies inside the range of its test. An \
+         interval across an end of the range, or a decision that Holm's correction does not support, is undecided.",
+        verdicts.len()
+    );
+    Section::new("Claims of the studies", intro).with(Block::Verdicts(verdicts.to_vec()))
 }
 
 /// Section of the device: its properties, main ceilings and number of cells.
-fn device(id: &MachineId, machine: Option<&Machine>, ok: &[&Record], failures: &[&Record]) -> Section {
+fn device(id: &MachineId, data: &Data<'_>, audit: &Audit, failures: &[&Record]) -> Section {
+    let machine = data.machine();
     let mut table = Table::new("", [("device", Align::Left), ("", Align::Left)]);
     let mut row = |key: &str, value: String| {
         if !value.is_empty() {
@@ -136,18 +201,40 @@ fn device(id: &MachineId, machine: Option<&Machine>, ok: &[&Record], failures: &
         row("synchronization", rate(m.overheads.synchronisation_s, "s"));
         row("readback", rate(m.overheads.readback_s, "s"));
     }
-    let statuses = ok.iter().chain(failures).map(|r| word(r.status));
+    if let Some(noise) = data.noise() {
+        row(
+            "noise floor",
+            format!("{} between two visits of one cell (standard deviation)", number::percent(noise)),
+        );
+    }
+    if let Some(pace) = audit.pace {
+        row("pace", pace_line(&pace));
+    }
+    let ok = data.cells().iter().map(|_| "ok");
+    let statuses = ok.chain(failures.iter().map(|r| word(r.status)));
     let intro = format!(
-        "Cells: {}. A cell whose newest record or its check failed is only in the list at the end of the report. \
-         Brackets are intervals. For a cost, it is the 95 % interval of the median over blocks of measurements. For a \
-         rate, it is the lower end of that interval, and an estimate of the device's maximum, at most 10 % above the best \
-         block. Fewer than six measurements have no 95 % interval of the median; for them it is the full range.",
+        "Cells: {}. A cell whose newest record or its check failed is only in the list at the end of the report. A cell is \
+         visited several times, spread over the run. Intervals are 95 % intervals of visits, by Student's t on their \
+         logarithms with a variance that all cells share (Smyth 2004). For a ceiling, the upper end estimates the device's \
+         maximum, at most 10 % above the best block.",
         tally(statuses)
     );
     Section::new("Device", intro).with(Block::Table(table))
 }
 
-/// One roofline with the dots of all experiments, moved here from their own sections.
+/// The pace of the machine over the run, in words.
+fn pace_line(pace: &Pace) -> String {
+    let Pace { n, slowest, fastest, .. } = pace;
+    let change = |x: f64| format!("{:+.1} %", 100.0 * x);
+    let trend = if pace.throttles() { "; its times rise, as under thermal throttling" } else { "" };
+    format!(
+        "the anchor took {} to {} of its median in {n} measurements{trend}",
+        change(*fastest),
+        change(*slowest)
+    )
+}
+
+/// One roofline with the dots of all studies, moved here from their own sections.
 fn roofline(sections: &mut [Section], machine: Option<&Machine>) -> Option<Section> {
     let mut all = Roofline {
         caption:
@@ -180,7 +267,7 @@ fn roofline(sections: &mut [Section], machine: Option<&Machine>) -> Option<Secti
     (!empty).then(|| Section::new("Roofline", intro).with(Block::Roofline(all)))
 }
 
-/// Adds the ceilings of the machine, where no experiment added any.
+/// Adds the ceilings of the machine, where no study added any.
 fn add_ceilings(figure: &mut Roofline, machine: &Machine) {
     if figure.bandwidths.is_empty() {
         let level =
@@ -211,11 +298,11 @@ fn unfinished(records: &[&Record]) -> Vec<Section> {
         ),
         (Status::Skipped, "Skipped cells", "These cannot run on this device."),
     ] {
-        let columns = [("experiment", Align::Left), ("point", Align::Left), ("reason", Align::Left)];
+        let columns = [("measure", Align::Left), ("point", Align::Left), ("reason", Align::Left)];
         let mut table = Table::new("", columns);
         for record in records.iter().filter(|r| r.status == status) {
             let reason = record.reason.clone().unwrap_or_else(|| "no reason given".to_owned());
-            table.push([record.experiment.clone(), canonical(&record.point), reason]);
+            table.push([record.measure.clone(), canonical(&record.point), reason]);
         }
         if !table.rows.is_empty() {
             sections.push(Section::new(title, intro).with(Block::Table(table)));

@@ -102,7 +102,7 @@ fn explained_by(generation: &PassTiming, shares: KernelShares, machine: &Machine
     };
     let [middle, least, most] =
         [shares.back_to_back.value, shares.back_to_back.lo, shares.back_to_back.hi].map(step);
-    let [value, one, other] = [middle, least, most].map(|step| step.explained());
+    let [value, one, other] = [middle, least, most].map(|step| step.accounted());
     // Where the unexplained time changes its sign within the interval, it is zero somewhere: 100 % is explained.
     let hi = if least.unexplained_ns.signum() == most.unexplained_ns.signum() {
         value.max(one).max(other)

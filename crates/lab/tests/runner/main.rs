@@ -1,4 +1,4 @@
-//! Tests of the runner with real processes. This program is both `bench-all` and its worker. Its experiments copy memory
+//! Tests of the runner with real processes. This program is both `bench-all` and its worker. Its measures copy memory
 //! and can crash, hang or give wrong results. No GPU is needed.
 
 #![expect(clippy::print_stderr, reason = "a worker prints its last message")]
@@ -7,12 +7,15 @@ mod faults;
 mod kill;
 mod program;
 mod reports;
+mod rounds;
 mod selection;
 
 mod list {
-    //! The experiments of the tests, in `list/`.
+    //! The measures of the tests and their study, in `list/`.
     use ridgeline_measure::MeasureContext;
-    ridgeline_experiment::experiments! { MeasureContext: copying, ceilings }
+    ridgeline_experiment::measures! { MeasureContext: copying, ceilings }
+    ridgeline_experiment::studies! { copied }
+    pub(crate) use copied::{FOREVER, UNTIL_FIVE};
     pub(crate) use copying::PID_FILE;
 }
 
@@ -22,10 +25,11 @@ use std::process::ExitCode;
 /// A test, which panics on failure.
 type Test = fn();
 
-const TESTS: [(&str, &[(&str, Test)]); 4] = [
+const TESTS: [(&str, &[(&str, Test)]); 5] = [
     ("kill", kill::TESTS),
     ("faults", faults::TESTS),
     ("reports", reports::TESTS),
+    ("rounds", rounds::TESTS),
     ("selection", selection::TESTS),
 ];
 

@@ -1,12 +1,11 @@
 //! Journals: the report, the comparison of two journals, and merged shards.
 
 use crate::Test;
-use crate::program::{catalogue, copies, records, run, settings};
+use crate::program::{catalogue, ceilings, copies, records, run, settings};
 use ridgeline_experiment::compare::{Change, JournalDiff};
-use ridgeline_experiment::record::{Record, Status};
+use ridgeline_experiment::record::{Record, SCHEMA, Status};
 use ridgeline_experiment::report::Block;
 use ridgeline_experiment::report::markdown::markdown;
-use ridgeline_lab::runner::TIMED_IN_BLOCKS;
 use ridgeline_lab::runner::report;
 use std::path::Path;
 use std::process::Command;
@@ -17,25 +16,24 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("one_roofline_holds_every_dot", one_roofline_holds_every_dot),
     ("a_repeated_point_counts_once", a_repeated_point_counts_once),
     ("records_of_an_older_form_are_left_out", records_of_an_older_form_are_left_out),
-    ("a_journal_of_schema_1_still_opens", a_journal_of_schema_1_still_opens),
+    ("journals_of_earlier_schemas_still_open", journals_of_earlier_schemas_still_open),
+    ("a_journal_of_a_newer_schema_is_refused", a_journal_of_a_newer_schema_is_refused),
     ("devices_have_sections_of_their_own", devices_have_sections_of_their_own),
     ("slower_faster_and_neither_are_told_apart", slower_faster_and_neither_are_told_apart),
-    ("blocks_of_calibrated_length_are_not_compared", blocks_of_calibrated_length_are_not_compared),
     ("the_command_exits_with_4_on_a_regression", the_command_exits_with_4_on_a_regression),
     ("shards_merge_into_one_journal", shards_merge_into_one_journal),
 ];
 
 fn compare(before: &[Record], after: &[Record]) -> JournalDiff {
-    ridgeline_experiment::compare::compare(before, after, 0.02, &TIMED_IN_BLOCKS)
+    ridgeline_experiment::compare::compare(before, after, 0.02)
 }
 
-const CEILINGS: &str = "[[experiment]]\nname = \"ceilings\"\naxes = { bytes = [1000] }\n\
-                        budget = { warmup = 0, min_reps = 1, max_reps = 1, budget_s = 1.0 }\n";
-
-/// The records of a run over these sizes and modes.
+/// The records of a quick run over these sizes and modes.
 fn measured(sizes: &[u64], modes: &[&str], more: &str) -> Vec<Record> {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    run(&settings(folder.path(), &format!("{more}\n{}", copies(sizes, modes, 2)))).expect("it runs");
+    let mut settings = settings(folder.path(), &format!("{more}\n{}", copies(sizes, modes, 2)));
+    settings.quick = true;
+    run(&settings).expect("it runs");
     records(folder.path())
 }
 
@@ -43,6 +41,8 @@ fn failures_are_listed_and_enter_no_table() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     run(&settings(folder.path(), &copies(&[1001, 2002], &["well", "floor", "skip", "wrong"], 1)))
         .expect("it runs");
+    let all = records(folder.path());
+    assert!(all.iter().all(|r| r.schema == SCHEMA && r.studies == ["GAP-10"]), "{all:?}");
     let [page, text] = report::write(folder.path(), &catalogue()).expect("a report");
     let text = std::fs::read_to_string(text).expect("Markdown");
     let (tables, failures) = text.split_once("Failed cells").expect("a list of failures");
@@ -75,7 +75,7 @@ fn a_newer_failure_bars_an_older_success() {
 }
 
 fn one_roofline_holds_every_dot() {
-    let all = measured(&[1000, 2000, 3000], &["well"], CEILINGS);
+    let all = measured(&[1000, 2000, 3000], &["well"], &ceilings());
     let made = report::make(&all, &catalogue()).expect("a report");
     let blocks = made.sections.iter().flat_map(|s| &s.blocks);
     let figures: Vec<_> =
@@ -86,21 +86,23 @@ fn one_roofline_holds_every_dot() {
     assert_eq!(figures[0].bandwidths[0].bytes_per_s.to_bits(), rate.to_bits());
 }
 
+/// The rows of the table of copies.
+fn rows(records: &[Record]) -> Vec<Vec<String>> {
+    let made = report::make(records, &catalogue()).expect("a report");
+    let section = made.sections.into_iter().find(|s| s.title == "Copying (GAP-10)").expect("its section");
+    let Some(Block::Table(table)) = section.blocks.into_iter().next() else { panic!("a table") };
+    table.rows
+}
+
 fn a_repeated_point_counts_once() {
     let mut all = measured(&[1000], &["well"], "");
-    let mut quick = all[0].clone();
-    (quick.samples_ns, quick.cell_id) = (vec![5], "another budget".to_owned());
-    all.push(quick);
-    let rows = |records: &[Record]| {
-        let made = report::make(records, &catalogue()).expect("a report");
-        let section = made.sections.into_iter().find(|s| s.title == "Copying").expect("its section");
-        let Some(Block::Table(table)) = section.blocks.into_iter().next() else { panic!("a table") };
-        table.rows
-    };
-    assert_eq!(rows(&all), rows(&all[..1]), "the record with more repetitions counts");
+    let mut second = all[0].clone();
+    (second.visit, second.started_utc) = (1, "2100-01-01T00:00:00Z".to_owned());
+    second.row["bytes_per_s"] = serde_json::json!(1.5);
+    all.push(second);
+    assert_eq!(rows(&all), [["1000", "1.5", "2"]], "two visits of one cell");
     all[1].build.version = "newer".to_owned();
-    all[1].row["bytes_per_s"] = serde_json::json!(1.5);
-    assert_eq!(rows(&all), [["1000", "1.5"]], "the newest build's record counts");
+    assert_eq!(rows(&all), [["1000", "1.5", "1"]], "the newest build's visits count");
 }
 
 fn records_of_an_older_form_are_left_out() {
@@ -110,34 +112,54 @@ fn records_of_an_older_form_are_left_out() {
     all[0].build.version = "older".to_owned();
     all[0].started_utc = "2000-01-01T00:00:00Z".to_owned();
     let made = report::make(&all, &catalogue()).expect("a report");
-    let note = made.sections.iter().find(|s| s.title == "Left out of copying").expect("a note");
+    let note = made.sections.iter().find(|s| s.title == "Left out").expect("a note");
     assert!(note.intro.starts_with("1 records of older builds"), "{}", note.intro);
-    assert!(made.sections.iter().any(|s| s.title == "Copying"), "the others are there");
+    assert_eq!(rows(&all).len(), 1, "the others are there");
 }
 
-/// A journal with the key names of schema 1.
-const SCHEMA_1: &str = include_str!("../data/journal-1.jsonl");
+/// Journals with the keys of schema 1 and of schema 2.
+const OLD: [&str; 2] = [include_str!("../data/journal-1.jsonl"), include_str!("../data/journal-2.jsonl")];
 
-fn a_journal_of_schema_1_still_opens() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    std::fs::write(folder.path().join("journal.jsonl"), SCHEMA_1).expect("written");
-    let path = folder.path().to_str().expect("a plain path");
-    assert_eq!(command(&["report", path]).0, Some(0));
-    let report = std::fs::read_to_string(folder.path().join("report.md")).expect("a report");
-    assert!(!report.contains("Left out"), "every row is read");
-    for title in
-        ["Ceilings of this device", "Kernels", "Speculative decoding", "Batch size", "Quantization sweep"]
-    {
-        assert!(report.contains(&format!("## {title}")), "{title}");
+fn journals_of_earlier_schemas_still_open() {
+    for (text, schema) in OLD.iter().zip(["ridgeline.journal/1", "ridgeline.journal/2"]) {
+        assert!(text.lines().all(|line| line.contains(schema)), "{schema}");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(folder.path().join("journal.jsonl"), text).expect("written");
+        let path = folder.path().to_str().expect("a plain path");
+        assert_eq!(command(&["report", path]).0, Some(0), "{schema}");
+        let report = std::fs::read_to_string(folder.path().join("report.md")).expect("a report");
+        assert!(!report.contains("Left out"), "{schema}: every row is read");
+        for id in ["GAP-SUM", "GAP-1", "GAP-3", "GAP-10", "AG-2", "AG-6", "RB-1"] {
+            assert!(
+                report.lines().any(|l| l.starts_with("## ") && l.ends_with(&format!("({id})"))),
+                "{schema}: {id}"
+            );
+        }
+        let records = records(folder.path());
+        // The row of the sweep becomes one of quality and two of speed.
+        assert_eq!(records.len(), text.lines().count() + 2, "{schema}");
+        assert!(records.iter().all(|r| r.schema == SCHEMA));
+        let quality = records.iter().find(|it| it.measure == "quality").expect("the sweep");
+        assert_eq!(quality.point["format"].as_str(), Some("mix:f16"));
+        assert_eq!(number(&quality.row["vs_reference"]["top1_agreement"]["value"]), 1.0);
+        let limits = &quality.machine.limits;
+        assert!(limits.contains_key("max_storage_buffers"), "{schema}: {limits:?}");
+        let (status, text) = command(&["compare", path, path, "--fail-on-regression"]);
+        assert!(status == Some(0) && text.contains("no difference"), "{schema}: {status:?} {text}");
     }
-    let records = records(folder.path());
-    assert_eq!(records.len(), SCHEMA_1.lines().count());
-    let sweep = records.iter().find(|it| it.experiment == "quantization").expect("the sweep");
-    assert_eq!(sweep.point["requantized_from"], "none");
-    assert_eq!(number(&sweep.row["vs_reference"]["top1_agreement"]["value"]), 1.0);
-    assert!(sweep.machine.limits.contains_key("max_storage_buffers"), "{:?}", sweep.machine.limits);
-    let (status, text) = command(&["compare", path, path, "--fail-on-regression"]);
-    assert!(status == Some(0) && text.contains("no difference"), "{status:?} {text}");
+}
+
+fn a_journal_of_a_newer_schema_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("journal.jsonl"), OLD[1].replace("journal/2", "journal/4"))
+        .expect("written");
+    let error = run(&settings(folder.path(), &copies(&[1], &["well"], 1))).expect_err("a newer schema");
+    let text = error.to_string();
+    assert!(
+        text.contains("schema ridgeline.journal/4 is not supported") && text.contains("--fresh"),
+        "{text}"
+    );
+    assert_eq!(command(&["report", folder.path().to_str().expect("a plain path")]).0, Some(1));
 }
 
 fn number(value: &serde_json::Value) -> f64 {
@@ -150,7 +172,8 @@ fn devices_have_sections_of_their_own() {
     let made = report::make(&all, &catalogue()).expect("a report");
     let titles: Vec<&str> = made.sections.iter().map(|s| s.title.as_str()).collect();
     assert!(
-        titles.contains(&"CPU twins: Copying") && titles.contains(&"Another device: Copying"),
+        titles.contains(&"CPU twins: Copying (GAP-10)")
+            && titles.contains(&"Another device: Copying (GAP-10)"),
         "{titles:?}"
     );
 }
@@ -183,7 +206,7 @@ fn slower_faster_and_neither_are_told_apart() {
         (ratio.value - 1.05).abs() < 1e-3 && ratio.lo <= ratio.value && ratio.value <= ratio.hi,
         "{ratio:?}"
     );
-    let (raw, adjusted) = (slower.welch_p.expect("tested"), slower.adjusted_p.expect("tested"));
+    let (raw, adjusted) = (slower.p.expect("tested"), slower.adjusted_p.expect("tested"));
     assert!(raw < adjusted && adjusted < 0.05, "Holm's correction makes it larger: {raw} {adjusted}");
     assert!(!compare(&before, &before).has_regression(), "nothing differs from itself");
     after[0].samples_ns.truncate(1);
@@ -204,25 +227,6 @@ fn journal(folder: &Path, name: &str, records: &[Record]) -> String {
 fn command(arguments: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_ridgeline")).args(arguments).output().expect("it starts");
     (output.status.code(), String::from_utf8(output.stdout).expect("text"))
-}
-
-fn blocks_of_calibrated_length_are_not_compared() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut before = measured(&[1000], &["well"], CEILINGS);
-    let mut kernels = before[0].clone();
-    (kernels.experiment, kernels.cell_id) = ("kernels".to_owned(), "another".to_owned());
-    before.push(kernels);
-    let before = scaled(&before, |_| 1.0);
-    let after: Vec<Record> = scaled(&before, |_| 1.5);
-    let comparison = compare(&before, &after);
-    let outcomes: Vec<_> = comparison.changes.iter().map(|c| c.outcome).collect();
-    assert_eq!(outcomes, [Change::NotCompared, Change::Slower, Change::NotCompared]);
-    assert_eq!(comparison.changes[1].adjusted_p, comparison.changes[1].welch_p, "Holm counts what is tested");
-    let blocks =
-        |all: &[Record]| all.iter().filter(|r| r.experiment != "copying").cloned().collect::<Vec<_>>();
-    let [a, b] = [("a", &before), ("b", &after)].map(|(name, r)| journal(folder.path(), name, &blocks(r)));
-    let (status, text) = command(&["compare", &a, &b, "--fail-on-regression"]);
-    assert!(status == Some(0) && text.matches("not compared").count() == 2, "{status:?} {text}");
 }
 
 fn the_command_exits_with_4_on_a_regression() {
@@ -251,21 +255,21 @@ fn shards_merge_into_one_journal() {
         folder
     });
     let [a, b] = folders.each_ref().map(|f| records(f.path()));
-    assert!(!a.is_empty() && !b.is_empty() && a.len() + b.len() == 12, "{} and {}", a.len(), b.len());
+    assert!(!a.is_empty() && !b.is_empty() && a.len() + b.len() == 36, "{} and {}", a.len(), b.len());
     let out = tempfile::tempdir().expect("a temporary folder");
     let [first, second, target] =
         [folders[0].path(), folders[1].path(), out.path()].map(|p| p.to_str().expect("a plain path"));
-    // The first shard is named twice: the union holds every cell once.
+    // The first shard is named twice: the union holds every visit once, also those of the same second.
     let merge = ["merge", first, second, first, "--out", target];
     assert_eq!(command(&merge).0, Some(0));
-    assert_eq!(records(out.path()).len(), 12);
+    assert_eq!(records(out.path()).len(), 36);
     assert!(out.path().join("report.html").exists() && out.path().join("report.md").exists());
     assert_eq!(command(&merge).0, Some(2), "a journal is never overwritten");
     let copy = out.path().join("copy.md");
     let (status, made) = command(&["report", target, "--json", "-o", copy.to_str().expect("a plain path")]);
     let made: serde_json::Value = serde_json::from_str(&made).expect("JSON");
-    assert_eq!((status, made["sections"][0]["title"].as_str()), (Some(0), Some("Device")));
+    assert_eq!((status, made["sections"][0]["title"].as_str()), (Some(0), Some("Claims of the studies")));
     assert!(std::fs::read_to_string(copy).expect("Markdown").starts_with("# Ridgeline"));
     let summary = run(&settings(out.path(), &text)).expect("it runs");
-    assert_eq!((summary.ok, summary.earlier), (0, 12), "a merged journal is as good as one made in one go");
+    assert_eq!((summary.ok, summary.earlier), (0, 36), "a merged journal is as good as one made in one go");
 }

@@ -36,6 +36,22 @@ pub fn quantities(machine: &Machine) -> Vec<(String, Measured)> {
 }
 
 impl Ceiling {
+    /// Seconds of a fixed amount of work in each block, which do not depend on its length.
+    ///
+    /// The work is a gigabyte at the largest working set, or a GFLOP. For fixed costs it is their geometric mean.
+    #[must_use]
+    pub fn block_seconds(&self) -> Vec<f64> {
+        let per = |rates: &[f64]| rates.iter().map(|rate| 1e9 / rate).collect::<Vec<_>>();
+        match self {
+            Self::Read(c) | Self::Copy(c) | Self::Triad(c) => {
+                c.blocks.last().map(|it| per(it)).unwrap_or_default()
+            }
+            Self::Flops(p) => per(&p.f32.blocks),
+            Self::Overheads(o) => o.blocks.iter().map(|costs| geometric_mean(costs)).collect(),
+            Self::Matvec(m) => m.products.first().map(|p| per(&p.blocks)).unwrap_or_default(),
+        }
+    }
+
     /// Every quantity by name, in bytes/s, FLOP/s or seconds.
     #[must_use]
     pub fn quantities(&self) -> Vec<(String, Measured)> {
@@ -54,6 +70,11 @@ impl Ceiling {
             }
         }
     }
+}
+
+/// Geometric mean of positive values; smaller ones count as a nanosecond.
+fn geometric_mean(values: &[f64]) -> f64 {
+    (values.iter().map(|v| v.max(1e-9).ln()).sum::<f64>() / values.len() as f64).exp()
 }
 
 fn points(name: &str, curve: &Curve) -> Vec<(String, Measured)> {

@@ -3,18 +3,15 @@
 //! A mat-vec reads every weight once, so its rate is bytes of the matrix over seconds.
 
 use super::blocks::{Blocks, blocks, ceiling, typical};
-use super::stream::fill;
+use super::product::{Product, ProductPath};
 use super::{Clock, Error, Timer};
 use crate::Device;
-use ridgeline_compute::{Buffer, Executor, Recording, Role};
+use ridgeline_compute::{Buffer, Recording};
 use ridgeline_experiment::matrix::Budget;
-use ridgeline_kernels::{Epilogue, Tuning, layout_for, mat_vec, stride};
+use ridgeline_kernels::Tuning;
 use ridgeline_quant::Format;
 use ridgeline_roofline::Measured;
 use serde::{Deserialize, Serialize};
-
-/// Every mat-vec stores its sums without an activation function.
-const STORE: u32 = Epilogue::Store as u32;
 
 /// Rows and columns of the bandwidth study's matrix.
 const SIDE: u32 = 8192;
@@ -118,33 +115,8 @@ fn split(
     (format, tuning): (Format, &Tuning),
     [rows, cols]: [u32; 2],
 ) -> Result<(Recording, Vec<Buffer>), Error> {
-    let stride = stride(format, cols as usize);
-    let caps = timer.device.caps().clone();
-    let (layout, row) = (layout_for(&caps), u64::from(stride) * 16);
-    let most = caps.largest(layout.in_texture()) / row / layout.rows_interleaved() as u64
-        * layout.rows_interleaved() as u64;
-    // Launches of equal size, so that none is much shorter than the others.
-    let launches = u64::from(rows).div_ceil(most.max(1));
-    let most_rows = rows.div_ceil(u32::try_from(launches).unwrap_or(rows));
-    let device = &mut *timer.device;
-    let x = device.alloc(4 * u64::from(cols), Role::Activation, "x")?;
-    let y = device.alloc(4 * u64::from(rows), Role::Activation, "y")?;
-    fill(device, &x)?;
-    let mut buffers = vec![x.clone(), y.clone()];
-    let kernel = tuning.linear_for(format, 1, rows, &caps);
-    let mut recording = Recording::new();
-    for row0 in (0..rows).step_by(most_rows as usize) {
-        let n_rows = most_rows.min(rows - row0);
-        let bytes = layout.bytes(u64::from(n_rows), stride);
-        let weights = device.alloc_in(layout.in_texture(), bytes, Role::Weights, "weights")?;
-        fill(device, &weights)?;
-        let params =
-            mat_vec::Params { n_rows, n_cols: cols, n_vecs: 1, stride, ld: rows, row0, epilogue: STORE };
-        let args = mat_vec::Args { weights: weights.all(), x: x.all(), y: y.all() };
-        kernel.record(&mut recording, params, args);
-        buffers.push(weights);
-    }
-    Ok((recording, buffers))
+    let product = Product { format, rows, cols, vectors: 1, path: ProductPath::Fused };
+    product.record(timer.device, tuning)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod mat_vec;
 mod matmul;
 mod merge;
 mod overheads;
+mod product;
 mod slope;
 mod stream;
 
@@ -25,6 +26,7 @@ pub use blocks::{Blocks, blocks, ceiling, typical};
 pub use mat_vec::{MatVecRate, MatVecs, STUDY_BITS_PER_WEIGHT, mat_vec_s, mat_vecs};
 pub use matmul::{Peaks, Rate, peaks};
 pub use overheads::{OverheadSeries, overheads};
+pub use product::{Product, ProductPath, ProductTime, product};
 pub use slope::{Clock, Timer, Unit};
 pub use stream::{Stream, StreamCurve, curve};
 

@@ -1,9 +1,8 @@
-//! A small ceilings experiment: the measured bandwidth of one memory copy.
+//! A small ceilings measure: the measured bandwidth of one memory copy.
 
 use super::copying::{Row, copy};
-use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
-use ridgeline_experiment::report::Section;
+use ridgeline_experiment::measure::{Measure, Measurement, Run, RunError};
 use ridgeline_measure::MeasureContext;
 use serde::{Deserialize, Serialize};
 
@@ -14,19 +13,17 @@ pub(crate) struct Point {
 }
 
 #[derive(Debug)]
-pub(crate) struct Study;
+pub(crate) struct Kind;
 
-impl Experiment<MeasureContext> for Study {
+impl Measure for Kind {
     const NAME: &'static str = "ceilings";
     type Point = Point;
     type Row = Row;
+}
 
+impl Run<MeasureContext> for Kind {
     fn run(_: &mut MeasureContext, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
         let (samples, bytes_per_s) = copy(point.bytes, budget);
         Ok(Measurement::new(Row { bytes_per_s, had_ceilings: false }, samples))
-    }
-
-    fn summarise(_: &[Entry<'_, Point, Row>], _: &Context<'_>) -> Vec<Section> {
-        Vec::new()
     }
 }

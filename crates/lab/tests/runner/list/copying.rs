@@ -1,11 +1,10 @@
 //! Times memory copies, and can fail as a bad driver would.
 
-use ridgeline_experiment::experiment::{Context, Entry, Experiment, Measurement, RunError};
 use ridgeline_experiment::matrix::Budget;
+use ridgeline_experiment::measure::{Measure, Measurement, Run, RunError};
 use ridgeline_experiment::record::Check;
-use ridgeline_experiment::report::{Align, Block, Dot, Roofline, Section, Table};
 use ridgeline_measure::MeasureContext;
-use ridgeline_roofline::{Measured, check_floor};
+use ridgeline_roofline::check_floor;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
@@ -49,13 +48,15 @@ pub(crate) struct Row {
 pub(crate) const PID_FILE: &str = "RIDGELINE_TEST_PID_FILE";
 
 #[derive(Debug)]
-pub(crate) struct Study;
+pub(crate) struct Kind;
 
-impl Experiment<MeasureContext> for Study {
+impl Measure for Kind {
     const NAME: &'static str = "copying";
     type Point = Point;
     type Row = Row;
+}
 
+impl Run<MeasureContext> for Kind {
     fn run(cx: &mut MeasureContext, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
         match point.mode {
             Mode::Well | Mode::Wrong => {}
@@ -82,23 +83,6 @@ impl Experiment<MeasureContext> for Study {
         let ok = !matches!(point.mode, Mode::Wrong);
         let check = Check { kind: "copied".to_owned(), ok, detail: "byte 3 is 4".to_owned() };
         Ok(Measurement { check: Some(check), ..Measurement::new(row, samples) })
-    }
-
-    fn summarise(entries: &[Entry<'_, Point, Row>], _: &Context<'_>) -> Vec<Section> {
-        let mut table = Table::new("", [("bytes", Align::Right), ("B/s", Align::Right)]);
-        let mut figure = Roofline::default();
-        for entry in entries {
-            table.push([entry.point.bytes.to_string(), entry.row.bytes_per_s.to_string()]);
-            figure.dots.push(Dot {
-                label: format!("copy of {} bytes", entry.point.bytes),
-                group: "copy".to_owned(),
-                intensity: 0.25,
-                flops_per_s: Measured::exact(entry.row.bytes_per_s / 4.0),
-                bound: None,
-                roof_fraction: None,
-            });
-        }
-        vec![Section::new("Copying", "").with(Block::Table(table)).with(Block::Roofline(figure))]
     }
 }
 

@@ -1,0 +1,229 @@
+//! The register of claims: a verdict or a reason for every claim of the published studies, from the values of studies.
+//!
+//! ```text
+//! for each claim:
+//!     for each comparison: its values are those of that name, one for each model or shape
+//!         the 95 % interval inside its range: holds; outside: does not hold; across an end: undecided
+//!     Holm's correction over the claims of a study: a decision that it does not support is undecided
+//!     no value: cannot be tested here, with the reason
+//! ```
+
+use crate::Error;
+use crate::data::Data;
+use crate::published::{Claim, Published, Requirement};
+use crate::record::{Record, Status};
+use crate::report::number;
+use crate::stats;
+use crate::study::{Chapter, Study, Value};
+use crate::verdict::{Comparison, Outcome, Range, Verdict, all};
+use ridgeline_roofline::Measured;
+use statrs::distribution::{ContinuousCDF, Normal};
+
+/// Familywise level of the claims of one study.
+const ALPHA: f64 = 0.05;
+
+/// The chapters of all studies, and a verdict for every claim.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Conclusions {
+    /// Study id and chapter; studies without records are left out.
+    pub chapters: Vec<(&'static str, Chapter)>,
+    /// One verdict a claim, in the order of the published files.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// Draws the conclusions of every study, and decides every claim.
+///
+/// `failures` are the newest records of cells that are not ok. `control` is the relative error of the run's own controls,
+/// by which intervals are widened before they are compared.
+///
+/// # Errors
+/// Where a record does not deserialize to its measure's types.
+pub fn conclude(
+    studies: &[&'static Study],
+    data: &Data<'_>,
+    failures: &[&Record],
+    control: f64,
+) -> Result<Conclusions, Error> {
+    let mut chapters = Vec::new();
+    for study in studies {
+        let chapter = (study.conclude)(data)?;
+        if !chapter.is_empty() {
+            chapters.push((study.id, chapter));
+        }
+    }
+    let values: Vec<&Value> = chapters.iter().flat_map(|(_, chapter)| &chapter.values).collect();
+    let mut verdicts: Vec<(Verdict, f64)> = data
+        .published()
+        .claims()
+        .iter()
+        .map(|claim| verdict(claim, &values, (data, failures), control))
+        .collect();
+    correct(&mut verdicts);
+    Ok(Conclusions { chapters, verdicts: verdicts.into_iter().map(|it| it.0).collect() })
+}
+
+/// Checks that every claim names known studies and values.
+///
+/// # Errors
+/// [`Error::UnknownValue`] where no study of the list produces a value that a claim compares.
+pub fn check(studies: &[&'static Study], published: &Published) -> Result<(), Error> {
+    for claim in published.claims() {
+        let values = claim.compare.iter().map(|it| &it.value).chain(claim.beside.iter().map(|it| &it.value));
+        for value in values {
+            let produces = |study: &&&Study| study.values.contains(&value.as_str());
+            if studies.iter().find(produces).is_none() {
+                let (claim, study) = (claim.id.clone(), claim.study.clone());
+                return Err(Error::UnknownValue { claim, value: value.clone(), study });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The verdict on a claim, and the p value of its decision.
+fn verdict(
+    claim: &Claim,
+    values: &[&Value],
+    (data, failures): (&Data<'_>, &[&Record]),
+    control: f64,
+) -> (Verdict, f64) {
+    let named = |name: &str| values.iter().copied().filter(|it| it.name == name).collect::<Vec<_>>();
+    let mut comparisons = Vec::new();
+    let mut evidence: Vec<String> = Vec::new();
+    let mut here = Vec::new();
+    let mut missing = None;
+    for requirement in &claim.compare {
+        let own = named(&requirement.value);
+        if own.is_empty() {
+            missing = missing.or(Some(requirement));
+        }
+        for value in own {
+            evidence.extend(
+                value.evidence.iter().filter(|id| !evidence.contains(id)).cloned().collect::<Vec<_>>(),
+            );
+            here.push(measured(value));
+            comparisons.push(comparison(requirement, value, control));
+        }
+    }
+    let beside = claim
+        .beside
+        .iter()
+        .flat_map(|it| named(&it.value).into_iter().map(move |v| format!("{}: {}", it.why, measured(v))));
+    let because = match (&claim.needs, missing) {
+        (Some(needs), _) => Some(needs.clone()),
+        (None, Some(requirement)) => Some(reason(claim, requirement, data, failures)),
+        (None, None) => None,
+    };
+    let outcomes: Vec<Outcome> = comparisons.iter().map(Comparison::outcome).collect();
+    let outcome = if because.is_some() { Outcome::CannotBeTested } else { all(&outcomes) };
+    let p = decisive(&comparisons, outcome);
+    let sentences = || comparisons.iter().map(Comparison::sentence).collect::<Vec<_>>().join("; ");
+    let verdict = Verdict {
+        claim: claim.id.clone(),
+        study: claim.study.clone(),
+        text: claim.text.clone(),
+        published: claim.published.clone(),
+        recomputed: claim.recomputed.clone(),
+        here: if here.is_empty() { "–".to_owned() } else { here.join("; ") },
+        beside: beside.collect(),
+        outcome,
+        prediction: claim.prediction.clone(),
+        test: claim.test.clone(),
+        because: because.unwrap_or_else(sentences),
+        evidence,
+    };
+    (verdict, p)
+}
+
+/// A value in text: what it is a value of, and its interval.
+fn measured(value: &Value) -> String {
+    let Measured { value: v, lo, hi } = value.value;
+    let digits = |x: f64| number::digits(x, 3);
+    format!("{} {} [{}, {}]", value.what, digits(v), digits(lo), digits(hi)).trim_start().to_owned()
+}
+
+/// A value against its range. The error of the run's controls widens the interval.
+fn comparison(requirement: &Requirement, value: &Value, control: f64) -> Comparison {
+    let Measured { value: v, lo, hi } = value.value;
+    let wide = |x: f64, outward: f64| x + outward * control * x.abs();
+    let what = if value.what.is_empty() {
+        value.name.to_owned()
+    } else {
+        format!("{} ({})", value.name, value.what)
+    };
+    let value_ = Measured { value: v, lo: wide(lo, -1.0), hi: wide(hi, 1.0) };
+    Comparison { what, value: value_, n: Some(value.visits), range: requirement.range }
+}
+
+/// Why a claim's value is missing.
+fn reason(claim: &Claim, requirement: &Requirement, data: &Data<'_>, failures: &[&Record]) -> String {
+    let Claim { study, .. } = claim;
+    let own: Vec<&&Record> = failures.iter().filter(|r| r.studies.contains(study)).collect();
+    let Some(first) = own.first() else {
+        let measured = data.cells().iter().flatten().any(|r| r.studies.contains(study));
+        let why = if measured { "do not hold all that it compares" } else { "are not measured yet" };
+        return format!(
+            "the value {} is missing: the cells of {study} {why}; run `bench-all --study {study}`",
+            requirement.value
+        );
+    };
+    let verb = if first.status == Status::Skipped { "cannot run here" } else { "failed" };
+    let why = first.reason.as_deref().unwrap_or("no reason given");
+    format!("the value {} is missing: {} cells of {study} {verb}: {why}", requirement.value, own.len())
+}
+
+/// p value of the decision. A claim holds if all comparisons do, so that the largest of their p values counts.
+///
+/// One comparison refutes a claim. The smallest p value then counts as often as there are comparisons (Bonferroni).
+fn decisive(comparisons: &[Comparison], outcome: Outcome) -> f64 {
+    let deciding = comparisons.iter().filter(|it| it.outcome() == outcome).map(p_value);
+    match outcome {
+        Outcome::Holds => deciding.fold(0.0, f64::max),
+        Outcome::DoesNotHold => (comparisons.len() as f64 * deciding.fold(1.0, f64::min)).min(1.0),
+        Outcome::Undecided | Outcome::CannotBeTested => 1.0,
+    }
+}
+
+/// Two-sided p value that a value lies at the nearest end of its range, from its 95 % interval.
+///
+/// The standard error is the interval's half towards that end over 1.96. This normal approximation ignores the degrees of
+/// freedom, which are many where the variance between visits is shared by all cells.
+fn p_value(comparison: &Comparison) -> f64 {
+    let Measured { value, lo, hi } = comparison.value;
+    let ends = match comparison.range {
+        Range::Above(t) | Range::Below(t) | Range::AtLeast(t) | Range::AtMost(t) => vec![t],
+        Range::Within(low, high) => vec![low, high],
+    };
+    let nearest = ends.into_iter().min_by(|a, b| (a - value).abs().total_cmp(&(b - value).abs()));
+    let (Some(end), Ok(normal)) = (nearest, Normal::new(0.0, 1.0)) else { return 1.0 };
+    let half = if end < value { value - lo } else { hi - value };
+    if half <= 0.0 {
+        return if (end - value).abs() > 0.0 { 0.0 } else { 1.0 };
+    }
+    let z = (value - end).abs() / (half / normal.inverse_cdf(0.975));
+    2.0 * normal.cdf(-z)
+}
+
+/// Holm's correction over the decided claims of each study. What it does not support becomes undecided.
+fn correct(verdicts: &mut [(Verdict, f64)]) {
+    let prefix = |verdict: &Verdict| verdict.study.split('-').next().unwrap_or_default().to_owned();
+    let mut studies: Vec<String> = verdicts.iter().map(|it| prefix(&it.0)).collect();
+    studies.dedup();
+    for study in studies {
+        let decided = |it: &Verdict| matches!(it.outcome, Outcome::Holds | Outcome::DoesNotHold);
+        let (at, p): (Vec<usize>, Vec<f64>) = verdicts
+            .iter()
+            .enumerate()
+            .filter(|(_, (verdict, _))| prefix(verdict) == study && decided(verdict))
+            .map(|(i, (_, p))| (i, *p))
+            .unzip();
+        for (i, p) in at.into_iter().zip(stats::holm(&p)) {
+            if p >= ALPHA {
+                let verdict = &mut verdicts[i].0;
+                verdict.outcome = Outcome::Undecided;
+                verdict.because +=
+                    &format!("; p = {p:.3} after Holm's correction over the claims of {study}");
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Speculative decoding with a draft model: acceptance rate, draft and verification time, and speedup.
+//!
+//! At temperature 0 a check compares the text with plain greedy decoding, token for token.
+
+use ridgeline_experiment::matrix::Budget;
+use ridgeline_experiment::measure::{Measure, Measurement, Run, RunError};
+use ridgeline_experiment::record::Check;
+use ridgeline_measure::MeasureContext;
+use ridgeline_measure::models::Loaded;
+use ridgeline_measure::timing::{Stopwatch, repeat, timed};
+use ridgeline_measure::{Device, Error};
+use ridgeline_model::{Session, SessionOptions};
+use ridgeline_speculative::{
+    DraftOptions, ModelProposer, Sampler, Speculation, Speculator, Stats, Token, generate,
+};
+use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
+
+/// One prompt for each kind of text that the tiny pair was trained on; acceptance depends on the kind.
+pub(crate) const PROMPTS: [(&str, &str); 4] = [
+    ("prose", "It was a bright morning when the prince"),
+    ("wiki", " The film was released in"),
+    ("code", "    def __init__(self, name):\n        self."),
+    ("sums", "12 + 30 ="),
+];
+
+/// One setting of speculative decoding.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Point {
+    /// The target model.
+    pub target: String,
+    /// The draft model.
+    pub draft: String,
+    /// Draft length: most tokens drafted per round.
+    pub draft_max: usize,
+    /// Sampling temperature; 0 is greedy.
+    pub temperature: f32,
+    /// Tokens generated for each prompt.
+    pub tokens: usize,
+}
+
+/// What was measured. A repetition generates for every prompt once without and once with speculation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Row {
+    /// Counts and times over all prompts and repetitions, including warmup.
+    pub stats: Stats,
+    /// Times of the baseline without speculation, one per repetition.
+    pub baseline_ns: Vec<u64>,
+    /// Times with speculation, one per repetition.
+    pub speculating_ns: Vec<u64>,
+    /// Kind of text and acceptance rate.
+    pub acceptance_by_prompt: Vec<(String, Option<f64>)>,
+    /// Tokens generated per repetition, without and with speculation.
+    pub generated: [u64; 2],
+}
+
+/// The measure.
+#[derive(Debug)]
+pub(crate) struct Kind;
+
+impl Measure for Kind {
+    const NAME: &'static str = "speculation";
+    type Point = Point;
+    type Row = Row;
+}
+
+impl Run<MeasureContext> for Kind {
+    fn run(cx: &mut MeasureContext, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
+        cx.require_clock()?;
+        let (target, draft) = (cx.load(&point.target, None)?, cx.load(&point.draft, None)?);
+        let mut pair = Pair::new(cx, &target, &draft, point)?;
+        let mut baseline_ns = Vec::new();
+        let samples_ns = repeat(budget, || {
+            let (plain, speculating) = pair.round()?;
+            baseline_ns.push(plain);
+            Ok::<u64, Error>(speculating)
+        })?;
+        baseline_ns.drain(..budget.warmup as usize);
+        let check = (point.temperature == 0.0).then(|| Check {
+            kind: "greedy-matches-baseline".to_owned(),
+            ok: pair.differing.is_none(),
+            detail: pair
+                .differing
+                .clone()
+                .unwrap_or_else(|| "equal for every prompt and repetition".to_owned()),
+        });
+        let acceptance_by_prompt =
+            PROMPTS.iter().zip(&pair.by_prompt).map(|((k, _), s)| ((*k).to_owned(), s.acceptance_rate()));
+        let mut stats = Stats::default();
+        pair.by_prompt.iter().for_each(|s| stats.merge(s));
+        let row = Row {
+            stats,
+            baseline_ns,
+            speculating_ns: samples_ns.clone(),
+            acceptance_by_prompt: acceptance_by_prompt.collect(),
+            generated: pair.generated,
+        };
+        Ok(Measurement { row, samples_ns, check, model: Some(target.id.clone()) })
+    }
+}
+
+/// The sessions of target and draft, with the prompts and the results so far.
+struct Pair {
+    plain: Session<Device>,
+    speculator: Speculator<Session<Device>, ModelProposer<Session<Device>>>,
+    sampler: Sampler,
+    prompts: Vec<Vec<Token>>,
+    tokens: usize,
+    by_prompt: Vec<Stats>,
+    generated: [u64; 2],
+    differing: Option<String>,
+}
+
+impl Pair {
+    fn new(cx: &MeasureContext, target: &Loaded, draft: &Loaded, point: &Point) -> Result<Self, Error> {
+        let tokenizer = target.tokenizer.as_ref();
+        let tokenizer = tokenizer.ok_or_else(|| Error::NoVocabulary { name: target.id.name.clone() })?;
+        let prompts =
+            PROMPTS.iter().map(|(_, text)| tokenizer.encode(text)).collect::<Result<Vec<_>, _>>()?;
+        let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
+        let context = longest + point.tokens + point.draft_max + 1;
+        let options = SessionOptions { context, ..SessionOptions::default() };
+        let sampler = Sampler { seed: cx.seed, ..Sampler::unfiltered(point.temperature, cx.seed) };
+        let drafting = DraftOptions { n_max: point.draft_max, ..DraftOptions::default() };
+        let proposer = ModelProposer::new(cx.session(draft, options)?, sampler, drafting)?;
+        let speculator = Speculator::new(cx.session(target, options)?, proposer, sampler)?;
+        Ok(Self {
+            plain: cx.session(target, options)?,
+            speculator,
+            sampler,
+            by_prompt: vec![Stats::default(); prompts.len()],
+            prompts,
+            tokens: point.tokens,
+            generated: [0; 2],
+            differing: None,
+        })
+    }
+
+    /// Generates for every prompt without and with speculation; nanoseconds of each.
+    fn round(&mut self) -> Result<(u64, u64), Error> {
+        let mut spent = (0, 0);
+        self.generated = [0; 2];
+        let clock = Stopwatch::start();
+        for (i, prompt) in self.prompts.iter().enumerate() {
+            let go = &mut |_| ControlFlow::Continue(());
+            let (plain, ns) =
+                timed(|| generate(&mut self.plain, &self.sampler, prompt, self.tokens, &[], go));
+            let plain = plain?;
+            spent.0 += ns;
+            let go = &mut |_| ControlFlow::Continue(());
+            let now = &mut || clock.ns();
+            let (speculation, ns) = timed(|| self.speculator.generate(prompt, self.tokens, &[], go, now));
+            let Speculation { generation, stats } = speculation?;
+            spent.1 += ns;
+            self.by_prompt[i].merge(&stats);
+            self.generated[0] += plain.tokens.len() as u64;
+            self.generated[1] += generation.tokens.len() as u64;
+            if generation.tokens != plain.tokens && self.differing.is_none() {
+                let at = plain.tokens.iter().zip(&generation.tokens).take_while(|(a, b)| a == b).count();
+                self.differing =
+                    Some(format!("{} prompt: the texts differ from token {at} on", PROMPTS[i].0));
+            }
+        }
+        Ok(spent)
+    }
+}

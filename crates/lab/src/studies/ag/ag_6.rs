@@ -1,0 +1,78 @@
+//! AG-6: speculative decoding with a draft model: acceptance rate, share of drafting and verification, and speedup.
+
+use crate::measures::speculation::{self, Point, Row};
+use ridgeline_experiment::Error;
+use ridgeline_experiment::data::{Data, Entry};
+use ridgeline_experiment::report::{Axis, Line, Lines, number};
+use ridgeline_experiment::rows::{Col, Rows};
+use ridgeline_experiment::stats;
+use ridgeline_experiment::study::{Chapter, Study};
+use ridgeline_roofline::Measured;
+
+type Run<'a> = Entry<'a, Point, Row>;
+type Column<'c> = Col<'c, Point, Row>;
+
+/// The study.
+pub(crate) const STUDY: Study = Study {
+    id: "AG-6",
+    title: "Speculative decoding",
+    question: "Does a draft model make generation faster, and at which draft length?",
+    about: "The study's engine could not roll back the recurrent state of its models: most verification passes failed, and \
+            the reported gain is the time of passes that were never computed (X-AG-1).",
+    values: &["speculation_speedup"],
+    conclude,
+};
+
+fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
+    let mut chapter = Chapter::default();
+    let rows = data.rows::<speculation::Kind>()?;
+    let share = |e: &Run<'_>, ns: u64| number::percent(ns as f64 / e.row.stats.decode_ns().max(1) as f64);
+    let columns = [
+        Column::text("target", |e| e.point.target.clone()),
+        Column::text("draft", |e| e.point.draft.clone()),
+        Column::number("draft length", |e| Some(e.point.draft_max.to_string())),
+        Column::number("temperature", |e| Some(format!("{:.1}", e.point.temperature))),
+        Column::number("acceptance rate", |e| e.row.stats.acceptance_rate().map(number::percent)),
+        Column::number("τ, tokens/round", |e| e.row.stats.tau().map(|tau| format!("{tau:.2}"))),
+        Column::number("speedup", |e| speedup(e).map(|s| format!("{:.2}×", s.value))),
+        Column::number("95 % interval", |e| speedup(e).map(|s| format!("{:.2} – {:.2}", s.lo, s.hi))),
+        Column::number("drafting, % of decode", |e| Some(share(e, e.row.stats.draft_ns))),
+        Column::number("verification, % of decode", |e| Some(share(e, e.row.stats.verify_ns))),
+    ];
+    let caption = "One row per setting, over all prompts. Acceptance rate is accepted over drafted tokens, τ is \
+                   1 + accepted / rounds. At temperature 0, the text equals plain greedy decoding token for token.";
+    chapter.table(rows.table(caption, &columns));
+    chapter.lines(by_position(&rows));
+    for entry in &rows {
+        let Point { target, draft_max, temperature, .. } = &entry.point;
+        let what = format!("{target}, draft length {draft_max}, temperature {temperature:.1}");
+        chapter.value("speculation_speedup", what, speedup(entry), &entry.evidence());
+    }
+    Ok(chapter)
+}
+
+/// Seconds per token without speculation over those with it; both are interleaved in every visit.
+fn speedup(entry: &Run<'_>) -> Option<Measured> {
+    let per_token = |ns: &[u64], n: u64| Some(stats::median(&stats::seconds(ns))? / n as f64);
+    entry.over_visits(|row| {
+        let [plain, speculating] = row.generated;
+        Some(per_token(&row.baseline_ns, plain)? / per_token(&row.speculating_ns, speculating)?)
+    })
+}
+
+fn by_position(rows: &Rows<'_, Point, Row>) -> Lines {
+    let line = |entry: &Run<'_>| {
+        let stats = &entry.row.stats;
+        let rate = |i: usize| stats.rate_at(i).map(|r| ((i + 1) as f64, Measured::exact(r)));
+        let label =
+            format!("draft length {}, temperature {:.1}", entry.point.draft_max, entry.point.temperature);
+        Line { label, points: (0..stats.drafted_at.len()).filter_map(rate).collect(), predicted: false }
+    };
+    let axis = |title: &str| Axis { title: title.to_owned(), unit: String::new(), log: false };
+    Lines {
+        caption: "Acceptance rate by position in the draft.".to_owned(),
+        x: axis("position in the draft"),
+        y: axis("acceptance rate"),
+        lines: rows.iter().filter(|e| e.point.draft_max > 1).map(line).collect(),
+    }
+}
