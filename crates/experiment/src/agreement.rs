@@ -1,9 +1,11 @@
 //! Agreement of two runs of one build: cells whose values agree within their intervals, and verdicts that flip.
 
-use crate::journal::{point_key, visits};
+use crate::data::Data;
+use crate::journal::point_key;
 use crate::matrix;
-use crate::record::Record;
-use crate::stats::{self, VariancePrior};
+use crate::published::Published;
+use crate::record::{ANCHOR, Record};
+use crate::stats;
 use crate::verdict::{Outcome, Verdict};
 use ridgeline_roofline::Measured;
 use serde::{Deserialize, Serialize};
@@ -81,18 +83,14 @@ pub fn agreement(before: &[Record], after: &[Record], verdicts: [&[Verdict]; 2])
 
 /// Label and interval of every cell with times, by key.
 fn intervals(records: &[Record]) -> BTreeMap<String, (String, Measured)> {
-    let cells = visits(records);
-    let seconds =
-        |cell: &Vec<&Record>| cell.iter().map(|r| stats::seconds(&r.samples_ns)).collect::<Vec<_>>();
-    let variances: Vec<(f64, f64)> =
-        cells.iter().filter_map(|cell| stats::visit_variance(&seconds(cell))).collect();
-    let prior = VariancePrior::fit(&variances);
+    let published = Published::default();
+    let data = Data::new(records, None, &published);
     let interval = |cell: &Vec<&Record>| {
-        let value = stats::log_interval(&seconds(cell), prior)?;
-        let first = cell.first()?;
+        let first = cell.first().filter(|r| !r.studies.iter().any(|it| it == ANCHOR))?;
+        let value = data.seconds(cell)?;
         Some((point_key(first), (matrix::label(&first.measure, &first.point), value)))
     };
-    cells.iter().filter_map(interval).collect()
+    data.cells().iter().filter_map(interval).collect()
 }
 
 /// Half of the width of an interval of logarithms.

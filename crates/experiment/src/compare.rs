@@ -7,7 +7,7 @@
 
 use crate::journal::{point_key, visits};
 use crate::matrix;
-use crate::record::Record;
+use crate::record::{ANCHOR, Record};
 use crate::report::{Align, Table, number};
 use crate::stats::{self, LogRatio, VariancePrior};
 use ridgeline_roofline::Measured;
@@ -160,7 +160,9 @@ pub fn compare(before: &[Record], after: &[Record], margin: f64) -> JournalDiff 
 type Cells<'a> = Vec<(String, Vec<&'a Record>)>;
 
 fn keyed(records: &[Record]) -> Cells<'_> {
-    visits(records).into_iter().map(|cell| (point_key(cell[0]), cell)).collect()
+    // The anchor has many visits in every run, and is no cell of the matrix.
+    let cells = records.iter().filter(|r| !r.studies.iter().any(|it| it == ANCHOR));
+    visits(cells).into_iter().map(|cell| (point_key(cell[0]), cell)).collect()
 }
 
 /// Seconds by visit; with `repetitions`, each repetition counts as a visit.

@@ -7,7 +7,7 @@ use crate::Error;
 use crate::journal::{point_key, visits};
 use crate::measure::{Measure, read};
 use crate::published::Published;
-use crate::record::Record;
+use crate::record::{ANCHOR, Record, unix_seconds};
 use crate::rows::Rows;
 use crate::stats::{self, VariancePrior};
 use crate::study::Evidence;
@@ -47,9 +47,16 @@ struct Prior {
     of_several: Option<VariancePrior>,
     /// For cells with one visit.
     of_one: VariancePrior,
+    /// For ratios of cells that were visited seconds apart, and so at the same pace.
+    of_pairs: Option<VariancePrior>,
 }
 
 impl Prior {
+    /// For a ratio of two cells, visit by visit.
+    fn of_ratio(self, a: &[&Record], b: &[&Record]) -> Option<VariancePrior> {
+        self.of_pairs.filter(|_| are_adjacent(a, b)).or_else(|| self.of(a.len().min(b.len())))
+    }
+
     fn of(self, visits: usize) -> Option<VariancePrior> {
         if visits > 1 { self.of_several } else { Some(self.of_several.unwrap_or(self.of_one)) }
     }
@@ -65,7 +72,11 @@ impl<'a> Data<'a> {
         let variances = cells.iter().filter_map(|cell| stats::visit_variance(&seconds(cell)));
         let variances: Vec<(f64, f64)> = variances.collect();
         let measured = VariancePrior::fit(&variances);
-        let prior = Prior { of_several: measured, of_one: measured.unwrap_or_else(|| of_anchor(&variances)) };
+        let pairs = cells.windows(2).filter(|pair| are_adjacent(&pair[0], &pair[1]));
+        let pairs = pairs.filter_map(|pair| stats::paired_variance(&seconds(&pair[0]), &seconds(&pair[1])));
+        let of_pairs = VariancePrior::fit(&pairs.collect::<Vec<_>>());
+        let of_one = measured.unwrap_or_else(|| of_anchor(&variances));
+        let prior = Prior { of_several: measured, of_one, of_pairs };
         let anchor = variances.iter().max_by(|a, b| a.1.total_cmp(&b.1)).map(|it| it.0);
         let noise = measured.map(|prior| prior.variance).or(anchor).map(f64::sqrt);
         Self { cells, machine, published, prior, noise }
@@ -74,7 +85,7 @@ impl<'a> Data<'a> {
     /// This data without a cell that no experiment wants, such as the anchor. Its visits still count for the noise.
     #[must_use]
     pub fn without(mut self, cell_id: &str) -> Self {
-        let is = |r: &&Record| r.cell_id == cell_id && r.studies.is_empty();
+        let is = |r: &&Record| r.cell_id == cell_id && r.studies.iter().all(|it| it == ANCHOR);
         self.cells.retain(|cell| !cell.iter().all(is));
         self
     }
@@ -124,6 +135,13 @@ impl<'a> Data<'a> {
         self.noise
     }
 
+    /// Seconds of one repetition of a cell, with the interval of visits.
+    #[must_use]
+    pub fn seconds(&self, cell: &[&Record]) -> Option<Measured> {
+        let visits: Vec<Vec<f64>> = cell.iter().map(|r| stats::seconds(&r.samples_ns)).collect();
+        stats::log_interval(&visits, self.prior.of(visits.len()))
+    }
+
     /// The visits of every cell, in order of first appearance.
     #[must_use]
     pub fn cells(&self) -> &[Vec<&'a Record>] {
@@ -136,6 +154,19 @@ impl<'a> Data<'a> {
         self.cells.iter().filter_map(|cell| Some((cell.first()?.cell_id.as_str(), cell.len()))).collect()
     }
 }
+
+/// Whether two cells have the same number of visits, several, each within [`ADJACENT_S`] seconds of the other's.
+fn are_adjacent(a: &[&Record], b: &[&Record]) -> bool {
+    let near =
+        |(a, b): (&&Record, &&Record)| match (unix_seconds(&a.started_utc), unix_seconds(&b.started_utc)) {
+            (Some(a), Some(b)) => a.abs_diff(b) <= ADJACENT_S,
+            _ => false,
+        };
+    a.len() == b.len() && a.len() > 1 && a.iter().zip(b).all(near)
+}
+
+/// Seconds between two visits within which a machine keeps its pace.
+const ADJACENT_S: u64 = 30;
 
 /// The prior of cells with one visit, before others have several: [`ASSUMED`], updated by the variance of the anchor.
 fn of_anchor(variances: &[(f64, f64)]) -> VariancePrior {
@@ -174,10 +205,19 @@ impl<Point, Row> Entry<'_, Point, Row> {
         stats::log_interval(&self.figures(figure)?, self.prior.of(self.visits()))
     }
 
+    /// A ratio that each visit measures with both sides interleaved, with the interval of visits.
+    ///
+    /// The pace cancels within a visit, so that from three visits on only their own variance counts.
+    #[must_use]
+    pub fn interleaved(&self, ratio: impl Fn(&Row) -> Option<f64>) -> Option<Measured> {
+        let prior = self.prior.of(self.visits()).filter(|_| self.visits() < 3);
+        stats::log_interval(&self.figures(ratio)?, prior)
+    }
+
     /// Time of this cell over that of another, visit by visit.
     #[must_use]
     pub fn time_over<P, R>(&self, other: &Entry<'_, P, R>) -> Option<Measured> {
-        let prior = self.prior.of(self.visits().min(other.visits()));
+        let prior = self.prior.of_ratio(&self.records, &other.records);
         let ratio = stats::log_ratio(&self.seconds_by_visit(), &other.seconds_by_visit(), prior)?;
         Some(ratio.interval)
     }
@@ -191,7 +231,7 @@ impl<Point, Row> Entry<'_, Point, Row> {
         of_other: impl Fn(&R) -> Option<f64>,
     ) -> Option<Measured> {
         let (above, below) = (self.figures(figure)?, other.figures(of_other)?);
-        let prior = self.prior.of(self.visits().min(other.visits()));
+        let prior = self.prior.of_ratio(&self.records, &other.records);
         stats::log_ratio(&above, &below, prior).map(|it| it.interval)
     }
 

@@ -3,7 +3,7 @@
 //! A killed run leaves at most one torn last line. Opening for append truncates it; reading ignores it. Damage
 //! anywhere else is an error.
 
-use crate::record::{MachineId, Record, SCHEMA, Status};
+use crate::record::{Build, Record, SCHEMA, Status};
 use crate::upgrade::{self, SCHEMA_1, SCHEMA_2};
 use crate::{Error, canonical};
 use std::collections::{BTreeMap, HashSet};
@@ -127,19 +127,17 @@ pub fn last_ok(records: &[Record]) -> Vec<&Record> {
     newest(records).into_iter().filter(|r| r.status == Status::Ok).collect()
 }
 
-/// The visits of every cell on every machine: its ok records in order of time, of one build.
+/// The visits of every cell on every machine: its ok records in order of time, of one build and one model file.
 ///
-/// Only cells whose newest record is ok count. Of several builds, the newest that measured the point counts.
+/// Of several builds, the newest that measured the point counts. A cell has no visits if it failed twice in a row at
+/// last, or if a newer build has only failed. So an older success does not hide a newer failure.
 #[must_use]
-pub fn visits(records: &[Record]) -> Vec<Vec<&Record>> {
-    let mut good: BTreeMap<&str, Vec<&MachineId>> = BTreeMap::new();
-    for record in last_ok(records) {
-        good.entry(record.cell_id.as_str()).or_default().push(&record.machine);
-    }
-    let is_good = |r: &&Record| good.get(r.cell_id.as_str()).is_some_and(|it| it.contains(&&r.machine));
+pub fn visits<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<Vec<&'a Record>> {
     let mut index: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     let mut cells: Vec<Vec<&Record>> = Vec::new();
-    for record in records.iter().filter(|r| r.status == Status::Ok).filter(is_good) {
+    let mut last = None;
+    for record in records {
+        last = Some(&record.build);
         let places = index.entry(point_key(record)).or_default();
         match places.iter().find(|&&at| cells[at][0].machine == record.machine) {
             Some(&at) => cells[at].push(record),
@@ -149,14 +147,24 @@ pub fn visits(records: &[Record]) -> Vec<Vec<&Record>> {
             }
         }
     }
-    let last = records.last().map(|r| &r.build);
-    for cell in &mut cells {
-        cell.sort_by(|a, b| a.started_utc.cmp(&b.started_utc));
-        let own = cell.iter().any(|r| Some(&r.build) == last);
-        let build = if own { last } else { cell.last().map(|r| &r.build) };
-        cell.retain(|r| Some(&r.build) == build);
+    cells.into_iter().map(|cell| counting(cell, last)).filter(|cell| !cell.is_empty()).collect()
+}
+
+/// The records of a cell that count; see [`visits`].
+fn counting<'a>(mut cell: Vec<&'a Record>, last: Option<&Build>) -> Vec<&'a Record> {
+    let ok = |r: &&Record| r.status == Status::Ok;
+    let failed = cell.iter().rev().take_while(|r| !ok(r)).count();
+    let newest_failed = cell.last().filter(|r| !ok(r)).map(|r| &r.build);
+    cell.retain(ok);
+    cell.sort_by(|a, b| a.started_utc.cmp(&b.started_utc));
+    let own = cell.iter().any(|r| Some(&r.build) == last);
+    let build = if own { last } else { cell.last().map(|r| &r.build) };
+    if failed > 1 || newest_failed.is_some_and(|it| Some(it) != build) {
+        return Vec::new();
     }
-    cells
+    let model = cell.last().and_then(|r| r.model.clone());
+    cell.retain(|r| Some(&r.build) == build && r.model == model);
+    cell
 }
 
 /// The newest record of every cell and machine, if it is not ok, in order of first appearance.

@@ -85,8 +85,11 @@ impl Axes {
     }
 }
 
-/// Budget of a first visit where its group names none: a few seconds.
-const FIRST: Budget = Budget { warmup: 0, min_reps: 2, max_reps: 5, budget_s: 1.0 };
+/// Visits of every cell in a full run.
+pub const VISITS: u32 = 3;
+
+/// Budget of a first visit where its group names none.
+const FIRST: Budget = Budget { warmup: 0, min_reps: 2, max_reps: 5, budget_s: 0.5 };
 
 /// One entry of a matrix: cells of one measure, with the experiments that want them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -105,7 +108,7 @@ pub struct Group {
     pub axes: Axes,
     /// Repetitions and time limit of one visit of a cell.
     pub budget: Budget,
-    /// Repetitions and time limit of the first visit, which is short; by default a second.
+    /// Repetitions and time limit of the first visit, which is short; by default half a second.
     pub first: Option<Budget>,
     /// The correctness check that every cell has to pass, as the measure defines it.
     pub check: Option<Value>,
@@ -197,6 +200,7 @@ impl Group {
             first: self.first.unwrap_or(FIRST),
             check: self.check.clone(),
             visit: 0,
+            visits: VISITS,
         }
     }
 
@@ -244,6 +248,8 @@ pub struct Cell {
     pub check: Option<Value>,
     /// Number of earlier visits.
     pub visit: u32,
+    /// Visits of a full run: 1 where every visit gives the same row.
+    pub visits: u32,
 }
 
 impl Cell {

@@ -86,6 +86,8 @@ pub trait Measure {
     type Point: Serialize + DeserializeOwned;
     /// One row: what is measured.
     type Row: Serialize + DeserializeOwned;
+    /// Whether every visit gives the same row, so that one is enough.
+    const DETERMINISTIC: bool = false;
 }
 
 /// A measure that runs in a measuring context.
@@ -109,6 +111,9 @@ pub trait Run<Lab: ?Sized>: Measure {
 pub trait DynMeasure<Lab: ?Sized>: Send + Sync {
     /// See [`Measure::NAME`].
     fn name(&self) -> &'static str;
+
+    /// See [`Measure::DETERMINISTIC`].
+    fn deterministic(&self) -> bool;
 
     /// See [`Run::plan`].
     ///
@@ -144,6 +149,10 @@ impl<M> Default for Erased<M> {
 impl<Lab: ?Sized, M: Run<Lab>> DynMeasure<Lab> for Erased<M> {
     fn name(&self) -> &'static str {
         M::NAME
+    }
+
+    fn deterministic(&self) -> bool {
+        M::DETERMINISTIC
     }
 
     fn plan(&self, axes: &Axes) -> Result<Vec<Value>, Error> {

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 /// Schema of the records this crate writes. Records of `ridgeline.journal/1` and `/2` are read too.
 pub const SCHEMA: &str = "ridgeline.journal/3";
 
+/// The mark of the anchor's records, in place of the experiments that want a cell.
+pub const ANCHOR: &str = "anchor";
+
 /// How a cell ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -135,6 +138,22 @@ pub fn json_schema() -> String {
     let schema = schemars::schema_for!(Record);
     let text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
     text + "\n"
+}
+
+/// Seconds since 1970 of a time that [`utc`] wrote; `None` for other text.
+#[must_use]
+pub fn unix_seconds(utc: &str) -> Option<u64> {
+    let number = |range: std::ops::Range<usize>| utc.get(range)?.parse::<u64>().ok();
+    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
+    // Hinnant's `days_from_civil`, the inverse of the days below.
+    let year = if month <= 2 { year.checked_sub(1)? } else { year };
+    let (era, year_of_era) = (year / 400, year % 400);
+    let shifted_month = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * shifted_month + 2) / 5 + day.checked_sub(1)?;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = (era * 146_097 + day_of_era).checked_sub(719_468)?;
+    Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
 }
 
 /// Formats seconds since 1970 as an RFC 3339 time in UTC.

@@ -52,12 +52,9 @@ pub fn conclude(
         }
     }
     let values: Vec<&Value> = chapters.iter().flat_map(|(_, chapter)| &chapter.values).collect();
-    let mut verdicts: Vec<(Verdict, f64)> = data
-        .published()
-        .claims()
-        .iter()
-        .map(|claim| verdict(claim, &values, (data, failures), control))
-        .collect();
+    let sources = Sources { studies, data, failures };
+    let mut verdicts: Vec<(Verdict, f64)> =
+        data.published().claims().iter().map(|claim| verdict(claim, &values, &sources, control)).collect();
     correct(&mut verdicts);
     Ok(Conclusions { chapters, verdicts: verdicts.into_iter().map(|it| it.0).collect() })
 }
@@ -81,12 +78,7 @@ pub fn check(studies: &[&'static Study], published: &Published) -> Result<(), Er
 }
 
 /// The verdict on a claim, and the p value of its decision.
-fn verdict(
-    claim: &Claim,
-    values: &[&Value],
-    (data, failures): (&Data<'_>, &[&Record]),
-    control: f64,
-) -> (Verdict, f64) {
+fn verdict(claim: &Claim, values: &[&Value], sources: &Sources<'_>, control: f64) -> (Verdict, f64) {
     let named = |name: &str| values.iter().copied().filter(|it| it.name == name).collect::<Vec<_>>();
     let mut comparisons = Vec::new();
     let mut evidence: Vec<String> = Vec::new();
@@ -111,10 +103,13 @@ fn verdict(
         .flat_map(|it| named(&it.value).into_iter().map(move |v| format!("{}: {}", it.why, measured(v))));
     let because = match (&claim.needs, missing) {
         (Some(needs), _) => Some(needs.clone()),
-        (None, Some(requirement)) => Some(reason(claim, requirement, data, failures)),
+        (None, Some(requirement)) => Some(reason(claim, requirement, sources)),
         (None, None) => None,
     };
     let outcomes: Vec<Outcome> = comparisons.iter().map(Comparison::outcome).collect();
+    // One comparison refutes a claim, also where the value of another is missing.
+    let refuted = outcomes.contains(&Outcome::DoesNotHold);
+    let because = because.filter(|_| !refuted);
     let outcome = if because.is_some() { Outcome::CannotBeTested } else { all(&outcomes) };
     let p = decisive(&comparisons, outcome);
     let sentences = || comparisons.iter().map(Comparison::sentence).collect::<Vec<_>>().join("; ");
@@ -142,34 +137,46 @@ fn measured(value: &Value) -> String {
     format!("{} {} [{}, {}]", value.what, digits(v), digits(lo), digits(hi)).trim_start().to_owned()
 }
 
-/// A value against its range. The error of the run's controls widens the interval.
+/// A value against its range. The error of the run's controls widens the interval, as far as times are behind the value.
 fn comparison(requirement: &Requirement, value: &Value, control: f64) -> Comparison {
     let Measured { value: v, lo, hi } = value.value;
-    let wide = |x: f64, outward: f64| x + outward * control * x.abs();
+    let error = control * value.per_time;
     let what = if value.what.is_empty() {
         value.name.to_owned()
     } else {
         format!("{} ({})", value.name, value.what)
     };
-    let value_ = Measured { value: v, lo: wide(lo, -1.0), hi: wide(hi, 1.0) };
+    let value_ = Measured { value: v, lo: lo - error, hi: hi + error };
     Comparison { what, value: value_, n: Some(value.visits), range: requirement.range }
 }
 
-/// Why a claim's value is missing.
-fn reason(claim: &Claim, requirement: &Requirement, data: &Data<'_>, failures: &[&Record]) -> String {
-    let Claim { study, .. } = claim;
-    let own: Vec<&&Record> = failures.iter().filter(|r| r.studies.contains(study)).collect();
-    let Some(first) = own.first() else {
-        let measured = data.cells().iter().flatten().any(|r| r.studies.contains(study));
-        let why = if measured { "do not hold all that it compares" } else { "are not measured yet" };
+/// Where values come from: the studies, and the cells of this device.
+struct Sources<'a> {
+    studies: &'a [&'static Study],
+    data: &'a Data<'a>,
+    failures: &'a [&'a Record],
+}
+
+/// Why a claim's value is missing. Another experiment than the claim's own may produce it.
+fn reason(claim: &Claim, requirement: &Requirement, sources: &Sources<'_>) -> String {
+    let value = &requirement.value;
+    let producer = sources.studies.iter().find(|it| it.values.contains(&value.as_str()));
+    let study = producer.map_or(claim.study.as_str(), |it| it.id);
+    let wanted = |r: &Record| r.studies.iter().any(|id| id == study);
+    let own: Vec<&&Record> = sources.failures.iter().filter(|r| wanted(r)).collect();
+    if let Some(first) = own.first() {
+        let verb = if first.status == Status::Skipped { "cannot run here" } else { "failed" };
+        let why = first.reason.as_deref().unwrap_or("no reason given");
+        return format!("the value {value} is missing: {} cells of {study} {verb}: {why}", own.len());
+    }
+    if sources.data.cells().iter().flatten().any(|r| wanted(r)) {
         return format!(
-            "the value {} is missing: the cells of {study} {why}; run `bench-all --study {study}`",
-            requirement.value
+            "the value {value} is missing: the cells of {study} do not hold all that it compares"
         );
-    };
-    let verb = if first.status == Status::Skipped { "cannot run here" } else { "failed" };
-    let why = first.reason.as_deref().unwrap_or("no reason given");
-    format!("the value {} is missing: {} cells of {study} {verb}: {why}", requirement.value, own.len())
+    }
+    format!(
+        "the value {value} is missing: the cells of {study} are not measured yet; run `bench-all --study {study}`"
+    )
 }
 
 /// p value of the decision. A claim holds if all comparisons do, so that the largest of their p values counts.
@@ -204,21 +211,21 @@ fn p_value(comparison: &Comparison) -> f64 {
     2.0 * normal.cdf(-z)
 }
 
-/// Holm's correction over the decided claims of each study. What it does not support becomes undecided.
+/// Holm's correction over the tested claims of each study. A decision that it does not support becomes undecided.
 fn correct(verdicts: &mut [(Verdict, f64)]) {
     let prefix = |verdict: &Verdict| verdict.study.split('-').next().unwrap_or_default().to_owned();
     let mut studies: Vec<String> = verdicts.iter().map(|it| prefix(&it.0)).collect();
     studies.dedup();
     for study in studies {
-        let decided = |it: &Verdict| matches!(it.outcome, Outcome::Holds | Outcome::DoesNotHold);
+        let tested = |it: &Verdict| it.outcome != Outcome::CannotBeTested;
         let (at, p): (Vec<usize>, Vec<f64>) = verdicts
             .iter()
             .enumerate()
-            .filter(|(_, (verdict, _))| prefix(verdict) == study && decided(verdict))
+            .filter(|(_, (verdict, _))| prefix(verdict) == study && tested(verdict))
             .map(|(i, (_, p))| (i, *p))
             .unzip();
         for (i, p) in at.into_iter().zip(stats::holm(&p)) {
-            if p >= ALPHA {
+            if p >= ALPHA && verdicts[i].0.outcome != Outcome::Undecided {
                 let verdict = &mut verdicts[i].0;
                 verdict.outcome = Outcome::Undecided;
                 verdict.because +=

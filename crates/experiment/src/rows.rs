@@ -59,6 +59,13 @@ impl<'a, Point, Row> Rows<'a, Point, Row> {
         Self { entries: self.entries.into_iter().filter(|entry| keep(&entry.point)).collect() }
     }
 
+    /// The cells that an experiment wants, by its id.
+    #[must_use]
+    pub fn wanted_by(self, id: &str) -> Self {
+        let is = |entry: &Entry<'_, Point, Row>| entry.record().studies.iter().any(|it| it == id);
+        Self { entries: self.entries.into_iter().filter(is).collect() }
+    }
+
     /// The first cell that matches.
     pub fn find(&self, is: impl Fn(&Point) -> bool) -> Option<&Entry<'a, Point, Row>> {
         self.entries.iter().find(|entry| is(&entry.point))

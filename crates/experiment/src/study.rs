@@ -44,6 +44,8 @@ pub struct Value {
     pub what: String,
     /// The value with its 95 % interval.
     pub value: Measured,
+    /// Change of the value by a relative error of one in a time behind it: itself for a ratio of times, 0 for a count.
+    pub per_time: f64,
     /// Number of visits behind it; the smallest of its cells.
     pub visits: usize,
     /// Ids of the cells behind it.
@@ -71,26 +73,26 @@ impl Evidence {
 }
 
 impl Chapter {
-    /// This chapter with a table.
+    /// Adds a table, where it has a row.
     pub fn table(&mut self, table: Table) {
         if !table.rows.is_empty() {
             self.blocks.push(Block::Table(table));
         }
     }
 
-    /// This chapter with a line figure, where it has a point.
+    /// Adds a line figure, where it has a measured point.
     pub fn lines(&mut self, lines: Lines) {
         if lines.lines.iter().any(|line| !line.predicted && !line.points.is_empty()) {
             self.blocks.push(Block::Lines(lines));
         }
     }
 
-    /// This chapter with a paragraph.
+    /// Adds a paragraph.
     pub fn text(&mut self, text: impl Into<String>) {
         self.blocks.push(Block::Text(text.into()));
     }
 
-    /// This chapter with a value, where it was measured.
+    /// Adds a ratio of times, or a time, where it was measured.
     pub fn value(
         &mut self,
         name: &'static str,
@@ -98,9 +100,44 @@ impl Chapter {
         value: Option<Measured>,
         evidence: &Evidence,
     ) {
+        let per_time = value.map_or(0.0, |value| value.value.abs());
+        self.add(name, what.into(), (value, per_time), evidence);
+    }
+
+    /// Adds the loss `1 − ratio` of a ratio of times.
+    pub fn loss(
+        &mut self,
+        name: &'static str,
+        what: impl Into<String>,
+        ratio: Option<Measured>,
+        evidence: &Evidence,
+    ) {
+        let per_time = ratio.map_or(0.0, |ratio| ratio.value.abs());
+        self.add(name, what.into(), (ratio.map(|it| it.map(|it| 1.0 - it)), per_time), evidence);
+    }
+
+    /// Adds a value that no time is behind: a count or a quality.
+    pub fn counted(
+        &mut self,
+        name: &'static str,
+        what: impl Into<String>,
+        value: Option<Measured>,
+        evidence: &Evidence,
+    ) {
+        self.add(name, what.into(), (value, 0.0), evidence);
+    }
+
+    /// Adds a value with its [`Value::per_time`].
+    pub fn add(
+        &mut self,
+        name: &'static str,
+        what: String,
+        (value, per_time): (Option<Measured>, f64),
+        evidence: &Evidence,
+    ) {
         if let Some(value) = value {
             let Evidence { cells, visits } = evidence.clone();
-            self.values.push(Value { name, what: what.into(), value, visits, evidence: cells });
+            self.values.push(Value { name, what, value, per_time, visits, evidence: cells });
         }
     }
 

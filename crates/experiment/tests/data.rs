@@ -81,12 +81,18 @@ fn visits_of_a_cell_are_one_entry() {
 }
 
 #[test]
-fn a_cell_whose_newest_record_failed_is_no_entry() {
+fn a_cell_that_failed_twice_is_no_entry() {
     let mut records = [visits("a", &[1000, 1100]), visits("b", &[500, 510])].concat();
-    records.push(Record { status: Status::Failed, row: json!(null), ..visit("a", 2, &[]) });
-    with(&records, |_, entries| {
-        assert_eq!(entries.iter().map(|e| e.point.model.as_str()).collect::<Vec<_>>(), ["b"]);
-    });
+    let failed = |round| Record { status: Status::Failed, row: json!(null), ..visit("a", round, &[]) };
+    let names = |records: &[Record]| {
+        with(records, |_, entries| {
+            entries.iter().map(|e| (e.point.model.clone(), e.visits())).collect::<Vec<_>>()
+        })
+    };
+    records.push(failed(2));
+    assert_eq!(names(&records), [("a".to_owned(), 2), ("b".to_owned(), 2)]);
+    records.push(failed(3));
+    assert_eq!(names(&records), [("b".to_owned(), 2)]);
 }
 
 #[test]

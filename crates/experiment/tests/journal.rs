@@ -132,19 +132,29 @@ fn visits_of_one_build_are_pooled() {
 }
 
 #[test]
-fn a_cell_whose_newest_record_failed_has_no_visits() {
+fn a_cell_that_failed_twice_in_a_row_has_no_visits() {
     let of =
         |cell: &str, status, start| Record { point: json!({ "model": cell }), ..record(cell, status, start) };
     let mut all = vec![of("a", Status::Ok, 1), of("b", Status::Ok, 2), of("a", Status::Ok, 3)];
+    let mut newer = of("a", Status::Failed, 4);
+    newer.build.version = "newer".to_owned();
+    let with_newer = [&all[..], &[newer]].concat();
     all.push(of("a", Status::Failed, 4));
     let visits = |all: &[Record]| -> Vec<(String, usize)> {
         journal::visits(all).iter().map(|cell| (cell[0].cell_id.clone(), cell.len())).collect()
     };
+    assert_eq!(visits(&all), [("a".to_owned(), 2), ("b".to_owned(), 1)], "one failure is an accident");
+    assert_eq!(visits(&with_newer), [("b".to_owned(), 1)], "a newer build has only failed");
+    all.push(of("a", Status::Failed, 5));
     assert_eq!(visits(&all), [("b".to_owned(), 1)]);
     all.push(of("a", Status::Ok, 5));
     assert_eq!(visits(&all), [("a".to_owned(), 3), ("b".to_owned(), 1)], "a later success lifts the bar");
-    all.push(of("b", Status::Skipped, 6));
+    all.extend([of("b", Status::Skipped, 6), of("b", Status::Skipped, 7)]);
     assert_eq!(visits(&all), [("a".to_owned(), 3)]);
+    let mut other = of("a", Status::Ok, 8);
+    other.model = Some(ModelId { name: "m".to_owned(), hash: Some("changed".to_owned()), bytes: 1 });
+    all.push(other);
+    assert_eq!(visits(&all), [("a".to_owned(), 1)], "visits of another model file do not count");
 }
 
 #[test]
@@ -157,7 +167,7 @@ fn visits_of_two_machines_stand_apart() {
     let mut all = vec![on("x", Status::Ok, 1), on("y", Status::Ok, 2), on("x", Status::Ok, 3)];
     let lengths = |all: &[Record]| journal::visits(all).iter().map(Vec::len).collect::<Vec<_>>();
     assert_eq!(lengths(&all), [2, 1]);
-    all.push(on("x", Status::Failed, 4));
+    all.extend([on("x", Status::Failed, 4), on("x", Status::Failed, 5)]);
     let visits = journal::visits(&all);
     assert_eq!(visits.len(), 1, "a failure on one machine bars nothing on another");
     assert_eq!(visits[0][0].machine.adapter, "y");

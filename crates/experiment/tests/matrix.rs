@@ -151,7 +151,7 @@ fn ids_depend_on_meaning_and_not_on_spelling() {
     let cell = |point: &str, check: Option<Value>| {
         let point = serde_json::from_str(point).expect("JSON");
         let (measure, studies) = ("pass".to_owned(), vec!["GAP-4".to_owned()]);
-        Cell { measure, studies, point, budget, first: budget, check, visit: 0 }
+        Cell { measure, studies, point, budget, first: budget, check, visit: 0, visits: 3 }
     };
     let one = cell(r#"{"a": 1, "b": {"x": 0.5, "y": [1, null]}}"#, None);
     let two = cell(r#"{"b": {"y": [1.0, null], "x": 5e-1}, "a": 1e0}"#, None);

@@ -12,6 +12,8 @@ mod peer;
 pub mod provenance;
 pub mod runner;
 pub mod studies;
+#[cfg(test)]
+mod synthetic;
 mod tables;
 mod targets;
 mod trace;

@@ -24,13 +24,22 @@ pub struct MeasureContext {
     /// Seed of all random numbers.
     pub seed: u64,
     models: HashMap<(String, Option<Format>), Rc<Loaded>>,
+    /// Models that stay loaded although nothing uses them.
+    kept: Vec<Rc<Loaded>>,
 }
 
 impl MeasureContext {
     /// A context around an open device.
     #[must_use]
     pub fn new(device: Device, machine: Option<Machine>, tuning: Tuning, seed: u64) -> Self {
-        Self { device: Rc::new(RefCell::new(device)), machine, tuning, seed, models: HashMap::new() }
+        Self {
+            device: Rc::new(RefCell::new(device)),
+            machine,
+            tuning,
+            seed,
+            models: HashMap::new(),
+            kept: Vec::new(),
+        }
     }
 
     /// Loads a model in a quantization type, or returns it where it is loaded already.
@@ -47,6 +56,11 @@ impl MeasureContext {
         let loaded = Rc::new(models::load(&mut self.device.borrow_mut(), name, format, self.tuning.clone())?);
         self.models.insert(key, loaded.clone());
         Ok(loaded)
+    }
+
+    /// Keeps the models that are loaded now, whatever is loaded later.
+    pub fn keep_loaded(&mut self) {
+        self.kept = self.models.values().cloned().collect();
     }
 
     /// An empty sequence of a loaded model on this device.

@@ -31,6 +31,12 @@ impl Measured {
         Self { value: self.value / other.value, lo: self.lo / other.hi, hi: self.hi / other.lo.max(low) }
     }
 
+    /// The difference to another value, with the widest interval.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self { value: self.value - other.value, lo: self.lo - other.hi, hi: self.hi - other.lo }
+    }
+
     /// The image under a monotone function.
     #[must_use]
     pub fn map(self, f: impl Fn(f64) -> f64) -> Self {

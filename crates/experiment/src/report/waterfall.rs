@@ -8,6 +8,9 @@ use super::svg::{Anchor, COLOURS, Frame, Svg};
 use super::{Align, Bar, Table, Waterfalls, number};
 use ridgeline_roofline::Part;
 
+/// Share of a step from which its parts count as a complete budget.
+const MOST_ACCOUNTED: f64 = 0.95;
+
 const WIDTH: f64 = 960.0;
 const ROW: f64 = 26.0;
 
@@ -77,12 +80,17 @@ impl Bar {
             time(ideal),
             rate(ideal)
         );
-        match losses.into_iter().max_by_key(|(_, ns)| *ns) {
+        let text = match losses.into_iter().max_by_key(|(_, ns)| *ns) {
             Some((part, ns)) if ns > 0 => {
                 format!("{text} The largest loss is {}: {} of the time.", part.label(), share(ns))
             }
             _ => text,
+        };
+        if self.parts.accounted() < MOST_ACCOUNTED {
+            let left = share(self.parts.unexplained_ns);
+            return format!("{text} {left} of the time has no cause among those measured.");
         }
+        text
     }
 }
 

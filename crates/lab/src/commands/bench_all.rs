@@ -24,6 +24,9 @@ const MATRIX: [(&str, &str); 3] = [
 /// The shipped matrix file for `-m`.
 const OF_MODEL: [(&str, &str); 1] = [("model.toml", include_str!("../../../../matrix/model.toml"))];
 
+/// Exit code after Ctrl-C: 128 and the number of the signal, as shells have it.
+const INTERRUPTED: u8 = 130;
+
 /// Default time of a run. `--quick` has no limit, because it makes one brief round.
 const MAX_TIME: Duration = Duration::from_secs(30 * 60);
 
@@ -75,6 +78,11 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// Whether cells are only listed.
+    pub(super) const fn lists(&self) -> bool {
+        self.list
+    }
+
     /// The output folder given.
     pub(super) fn out(&self) -> Option<&Path> {
         self.out.as_deref()
@@ -95,7 +103,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         print_cells(&cells, globals.json)?;
         return Ok(ExitCode::SUCCESS);
     }
-    // A second Ctrl-C, or one where no handler can be set, ends the program at once.
+    // Where no handler can be set, Ctrl-C ends the program at once.
     let _ = ctrlc::set_handler(interrupt);
     let mut on_report = |records: &[Record], folder: &Path| {
         let written = report::make(records, &catalogue).and_then(|made| report::save(&made, folder));
@@ -119,7 +127,11 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     };
     let [page, text] = report::write(&summary.folder, &catalogue).context("the report cannot be written")?;
     print_summary(&summary, &page, &text, globals.json)?;
-    Ok(if summary.failed > 0 { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+    Ok(match summary {
+        RunSummary { interrupted: true, .. } => ExitCode::from(INTERRUPTED),
+        RunSummary { failed: 0, aborted: false, .. } => ExitCode::SUCCESS,
+        _ => ExitCode::from(FAILED),
+    })
 }
 
 fn settings(args: Args, globals: &Globals) -> anyhow::Result<Settings> {
@@ -185,18 +197,22 @@ fn print_cells(cells: &[Cell], as_json: bool) -> anyhow::Result<()> {
 
 /// Prints the counts of a run and the paths of its report.
 fn print_summary(summary: &RunSummary, page: &Path, text: &Path, as_json: bool) -> anyhow::Result<()> {
-    let RunSummary { folder, earlier, ok, failed, skipped, unfinished, interrupted } = summary;
+    let RunSummary { folder, earlier, ok, failed, skipped, unfinished, interrupted, aborted } = summary;
     let before = if *earlier > 0 { format!(", {earlier} made before") } else { String::new() };
     output::note(&format!("visits: {ok} ok, {failed} failed, {skipped} skipped{before}"));
     if *unfinished > 0 {
-        let why = if *interrupted { "the run was interrupted" } else { "the time was up" };
+        let why = match (*interrupted, *aborted) {
+            (true, _) => "the run was interrupted",
+            (_, true) => "the device or the program is gone",
+            _ => "the time was up",
+        };
         output::note(&format!(
             "{unfinished} cells have fewer visits than planned: {why}; run again to continue"
         ));
     }
     if as_json {
         output::json(&json!({
-            "folder": folder, "earlier": earlier, "ok": ok, "failed": failed, "skipped": skipped, "unfinished": unfinished, "interrupted": interrupted,
+            "folder": folder, "earlier": earlier, "ok": ok, "failed": failed, "skipped": skipped, "unfinished": unfinished, "interrupted": interrupted, "aborted": aborted,
             "html": page, "markdown": text,
         }))?;
     } else {

@@ -1,8 +1,8 @@
 //! `ridgeline repeat`: runs the matrix twice, several times over, and prints how well two runs agree.
 
 use super::bench_all::{self, usage};
-use crate::globals::{FAILED, Globals};
-use crate::runner::{folder, report};
+use crate::globals::{FAILED, Globals, UsageError};
+use crate::runner::{folder, interrupted, report};
 use crate::{output, studies};
 use ridgeline_experiment::agreement::{Agreement, agreement};
 use ridgeline_experiment::report::{Align, Table, number};
@@ -11,8 +11,8 @@ use std::process::ExitCode;
 
 /// Run `bench-all` in pairs on this machine, and print the share of cells that agree within their intervals
 ///
-/// Each run has a folder of its own, <DIR>/1, <DIR>/2 and so on; a folder that is complete is not measured again. Exits with
-/// 1 if less than 95 % of the cells agree, or if a verdict flips between *holds* and *does not hold*.
+/// Each run has a folder of its own: <DIR>/1, <DIR>/2 and so on, of --out or repeat/. An interrupted run is continued. Exits
+/// with 1 if less than 95 % of the cells agree, or if a verdict flips between *holds* and *does not hold*.
 #[derive(Debug, clap::Args)]
 #[group(id = "repeat")]
 pub(crate) struct Args {
@@ -27,12 +27,18 @@ pub(crate) struct Args {
 const LEAST: f64 = 0.95;
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
+    if args.run.lists() {
+        return Err(UsageError("repeat has no --list; use bench-all --list".to_owned()).into());
+    }
     let base = args.run.out().map_or_else(|| "repeat".into(), Path::to_owned);
     let mut pairs = Vec::new();
     for pair in 0..args.pairs {
         let [a, b] = [2 * pair + 1, 2 * pair + 2].map(|i| base.join(i.to_string()));
         for out in [&a, &b] {
             bench_all::run(args.run.with_out(out), globals)?;
+            if interrupted() {
+                return Ok(ExitCode::from(FAILED));
+            }
         }
         pairs.push(compare(&a, &b)?);
     }

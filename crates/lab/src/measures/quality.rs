@@ -53,6 +53,7 @@ impl Measure for Kind {
     const NAME: &'static str = "quality";
     type Point = Point;
     type Row = Row;
+    const DETERMINISTIC: bool = true;
 }
 
 impl Run<MeasureContext> for Kind {

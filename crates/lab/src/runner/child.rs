@@ -37,9 +37,13 @@ pub fn serve(measures: &[Box<dyn DynMeasure<MeasureContext>>]) -> io::Result<Exi
     let tuning = ridgeline_measure::tune::stored(&mut device);
     let mut cx = MeasureContext::new(device, job.ceilings.clone(), tuning, job.seed);
     send(&Reply::Identity(Box::new(identity.clone())))?;
-    let mut anchored = Anchored { due: Instant::now() + Duration::from_secs_f64(job.anchor_due_s.max(0.0)) };
+    let due = Instant::now() + Duration::from_secs_f64(job.anchor_due_s.max(0.0));
+    let mut anchored = Anchored { due, kept: false };
     for cell in &job.cells {
-        anchored.measure(measures, &mut cx, (&job, &identity))?;
+        if !anchored.measure(measures, &mut cx, (&job, &identity))? {
+            // The parent starts a new process for the cell.
+            return Ok(ExitCode::SUCCESS);
+        }
         send(&Reply::Started)?;
         let (started_utc, clock) = (provenance::now_utc(), Instant::now());
         let outcome = measure(measures, &mut cx, cell);
@@ -58,26 +62,36 @@ pub fn serve(measures: &[Box<dyn DynMeasure<MeasureContext>>]) -> io::Result<Exi
 /// When the anchor is measured next.
 struct Anchored {
     due: Instant,
+    /// Whether its model stays loaded.
+    kept: bool,
 }
 
 impl Anchored {
-    /// Measures and sends the anchor where it is due. Its failure does not stop the cells.
+    /// Measures and sends the anchor where it is due. Returns false if the device may be in a bad state.
     fn measure(
         &mut self,
         measures: &[Box<dyn DynMeasure<MeasureContext>>],
         cx: &mut MeasureContext,
         (job, identity): (&Job, &Identity),
-    ) -> io::Result<()> {
-        let Some(anchor) = job.anchor.as_ref().filter(|_| self.due <= Instant::now()) else { return Ok(()) };
+    ) -> io::Result<bool> {
+        let Some(anchor) = job.anchor.as_ref().filter(|_| self.due <= Instant::now()) else {
+            return Ok(true);
+        };
         let (started_utc, clock) = (provenance::now_utc(), Instant::now());
         let outcome = measure(measures, cx, anchor);
-        self.due = Instant::now() + Duration::from_secs_f64(super::groups::ANCHOR_EVERY_S);
-        if outcome.status != Status::Ok {
-            return Ok(());
+        if !self.kept {
+            // Its first load has evicted unused models. From now on it evicts none, and none evicts it.
+            cx.keep_loaded();
+            self.kept = true;
         }
-        let mut record = outcome.into_record(anchor, job, identity);
-        (record.started_utc, record.duration_s) = (started_utc, clock.elapsed().as_secs_f64());
-        send(&Reply::Done(Box::new(record)))
+        self.due = Instant::now() + Duration::from_secs_f64(super::groups::ANCHOR_EVERY_S);
+        let usable = !outcome.needs_restart;
+        if outcome.status == Status::Ok {
+            let mut record = outcome.into_record(anchor, job, identity);
+            (record.started_utc, record.duration_s) = (started_utc, clock.elapsed().as_secs_f64());
+            send(&Reply::Done(Box::new(record)))?;
+        }
+        Ok(usable)
     }
 }
 

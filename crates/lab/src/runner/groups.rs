@@ -39,7 +39,12 @@ impl Run<'_> {
                 self.clock.anchored.map_or(0.0, |at| ANCHOR_EVERY_S - at.elapsed().as_secs_f64());
             let job = Job { cells: left.iter().cloned().collect(), ..template.clone() };
             let clock = Instant::now();
+            let before = left.len();
             let failure = self.run_child(&job, &mut left, &mut statuses)?;
+            if failure.is_none() && left.len() == before {
+                // The anchor failed: without it, the next child begins with the cell.
+                template.anchor = None;
+            }
             if let Some(reason) = failure.filter(|_| !self.clock.is_over()) {
                 // The cell in progress is recorded as failed, so that every child advances the group.
                 let at = left.pop_front().unwrap_or(next);
@@ -72,7 +77,10 @@ impl Run<'_> {
             self.begin(first);
         }
         if let Some(reason) = self.identity_mismatch(&mut worker) {
-            return Ok(Some(reason));
+            // No cell is to blame, and none of the others could be measured either.
+            self.settings.note(&format!("the run ends: {reason}"));
+            self.clock.abort();
+            return Ok(None);
         }
         let before = left.len();
         while let Some(cell) = left.front().cloned() {
@@ -94,6 +102,12 @@ impl Run<'_> {
                 // It ended between two cells, as it does when it needs a restart.
                 Err(Interrupted { begun: false, exit: ChildExit::Ended | ChildExit::Crashed(_) })
                     if left.len() < before =>
+                {
+                    return Ok(None);
+                }
+                // It ended in the anchor, before the first cell.
+                Err(Interrupted { begun: false, exit: ChildExit::Ended | ChildExit::Crashed(_) })
+                    if job.anchor.is_some() =>
                 {
                     return Ok(None);
                 }
@@ -132,7 +146,9 @@ impl Run<'_> {
 
     /// Journals a record, then shows it.
     fn end(&mut self, cell: &Cell, record: Record) -> Result<(), Error> {
-        if record.status != Status::Ok {
+        let failures = self.failures.entry(cell.id()).or_default();
+        *failures = if record.status == Status::Ok { 0 } else { *failures + 1 };
+        if *failures > 1 || (*failures == 1 && (cell.visit == 0 || record.status == Status::Skipped)) {
             self.given_up.insert(cell.id());
         }
         self.folder.append(record.clone())?;

@@ -16,7 +16,7 @@ mod worker;
 
 pub use child::serve;
 pub use error::Error;
-pub use rounds::interrupt;
+pub use rounds::{interrupt, interrupted};
 pub use worker::Program;
 
 use crate::{output, provenance};
@@ -25,7 +25,7 @@ use progress::Progress;
 use protocol::{Identity, Job, Reply};
 use ridgeline_experiment::audit::Audit;
 use ridgeline_experiment::data::Data;
-use ridgeline_experiment::journal::last_ok;
+use ridgeline_experiment::journal::{last_ok, visits};
 use ridgeline_experiment::matrix::{Cell, Matrix};
 use ridgeline_experiment::measure::DynMeasure;
 use ridgeline_experiment::record::{Record, Status};
@@ -132,6 +132,8 @@ pub struct RunSummary {
     pub unfinished: usize,
     /// Whether the run was interrupted by the user.
     pub interrupted: bool,
+    /// Whether the run ended because the device or the program is gone.
+    pub aborted: bool,
 }
 
 /// Visits every selected cell as often as this machine and build have not yet.
@@ -193,6 +195,7 @@ pub fn bench_all(
     run.progress = None;
     summary.unfinished = run.unfinished(&cells);
     summary.interrupted = rounds::interrupted();
+    summary.aborted = run.clock.is_aborted();
     Ok(summary)
 }
 
@@ -259,7 +262,9 @@ struct Run<'a> {
     warned: bool,
     clock: Clock,
     files: Files,
-    /// Cells that failed or cannot run in this invocation; they are not tried again.
+    /// Failures in a row of each cell in this invocation.
+    failures: HashMap<String, u32>,
+    /// Cells that are not tried again in this invocation: they cannot run, failed twice in a row or on the first visit.
     given_up: HashSet<String>,
 }
 
@@ -271,7 +276,7 @@ impl<'a> Run<'a> {
         (identity, clock): (Identity, Clock),
     ) -> Result<Self, Error> {
         folder.start_journal()?;
-        let (files, given_up) = (Files::default(), HashSet::new());
+        let (files, failures, given_up) = (Files::default(), HashMap::new(), HashSet::new());
         Ok(Self {
             settings,
             catalogue,
@@ -281,6 +286,7 @@ impl<'a> Run<'a> {
             warned: false,
             clock,
             files,
+            failures,
             given_up,
         })
     }
@@ -290,18 +296,17 @@ impl<'a> Run<'a> {
         record.machine == self.identity.machine && record.build == self.identity.build
     }
 
-    /// Number of ok visits of every cell by this machine and build, with an unchanged model file. A newer failure voids them.
+    /// Number of visits of every cell by this machine and build, with an unchanged model file; see [`visits`].
     fn visits(&mut self) -> HashMap<String, u32> {
-        let mut visits: HashMap<String, u32> = HashMap::new();
-        for record in self.folder.records() {
-            let own = record.machine == self.identity.machine && record.build == self.identity.build;
-            if !own || !self.files.unchanged_since(record) {
-                continue;
-            }
-            let count = visits.entry(record.cell_id.clone()).or_default();
-            *count = if record.status == Status::Ok { *count + 1 } else { 0 };
-        }
-        visits
+        let Self { folder, identity, files, .. } = self;
+        let own =
+            folder.records().iter().filter(|r| r.machine == identity.machine && r.build == identity.build);
+        let own: Vec<&Record> = own.filter(|r| files.unchanged_since(r)).collect();
+        let count = |cell: Vec<&Record>| {
+            let first = cell.first()?;
+            Some((first.cell_id.clone(), u32::try_from(cell.len()).unwrap_or(u32::MAX)))
+        };
+        visits(own).into_iter().filter_map(count).collect()
     }
 
     /// Prints the device, and what is already measured.
@@ -326,7 +331,16 @@ impl<'a> Run<'a> {
             ));
         }
         let earlier = usize::try_from(earlier).unwrap_or(usize::MAX);
-        RunSummary { folder, earlier, ok: 0, failed: 0, skipped: 0, unfinished: 0, interrupted: false }
+        RunSummary {
+            folder,
+            earlier,
+            ok: 0,
+            failed: 0,
+            skipped: 0,
+            unfinished: 0,
+            interrupted: false,
+            aborted: false,
+        }
     }
 
     /// The ceilings of this machine, measured by any build.

@@ -49,8 +49,13 @@ pub fn plan(
             known_studies(std::slice::from_ref(id), studies).map_err(|e| group.error(id, e))?;
         }
         known_models(group)?;
-        for point in points(group, measures)? {
-            let cell = group.cell(point);
+        let measure = find(measures, &group.measure).map_err(|e| group.error(&group.measure, e))?;
+        let points = measure.plan(&group.axes).map_err(|e| group.error("axes", e))?;
+        for point in points {
+            let mut cell = group.cell(point);
+            if measure.deterministic() {
+                cell.visits = 1;
+            }
             match index.get(&cell.id()) {
                 Some(&at) => merge(&mut cells[at], cell),
                 None => {
@@ -78,12 +83,6 @@ fn known_models(group: &Group) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// The points of a group. Errors name the group's file and line.
-fn points(group: &Group, measures: &[Box<dyn DynMeasure<MeasureContext>>]) -> Result<Vec<Value>, Error> {
-    let measure = find(measures, &group.measure).map_err(|e| group.error(&group.measure, e))?;
-    measure.plan(&group.axes).map_err(|e| group.error("axes", e))
 }
 
 /// Adds the wishes of an equal cell of another group: its experiments, and the larger budget.

@@ -117,7 +117,7 @@ fn of_machine(
 /// Section of the contradictions between the run's own numbers, which comes first where there are any.
 fn faults(audit: &Audit) -> Option<Section> {
     let intro = "These numbers of the run contradict each other. Where a cell refutes an interval, the interval is widened. \
-                 The cells concerned are measured again while time is left; what is listed stayed.";
+                 In a full run, the cells concerned are measured again while time is left; what is listed stayed.";
     let mut section = Section::new("Contradictions in this run", intro);
     section.blocks.extend(audit.faults.iter().map(|fault| Block::Text(fault.sentence.clone())));
     (!section.blocks.is_empty()).then_some(section)
@@ -145,7 +145,7 @@ fn readable(
 
 /// Section that tells how many records of older builds are left out.
 fn left_out(n: usize) -> Option<Section> {
-    let text = format!("{n} records of older builds are left out, because they do not parse.");
+    let text = format!("{n} records of older builds are left out, because some of them do not parse.");
     (n > 0).then(|| Section::new("Left out", text))
 }
 
@@ -228,7 +228,7 @@ fn pace_line(pace: &Pace) -> String {
     let change = |x: f64| format!("{:+.1} %", 100.0 * x);
     let trend = if pace.throttles() { "; its times rise, as under thermal throttling" } else { "" };
     format!(
-        "the anchor took {} to {} of its median in {n} measurements{trend}",
+        "the anchor deviated by {} to {} from its median in {n} measurements{trend}",
         change(*fastest),
         change(*slowest)
     )

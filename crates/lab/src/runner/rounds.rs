@@ -10,15 +10,12 @@
 
 use super::{Error, Run, report};
 use crate::runner::progress::Progress;
-use ridgeline_experiment::matrix::Cell;
+use ridgeline_experiment::matrix::{Cell, VISITS};
 use ridgeline_experiment::record::{Record, Status};
 use ridgeline_experiment::verdict::Outcome;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-/// Visits of every cell in a full run.
-const VISITS: u32 = 3;
 
 /// Most visits of a cell behind an undecided claim.
 const MAX_VISITS: u32 = 8;
@@ -35,13 +32,15 @@ const LEAST_BUDGET: f64 = 0.1;
 /// Set by Ctrl-C.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Ends the run after the visit in progress.
+/// Ends the run and its visit in progress. A second call ends the program at once, with the exit code of Ctrl-C.
 pub fn interrupt() {
-    INTERRUPTED.store(true, Ordering::Relaxed);
+    if INTERRUPTED.swap(true, Ordering::Relaxed) {
+        std::process::exit(130);
+    }
 }
 
 /// Whether [`interrupt`] was called.
-pub(crate) fn interrupted() -> bool {
+pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
@@ -53,13 +52,15 @@ pub(super) struct Clock {
     reported: Instant,
     /// When the anchor was measured last.
     pub(super) anchored: Option<Instant>,
+    /// Whether the device or the program is gone.
+    aborted: bool,
 }
 
 impl Clock {
     /// Starts the run.
     pub(super) fn start(max: Option<Duration>) -> Self {
         let now = Instant::now();
-        Self { started: now, max, reported: now, anchored: None }
+        Self { started: now, max, reported: now, anchored: None, aborted: false }
     }
 
     /// Time left for new visits; `None` without a limit.
@@ -69,7 +70,17 @@ impl Clock {
 
     /// Whether no further visit may start.
     pub(super) fn is_over(&self) -> bool {
-        interrupted() || self.left() == Some(Duration::ZERO)
+        self.aborted || interrupted() || self.left() == Some(Duration::ZERO)
+    }
+
+    /// Ends the run.
+    pub(super) fn abort(&mut self) {
+        self.aborted = true;
+    }
+
+    /// Whether the run ended early because the device or the program is gone.
+    pub(super) const fn is_aborted(&self) -> bool {
+        self.aborted
     }
 
     /// Time after which the visit in progress is given up.
@@ -118,7 +129,8 @@ impl Run<'_> {
         };
         let most = if self.settings.quick { 1 } else { VISITS };
         for n in next..=most {
-            let few = cells.iter().filter(|cell| count(cell) < n && !self.given_up.contains(&cell.id()));
+            let wants = |cell: &&Cell| count(cell) < n.min(cell.visits);
+            let few = cells.iter().filter(wants).filter(|cell| !self.given_up.contains(&cell.id()));
             let round: Vec<Cell> = few.map(|cell| Cell { visit: count(cell), ..cell.clone() }).collect();
             if !round.is_empty() {
                 let rounds = f64::from(most - n + 1);
@@ -130,7 +142,8 @@ impl Run<'_> {
         }
         let wanted = self.undecided()?;
         let more = cells.iter().filter(|cell| {
-            wanted.contains(&cell.id()) && count(cell) < MAX_VISITS && !self.given_up.contains(&cell.id())
+            let more = cell.visits > 1 && count(cell) < MAX_VISITS;
+            more && wanted.contains(&cell.id()) && !self.given_up.contains(&cell.id())
         });
         let round: Vec<Cell> = more.map(|cell| Cell { visit: count(cell), ..cell.clone() }).collect();
         Ok((!round.is_empty()).then_some(Round { kind: Kind::Refine, cells: round }))
@@ -139,7 +152,7 @@ impl Run<'_> {
     /// Cells of the selection with fewer visits than a run of this kind makes.
     pub(super) fn unfinished(&mut self, cells: &[Cell]) -> usize {
         let (visits, most) = (self.visits(), if self.settings.quick { 1 } else { VISITS });
-        let few = |cell: &&Cell| visits.get(&cell.id()).copied().unwrap_or(0) < most;
+        let few = |cell: &&Cell| visits.get(&cell.id()).copied().unwrap_or(0) < most.min(cell.visits);
         cells.iter().filter(few).filter(|cell| !self.given_up.contains(&cell.id())).count()
     }
 
@@ -164,9 +177,10 @@ impl Run<'_> {
         let Some(left) = self.clock.left() else { return cells };
         let newest: HashMap<&str, &Record> =
             self.folder.records().iter().map(|r| (r.cell_id.as_str(), r)).collect();
+        // What the newest visit took beyond its budget: loading, compiling, calibrating.
         let setup = |cell: &Cell| {
-            let repeating = |r: &Record| r.samples_ns.iter().sum::<u64>() as f64 * 1e-9;
-            newest.get(cell.id().as_str()).map_or(0.0, |r| (r.duration_s - repeating(r)).max(0.0))
+            let budget = |r: &Record| if r.visit == 0 { cell.first.budget_s } else { cell.budget.budget_s };
+            newest.get(cell.id().as_str()).map_or(0.0, |r| (r.duration_s - budget(r)).max(0.0))
         };
         let fixed: f64 = cells.iter().map(setup).sum();
         let budgets: f64 = cells.iter().map(|cell| cell.next_budget().budget_s).sum();

@@ -168,7 +168,8 @@ fn the_anchor_is_journaled_and_is_no_cell() {
     let budget = Budget { warmup: 0, min_reps: 1, max_reps: 1, budget_s: 0.1 };
     let point = serde_json::json!({ "bytes": 77, "mode": "well" });
     let (measure, studies) = ("copying".to_owned(), Vec::new());
-    let anchor = Cell { measure, studies, point, budget, first: budget, check: None, visit: 0 };
+    let anchor =
+        Cell { measure, studies, point, budget, first: budget, check: None, visit: 0, visits: u32::MAX };
     let catalogue = Catalogue { anchor: Some(anchor.clone()), ..catalogue() };
     let mut settings = settings(folder.path(), &format!("{}\n{}", copies(&[1, 2], &["well"], 1), ceilings()));
     settings.quick = true;

@@ -38,7 +38,7 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
         chapter.table(table(&model, &rows, data));
         for (name, format) in CHANGES {
             if let Some(row) = find(&rows, format) {
-                chapter.value(name, &model, Some(row.ppl_change()), &row.quality.evidence());
+                chapter.counted(name, &model, Some(row.ppl_change()), &row.quality.evidence());
             }
         }
         if let (Some(q6), Some(q5)) = (find(&rows, "q6_k"), find(&rows, "q5_k_m")) {
@@ -46,7 +46,7 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
             let (a, b) = (q5.quality.row.vs_reference.delta_nll, q6.quality.row.vs_reference.delta_nll);
             let worse = Estimate { value: a.value - b.value, se: a.se.hypot(b.se) }.interval();
             let evidence = q5.quality.evidence().and(&q6.quality.evidence());
-            chapter.value("nll_q5_k_m_minus_q6_k", &model, Some(worse), &evidence);
+            chapter.counted("nll_q5_k_m_minus_q6_k", &model, Some(worse), &evidence);
         }
     }
     Ok(chapter)

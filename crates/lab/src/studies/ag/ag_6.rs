@@ -54,7 +54,7 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
 /// Seconds per token without speculation over those with it; both are interleaved in every visit.
 fn speedup(entry: &Run<'_>) -> Option<Measured> {
     let per_token = |ns: &[u64], n: u64| Some(stats::median(&stats::seconds(ns))? / n as f64);
-    entry.over_visits(|row| {
+    entry.interleaved(|row| {
         let [plain, speculating] = row.generated;
         Some(per_token(&row.baseline_ns, plain)? / per_token(&row.speculating_ns, speculating)?)
     })

@@ -5,6 +5,8 @@ use crate::measures::title;
 use ridgeline_experiment::Error;
 use ridgeline_experiment::data::{Data, Entry};
 use ridgeline_experiment::rows::{Col, Rows};
+use ridgeline_measure::profile::TimedLaunch;
+use ridgeline_model::Part;
 use ridgeline_roofline::Measured;
 
 /// A cell of the measure `pass`.
@@ -26,6 +28,17 @@ pub(super) fn sizes<'a>(data: &Data<'a>) -> Result<Rows<'a, pass::Point, Row>, E
     let whole = |p: &pass::Point| !p.model.contains('@');
     let rows = generation(data)?.filter(|p| p.depth == AT && p.format.starts_with("mlx") && whole(p));
     Ok(rows.sorted(|e| (e.point.format.clone(), e.row.pass.weight_bytes)))
+}
+
+/// The cells of the model with the most weights, which claims about large models compare.
+pub(super) fn largest<'r, 'a>(rows: &'r Rows<'a, pass::Point, Row>) -> impl Iterator<Item = &'r Pass<'a>> {
+    let most = rows.iter().max_by_key(|e| e.row.pass.params).map(|e| e.point.model.clone());
+    rows.iter().filter(move |e| Some(&e.point.model) == most.as_ref())
+}
+
+/// Whether all modules that share a launch belong to these parts. Equal launches of several modules are one kind.
+pub(super) fn belongs(launch: &TimedLaunch, parts: &[Part]) -> bool {
+    launch.module.split(", ").all(|module| Part::of(module).is_some_and(|part| parts.contains(&part)))
 }
 
 /// Model and format of a cell.

@@ -42,7 +42,7 @@ fn seconds(times: &[Times], time: Time) -> Option<f64> {
 
 /// Time by hand over time of the streaming interface; both are interleaved within a repetition.
 fn ratio(entry: &Text<'_>, time: Time) -> Option<Measured> {
-    entry.over_visits(|row| Some(seconds(&row.by_hand, time)? / seconds(&row.streaming, time)?))
+    entry.interleaved(|row| Some(seconds(&row.by_hand, time)? / seconds(&row.streaming, time)?))
 }
 
 fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
@@ -72,40 +72,17 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
         let (first, decode) = (ratio(entry, FIRST), ratio(entry, DECODE));
         chapter.value("manual_over_builtin_decode", &*name, decode, &evidence);
         chapter.value("manual_over_builtin_ttft", &*name, first, &evidence);
-        let more = first.zip(decode).map(|(first, decode)| difference(deviation(first), deviation(decode)));
-        chapter.value("ttft_deviation_minus_decode_deviation", name, more, &evidence);
+        let more = first.zip(decode).map(|(first, decode)| deviation(first).minus(deviation(decode)));
+        let per_time = first.zip(decode).map_or(0.0, |(first, decode)| first.value + decode.value);
+        chapter.add("ttft_deviation_minus_decode_deviation", name, (more, per_time), &evidence);
     }
     Ok(chapter)
 }
 
 /// How far a ratio is from 1, in either direction.
-fn deviation(ratio: Measured) -> Measured {
+pub(super) fn deviation(ratio: Measured) -> Measured {
     let far = |x: f64| (x - 1.0).abs();
     let (a, b) = (far(ratio.lo), far(ratio.hi));
     let spans = ratio.lo <= 1.0 && 1.0 <= ratio.hi;
     Measured { value: far(ratio.value), lo: if spans { 0.0 } else { a.min(b) }, hi: a.max(b) }
-}
-
-/// `a − b` with the widest interval.
-fn difference(a: Measured, b: Measured) -> Measured {
-    Measured { value: a.value - b.value, lo: a.lo - b.hi, hi: a.hi - b.lo }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{deviation, difference};
-    use ridgeline_roofline::Measured;
-
-    #[test]
-    fn deviations_are_distances_from_one() {
-        let m = |value, lo, hi| Measured { value, lo, hi };
-        let slower = deviation(m(1.5, 1.25, 2.0));
-        assert_eq!((slower.value, slower.lo, slower.hi), (0.5, 0.25, 1.0));
-        let faster = deviation(m(0.5, 0.25, 0.75));
-        assert_eq!((faster.value, faster.lo, faster.hi), (0.5, 0.25, 0.75));
-        let neither = deviation(m(1.0, 0.5, 1.25));
-        assert_eq!((neither.lo, neither.hi), (0.0, 0.5));
-        let more = difference(slower, faster);
-        assert_eq!((more.value, more.lo, more.hi), (0.0, -0.5, 0.75));
-    }
 }

@@ -50,10 +50,16 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
         _ => None,
     });
     for entry in rows.iter().filter(|e| e.point.submission == Submission::Pass && e.point.wait) {
-        if is_chain(&entry.point) {
-            let rate = entry.over_visits(delivered);
-            let over = rate.zip(copy).map(|(rate, copy)| rate.over(copy));
-            chapter.value("chain_over_copy", name(entry), over, &entry.evidence());
+        if let (true, Some((model, few))) = (is_chain(&entry.point), cut(&entry.point.model)) {
+            for other in all.iter().filter(|e| differs_in_layers(&e.point, &entry.point)) {
+                let Some((_, more)) = cut(&other.point.model).filter(|(_, more)| *more > few) else {
+                    continue;
+                };
+                let rate = whole((entry, few), (other, more));
+                let over = rate.zip(copy).map(|(rate, copy)| rate.over(copy));
+                let evidence = entry.evidence().and(&other.evidence());
+                chapter.value("chain_over_copy", format!("{model}, all layers"), over, &evidence);
+            }
         }
         let single = pass::Point { submission: Submission::Launch, ..entry.point.clone() };
         if let Some(single) = rows.find(|p| *p == single) {
@@ -62,6 +68,34 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
         }
     }
     Ok(chapter)
+}
+
+/// Layers of the study's model.
+const LAYERS: f64 = 32.0;
+
+/// Name and number of layers of a model that was cut.
+fn cut(model: &str) -> Option<(&str, f64)> {
+    let (name, layers) = model.split_once('@')?;
+    Some((name, layers.parse().ok()?))
+}
+
+fn differs_in_layers(a: &pass::Point, b: &pass::Point) -> bool {
+    a.model != b.model && *a == pass::Point { model: a.model.clone(), ..b.clone() }
+}
+
+/// Delivered bandwidth of all layers, from two numbers of them: time and bytes are linear in it.
+fn whole((a, few): (&Pass<'_>, f64), (b, more): (&Pass<'_>, f64)) -> Option<Measured> {
+    let by = (LAYERS - few) / (more - few);
+    let at = |a: f64, b: f64| a + by * (b - a);
+    let (first, second) = (step(a)?, step(b)?);
+    // The ends of the longer step count most; those of the shorter one against them.
+    let time = Measured {
+        value: at(first.value, second.value),
+        lo: at(first.hi, second.lo).max(second.lo),
+        hi: at(first.lo, second.hi),
+    };
+    let bytes = at(weights(&a.row), weights(&b.row));
+    Some(time.map(|s| bytes / s))
 }
 
 /// Whether only products are left of the step.

@@ -1,6 +1,6 @@
 //! GAP-4: the rate of decoding against the depth of the context.
 
-use super::decode::{Column, Pass, generation, name, rate, step};
+use super::decode::{Column, Pass, generation, largest, name, rate, step};
 use crate::measures::pass::Point;
 use crate::measures::title;
 use ridgeline_experiment::Error;
@@ -47,10 +47,10 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
     let point = |e: &Pass<'_>| Some((e.point.depth as f64, relative(e)?));
     let figure = swept.lines("Loss of rate with depth.", axes, |p| title(&p.model, &p.format), point);
     chapter.lines(figure.published(table, "context", "tok_s", 1.0 / first));
-    for entry in swept.iter().filter(|e| e.point.depth == LONG) {
+    for entry in largest(&swept).filter(|e| e.point.depth == LONG) {
         let Some(short) = short(entry) else { continue };
-        let loss = short.time_over(entry).map(|rate| rate.map(|rate| 1.0 - rate));
-        chapter.value("loss_4096", name(entry), loss, &entry.evidence().and(&short.evidence()));
+        let rate = short.time_over(entry);
+        chapter.loss("loss_4096", name(entry), rate, &entry.evidence().and(&short.evidence()));
     }
     Ok(chapter)
 }

@@ -1,5 +1,6 @@
 //! GAP-5: fused against unfused attention by context, and quantized products against dequantize-then-multiply.
 
+use super::decode::belongs;
 use crate::measures::launch;
 use crate::measures::operation::{self, Point, Shape};
 use ridgeline_experiment::Error;
@@ -73,7 +74,7 @@ fn products(chapter: &mut Chapter, rows: &Rows<'_, Point, ProductTime>) {
 
 /// Seconds of the attention launches of one decode step, each isolated.
 fn attention_s(row: &Profiled) -> Option<f64> {
-    let own = row.launches.iter().filter(|l| Part::of(&l.module) == Some(Part::Attention));
+    let own = row.launches.iter().filter(|l| belongs(l, &[Part::Attention]));
     Some(own.map(|l| l.count as f64 * l.seconds.value).sum::<f64>()).filter(|s| *s > 0.0)
 }
 

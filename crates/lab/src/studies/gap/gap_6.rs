@@ -1,6 +1,6 @@
 //! GAP-6: bandwidth efficiency against the depth of the context, with the traffic of the KV cache counted.
 
-use super::decode::{Column, Pass, bandwidth, generation, kv, name, weights};
+use super::decode::{Column, Pass, bandwidth, generation, kv, largest, name, weights};
 use crate::measures::pass::{Point, Row};
 use ridgeline_experiment::Error;
 use ridgeline_experiment::data::Data;
@@ -51,7 +51,7 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
         Column::number("% BW, without KV", |e| share(e, weights)),
     ];
     chapter.table(swept.table("Share of the measured memory bandwidth, by what is counted.", &columns));
-    for entry in swept.iter().filter(|e| e.point.depth == LONG) {
+    for entry in largest(&swept).filter(|e| e.point.depth == LONG) {
         let Some(short) = rows.find(|p| *p == Point { depth: SHORT, ..entry.point.clone() }) else {
             continue;
         };

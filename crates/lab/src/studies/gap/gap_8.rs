@@ -24,13 +24,13 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
     let Some(machine) = data.machine() else { return Ok(chapter) };
     let rows = sizes(data)?;
     let memory = machine.bandwidth.memory();
-    let load = |e: &Pass<'_>| weights(&e.row) / memory.value;
-    let rest = |e: &Pass<'_>| step(e).map(|s| s.map(|s| s - load(e)));
+    let load = |e: &Pass<'_>| memory.map(|rate| weights(&e.row) / rate);
+    let rest = |e: &Pass<'_>| step(e).map(|s| s.minus(load(e)));
     let columns = [
         Column::text("model", name),
         Column::number("weights per token", |e| Some(number::si(weights(&e.row), "B"))),
         Column::number("step", |e| Some(number::si(step(e)?.value, "s"))),
-        Column::number("reading the weights", |e| Some(number::si(load(e), "s"))),
+        Column::number("reading the weights", |e| Some(number::si(load(e).value, "s"))),
         Column::number("remainder", |e| Some(number::si(rest(e)?.value, "s"))),
         Column::number("launches", |e| Some(number::digits(launches(&e.row), 4))),
         Column::number("remainder per launch", |e| Some(number::si(rest(e)?.value / launches(&e.row), "s"))),
@@ -42,43 +42,25 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
         rows.iter().filter_map(|e| Some((rest(e)?, launches(&e.row)))).collect();
     let evidence = rows.iter().fold(Evidence::default(), |all, e| all.and(&e.evidence()));
     chapter.value("rest_largest_over_smallest", "", spread(&rests), &evidence);
-    chapter.value("rest_follows_launches", "", preference(&rests).map(Measured::exact), &evidence);
+    chapter.counted("rest_follows_launches", "", preference(&rests).map(Measured::exact), &evidence);
     Ok(chapter)
 }
 
-/// The largest remainder over the smallest; `None` where one is not above zero.
-fn spread(rests: &[(Measured, f64)]) -> Option<Measured> {
+/// The largest remainder over the smallest. Without an upper end, where the smallest may be zero.
+pub(super) fn spread(rests: &[(Measured, f64)]) -> Option<Measured> {
     let by_value = |a: &&(Measured, f64), b: &&(Measured, f64)| a.0.value.total_cmp(&b.0.value);
     let (largest, smallest) = (rests.iter().max_by(by_value)?.0, rests.iter().min_by(by_value)?.0);
-    (rests.len() > 1 && smallest.lo > 0.0).then(|| largest.over(smallest))
+    if rests.len() < 2 || largest.value <= 0.0 {
+        return None;
+    }
+    let ratio = |a: f64, b: f64| if b > 0.0 { a / b } else { f64::INFINITY };
+    let (lo, hi) = ((largest.lo / smallest.hi).max(1.0), ratio(largest.hi, smallest.lo));
+    Some(Measured { value: ratio(largest.value, smallest.value).clamp(lo, hi), lo, hi })
 }
 
 /// Akaike's criterion of a constant remainder less that of one proportional to launches.
-fn preference(rests: &[(Measured, f64)]) -> Option<f64> {
+pub(super) fn preference(rests: &[(Measured, f64)]) -> Option<f64> {
     let y: Vec<f64> = rests.iter().map(|it| it.0.value).collect();
     let aic = |column: Vec<f64>| stats::regress(&[column], &y).and_then(|fit| fit.aicc());
     Some(aic(vec![1.0; y.len()])? - aic(rests.iter().map(|it| it.1).collect())?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{preference, spread};
-    use ridgeline_roofline::Measured;
-
-    #[test]
-    fn launches_and_constants_are_told_apart() {
-        let rests = |per_launch: f64, constant: f64| {
-            let rest = |i: i32| {
-                let launches = f64::from(100 * i);
-                let noise = 1e-6 * f64::from(i * i % 3);
-                (Measured::exact(constant + per_launch * launches + noise), launches)
-            };
-            (1..=6).map(rest).collect::<Vec<_>>()
-        };
-        assert!(preference(&rests(1e-5, 0.0)).is_some_and(|it| it > 10.0));
-        assert!(preference(&rests(0.0, 4e-3)).is_some_and(|it| it < -10.0));
-        let ratio = spread(&rests(1e-5, 0.0)).expect("above zero");
-        assert!((ratio.value - 6.0).abs() < 0.01, "{ratio:?}");
-        assert_eq!(spread(&rests(0.0, -1e-3)), None);
-    }
 }

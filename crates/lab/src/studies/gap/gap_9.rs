@@ -1,8 +1,10 @@
 //! GAP-9: the share of each part of a decode step, by leaving it out in context, and by the launch clocks as a check.
 
+use super::decode::belongs;
 use crate::measures::{launch, pass, title};
 use ridgeline_experiment::Error;
 use ridgeline_experiment::data::{Data, Entry};
+use ridgeline_experiment::report::{Align, Table};
 use ridgeline_experiment::study::{Chapter, Evidence, Study};
 use ridgeline_measure::profile::Profiled;
 use ridgeline_model::{Part, Switches};
@@ -42,23 +44,18 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
     });
     for baseline in &baselines {
         let point = &baseline.point;
-        let clock = launches.find(|p| {
-            p.model == point.model
-                && p.format == point.format
-                && p.depth == point.depth
-                && p.switches == point.switches
-        });
-        let mut table = ridgeline_experiment::report::Table::new(
-            format!("{} @ d{}: shares of a decode step.", title(&point.model, &point.format), point.depth),
-            ["part", "share by ablation", "95 % interval", "share by launch clock", "agree"]
-                .map(|it| (it, Default::default())),
-        );
+        let of = (&point.model, &point.format, point.depth, point.switches);
+        let clock = launches.find(|p| (&p.model, &p.format, p.depth, p.switches) == of);
+        let caption = format!("{} @ d{}: shares of a decode step.", title(of.0, of.1), of.2);
+        let titles = ["part", "share by ablation", "95 % interval", "share by launch clock", "agree"];
+        let mut table = Table::new(caption, titles.map(|it| (it, Align::Left)));
         let mut shares: Vec<(&str, Measured)> = Vec::new();
         let mut evidence = baseline.evidence();
         for (name, parts) in ABLATED {
             let ablated = pass::Point { switches: without(point.switches, parts), ..point.clone() };
             let Some(ablated) = rows.find(|p| *p == ablated) else { continue };
-            let Some(share) = ablated.time_over(baseline).map(|r| r.map(|r| 1.0 - r)) else { continue };
+            let Some(ratio) = ablated.time_over(baseline) else { continue };
+            let share = ratio.map(|ratio| 1.0 - ratio);
             evidence = evidence.and(&ablated.evidence());
             let timed = clock.and_then(|clock| clock_share(clock, parts));
             table.push(cells(name, share, timed));
@@ -78,10 +75,8 @@ fn without(switches: Switches, parts: &[Part]) -> Switches {
 /// Share of the isolated launch times that belongs to these parts.
 fn clock_share(clock: &Launches<'_>, parts: &[Part]) -> Option<Measured> {
     let share = |row: &Profiled| {
-        let of = |l: &&ridgeline_measure::profile::TimedLaunch| {
-            Part::of(&l.module).is_some_and(|p| parts.contains(&p))
-        };
-        let own: f64 = row.launches.iter().filter(of).map(|l| l.count as f64 * l.seconds.value).sum();
+        let own: f64 =
+            row.launches.iter().filter(|l| belongs(l, parts)).map(|l| l.count as f64 * l.seconds.value).sum();
         Some(own / row.total_s()).filter(|share| *share > 0.0)
     };
     clock.over_visits(share)
@@ -107,14 +102,18 @@ fn cells(name: &str, share: Measured, timed: Option<Measured>) -> [String; 5] {
 
 /// The values of the claim. The interval of a sum adds the ends, which is the widest.
 fn values(chapter: &mut Chapter, what: &str, shares: &[(&str, Measured)], evidence: &Evidence) {
-    let share = |name: &str| shares.iter().find(|it| it.0 == name).map(|it| it.1);
     let add =
         |a: Measured, b: Measured| Measured { value: a.value + b.value, lo: a.lo + b.lo, hi: a.hi + b.hi };
-    let both = share("attention and KV write").zip(share("MLP")).map(|(a, b)| add(a, b));
-    chapter.value("share_attention_and_mlp", what, both, evidence);
-    chapter.value("share_norm", what, share("norms"), evidence);
-    chapter.value("share_rope", what, share("RoPE"), evidence);
-    let complete = shares.len() == ABLATED.len();
-    let sum = shares.iter().map(|it| it.1).reduce(add).filter(|_| complete);
-    chapter.value("share_sum", what, sum, evidence);
+    let mut value = |name: &'static str, parts: &[&str]| {
+        let own: Vec<Measured> = shares.iter().filter(|it| parts.contains(&it.0)).map(|it| it.1).collect();
+        let complete = own.len() == parts.len();
+        // A share is one minus a ratio of times.
+        let per_time = own.iter().map(|share| 1.0 - share.value).sum();
+        let sum = own.into_iter().reduce(add).filter(|_| complete);
+        chapter.add(name, what.to_owned(), (sum, per_time), evidence);
+    };
+    value("share_attention_and_mlp", &["attention and KV write", "MLP"]);
+    value("share_norm", &["norms"]);
+    value("share_rope", &["RoPE"]);
+    value("share_sum", &ABLATED.map(|it| it.0));
 }

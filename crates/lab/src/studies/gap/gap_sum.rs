@@ -25,7 +25,7 @@ pub(crate) const STUDY: Study = Study {
 
 fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
     let mut chapter = Chapter::default();
-    let rows = data.rows::<pass::Kind>()?.filter(|p| matches!(p.work, Work::Test(_)));
+    let rows = data.rows::<pass::Kind>()?.filter(|p| matches!(p.work, Work::Test(_)) && p.is_default());
     if rows.is_empty() {
         return Ok(chapter);
     }

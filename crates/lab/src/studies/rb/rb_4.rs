@@ -25,7 +25,9 @@ pub(crate) const STUDY: Study = Study {
 
 fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
     let mut chapter = Chapter::default();
-    let rows = data.rows::<pass::Kind>()?.filter(|p| p.depth == 0 && p.work.generated().is_some());
+    let rows =
+        data.rows::<pass::Kind>()?.filter(|p| p.is_default() && p.depth == 0 && p.work.generated().is_some());
+    let rows = rows.wanted_by(STUDY.id);
     let columns = [
         Column::text("model", |e| title(&e.point.model, &e.point.format)),
         Column::number("bytes per weight", |e| Some(number::digits(bytes_per_weight(&e.row), 3))),
@@ -37,7 +39,7 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
     for entry in &rows {
         let name = title(&entry.point.model, &entry.point.format);
         let value = product(entry).map(Measured::exact);
-        chapter.value("intensity_times_bytes_per_weight", name, value, &entry.evidence());
+        chapter.counted("intensity_times_bytes_per_weight", name, value, &entry.evidence());
     }
     Ok(chapter)
 }
