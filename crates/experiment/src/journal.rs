@@ -17,7 +17,6 @@ pub struct Journal {
     path: PathBuf,
     file: File,
     records: Vec<Record>,
-    done: HashSet<String>,
 }
 
 impl Journal {
@@ -47,11 +46,7 @@ impl Journal {
             file.write_all(b"\n").map_err(io())?;
         }
         file.sync_data().map_err(io())?;
-        let mut done = HashSet::new();
-        for record in &records {
-            update_done(&mut done, record);
-        }
-        Ok(Self { path: path.to_owned(), file, records, done })
+        Ok(Self { path: path.to_owned(), file, records })
     }
 
     /// Appends one record and flushes it to disk.
@@ -68,15 +63,8 @@ impl Journal {
         line.push(b'\n');
         self.file.write_all(&line).map_err(Error::io(&self.path))?;
         self.file.sync_data().map_err(Error::io(&self.path))?;
-        update_done(&mut self.done, &record);
         self.records.push(record);
         Ok(())
-    }
-
-    /// Whether the cell's newest record is ok.
-    #[must_use]
-    pub fn is_done(&self, cell_id: &str) -> bool {
-        self.done.contains(cell_id)
     }
 
     /// Every record, in the order written.
@@ -206,15 +194,6 @@ pub fn write(path: &Path, records: &[Record]) -> Result<(), Error> {
 #[must_use]
 pub fn point_key(record: &Record) -> String {
     format!("{} {}", record.measure, canonical::canonical(&record.point))
-}
-
-/// Updates the set of cells whose newest record is ok.
-fn update_done(done: &mut HashSet<String>, record: &Record) {
-    if record.status == Status::Ok {
-        done.insert(record.cell_id.clone());
-    } else {
-        done.remove(&record.cell_id);
-    }
 }
 
 /// The records of a file, and the length in bytes up to a torn last line.

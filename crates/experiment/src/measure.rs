@@ -121,6 +121,9 @@ pub trait DynMeasure<Lab: ?Sized>: Send + Sync {
     /// Where the axes do not fit the point.
     fn plan(&self, axes: &Axes) -> Result<Vec<Value>, Error>;
 
+    /// Whether a point and a row deserialize to the measure's types.
+    fn reads(&self, point: &Value, row: &Value) -> bool;
+
     /// See [`Run::run`].
     ///
     /// # Errors
@@ -158,6 +161,10 @@ impl<Lab: ?Sized, M: Run<Lab>> DynMeasure<Lab> for Erased<M> {
     fn plan(&self, axes: &Axes) -> Result<Vec<Value>, Error> {
         let write = |point| serde_json::to_value(point).map_err(Error::json(format!("{} point", M::NAME)));
         M::plan(axes)?.into_iter().map(write).collect()
+    }
+
+    fn reads(&self, point: &Value, row: &Value) -> bool {
+        read::<M::Point>(M::NAME, "point", point).is_ok() && read::<M::Row>(M::NAME, "row", row).is_ok()
     }
 
     fn run(&self, lab: &mut Lab, point: &Value, budget: &Budget) -> Result<Measurement<Value>, RunError> {

@@ -1,11 +1,9 @@
 //! Provenance of a measurement: device, computer, build and time. Unknown values are left out.
 
 use ridgeline_compute::Executor;
-use ridgeline_experiment::canonical;
 use ridgeline_experiment::record::{Build, MachineId, utc};
 use ridgeline_gpu::{AdapterInfo, AdapterLimits, Features};
 use ridgeline_measure::Device;
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
@@ -54,12 +52,6 @@ pub fn build_for(device: &mut Device) -> Build {
         build.version = format!("{}+tuned.{digest}", build.version);
     }
     build
-}
-
-/// Hash of a cell, a machine and a build. Cells whose key is in the journal are not measured again.
-#[must_use]
-pub fn measurement_key(cell_id: &str, machine: &MachineId, build: &Build) -> String {
-    canonical::hash(&json!({ "cell": cell_id, "machine": machine, "build": build }))
 }
 
 /// A unique identifier of this run: the time to the second, the process id, and the microseconds.
@@ -184,18 +176,6 @@ mod tests {
         assert_eq!(slug("llvmpipe (LLVM 15.0.6, 256 bits)"), "llvmpipe-llvm-15-0-6-256-bits");
         assert_eq!(slug("Apple M3 Ultra"), "apple-m3-ultra");
         assert_eq!(slug("../.."), "device");
-    }
-
-    #[test]
-    fn the_key_depends_on_cell_machine_and_build() {
-        let (machine, program) = (MachineId::default(), build());
-        let key = measurement_key("cell", &machine, &program);
-        assert_eq!(key, measurement_key("cell", &machine.clone(), &program.clone()));
-        assert_ne!(key, measurement_key("other", &machine, &program));
-        let newer = MachineId { driver: "newer".to_owned(), ..machine.clone() };
-        assert_ne!(key, measurement_key("cell", &newer, &program));
-        let changed = Build { git_rev: Some("another".to_owned()), ..program };
-        assert_ne!(key, measurement_key("cell", &machine, &changed));
     }
 
     #[test]

@@ -152,6 +152,9 @@ impl Run<'_> {
             self.given_up.insert(cell.id());
         }
         self.folder.append(record.clone())?;
+        if self.clock.report_is_due() {
+            self.report();
+        }
         if let Some(progress) = &mut self.progress {
             progress.end(cell, &record);
         }

@@ -136,6 +136,9 @@ pub struct RunSummary {
     pub aborted: bool,
 }
 
+/// What is called with the records so far and the folder, to write a report.
+pub type OnReport<'a> = &'a mut dyn FnMut(&[Record], &std::path::Path);
+
 /// Visits every selected cell as often as this machine and build have not yet.
 ///
 /// Round 1 visits every cell briefly, rounds 2 and 3 with their full budgets. What is left of the time goes to the cells
@@ -147,7 +150,7 @@ pub struct RunSummary {
 pub fn bench_all(
     settings: &Settings,
     catalogue: &Catalogue,
-    on_report: &mut dyn FnMut(&[Record], &std::path::Path),
+    on_report: OnReport<'_>,
 ) -> Result<RunSummary, Error> {
     let cells = select(settings, catalogue)?;
     let mut job = Job {
@@ -170,7 +173,7 @@ pub fn bench_all(
     {
         settings.note(&format!("the earlier journal is now {}", aside.display()));
     }
-    let mut run = Run::new(settings, catalogue, &mut folder, (identity, clock))?;
+    let mut run = Run::new(settings, catalogue, &mut folder, (identity, clock), on_report)?;
     let mut summary = run.start(&cells);
     let mut last = None;
     while let Some(round) = run.next_round(&cells, last)? {
@@ -185,11 +188,8 @@ pub fn bench_all(
                     Status::Skipped => summary.skipped += 1,
                 }
             }
-            if run.clock.report_is_due() {
-                on_report(run.folder.records(), &summary.folder);
-            }
         }
-        on_report(run.folder.records(), &summary.folder);
+        run.report();
         last = Some(round.kind);
     }
     run.progress = None;
@@ -261,6 +261,7 @@ struct Run<'a> {
     progress: Option<Progress>,
     warned: bool,
     clock: Clock,
+    on_report: OnReport<'a>,
     files: Files,
     /// Failures in a row of each cell in this invocation.
     failures: HashMap<String, u32>,
@@ -274,6 +275,7 @@ impl<'a> Run<'a> {
         catalogue: &'a Catalogue,
         folder: &'a mut Folder,
         (identity, clock): (Identity, Clock),
+        on_report: OnReport<'a>,
     ) -> Result<Self, Error> {
         folder.start_journal()?;
         let (files, failures, given_up) = (Files::default(), HashMap::new(), HashSet::new());
@@ -285,10 +287,16 @@ impl<'a> Run<'a> {
             progress: None,
             warned: false,
             clock,
+            on_report,
             files,
             failures,
             given_up,
         })
+    }
+
+    /// Writes a report of the records so far.
+    fn report(&mut self) {
+        (self.on_report)(self.folder.records(), self.folder.path());
     }
 
     /// Whether a record is of this machine and build.

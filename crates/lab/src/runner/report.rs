@@ -6,6 +6,7 @@ use ridgeline_experiment::canonical::canonical;
 use ridgeline_experiment::data::Data;
 use ridgeline_experiment::journal::not_ok;
 use ridgeline_experiment::matrix::Cell;
+use ridgeline_experiment::measure::find;
 use ridgeline_experiment::published::Published;
 use ridgeline_experiment::record::{Build, MachineId, Record, Status};
 use ridgeline_experiment::register::{self, Conclusions};
@@ -73,7 +74,7 @@ pub fn save(report: &Report, path: &Path) -> Result<[PathBuf; 2], Error> {
 pub fn conclude(records: &[Record], catalogue: &Catalogue) -> Result<(Conclusions, Audit), Error> {
     let published = Published::load()?;
     let machine = (catalogue.ceilings)(records);
-    let readable = readable(records, machine.as_ref(), catalogue, &published)?;
+    let readable = readable(records, catalogue);
     let audit = audited(&Data::new(&readable, machine.as_ref(), &published), catalogue)?;
     let data = without_anchor(Data::new(&readable, audit.machine.as_ref(), &published), catalogue);
     Ok((register::conclude(&catalogue.studies, &data, &not_ok(records), audit.control)?, audit))
@@ -97,7 +98,7 @@ fn of_machine(
     published: &Published,
 ) -> Result<Vec<Section>, Error> {
     let machine = (catalogue.ceilings)(records);
-    let readable = readable(records, machine.as_ref(), catalogue, published)?;
+    let readable = readable(records, catalogue);
     let audit = audited(&Data::new(&readable, machine.as_ref(), published), catalogue)?;
     let data = without_anchor(Data::new(&readable, audit.machine.as_ref(), published), catalogue);
     let failures = not_ok(records);
@@ -123,29 +124,18 @@ fn faults(audit: &Audit) -> Option<Section> {
     (!section.blocks.is_empty()).then_some(section)
 }
 
-/// The records that deserialize. Those of older builds may not, and are left out.
-fn readable(
-    records: &[Record],
-    machine: Option<&Machine>,
-    catalogue: &Catalogue,
-    published: &Published,
-) -> Result<Vec<Record>, Error> {
-    let attempt = |records: &[Record]| {
-        let data = Data::new(records, machine, published);
-        register::conclude(&catalogue.studies, &data, &[], 0.0).map(drop)
-    };
-    if attempt(records).is_ok() {
-        return Ok(records.to_vec());
-    }
+/// The records that deserialize to the types of their measures. Those of older builds may not, and are left out.
+fn readable(records: &[Record], catalogue: &Catalogue) -> Vec<Record> {
     let newest = records.iter().max_by(|a, b| a.started_utc.cmp(&b.started_utc)).map(|r| &r.build);
-    let own: Vec<Record> = records.iter().filter(|r| Some(&r.build) == newest).cloned().collect();
-    attempt(&own)?;
-    Ok(own)
+    let reads = |r: &Record| find(&catalogue.measures, &r.measure).is_ok_and(|it| it.reads(&r.point, &r.row));
+    // A record of this build that does not deserialize is an error, which the studies return.
+    let keep = |r: &&Record| Some(&r.build) == newest || r.status != Status::Ok || reads(r);
+    records.iter().filter(keep).cloned().collect()
 }
 
 /// Section that tells how many records of older builds are left out.
 fn left_out(n: usize) -> Option<Section> {
-    let text = format!("{n} records of older builds are left out, because some of them do not parse.");
+    let text = format!("{n} records of older builds are left out, because they do not parse.");
     (n > 0).then(|| Section::new("Left out", text))
 }
 
