@@ -47,7 +47,9 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
     let point = |e: &Pass<'_>| Some((e.point.depth as f64, relative(e)?));
     let figure = swept.lines("Loss of rate with depth.", axes, |p| title(&p.model, &p.format), point);
     chapter.lines(figure.published(table, "context", "tok_s", 1.0 / first));
-    for entry in largest(&swept).filter(|e| e.point.depth == LONG) {
+    // A larger model may have the short depth alone.
+    let deep = swept.filter(|p| p.depth == LONG);
+    for entry in largest(&deep) {
         let Some(short) = short(entry) else { continue };
         let rate = short.time_over(entry);
         chapter.loss("loss_4096", name(entry), rate, &entry.evidence().and(&short.evidence()));

@@ -51,7 +51,9 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
         Column::number("% BW, without KV", |e| share(e, weights)),
     ];
     chapter.table(swept.table("Share of the measured memory bandwidth, by what is counted.", &columns));
-    for entry in largest(&swept).filter(|e| e.point.depth == LONG) {
+    // A larger model may have the short depth alone.
+    let deep = swept.filter(|p| p.depth == LONG);
+    for entry in largest(&deep) {
         let Some(short) = rows.find(|p| *p == Point { depth: SHORT, ..entry.point.clone() }) else {
             continue;
         };

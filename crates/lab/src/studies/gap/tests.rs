@@ -46,6 +46,12 @@ fn depth_costs_rate_and_may_raise_efficiency() {
     let records = [
         pass(&decode("mlx4_g64", 64), 0.08, cost(100_000_000, 0)),
         pass(&decode("mlx4_g64", 4096), 0.1, cost(100_000_000, 50_000_000)),
+        // A model with no more than the short depth, which the claim does not compare.
+        pass(
+            &json!({ "model": "wide", "format": "mlx4_g64", "work": "tg8", "depth": 64 }),
+            0.2,
+            cost(400_000_000, 0),
+        ),
     ]
     .concat();
     is(value(&super::gap_4::STUDY, &records, "loss_4096"), 0.2);
