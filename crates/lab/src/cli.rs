@@ -32,7 +32,8 @@ First steps: `ridgeline doctor` checks this machine, and `ridgeline bench -m MOD
 For developers of ridgeline: `targets`, `shaders` and `synth`.
 
 Exit codes: 0 success, 1 failure, 2 invalid command line, 3 no device,
-4 a regression (compare --fail-on-regression) or a disagreement (probe --compare).";
+4 a regression (compare --fail-on-regression) or a disagreement (probe --compare),
+130 an interrupted bench-all or repeat.";
 
 /// Measures how fast a language model runs on this machine's GPU, how fast it could run, and why.
 #[derive(Debug, Parser)]

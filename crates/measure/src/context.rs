@@ -23,6 +23,8 @@ pub struct MeasureContext {
     pub tuning: Tuning,
     /// Seed of all random numbers.
     pub seed: u64,
+    /// Longest predicted time of one visit in seconds; `None` without a limit.
+    pub longest_s: Option<f64>,
     models: HashMap<(String, Option<Format>), Rc<Loaded>>,
     /// Models that stay loaded although nothing uses them.
     kept: Vec<Rc<Loaded>>,
@@ -37,6 +39,7 @@ impl MeasureContext {
             machine,
             tuning,
             seed,
+            longest_s: None,
             models: HashMap::new(),
             kept: Vec::new(),
         }

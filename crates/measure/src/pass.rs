@@ -11,7 +11,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::stats;
 use ridgeline_model::{LoadReport, RunTimes, Session, SessionOptions};
-use ridgeline_roofline::{Cost, Regime};
+use ridgeline_roofline::{Cost, Machine, Regime};
 use ridgeline_speculative::{LanguageModel, Rows, Token};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -104,6 +104,15 @@ impl Bench {
             session.set_kv_len(depth)?;
         }
         Ok(Self { session, report: loaded.model.report(), depth, tokens, waits: options.run.wait })
+    }
+
+    /// Least seconds of one repetition by the device's ceilings: the roof of a test with logits for these rows.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where the test exceeds the context.
+    pub fn roof_s(&mut self, test: Test, want: Rows, machine: &Machine) -> Result<f64, Error> {
+        let (cost, working_set) = self.cost(test, want)?;
+        Ok(machine.predict(&cost, Regime::new(working_set)).roof_s)
     }
 
     /// Times a test within a budget.

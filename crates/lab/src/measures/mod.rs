@@ -35,6 +35,12 @@ pub(crate) fn title(model: &str, format: &str) -> String {
     if format == STORED { model.to_owned() } else { format!("{model} {}", mix(format)) }
 }
 
+/// Name and number of layers of a model that is cut or stretched to it, such as `mistral-7b@2`; `None` for others.
+pub(crate) fn layers(model: &str) -> Option<(&str, usize)> {
+    let (name, layers) = model.rsplit_once('@')?;
+    Some((name, layers.parse().ok()?))
+}
+
 /// A format without [`MIX`].
 pub(crate) fn mix(format: &str) -> &str {
     format.strip_prefix(MIX).unwrap_or(format)

@@ -7,6 +7,7 @@ use ridgeline_experiment::stats;
 use ridgeline_measure::MeasureContext;
 use ridgeline_measure::pass::{Bench, Clock, PassTiming, Submission, Test};
 use ridgeline_model::{SessionOptions, Switches};
+use ridgeline_speculative::Rows;
 use serde::{Deserialize, Serialize};
 
 /// One kind of work of one model.
@@ -155,6 +156,7 @@ impl Run<MeasureContext> for Kind {
         let loaded = load(cx, &point.model, &point.format)?;
         let options = point.options();
         let mut bench = Bench::new(cx, &loaded, point.depth, point.work.tokens(), options)?;
+        fits(cx, &mut bench, point.work)?;
         let (mut pass, test) = match point.work {
             Work::Test(test) => (bench.test(test, budget)?, test),
             Work::Verify(n) => (bench.verify(n, budget)?, Test { prompt: n, generate: 0 }),
@@ -170,6 +172,28 @@ impl Run<MeasureContext> for Kind {
         let row = Row { pass, test, backend, adapter, cache, batch };
         Ok(Measurement { row, samples_ns, check: None, model: Some(loaded.id.clone()) })
     }
+}
+
+/// Repetitions of the shortest visit, warm-up included.
+const LEAST_REPETITIONS: f64 = 3.0;
+
+/// Skips a cell whose visit takes longer than the run allows, by the ceilings of the device.
+///
+/// The prediction is the same for short and full visits, so that a cell is not skipped halfway through a run.
+fn fits(cx: &MeasureContext, bench: &mut Bench, work: Work) -> Result<(), RunError> {
+    let (Some(longest_s), Some(machine)) = (cx.longest_s, &cx.machine) else { return Ok(()) };
+    let (test, rows) = match work {
+        Work::Test(test) => (test, Rows::Last),
+        Work::Verify(n) => (Test { prompt: n, generate: 0 }, Rows::All),
+    };
+    let predicted_s = LEAST_REPETITIONS * bench.roof_s(test, rows, machine)?;
+    if predicted_s <= longest_s {
+        return Ok(());
+    }
+    Err(RunError::skip(format!(
+        "a visit is predicted to take at least {predicted_s:.0} s, more than the {longest_s:.0} s of a tenth of --max-time; \
+         give more time, or fewer layers as in mistral-7b@4"
+    )))
 }
 
 #[cfg(test)]

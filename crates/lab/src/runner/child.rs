@@ -36,6 +36,7 @@ pub fn serve(measures: &[Box<dyn DynMeasure<MeasureContext>>]) -> io::Result<Exi
         Identity { machine: provenance::machine_id(&mut device), build: provenance::build_for(&mut device) };
     let tuning = ridgeline_measure::tune::stored(&mut device);
     let mut cx = MeasureContext::new(device, job.ceilings.clone(), tuning, job.seed);
+    cx.longest_s = job.longest_s;
     send(&Reply::Identity(Box::new(identity.clone())))?;
     let due = Instant::now() + Duration::from_secs_f64(job.anchor_due_s.max(0.0));
     let mut anchored = Anchored { due, kept: false };

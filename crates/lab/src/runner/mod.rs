@@ -159,6 +159,7 @@ pub fn bench_all(
         run_id: provenance::run_id(),
         argv: settings.argv.clone(),
         ceilings: None,
+        longest_s: settings.max_time.map(|max| max.as_secs_f64() / 10.0),
         anchor: catalogue.anchor.clone(),
         anchor_due_s: 0.0,
         cells: Vec::new(),

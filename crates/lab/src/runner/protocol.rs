@@ -18,6 +18,8 @@ pub(crate) struct Job {
     pub(crate) argv: Vec<String>,
     /// The device's ceilings, once they are measured.
     pub(crate) ceilings: Option<Machine>,
+    /// Longest predicted time of one visit, seconds.
+    pub(crate) longest_s: Option<f64>,
     /// The cell that is measured again every 20 seconds.
     pub(crate) anchor: Option<Cell>,
     /// Seconds until the anchor is due.

@@ -14,7 +14,7 @@ use ridgeline_experiment::report::{
     Align, BandwidthLevel, Block, PeakLevel, Report, Roofline, Section, Table, html, markdown, number, tally,
 };
 use ridgeline_experiment::study::Chapter;
-use ridgeline_experiment::verdict::Verdict;
+use ridgeline_experiment::verdict::{Outcome, Verdict};
 use ridgeline_roofline::{Machine, Measured};
 use std::path::{Path, PathBuf};
 
@@ -155,9 +155,14 @@ fn section(id: &'static str, chapter: Chapter, verdicts: &[Verdict], catalogue: 
 
 /// Section with a row for every claim of the published studies.
 fn claims(verdicts: &[Verdict]) -> Section {
-    let counts = tally(verdicts.iter().map(|it| it.outcome.label()));
+    let counts =
+        [Outcome::Holds, Outcome::DoesNotHold, Outcome::Undecided, Outcome::CannotBeTested].map(|it| {
+            let n = verdicts.iter().filter(|verdict| verdict.outcome == it).count();
+            format!("{}: {n}", it.label())
+        });
+    let counts = counts.join(", ");
     let intro = format!(
-        "{} claims of four studies: {counts}. A claim holds where every interval lies inside the range of its test. An \
+        "{} claims of four studies ({counts}). A claim holds where every interval lies inside the range of its test. An \
          interval across an end of the range, or a decision that Holm's correction does not support, is undecided.",
         verdicts.len()
     );
@@ -286,7 +291,7 @@ fn unfinished(records: &[&Record]) -> Vec<Section> {
             "Failed cells",
             "These cells are in no table or figure above. The next run measures them again.",
         ),
-        (Status::Skipped, "Skipped cells", "These cannot run on this device."),
+        (Status::Skipped, "Skipped cells", "These do not run on this device or in this time."),
     ] {
         let columns = [("measure", Align::Left), ("point", Align::Left), ("reason", Align::Left)];
         let mut table = Table::new("", columns);

@@ -66,10 +66,10 @@ pub(crate) fn against_ceilings(
     let shares = bench.time_kernels(&mut generation, 16, &interleaved)?;
     let step = generation.waterfall(machine, 16);
     let ms = |ns: i64| ns as f64 / 1e6;
-    let explained = TargetResult {
-        what: format!("{model}: explained share of a decode step"),
+    let accounted = TargetResult {
+        what: format!("{model}: share of a decode step that is accounted for"),
         target: Some(Range::AtLeast(0.95)),
-        here: explained_by(&generation, shares, machine),
+        here: accounted_by(&generation, shares, machine),
         detail: format!("{:.2} ms, {:.2} ms unexplained", ms(step.total_ns()), ms(step.unexplained_ns)),
     };
     let isolated = TargetResult {
@@ -90,11 +90,11 @@ pub(crate) fn against_ceilings(
         here: share(&prompt, floor),
         detail: format!("{:.1} t/s", 512.0 / prompt.median_s()),
     };
-    Ok(vec![decode, explained, isolated, prefill])
+    Ok(vec![decode, accounted, isolated, prefill])
 }
 
-/// Explained share of a decode step, with its range over the interval of the kernels' back-to-back time.
-fn explained_by(generation: &PassTiming, shares: KernelShares, machine: &Machine) -> Measured {
+/// Share of a decode step that is accounted for, with its range over the interval of the kernels' back-to-back time.
+fn accounted_by(generation: &PassTiming, shares: KernelShares, machine: &Machine) -> Measured {
     let step = |back_to_back| {
         let shares = KernelShares { back_to_back: Measured::exact(back_to_back), ..shares };
         let kernels = Some(shares.of(generation.median_s() / 16.0));
@@ -103,7 +103,7 @@ fn explained_by(generation: &PassTiming, shares: KernelShares, machine: &Machine
     let [middle, least, most] =
         [shares.back_to_back.value, shares.back_to_back.lo, shares.back_to_back.hi].map(step);
     let [value, one, other] = [middle, least, most].map(|step| step.accounted());
-    // Where the unexplained time changes its sign within the interval, it is zero somewhere: 100 % is explained.
+    // Where the unexplained time changes its sign within the interval, it is zero somewhere: 100 % is accounted for.
     let hi = if least.unexplained_ns.signum() == most.unexplained_ns.signum() {
         value.max(one).max(other)
     } else {
