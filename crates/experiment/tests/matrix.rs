@@ -32,7 +32,7 @@ fn shipped(files: &[&str]) -> Matrix {
 }
 
 /// The files of the studies, which run together. `model.toml` takes their place with `-m`.
-const STUDIES: [&str; 3] = ["gap.toml", "ag.toml", "rb.toml"];
+const STUDIES: [&str; 4] = ["gap.toml", "ag.toml", "rb.toml", "inv.toml"];
 
 fn cells(matrix: &Matrix) -> Vec<Cell> {
     matrix.groups.iter().flat_map(|g| g.axes.product().into_iter().map(|p| g.cell(p))).collect()
@@ -206,7 +206,7 @@ fn studies_select_by_experiment_and_by_study() {
     assert!(
         whole.len() > one.len() && whole.iter().all(|c| c.studies.iter().any(|id| id.starts_with("GAP-")))
     );
-    assert_eq!(taken(&["gap", "ag", "rb"]).len(), all.len(), "some study wants every cell");
+    assert_eq!(taken(&["inv", "gap", "ag", "rb"]).len(), all.len(), "some study wants every cell");
     assert_eq!(taken(&["GAP-1"]).len(), 6, "GAP-1 is not the beginning of GAP-10 and GAP-11");
     assert!(
         names("gap-4", "GAP-4") && names("GAP", "GAP-SUM") && !names("GA", "GAP-4") && !names("4", "GAP-4")

@@ -16,10 +16,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 /// Names and texts of the shipped matrix files, for programs outside the checkout.
-const MATRIX: [(&str, &str); 3] = [
+const MATRIX: [(&str, &str); 4] = [
     ("gap.toml", include_str!("../../../../matrix/gap.toml")),
     ("ag.toml", include_str!("../../../../matrix/ag.toml")),
     ("rb.toml", include_str!("../../../../matrix/rb.toml")),
+    ("inv.toml", include_str!("../../../../matrix/inv.toml")),
 ];
 /// The shipped matrix file for `-m`.
 const OF_MODEL: [(&str, &str); 1] = [("model.toml", include_str!("../../../../matrix/model.toml"))];

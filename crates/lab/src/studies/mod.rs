@@ -2,6 +2,7 @@
 
 mod ag;
 mod gap;
+mod inv;
 mod rb;
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,7 @@ use ridgeline_experiment::study::Study;
 /// Every study, in the order of the report.
 #[must_use]
 pub fn studies() -> Vec<&'static Study> {
-    [gap::STUDIES, ag::STUDIES, rb::STUDIES].concat()
+    [gap::STUDIES, inv::STUDIES, ag::STUDIES, rb::STUDIES].concat()
 }
 
 /// The measures and studies for `bench-all` and `report`.

@@ -1,7 +1,9 @@
 //! Tests of studies on synthetic ceilings.
 
 use super::studies;
+use crate::synthetic::{launches, pass, product};
 use ridgeline_experiment::data::Data;
+use ridgeline_experiment::matrix::{Cell, Matrix};
 use ridgeline_experiment::published::Published;
 use ridgeline_experiment::record::{Build, MachineId, Record, SCHEMA, Status, utc};
 use ridgeline_experiment::register;
@@ -9,9 +11,10 @@ use ridgeline_experiment::report::{Block, Table};
 use ridgeline_experiment::study::{Chapter, Study};
 use ridgeline_experiment::verdict::{Outcome, Verdict};
 use ridgeline_measure::probe::{Ceiling, MatVecRate, MatVecs, OverheadSeries, StreamCurve};
-use ridgeline_roofline::{Curve, Machine, Measured, Overheads, Sample};
+use ridgeline_roofline::{Cost, Curve, Machine, Measured, Overheads, Sample};
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 fn study(id: &str) -> &'static Study {
     studies().into_iter().find(|it| it.id == id).expect("a study of the list")
@@ -207,4 +210,49 @@ fn without_records_no_study_concludes_anything() {
 fn claims_name_values_that_a_study_produces() {
     let published = Published::load().expect("published numbers");
     ridgeline_experiment::register::check(&studies(), &published).expect("every value has a study");
+}
+
+/// Three visits of a cell with invented times; none for measures whose rows are long.
+fn invented(cell: &Cell) -> Vec<Record> {
+    let model = cell.point["model"].as_str().unwrap_or_default();
+    let sizes = [("1.7b", 1700), ("7b", 7000), ("1b", 1000), ("0.6b", 600), ("360m", 360)];
+    let size: u64 = sizes.iter().find(|(name, _)| model.contains(name)).map_or(100, |it| it.1);
+    let cost = Cost { weights: size << 20, kv_read: 1 << 20, flops: size << 20, launches: 80, ..Cost::ZERO };
+    let mut records = match &*cell.measure {
+        "pass" => pass(&cell.point, 1e-4 * size as f64, cost),
+        "launch" => launches(&cell.point, &[("qkv", 1e-4), ("attention", 2e-4), ("gate_up", 3e-4)]),
+        "operation" => product(&cell.point, 1e-3, 1 << 20),
+        _ => Vec::new(),
+    };
+    for record in &mut records {
+        record.studies.clone_from(&cell.studies);
+        if cell.measure == "pass" {
+            record.row["pass"]["params"] = json!(size);
+        }
+    }
+    records
+}
+
+#[test]
+fn the_shipped_cells_hold_what_the_claims_compare() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../matrix");
+    let load = |file: &str| Matrix::load(&folder.join(file)).expect("a shipped matrix parses");
+    let groups =
+        ["inv.toml", "gap.toml", "ag.toml", "rb.toml"].into_iter().flat_map(|file| load(file).groups);
+    let cells = groups.flat_map(|g| g.axes.product().into_iter().map(|p| g.cell(p)).collect::<Vec<_>>());
+    let mut records: Vec<Record> = cells.flat_map(|cell| invented(&cell)).collect();
+    records.extend([copy(), overheads(), products(&[("F32", 32, 3e9, 3e9), ("Q4_0", 4, 1e9, 1e9)])]);
+    let published = Published::load().expect("published numbers");
+    let machine = Machine::flat("here", 20e9, 1e12).expect("positive");
+    let data = Data::new(&records, Some(&machine), &published);
+    let verdicts = register::conclude(&studies(), &data, &[], 0.0).expect("they deserialize").verdicts;
+    let tested = published.claims().iter().filter(|claim| !claim.compare.is_empty()).map(|claim| &*claim.id);
+    // Nothing is invented of the measures `generate` and `quality`.
+    let tested: Vec<&str> =
+        tested.filter(|id| !["GAP-C12", "AG-C1", "AG-C2", "AG-C3"].contains(id)).collect();
+    assert!(tested.len() > 10, "{tested:?}");
+    for id in tested {
+        let it = verdicts.iter().find(|it| it.claim == id).expect("a verdict for every claim");
+        assert!(it.outcome != Outcome::CannotBeTested, "{id}: {}", it.because);
+    }
 }

@@ -3,7 +3,7 @@
 use super::decode::{Column, Pass, bandwidth, step, weights};
 use crate::measures::ceilings::joined;
 use crate::measures::pass::{self, Row};
-use crate::measures::title;
+use crate::measures::{layers, title};
 use ridgeline_experiment::Error;
 use ridgeline_experiment::data::Data;
 use ridgeline_experiment::report::number;
@@ -50,12 +50,12 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
         _ => None,
     });
     for entry in rows.iter().filter(|e| e.point.submission == Submission::Pass && e.point.wait) {
-        if let (true, Some((model, few))) = (is_chain(&entry.point), cut(&entry.point.model)) {
+        if let (true, Some((model, few))) = (is_chain(&entry.point), layers(&entry.point.model)) {
             for other in all.iter().filter(|e| differs_in_layers(&e.point, &entry.point)) {
-                let Some((_, more)) = cut(&other.point.model).filter(|(_, more)| *more > few) else {
+                let Some((_, more)) = layers(&other.point.model).filter(|(_, more)| *more > few) else {
                     continue;
                 };
-                let rate = whole((entry, few), (other, more));
+                let rate = whole((entry, few as f64), (other, more as f64));
                 let over = rate.zip(copy).map(|(rate, copy)| rate.over(copy));
                 let evidence = entry.evidence().and(&other.evidence());
                 chapter.value("chain_over_copy", format!("{model}, all layers"), over, &evidence);
@@ -72,12 +72,6 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
 
 /// Layers of the study's model.
 const LAYERS: f64 = 32.0;
-
-/// Name and number of layers of a model that was cut.
-fn cut(model: &str) -> Option<(&str, f64)> {
-    let (name, layers) = model.split_once('@')?;
-    Some((name, layers.parse().ok()?))
-}
 
 fn differs_in_layers(a: &pass::Point, b: &pass::Point) -> bool {
     a.model != b.model && *a == pass::Point { model: a.model.clone(), ..b.clone() }

@@ -49,7 +49,11 @@ fn products(chapter: &mut Chapter, rows: &Rows<'_, Point, ProductTime>) {
         with(e, ProductPath::Dequantized)?.ratio(median, e, median)
     };
     let shown = |r: Measured| format!("{:.2} [{:.2}, {:.2}]", r.value, r.lo, r.hi);
-    let fused = rows.clone().filter(|p| p.path == ProductPath::Fused);
+    let is_pair = |p: &Point| {
+        let other = Point { path: ProductPath::Dequantized, ..p.clone() };
+        p.path == ProductPath::Fused && rows.find(|q| *q == other).is_some()
+    };
+    let fused = rows.clone().filter(is_pair);
     let columns = [
         Column::text("matrix", |e| String::from(e.point.shape)),
         Column::text("format", |e| e.point.format.to_string()),

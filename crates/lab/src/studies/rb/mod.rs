@@ -2,4 +2,7 @@
 
 mod devices;
 
-ridgeline_experiment::studies! { rb_1, rb_4 }
+ridgeline_experiment::studies! { rb_1, rb_4, rb_5 }
+
+#[cfg(test)]
+mod tests;
