@@ -18,7 +18,7 @@ pub(crate) const STUDY: Study = Study {
     id: "GAP-2",
     title: "Granularity of submission",
     question: "What does a wait cost, and does a chain of products reach the bandwidth of a copy with one wait per token?",
-    about: "The study prints 0.2 µs for a wait that takes 0.2 ms (X-GAP-2), and its products have the key and value shapes of \
+    about: "The study prints 0.2 µs for a wait of 0.2 ms (X-GAP-2), and its products have the key and value shapes of \
             multi-head attention (X-GAP-4). The chain here is a decode step of which only the products are left.",
     values: &["chain_over_copy", "wait_s"],
     conclude,
