@@ -8,7 +8,7 @@
 //! equal work takes equal time        the error of these controls widens what verdicts compare
 //! ```
 
-use crate::measures::pass::{Point, Row, Work};
+use crate::measures::pass::{Pass, Point, Row, Work};
 use crate::measures::{launch, operation, pass, title};
 use ridgeline_experiment::audit::{Audit, Fault, Pace, control_error, falling};
 use ridgeline_experiment::data::{Data, Entry};
@@ -17,8 +17,6 @@ use ridgeline_experiment::rows::Rows;
 use ridgeline_experiment::{Error, stats};
 use ridgeline_measure::profile::{Profiled, TimedLaunch};
 use ridgeline_roofline::{Machine, Measured};
-
-type Pass<'a> = Entry<'a, Point, Row>;
 
 /// Change between two measurements of the anchor beyond which the machine is unsteady.
 const UNSTEADY: f64 = 0.10;

@@ -1,8 +1,10 @@
 //! Forward passes: prompts, generation and verification at a depth, as llama-bench measures them.
 
 use super::load;
+use ridgeline_experiment::data::Entry;
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::measure::{Measure, Measurement, Run, RunError};
+use ridgeline_experiment::rows::Col;
 use ridgeline_experiment::stats;
 use ridgeline_measure::MeasureContext;
 use ridgeline_measure::pass::{Bench, Clock, PassTiming, Submission, Test};
@@ -139,6 +141,11 @@ impl Row {
         stats::median(&stats::seconds(&self.pass.samples_ns))
     }
 }
+
+/// A cell of this measure.
+pub(crate) type Pass<'a> = Entry<'a, Point, Row>;
+/// A column of a table of such cells.
+pub(crate) type Column<'c> = Col<'c, Point, Row>;
 
 /// The measure.
 #[derive(Debug)]

@@ -1,18 +1,14 @@
 //! Decode steps of the throughput-gap study: time, bytes and launches of one token.
 
 use crate::measures::pass::{self, Row};
+pub(super) use crate::measures::pass::{Column, Pass};
 use crate::measures::title;
 use ridgeline_experiment::Error;
-use ridgeline_experiment::data::{Data, Entry};
-use ridgeline_experiment::rows::{Col, Rows};
+use ridgeline_experiment::data::Data;
+use ridgeline_experiment::rows::Rows;
 use ridgeline_measure::profile::TimedLaunch;
 use ridgeline_model::Part;
 use ridgeline_roofline::Measured;
-
-/// A cell of the measure `pass`.
-pub(super) type Pass<'a> = Entry<'a, pass::Point, Row>;
-/// A column of a table of such cells.
-pub(super) type Column<'c> = Col<'c, pass::Point, Row>;
 
 /// Cells of plain generation: with the default switches, whatever their model, format and depth.
 pub(super) fn generation<'a>(data: &Data<'a>) -> Result<Rows<'a, pass::Point, Row>, Error> {

@@ -2,17 +2,14 @@
 //!
 //! The ratio is the cost of verifying drafted tokens; it shows at which batch size extra tokens stop being free.
 
-use crate::measures::pass::{self, Row, Work};
+use crate::measures::pass::{self, Column, Pass, Row, Work};
 use crate::measures::title;
 use ridgeline_experiment::Error;
-use ridgeline_experiment::data::{Data, Entry};
+use ridgeline_experiment::data::Data;
 use ridgeline_experiment::report::{Axis, number};
-use ridgeline_experiment::rows::{Col, Rows};
+use ridgeline_experiment::rows::Rows;
 use ridgeline_experiment::study::{Chapter, Study};
 use ridgeline_roofline::{Measured, Precision};
-
-type Pass<'a> = Entry<'a, pass::Point, Row>;
-type Column<'c> = Col<'c, pass::Point, Row>;
 
 /// The study.
 pub(crate) const STUDY: Study = Study {

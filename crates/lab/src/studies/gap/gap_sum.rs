@@ -1,16 +1,12 @@
 //! GAP-SUM: where the time of one decode step goes, each share from its own measurement.
 
-use crate::measures::pass::{self, Row, Work};
+use crate::measures::pass::{self, Column, Pass, Work};
 use crate::measures::title;
 use ridgeline_experiment::Error;
-use ridgeline_experiment::data::{Data, Entry};
+use ridgeline_experiment::data::Data;
 use ridgeline_experiment::report::{Bar, Block, Dot, Roofline, Waterfalls, number};
-use ridgeline_experiment::rows::Col;
 use ridgeline_experiment::study::{Chapter, Study};
 use ridgeline_roofline::{Machine, Measured};
-
-type Pass<'a> = Entry<'a, pass::Point, Row>;
-type Column<'c> = Col<'c, pass::Point, Row>;
 
 /// The study.
 pub(crate) const STUDY: Study = Study {

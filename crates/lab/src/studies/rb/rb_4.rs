@@ -1,16 +1,12 @@
 //! RB-4: the operational intensity of a decode step, counted, against two FLOP per weight.
 
-use crate::measures::pass::{self, Row};
+use crate::measures::pass::{self, Column, Pass, Row};
 use crate::measures::title;
 use ridgeline_experiment::Error;
-use ridgeline_experiment::data::{Data, Entry};
+use ridgeline_experiment::data::Data;
 use ridgeline_experiment::report::number;
-use ridgeline_experiment::rows::Col;
 use ridgeline_experiment::study::{Chapter, Study};
 use ridgeline_roofline::Measured;
-
-type Pass<'a> = Entry<'a, pass::Point, Row>;
-type Column<'c> = Col<'c, pass::Point, Row>;
 
 /// The study.
 pub(crate) const STUDY: Study = Study {

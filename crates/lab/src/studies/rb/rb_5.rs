@@ -1,16 +1,13 @@
 //! RB-5: the intensity and the speed of a decode step by the number of layers.
 
-use crate::measures::pass::{self, Row};
+use crate::measures::pass::{self, Column, Pass, Row};
 use crate::measures::{layers, title};
 use ridgeline_experiment::Error;
-use ridgeline_experiment::data::{Data, Entry};
+use ridgeline_experiment::data::Data;
 use ridgeline_experiment::report::{Axis, number};
-use ridgeline_experiment::rows::{Col, Rows};
+use ridgeline_experiment::rows::Rows;
 use ridgeline_experiment::study::{Chapter, Evidence, Study};
 use ridgeline_roofline::Measured;
-
-type Pass<'a> = Entry<'a, pass::Point, Row>;
-type Column<'c> = Col<'c, pass::Point, Row>;
 
 /// The study.
 pub(crate) const STUDY: Study = Study {
