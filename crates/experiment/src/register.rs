@@ -130,7 +130,7 @@ fn verdict(claim: &Claim, values: &[&Value], sources: &Sources<'_>, control: f64
     (verdict, p)
 }
 
-/// A value in text: what it is a value of, and its interval.
+/// A value in text: what was measured, and its interval.
 fn measured(value: &Value) -> String {
     let Measured { value: v, lo, hi } = value.value;
     let digits = |x: f64| number::digits(x, 3);

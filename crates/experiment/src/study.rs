@@ -40,7 +40,7 @@ pub struct Chapter {
 pub struct Value {
     /// Its name in claims, such as `loss_4096`.
     pub name: &'static str,
-    /// What it is a value of, such as a model at a depth.
+    /// What was measured, such as a model at a depth.
     pub what: String,
     /// The value with its 95 % interval.
     pub value: Measured,

@@ -186,7 +186,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Why the outcome is what it is, and the values beside it.
+    /// The reason for the outcome, and the values beside it.
     #[must_use]
     pub fn reason(&self) -> String {
         std::iter::once(&self.because).chain(&self.beside).map(String::as_str).collect::<Vec<_>>().join("; ")
