@@ -9,6 +9,7 @@ pub mod canonical;
 pub mod compare;
 pub mod data;
 mod error;
+pub mod finding;
 pub mod journal;
 pub mod matrix;
 pub mod measure;

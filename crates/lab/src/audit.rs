@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! no rate above its ceiling          a faster product raises the upper bound of the ceiling
-//! no pass below its floor            a faster pass raises the upper bounds
+//! no pass or kernel below its floor  a faster one raises the upper bounds
 //! no launch dearer than a kernel     the fastest isolated kernel, launch included, bounds the cost of a launch
 //! time rises with depth and batch    within intervals
 //! equal work takes equal time        the error of these controls widens what verdicts compare
@@ -16,7 +16,7 @@ use ridgeline_experiment::report::number;
 use ridgeline_experiment::rows::Rows;
 use ridgeline_experiment::{Error, stats};
 use ridgeline_measure::profile::{Profiled, TimedLaunch};
-use ridgeline_roofline::{Machine, Measured};
+use ridgeline_roofline::{Cost, Machine, Measured, Regime};
 
 /// Change between two measurements of the anchor beyond which the machine is unsteady.
 const UNSTEADY: f64 = 0.10;
@@ -35,6 +35,7 @@ pub(crate) fn audit(data: &Data<'_>, anchor: Option<&str>) -> Result<Audit, Erro
     let passes = data.rows::<pass::Kind>()?;
     if let Some(machine) = &mut machine {
         faults.extend(floors(&passes, machine));
+        faults.extend(kernels(data, machine)?);
     }
     faults.extend(rising(&passes, "depth", |p| (p.depth, Point { depth: 0, ..p.clone() })));
     let verified = passes.clone().filter(|p| matches!(p.work, Work::Verify(_)));
@@ -114,32 +115,60 @@ fn floors(passes: &Rows<'_, Point, Row>, machine: &mut Machine) -> Vec<Fault> {
     let mut faults = Vec::new();
     for entry in passes {
         let (pass, Some(seconds)) = (&entry.row.pass, entry.seconds()) else { continue };
-        let floor = pass.prediction(machine).floor_s;
-        if seconds.hi >= floor {
-            continue;
-        }
-        let factor = floor / seconds.value;
-        let flops_s = pass.cost.flops as f64 / machine.peak(pass.regime.precision).hi;
-        let what = if flops_s >= floor * (1.0 - 1e-9) {
-            for peak in [Some(&mut machine.flops_f32), machine.flops_f16.as_mut()].into_iter().flatten() {
-                peak.hi *= factor;
-            }
-            "peak"
-        } else {
-            let set = pass.regime.working_set;
-            machine.bandwidth.read =
-                machine.bandwidth.read.raised(set, machine.bandwidth.upper(set) * factor);
-            "bandwidth"
-        };
-        let sentence = format!(
-            "{} took {}, less than the {} that it needs at the upper end of the {what}, which is raised to that.",
-            title(&entry.point.model, &entry.point.format),
-            number::si(seconds.value, "s"),
-            number::si(floor, "s")
-        );
-        faults.push(Fault { sentence, cells: vec![entry.record().cell_id.clone()] });
+        let what = title(&entry.point.model, &entry.point.format);
+        let raised = raise(machine, (&what, seconds), &pass.cost, pass.regime);
+        faults.extend(raised.map(|sentence| Fault { sentence, cells: vec![entry.record().cell_id.clone()] }));
     }
     faults
+}
+
+/// No isolated kernel is faster than its floor; see [`floors`].
+fn kernels(data: &Data<'_>, machine: &mut Machine) -> Result<Vec<Fault>, Error> {
+    let mut faults = Vec::new();
+    for entry in &data.rows::<launch::Kind>()? {
+        for launch in &entry.row.launches {
+            let same = |l: &&TimedLaunch| l.variant == launch.variant && l.grid == launch.grid;
+            let seconds = entry.over_visits(|row| row.launches.iter().find(same).map(|l| l.seconds.value));
+            let Some(seconds) = seconds else { continue };
+            let what = format!("{} of {}", launch.label(), title(&entry.point.model, &entry.point.format));
+            let regime = Regime::new(launch.cost.bytes()).submissions(0);
+            let raised = raise(machine, (&what, seconds), &launch.cost, regime);
+            faults.extend(
+                raised.map(|sentence| Fault { sentence, cells: vec![entry.record().cell_id.clone()] }),
+            );
+        }
+    }
+    Ok(faults)
+}
+
+/// Raises the ceiling that bounds work which took less time than its floor, and says so.
+fn raise(
+    machine: &mut Machine,
+    (what, seconds): (&str, Measured),
+    cost: &Cost,
+    regime: Regime,
+) -> Option<String> {
+    let floor = machine.predict(cost, regime).floor_s;
+    if seconds.hi >= floor {
+        return None;
+    }
+    let factor = floor / seconds.value;
+    let flops_s = cost.flops as f64 / machine.peak(regime.precision).hi;
+    let ceiling = if flops_s >= floor * (1.0 - 1e-9) {
+        for peak in [Some(&mut machine.flops_f32), machine.flops_f16.as_mut()].into_iter().flatten() {
+            peak.hi *= factor;
+        }
+        "peak"
+    } else {
+        let set = regime.working_set;
+        machine.bandwidth.read = machine.bandwidth.read.raised(set, machine.bandwidth.upper(set) * factor);
+        "bandwidth"
+    };
+    Some(format!(
+        "{what} took {}, less than the {} that it needs at the upper end of the {ceiling}, which is raised to that.",
+        number::si(seconds.value, "s"),
+        number::si(floor, "s")
+    ))
 }
 
 /// Cells that differ only in one figure take more time for a larger one, within intervals.

@@ -4,6 +4,7 @@
 mod audit;
 pub mod cli;
 mod commands;
+mod diagnosis;
 pub mod globals;
 pub mod install;
 pub mod measures;

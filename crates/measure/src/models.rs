@@ -3,14 +3,15 @@
 //! - `models/<name>.toml` is the shape of a published model. It gets random weights.
 //! - `models/<folder>/<file>.gguf` is the model `<folder>-<file>`.
 //! - `<name>@<layers>` is the shape with another number of layers, such as `mistral-7b@4`: each layer costs the same.
+//! - `shape:<model>` has random weights in the shape of a model, also with `@`, such as `shape:model.gguf@4`.
 //! - `<model>:<type>` requantizes to a quantization type or mix, such as `:q8_0` or `:q4_k_m`.
 
 mod names;
 mod vocabulary;
 
 pub use crate::folders::{ROOT_ENV, cache, root};
-pub use names::names;
 use names::{Resolved, entries, resolve};
+pub use names::{SHAPE, names};
 pub use vocabulary::tokenizer;
 
 use crate::Device;
@@ -65,7 +66,9 @@ pub enum Error {
         other: Format,
     },
     /// The part after the `@` is no number of layers, or the model is no shape.
-    #[error("{name:?}: the number of layers after @ is from 1 on, and only for the shapes in models/*.toml")]
+    #[error(
+        "{name:?}: the number of layers after @ is from 1 on, and only for random weights: the shapes in models/*.toml, and {SHAPE}<model>"
+    )]
     Layers {
         /// The argument of `-m`.
         name: String,
@@ -150,6 +153,9 @@ impl Resolved<'_> {
             return random(path, *layers, quantization.unwrap_or(Format::HALF.into()), SEED);
         }
         let checkpoint = Checkpoint::open(path)?;
+        if self.base.starts_with(SHAPE) {
+            return Ok(checkpoint.random_like(*layers, *quantization, SEED)?);
+        }
         match *quantization {
             Some(quantization) if differs(&checkpoint, quantization)? => {
                 Ok(Checkpoint::open(&converted(&checkpoint, quantization)?)?)
@@ -160,11 +166,11 @@ impl Resolved<'_> {
 
     /// The name for records. It does not depend on how the caller gives the quantization.
     fn record_name(&self) -> String {
-        let base =
-            Path::new(self.base).file_name().map_or_else(|| self.base.into(), |it| it.to_string_lossy());
+        let (prefix, base) = self.base.strip_prefix(SHAPE).map_or(("", self.base), |it| (SHAPE, it));
+        let base = Path::new(base).file_name().map_or_else(|| base.into(), |it| it.to_string_lossy());
         match self.quantization {
-            Some(quantization) => format!("{base}:{}", quantization.name().to_lowercase()),
-            None => base.into_owned(),
+            Some(quantization) => format!("{prefix}{base}:{}", quantization.name().to_lowercase()),
+            None => format!("{prefix}{base}"),
         }
     }
 }
@@ -264,7 +270,7 @@ pub fn quantized(name: &str, mix: &'static Mix) -> Result<PathBuf, Error> {
 #[cfg(test)]
 mod tests {
     use super::names::named;
-    use super::{Error, Quantization, resolve};
+    use super::{Container, Error, Quantization, resolve};
     use ridgeline_quant::Format;
     use std::fs;
 
@@ -287,9 +293,22 @@ mod tests {
         assert_eq!(shape("mistral-7b").expect("a shape").0, None);
         let layers = super::checkpoint("smollm2-135m@2", None).expect("random weights");
         assert_eq!(layers.metadata().u32("llama.block_count").expect("a key"), 2);
-        for wrong in ["mistral-7b@0", "mistral-7b@x", "tiny-target@2"] {
+        for wrong in ["mistral-7b@0", "mistral-7b@x", "tiny-target@2", "shape:tiny-target@0"] {
             assert!(matches!(shape(wrong), Err(Error::Layers { .. })), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_shape_has_random_weights_in_the_types_of_its_model() {
+        let name = |text| resolve(text, None).map(|it| it.record_name()).expect("a shape");
+        assert_eq!(name("shape:tiny-target@2:q4_k_m"), "shape:tiny-target@2:q4_k_m");
+        let open = |name| super::checkpoint(name, None).expect("random weights");
+        let (file, shape) = (open("tiny-target"), open("shape:tiny-target"));
+        assert_eq!((shape.container(), shape.main_format()), (Container::Random, file.main_format()));
+        assert_eq!(shape.tensors().count(), file.tensors().count());
+        let cut = open("shape:tiny-target@2:q8_0");
+        assert_eq!(cut.metadata().u32("llama.block_count").expect("a key"), 2);
+        assert_eq!(cut.main_format(), Some(Format::Q8_0));
     }
 
     #[test]

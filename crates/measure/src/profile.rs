@@ -10,6 +10,7 @@ use ridgeline_compute::{Executor, Recording, RunOptions};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::record::Check;
 use ridgeline_experiment::stats;
+use ridgeline_kernels::SMALL_BATCH;
 use ridgeline_model::SessionOptions;
 use ridgeline_roofline::{Cost, Machine, Measured, Prediction, Regime, check_floor};
 use ridgeline_speculative::Rows;
@@ -76,8 +77,8 @@ pub fn profile(
     let mut device = cx.device.borrow_mut();
     // One run of the pass fills the buffers that its launches read.
     device.run(&pass)?;
-    // A decode step is bound by weight reads, so all layers are timed to keep the caches cold. Prompts would take minutes.
-    let Kinds { mut launches, works, of } = Kinds::of(&pass, tokens == 1);
+    // Small batches are bound by weight reads, so all layers are timed to keep the caches cold. Prompts would take minutes.
+    let Kinds { mut launches, works, of } = Kinds::of(&pass, tokens <= SMALL_BATCH as usize);
     let mut timer = Timer::new(&mut device)?;
     let units: Vec<Unit> = works.iter().map(|work| timer.unit(work)).collect::<Result<_, _>>()?;
     let measured = blocks(&mut timer, &units, Clock::SubmitToComplete, budget)?;

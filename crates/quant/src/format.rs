@@ -51,6 +51,9 @@ impl Format {
     pub const SINGLE: Self = Self::F32;
     /// Half precision, the fallback for matrices whose rows are not whole blocks of the wanted type.
     pub const HALF: Self = Self::F16;
+
+    /// About one byte per weight, with a scale per block.
+    pub const BYTE: Self = Self::Q8_0;
     /// Activations of int8 dot products.
     pub const INT8_ACTIVATIONS: Self = Self::Q8_0;
 

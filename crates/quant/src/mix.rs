@@ -198,6 +198,10 @@ impl Mix {
     /// Every mix.
     pub const ALL: &'static [Self] = MIXES;
 
+    /// Names of the mixes that users choose from, from most to fewest bits: those of a published sweep, and `Q4_0`.
+    pub const COMMON: [&'static str; 8] =
+        ["F16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "Q3_K_M", "Q2_K"];
+
     /// The mix of a name or alias, in upper or lower case.
     pub fn from_name(name: &str) -> Option<&'static Self> {
         let is = |it: &str| it.eq_ignore_ascii_case(name);
@@ -321,6 +325,13 @@ mod tests {
 
     fn mix(name: &str) -> &'static Mix {
         Mix::from_name(name).unwrap()
+    }
+
+    #[test]
+    fn common_mixes_exist() {
+        for name in Mix::COMMON {
+            assert!(Mix::from_name(name).is_some_and(|it| it.name == name), "{name}");
+        }
     }
 
     #[test]

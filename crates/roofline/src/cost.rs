@@ -37,6 +37,32 @@ impl Cost {
         launches: 0,
     };
 
+    /// The cost on the line through `self` and `to`, `by` times their difference beyond `to`.
+    ///
+    /// The costs of a model with two numbers of layers give that of any other: each layer costs the same.
+    #[must_use]
+    pub fn extrapolated(&self, to: &Self, by: f64) -> Self {
+        let line = |a: u64, b: u64| {
+            let value = (b as f64 + by * (b as f64 - a as f64)).round().max(0.0);
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "float to integer casts saturate"
+            )]
+            let value = value as u64;
+            value
+        };
+        Self {
+            weights: line(self.weights, to.weights),
+            kv_read: line(self.kv_read, to.kv_read),
+            kv_write: line(self.kv_write, to.kv_write),
+            activation_read: line(self.activation_read, to.activation_read),
+            activation_write: line(self.activation_write, to.activation_write),
+            flops: line(self.flops, to.flops),
+            launches: line(self.launches, to.launches),
+        }
+    }
+
     /// All bytes moved, read and written.
     #[must_use]
     pub const fn bytes(&self) -> u64 {

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 /// How far below its floor a time may lie, as a share of the floor.
 ///
-/// The ceilings are measured minutes before, and shared machines change their pace by a tenth and more. A count that is
+/// The ceilings are measured minutes before, and shared machines change their pace by a fifth and more. A count that is
 /// wrong by more than this fails its cell. Less is reported as a contradiction between the run's own numbers.
-pub const FLOOR_TOLERANCE: f64 = 0.20;
+pub const FLOOR_TOLERANCE: f64 = 1.0 / 3.0;
 
 /// A measured time lies below its floor, so the cost, a ceiling or the clock is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
@@ -29,7 +29,7 @@ impl BeatsFloor {
     }
 }
 
-/// Accepts a measured time that is at least 80 % of its floor.
+/// Accepts a measured time that is at least two thirds of its floor.
 ///
 /// # Errors
 /// [`BeatsFloor`] for a smaller time, and for a NaN, which a broken clock may produce.

@@ -107,6 +107,8 @@ pub struct Prediction {
     pub roof_s: f64,
     /// The floor, which no measured time may beat: the roof at the upper ends of the ceilings' intervals.
     pub floor_s: f64,
+    /// The roof at the lower ends of the ceilings' intervals.
+    pub slowest_roof_s: f64,
     /// The explained time without overlap: `roof_s + launch_s + host_s`.
     pub explained_s: f64,
     /// The largest of memory, compute, launches and host; uncertain where the ceilings' intervals allow two.
@@ -160,6 +162,7 @@ impl Machine {
             host_s,
             roof_s,
             floor_s: least_memory_s.max(flops / peak.hi),
+            slowest_roof_s: most_memory_s.max(flops / peak.lo),
             explained_s: roof_s + launch_s + host_s,
             bound,
         }
@@ -167,6 +170,12 @@ impl Machine {
 }
 
 impl Prediction {
+    /// The roof with the interval of the ceilings: from the floor to the roof at their lower ends, in seconds.
+    #[must_use]
+    pub const fn roof(&self) -> Measured {
+        Measured { value: self.roof_s, lo: self.floor_s, hi: self.slowest_roof_s }
+    }
+
     /// Model bandwidth utilization (MBU): the memory time over the measured time.
     #[must_use]
     pub fn mbu(&self, measured_s: f64) -> f64 {

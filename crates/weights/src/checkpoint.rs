@@ -11,7 +11,7 @@ use std::{
 use ridgeline_quant::Format;
 
 use crate::{
-    Container, Error, Metadata, Quantization, RopePairing, Shape, convention,
+    Container, Error, Metadata, Quantization, RopePairing, Shape, Value, convention,
     entry::{Parts, Storage, TensorEntry},
     gguf, hf,
     map::Map,
@@ -29,6 +29,12 @@ pub struct TensorInfo<'a> {
     pub format: Format,
     /// Bytes in the file layout.
     pub bytes: u64,
+}
+
+/// Layer and rest of a name such as `blk.3.attn_q.weight`.
+fn layer_of(name: &str) -> Option<(usize, &str)> {
+    let (layer, rest) = name.strip_prefix("blk.")?.split_once('.')?;
+    Some((layer.parse().ok()?, rest))
 }
 
 impl TensorInfo<'_> {
@@ -116,12 +122,60 @@ impl Checkpoint {
             |(name, shape)| TensorEntry { name, shape, format: Format::SINGLE, storage: Storage::Random };
         let entries = tensors.into_iter().map(entry).collect();
         let parts = Parts { metadata, entries, maps: Vec::new(), tokenizer_json: None };
-        let mut it = Self::from_parts(&path, Container::Random, parts)?;
-        // A mix depends on the whole model, so the types are set after all tensors are listed.
-        let formats = quantization.formats(&it)?;
-        let formats: Vec<_> = it.entries.iter().map(|entry| formats[entry.name.as_str()]).collect();
-        for (entry, format) in it.entries.iter_mut().zip(formats) {
-            entry.format = format;
+        Self::generated(&path, parts, Some(quantization), seed)
+    }
+
+    /// A checkpoint with the tensors and hyperparameters of this one, but random weights and no vocabulary.
+    ///
+    /// With `layers`, it has that many: the first ones, or copies of the last beyond. Without a quantization, each tensor
+    /// keeps its type. The time of a forward pass is that of this checkpoint with as many layers.
+    ///
+    /// # Errors
+    /// [`Error::MissingKey`] without a number of layers, and as [`Quantization::formats`].
+    pub fn random_like(
+        &self,
+        layers: Option<usize>,
+        quantization: Option<Quantization>,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        let family = convention::family(&self.path, &self.metadata)?;
+        let key = family.key("block_count");
+        let stored = self.metadata.u32(&key)? as usize;
+        let n_layers = layers.unwrap_or(stored);
+        let mut metadata = self.metadata.clone();
+        metadata.retain(|key| !key.starts_with("tokenizer."));
+        metadata.set(key, Value::U32(u32::try_from(n_layers).unwrap_or(u32::MAX)));
+        let mut entries = Vec::new();
+        for entry in &self.entries {
+            let copy = |name| TensorEntry { name, storage: Storage::Random, ..entry.clone() };
+            match layer_of(&entry.name) {
+                None => entries.push(copy(entry.name.clone())),
+                Some((layer, rest)) => {
+                    let last = if layer + 1 == stored { n_layers.max(stored) } else { layer + 1 };
+                    entries.extend((layer..last.min(n_layers)).map(|i| copy(format!("blk.{i}.{rest}"))));
+                }
+            }
+        }
+        let parts = Parts { metadata, entries, maps: Vec::new(), tokenizer_json: None };
+        let path = PathBuf::from(format!("random:{}", self.path.display()));
+        Self::generated(&path, parts, quantization, seed)
+    }
+
+    /// A random checkpoint of these tensors. Without a quantization, they keep their types.
+    fn generated(
+        path: &Path,
+        parts: Parts,
+        quantization: Option<Quantization>,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        let mut it = Self::from_parts(path, Container::Random, parts)?;
+        if let Some(quantization) = quantization {
+            // A mix depends on the whole model, so the types are set after all tensors are listed.
+            let formats = quantization.formats(&it)?;
+            let formats: Vec<_> = it.entries.iter().map(|entry| formats[entry.name.as_str()]).collect();
+            for (entry, format) in it.entries.iter_mut().zip(formats) {
+                entry.format = format;
+            }
         }
         let matrices = it.entries.iter().filter(|entry| entry.shape.len() > 1).map(|entry| entry.format);
         it.generator = Some(random::Generator::new(matrices, seed));

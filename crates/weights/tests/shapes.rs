@@ -126,3 +126,27 @@ fn contradictions_are_refused() {
     let error = Checkpoint::random(&shape, Format::HALF, 0).unwrap_err();
     assert!(matches!(error, Error::UnknownFamily { family, .. } if family == "mamba"));
 }
+
+#[test]
+fn random_weights_take_the_shape_of_a_file_with_other_layers() {
+    let out = tempfile::tempdir().unwrap();
+    let path = out.path().join("small.gguf");
+    let small = Checkpoint::random(&Shape::from_toml(SMALL).unwrap(), Format::Q8_0, 3).unwrap();
+    convert(&small, &path, Format::Q8_0).unwrap();
+    let file = Checkpoint::open(&path).unwrap();
+    let names = |it: &Checkpoint| it.tensors().map(|it| it.name.to_owned()).collect::<Vec<_>>();
+    let like = file.random_like(None, None, 1).unwrap();
+    assert_eq!((names(&like), like.container()), (names(&file), Container::Random));
+    for (ours, theirs) in like.tensors().zip(file.tensors()) {
+        assert_eq!((ours.shape, ours.format), (theirs.shape, theirs.format), "{}", ours.name);
+    }
+    for layers in [1, 5] {
+        let cut = file.random_like(Some(layers), Some(Format::F16.into()), 1).unwrap();
+        assert_eq!(cut.metadata().u32("llama.block_count").unwrap() as usize, layers);
+        let downs = names(&cut).iter().filter(|it| it.ends_with("ffn_down.weight")).count();
+        assert_eq!((downs, cut.has(&format!("blk.{layers}.attn_q.weight"))), (layers, false));
+        assert!(cut.tensors().all(|it| it.shape.len() < 2 || it.format == Format::F16));
+        let last = format!("blk.{}.ffn_down.weight", layers - 1);
+        assert_eq!(cut.tensor(&last).unwrap().shape, file.tensor("blk.0.ffn_down.weight").unwrap().shape);
+    }
+}

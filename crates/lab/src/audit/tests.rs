@@ -72,6 +72,18 @@ fn a_pass_below_its_floor_raises_the_ceiling_that_bounds_it() {
 }
 
 #[test]
+fn a_kernel_below_its_floor_raises_the_peak() {
+    let point = json!({ "model": "m", "format": "f16", "tokens": 128, "depth": 0 });
+    // A millisecond at 1 TFLOP/s, in 0.8 ms.
+    let mut records = launches(&point, &[("gate_up", 0.8e-3)]);
+    records.iter_mut().for_each(|r| r.row["launches"][0]["cost"]["flops"] = json!(1_000_000_000));
+    let found = audited(&records, None);
+    assert!(found.faults[0].sentence.starts_with("gate_up"), "{:?}", found.faults);
+    let machine = found.machine.expect("the ceilings");
+    assert!(machine.flops_f32.hi > 1.24e12 && machine.bandwidth.upper(1) < 10.1e9, "{machine:?}");
+}
+
+#[test]
 fn more_work_in_less_time_is_a_contradiction() {
     let deep = [pass(&decode(0), 0.01, cost()), pass(&decode(256), 0.008, cost())].concat();
     let found = audited(&deep, None);

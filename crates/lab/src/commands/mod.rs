@@ -33,6 +33,7 @@ macro_rules! commands {
 }
 
 commands! {
+    diagnose,
     probe,
     bench,
     run,

@@ -11,6 +11,7 @@ use ridgeline_experiment::measure::{Measure, Measurement, Run, RunError};
 use ridgeline_measure::MeasureContext;
 use ridgeline_measure::profile::{Profiled, profile};
 use ridgeline_model::{SessionOptions, Switches};
+use ridgeline_quant::Format;
 use serde::{Deserialize, Serialize};
 
 /// One forward pass.
@@ -25,6 +26,9 @@ pub(crate) struct Point {
     pub tokens: usize,
     /// Tokens in the KV cache before the pass.
     pub depth: usize,
+    /// Quantization type of keys and values in the cache; by default F16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Format>,
     /// Variations of the forward pass.
     #[serde(default, skip_serializing_if = "is_default")]
     pub switches: Switches,
@@ -48,7 +52,8 @@ impl Run<MeasureContext> for Kind {
     ) -> Result<Measurement<Profiled>, RunError> {
         cx.require_clock()?;
         let loaded = load(cx, &point.model, &point.format)?;
-        let options = SessionOptions { switches: point.switches, ..SessionOptions::default() };
+        let cache = point.cache.map_or(SessionOptions::default().cache, |format| [format; 2]);
+        let options = SessionOptions { cache, switches: point.switches, ..SessionOptions::default() };
         let row = profile(cx, &loaded, (point.depth, point.tokens), options, budget)?.row;
         let check = cx.machine.as_ref().map(|machine| row.check(machine));
         // A block's wall time depends on its calibrated length; the sum over the launches of the pass does not.

@@ -9,6 +9,7 @@ use ridgeline_experiment::stats;
 use ridgeline_measure::MeasureContext;
 use ridgeline_measure::pass::{Bench, Clock, PassTiming, Submission, Test};
 use ridgeline_model::{SessionOptions, Switches};
+use ridgeline_quant::Format;
 use ridgeline_speculative::Rows;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,9 @@ pub(crate) struct Point {
     /// Whether the kernels of a decode step are timed too, isolated and back to back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub kernels: bool,
+    /// Quantization type of keys and values in the cache; by default F16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Format>,
     /// Variations of the forward pass.
     #[serde(default, skip_serializing_if = "is_default")]
     pub switches: Switches,
@@ -49,15 +53,17 @@ pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 impl Point {
     /// Whether nothing but model, format, work and depth varies.
     pub(crate) fn is_default(&self) -> bool {
-        let Self { switches, submission, wait, stamps, .. } = self;
-        is_default(switches) && is_default(submission) && !wait && !stamps
+        let Self { cache, switches, submission, wait, stamps, .. } = self;
+        cache.is_none() && is_default(switches) && is_default(submission) && !wait && !stamps
     }
 
     /// Options of its session.
     fn options(&self) -> SessionOptions {
         // With logits for all rows in one recording, a verification is never split for a large vocabulary.
         let logit_rows = if let Work::Verify(n) = self.work { n } else { 1 };
-        let options = SessionOptions { logit_rows, switches: self.switches, ..SessionOptions::default() };
+        let cache = self.cache.map_or(SessionOptions::default().cache, |format| [format; 2]);
+        let options =
+            SessionOptions { logit_rows, cache, switches: self.switches, ..SessionOptions::default() };
         let clock = if self.stamps { Clock::Device } else { Clock::Complete };
         clock.options(self.submission.options(self.wait, options))
     }

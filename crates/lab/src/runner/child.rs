@@ -60,6 +60,19 @@ pub fn serve(measures: &[Box<dyn DynMeasure<MeasureContext>>]) -> io::Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
+/// Visits a cell in this process: its record, whatever the outcome. Only a program that measures nothing else does this.
+pub(crate) fn visit(
+    measures: &[Box<dyn DynMeasure<MeasureContext>>],
+    cx: &mut MeasureContext,
+    cell: &Cell,
+    (job, identity): (&Job, &Identity),
+) -> Record {
+    let (started_utc, clock) = (provenance::now_utc(), Instant::now());
+    let mut record = measure(measures, cx, cell).into_record(cell, job, identity);
+    (record.started_utc, record.duration_s) = (started_utc, clock.elapsed().as_secs_f64());
+    record
+}
+
 /// When the anchor is measured next.
 struct Anchored {
     due: Instant,

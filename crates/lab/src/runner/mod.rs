@@ -15,6 +15,7 @@ mod rounds;
 mod worker;
 
 pub use child::serve;
+pub(crate) use child::visit;
 pub use error::Error;
 pub use rounds::{interrupt, interrupted};
 pub use worker::Program;
@@ -22,13 +23,15 @@ pub use worker::Program;
 use crate::{output, provenance};
 use folder::Folder;
 use progress::Progress;
-use protocol::{Identity, Job, Reply};
+use protocol::Reply;
+pub(crate) use protocol::{Identity, Job};
 use ridgeline_experiment::audit::Audit;
 use ridgeline_experiment::data::Data;
 use ridgeline_experiment::journal::{last_ok, visits};
 use ridgeline_experiment::matrix::{Cell, Matrix};
 use ridgeline_experiment::measure::DynMeasure;
 use ridgeline_experiment::record::{Record, Status};
+use ridgeline_experiment::report::Section;
 use ridgeline_experiment::study::Study;
 use ridgeline_measure::{MeasureContext, models};
 use ridgeline_roofline::Machine;
@@ -51,6 +54,8 @@ pub struct Catalogue {
     pub ceilings: fn(&[Record]) -> Option<Machine>,
     /// The checks of a run against itself, from all records of one device and the id of the anchor.
     pub audit: fn(&Data<'_>, Option<&str>) -> Result<Audit, ridgeline_experiment::Error>,
+    /// The first section of the report, from the same records.
+    pub answer: fn(&Data<'_>, &Audit) -> Result<Option<Section>, ridgeline_experiment::Error>,
     /// A cheap cell that is measured again every 20 seconds, to watch the pace of the machine.
     pub anchor: Option<Cell>,
 }

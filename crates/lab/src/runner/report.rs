@@ -106,7 +106,8 @@ fn of_machine(
         register::conclude(&catalogue.studies, &data, &failures, audit.control)?;
     let mut studies: Vec<Section> =
         chapters.into_iter().map(|(id, chapter)| section(id, chapter, &verdicts, catalogue)).collect();
-    let mut sections: Vec<Section> = faults(&audit).into_iter().collect();
+    let mut sections: Vec<Section> = (catalogue.answer)(&data, &audit)?.into_iter().collect();
+    sections.extend(faults(&audit));
     sections.extend([claims(&verdicts), device(id, &data, &audit, &failures)]);
     sections.extend(roofline(&mut studies, audit.machine.as_ref()));
     sections.extend(studies);

@@ -30,6 +30,7 @@ pub fn catalogue() -> Catalogue {
         studies: studies(),
         ceilings: ceilings::machine,
         audit: crate::audit::audit,
+        answer: crate::diagnosis::report::answer,
         anchor: Some(anchor()),
     }
 }

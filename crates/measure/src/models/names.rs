@@ -32,6 +32,9 @@ pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
+/// Prefix of a model whose weights are random in the shape of another's.
+pub const SHAPE: &str = "shape:";
+
 /// A parsed argument of `-m`.
 #[derive(Debug)]
 pub(super) struct Resolved<'a> {
@@ -71,8 +74,9 @@ pub(super) fn resolve(name: &str, format: Option<Format>) -> Result<Resolved<'_>
     }
 }
 
-/// The file or folder of a name, and the number of layers after an `@`.
+/// The file or folder of a name, after [`SHAPE`] where the name has it, and the number of layers after an `@`.
 fn with_layers(name: &str) -> Result<Option<(PathBuf, Option<usize>)>, Error> {
+    let (random, name) = name.strip_prefix(SHAPE).map_or((false, name), |name| (true, name));
     if let Some(path) = find(name) {
         return Ok(Some((path, None)));
     }
@@ -86,7 +90,7 @@ fn with_layers(name: &str) -> Result<Option<(PathBuf, Option<usize>)>, Error> {
     let bad = || Error::Layers { name: name.to_owned() };
     let layers = layers.parse().ok().filter(|it| *it > 0).ok_or_else(bad)?;
     let shape = path.extension().is_some_and(|it| it == "toml");
-    if shape { Ok(Some((path, Some(layers)))) } else { Err(bad()) }
+    if random || shape { Ok(Some((path, Some(layers)))) } else { Err(bad()) }
 }
 
 fn find(name: &str) -> Option<PathBuf> {

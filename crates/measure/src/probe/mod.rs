@@ -171,9 +171,10 @@ pub fn session(device: &mut Device, quantity: Quantity, budget: &Budget) -> Resu
     }))
 }
 
-/// The machine with the given ceilings; `None` where a bandwidth curve, the peaks or the overheads are missing.
+/// The machine with the given ceilings; `None` where the read bandwidth, the peaks or the overheads are missing.
 ///
-/// Of two ceilings of one kind the later counts.
+/// Of two ceilings of one kind the later counts. Without copy or triad, the bandwidth is that of reads: predictions take
+/// the best of the three.
 #[must_use]
 pub fn machine(name: &str, ceilings: &[Ceiling]) -> Option<Machine> {
     let (mut read, mut copy, mut triad) = (None::<Curve>, None::<Curve>, None::<Curve>);
@@ -188,10 +189,11 @@ pub fn machine(name: &str, ceilings: &[Ceiling]) -> Option<Machine> {
             Ceiling::Matvec(_) => {}
         }
     }
-    let peaks = peaks?;
+    let (peaks, read) = (peaks?, read?);
+    let or_read = |curve: Option<Curve>| curve.unwrap_or_else(|| read.clone());
     Some(Machine {
         name: name.to_owned(),
-        bandwidth: Bandwidth { read: read?, copy: copy?, triad: triad? },
+        bandwidth: Bandwidth { copy: or_read(copy), triad: or_read(triad), read },
         flops_f32: peaks.f32.rate,
         flops_f16: peaks.f16.as_ref().map(|p| p.rate),
         overheads: overheads?,

@@ -1,0 +1,188 @@
+//! Which quantization to run: speed, bytes and quality of a model in each, and which of them nothing else beats.
+
+use super::Source;
+use super::predict::Baseline;
+use super::scope::plain;
+use crate::measures::pass::Point;
+use crate::measures::{mix, quality};
+use ridgeline_experiment::report::{Align, Table, number};
+use ridgeline_experiment::rows::Rows;
+use ridgeline_experiment::study::Evidence;
+use ridgeline_quant::{Format, Mix};
+use ridgeline_roofline::Measured;
+use serde::Serialize;
+
+/// The quantization with 16 bits per weight, to which the bytes of others are compared.
+const HALF: Format = Format::HALF;
+
+/// Bits per weight below which a quantization is not recommended: the quality of models suffers.
+const LEAST_BITS: f64 = 4.0;
+
+/// Ratio within which two speeds are the same to a user, who then has better quality for it.
+const AS_FAST: f64 = 1.05;
+
+/// One model in one quantization.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct FormatRow {
+    /// Quantization type or mix.
+    pub format: String,
+    /// Bytes of weights that one token reads.
+    pub bytes: f64,
+    /// Bits of one weight, on average over the matrices that a token reads.
+    pub bits: f64,
+    /// Predicted tokens/s over those of today's quantization.
+    pub predicted: Option<Measured>,
+    /// The same, measured.
+    pub measured: Option<Measured>,
+    /// Mean KL divergence from half precision in nats, where it was measured.
+    pub kl: Option<Measured>,
+    /// Whether no other row has more speed and at least as many bits.
+    pub on_front: bool,
+    /// Whether it is today's quantization.
+    pub is_now: bool,
+    #[serde(skip)]
+    pub(super) evidence: Evidence,
+}
+
+impl FormatRow {
+    /// The gain that counts: measured, or else predicted.
+    pub(crate) fn gain(&self) -> Option<Measured> {
+        self.measured.or(self.predicted)
+    }
+}
+
+/// The rows of all quantizations that were measured or profiled.
+pub(crate) fn rows(source: &Source<'_>, baseline: &Baseline<'_>) -> Vec<FormatRow> {
+    let now = &*source.format;
+    let others = Mix::COMMON.into_iter().filter(|it| !source.title_of(now).eq_ignore_ascii_case(it));
+    let mut rows: Vec<FormatRow> =
+        std::iter::once(now).chain(others).filter_map(|it| row(source, baseline, it)).collect();
+    let half = rows.iter().find(|row| row.format == HALF.spec().name).map(|row| row.bytes);
+    for row in &mut rows {
+        row.bits = half.map_or(f64::NAN, |half| 16.0 * row.bytes / half);
+    }
+    let beaten = |row: &FormatRow| {
+        let faster = |other: &FormatRow| match (other.gain(), row.gain()) {
+            (Some(other), Some(own)) => other.lo > own.hi,
+            _ => false,
+        };
+        rows.iter().any(|other| other.bits >= row.bits - 1e-9 && faster(other))
+    };
+    let front: Vec<bool> = rows.iter().map(|row| !beaten(row)).collect();
+    for (row, on_front) in rows.iter_mut().zip(front) {
+        row.on_front = on_front;
+    }
+    rows.sort_by(|a, b| b.bits.total_cmp(&a.bits));
+    rows
+}
+
+/// Bytes of weights that a token reads.
+fn bytes(baseline: &Baseline<'_>, profile: &super::scope::Launches<'_>) -> f64 {
+    baseline.scope.sum(&profile.row, |launch| launch.cost.weights as f64)
+}
+
+/// The same from a generation in a quantization, where its kernels were not profiled.
+fn bytes_of_pass(source: &Source<'_>, format: &str) -> Option<f64> {
+    let same = |p: &str| mix(p).eq_ignore_ascii_case(mix(format));
+    let is = |p: &Point| p.model == source.model && p.is_default() && same(&p.format);
+    let entry = source.passes.find(|p| is(p) && p.work.generated().is_some())?;
+    Some(entry.row.pass.cost.weights as f64 / entry.point.work.tokens() as f64)
+}
+
+fn row(source: &Source<'_>, baseline: &Baseline<'_>, format: &str) -> Option<FormatRow> {
+    let is_now = mix(format).eq_ignore_ascii_case(mix(&source.format));
+    let profile = baseline.profile(format, 1, None);
+    let predicted = if is_now { None } else { profile.and_then(|it| baseline.gain(it)) };
+    let measured = if is_now { Some(Measured::exact(1.0)) } else { measured(source, format) };
+    if predicted.is_none() && measured.is_none() {
+        return None;
+    }
+    let bytes = profile.map(|it| bytes(baseline, it)).or_else(|| bytes_of_pass(source, format))?;
+    Some(FormatRow {
+        format: source.title_of(format),
+        bytes,
+        bits: f64::NAN,
+        predicted,
+        measured,
+        kl: kl(&source.quality, &source.model, format),
+        on_front: false,
+        is_now,
+        evidence: profile.map(|it| it.evidence()).unwrap_or_default(),
+    })
+}
+
+/// Measured tokens/s in a quantization over those of today's: generations of the same length at the same depth.
+fn measured(source: &Source<'_>, format: &str) -> Option<Measured> {
+    let is = |p: &str, wanted: &str| mix(p).eq_ignore_ascii_case(mix(wanted));
+    let generations = source.passes.iter().filter(|e| {
+        let p = &e.point;
+        p.depth == source.depth && p.work.generated().is_some() && p.is_default() && is(&p.format, format)
+    });
+    let works: Vec<_> = generations.map(|e| e.point.work).collect();
+    let scopes = [&source.shape, &source.whole];
+    works.into_iter().find_map(|work| {
+        let of = |wanted: &str| {
+            let (wanted, plain) = (wanted.to_owned(), plain(work, source.depth));
+            move |p: &Point| plain(p) && is(&p.format, &wanted)
+        };
+        scopes.iter().find_map(|scope| scope.ratio(&source.passes, of(&source.format), of(format)))
+    })
+}
+
+/// KL divergence of a quantization from half precision, where it was measured for the model.
+fn kl(rows: &Rows<'_, quality::Point, quality::Row>, model: &str, format: &str) -> Option<Measured> {
+    let is = |p: &quality::Point| p.model == model && mix(&p.format).eq_ignore_ascii_case(mix(format));
+    Some(rows.find(is)?.row.vs_reference.kl.interval())
+}
+
+/// The row to recommend: of those with enough bits, the one that is predicted to be the fastest.
+///
+/// One with more bits that is as fast within [`AS_FAST`] goes before it. `None` where today's is the fastest.
+///
+/// A trial does not change the choice, so that a prediction that did not come true stays in sight.
+pub(crate) fn recommended(rows: &[FormatRow]) -> Option<&FormatRow> {
+    let now = rows.iter().find(|it| it.is_now)?;
+    let sound = |row: &&FormatRow| !row.is_now && row.bits >= LEAST_BITS && row.bits < now.bits - 0.1;
+    let gain = |row: &FormatRow| row.predicted.or(row.measured).map_or(0.0, |gain| gain.value);
+    let best = rows.iter().filter(sound).map(gain).fold(0.0, f64::max);
+    let close = rows.iter().filter(sound).filter(|row| gain(row) >= best / AS_FAST);
+    let most_bits = close.max_by(|a, b| a.bits.total_cmp(&b.bits))?;
+    (gain(most_bits) >= super::advice::LEAST_GAIN).then_some(most_bits)
+}
+
+/// The table of all quantizations, at `rate` tokens/s now.
+pub(crate) fn table(rows: &[FormatRow], rate: f64) -> Table {
+    let columns = [
+        ("quantization", Align::Left),
+        ("bits/weight", Align::Right),
+        ("read per token", Align::Right),
+        ("predicted tokens/s", Align::Right),
+        ("measured tokens/s", Align::Right),
+        ("KL divergence, nats", Align::Right),
+        ("Pareto front", Align::Left),
+    ];
+    let caption = "Speed in each quantization. A row is on the Pareto front unless another is faster, beyond both intervals, \
+                   with at least as many bits. KL divergence is from half precision; – where no text was scored.";
+    let mut table = Table::new(caption, columns);
+    let digits = |x: f64| number::digits(rate * x, 3);
+    let range = |m: Measured| {
+        if m.lo < m.hi {
+            format!("{} [{}, {}]", digits(m.value), digits(m.lo), digits(m.hi))
+        } else {
+            digits(m.value)
+        }
+    };
+    let dash = || "–".to_owned();
+    for row in rows {
+        table.push([
+            if row.is_now { format!("{} (now)", row.format) } else { row.format.clone() },
+            if row.bits.is_finite() { format!("{:.1}", row.bits) } else { dash() },
+            number::si(row.bytes, "B"),
+            row.predicted.map_or_else(dash, range),
+            row.measured.map_or_else(dash, range),
+            row.kl.map_or_else(dash, |kl| number::digits(kl.value, 2)),
+            if row.on_front { "yes" } else { "" }.to_owned(),
+        ]);
+    }
+    table
+}

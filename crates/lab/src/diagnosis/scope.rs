@@ -1,0 +1,180 @@
+//! The model of a diagnosis, measured whole or with two smaller numbers of layers.
+//!
+//! Every layer costs the same, so that time and cost are straight lines over the number of layers:
+//!
+//! ```text
+//! T(L) = T(b) + (L − b) · (T(b) − T(a)) / (b − a)      a < b < L layers measured
+//! ```
+
+use crate::measures::launch;
+use crate::measures::pass::{Pass, Point, Row, Work};
+use ridgeline_experiment::data::Entry;
+use ridgeline_experiment::rows::Rows;
+use ridgeline_experiment::study::Evidence;
+use ridgeline_measure::pass::{KernelTimes, PassTiming};
+use ridgeline_measure::profile::{Profiled, TimedLaunch};
+use ridgeline_roofline::Measured;
+
+/// A model and the numbers of layers with which it is measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Scope {
+    /// Name of the model, without a number of layers.
+    pub name: String,
+    /// Two smaller numbers of layers, ascending; `None` where the whole model is measured.
+    pub cut: Option<[usize; 2]>,
+    /// Layers of the whole model.
+    pub layers: usize,
+}
+
+/// One kind of work of the whole model, measured or extrapolated.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    /// Seconds of one repetition.
+    pub seconds: Measured,
+    /// Cost, regime and kernels of one repetition.
+    pub timing: PassTiming,
+    /// The cells behind it.
+    pub evidence: Evidence,
+}
+
+impl Scope {
+    /// Names of the models that are measured.
+    pub(crate) fn names(&self) -> Vec<String> {
+        match self.cut {
+            None => vec![self.name.clone()],
+            Some(cut) => cut.iter().map(|layers| format!("{}@{layers}", self.name)).collect(),
+        }
+    }
+
+    /// The work of the whole model, from the cells that match.
+    pub(crate) fn step(&self, rows: &Rows<'_, Point, Row>, is: impl Fn(&Point) -> bool) -> Option<Step> {
+        let found = |name: &String| rows.find(|p| p.model == *name && is(p));
+        let measured: Vec<&Pass<'_>> = self.names().iter().map(found).collect::<Option<_>>()?;
+        match (&measured[..], self.cut) {
+            ([a, b], Some([from, to])) => {
+                let by = (self.layers as f64 - to as f64) / (to as f64 - from as f64);
+                extrapolated(a, b, by)
+            }
+            _ => step(measured.first()?),
+        }
+    }
+
+    /// Time of one kind of work over that of another: visit by visit where the whole model is measured.
+    pub(crate) fn ratio(
+        &self,
+        rows: &Rows<'_, Point, Row>,
+        above: impl Fn(&Point) -> bool,
+        below: impl Fn(&Point) -> bool,
+    ) -> Option<Measured> {
+        if self.cut.is_none() {
+            let find = |is: &dyn Fn(&Point) -> bool| rows.find(|p| p.model == self.name && is(p));
+            return find(&above)?.time_over(find(&below)?);
+        }
+        Some(quotient(self.step(rows, above)?.seconds, self.step(rows, below)?.seconds))
+    }
+
+    /// The number of layers of the model that profiles use: the larger of the two, or the whole model's.
+    pub(crate) fn profiled(&self) -> (String, usize) {
+        match self.cut {
+            None => (self.name.clone(), self.layers),
+            Some([_, to]) => (format!("{}@{to}", self.name), to),
+        }
+    }
+
+    /// Sum of a figure over the launches of the whole model, from a profile with fewer layers.
+    pub(crate) fn sum(&self, profile: &Profiled, figure: impl Fn(&TimedLaunch) -> f64) -> f64 {
+        let more = self.layers as f64 / self.profiled().1 as f64;
+        let scale = |launch: &TimedLaunch| if is_outside_layers(launch) { 1.0 } else { more };
+        profile.launches.iter().map(|it| scale(it) * it.count as f64 * figure(it)).sum()
+    }
+
+    /// Isolated seconds of all launches of one visit.
+    pub(crate) fn isolated_s(&self, profile: &Profiled) -> f64 {
+        self.sum(profile, |launch| launch.seconds.value)
+    }
+
+    /// Isolated seconds of the launches of all layers, without those of the embedding and the output head.
+    pub(crate) fn layers_s(&self, profile: &Profiled) -> f64 {
+        self.sum(profile, |launch| if is_outside_layers(launch) { 0.0 } else { launch.seconds.value })
+    }
+}
+
+/// A cell of the measure `launch`.
+pub(crate) type Launches<'a> = Entry<'a, launch::Point, Profiled>;
+
+/// Whether a launch belongs to no layer.
+fn is_outside_layers(launch: &TimedLaunch) -> bool {
+    let outside = |module: &str| matches!(module, "embed" | "output_norm" | "lm_head" | "sampling");
+    launch.module.split(", ").all(outside)
+}
+
+fn step(entry: &Pass<'_>) -> Option<Step> {
+    Some(Step { seconds: entry.seconds()?, timing: entry.row.pass.clone(), evidence: entry.evidence() })
+}
+
+/// The step on the line through two measured ones, `by` times their difference beyond the second.
+fn extrapolated(a: &Pass<'_>, b: &Pass<'_>, by: f64) -> Option<Step> {
+    let (first, second) = (step(a)?, step(b)?);
+    let line = |a: f64, b: f64| (b + by * (b - a)).max(f64::MIN_POSITIVE);
+    let value = line(first.seconds.value, second.seconds.value);
+    let half = |s: Measured| 0.5 * (s.hi - s.lo);
+    let error = ((1.0 + by) * half(second.seconds)).hypot(by * half(first.seconds));
+    let seconds = Measured { value, lo: (value - error).max(f64::MIN_POSITIVE), hi: value + error };
+    let (x, y) = (&first.timing, second.timing);
+    let mut timing = PassTiming { cost: x.cost.extrapolated(&y.cost, by), ..y.clone() };
+    let set = |a: u64, b: u64| line(a as f64, b as f64);
+    timing.regime.working_set = whole(set(x.regime.working_set, y.regime.working_set));
+    (timing.params, timing.weight_bytes) =
+        (whole(set(x.params, y.params)), whole(set(x.weight_bytes, y.weight_bytes)));
+    timing.kernels = x.kernels.zip(y.kernels).map(|(x, y)| KernelTimes {
+        isolated_s: line(x.isolated_s, y.isolated_s),
+        back_to_back_s: line(x.back_to_back_s, y.back_to_back_s),
+    });
+    timing.samples_ns = vec![whole(1e9 * value)];
+    Some(Step { seconds, timing, evidence: first.evidence.and(&second.evidence) })
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "float to integer casts saturate"
+)]
+fn whole(value: f64) -> u64 {
+    value.round() as u64
+}
+
+/// The quotient of two independent positive values; relative errors add in quadrature.
+pub(crate) fn quotient(a: Measured, b: Measured) -> Measured {
+    let value = a.value / b.value;
+    let low = (1.0 - a.lo / a.value).hypot(b.hi / b.value - 1.0);
+    let high = (a.hi / a.value - 1.0).hypot(1.0 - b.lo / b.value);
+    Measured { value, lo: value / (1.0 + low), hi: value * (1.0 + high) }
+}
+
+/// Whether a cell is plain work of this kind at a depth, in the stored or another format, with the default cache.
+pub(crate) fn plain(work: Work, depth: usize) -> impl Fn(&Point) -> bool {
+    move |p| p.work == work && p.depth == depth && p.is_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Scope, quotient};
+    use ridgeline_roofline::Measured;
+
+    #[test]
+    fn a_cut_model_is_measured_twice() {
+        let whole = Scope { name: "m".to_owned(), cut: None, layers: 8 };
+        assert_eq!((whole.names(), whole.profiled()), (vec!["m".to_owned()], ("m".to_owned(), 8)));
+        let cut = Scope { cut: Some([1, 2]), ..whole };
+        assert_eq!(cut.names(), ["m@1", "m@2"]);
+        assert_eq!(cut.profiled(), ("m@2".to_owned(), 2));
+    }
+
+    #[test]
+    fn relative_errors_add_in_quadrature() {
+        let (a, b) =
+            (Measured { value: 2.0, lo: 1.94, hi: 2.06 }, Measured { value: 1.0, lo: 0.96, hi: 1.04 });
+        let q = quotient(a, b);
+        assert!((q.hi / q.value - 1.05).abs() < 1e-12 && (q.value / q.lo - 1.05).abs() < 1e-12, "{q:?}");
+    }
+}
