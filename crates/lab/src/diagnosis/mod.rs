@@ -125,8 +125,11 @@ impl Subject {
         format!("{} {}", self.model, self.title_of(&self.format))
     }
 
-    /// The command that quantizes it.
+    /// The command that quantizes it, or measures it so where it has no file.
     fn quantize_command(&self, format: &str) -> String {
+        if self.whole.name == self.shape.name {
+            return format!("ridgeline bench -m {}:{}", self.model, format.to_lowercase());
+        }
         let base = self.model.rsplit('/').next().unwrap_or(&self.model).trim_end_matches(".gguf");
         let format = format.to_lowercase();
         format!("ridgeline quantize {} {base}-{format}.gguf {format}", self.model)

@@ -119,7 +119,9 @@ fn extrapolated(a: &Pass<'_>, b: &Pass<'_>, by: f64) -> Option<Step> {
     let value = line(first.seconds.value, second.seconds.value);
     let half = |s: Measured| 0.5 * (s.hi - s.lo);
     let error = ((1.0 + by) * half(second.seconds)).hypot(by * half(first.seconds));
-    let seconds = Measured { value, lo: (value - error).max(f64::MIN_POSITIVE), hi: value + error };
+    // More layers take no less time than were measured.
+    let lo = (value - error).max(second.seconds.lo).min(value);
+    let seconds = Measured { value, lo, hi: value + error };
     let (x, y) = (&first.timing, second.timing);
     let mut timing = PassTiming { cost: x.cost.extrapolated(&y.cost, by), ..y.clone() };
     let set = |a: u64, b: u64| line(a as f64, b as f64);
