@@ -3,32 +3,23 @@
 use super::formats::{self, FormatRow};
 use super::predict::Baseline;
 use super::scope::plain;
-use super::{Answer, Source, cells};
+use super::{Answer, Source, cells, speculate};
 use crate::measures::pass::{Point, Work};
-use crate::measures::speculation;
 use ridgeline_experiment::finding::Finding;
 use ridgeline_experiment::matrix::Cell;
 use ridgeline_experiment::report::number;
-use ridgeline_experiment::stats;
 use ridgeline_quant::Format;
 use ridgeline_roofline::{Measured, Part};
-use ridgeline_speculative::planner;
 use serde::Serialize;
 
 /// Batch size of the advice to batch.
 pub(crate) const BATCH: usize = 8;
-
-/// Draft lengths of the advice to speculate.
-pub(crate) const DRAFTS: [usize; 2] = [2, 4];
 
 /// Type of the KV cache that is compared with F16.
 pub(crate) const CACHE: Format = Format::BYTE;
 
 /// Depth from which the type of the KV cache matters.
 pub(crate) const LEAST_DEPTH: usize = 256;
-
-/// Acceptance rates that published draft models reach on ordinary text, where none was measured.
-const ACCEPTANCE: Measured = Measured { value: 0.65, lo: 0.45, hi: 0.85 };
 
 /// Gain from which a change is worth a line.
 pub(super) const LEAST_GAIN: f64 = 1.02;
@@ -57,12 +48,17 @@ pub(crate) fn advice(
         format(source, rows),
         cache(source, baseline),
         batch(source, baseline),
-        speculate(source),
+        speculate::advice(source),
         tune(source, answer),
     ];
     let mut advice: Vec<Advice> = found.into_iter().flatten().collect();
     advice.sort_by(|a, b| b.finding.gain().value.total_cmp(&a.finding.gain().value));
     advice
+}
+
+/// What was looked at and is not advised, with the reason.
+pub(crate) fn rejected(source: &Source<'_>, rows: &[FormatRow]) -> Vec<String> {
+    [formats::rejected(rows), speculate::rejected(source)].into_iter().flatten().collect()
 }
 
 /// Quantize to the fastest type with enough bits.
@@ -149,48 +145,6 @@ fn batch(source: &Source<'_>, baseline: &Baseline<'_>) -> Option<Advice> {
     Some(Advice { finding, trial })
 }
 
-/// Draft tokens with a smaller model, or what a draft would need.
-fn speculate(source: &Source<'_>) -> Option<Advice> {
-    let draft = source.draft.as_ref()?;
-    let draft_s = source.token_s(draft)?;
-    let target_s = source.token_s(&source.model)?;
-    let c = draft_s.value / target_s.value;
-    let v = |n: usize| source.verify_over_one(n);
-    let of = |alpha: f64, gamma: usize| {
-        Some(planner::speedup(planner::expected_tokens(alpha, gamma), gamma, v(gamma + 1)?.value, c))
-    };
-    let best = DRAFTS.into_iter().filter_map(|gamma| Some((gamma, of(ACCEPTANCE.value, gamma)?)));
-    let (gamma, value) = best.max_by(|a, b| a.1.total_cmp(&b.1))?;
-    let predicted = Measured { value, lo: of(ACCEPTANCE.lo, gamma)?, hi: of(ACCEPTANCE.hi, gamma)? };
-    let measured = source.speculated(gamma);
-    if predicted.hi < LEAST_GAIN {
-        return None;
-    }
-    let even = planner::break_even_alpha(gamma, v(gamma + 1)?.value, c);
-    let even = even.map_or("No acceptance rate pays".to_owned(), |alpha| {
-        format!("It pays above an acceptance rate of {}", number::percent(alpha))
-    });
-    let finding = Finding {
-        action: format!("draft {gamma} tokens with {draft}"),
-        because: format!(
-            "{even}: a draft token costs {} of a target token, and verifying {} costs {} tokens.",
-            number::percent(c),
-            gamma + 1,
-            number::digits(v(gamma + 1)?.value, 3)
-        ),
-        predicted,
-        measured,
-        cost: Some("memory for the draft model; greedy text stays the same".to_owned()),
-        untried: None,
-        command: Some(format!(
-            "ridgeline speculate -m {} -md {draft} --draft-max {gamma} -p \"…\"",
-            source.model
-        )),
-        evidence: Vec::new(),
-    };
-    Some(Advice { finding, trial: vec![cells::speculation(&source.model, draft, gamma)] })
-}
-
 /// Look for faster variants of the kernels.
 fn tune(source: &Source<'_>, answer: &Answer) -> Option<Advice> {
     let total = answer.parts.total_ns().max(1) as f64;
@@ -201,10 +155,10 @@ fn tune(source: &Source<'_>, answer: &Answer) -> Option<Advice> {
     let finding = Finding {
         action: "tune the kernels for this device".to_owned(),
         because: format!(
-            "Kernel inefficiency is {} of a token. Tuning can win back a part of it, or nothing.",
+            "Kernel inefficiency is {} of a token. Tuning is assumed to win back between nothing and half of it.",
             number::percent(excess)
         ),
-        // Nobody knows which part: from nothing to a half, which no tuned device exceeded.
+        // An assumption: from nothing to half of it.
         predicted: Measured { value: 1.0 / (1.0 - 0.1 * excess), lo: 1.0, hi: 1.0 / (1.0 - 0.5 * excess) },
         measured: None,
         cost: None,
@@ -216,18 +170,8 @@ fn tune(source: &Source<'_>, answer: &Answer) -> Option<Advice> {
 }
 
 impl Source<'_> {
-    /// Seconds of one token of a model with a trained vocabulary, by its shortest generation at this depth.
-    fn token_s(&self, model: &str) -> Option<Measured> {
-        let is = |p: &Point| {
-            p.model == model && p.depth == self.depth && p.is_default() && p.format == self.format
-        };
-        let entry = self.passes.find(|p| is(p) && p.work.generated().is_some())?;
-        let n = entry.point.work.tokens() as f64;
-        Some(entry.seconds()?.map(|s| s / n))
-    }
-
     /// Time of verifying `n` tokens over that of one, at the nearest depth.
-    fn verify_over_one(&self, n: usize) -> Option<Measured> {
+    pub(super) fn verify_over_one(&self, n: usize) -> Option<Measured> {
         let names = self.whole.names();
         let own =
             |p: &Point| names.contains(&p.model) && p.format == self.format && p.work == Work::Verify(n);
@@ -238,20 +182,5 @@ impl Source<'_> {
             move |p: &Point| plain(p) && p.format == format
         };
         self.whole.ratio(&self.passes, verify(n), verify(1))
-    }
-
-    /// Measured speedup of greedy speculation with the draft.
-    fn speculated(&self, gamma: usize) -> Option<Measured> {
-        let is = |p: &speculation::Point| {
-            p.target == self.model
-                && Some(&p.draft) == self.draft.as_ref()
-                && p.draft_max == gamma
-                && p.temperature == 0.0
-        };
-        let per_token = |ns: &[u64], n: u64| Some(stats::median(&stats::seconds(ns))? / n as f64);
-        self.speculation.find(is)?.interleaved(|row| {
-            let [plain, speculating] = row.generated;
-            Some(per_token(&row.baseline_ns, plain)? / per_token(&row.speculating_ns, speculating)?)
-        })
     }
 }

@@ -1,6 +1,7 @@
 //! The cells that `diagnose` measures: ceilings, a survey of the model, and trials of what it advises.
 
-use super::advice::{BATCH, CACHE, DRAFTS, LEAST_DEPTH};
+use super::advice::{BATCH, CACHE, LEAST_DEPTH};
+use super::speculate::DRAFTS;
 use super::{Scope, Subject};
 use crate::measures::pass::Work;
 use crate::measures::{ceilings, launch, pass, quality, speculation as measure};
@@ -69,11 +70,9 @@ pub(crate) fn survey(subject: &Subject, work: Work) -> Vec<Cell> {
     let others = Mix::COMMON.iter().filter(|it| !subject.title_of(format).eq_ignore_ascii_case(it));
     launches.extend(others.map(|it| launch(&it.to_lowercase(), 1)));
     cells.extend(launches.into_iter().map(|point| cell(launch::Kind::NAME, point, LAUNCH)));
-    if let Some(draft) = draft {
-        cells.push(pass(draft, &generation, *depth, false));
-        let rows: Vec<usize> = std::iter::once(1).chain(DRAFTS.map(|gamma| gamma + 1)).collect();
-        cells.extend(verifications(whole, format, &rows, *depth));
-    }
+    let rows: Vec<usize> = std::iter::once(1).chain(DRAFTS.map(|gamma| gamma + 1)).collect();
+    cells.extend(verifications(whole, format, &rows, *depth));
+    cells.extend(draft.iter().map(|draft| pass(draft, &generation, *depth, false)));
     cells
 }
 

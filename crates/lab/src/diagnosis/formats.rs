@@ -150,6 +150,21 @@ pub(crate) fn recommended(rows: &[FormatRow]) -> Option<&FormatRow> {
     (gain(most_bits) >= super::advice::LEAST_GAIN).then_some(most_bits)
 }
 
+/// Why no quantization is advised, where none is.
+pub(crate) fn rejected(rows: &[FormatRow]) -> Option<String> {
+    let now = rows.iter().find(|it| it.is_now)?;
+    let fewer = rows.iter().filter(|row| !row.is_now && row.bits >= LEAST_BITS && row.bits < now.bits - 0.1);
+    let gain = |row: &FormatRow| row.predicted.or(row.measured).map_or(0.0, |gain| gain.value);
+    let best = fewer.max_by(|a, b| gain(a).total_cmp(&gain(b)))?;
+    recommended(rows).is_none().then(|| {
+        format!(
+            "Fewer bits are not faster here: {}, the fastest quantization of at least {LEAST_BITS} bits, is at {}×.",
+            best.format,
+            number::digits(gain(best), 3)
+        )
+    })
+}
+
 /// The table of all quantizations, at `rate` tokens/s now.
 pub(crate) fn table(rows: &[FormatRow], rate: f64) -> Table {
     let columns = [

@@ -12,6 +12,7 @@ pub(crate) mod report;
 mod scope;
 pub(crate) mod sections;
 pub(crate) mod size;
+mod speculate;
 
 pub(crate) use advice::Advice;
 pub(crate) use answer::Answer;
@@ -81,6 +82,8 @@ pub(crate) struct Diagnosis {
     pub answer: Answer,
     /// What to change, the largest gain first.
     pub advice: Vec<Advice>,
+    /// What was looked at and is not advised, with the reason.
+    pub rejected: Vec<String>,
     /// The quantizations.
     pub formats: Vec<FormatRow>,
     /// Why the numbers may be worse than they look.
@@ -200,7 +203,8 @@ fn of(source: &Source<'_>, machine: &Machine) -> Option<Diagnosis> {
     let baseline = Baseline::new(scope, &source.launches, (&step, tokens), at, machine);
     let formats = formats::rows(source, &baseline);
     let advice = advice::advice(source, &baseline, &answer, &formats);
-    Some(Diagnosis { answer, advice, formats, caveats: Vec::new() })
+    let rejected = advice::rejected(source, &formats);
+    Some(Diagnosis { answer, advice, rejected, formats, caveats: Vec::new() })
 }
 
 /// Prompt tokens per second, by the longest prompt at depth 0; only of a model that is measured whole.

@@ -1,7 +1,7 @@
 //! The first section of the report of `bench-all`: the diagnosis of one model, and the speed of all.
 
 use super::scope::Step;
-use super::{Answer, Diagnosis, Subject, diagnose, sections};
+use super::{Answer, Subject, diagnose, sections};
 use crate::measures::pass::{self, Pass};
 use crate::measures::{speculation, title};
 use ridgeline_experiment::Error;
@@ -25,16 +25,14 @@ pub(crate) fn answer(data: &Data<'_>, audit: &Audit) -> Result<Option<Section>, 
     let mut subject = Subject::whole(&first.point.model, &first.point.format, first.point.depth);
     let speculated = data.rows::<speculation::Kind>()?;
     subject.draft = speculated.find(|p| p.target == subject.model).map(|e| e.point.draft.clone());
-    let Some(Diagnosis { mut caveats, answer, advice, formats }) = diagnose(data, &subject)? else {
-        return Ok(None);
-    };
+    let Some(mut diagnosis) = diagnose(data, &subject)? else { return Ok(None) };
     if !audit.faults.is_empty() {
-        caveats.push(format!(
+        diagnosis.caveats.push(format!(
             "The run contradicts itself in {} places, which the next section lists.",
             audit.faults.len()
         ));
     }
-    let mut section = sections::section(&Diagnosis { answer, advice, formats, caveats });
+    let mut section = sections::section(&diagnosis);
     if let Some(machine) = data.machine() {
         let least = first.point.depth;
         let table = speeds(steps.iter().filter(|e| e.point.depth == least), machine);

@@ -22,6 +22,7 @@ pub(crate) fn section(diagnosis: &Diagnosis) -> Section {
     section
         .blocks
         .extend([changes(diagnosis), quantizations(diagnosis)].into_iter().flatten().map(Block::Table));
+    section.blocks.extend(diagnosis.rejected.iter().cloned().map(Block::Text));
     section.blocks.extend(diagnosis.caveats.iter().cloned().map(Block::Text));
     section
 }
@@ -102,6 +103,9 @@ pub(crate) fn terminal(diagnosis: &Diagnosis, measured: &[String]) -> String {
         if let Some(command) = &it.command {
             let _ = writeln!(text, "     {command}");
         }
+    }
+    if !diagnosis.rejected.is_empty() {
+        let _ = writeln!(text, "\nWhat not to change\n  {}", diagnosis.rejected.join("\n  "));
     }
     if let Some(table) = quantizations(diagnosis) {
         let _ = write!(text, "\nWhich quantization\n{}", plain::table(&table));

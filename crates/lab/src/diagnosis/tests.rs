@@ -123,6 +123,33 @@ fn a_batch_is_predicted_from_its_kernels() {
     }
 }
 
+/// Passes over one, three and five tokens, and a draft whose token takes a tenth of the target's.
+fn drafted(verify_s: [f64; 3]) -> Vec<Record> {
+    let pass = |model: &str, work: &str, seconds: f64| {
+        pass(&json!({ "model": model, "format": "stored", "work": work, "depth": 0 }), seconds, cost(8))
+    };
+    let [one, three, five] = verify_s.map(|s| s * TOKEN_S);
+    let verified =
+        [pass("m", "verify1", one), pass("m", "verify3", three), pass("m", "verify5", five)].concat();
+    [survey(), verified, pass("d", "tg8", 0.8 * TOKEN_S)].concat()
+}
+
+#[test]
+fn drafting_is_advised_where_verification_is_cheap() {
+    let with_draft = Subject { draft: Some("d".to_owned()), ..subject() };
+    let cheap = diagnosis(&drafted([1.0, 1.2, 1.5]), &with_draft);
+    let advice =
+        cheap.advice.iter().find(|it| it.finding.action == "draft 2 tokens with d").expect("it pays");
+    // 1 + 0.65 + 0.65² tokens in 1.2 + 2 · 0.1 target tokens.
+    assert!((advice.finding.predicted.value - 1.48).abs() < 0.02, "{:?}", advice.finding.predicted);
+    assert_eq!(advice.trial[0].measure, "speculation");
+    let dear = diagnosis(&drafted([1.0, 3.0, 5.0]), &with_draft);
+    assert!(dear.advice.iter().all(|it| !it.finding.action.starts_with("draft")));
+    assert!(dear.rejected.iter().any(|it| it.contains("does not pay")), "{:?}", dear.rejected);
+    let without = diagnosis(&drafted([1.0, 1.2, 1.5]), &subject());
+    assert!(without.rejected.iter().any(|it| it.contains("needs a draft model")), "{:?}", without.rejected);
+}
+
 #[test]
 fn a_model_that_is_too_large_is_extrapolated_from_fewer_layers() {
     // A layer takes 1 ms, all else 2 ms: 12 ms with ten layers.
