@@ -67,7 +67,7 @@ fn launches(data: &Data<'_>, machine: &mut Machine) -> Result<Option<Fault>, Err
         // A kernel whose interval reaches zero was not resolved.
         let resolved = e.row.launches.iter().filter(|l| l.seconds.lo > 0.0);
         let least = resolved.min_by(|a, b| a.seconds.value.total_cmp(&b.seconds.value))?;
-        let is = |l: &&TimedLaunch| l.variant == least.variant && l.grid == least.grid;
+        let is = |l: &&TimedLaunch| l.variant == least.variant && l.module == least.module;
         let seconds = e.over_visits(|row| row.launches.iter().find(is).map(|l| l.seconds.value))?;
         Some((seconds, least.label(), e.record().cell_id.clone()))
     };
@@ -127,7 +127,8 @@ fn kernels(data: &Data<'_>, machine: &mut Machine) -> Result<Vec<Fault>, Error> 
     let mut faults = Vec::new();
     for entry in &data.rows::<launch::Kind>()? {
         for launch in &entry.row.launches {
-            let same = |l: &&TimedLaunch| l.variant == launch.variant && l.grid == launch.grid;
+            // Matrices of other widths may share a variant and a grid.
+            let same = |l: &&TimedLaunch| l.variant == launch.variant && l.module == launch.module;
             let seconds = entry.over_visits(|row| row.launches.iter().find(same).map(|l| l.seconds.value));
             let Some(seconds) = seconds else { continue };
             let what = format!("{} of {}", launch.label(), title(&entry.point.model, &entry.point.format));
