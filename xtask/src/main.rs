@@ -1,12 +1,13 @@
 //! `cargo xtask <command>`: builds the `ridgeline` binary in release mode and runs it.
 //!
-//! Two commands are implemented here. `tidy` checks the rules that the compiler and clippy do not.
-//! `ci` runs every check that a change has to pass.
+//! Three commands are implemented here. `tidy` checks the rules that the compiler and clippy do not.
+//! `ci` runs every check that a change has to pass. `readme` cuts the excerpt of a report into README.md.
 //! This program links no GPU library, so it compiles in seconds.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command prints for its user")]
 
 mod forward;
+mod readme;
 mod tidy;
 
 use std::ffi::OsString;
@@ -18,6 +19,7 @@ Usage: cargo xtask <command> [arguments...]
 
   tidy       check the repository's own rules (see ARCHITECTURE.md and CONTRIBUTING.md)
   ci         run every check that a change has to pass (.ci/run)
+  readme DIR cut the first figure and sentences of the report of the journal in DIR into README.md
   <command>  build `ridgeline` in release mode and run `ridgeline <command> [arguments...]`
 
 `cargo xtask help` lists the commands of `ridgeline`, and `cargo xtask bench-all` runs the whole experiment matrix.";
@@ -38,8 +40,11 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         Some("tidy") if arguments.len() == 1 => tidy::command(&root()),
         Some("ci") if arguments.len() == 1 => forward::to_ci(&root()),
-        Some("tidy" | "ci") => {
-            eprintln!("`tidy` and `ci` take no arguments\n\n{USAGE}");
+        Some("readme") if arguments.len() == 2 => readme::command(&root(), &arguments[1]),
+        Some("tidy" | "ci" | "readme") => {
+            eprintln!(
+                "`tidy` and `ci` take no arguments, and `readme` takes the folder of a journal\n\n{USAGE}"
+            );
             Ok(ExitCode::from(USAGE_ERROR))
         }
         Some(_) => forward::to_ridgeline(&root(), &arguments),

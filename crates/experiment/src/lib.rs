@@ -4,8 +4,10 @@
 
 pub mod agreement;
 pub mod audit;
+mod because;
 pub mod bench_table;
 pub mod canonical;
+mod caveats;
 pub mod compare;
 pub mod data;
 mod error;

@@ -9,6 +9,7 @@
 //! ```
 
 use crate::Error;
+use crate::caveats::caveats;
 use crate::data::Data;
 use crate::published::{Claim, Published, Requirement};
 use crate::record::{Record, Status};
@@ -81,6 +82,7 @@ pub fn check(studies: &[&'static Study], published: &Published) -> Result<(), Er
 fn verdict(claim: &Claim, values: &[&Value], sources: &Sources<'_>, control: f64) -> (Verdict, f64) {
     let named = |name: &str| values.iter().copied().filter(|it| it.name == name).collect::<Vec<_>>();
     let mut comparisons = Vec::new();
+    let mut compared: Vec<&Value> = Vec::new();
     let mut evidence: Vec<String> = Vec::new();
     let mut here = Vec::new();
     let mut missing = None;
@@ -94,6 +96,7 @@ fn verdict(claim: &Claim, values: &[&Value], sources: &Sources<'_>, control: f64
                 value.evidence.iter().filter(|id| !evidence.contains(id)).cloned().collect::<Vec<_>>(),
             );
             here.push(measured(value));
+            compared.push(value);
             comparisons.push(comparison(requirement, value, control));
         }
     }
@@ -125,7 +128,10 @@ fn verdict(claim: &Claim, values: &[&Value], sources: &Sources<'_>, control: f64
         prediction: claim.prediction.clone(),
         test: claim.test.clone(),
         because: because.unwrap_or_else(sentences),
+        holm_p: None,
+        caveats: caveats(&compared, sources.data, control),
         evidence,
+        comparisons,
     };
     (verdict, p)
 }
@@ -228,6 +234,7 @@ fn correct(verdicts: &mut [(Verdict, f64)]) {
             if p >= ALPHA && verdicts[i].0.outcome != Outcome::Undecided {
                 let verdict = &mut verdicts[i].0;
                 verdict.outcome = Outcome::Undecided;
+                verdict.holm_p = Some(p);
                 verdict.because +=
                     &format!("; p = {p:.3} after Holm's correction over the claims of {study}");
             }

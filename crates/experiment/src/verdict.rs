@@ -181,6 +181,15 @@ pub struct Verdict {
     pub test: String,
     /// Intervals, thresholds and numbers of visits; the reason, where it cannot be tested.
     pub because: String,
+    /// The compared values, which [`Verdict::sentence`] puts into words.
+    #[serde(default)]
+    pub comparisons: Vec<Comparison>,
+    /// p value of a decision that Holm's correction turned into undecided.
+    #[serde(default)]
+    pub holm_p: Option<f64>,
+    /// Reasons why this run is a poor test of the claim, one clause each.
+    #[serde(default)]
+    pub caveats: Vec<String>,
     /// Ids of the cells behind it.
     pub evidence: Vec<String>,
 }

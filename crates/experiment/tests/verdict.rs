@@ -95,6 +95,51 @@ fn sample() -> Verdict {
         prediction: why,
         test: text(),
         because: text(),
+        comparisons: Vec::new(),
+        holm_p: None,
+        caveats: Vec::new(),
         evidence: vec!["0123".to_owned()],
     }
+}
+
+#[test]
+fn the_reason_is_one_plain_sentence() {
+    let of = |outcome, comparisons: &[Comparison]| Verdict {
+        outcome,
+        comparisons: comparisons.to_vec(),
+        ..sample()
+    };
+    let low = Comparison::above("loss_4096 (qwen3 mlx4_g64)", m(0.4, 0.3, 0.5), 0.6);
+    let high = Comparison::above("t4_over_t1", m(1.4, 1.3, 1.5), 1.0);
+    let open = Comparison::within("t4_over_t1", m(1.4, 1.3, 1.5), 1.4, 2.0);
+    assert_eq!(
+        of(Outcome::DoesNotHold, &[high.clone(), low]).sentence(),
+        "loss 4096 (qwen3 mlx4_g64) is 0.400 [0.300, 0.500], where the claim requires more than 0.6."
+    );
+    assert_eq!(
+        of(Outcome::Undecided, &[high.clone(), open]).sentence(),
+        "the interval of t4 over t1 reaches from 1.30 to 1.50, and the claim requires between 1.4 and 2."
+    );
+    let both = of(Outcome::Holds, &[high.clone(), high.clone()]);
+    assert!(
+        both.sentence().ends_with("(more than 1), and 1 more value fits as well."),
+        "{}",
+        both.sentence()
+    );
+    assert_eq!(both.short(), "1.40 [1.30, 1.50] and 1 more");
+    let corrected = Verdict { holm_p: Some(0.079), ..of(Outcome::Undecided, &[high]) };
+    assert!(corrected.sentence().contains("p = 0.079 after Holm's correction"), "{}", corrected.sentence());
+    let untested = Verdict { because: "no device has it".to_owned(), ..of(Outcome::CannotBeTested, &[]) };
+    assert_eq!(untested.sentence(), "a part of the test is missing here: no device has it.");
+    assert_eq!(untested.short(), "–");
+}
+
+#[test]
+fn a_poor_test_contradicts_nothing() {
+    let poor = || vec!["it rests on 1 visit".to_owned()];
+    let of = |outcome, caveats| Verdict { outcome, caveats, ..sample() }.standing();
+    assert_eq!(of(Outcome::DoesNotHold, Vec::new()), Some("contradicted"));
+    assert_eq!(of(Outcome::DoesNotHold, poor()), Some("poor test"));
+    assert_eq!((of(Outcome::Holds, poor()), of(Outcome::Holds, Vec::new())), (Some("poor test"), None));
+    assert_eq!(of(Outcome::CannotBeTested, poor()), None);
 }

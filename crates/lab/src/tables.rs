@@ -38,6 +38,7 @@ pub(crate) fn described(model: &str, format: &str, row: &Row, machine: Option<&M
 /// One line per distinct launch of a forward pass. Without a machine the columns of the roof are empty.
 pub(crate) fn launches(row: &Profiled, caption: String, machine: Option<&Machine>) -> Table {
     let columns = [
+        ("launch", Align::Left),
         ("kernel", Align::Left),
         ("launches", Align::Right),
         ("time per launch", Align::Right),
@@ -53,7 +54,8 @@ pub(crate) fn launches(row: &Profiled, caption: String, machine: Option<&Machine
         let prediction = machine.map(|m| launch.prediction(m));
         let seconds = launch.seconds;
         table.push([
-            launch.label(),
+            launch.role(),
+            launch.kernel.clone(),
             launch.count.to_string(),
             number::si(seconds.value, "s"),
             number::si_range(seconds.lo, seconds.hi, "s"),

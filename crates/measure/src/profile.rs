@@ -221,11 +221,15 @@ impl TimedLaunch {
         Measured { value: n / value, lo: n / hi, hi: n / lo.max(f64::MIN_POSITIVE) }
     }
 
-    /// Label of a report: module, kernel and number of workgroups.
+    /// Its role in the model, such as `gate_up`. All norms of a model that are one kind of launch are `norm`.
+    pub fn role(&self) -> String {
+        let are_norms = self.module.split(", ").all(|module| module.ends_with("norm"));
+        if are_norms { "norm".to_owned() } else { self.module.clone() }
+    }
+
+    /// Label of a report: role and kernel.
     pub fn label(&self) -> String {
-        let [x, y, z] = self.grid;
-        let workgroups = u64::from(x) * u64::from(y) * u64::from(z);
-        format!("{} ({}, {workgroups} workgroups)", self.module, self.kernel)
+        format!("{} ({})", self.role(), self.kernel)
     }
 }
 
@@ -297,7 +301,7 @@ mod tests {
     fn shares_count_every_launch() {
         let row = Profiled { launches: vec![launch(1.0), launch(3.0)] };
         assert!((row.share(&row.launches[1]) - 0.75).abs() < 1e-12);
-        assert_eq!(row.launches[0].label(), "mlp (k, 8 workgroups)");
+        assert_eq!(row.launches[0].label(), "mlp (k)");
         assert!((row.launches[0].rate(1000).value - 1000.0).abs() < 1e-9);
     }
 }

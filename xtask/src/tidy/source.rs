@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// Folders of build output and downloads, which no check reads.
-const SKIPPED: [&str; 2] = ["target", "results"];
+const SKIPPED: [&str; 3] = ["target", "results", "node_modules"];
 
 /// Extensions of the files that the checks read.
 const KINDS: [&str; 4] = ["rs", "wgsl", "toml", "md"];

@@ -1,12 +1,19 @@
 //! The report as one self-contained HTML page: inline CSS, inline SVG, and the data as JSON. It loads nothing.
+//!
+//! Without its script the page is complete but for three things: filters, sorting, and the tables of the figures'
+//! numbers, which the script makes from the JSON.
 
-use super::markdown::RECOMPUTED;
+mod claims;
+mod table;
+
 use super::svg::escape;
-use super::{Align, Block, Report, Section, Table, lines, roofline, waterfall};
-use crate::verdict::{Outcome, Verdict};
+use super::{Block, Level, Report, Section, lines, roofline, slug, waterfall};
 
-const STYLE: &str = include_str!("style.css");
-const SCRIPT: &str = include_str!("table.js");
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+
+/// Colors and rules of drawings, for the page and for figures in files of their own.
+pub(super) const FIGURE_STYLE: &str = include_str!("figure.css");
 
 /// Renders a report as an HTML page.
 ///
@@ -20,131 +27,125 @@ pub fn html(report: &Report) -> Result<String, crate::Error> {
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
-         <style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>\n<p class=\"subtitle\">{}</p>\n",
+         <style>\n{FIGURE_STYLE}{STYLE}</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#content\">Skip to the content</a>\n\
+         <header>\n<h1>{title}</h1>\n<p class=\"subtitle\">{}</p>\n</header>\n",
         escape(&report.subtitle)
     );
-    page += "<nav aria-label=\"Contents\"><ol>\n";
+    page += &contents(report);
+    page += "<main id=\"content\">\n";
     for (i, section) in report.sections.iter().enumerate() {
-        page += &format!("<li><a href=\"#s{}\">{}</a></li>\n", i + 1, escape(&section.title));
+        page += &section_html(i, section, report);
     }
-    page += "</ol></nav>\n</header>\n<main>\n";
-    for (i, section) in report.sections.iter().enumerate() {
-        page += &section_html(i + 1, section);
-    }
-    page += "</main>\n<footer>\n<h2>Provenance</h2>\n<table>\n";
-    for (key, value) in &report.provenance {
-        page += &format!("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", escape(key), escape(value));
-    }
+    page += &provenance(report);
     page += &format!(
-        "</table>\n</footer>\n<script type=\"application/json\" id=\"report-data\">{data}</script>\n\
+        "</main>\n<script type=\"application/json\" id=\"report-data\">{data}</script>\n\
          <script>\n{SCRIPT}</script>\n</body>\n</html>\n"
     );
     Ok(page)
 }
 
-fn section_html(number: usize, section: &Section) -> String {
-    let mut text = format!("<section id=\"s{number}\">\n<h2>{}</h2>\n", escape(&section.title));
+/// The table of contents: chapters, each with a list of its experiments.
+fn contents(report: &Report) -> String {
+    let link =
+        |section: &Section| format!("<a href=\"#{}\">{}</a>", escape(&section.id), escape(&section.title));
+    let mut text = "<nav aria-label=\"Contents\">\n<ul>\n".to_owned();
+    let mut rest = report.sections.as_slice();
+    while let Some((first, others)) = rest.split_first() {
+        let inner = others.iter().take_while(|section| section.level == Level::Experiment).count();
+        text += &format!("<li>{}", link(first));
+        if inner > 0 {
+            text += "\n<ul>\n";
+            for section in &others[..inner] {
+                text += &format!("<li>{}</li>\n", link(section));
+            }
+            text += "</ul>\n";
+        }
+        text += "</li>\n";
+        rest = &others[inner..];
+    }
+    text + "<li><a href=\"#provenance\">Provenance</a></li>\n</ul>\n</nav>\n"
+}
+
+fn provenance(report: &Report) -> String {
+    let mut text = "<section id=\"provenance\" aria-labelledby=\"provenance-title\">\n\
+                    <h2 id=\"provenance-title\">Provenance</h2>\n<dl class=\"facts\">\n"
+        .to_owned();
+    for (key, value) in &report.provenance {
+        text += &format!("<div><dt>{}</dt><dd>{}</dd></div>\n", escape(key), escape(value));
+    }
+    text + "</dl>\n</section>\n"
+}
+
+fn section_html(number: usize, section: &Section, report: &Report) -> String {
+    let (id, heading) = (escape(&section.id), if section.level == Level::Chapter { "h2" } else { "h3" });
+    let mut text = format!(
+        "<section id=\"{id}\" aria-labelledby=\"{id}-title\">\n<{heading} id=\"{id}-title\">{}</{heading}>\n",
+        escape(&section.title)
+    );
     if !section.intro.is_empty() {
         text += &format!("<p class=\"intro\">{}</p>\n", escape(&section.intro));
     }
-    for block in &section.blocks {
-        text += &block_html(block);
+    let (mut defined, place) = (Vec::new(), Place::of(section, report));
+    for (i, block) in section.blocks.iter().enumerate() {
+        text += &block_html((number, i), block, &mut defined, &place);
     }
     text + "</section>\n"
 }
 
-fn block_html(block: &Block) -> String {
+fn block_html(
+    at: (usize, usize),
+    block: &Block,
+    defined: &mut Vec<&'static str>,
+    place: &Place<'_>,
+) -> String {
     match block {
         Block::Text(text) => format!("<p>{}</p>\n", escape(text)),
-        Block::Table(table) => table_html(table),
-        Block::Roofline(f) => {
-            figure(&roofline::svg(f), &f.caption, "measurements", &roofline::legend_table(f), true)
+        Block::Warning(text) => format!("<p class=\"warning\">{}</p>\n", escape(text)),
+        Block::Table(it) => table::html(it, defined),
+        Block::Roofline(it) => {
+            let panels: String = roofline::panels(it).into_iter().map(|panel| panel.svg).collect();
+            figure(at, "panels", &panels, &it.caption)
         }
-        Block::Waterfalls(f) => {
-            figure(&waterfall::svg(f), &f.caption, "numbers", &waterfall::table(f), false)
-        }
-        Block::Lines(f) => figure(&lines::svg(f), &f.caption, "numbers", &lines::table(f), false),
-        Block::Verdicts(verdicts) => verdicts_html(verdicts),
+        Block::Waterfalls(it) => figure(at, "drawing", &waterfall::svg(it), &it.caption),
+        Block::Lines(it) => figure(at, "drawing", &lines::svg(it), &it.caption),
+        Block::Verdicts(verdicts) => claims::register(verdicts, place),
+        Block::Claims(links) => claims::links(links, place),
     }
 }
 
-/// A figure with its caption, and its numbers in a collapsible table.
-fn figure(svg: &str, caption: &str, what: &str, table: &Table, open: bool) -> String {
-    let open = if open { " open" } else { "" };
+/// The device whose claims a section has, and the anchors that links of the page may name.
+struct Place<'a> {
+    /// End of the anchors of a further device; empty for the first.
+    device: &'a str,
+    report: &'a Report,
+}
+
+impl<'a> Place<'a> {
+    fn of(section: &'a Section, report: &'a Report) -> Self {
+        let id = section.id.as_str();
+        Self { device: id.find("-device-").map_or("", |at| &id[at..]), report }
+    }
+
+    /// The anchor of an id on this device.
+    fn anchor(&self, id: &str) -> String {
+        format!("{}{}", slug(id), self.device)
+    }
+
+    /// Whether the report has a section of an id on this device.
+    fn has(&self, id: &str) -> bool {
+        let anchor = self.anchor(id);
+        self.report.sections.iter().any(|section| section.id == anchor)
+    }
+}
+
+/// A figure with its caption. The script makes the table of its numbers from the data of the page, so that no number is
+/// there once more.
+fn figure((section, block): (usize, usize), class: &str, svg: &str, caption: &str) -> String {
+    let caption = escape(caption);
     format!(
-        "<figure>\n{svg}<figcaption>{}</figcaption>\n<details{open}><summary>{what}</summary>\n{}</details>\n</figure>\n",
-        escape(caption),
-        table_html(table)
+        "<figure>\n<div class=\"{class}\">\n{svg}</div>\n<figcaption>{caption}</figcaption>\n\
+         <details class=\"numbers\" data-section=\"{section}\" data-block=\"{block}\"><summary>Numbers of this figure</summary>\n\
+         <p class=\"note\">The Markdown form of the report lists them. In this page, a script makes their table.</p>\n\
+         </details>\n</figure>\n"
     )
-}
-
-fn table_html(table: &Table) -> String {
-    let class = |i: usize| match table.columns.get(i).map(|c| c.align) {
-        Some(Align::Right) => " class=\"right\"",
-        _ => "",
-    };
-    let mut text = "<div class=\"scroll\"><table class=\"sortable\">\n".to_owned();
-    if !table.caption.is_empty() {
-        text += &format!("<caption>{}</caption>\n", escape(&table.caption));
-    }
-    text += "<thead><tr>";
-    for (i, column) in table.columns.iter().enumerate() {
-        text += &format!("<th scope=\"col\"{}>{}</th>", class(i), escape(&column.title));
-    }
-    text += "</tr></thead>\n<tbody>\n";
-    for row in &table.rows {
-        text += "<tr>";
-        for (i, cell) in row.iter().enumerate() {
-            text += &format!("<td{}>{}</td>", class(i), escape(cell));
-        }
-        text += "</tr>\n";
-    }
-    text + "</tbody>\n</table></div>\n"
-}
-
-fn verdicts_html(verdicts: &[Verdict]) -> String {
-    let recomputed = verdicts.iter().any(|v| v.recomputed.is_some());
-    let mut text = "<div class=\"scroll\"><table class=\"sortable verdicts\">\n<thead><tr>".to_owned();
-    let heads = [
-        "claim",
-        "experiment",
-        "statement",
-        "published",
-        RECOMPUTED,
-        "measured here",
-        "verdict",
-        "predicted",
-    ];
-    for head in heads.into_iter().filter(|h| recomputed || *h != RECOMPUTED) {
-        text += &format!("<th scope=\"col\">{head}</th>");
-    }
-    text += "</tr></thead>\n<tbody>\n";
-    for v in verdicts {
-        let class = match v.outcome {
-            Outcome::Holds => "holds",
-            Outcome::DoesNotHold => "does-not-hold",
-            Outcome::Undecided => "undecided",
-            Outcome::CannotBeTested => "cannot-be-tested",
-        };
-        text += &format!(
-            "<tr><td>{}</td><td>{}</td><td>{}<small>{}</small></td><td>{}</td>",
-            escape(&v.claim),
-            escape(&v.study),
-            escape(&v.text),
-            escape(&v.test),
-            escape(&v.published)
-        );
-        if recomputed {
-            text += &format!("<td>{}</td>", escape(v.recomputed.as_deref().unwrap_or("–")));
-        }
-        text += &format!(
-            "<td>{}<small>{}</small></td><td class=\"outcome {class}\">{}</td><td>{}<small>{}</small></td></tr>\n",
-            escape(&v.here),
-            escape(&v.reason()),
-            v.outcome.label(),
-            v.prediction.outcome.label(),
-            escape(&v.prediction.why)
-        );
-    }
-    text + "</tbody>\n</table></div>\n"
 }

@@ -1,22 +1,22 @@
 //! The report as Markdown: every figure becomes a table of its numbers.
 
-use super::{Align, Block, Column, Report, Table, lines, roofline, waterfall};
+use super::legend::legend;
+use super::{Align, Block, ClaimLink, Column, Level, Report, Table, lines, roofline, waterfall};
 use crate::verdict::Verdict;
-
-/// Heading of the column with the study's recomputed figures.
-pub(super) const RECOMPUTED: &str = "recomputed from published data";
 
 /// Renders a report as Markdown.
 #[must_use]
 pub fn markdown(report: &Report) -> String {
     let mut text = format!("# {}\n\n{}\n", escape(&report.title), escape(&report.subtitle));
     for section in &report.sections {
-        text += &format!("\n## {}\n", escape(&section.title));
+        let marks = if section.level == Level::Chapter { "##" } else { "###" };
+        text += &format!("\n{marks} {}\n", escape(&section.title));
         if !section.intro.is_empty() {
             text += &format!("\n{}\n", escape(&section.intro));
         }
+        let mut defined = Vec::new();
         for block in &section.blocks {
-            text += &block_markdown(block);
+            text += &block_markdown(block, &mut defined);
         }
     }
     text += "\n## Provenance\n\n";
@@ -57,51 +57,67 @@ pub fn table(table: &Table) -> String {
     text
 }
 
-fn block_markdown(block: &Block) -> String {
-    let with = |caption: &str, t: &Table| {
+fn block_markdown(block: &Block, defined: &mut Vec<&'static str>) -> String {
+    let mut with = |caption: &str, t: &Table| {
         let caption = if caption.is_empty() { String::new() } else { format!("\n{}\n", escape(caption)) };
-        format!("{caption}\n{}", table(t))
+        let legend = legend(t, defined);
+        let legend = if legend.is_empty() { legend } else { format!("\n{}\n", escape(&legend)) };
+        format!("{caption}\n{}{legend}", table(t))
     };
     match block {
         Block::Text(text) => format!("\n{}\n", escape(text)),
+        Block::Warning(text) => format!("\n> {}\n", escape(text)),
         Block::Table(t) => with(&t.caption, t),
-        Block::Roofline(f) => {
-            with(&f.caption, &roofline::ceiling_table(f)) + &with("", &roofline::legend_table(f))
-        }
+        Block::Roofline(f) => with(&f.caption, &roofline::ceiling_table(f)) + &with("", &roofline::table(f)),
         Block::Waterfalls(f) => with(&f.caption, &waterfall::table(f)),
         Block::Lines(f) => with(&f.caption, &lines::table(f)),
-        Block::Verdicts(verdicts) => with("", &verdict_table(verdicts)),
+        Block::Verdicts(verdicts) => with("", &register(verdicts)) + &evidence(verdicts),
+        Block::Claims(links) => format!("\n{}\n", escape(&claims(links))),
     }
 }
 
-fn verdict_table(verdicts: &[Verdict]) -> Table {
-    use Align::Left;
-    let columns = [
-        "claim",
-        "experiment",
-        "statement",
-        "published",
-        RECOMPUTED,
-        "measured here",
-        "verdict",
-        "test and reason",
-        "predicted",
-    ];
-    let mut table = Table::new("", columns.map(|c| (c, Left)));
+fn claims(links: &[ClaimLink]) -> String {
+    let one = |it: &ClaimLink| format!("{} ({})", it.claim, it.outcome.label());
+    format!("Decides: {}.", links.iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
+/// One row a claim.
+fn register(verdicts: &[Verdict]) -> Table {
+    let columns = ["claim", "experiment", "statement", "published", "here", "verdict", "because"];
+    let mut table = Table::new("", columns.map(|c| (c, Align::Left)));
     for v in verdicts {
+        let standing = v.standing().map_or_else(String::new, |it| format!(" ({it})"));
         table.push([
             v.claim.clone(),
             v.study.clone(),
             v.text.clone(),
             v.published.clone(),
-            v.recomputed.clone().unwrap_or_else(|| "–".to_owned()),
-            v.here.clone(),
-            v.outcome.label().to_owned(),
-            format!("{}: {}", v.test, v.reason()),
-            format!("{}: {}", v.prediction.outcome.label(), v.prediction.why),
+            v.short(),
+            format!("{}{standing}", v.outcome.label()),
+            v.sentence(),
         ]);
     }
     table
+}
+
+/// What is behind each verdict, as a list.
+fn evidence(verdicts: &[Verdict]) -> String {
+    let mut text = String::new();
+    for v in verdicts {
+        let mut facts = vec![
+            format!("test: {}", v.test),
+            v.because.clone(),
+            format!("predicted: {}, {}", v.prediction.outcome.label(), v.prediction.why),
+        ];
+        facts.extend(v.recomputed.iter().map(|it| format!("recomputed from published data: {it}")));
+        facts.extend(v.beside.iter().map(|it| format!("beside it: {it}")));
+        facts.extend(v.caveats.iter().map(|it| format!("poor test: {it}")));
+        text += &format!("\n- {}", escape(&v.claim));
+        for fact in facts {
+            text += &format!("\n  - {}", escape(&fact));
+        }
+    }
+    if text.is_empty() { text } else { text + "\n" }
 }
 
 /// Escapes text for a Markdown table cell: no pipes, tags, emphasis or line breaks.

@@ -1,7 +1,9 @@
-//! The report as data: sections of blocks, rendered as HTML and as Markdown.
+//! The report as data: sections of blocks, rendered as HTML and as Markdown, and its figures as files.
 
+mod excerpt;
 mod figures;
 mod html;
+mod legend;
 mod lines;
 pub mod markdown;
 pub mod number;
@@ -9,12 +11,14 @@ pub mod plain;
 mod roofline;
 mod scale;
 mod svg;
+mod vega;
 mod waterfall;
 
-pub use figures::figures;
+pub use excerpt::{Excerpt, excerpt};
+pub use figures::{File, files};
 pub use html::html;
 
-use crate::verdict::Verdict;
+use crate::verdict::{Outcome, Verdict};
 use ridgeline_roofline::{Bound, Measured, Waterfall};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -32,9 +36,24 @@ pub struct Report {
     pub provenance: Vec<(String, String)>,
 }
 
+/// The rank of a section's heading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// A chapter of the report.
+    #[default]
+    Chapter,
+    /// An experiment of the chapter before it.
+    Experiment,
+}
+
 /// A titled part of a report.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Section {
+    /// Its anchor in the page, such as `gap-4`; also the first part of its figures' file names.
+    pub id: String,
+    /// The rank of its heading.
+    pub level: Level,
     /// Its title.
     pub title: String,
     /// How to read the section, in a few sentences; may be empty.
@@ -44,10 +63,24 @@ pub struct Section {
 }
 
 impl Section {
-    /// A section without blocks.
+    /// A chapter without blocks, whose anchor is its title in lower case with hyphens.
     #[must_use]
     pub fn new(title: impl Into<String>, intro: impl Into<String>) -> Self {
-        Self { title: title.into(), intro: intro.into(), blocks: Vec::new() }
+        let title = title.into();
+        Self { id: slug(&title), level: Level::Chapter, title, intro: intro.into(), blocks: Vec::new() }
+    }
+
+    /// An experiment of a study without blocks, such as `GAP-4` with the anchor `gap-4`.
+    #[must_use]
+    pub fn experiment(id: &str, title: impl Into<String>, intro: impl Into<String>) -> Self {
+        Self { id: slug(id), level: Level::Experiment, ..Self::new(title, intro) }
+    }
+
+    /// This section with another anchor.
+    #[must_use]
+    pub fn at(mut self, id: &str) -> Self {
+        self.id = slug(id);
+        self
     }
 
     /// This section with one more block.
@@ -64,6 +97,8 @@ impl Section {
 pub enum Block {
     /// A paragraph of plain text.
     Text(String),
+    /// A reason to distrust numbers of this run.
+    Warning(String),
     /// A table.
     Table(Table),
     /// A log-log roofline.
@@ -72,8 +107,19 @@ pub enum Block {
     Waterfalls(Waterfalls),
     /// A line figure.
     Lines(Lines),
-    /// Verdicts on published claims.
+    /// Verdicts on published claims: the register.
     Verdicts(Vec<Verdict>),
+    /// Claims whose verdicts are in the register.
+    Claims(Vec<ClaimLink>),
+}
+
+/// A claim of the register, named elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimLink {
+    /// Id of the claim, such as `GAP-C4`.
+    pub claim: String,
+    /// The result of its test.
+    pub outcome: Outcome,
 }
 
 /// Alignment of a column.
@@ -146,7 +192,11 @@ pub struct PeakLevel {
 pub struct Dot {
     /// What was measured.
     pub label: String,
-    /// Dots of a group share color and shape.
+    /// Short name that stands beside its mark where there is room, such as `gate_up`.
+    pub name: String,
+    /// The model. The figure has a panel for each.
+    pub model: String,
+    /// Dots of a group share color and shape, such as `prompt` and `decode`.
     pub group: String,
     /// Operational intensity, FLOP/byte.
     pub intensity: f64,
@@ -158,7 +208,7 @@ pub struct Dot {
     pub roof_fraction: Option<f64>,
 }
 
-/// A log-log roofline with several ceilings and numbered dots.
+/// Log-log rooflines under the same ceilings: a panel for each model, with axes in common.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Roofline {
     /// What it shows.
@@ -207,9 +257,9 @@ pub struct Line {
     pub label: String,
     /// Points in ascending order of x: x, and y with its interval.
     pub points: Vec<(f64, Measured)>,
-    /// Not measured on this device: a prediction or, where the label starts with `published`, a study's figures.
+    /// Not measured on this device: a prediction, a study's figures, or a line that only connects points.
     ///
-    /// Such lines are dashed and have no markers.
+    /// Such lines are dashed and have no markers. A label that starts with `published` or `Pareto` says what they are.
     pub predicted: bool,
 }
 
@@ -224,6 +274,13 @@ pub struct Lines {
     pub y: Axis,
     /// The lines.
     pub lines: Vec<Line>,
+}
+
+/// Lower-case letters and digits of a text, joined by hyphens: `GAP-C4` gives `gap-c4`.
+#[must_use]
+pub fn slug(text: &str) -> String {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
 }
 
 /// Counts by name, as text such as `1 failed, 12 ok`.

@@ -5,7 +5,7 @@ const PREFIXES: [&str; 10] = ["p", "n", "µ", "m", "", "k", "M", "G", "T", "P"];
 
 /// A value with three significant digits, an SI prefix and its unit: `12.3 GB/s`.
 ///
-/// A value without a unit has no prefix between 1e-3 and 1e4: `0.795`.
+/// A value without a unit has no prefix between 1e-6 and 1e4: `0.795`.
 #[must_use]
 pub fn si(value: f64, unit: &str) -> String {
     let (mantissa, prefix) = prefixed_for(value, unit);
@@ -24,8 +24,9 @@ pub fn si_range(lo: f64, hi: f64, unit: &str) -> String {
 
 /// A value without trailing zeros, for axes: `10 GB/s`, `0.5`.
 pub(crate) fn tick(value: f64, unit: &str) -> String {
-    if unit.is_empty() && (1e-3..1e5).contains(&value.abs()) || value == 0.0 {
-        let text = format!("{} {unit}", trim(format!("{value:.4}")));
+    if unit.is_empty() && (1e-6..1e5).contains(&value.abs()) || value == 0.0 {
+        let decimals = if value.abs() < 1e-3 { 8 } else { 4 };
+        let text = format!("{} {unit}", trim(format!("{value:.decimals$}")));
         return text.trim_end().to_owned();
     }
     let (mantissa, prefix) = prefixed(value);
@@ -69,9 +70,9 @@ fn exponent(value: f64) -> i32 {
     (value.abs() * 1.000_5).log10().floor() as i32
 }
 
-/// As [`prefixed`], but a number without a unit has no prefix between 1e-3 and 1e4.
+/// As [`prefixed`], but a number without a unit has no prefix between 1e-6 and 1e4.
 fn prefixed_for(value: f64, unit: &str) -> (f64, &'static str) {
-    if unit.is_empty() && (1e-3..1e4).contains(&value.abs()) { (value, "") } else { prefixed(value) }
+    if unit.is_empty() && (1e-6..1e4).contains(&value.abs()) { (value, "") } else { prefixed(value) }
 }
 
 /// Mantissa between 1 and 1000 with its prefix.
@@ -117,6 +118,7 @@ mod tests {
             (tick(1e10, "FLOP/s"), tick(0.5, ""), tick(0.0, "s")),
             ("10 GFLOP/s".into(), "0.5".into(), "0 s".into())
         );
+        assert_eq!((tick(1e-4, ""), si(8.85e-5, "")), ("0.0001".into(), "0.0000885".into()));
         assert_eq!((tick(1e6, ""), tick(0.001_5, "s")), ("1 M".into(), "1.5 ms".into()));
         assert_eq!(
             (bytes(512), bytes(1536), bytes(1 << 24)),

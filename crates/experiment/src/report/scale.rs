@@ -66,24 +66,33 @@ impl Scale {
         self.from + share * (self.to - self.from)
     }
 
-    /// Ticks in ascending order.
+    /// Ticks in ascending order; at least two of them have labels.
+    ///
+    /// A logarithmic axis that is too short for two powers has the ticks of a linear one at their logarithmic places.
     pub(crate) fn ticks(&self, unit: &str) -> Vec<Tick> {
-        match self.spread {
-            Spread::Linear => self.linear_ticks(unit),
+        let ticks = match self.spread {
+            Spread::Linear => self.linear_ticks(|v| number::tick(v, unit)),
             Spread::Log10 => self.decade_ticks(unit),
             Spread::Log2 => self.binary_ticks(),
+        };
+        if ticks.iter().filter(|tick| tick.label.is_some()).count() > 1 {
+            return ticks;
+        }
+        match self.spread {
+            Spread::Linear | Spread::Log10 => self.linear_ticks(|v| number::tick(v, unit)),
+            Spread::Log2 => self.linear_ticks(|v| number::si(v, "B")),
         }
     }
 
     /// About six ticks at 1, 2 or 5 times a power of ten.
-    fn linear_ticks(&self, unit: &str) -> Vec<Tick> {
+    fn linear_ticks(&self, label: impl Fn(f64) -> String) -> Vec<Tick> {
         let rough = (self.hi - self.lo) / 6.0;
         let power = 10_f64.powf(rough.log10().floor());
         let step =
             [1.0, 2.0, 5.0, 10.0].map(|m| m * power).into_iter().find(|s| *s >= rough).unwrap_or(rough);
         let first = (self.lo / step).ceil();
         let values = (0..20).map(|i| (first + f64::from(i)) * step).take_while(|v| *v <= self.hi);
-        values.map(|value| Tick { value, label: Some(number::tick(value, unit)) }).collect()
+        values.map(|value| Tick { value, label: Some(label(value)) }).collect()
     }
 
     /// Labeled ticks at decades and unlabeled ones at their multiples; up to three decades, 2 and 5 are labeled too.
@@ -151,6 +160,21 @@ mod tests {
         );
         assert_eq!(labels(1000.0, 9000.0, Spread::Log2, "B"), ["1 KiB", "2 KiB", "4 KiB", "8 KiB"]);
         assert!(labels(1.0, 1e12, Spread::Log10, "").len() <= 8, "labels thin out over many decades");
+    }
+
+    #[test]
+    fn a_short_logarithmic_axis_has_two_labels() {
+        assert_eq!(labels(1.1, 1.9, Spread::Log10, ""), ["1.2", "1.4", "1.6", "1.8"]);
+        assert!(labels(2.1, 2.3, Spread::Log10, "s").len() > 2);
+        assert!(labels(70e6, 130e6, Spread::Log2, "B").len() > 1);
+        for start in 1..60_u32 {
+            let lo = 0.13 * f64::from(start);
+            for spread in [Spread::Log10, Spread::Log2] {
+                let scale = Scale::around([lo * 1e3], spread, (0.0, 1.0)).expect("one value is enough");
+                let count = scale.ticks("").into_iter().filter(|t| t.label.is_some()).count();
+                assert!(count > 1, "{lo} {spread:?}: {count}");
+            }
+        }
     }
 
     #[test]

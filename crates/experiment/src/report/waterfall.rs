@@ -4,39 +4,39 @@
 //! time overlapped, and the excess is a negative `unexplained` part.
 
 use super::scale::{Scale, Spread};
-use super::svg::{Anchor, COLOURS, Frame, Svg};
+use super::svg::{Anchor, COLORS, Frame, Key, Svg, text_width};
 use super::{Align, Bar, Table, Waterfalls, number};
 use ridgeline_roofline::Part;
 
 /// Share of a step from which its parts count as a complete budget.
 const MOST_ACCOUNTED: f64 = 0.95;
 
-const WIDTH: f64 = 960.0;
-const ROW: f64 = 26.0;
+const WIDTH: f64 = 480.0;
+/// Height of a bar with its name above it.
+const ROW: f64 = 36.0;
 
-/// The figure as SVG.
+/// The figure as SVG. Names stand above their bars, so that the bars have the whole width.
 pub(crate) fn svg(figure: &Waterfalls) -> String {
-    let longest = figure.bars.iter().map(|b| b.label.chars().count()).max().unwrap_or(0);
-    let left = (6.4 * longest as f64 + 16.0).clamp(60.0, 360.0);
-    let height = 34.0 + ROW * figure.bars.len() as f64 + 60.0;
-    let mut svg = Svg::new(WIDTH, height);
-    let used = svg.legend((8.0, 16.0), &Part::ALL.map(|p| p.label().to_owned()), false);
-    let frame = Frame { left, right: WIDTH - 84.0, top: 10.0 + used, bottom: height - 46.0 };
+    let is_absent = |part: &Part| figure.bars.iter().all(|bar| bar.parts.parts().contains(&(*part, 0)));
+    let entries: Vec<(usize, Key, String)> = Part::ALL
+        .iter()
+        .enumerate()
+        .filter(|(_, part)| !is_absent(part))
+        .map(|(series, part)| (series, Key::Swatch, part.label().to_owned()))
+        .collect();
+    let legend = Svg::new(WIDTH, 0.0).legend(0.0, &entries);
+    let rows = ROW * figure.bars.len() as f64;
+    let mut svg = Svg::new(WIDTH, legend + rows + 46.0);
+    svg.legend(12.0, &entries);
+    let frame = Frame { left: 1.0, right: WIDTH - 14.0, top: legend + 4.0, bottom: legend + 4.0 + rows };
     let widest = figure.bars.iter().map(stacked_share).fold(1.0, f64::max);
     let scale =
         Scale { lo: 0.0, hi: widest * 100.0, from: frame.left, to: frame.right, spread: Spread::Linear };
     svg.x_axis(&scale, "", frame, "share of the measured time, %");
     for (i, bar) in figure.bars.iter().enumerate() {
-        let y = frame.top + (frame.bottom - frame.top) * i as f64 / figure.bars.len() as f64;
-        draw_bar(&mut svg, bar, &scale, y);
+        draw_bar(&mut svg, bar, &scale, frame.top + ROW * i as f64);
     }
-    let end = scale.px(100.0);
-    svg.line("measured", (end, frame.top - 3.0), (end, frame.bottom));
-    svg.finish(&format!(
-        "{} Shares of the measured time of {} steps; the table below lists them.",
-        figure.caption,
-        figure.bars.len()
-    ))
+    svg.finish(&format!("{} Shares of the measured time of {} steps.", figure.caption, figure.bars.len()))
 }
 
 /// The figure as a table.
@@ -102,25 +102,35 @@ fn stacked_share(bar: &Bar) -> f64 {
 
 fn draw_bar(svg: &mut Svg, bar: &Bar, scale: &Scale, y: f64) {
     let total = bar.parts.total_ns().max(1) as f64;
-    let label: String = bar.label.chars().take(54).collect();
-    svg.text("tick", (scale.from - 7.0, y + 16.0), Anchor::End, &label);
-    let (mut reached, mut highest) = (0.0, 0.0_f64);
+    let time = |ns: i64| number::si(ns as f64 * 1e-9, "s");
+    let share = |ns: i64| format!("{:.1} %", ns as f64 / total * 100.0);
+    let parts = bar.parts.parts();
+    let shown = parts.iter().filter(|(_, ns)| *ns != 0);
+    let all: Vec<String> =
+        shown.map(|(part, ns)| format!("{} {} ({})", part.label(), time(*ns), share(*ns))).collect();
+    svg.begin_item(&format!("{}: {}. {}", bar.label, time(bar.parts.total_ns()), all.join(", ")));
+    let text = time(bar.parts.total_ns());
+    svg.text("value", (scale.to, y + 13.0), Anchor::End, &text);
+    let room = (scale.to - scale.from - text_width(&text)) / text_width("x");
+    let label: String =
+        bar.label.chars().enumerate().take_while(|it| (it.0 as f64) < room).map(|it| it.1).collect();
+    svg.text("name", (scale.from, y + 13.0), Anchor::Start, &label);
+    let mut reached = 0.0;
     // Where parts overlapped, the stack exceeds the measured time; negative parts are drawn back from its end.
-    let (ahead, back): (Vec<_>, Vec<_>) =
-        bar.parts.parts().into_iter().enumerate().partition(|(_, (_, ns))| *ns >= 0);
+    let (ahead, back): (Vec<_>, Vec<_>) = parts.into_iter().enumerate().partition(|(_, (_, ns))| *ns >= 0);
     for (series, (part, ns)) in ahead.into_iter().chain(back).filter(|(_, (_, ns))| *ns != 0) {
-        let share = ns as f64 / total * 100.0;
-        let title =
-            format!("{}: {} {}, {share:.1} %", bar.label, part.label(), number::si(ns as f64 * 1e-9, "s"));
-        let (from, to) = (scale.px(reached), scale.px(reached + share));
+        let width = ns as f64 / total * 100.0;
+        let title = format!("{}: {} {}, {}", bar.label, part.label(), time(ns), share(ns));
+        let (from, to) = (scale.px(reached), scale.px(reached + width));
         if ns > 0 {
-            svg.rect(&format!("fill c{}", series % COLOURS), (from, y + 4.0), (to - from, 17.0), &title);
+            svg.rect(&format!("fill c{}", series % COLORS), (from, y + 18.0), (to - from, 14.0), &title);
         } else {
-            svg.rect("overlap", (to, y + 8.0), (from - to, 9.0), &format!("{title} (parts overlapped)"));
+            svg.rect("overlap", (to, y + 20.5), (from - to, 9.0), &format!("{title} (parts overlapped)"));
         }
-        reached += share;
-        highest = highest.max(reached);
+        reached += width;
     }
-    let at = (scale.px(highest.max(100.0)) + 6.0, y + 16.0);
-    svg.text("tick", at, Anchor::Start, &number::si(total * 1e-9, "s"));
+    // The measured time ends here; totals stand above the bars, so that the line does not cross them.
+    let end = scale.px(100.0);
+    svg.line("measured", (end, y + 15.0), (end, y + 35.0));
+    svg.end_item();
 }

@@ -2,10 +2,10 @@
 
 use ridgeline_experiment::published::Published;
 use ridgeline_experiment::report::{
-    Align, Axis, BandwidthLevel, Bar, Block, Dot, Line, Lines, PeakLevel, Report, Roofline, Section, Table,
-    Waterfalls,
+    Align, Axis, BandwidthLevel, Bar, Block, ClaimLink, Dot, Line, Lines, PeakLevel, Report, Roofline,
+    Section, Table, Waterfalls,
 };
-use ridgeline_experiment::verdict::{Comparison, Verdict, all};
+use ridgeline_experiment::verdict::{Comparison, Outcome, Verdict, all};
 use ridgeline_roofline::{
     Bandwidth, Cost, Curve, Machine, Measured, Overheads, Precision, Regime, Sample, Waterfall,
 };
@@ -113,7 +113,9 @@ fn bench(machine: &Machine) -> (Vec<Dot>, Vec<Bar>, Table) {
                     }
                     dots.push(Dot {
                         label,
-                        group: format!("{} {format}", if tokens == 1 { "decode" } else { "prompt" }),
+                        name: format.to_owned(),
+                        model: name.to_owned(),
+                        group: if tokens == 1 { "decode" } else { "prompt" }.to_owned(),
                         intensity: c.intensity().expect("it moves bytes"),
                         flops_per_s: about(c.flops as f64 / time, 3.0),
                         bound: Some(prediction.bound),
@@ -187,7 +189,10 @@ fn decided(id: &str, here: &str, comparisons: &[Comparison], beside: &[&str]) ->
         prediction: claim.prediction.clone(),
         test: claim.test.clone(),
         because: if comparisons.is_empty() { needs() } else { sentences.join("; ") },
-        evidence: Vec::new(),
+        comparisons: comparisons.to_vec(),
+        holm_p: None,
+        caveats: if id == "GAP-C10" { vec!["it rests on 1 visit".to_owned()] } else { Vec::new() },
+        evidence: vec!["pass model=tiny-target work=tg64".to_owned()],
     }
 }
 
@@ -242,9 +247,14 @@ pub(crate) fn report() -> Report {
                 "The figures that the studies print, and those of this device.",
             )
             .with(verdicts())
-            .with(Block::Text(
+            .with(Block::Warning(
                 "Cells with a failed check enter no table: 1 <failed> & \"noted\".".to_owned(),
             )),
+            Section::new("GAP: the study's experiments", "").at("GAP"),
+            Section::experiment("GAP-10", "GAP-10: Batch size", "").with(Block::Claims(vec![ClaimLink {
+                claim: "GAP-C10".to_owned(),
+                outcome: Outcome::DoesNotHold,
+            }])),
         ],
         provenance: vec![
             ("adapter".to_owned(), machine.name),

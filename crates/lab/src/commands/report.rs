@@ -5,8 +5,8 @@ use crate::globals::Globals;
 use crate::runner::{folder, report};
 use crate::{output, studies};
 use anyhow::Context;
-use ridgeline_experiment::report::{figures, html, markdown};
-use std::path::PathBuf;
+use ridgeline_experiment::report::{Report, excerpt, html, markdown};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Write the report of a `bench-all` run from its journal (journal.jsonl), without measuring
@@ -18,20 +18,23 @@ pub(crate) struct Args {
     /// report.md in <DIR>]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Also write every figure as an SVG file into this folder
+    /// Also write every figure as SVG, CSV and Vega-Lite into this folder [default: figures in <DIR>]
     #[arg(long, value_name = "DIR")]
     figures: Option<PathBuf>,
+    /// Print the first figure and the first three sentences as Markdown, and write that figure alone into this folder
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "figures"])]
+    excerpt: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let catalogue = studies::catalogue();
     let made =
         folder::records(&args.dir).and_then(|records| report::make(&records, &catalogue)).map_err(usage)?;
+    if let Some(folder) = &args.excerpt {
+        return print_excerpt(&made, folder);
+    }
     if let Some(folder) = &args.figures {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        for (name, svg) in figures(&made) {
-            folder::write(&folder.join(name), &svg)?;
-        }
+        report::save_figures(&made, folder).map_err(usage)?;
     }
     if globals.json || args.output.is_some() {
         if let Some(path) = &args.output {
@@ -46,5 +49,15 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
             output::text(&format!("{}\n", path.display()))?;
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the first figure into a folder, and prints Markdown that shows it above the first sentences.
+fn print_excerpt(made: &Report, folder: &Path) -> anyhow::Result<ExitCode> {
+    let it = excerpt(made).context("the report has no figure, or no paragraph beside it")?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    folder::write(&folder.join(&it.figure.name), &it.figure.text)?;
+    let quoted: String = it.sentences.iter().map(|sentence| format!("> {sentence}\n")).collect();
+    output::text(&format!("![{}]({}/{})\n\n{quoted}", it.caption, folder.display(), it.figure.name))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -170,7 +170,7 @@ pub(crate) fn diagnose(data: &Data<'_>, subject: &Subject) -> Result<Option<Diag
 fn caveats(data: &Data<'_>) -> Vec<String> {
     let mut caveats = Vec::new();
     let device = data.cells().iter().flatten().next().map(|r| &r.machine);
-    if let Some(device) = device.filter(|it| it.device_type.eq_ignore_ascii_case("cpu")) {
+    if let Some(device) = device.filter(|it| it.device_type == "software") {
         caveats.push(format!(
             "{} is a software adapter: a GPU has other limits and ranks advice otherwise.",
             device.adapter

@@ -1,14 +1,11 @@
-//! The first section of the report of `bench-all`: the diagnosis of one model, and the speed of all.
+//! The first section of the report of `bench-all`: the diagnosis of one model.
 
-use super::scope::Step;
-use super::{Answer, Subject, diagnose, sections};
-use crate::measures::pass::{self, Pass};
-use crate::measures::{speculation, title};
+use super::{Subject, diagnose, sections};
+use crate::measures::{pass, speculation};
 use ridgeline_experiment::Error;
 use ridgeline_experiment::audit::Audit;
 use ridgeline_experiment::data::Data;
-use ridgeline_experiment::report::{Align, Block, Section, Table, number};
-use ridgeline_roofline::{Machine, Measured};
+use ridgeline_experiment::report::Section;
 
 /// The first section; `None` where no decode step was measured with its kernels.
 ///
@@ -32,42 +29,5 @@ pub(crate) fn answer(data: &Data<'_>, audit: &Audit) -> Result<Option<Section>, 
             audit.faults.len()
         ));
     }
-    let mut section = sections::section(&diagnosis);
-    if let Some(machine) = data.machine() {
-        let least = first.point.depth;
-        let table = speeds(steps.iter().filter(|e| e.point.depth == least), machine);
-        section.blocks.push(Block::Table(table));
-    }
-    Ok(Some(section))
-}
-
-/// Speed of each model, and the best that the device allows, with today's launches and without.
-fn speeds<'r, 'a: 'r>(steps: impl Iterator<Item = &'r Pass<'a>>, machine: &Machine) -> Table {
-    let columns = [
-        ("model", Align::Left),
-        ("tokens/s", Align::Right),
-        ("at best", Align::Right),
-        ("reached", Align::Right),
-        ("at best with today's launches", Align::Right),
-        ("best is bound by", Align::Left),
-    ];
-    let caption = "Generation of each model. At best: its bytes and arithmetic at the device's ceilings.";
-    let mut table = Table::new(caption, columns);
-    let digits = |x: f64| number::digits(x, 3);
-    let range = |m: Measured| format!("{} [{}, {}]", digits(m.value), digits(m.lo), digits(m.hi));
-    for entry in steps {
-        let (Some(tokens), Some(seconds)) = (entry.point.work.generated(), entry.seconds()) else { continue };
-        let step = Step { seconds, timing: entry.row.pass.clone(), evidence: entry.evidence() };
-        let name = title(&entry.point.model, &entry.point.format);
-        let answer = Answer::new(name.clone(), entry.point.depth, &step, tokens, machine);
-        table.push([
-            name,
-            range(answer.rate),
-            range(answer.best),
-            number::percent(answer.reached()),
-            digits(answer.best_with_launches),
-            answer.bound.to_string(),
-        ]);
-    }
-    table
+    Ok(Some(sections::section(&diagnosis)))
 }

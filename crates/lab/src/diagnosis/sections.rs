@@ -17,13 +17,13 @@ pub(crate) fn section(diagnosis: &Diagnosis) -> Section {
     let bar = Bar { label: answer.model.clone(), parts: answer.parts };
     let caption = "Where the time of one token goes. Weights, KV cache and activations: their bytes at the measured \
                    bandwidth. Kernel inefficiency: what isolated kernels take beyond their bytes, arithmetic and launch.";
-    let mut section = Section::new(TITLE, answer.sentences().join(" "));
+    let mut section = Section::new(TITLE, "").with(Block::Text(answer.sentences().join(" ")));
     section.blocks.push(Block::Waterfalls(Waterfalls { caption: caption.to_owned(), bars: vec![bar] }));
     section
         .blocks
         .extend([changes(diagnosis), quantizations(diagnosis)].into_iter().flatten().map(Block::Table));
     section.blocks.extend(diagnosis.rejected.iter().cloned().map(Block::Text));
-    section.blocks.extend(diagnosis.caveats.iter().cloned().map(Block::Text));
+    section.blocks.extend(diagnosis.caveats.iter().cloned().map(Block::Warning));
     section
 }
 

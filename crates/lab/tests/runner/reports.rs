@@ -7,6 +7,7 @@ use ridgeline_experiment::record::{Record, SCHEMA, Status};
 use ridgeline_experiment::report::Block;
 use ridgeline_experiment::report::markdown::markdown;
 use ridgeline_lab::runner::report;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -89,8 +90,10 @@ fn one_roofline_holds_every_dot() {
 /// The rows of the table of copies.
 fn rows(records: &[Record]) -> Vec<Vec<String>> {
     let made = report::make(records, &catalogue()).expect("a report");
-    let section = made.sections.into_iter().find(|s| s.title == "Copying (GAP-10)").expect("its section");
-    let Some(Block::Table(table)) = section.blocks.into_iter().next() else { panic!("a table") };
+    let section = made.sections.into_iter().find(|s| s.id == "gap-10").expect("its section");
+    let mut tables =
+        section.blocks.into_iter().filter_map(|b| if let Block::Table(it) = b { Some(it) } else { None });
+    let table = tables.next().expect("a table");
     table.rows
 }
 
@@ -130,10 +133,7 @@ fn journals_of_earlier_schemas_still_open() {
         let report = std::fs::read_to_string(folder.path().join("report.md")).expect("a report");
         assert!(!report.contains("Left out"), "{schema}: every row is read");
         for id in ["GAP-SUM", "GAP-1", "GAP-3", "GAP-10", "AG-2", "AG-6", "RB-1"] {
-            assert!(
-                report.lines().any(|l| l.starts_with("## ") && l.ends_with(&format!("({id})"))),
-                "{schema}: {id}"
-            );
+            assert!(report.lines().any(|l| l.starts_with(&format!("### {id}: "))), "{schema}: {id}");
         }
         let records = records(folder.path());
         // The row of the sweep becomes one of quality and two of speed.
@@ -172,10 +172,17 @@ fn devices_have_sections_of_their_own() {
     let made = report::make(&all, &catalogue()).expect("a report");
     let titles: Vec<&str> = made.sections.iter().map(|s| s.title.as_str()).collect();
     assert!(
-        titles.contains(&"CPU twins: Copying (GAP-10)")
-            && titles.contains(&"Another device: Copying (GAP-10)"),
+        titles.contains(&"CPU twins: GAP-10: Copying") && titles.contains(&"Another device: GAP-10: Copying"),
         "{titles:?}"
     );
+    let ids: BTreeSet<&str> = made.sections.iter().map(|s| s.id.as_str()).collect();
+    assert_eq!(ids.len(), made.sections.len(), "every anchor is one section's: {ids:?}");
+    assert!(ids.contains("gap-10") && ids.contains("gap-10-device-2"), "{ids:?}");
+    let page = ridgeline_experiment::report::html(&made).expect("a page");
+    for id in ["gap-c10", "gap-c10-device-2"] {
+        assert_eq!(page.matches(&format!("id=\"{id}\"")).count(), 1, "{id}");
+        assert!(page.contains(&format!("href=\"#{id}\"")), "{id}");
+    }
 }
 
 /// The same records with every sample scaled.

@@ -1,5 +1,6 @@
 //! AG-2: perplexity of one model in several quantizations, and its paired change from half precision.
 
+use super::standings;
 use super::sweep::{SweepRow, find, rows};
 use ridgeline_experiment::Error;
 use ridgeline_experiment::data::Data;
@@ -52,12 +53,6 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
     Ok(chapter)
 }
 
-/// Whether `a` Pareto-dominates `b` in size, KL divergence and speed.
-fn dominates(a: &SweepRow<'_>, b: &SweepRow<'_>) -> bool {
-    let goods = |it: &SweepRow<'_>| [-it.bytes(), -it.kl(), it.rate().map_or(0.0, |rate| rate.value)];
-    super::dominates(goods(a), goods(b))
-}
-
 /// Every row, the largest first.
 fn table(model: &str, rows: &[SweepRow<'_>], data: &Data<'_>) -> Table {
     let numbers = [
@@ -71,23 +66,26 @@ fn table(model: &str, rows: &[SweepRow<'_>], data: &Data<'_>) -> Table {
         "decode t/s",
         "% BW",
         "prefill t/s",
-        "Pareto",
+        "Pareto, size",
+        "Pareto, speed",
     ];
     let columns = [("quantization", Align::Left), ("weights", Align::Right)];
     let columns = columns.into_iter().chain(numbers.map(|title| (title, Align::Right)));
     let caption = format!(
         "{model}: every row compared with half precision on the same tokens. NLL is the negative log-likelihood per token, \
-         SE a standard error. ● marks the Pareto front of size, KL divergence and speed."
+         SE a standard error. ● is on the Pareto front of KL divergence and size, or KL divergence and speed; ○ is tied within \
+         intervals."
     );
     let mut table = Table::new(caption, columns);
     let mut sorted: Vec<&SweepRow<'_>> = rows.iter().collect();
     sorted.sort_by_key(|it| std::cmp::Reverse(it.quality.row.weight_bytes));
-    for row in sorted {
+    let by_size = standings(&sorted.iter().map(|it| it.by_size()).collect::<Vec<_>>());
+    let by_speed = standings(&sorted.iter().map(|it| it.by_speed()).collect::<Vec<_>>());
+    for (row, (size, speed)) in sorted.into_iter().zip(by_size.into_iter().zip(by_speed)) {
         let (quality, pass) = (&row.quality.row, &row.generate.row.pass);
         let vs = &quality.vs_reference;
         let step = row.generate.seconds().map_or(f64::NAN, |s| s.value);
         let fraction = data.machine().map(|it| pass.prediction(it).mbu(step));
-        let pareto_front = !rows.iter().any(|other| dominates(other, row));
         let rate = |it: Option<ridgeline_roofline::Measured>| {
             it.map_or("–".to_owned(), |r| number::digits(r.value, 4))
         };
@@ -98,13 +96,14 @@ fn table(model: &str, rows: &[SweepRow<'_>], data: &Data<'_>) -> Table {
             format!("{:.3} ± {:.2}", quality.ppl.value, quality.ppl.se),
             format!("{:+.5} ± {:.5}", vs.delta_nll.value, vs.delta_nll.se),
             format!("{:+.2}", 100.0 * (vs.ppl_ratio.value - 1.0)),
-            format!("{:.5}", vs.kl.value),
-            format!("{:.5}", vs.kl_p99),
+            number::digits(vs.kl.value, 3),
+            number::digits(vs.kl_p99, 3),
             format!("{:.1}", 100.0 * vs.top1_agreement.value),
             rate(row.rate()),
             fraction.map_or_else(|| "–".to_owned(), number::percent),
             rate(row.prompt_rate()),
-            if pareto_front { "●" } else { "" }.to_owned(),
+            size.mark().to_owned(),
+            speed.mark().to_owned(),
         ]);
     }
     table

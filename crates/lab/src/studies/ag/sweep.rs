@@ -59,6 +59,22 @@ impl SweepRow<'_> {
         self.quality.row.weight_bytes as f64
     }
 
+    /// Bytes of the weights, which are counted.
+    pub(crate) fn size(&self) -> Measured {
+        Measured::exact(self.bytes())
+    }
+
+    /// Goals of which more is better: a small size and a low KL divergence.
+    pub(crate) fn by_size(&self) -> [Measured; 2] {
+        [negative(self.size()), negative(self.quality.row.vs_reference.kl.interval())]
+    }
+
+    /// Goals of which more is better: a high rate and a low KL divergence.
+    pub(crate) fn by_speed(&self) -> [Measured; 2] {
+        let rate = self.rate().unwrap_or(Measured::exact(0.0));
+        [rate, negative(self.quality.row.vs_reference.kl.interval())]
+    }
+
     /// Mean KL divergence from half precision, nats.
     pub(crate) fn kl(&self) -> f64 {
         self.quality.row.vs_reference.kl.value
@@ -85,4 +101,9 @@ impl SweepRow<'_> {
     pub(crate) fn ppl_change(&self) -> Measured {
         self.quality.row.vs_reference.delta_nll.interval().map(|it| 100.0 * it.exp_m1())
     }
+}
+
+/// The negative of a value, whose interval is mirrored.
+fn negative(m: Measured) -> Measured {
+    Measured { value: -m.value, lo: -m.hi, hi: -m.lo }
 }

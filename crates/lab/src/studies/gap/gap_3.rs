@@ -5,7 +5,8 @@ use crate::measures::{launch, pass, title};
 use crate::tables::launches;
 use ridgeline_experiment::Error;
 use ridgeline_experiment::data::{Data, Entry};
-use ridgeline_experiment::report::{Block, Dot, Roofline, number};
+use ridgeline_experiment::report::{Align, Block, Dot, Roofline, Table};
+use ridgeline_experiment::rows::Rows;
 use ridgeline_experiment::study::{Chapter, Study};
 use ridgeline_measure::pass::Submission;
 use ridgeline_measure::profile::Profiled;
@@ -28,12 +29,10 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
     let mut chapter = Chapter::default();
     let passes = data.rows::<pass::Kind>()?;
     let rows = data.rows::<launch::Kind>()?.filter(|p| is_default(&p.switches));
+    chapter.table(table(&rows, data.machine()));
     for entry in &rows {
         let launch::Point { model, format, tokens, depth, .. } = &entry.point;
-        let total = number::si(entry.row.total_s(), "s");
         let name = title(model, format);
-        let caption = format!("{name}, batch size {tokens} at depth {depth}: {total} in all launches.");
-        chapter.table(launches(&entry.row, caption, data.machine()));
         let is =
             |p: &pass::Point| p.model == *model && p.format == *format && p.depth == *depth && p.is_default();
         let step = passes.find(|p| is(p) && p.work.generated().is_some());
@@ -61,6 +60,25 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
     Ok(chapter)
 }
 
+/// The launches of every forward pass that was timed, in one table.
+fn table(rows: &Rows<'_, launch::Point, Profiled>, machine: Option<&Machine>) -> Table {
+    let mut all = Table::default();
+    for entry in rows {
+        let own = launches(&entry.row, String::new(), machine);
+        if all.columns.is_empty() {
+            let columns = [("model", Align::Left), ("batch size", Align::Right), ("depth", Align::Right)];
+            all = Table::new("Each distinct launch of a forward pass, timed isolated.", columns);
+            all.columns.extend(own.columns);
+        }
+        let launch::Point { model, format, tokens, depth, .. } = &entry.point;
+        for row in own.rows {
+            let place = [title(model, format), tokens.to_string(), depth.to_string()];
+            all.push(place.into_iter().chain(row));
+        }
+    }
+    all
+}
+
 fn dots(entry: &Launches<'_>, machine: &Machine) -> Vec<Dot> {
     let (row, launch::Point { model, format, tokens, .. }) = (&entry.row, &entry.point);
     let large = row.launches.iter().filter(|l| row.share(l) >= 0.05 && l.cost.flops > 0);
@@ -68,7 +86,9 @@ fn dots(entry: &Launches<'_>, machine: &Machine) -> Vec<Dot> {
         let prediction = launch.prediction(machine);
         Some(Dot {
             label: format!("{} of {}, batch size {tokens}", launch.label(), title(model, format)),
-            group: launch.kernel.clone(),
+            name: launch.role(),
+            model: model.clone(),
+            group: if *tokens > 1 { "launch of a prompt" } else { "launch of a decode step" }.to_owned(),
             intensity: launch.cost.intensity()?,
             flops_per_s: launch.rate(launch.cost.flops),
             bound: Some(prediction.bound),

@@ -46,7 +46,10 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
     let first = table.and_then(|it| it.rows.first()?.number("tok_s")).unwrap_or(f64::NAN);
     let point = |e: &Pass<'_>| Some((e.point.depth as f64, relative(e)?));
     let figure = swept.lines("Loss of rate with depth.", axes, |p| title(&p.model, &p.format), point);
-    chapter.lines(figure.published(table, "context", "tok_s", 1.0 / first));
+    // A model at the short depth alone loses nothing by definition.
+    let mut figure = figure.published(table, "context", "tok_s", 1.0 / first);
+    figure.lines.retain(|line| line.points.len() > 1);
+    chapter.lines(figure);
     // A larger model may have the short depth alone.
     let deep = swept.filter(|p| p.depth == LONG);
     for entry in largest(&deep) {

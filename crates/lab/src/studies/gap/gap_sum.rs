@@ -1,7 +1,7 @@
 //! GAP-SUM: where the time of one decode step goes, each share from its own measurement.
 
 use crate::measures::pass::{self, Column, Pass, Work};
-use crate::measures::title;
+use crate::measures::{mix, title};
 use ridgeline_experiment::Error;
 use ridgeline_experiment::data::Data;
 use ridgeline_experiment::report::{Bar, Block, Dot, Roofline, Waterfalls, number};
@@ -40,21 +40,26 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
         Column::number("bound", move |e| predicted(e).map(|(p, _)| p.bound.to_string())),
     ];
     chapter.table(rows.table(
-        "Tokens per second, as llama-bench counts them. % BW is the share of the measured bandwidth, % roof that of the \
-         roofline at the test's intensity.",
+        "Tokens per second, as llama-bench counts them: pp128 is a prompt of 128 tokens, tg64 the generation of 64, and @ d256 \
+         a depth of 256 tokens.",
         &columns,
     ));
     let Some(machine) = machine else { return Ok(chapter) };
-    let steps: Vec<&Pass<'_>> =
-        rows.iter().filter(|e| e.point.kernels && e.point.work.generated().is_some()).collect();
-    let bars: Vec<Bar> = steps.iter().map(|e| bar(e, machine)).collect();
-    for (entry, bar) in steps.iter().zip(&bars) {
-        if entry.point.depth == 0 {
-            chapter.text(bar.sentences());
+    let is_step = |e: &Pass<'_>| e.point.kernels && e.point.work.generated().is_some();
+    let mut caption = CAPTION;
+    // The largest model says most about the device.
+    let sorted = rows.clone().sorted(|e| std::cmp::Reverse(e.row.pass.params));
+    for (model, own) in sorted.group(|p| p.model.clone()) {
+        let own: Vec<&Pass<'_>> = own.into_iter().filter(|e| is_step(e)).collect();
+        for entry in own.iter().filter(|e| e.point.depth == 0) {
+            chapter.text(bar(entry, machine).sentences());
         }
-    }
-    if !bars.is_empty() {
-        chapter.blocks.push(Block::Waterfalls(Waterfalls { caption: CAPTION.to_owned(), bars }));
+        let bars: Vec<Bar> = own.iter().map(|e| bar(e, machine)).collect();
+        if !bars.is_empty() {
+            let text = format!("{model}. {caption}");
+            chapter.blocks.push(Block::Waterfalls(Waterfalls { caption: text, bars }));
+            caption = "The same causes.";
+        }
     }
     let dots = rows.iter().filter_map(|e| dot(e, machine)).collect();
     let caption = "Every cell on this device's roofline, from counted bytes and FLOP.".to_owned();
@@ -84,7 +89,9 @@ fn dot(entry: &Pass<'_>, machine: &Machine) -> Option<Dot> {
     let prediction = entry.row.pass.prediction(machine);
     Some(Dot {
         label: label(entry),
-        group: if entry.row.test.prompt > 0 { "prompt" } else { "generation" }.to_owned(),
+        name: mix(&entry.point.format).to_owned(),
+        model: entry.point.model.clone(),
+        group: if entry.row.test.prompt > 0 { "prompt" } else { "decode" }.to_owned(),
         intensity: entry.row.pass.cost.intensity()?,
         flops_per_s: Measured { value: flops / value, lo: flops / hi, hi: flops / lo },
         bound: Some(prediction.bound),

@@ -53,14 +53,14 @@ fn scalars(ceilings: &[Ceiling]) -> Table {
                 let clock = c.timestamp_ratio.map_or("no plausible device timestamps".to_owned(), |r| {
                     format!("device timestamps give {} of this time", number::percent(r))
                 });
-                let variant = c.variants.last().map_or("", String::as_str);
+                let variant = kernels(c.variants.last().map_or("", String::as_str));
                 let name = format!("{name} at {}", number::bytes(largest.bytes));
                 row(&name, largest.rate, "B/s", &format!("{variant}; {clock}"));
             }
             Ceiling::Flops(p) => {
-                row("f32 peak", p.f32.rate, "FLOP/s", &p.f32.variant);
+                row("f32 peak", p.f32.rate, "FLOP/s", &format!("the best of {}", kernels(&p.f32.variant)));
                 if let Some(p) = &p.f16 {
-                    row("f16 peak", p.rate, "FLOP/s", &p.variant);
+                    row("f16 peak", p.rate, "FLOP/s", &format!("the best of {}", kernels(&p.variant)));
                 }
             }
             Ceiling::Overheads(o) => {
@@ -89,4 +89,23 @@ fn scalars(ceilings: &[Ceiling]) -> Table {
         }
     }
     table
+}
+
+/// The distinct kernels of a list of variants: `Rows(MatVecRows { … }) …; Copy { … }` gives `mat_vec_rows, copy`.
+fn kernels(variants: &str) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for variant in variants.split("; ") {
+        let outer = variant.split(" {").next().unwrap_or(variant);
+        let mut name = String::new();
+        for c in outer.rsplit('(').next().unwrap_or(outer).chars() {
+            if c.is_uppercase() && !name.is_empty() {
+                name.push('_');
+            }
+            name.extend(c.to_lowercase());
+        }
+        if !name.is_empty() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join(", ")
 }

@@ -38,6 +38,8 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
     for entry in &rows {
         figure.dots.push(Dot {
             label: format!("copy of {} bytes", entry.point.bytes),
+            name: "copy".to_owned(),
+            model: "none".to_owned(),
             group: "copy".to_owned(),
             intensity: 0.25,
             flops_per_s: Measured::exact(entry.row.bytes_per_s / 4.0),
