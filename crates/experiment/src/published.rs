@@ -64,7 +64,7 @@ pub struct Requirement {
     pub why: String,
 }
 
-/// A requirement as it is written: exactly one range.
+/// A requirement as it is written, with one range at most.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawRequirement {
@@ -74,40 +74,70 @@ struct RawRequirement {
     within: Option<[f64; 2]>,
     at_least: Option<f64>,
     at_most: Option<f64>,
+    /// Only beside a verdict: that of a claim is a key of the claim.
+    predicted: Option<Outcome>,
     why: String,
+}
+
+impl RawRequirement {
+    fn range(&self) -> Result<Option<Range>, String> {
+        let ranges = [
+            self.above.map(Range::Above),
+            self.below.map(Range::Below),
+            self.within.map(|[low, high]| Range::Within(low, high)),
+            self.at_least.map(Range::AtLeast),
+            self.at_most.map(Range::AtMost),
+        ];
+        let given: Vec<Range> = ranges.into_iter().flatten().collect();
+        match given[..] {
+            [] => Ok(None),
+            [range] => Ok(Some(range)),
+            _ => Err(self.wrong(given.len())),
+        }
+    }
+
+    fn wrong(&self, ranges: usize) -> String {
+        format!("{} has {ranges} ranges; give one of above, below, within, at_least, at_most", self.value)
+    }
 }
 
 impl TryFrom<RawRequirement> for Requirement {
     type Error = String;
 
     fn try_from(raw: RawRequirement) -> Result<Self, String> {
-        let RawRequirement { value, above, below, within, at_least, at_most, why } = raw;
-        let ranges = [
-            above.map(Range::Above),
-            below.map(Range::Below),
-            within.map(|[low, high]| Range::Within(low, high)),
-            at_least.map(Range::AtLeast),
-            at_most.map(Range::AtMost),
-        ];
-        let given: Vec<Range> = ranges.into_iter().flatten().collect();
-        match given[..] {
-            [range] => Ok(Self { value, range, why }),
-            _ => Err(format!(
-                "{value} has {} ranges; give one of above, below, within, at_least, at_most",
-                given.len()
-            )),
+        let range = raw.range()?.ok_or_else(|| raw.wrong(0))?;
+        let RawRequirement { value, predicted, why, .. } = raw;
+        match predicted {
+            None => Ok(Self { value, range, why }),
+            Some(_) => Err(format!("{value} has a predicted outcome; give that of the claim")),
         }
     }
 }
 
-/// A value that is shown beside a verdict.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A value that is shown beside a verdict and does not decide the claim.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "RawRequirement")]
 pub struct Beside {
     /// Name of the value.
     pub value: String,
+    /// The range that would decide the claim by this value alone, and the outcome expected before any run.
+    pub test: Option<(Range, Outcome)>,
     /// What it shows.
     pub why: String,
+}
+
+impl TryFrom<RawRequirement> for Beside {
+    type Error = String;
+
+    fn try_from(raw: RawRequirement) -> Result<Self, String> {
+        let range = raw.range()?;
+        let RawRequirement { value, predicted, why, .. } = raw;
+        match (range, predicted) {
+            (None, None) => Ok(Self { value, test: None, why }),
+            (Some(range), Some(predicted)) => Ok(Self { value, test: Some((range, predicted)), why }),
+            _ => Err(format!("{value} beside a verdict has a range and a predicted outcome, or neither")),
+        }
+    }
 }
 
 /// One published table.

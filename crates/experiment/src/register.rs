@@ -11,7 +11,7 @@
 use crate::Error;
 use crate::caveats::caveats;
 use crate::data::Data;
-use crate::published::{Claim, Published, Requirement};
+use crate::published::{Beside, Claim, Published, Requirement};
 use crate::record::{Record, Status};
 use crate::report::number;
 use crate::stats;
@@ -97,13 +97,10 @@ fn verdict(claim: &Claim, values: &[&Value], sources: &Sources<'_>, control: f64
             );
             here.push(measured(value));
             compared.push(value);
-            comparisons.push(comparison(requirement, value, control));
+            comparisons.push(comparison(requirement.range, value, control));
         }
     }
-    let beside = claim
-        .beside
-        .iter()
-        .flat_map(|it| named(&it.value).into_iter().map(move |v| format!("{}: {}", it.why, measured(v))));
+    let beside = claim.beside.iter().flat_map(|it| beside(it, &named(&it.value), control));
     let because = match (&claim.needs, missing) {
         (Some(needs), _) => Some(needs.clone()),
         (None, Some(requirement)) => Some(reason(claim, requirement, sources)),
@@ -136,6 +133,23 @@ fn verdict(claim: &Claim, values: &[&Value], sources: &Sources<'_>, control: f64
     (verdict, p)
 }
 
+/// Values beside a verdict in text. Those with a range have an outcome, without Holm's correction: it decides nothing.
+fn beside(it: &Beside, values: &[&Value], control: f64) -> Vec<String> {
+    let Some((range, predicted)) = it.test.filter(|_| !values.is_empty()) else {
+        return values.iter().map(|value| format!("{}: {}", it.why, measured(value))).collect();
+    };
+    let outcomes: Vec<Outcome> =
+        values.iter().map(|value| comparison(range, value, control).outcome()).collect();
+    let outcome = all(&outcomes);
+    let expected = if outcome == predicted {
+        "as predicted".to_owned()
+    } else {
+        format!("predicted: {}", predicted.label())
+    };
+    let figures = values.iter().map(|value| measured(value)).collect::<Vec<_>>().join("; ");
+    vec![format!("{}: {} ({expected}), required {range}: {figures}", it.why, outcome.label())]
+}
+
 /// A value in text: what was measured, and its interval.
 fn measured(value: &Value) -> String {
     let Measured { value: v, lo, hi } = value.value;
@@ -144,7 +158,7 @@ fn measured(value: &Value) -> String {
 }
 
 /// A value against its range. The error of the run's controls widens the interval, as far as times are behind the value.
-fn comparison(requirement: &Requirement, value: &Value, control: f64) -> Comparison {
+fn comparison(range: Range, value: &Value, control: f64) -> Comparison {
     let Measured { value: v, lo, hi } = value.value;
     let error = control * value.per_time;
     let what = if value.what.is_empty() {
@@ -153,7 +167,7 @@ fn comparison(requirement: &Requirement, value: &Value, control: f64) -> Compari
         format!("{} ({})", value.name, value.what)
     };
     let value_ = Measured { value: v, lo: lo - error, hi: hi + error };
-    Comparison { what, value: value_, n: Some(value.visits), range: requirement.range }
+    Comparison { what, value: value_, n: Some(value.visits), range }
 }
 
 /// Where values come from: the studies, and the cells of this device.

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 use ridgeline_experiment::Error;
-use ridgeline_experiment::published::{Published, Requirement};
+use ridgeline_experiment::published::{Beside, Published, Requirement};
 use ridgeline_experiment::verdict::{Outcome, Range};
 use std::collections::HashSet;
 
@@ -107,6 +107,22 @@ fn a_requirement_has_exactly_one_range() {
     assert!(two.contains("loss has 2 ranges; give one of above, below, within"), "{two}");
     assert!(parse("").expect_err("no range").to_string().contains("0 ranges"));
     assert!(parse("abvoe = 1.0").is_err() && parse("within = [1.0]").is_err());
+    let predicted = parse("above = 1.0\npredicted = \"holds\"").expect_err("the claim has it").to_string();
+    assert!(predicted.contains("loss has a predicted outcome"), "{predicted}");
+}
+
+#[test]
+fn a_value_beside_a_verdict_has_a_range_with_a_prediction_or_neither() {
+    let parse =
+        |keys: &str| toml::from_str::<Beside>(&format!("value = \"loss\"\nwhy = \"because\"\n{keys}"));
+    assert_eq!(parse("").expect("neither").test, None);
+    let both = parse("above = 1.0\npredicted = \"does_not_hold\"").expect("both");
+    assert_eq!(both.test, Some((Range::Above(1.0), Outcome::DoesNotHold)));
+    for wrong in ["above = 1.0", "predicted = \"holds\""] {
+        let error = parse(wrong).expect_err("one of them").to_string();
+        assert!(error.contains("a range and a predicted outcome, or neither"), "{error}");
+    }
+    assert!(parse("above = 1.0\nbelow = 2.0\npredicted = \"holds\"").is_err());
 }
 
 /// The recomputed figures of GAP-C1 and GAP-C2 follow from the study's own tables.

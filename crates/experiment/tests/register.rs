@@ -30,8 +30,8 @@ impl Measure for Given {
     type Row = Measured;
 }
 
-/// Values of the claims GAP-C1, GAP-C3, GAP-C4, GAP-C7, GAP-C10 and RB-C7.
-const VALUES: [&str; 9] = [
+/// Values of the claims GAP-C1, GAP-C3, GAP-C4, GAP-C7, GAP-C10, RB-C7 and INV-C1.
+const VALUES: [&str; 12] = [
     "copy_over_matvec_f32",
     "matvec_f32_over_matvec_q4",
     "copy_over_matvec_f32_streamed",
@@ -41,6 +41,9 @@ const VALUES: [&str; 9] = [
     "t4_over_t1",
     "ridge_batch",
     "intensity_times_bytes_per_weight",
+    "slowdown_complete",
+    "slowdown_complete_by_precision",
+    "slowdown_encode",
 ];
 
 const STUDY: Study = Study {
@@ -192,6 +195,35 @@ fn values_beside_a_verdict_are_shown_and_decide_nothing() {
         it.beside
     );
     assert!(it.reason().ends_with(&it.beside[0]));
+}
+
+/// INV-C1 is decided by the completion clock. The encode clock, an artefact, has an outcome of its own beside it.
+#[test]
+fn an_artefact_beside_a_verdict_has_its_own_outcome() {
+    let truth = [
+        given("slowdown_complete", "bf16", -0.9, -0.92, -0.88),
+        given("slowdown_complete_by_precision", "f16", -0.9, -0.92, -0.88),
+    ];
+    let beside = |artefact: &[Record], control: f64| {
+        let it = of(conclusions(&[&truth, artefact].concat(), &[], control), "INV-C1");
+        assert_eq!(it.outcome, Outcome::DoesNotHold, "{}", it.because);
+        assert!(it.beside.len() < 2, "{:?}", it.beside);
+        it.beside.first().cloned().unwrap_or_default()
+    };
+    let short = given("slowdown_encode", "10 tokens", 0.2, 0.1, 0.3);
+    let holds = beside(std::slice::from_ref(&short), 0.0);
+    assert!(
+        holds.contains(": holds (as predicted), required > 0: 10 tokens 0.200 [0.100, 0.300]"),
+        "{holds}"
+    );
+    let open = beside(std::slice::from_ref(&short), 0.6);
+    assert!(open.contains(": undecided (predicted: holds)"), "the error of controls widens it: {open}");
+    let both = beside(&[short, given("slowdown_encode", "20 tokens", -0.2, -0.3, -0.1)], 0.0);
+    assert!(
+        both.contains(": does not hold (predicted: holds)") && both.contains("; 20 tokens -0.2"),
+        "{both}"
+    );
+    assert!(beside(&[], 0.0).is_empty());
 }
 
 /// An interval that just excludes its threshold has p below 0.05 alone, and above it among several claims.

@@ -38,6 +38,7 @@ pub(crate) fn pass(point: &Value, seconds: f64, cost: Cost) -> Vec<Record> {
         Some(Ok(n)) => Test { prompt: n, generate: 0 },
         _ => point["work"].as_str().and_then(|work| work.parse().ok()).expect("work"),
     };
+    let submissions = if point["submission"] == "launch" { cost.launches } else { 1 };
     let one = |round: u32| {
         let times = [0.995, 1.0, 1.005].map(|by| seconds * by * (1.0 + 0.01 * f64::from(round % 2)));
         let timing = PassTiming {
@@ -45,7 +46,7 @@ pub(crate) fn pass(point: &Value, seconds: f64, cost: Cost) -> Vec<Record> {
             encode_ns: Vec::new(),
             device_ns: Vec::new(),
             cost,
-            regime: Regime::new(cost.weights.max(1)),
+            regime: Regime::new(cost.weights.max(1)).submissions(submissions),
             recordings: 3,
             host_ns_per_recording: 0.0,
             params: 1000,

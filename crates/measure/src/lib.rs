@@ -2,6 +2,7 @@
 //!
 //! - [`probe`]: ceilings of the device, as bandwidth in bytes/s, peaks in FLOP/s and fixed costs in seconds.
 //! - [`pass`]: forward passes, timed end to end and compared with their roofline prediction.
+//! - [`prompts`]: prompts of text against random tokens of equal lengths, interleaved.
 //! - [`profile`]: the launches of one forward pass, each timed isolated.
 //! - [`quality`] and [`int8`]: perplexity, and how far two sets of logits differ.
 //! - [`tune`]: the fastest kernel variants for a model on a device.
@@ -20,6 +21,7 @@ pub mod pass;
 mod pass_timing;
 pub mod probe;
 pub mod profile;
+pub mod prompts;
 pub mod quality;
 mod submission;
 pub mod timing;

@@ -4,6 +4,7 @@
 //! - `models/<folder>/<file>.gguf` is the model `<folder>-<file>`.
 //! - `<name>@<layers>` is the shape with another number of layers, such as `mistral-7b@4`: each layer costs the same.
 //! - `shape:<model>` has random weights in the shape of a model, also with `@`, such as `shape:model.gguf@4`.
+//! - `<name>@<layers>x<hidden>` has another width, too, such as `bench-18m@64x128`. The vocabulary stays.
 //! - `<model>:<type>` requantizes to a quantization type or mix, such as `:q8_0` or `:q4_k_m`.
 
 mod names;
@@ -11,7 +12,7 @@ mod vocabulary;
 
 pub use crate::folders::{ROOT_ENV, cache, root};
 use names::{Resolved, entries, resolve};
-pub use names::{SHAPE, names};
+pub use names::{SHAPE, Size, names};
 pub use vocabulary::tokenizer;
 
 use crate::Device;
@@ -65,11 +66,11 @@ pub enum Error {
         /// The type that the caller names.
         other: Format,
     },
-    /// The part after the `@` is no number of layers, or the model is no shape.
+    /// The part after the `@` is no size, or the model's weights are not random.
     #[error(
-        "{name:?}: the number of layers after @ is from 1 on, and only for random weights: the shapes in models/*.toml, and {SHAPE}<model>"
+        "{name:?}: after @ are layers, or layers x width as in @64x128, and only for random weights: the shapes in models/*.toml, and {SHAPE}<model> with layers"
     )]
-    Layers {
+    Size {
         /// The argument of `-m`.
         name: String,
     },
@@ -102,7 +103,7 @@ impl Error {
                 | Self::NoFile { .. }
                 | Self::Format { .. }
                 | Self::TwoFormats { .. }
-                | Self::Layers { .. }
+                | Self::Size { .. }
         )
     }
 }
@@ -148,13 +149,13 @@ pub fn checkpoint(name: &str, format: Option<Format>) -> Result<Checkpoint, Erro
 
 impl Resolved<'_> {
     fn checkpoint(&self) -> Result<Checkpoint, Error> {
-        let Self { path, layers, quantization, .. } = self;
+        let Self { path, size, quantization, .. } = self;
         if path.extension().is_some_and(|it| it == "toml") {
-            return random(path, *layers, quantization.unwrap_or(Format::HALF.into()), SEED);
+            return random(path, *size, quantization.unwrap_or(Format::HALF.into()), SEED);
         }
         let checkpoint = Checkpoint::open(path)?;
         if self.base.starts_with(SHAPE) {
-            return Ok(checkpoint.random_like(*layers, *quantization, SEED)?);
+            return Ok(checkpoint.random_like(size.map(|it| it.layers), *quantization, SEED)?);
         }
         match *quantization {
             Some(quantization) if differs(&checkpoint, quantization)? => {
@@ -175,19 +176,23 @@ impl Resolved<'_> {
     }
 }
 
-/// Random weights for the shape in the TOML file `path`, with another number of layers where `layers` gives one.
+/// Random weights for the shape in the TOML file `path`, in another size where there is one.
 ///
 /// # Errors
-/// [`Error::Io`] where the file cannot be read; [`Error::Weights`] where it is invalid or a type has no encoder.
+/// [`Error::Io`] where the file cannot be read; [`Error::Weights`] where it or the size is invalid or a type has no encoder.
 pub fn random(
     path: &Path,
-    layers: Option<usize>,
+    size: Option<Size>,
     quantization: Quantization,
     seed: u64,
 ) -> Result<Checkpoint, Error> {
     let text = fs::read_to_string(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
     let mut shape = Shape::from_toml(&text)?;
-    shape.layers = layers.unwrap_or(shape.layers);
+    if let Some(Size { layers, hidden }) = size {
+        shape.layers = layers;
+        // Only a new width rounds the feed-forward layer.
+        shape = hidden.map_or(Ok(shape.clone()), |hidden| shape.with_hidden(hidden))?;
+    }
     Ok(Checkpoint::random(&shape, quantization, seed)?)
 }
 
@@ -287,15 +292,32 @@ mod tests {
     }
 
     #[test]
-    fn layers_follow_the_at_sign() {
-        let shape = |name| resolve(name, None).map(|it| (it.layers, it.record_name()));
-        assert_eq!(shape("mistral-7b@4:q8_0").expect("a shape"), (Some(4), "mistral-7b@4:q8_0".to_owned()));
-        assert_eq!(shape("mistral-7b").expect("a shape").0, None);
-        let layers = super::checkpoint("smollm2-135m@2", None).expect("random weights");
-        assert_eq!(layers.metadata().u32("llama.block_count").expect("a key"), 2);
-        for wrong in ["mistral-7b@0", "mistral-7b@x", "tiny-target@2", "shape:tiny-target@0"] {
-            assert!(matches!(shape(wrong), Err(Error::Layers { .. })), "{wrong}");
+    fn a_size_follows_the_at_sign() {
+        let shape = |name| {
+            let size = |it: super::Size| (it.layers, it.hidden);
+            resolve(name, None).map(|it| (it.size.map(size), it.record_name()))
+        };
+        let sized = |name| shape(name).expect("a shape");
+        assert_eq!(sized("mistral-7b@4:q8_0"), (Some((4, None)), "mistral-7b@4:q8_0".to_owned()));
+        assert_eq!(sized("bench-18m@64x128"), (Some((64, Some(128))), "bench-18m@64x128".to_owned()));
+        assert_eq!(sized("mistral-7b").0, None);
+        let random = super::checkpoint("bench-18m@2x256", None).expect("random weights");
+        let key = |key| random.metadata().u32(&format!("llama.{key}")).expect("a key");
+        let keys = ["block_count", "embedding_length", "attention.head_count", "feed_forward_length"];
+        assert_eq!(keys.map(key), [2, 256, 4, 1024]);
+        for wrong in [
+            "mistral-7b@0",
+            "mistral-7b@x",
+            "mistral-7b@2x",
+            "mistral-7b@2x0",
+            "mistral-7b@x64",
+            "tiny-target@2",
+            "shape:tiny-target@0",
+            "shape:tiny-target@2x64",
+        ] {
+            assert!(matches!(shape(wrong), Err(Error::Size { .. })), "{wrong}");
         }
+        assert!(matches!(super::checkpoint("bench-18m@2x100", None), Err(Error::Weights(_))));
     }
 
     #[test]
@@ -342,7 +364,7 @@ mod tests {
         let shown = |suffix, format| with(suffix, format).expect("the file").1;
         assert_eq!([shown("", None), shown(":Q4_K_M", None)], ["m.gguf", "m.gguf:q4_k_m"]);
         assert_eq!(shown(":f16", None), shown("", Some(Format::F16)));
-        assert!(matches!(with("@3", None), Err(Error::Layers { .. })), "a file has the layers that it has");
+        assert!(matches!(with("@3", None), Err(Error::Size { .. })), "a file has the layers that it has");
         let unknown = resolve("nobody", None).expect_err("no such name");
         assert!(matches!(unknown, Error::Unknown { .. }) && unknown.is_usage());
     }

@@ -4,6 +4,12 @@ use serde::Deserialize;
 
 use crate::{Error, Value, convention::Dim};
 
+/// Largest dimension.
+const LARGEST: usize = 1 << 24;
+
+/// Length of the longest block of a quantization type, in weights.
+const BLOCK: usize = 256;
+
 /// The dimensions of a model and where its weights are published.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,7 +97,7 @@ impl Shape {
             shape.vocab,
             shape.context,
         ];
-        let problem = if counts.iter().any(|&it| it == 0 || it > 1 << 24) {
+        let problem = if counts.iter().any(|it| !(1..=LARGEST).contains(it)) {
             "a dimension is zero or above the limit of 16 777 216"
         } else if !shape.heads.is_multiple_of(shape.kv_heads) {
             "the query heads are not a multiple of the KV heads"
@@ -101,6 +107,27 @@ impl Shape {
             return Ok(shape);
         };
         Err(Error::ShapeDimensions { name: shape.name, problem })
+    }
+
+    /// This shape with a residual stream of width `hidden`. Heads and feed-forward layer follow in proportion.
+    ///
+    /// The width of a head and the vocabulary stay. The KV heads are rounded down to a divisor of the query heads, and the
+    /// feed-forward width up to whole blocks of every quantization type.
+    ///
+    /// # Errors
+    /// [`Error::ShapeDimensions`] where the width gives no whole number of heads.
+    pub fn with_hidden(mut self, hidden: usize) -> Result<Self, Error> {
+        let whole = hidden <= LARGEST && (self.heads * hidden).is_multiple_of(self.hidden);
+        let heads = if whole { self.heads * hidden / self.hidden } else { 0 };
+        if heads == 0 {
+            let problem = "the new width is too large, or no whole number of heads";
+            return Err(Error::ShapeDimensions { name: self.name, problem });
+        }
+        let most = (self.kv_heads * hidden / self.hidden).max(1);
+        self.kv_heads = (1..=most).rev().find(|&kv| heads.is_multiple_of(kv)).unwrap_or(1);
+        self.ffn = (self.ffn * hidden / self.hidden).next_multiple_of(BLOCK);
+        (self.hidden, self.heads) = (hidden, heads);
+        Ok(self)
     }
 
     pub(crate) const fn dim(&self, dim: Dim) -> usize {

@@ -14,9 +14,9 @@ fn shape(name: &str) -> Shape {
     Shape::from_toml(&text).unwrap()
 }
 
-/// Parameters of the published safetensors files, without a repeated tied head. The last shape is unpublished; its
-/// number is computed by hand.
-const PUBLISHED: [(&str, u64); 12] = [
+/// Parameters of the published safetensors files, without a repeated tied head. The last two shapes are unpublished; their
+/// numbers are computed by hand.
+const PUBLISHED: [(&str, u64); 13] = [
     ("smollm2-135m", 134_515_008),
     ("smollm2-360m", 361_821_120),
     ("smollm2-1.7b", 1_711_376_384),
@@ -29,6 +29,7 @@ const PUBLISHED: [(&str, u64); 12] = [
     ("qwen3-1.7b", 1_720_574_976),
     ("qwen3-8b", 8_190_735_360),
     ("bench-110m", 100_092_672),
+    ("bench-18m", 17_830_400),
 ];
 
 #[test]
@@ -60,6 +61,24 @@ fn parameters_are_the_published_ones_and_those_of_the_tensors() {
         let checkpoint = Checkpoint::random(&shape, Format::SINGLE, 0).unwrap();
         assert_eq!(checkpoint.tensors().map(|it| it.n_weights()).sum::<u64>(), published, "{name}");
         assert_eq!(checkpoint.tied_head(), shape.tied_head);
+    }
+}
+
+#[test]
+fn another_width_keeps_the_proportions() {
+    let of = |name: &str, hidden| {
+        let it = shape(name).with_hidden(hidden).unwrap();
+        (it.hidden, it.heads, it.kv_heads, it.head_dim, it.ffn)
+    };
+    assert_eq!(of("bench-18m", 128), (128, 2, 2, 64, 512));
+    // 5 heads are no multiple of 1.67 KV heads, and 853 is no multiple of 256.
+    assert_eq!(of("smollm2-135m", 320), (320, 5, 1, 64, 1024));
+    assert_eq!(of("smollm2-135m", 768), (768, 12, 4, 64, 2048));
+    let unchanged = shape("smollm2-1.7b");
+    assert_eq!(unchanged.clone().with_hidden(2048).unwrap(), unchanged);
+    for wrong in [0, 100, 1 << 30] {
+        let error = shape("bench-18m").with_hidden(wrong).unwrap_err();
+        assert!(matches!(error, Error::ShapeDimensions { .. }), "{wrong}: {error}");
     }
 }
 

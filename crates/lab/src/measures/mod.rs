@@ -5,7 +5,7 @@ use ridgeline_measure::{Error, MeasureContext};
 use ridgeline_quant::Format;
 use std::rc::Rc;
 
-ridgeline_experiment::measures! { MeasureContext: ceilings, launch, operation, pass, generate, quality, speculation }
+ridgeline_experiment::measures! { MeasureContext: ceilings, launch, operation, pass, captions, generate, quality, speculation }
 
 /// Prefix of a format that names quantization mixes. Types and mixes share names, such as `q2_k`.
 const MIX: &str = "mix:";

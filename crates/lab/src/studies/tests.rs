@@ -1,7 +1,7 @@
 //! Tests of studies on synthetic ceilings.
 
 use super::studies;
-use crate::synthetic::{launches, pass, product};
+use crate::synthetic::{self, pass, product, visit};
 use ridgeline_experiment::data::Data;
 use ridgeline_experiment::matrix::{Cell, Matrix};
 use ridgeline_experiment::published::Published;
@@ -217,11 +217,21 @@ fn invented(cell: &Cell) -> Vec<Record> {
     let model = cell.point["model"].as_str().unwrap_or_default();
     let sizes = [("1.7b", 1700), ("7b", 7000), ("1b", 1000), ("0.6b", 600), ("360m", 360)];
     let size: u64 = sizes.iter().find(|(name, _)| model.contains(name)).map_or(100, |it| it.1);
-    let cost = Cost { weights: size << 20, kv_read: 1 << 20, flops: size << 20, launches: 80, ..Cost::ZERO };
+    let tokens = cell.point["work"].as_str().and_then(|it| it.strip_prefix("pp")?.parse().ok()).unwrap_or(1);
+    let launches = if cell.point["switches"]["fusions"].is_array() { 170 } else { 80 };
+    let flops = (tokens * size) << 20;
+    let cost = Cost { weights: size << 20, kv_read: 1 << 20, flops, launches, ..Cost::ZERO };
     let mut records = match &*cell.measure {
         "pass" => pass(&cell.point, 1e-4 * size as f64, cost),
-        "launch" => launches(&cell.point, &[("qkv", 1e-4), ("attention", 2e-4), ("gate_up", 3e-4)]),
+        "launch" => {
+            synthetic::launches(&cell.point, &[("qkv", 1e-4), ("attention", 2e-4), ("gate_up", 3e-4)])
+        }
         "operation" => product(&cell.point, 1e-3, 1 << 20),
+        "captions" => {
+            let params = if model == "tiny-target" { 4 } else { 2 };
+            let row = json!({ "text_ns": [1000], "random_ns": [1000], "prompts": 100, "tokens": 1500, "params": params });
+            (0..3).map(|round| visit("captions", &cell.point, row.clone(), round, &[1e-6])).collect()
+        }
         _ => Vec::new(),
     };
     for record in &mut records {

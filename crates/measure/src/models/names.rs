@@ -1,4 +1,4 @@
-//! Names of models: files under `models/`, paths, numbers of layers and quantizations.
+//! Names of models: files under `models/`, paths, sizes and quantizations.
 
 use super::{Error, root};
 use ridgeline_quant::Format;
@@ -35,6 +35,26 @@ pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
 /// Prefix of a model whose weights are random in the shape of another's.
 pub const SHAPE: &str = "shape:";
 
+/// Another size of a shape: the part of a name after the `@`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Number of layers.
+    pub layers: usize,
+    /// Width of the residual stream; `None` for that of the shape.
+    pub hidden: Option<usize>,
+}
+
+impl Size {
+    /// Reads `4`, or `4x512`: layers, or layers and width.
+    fn parse(text: &str) -> Option<Self> {
+        let number = |text: &str| text.parse().ok().filter(|it| *it > 0);
+        Some(match text.split_once('x') {
+            Some((layers, hidden)) => Self { layers: number(layers)?, hidden: Some(number(hidden)?) },
+            None => Self { layers: number(text)?, hidden: None },
+        })
+    }
+}
+
 /// A parsed argument of `-m`.
 #[derive(Debug)]
 pub(super) struct Resolved<'a> {
@@ -42,21 +62,21 @@ pub(super) struct Resolved<'a> {
     pub(super) base: &'a str,
     /// The file or folder.
     pub(super) path: PathBuf,
-    /// Number of layers, where the name gives one.
-    pub(super) layers: Option<usize>,
+    /// Another size of the shape, where the name gives one.
+    pub(super) size: Option<Size>,
     /// Quantization of its matrices, where the name or the caller gives one.
     pub(super) quantization: Option<Quantization>,
 }
 
 pub(super) fn resolve(name: &str, format: Option<Format>) -> Result<Resolved<'_>, Error> {
-    if let Some((path, layers)) = with_layers(name)? {
-        return Ok(Resolved { base: name, path, layers, quantization: format.map(Quantization::from) });
+    if let Some((path, size)) = with_size(name)? {
+        return Ok(Resolved { base: name, path, size, quantization: format.map(Quantization::from) });
     }
     let parts = match name.rsplit_once(':') {
-        Some((base, suffix)) => with_layers(base)?.map(|found| (base, found, suffix)),
+        Some((base, suffix)) => with_size(base)?.map(|found| (base, found, suffix)),
         None => None,
     };
-    let Some((base, (path, layers), suffix)) = parts else {
+    let Some((base, (path, size), suffix)) = parts else {
         let folder = root().join("models");
         let looks_like_a_path = name.contains(['/', '\\']) || Path::new(name).extension().is_some();
         if looks_like_a_path {
@@ -70,27 +90,28 @@ pub(super) fn resolve(name: &str, format: Option<Format>) -> Result<Resolved<'_>
     let is = |other: Format| matches!(quantization, Quantization::Uniform(it) if it == other);
     match format {
         Some(other) if !is(other) => Err(Error::TwoFormats { name: name.to_owned(), other }),
-        _ => Ok(Resolved { base, path, layers, quantization: Some(quantization) }),
+        _ => Ok(Resolved { base, path, size, quantization: Some(quantization) }),
     }
 }
 
-/// The file or folder of a name, after [`SHAPE`] where the name has it, and the number of layers after an `@`.
-fn with_layers(name: &str) -> Result<Option<(PathBuf, Option<usize>)>, Error> {
+/// The file or folder of a name, after [`SHAPE`] where the name has it, and the size after an `@`.
+fn with_size(name: &str) -> Result<Option<(PathBuf, Option<Size>)>, Error> {
     let (random, name) = name.strip_prefix(SHAPE).map_or((false, name), |name| (true, name));
     if let Some(path) = find(name) {
         return Ok(Some((path, None)));
     }
-    let Some((path, layers)) = name.rsplit_once('@').and_then(|(base, layers)| Some((find(base)?, layers)))
-    else {
+    let Some((path, size)) = name.rsplit_once('@').and_then(|(base, size)| Some((find(base)?, size))) else {
         return Ok(None);
     };
-    if layers.contains(':') {
+    if size.contains(':') {
         return Ok(None);
     }
-    let bad = || Error::Layers { name: name.to_owned() };
-    let layers = layers.parse().ok().filter(|it| *it > 0).ok_or_else(bad)?;
+    let bad = || Error::Size { name: name.to_owned() };
+    let size = Size::parse(size).ok_or_else(bad)?;
     let shape = path.extension().is_some_and(|it| it == "toml");
-    if random || shape { Ok(Some((path, Some(layers)))) } else { Err(bad()) }
+    // Only a shape's width is known to scale.
+    let fits = shape || random && size.hidden.is_none();
+    if fits { Ok(Some((path, Some(size)))) } else { Err(bad()) }
 }
 
 fn find(name: &str) -> Option<PathBuf> {

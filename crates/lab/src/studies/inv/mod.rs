@@ -1,8 +1,11 @@
 //! The study of inverted speed on unified memory (INV).
 
+mod cost_model;
+mod grid;
+mod pair;
 mod products;
 
-ridgeline_experiment::studies! { inv_2, inv_8 }
+ridgeline_experiment::studies! { inv_1, inv_2, inv_3, inv_4, inv_5, inv_7, inv_8 }
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,84 @@
+//! INV-7: prompts of real text against random tokens of equal lengths.
+
+use crate::measures::captions::{Kind, Point, Row};
+use crate::measures::title;
+use ridgeline_experiment::Error;
+use ridgeline_experiment::data::{Data, Entry};
+use ridgeline_experiment::report::number;
+use ridgeline_experiment::rows::Col;
+use ridgeline_experiment::stats;
+use ridgeline_experiment::study::{Chapter, Study};
+use ridgeline_roofline::Measured;
+
+/// A cell of the measure `captions`.
+type Captions<'a> = Entry<'a, Point, Row>;
+type Column<'c> = Col<'c, Point, Row>;
+
+/// The study.
+pub(crate) const STUDY: Study = Study {
+    id: "INV-7",
+    title: "Captions against random tokens",
+    question: "Does the time of a prompt depend on its tokens?",
+    about: "The study calls captions of images visual content, but no image enters its models (X-INV-13). Here a hundred captions \
+            written for this project go through the trained pair, each beside as many random tokens. Images come with a vision \
+            model.",
+    values: &["time_ratio_text_over_random", "text_over_random"],
+    conclude,
+};
+
+fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
+    let mut chapter = Chapter::default();
+    let rows = data.rows::<Kind>()?.wanted_by(STUDY.id).sorted(|e| e.row.params);
+    let each = |e: &Captions<'_>, s: Option<f64>| Some(number::si(s? / e.row.prompts as f64, "s"));
+    let columns = [
+        Column::text("model", name),
+        Column::number("prompts", |e| Some(e.row.prompts.to_string())),
+        Column::number("tokens each", |e| {
+            Some(number::digits(e.row.tokens as f64 / e.row.prompts as f64, 3))
+        }),
+        Column::number("time of a caption", |e| each(e, Some(e.over_visits(text)?.value))),
+        Column::number("of random tokens", |e| each(e, Some(e.over_visits(random)?.value))),
+        Column::number("captions over random", |e| Some(format!("{:.4}", ratio(e)?.value))),
+        Column::number("95 % interval", |e| ratio(e).map(|r| format!("{:.4} – {:.4}", r.lo, r.hi))),
+    ];
+    let caption = "Prompts of text and as many random tokens, interleaved. The study prints a slowdown of 21.4 ± 6.8 % for \
+                   captions and of 22.4 % for synthetic text.";
+    chapter.table(rows.table(caption, &columns));
+    for entry in &rows {
+        chapter.value("text_over_random", name(entry), ratio(entry), &entry.evidence());
+    }
+    for (format, group) in rows.group(|p| p.format.clone()) {
+        if let [small, .., large] = group[..] {
+            // The time ratio of the models for captions, over that for random tokens: each model's own ratio is enough.
+            let over = small.ratio(quotient, large, quotient);
+            let what = format!("{} and {}, {format}", small.point.model, large.point.model);
+            let evidence = small.evidence().and(&large.evidence());
+            chapter.value("time_ratio_text_over_random", what, over, &evidence);
+        }
+    }
+    Ok(chapter)
+}
+
+fn name(entry: &Captions<'_>) -> String {
+    title(&entry.point.model, &entry.point.format)
+}
+
+/// Seconds of the median repetition: all captions.
+fn text(row: &Row) -> Option<f64> {
+    stats::median(&stats::seconds(&row.text_ns))
+}
+
+/// The same of random tokens.
+fn random(row: &Row) -> Option<f64> {
+    stats::median(&stats::seconds(&row.random_ns))
+}
+
+/// Captions over random tokens in one visit.
+fn quotient(row: &Row) -> Option<f64> {
+    Some(text(row)? / random(row)?)
+}
+
+/// Captions over random tokens, with the interval of visits.
+fn ratio(entry: &Captions<'_>) -> Option<Measured> {
+    entry.interleaved(quotient)
+}
