@@ -47,23 +47,24 @@ impl Prompts {
         self.pairs.iter().map(|[text, _]| text.len())
     }
 
-    /// Nanoseconds of all prompts, and of their random tokens, each until the next token is known.
+    /// Nanoseconds of each prompt and of its random tokens, until the next token is known.
     ///
     /// # Errors
     /// The error of the model.
-    pub fn time<M: LanguageModel>(&mut self, model: &mut M) -> Result<[u64; 2], M::Error> {
-        let mut ns = [0; 2];
+    pub fn time<M: LanguageModel>(&mut self, model: &mut M) -> Result<Vec<[u64; 2]>, M::Error> {
+        let mut times = Vec::with_capacity(self.pairs.len());
         for (i, pair) in self.pairs.iter().enumerate() {
-            let first = (i + self.repetitions) % 2;
+            let (first, mut ns) = ((i + self.repetitions) % 2, [0; 2]);
             for side in [first, 1 - first] {
                 model.truncate(0);
                 let (pick, one) = timed(|| model.extend_greedy(&pair[side], Rows::Last));
                 pick?;
-                ns[side] += one;
+                ns[side] = one;
             }
+            times.push(ns);
         }
         self.repetitions += 1;
-        Ok(ns)
+        Ok(times)
     }
 }
 

@@ -22,15 +22,13 @@ pub(crate) struct Point {
     pub prompts: String,
 }
 
-/// Times of every repetition in nanoseconds. A repetition interleaves each prompt with its random tokens.
+/// Times by prompt in nanoseconds, each the median of the repetitions, which interleave a prompt with its random tokens.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Row {
-    /// All prompts of text.
+    /// Each prompt of text.
     pub text_ns: Vec<u64>,
     /// As many random tokens.
     pub random_ns: Vec<u64>,
-    /// Number of prompts.
-    pub prompts: usize,
     /// Tokens of all prompts.
     pub tokens: usize,
     /// Parameters of the model.
@@ -67,10 +65,17 @@ impl Run<MeasureContext> for Kind {
         // The first repetition warms up.
         prompts.time(&mut session).map_err(Error::from)?;
         let times = repeat(budget, || prompts.time(&mut session).map_err(Error::from))?;
-        let side = |side: usize| times.iter().map(|ns| ns[side]).collect::<Vec<u64>>();
-        let (text_ns, random_ns) = (side(0), side(1));
+        let (text_ns, random_ns) = (0..count).map(|i| (median(&times, i, 0), median(&times, i, 1))).unzip();
         let params = loaded.model.report().params;
-        let row = Row { text_ns: text_ns.clone(), random_ns, prompts: count, tokens, params };
-        Ok(Measurement { row, samples_ns: text_ns, check: None, model: Some(loaded.id.clone()) })
+        let row = Row { text_ns, random_ns, tokens, params };
+        let samples_ns = times.iter().map(|all| all.iter().map(|ns| ns[0]).sum()).collect();
+        Ok(Measurement { row, samples_ns, check: None, model: Some(loaded.id.clone()) })
     }
+}
+
+/// Median over the repetitions of one side of a prompt.
+fn median(times: &[Vec<[u64; 2]>], prompt: usize, side: usize) -> u64 {
+    let mut own: Vec<u64> = times.iter().map(|all| all[prompt][side]).collect();
+    own.sort_unstable();
+    own[own.len() / 2]
 }

@@ -34,16 +34,19 @@ pub(super) fn grid(data: &Data<'_>, study: &str, chapter: &mut Chapter) -> Resul
     let all = rows.iter().flat_map(|small| {
         rows.iter().filter_map(move |large| Some((small, large, inversion(small, large)?)))
     });
-    if let Some((small, large, ratio)) = all.max_by(|a, b| a.2.lo.total_cmp(&b.2.lo)) {
+    let clearest = all.max_by(|a, b| a.2.lo.total_cmp(&b.2.lo));
+    if let Some((small, large, ratio)) = clearest.filter(|it| it.2.lo > 1.0) {
         let expected = predicted(small).zip(predicted(large));
         let expected =
             expected.map_or_else(String::new, |(a, b)| format!(" The ceilings predict {:.2}.", a / b));
         let [less, more] = [small, large].map(|e| number::si(e.row.pass.params as f64, ""));
         chapter.text(format!(
-            "The largest inversion on this grid: {} with {less} parameters takes {:.2} [{:.2}, {:.2}] times as long as {} with \
+            "The clearest inversion on this grid: {} with {less} parameters takes {:.2} [{:.2}, {:.2}] times as long as {} with \
              {more}.{expected}",
             small.point.model, ratio.value, ratio.lo, ratio.hi, large.point.model,
         ));
+    } else if clearest.is_some() {
+        chapter.text("No shape of this grid is slower than one with more parameters, beyond the intervals.");
     }
     Ok(())
 }

@@ -66,9 +66,9 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
         let lengths: Vec<(usize, Measured)> = lengths.collect();
         if let Some((n, _)) = lengths.iter().find(|it| it.1.value >= GROWN) {
             let bound = group.first().zip(machine).map(|(e, m)| e.row.pass.prediction(m).bound);
-            let bound = bound.map_or_else(String::new, |it| format!(", whose bound is {it}"));
+            let bound = bound.map_or_else(String::new, |it| format!(" The bound of one token is {it}."));
             chapter.text(format!(
-                "{model}: {n} tokens is the shortest measured length that takes {GROWN} times as long as one token{bound}. The \
+                "{model}: {n} tokens is the shortest measured length that takes {GROWN} times as long as one token.{bound} The \
                  published times do not grow up to 100 tokens."
             ));
         }
