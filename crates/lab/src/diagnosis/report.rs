@@ -23,11 +23,10 @@ pub(crate) fn answer(data: &Data<'_>, audit: &Audit) -> Result<Option<Section>, 
     let speculated = data.rows::<speculation::Kind>()?;
     subject.draft = speculated.find(|p| p.target == subject.model).map(|e| e.point.draft.clone());
     let Some(mut diagnosis) = diagnose(data, &subject)? else { return Ok(None) };
-    if !audit.faults.is_empty() {
-        diagnosis.caveats.push(format!(
-            "The run contradicts itself in {} places, which the next section lists.",
-            audit.faults.len()
-        ));
-    }
+    diagnosis.caveats.extend(match audit.faults.len() {
+        0 => None,
+        1 => Some("The next section has a warning about numbers of this run.".to_owned()),
+        n => Some(format!("The next section has {n} warnings about numbers of this run.")),
+    });
     Ok(Some(sections::section(&diagnosis)))
 }

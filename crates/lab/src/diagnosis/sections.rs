@@ -19,9 +19,9 @@ pub(crate) fn section(diagnosis: &Diagnosis) -> Section {
                    bandwidth. Kernel inefficiency: what isolated kernels take beyond their bytes, arithmetic and launch.";
     let mut section = Section::new(TITLE, "").with(Block::Text(answer.sentences().join(" ")));
     section.blocks.push(Block::Waterfalls(Waterfalls { caption: caption.to_owned(), bars: vec![bar] }));
-    section
-        .blocks
-        .extend([changes(diagnosis), quantizations(diagnosis)].into_iter().flatten().map(Block::Table));
+    section.blocks.extend(changes(diagnosis).map(Block::Table));
+    section.blocks.extend(commands(diagnosis).map(Block::Text));
+    section.blocks.extend(quantizations(diagnosis).map(Block::Table));
     section.blocks.extend(diagnosis.rejected.iter().cloned().map(Block::Text));
     section.blocks.extend(diagnosis.caveats.iter().cloned().map(Block::Warning));
     section
@@ -36,9 +36,7 @@ fn changes(diagnosis: &Diagnosis) -> Option<Table> {
         ("predicted gain", Align::Right),
         ("measured gain", Align::Right),
         ("when tried", Align::Left),
-        ("because", Align::Left),
-        ("it costs", Align::Left),
-        ("command", Align::Left),
+        ("why, and what it costs", Align::Left),
     ];
     let caption = "What to change, by gain in tokens/s. A gain is measured where the change was tried here, with its 95 % \
                    interval.";
@@ -52,12 +50,19 @@ fn changes(diagnosis: &Diagnosis) -> Option<Table> {
             times(it.predicted),
             it.measured.map_or_else(|| "–".to_owned(), times),
             trial,
-            it.because.clone(),
-            it.cost.clone().unwrap_or_default(),
-            it.command.clone().unwrap_or_default(),
+            it.cost
+                .as_ref()
+                .map_or_else(|| it.because.clone(), |cost| format!("{} It costs: {cost}.", it.because)),
         ]);
     }
     (!table.rows.is_empty()).then_some(table)
+}
+
+/// The commands of the advice, in its order.
+fn commands(diagnosis: &Diagnosis) -> Option<String> {
+    let commands: Vec<&str> =
+        diagnosis.advice.iter().filter_map(|it| it.finding.command.as_deref()).collect();
+    (!commands.is_empty()).then(|| format!("Commands: {}.", commands.join("; ")))
 }
 
 /// The table of the quantizations.
