@@ -100,7 +100,7 @@ fn verdict(claim: &Claim, values: &[&Value], sources: &Sources<'_>, control: f64
             comparisons.push(comparison(requirement.range, value, control));
         }
     }
-    let beside = claim.beside.iter().flat_map(|it| beside(it, &named(&it.value), control));
+    let beside = claim.beside.iter().filter_map(|it| beside(it, &named(&it.value), control));
     let because = match (&claim.needs, missing) {
         (Some(needs), _) => Some(needs.clone()),
         (None, Some(requirement)) => Some(reason(claim, requirement, sources)),
@@ -133,21 +133,21 @@ fn verdict(claim: &Claim, values: &[&Value], sources: &Sources<'_>, control: f64
     (verdict, p)
 }
 
-/// Values beside a verdict in text. Those with a range have an outcome, without Holm's correction: it decides nothing.
-fn beside(it: &Beside, values: &[&Value], control: f64) -> Vec<String> {
-    let Some((range, predicted)) = it.test.filter(|_| !values.is_empty()) else {
-        return values.iter().map(|value| format!("{}: {}", it.why, measured(value))).collect();
-    };
-    let outcomes: Vec<Outcome> =
-        values.iter().map(|value| comparison(range, value, control).outcome()).collect();
-    let outcome = all(&outcomes);
-    let expected = if outcome == predicted {
-        "as predicted".to_owned()
-    } else {
-        format!("predicted: {}", predicted.label())
-    };
+/// Values beside a verdict in text. With a range they have an outcome, without Holm's correction: it decides nothing.
+fn beside(it: &Beside, values: &[&Value], control: f64) -> Option<String> {
     let figures = values.iter().map(|value| measured(value)).collect::<Vec<_>>().join("; ");
-    vec![format!("{}: {} ({expected}), required {range}: {figures}", it.why, outcome.label())]
+    let outcomes = |range| -> Vec<Outcome> {
+        values.iter().map(|value| comparison(range, value, control).outcome()).collect()
+    };
+    let text = it.test.map_or_else(String::new, |(range, predicted)| {
+        let outcome = all(&outcomes(range));
+        let expected = match predicted {
+            it if it == outcome => "as predicted".to_owned(),
+            other => format!("predicted: {}", other.label()),
+        };
+        format!("{} ({expected}), required {range}: ", outcome.label())
+    });
+    (!values.is_empty()).then(|| format!("{}: {text}{figures}", it.why))
 }
 
 /// A value in text: what was measured, and its interval.

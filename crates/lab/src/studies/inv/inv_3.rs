@@ -109,8 +109,9 @@ fn share(pair: &Pair<'_, '_>, model: &CostModel) -> Option<Measured> {
     Some(quotient(model.launch().map(|s| s * further_launches(pair)), pair.gap(Clock::Complete)?))
 }
 
-/// The same by the study's method.
+/// The same by the study's method; `None` where the gap of the encode clock may be zero.
 fn by_study(pair: &Pair<'_, '_>, machine: &Machine) -> Option<Measured> {
     let extra = PER_LAYER * pair.further_layers()?;
-    Some(quotient(machine.overheads.launch_s.map(|s| s * extra), pair.gap(Clock::Encode)?))
+    let share = quotient(machine.overheads.launch_s.map(|s| s * extra), pair.gap(Clock::Encode)?);
+    Some(share).filter(|share| share.hi < f64::INFINITY)
 }

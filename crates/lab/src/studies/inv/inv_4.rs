@@ -21,8 +21,8 @@ pub(crate) const STUDY: Study = Study {
     conclude,
 };
 
-/// Time over that of one token from which a forward pass counts as grown.
-const GROWN: f64 = 2.0;
+/// Time over that of one token beyond which a forward pass counts as grown.
+const GROWN: f64 = 1.5;
 
 fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
     let mut chapter = Chapter::default();
@@ -62,14 +62,15 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
     let shortest = printed.and_then(|it| it.rows.first()?.number("draft_ms")).unwrap_or(f64::NAN);
     chapter.lines(figure.published(printed, "length", "draft_ms", 1.0 / shortest));
     for (model, group) in by_model.group(|p| p.model.clone()) {
-        let lengths = group.iter().filter_map(|e| Some((e.point.work.tokens(), over_one(e)?)));
-        let lengths: Vec<(usize, Measured)> = lengths.collect();
-        if let Some((n, _)) = lengths.iter().find(|it| it.1.value >= GROWN) {
+        let lengths: Vec<(usize, Measured)> =
+            group.iter().filter_map(|e| Some((e.point.work.tokens(), over_one(e)?))).collect();
+        let longest = lengths.iter().rev().take_while(|it| it.1.lo > GROWN);
+        if let Some((n, _)) = longest.last() {
             let bound = group.first().zip(machine).map(|(e, m)| e.row.pass.prediction(m).bound);
             let bound = bound.map_or_else(String::new, |it| format!(" The bound of one token is {it}."));
             chapter.text(format!(
-                "{model}: {n} tokens is the shortest measured length that takes {GROWN} times as long as one token.{bound} The \
-                 published times do not grow up to 100 tokens."
+                "{model}: from {n} tokens on, a forward pass takes more than {GROWN} times as long as one token, beyond the \
+                 intervals.{bound} The published times do not grow from 10 to 100 tokens."
             ));
         }
     }
