@@ -57,7 +57,7 @@ for (const [width, height] of [[400, 800], [900, 800], [1600, 900]]) {
 }
 
 await open("without script", { viewport: { width: 900, height: 800 }, javaScriptEnabled: false }, async (tab, fault) => {
-  const [bodies, filters] = [tab.locator(".register tbody"), tab.locator("form.filter")];
+  const [bodies, filters] = [tab.locator(".register > tbody"), tab.locator("form.filter")];
   for (let i = 0; i < (await bodies.count()); i++) {
     if (!(await bodies.nth(i).isVisible())) fault(`claim ${i} is hidden`);
   }

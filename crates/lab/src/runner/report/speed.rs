@@ -33,42 +33,52 @@ pub(super) fn section(data: &Data<'_>) -> Result<Option<Section>, Error> {
         ],
     );
     let mut known: Vec<String> = Vec::new();
-    let mut sentences = Vec::new();
+    let mut found = Vec::new();
     for entry in &rows {
         let name = title(&entry.point.model, &entry.point.format);
         let Some(seconds) = entry.seconds().filter(|_| !known.contains(&name)) else { continue };
-        let tokens = entry.point.work.tokens() as f64;
-        let (rate, best) = (seconds.map(|s| tokens / s), best(entry, machine));
-        let prediction = entry.row.pass.prediction(machine);
-        if entry.point.depth == 0 {
-            let share = prediction.roof_fraction(seconds.value);
-            sentences.push((entry.row.pass.params, sentence(&name, rate, best, share)));
-        }
-        table.push([
-            name.clone(),
-            number::digits(rate.value, 4),
-            interval(rate),
-            format!("{} [{}]", number::digits(best.value, 3), interval(best)),
-            number::percent(prediction.roof_fraction(seconds.value)),
-            prediction.bound.to_string(),
-            entry.point.depth.to_string(),
-        ]);
+        found.push((entry.row.pass.params, speed(&name, entry, machine, seconds)));
         known.push(name);
     }
-    if table.rows.is_empty() {
+    if found.is_empty() {
         return Ok(None);
     }
+    // The largest model of the run says most about the device.
+    found.sort_by_key(|it| std::cmp::Reverse(it.0));
     let intro = "Generation of one sequence, each model with the shallowest context that was measured.";
     let mut section = Section::new("Speed by model", intro);
-    // The largest model of the run says most about the device.
-    if let Some((_, text)) = sentences.into_iter().max_by_key(|it| it.0) {
-        section.blocks.push(Block::Text(text));
-    }
+    let sentences = found.iter().find_map(|(_, it)| it.sentences.clone());
+    section.blocks.extend(sentences.map(Block::Text));
+    found.into_iter().for_each(|(_, it)| table.push(it.row));
     Ok(Some(section.with(Block::Table(table))))
 }
 
+/// The speed of one model: its row, and its sentences where the cache was empty.
+struct Speed {
+    row: [String; 7],
+    sentences: Option<String>,
+}
+
+fn speed(name: &str, entry: &Pass<'_>, machine: &Machine, seconds: Measured) -> Speed {
+    let tokens = entry.point.work.tokens() as f64;
+    let rate = seconds.map(|s| tokens / s);
+    let (best, prediction) = (best(entry, machine), entry.row.pass.prediction(machine));
+    let share = prediction.roof_fraction(seconds.value);
+    let row = [
+        name.to_owned(),
+        number::digits(rate.value, 4),
+        format!("{} – {}", number::digits(rate.lo, 3), number::digits(rate.hi, 3)),
+        format!("{} [{}]", number::digits(best.value, 3), interval(best)),
+        number::percent(share),
+        prediction.bound.to_string(),
+        entry.point.depth.to_string(),
+    ];
+    let sentences = (entry.point.depth == 0).then(|| sentences(name, rate, best, share));
+    Speed { row, sentences }
+}
+
 /// Three sentences: the rate, the rate at best, and the share of it that is reached.
-fn sentence(name: &str, rate: Measured, best: Measured, share: f64) -> String {
+fn sentences(name: &str, rate: Measured, best: Measured, share: f64) -> String {
     format!(
         "{name} generates {} tokens/s [{}] on this device. The measured ceilings allow its bytes and arithmetic at best {} \
          tokens/s [{}]. It reaches {} of that.",
