@@ -9,7 +9,11 @@ impl Verdict {
     pub fn sentence(&self) -> String {
         let decides = |outcome: Outcome| self.comparisons.iter().find(|it| it.outcome() == outcome);
         match self.outcome {
-            Outcome::CannotBeTested => format!("a part of the test is missing here: {}.", self.because),
+            Outcome::CannotBeTested => {
+                let is_clause = ["is missing", "is not built yet"].iter().any(|it| self.because.contains(it));
+                let lead = if is_clause { "" } else { "something is missing here: " };
+                format!("{lead}{}.", self.because)
+            }
             Outcome::DoesNotHold => decides(Outcome::DoesNotHold).map_or_else(
                 || format!("{}.", self.because),
                 |it| format!("{}, where the claim requires {}.", measured(it), required(it.range)),
@@ -75,7 +79,7 @@ fn interval(it: &Comparison) -> String {
 }
 
 /// The name of a value in words. What was measured stands in parentheses and keeps its underscores.
-fn plain(what: &str) -> String {
+pub(crate) fn plain(what: &str) -> String {
     match what.split_once(" (") {
         Some((name, subject)) => format!("{} ({subject}", name.replace('_', " ")),
         None => what.replace('_', " "),

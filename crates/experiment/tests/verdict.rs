@@ -130,7 +130,7 @@ fn the_reason_is_one_plain_sentence() {
     let corrected = Verdict { holm_p: Some(0.079), ..of(Outcome::Undecided, &[high]) };
     assert!(corrected.sentence().contains("p = 0.079 after Holm's correction"), "{}", corrected.sentence());
     let untested = Verdict { because: "no device has it".to_owned(), ..of(Outcome::CannotBeTested, &[]) };
-    assert_eq!(untested.sentence(), "a part of the test is missing here: no device has it.");
+    assert_eq!(untested.sentence(), "something is missing here: no device has it.");
     assert_eq!(untested.short(), "–");
 }
 

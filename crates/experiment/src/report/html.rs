@@ -1,7 +1,7 @@
 //! The report as one self-contained HTML page: inline CSS, inline SVG, and the data as JSON. It loads nothing.
 //!
-//! Without its script the page is complete but for three things: filters, sorting, and the tables of the figures'
-//! numbers, which the script makes from the JSON.
+//! Without its script the page lacks filters, sorting, and the tables of the figures' numbers. The script makes these tables
+//! from the JSON.
 
 mod claims;
 mod table;

@@ -39,7 +39,7 @@ fn is_point(line: &Line) -> bool {
     line.points.len() == 1 && !line.predicted
 }
 
-/// Color and shape of a line. Single points are told apart by their names and share them.
+/// Color and shape of a line. Single points differ in their names and share them.
 fn series_of(figure: &Lines, index: usize) -> usize {
     if is_point(&figure.lines[index]) {
         return 0;

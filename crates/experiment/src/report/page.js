@@ -130,7 +130,7 @@ for (const details of document.querySelectorAll("details.numbers")) {
     for (const [first, ...rest] of rows) {
       body.insertRow().append(element("th", first, { scope: "row" }), ...rest.map((text) => element("td", text)));
     }
-    const frame = element("div", "", { class: "scroll long", tabindex: "0", role: "region", "aria-label": "Numbers of the figure" });
+    const frame = element("div", "", { class: "scroll long" });
     frame.append(table);
     sortable(table);
     details.querySelector(".note").replaceWith(frame);

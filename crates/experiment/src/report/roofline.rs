@@ -11,7 +11,7 @@ const WIDTH: f64 = 420.0;
 const HEIGHT: f64 = 320.0;
 
 /// Most names beside marks in a panel; all others are shown on hover and focus.
-const MOST_NAMES: usize = 8;
+const MOST_NAMES: usize = 12;
 
 /// One panel: the model, and its drawing.
 #[derive(Debug)]

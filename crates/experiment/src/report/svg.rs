@@ -7,7 +7,7 @@ use super::scale::{Scale, Tick};
 use std::fmt::Write;
 
 /// Mean width of a character of the largest font that a drawing may have, in user units.
-const CHAR: f64 = 6.7;
+const CHAR: f64 = 7.4;
 
 /// Escapes the five special characters of XML.
 pub(crate) fn escape(text: &str) -> String {
@@ -179,7 +179,7 @@ impl Svg {
             self.line(class, (x, frame.top), (x, frame.bottom));
             let Some(label) = label else { continue };
             let half = text_width(&label) / 2.0;
-            let at = x.min(self.width - half);
+            let at = x.min(self.width - half).max(half);
             if at - half >= free {
                 self.text("tick", (at, frame.bottom + 15.0), Anchor::Middle, &label);
                 free = at + half + 5.0;

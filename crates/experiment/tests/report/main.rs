@@ -116,7 +116,7 @@ fn names_beside_marks_are_few_and_none_lie_on_each_other() {
                 between(element, &format!(" {key}=\""), "\"").parse().expect("a number")
             };
             let name = between(element, ">", "<");
-            let width = 6.7 * name.chars().count() as f64;
+            let width = 7.4 * name.chars().count() as f64;
             let left =
                 if element.contains("text-anchor=\"end\"") { number("x") - width } else { number("x") };
             spots.push((left, number("y"), name.len()));
@@ -125,7 +125,7 @@ fn names_beside_marks_are_few_and_none_lie_on_each_other() {
         for (i, a) in spots.iter().enumerate() {
             for b in &spots[i + 1..] {
                 let (left, right) = if a.0 < b.0 { (a, b) } else { (b, a) };
-                let apart = left.0 + 6.7 * left.2 as f64 <= right.0 || (a.1 - b.1).abs() >= 9.9;
+                let apart = left.0 + 7.4 * left.2 as f64 <= right.0 || (a.1 - b.1).abs() >= 9.9;
                 assert!(apart, "{a:?} lies on {b:?}");
             }
         }

@@ -2,21 +2,21 @@
 
 /** Plays the interactions, and reports each that has not the expected effect. */
 export const interactions = async (tab, fault) => {
-  const visible = () => tab.locator(".register tbody:visible").count();
+  const visible = () => tab.locator(".register > tbody:visible").count();
   const all = await visible();
   if (all < 42) fault(`${all} claims`);
 
   const verdict = tab.getByLabel("Verdict");
   await verdict.focus();
   await verdict.selectOption("does-not-hold");
-  const refuted = await tab.locator('.register tbody[data-verdict="does-not-hold"]').count();
+  const refuted = await tab.locator('.register > tbody[data-verdict="does-not-hold"]').count();
   if (refuted === 0 || refuted === all || (await visible()) !== refuted) fault(`${await visible()} rows do not hold, not ${refuted}`);
   await tab.getByLabel("Study").selectOption("GAP");
   const counted = await tab.locator("form.filter output").textContent();
   if (counted !== `${await visible()} of ${all} claims`) fault(`the filter says ${counted}`);
 
   // A link to a claim shows it although the filter hides it, with its evidence.
-  const hidden = await tab.locator(".register tbody[hidden]").first().getAttribute("id");
+  const hidden = await tab.locator(".register > tbody[hidden]").first().getAttribute("id");
   await tab.evaluate((id) => (location.hash = id), hidden);
   await tab.waitForTimeout(100);
   const target = tab.locator(`#${hidden}`);

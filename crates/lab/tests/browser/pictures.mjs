@@ -9,8 +9,8 @@ const PARTS = [
   ["roofline", "figure .panels"],
 ];
 
-/** Side of a block in pixels. */
-const BLOCK = 20;
+/** Side of a block in pixels of the picture, which has half the pixels of the page in each direction. */
+const BLOCK = 10;
 /** Difference of brightness, of 255, from which a block counts as different. */
 const DIFFERENT = 24;
 /** Share of different blocks from which a picture does. */

@@ -3,6 +3,7 @@
 use super::super::svg::escape;
 use super::super::{ClaimLink, number};
 use super::Place;
+use crate::because::plain;
 use crate::verdict::{Comparison, Outcome, Verdict};
 use std::fmt::Write;
 
@@ -32,7 +33,7 @@ pub(super) fn register(verdicts: &[Verdict], place: &Place<'_>) -> String {
 fn filter(verdicts: &[Verdict]) -> String {
     let option =
         |value: &str, name: &str| format!("<option value=\"{}\">{}</option>", escape(value), escape(name));
-    let mut studies: Vec<&str> = verdicts.iter().map(|it| study(it)).collect();
+    let mut studies: Vec<&str> = verdicts.iter().map(study).collect();
     studies.dedup();
     let studies: String = studies.into_iter().map(|it| option(it, it)).collect();
     let outcomes: String = OUTCOMES.iter().map(|it| option(class(*it), it.label())).collect();
@@ -100,7 +101,7 @@ fn evidence(v: &Verdict, place: &Place<'_>) -> String {
 }
 
 fn comparisons(all: &[Comparison]) -> String {
-    let mut text = "<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">value</th><th scope=\"col\" class=\"right\">here</th>\
+    let mut text = "<div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr><th scope=\"col\">value</th><th scope=\"col\" class=\"right\">here</th>\
                     <th scope=\"col\" class=\"right\">95 % interval</th><th scope=\"col\" class=\"right\">visits</th>\
                     <th scope=\"col\">required</th><th scope=\"col\">result</th></tr></thead>\n<tbody>\n"
         .to_owned();
@@ -111,7 +112,7 @@ fn comparisons(all: &[Comparison]) -> String {
             text,
             "<tr><th scope=\"row\">{}</th><td class=\"right\">{}</td><td class=\"right\">{} – {}</td>\
              <td class=\"right\">{visits}</td><td>{}</td><td>{}</td></tr>",
-            escape(&it.what),
+            escape(&plain(&it.what)),
             digits(it.value.value),
             digits(it.value.lo),
             digits(it.value.hi),

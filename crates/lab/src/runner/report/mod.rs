@@ -1,5 +1,5 @@
-//! The report of a journal: what the run itself says against its numbers, the answer, the speed of each model, the register
-//! of claims, a chapter for every study, and last device, methods and provenance.
+//! The report of a journal. First come warnings about the run and the speed of each model, then the register of claims and a
+//! chapter for every study. Device, methods and provenance are last.
 
 mod chapters;
 mod device;

@@ -19,6 +19,8 @@ pub(super) fn section(data: &Data<'_>) -> Result<Option<Section>, Error> {
     let rows = rows.filter(|p| p.is_default() && p.work.generated().is_some() && !p.model.contains('@'));
     // Of the cells of one model, the one with the shallowest context and then the longest generation counts.
     let rows = rows.sorted(|e| (e.point.depth, std::cmp::Reverse(e.point.work.tokens())));
+    // The largest model of the run says most about the device.
+    let rows = rows.sorted(|e| std::cmp::Reverse(e.row.pass.params));
     let mut table = Table::new(
         "",
         [
@@ -42,7 +44,7 @@ pub(super) fn section(data: &Data<'_>) -> Result<Option<Section>, Error> {
         table.push([
             name.clone(),
             number::digits(rate.value, 4),
-            interval(rate),
+            format!("{} – {}", number::digits(rate.lo, 3), number::digits(rate.hi, 3)),
             format!("{} [{}]", number::digits(best.value, 3), interval(best)),
             number::digits(tokens / prediction.explained_s, 3),
             number::percent(prediction.roof_fraction(seconds.value)),

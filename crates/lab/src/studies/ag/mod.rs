@@ -1,5 +1,6 @@
 //! The study of quantization and speculation on Apple Silicon (AG).
 
+mod pareto;
 mod step_time;
 mod sweep;
 

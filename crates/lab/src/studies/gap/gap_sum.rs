@@ -56,9 +56,9 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
         }
         let bars: Vec<Bar> = own.iter().map(|e| bar(e, machine)).collect();
         if !bars.is_empty() {
-            let text = format!("{model}. {caption}");
+            let text = format!("Time of one decode step of {model} by cause. {caption}");
             chapter.blocks.push(Block::Waterfalls(Waterfalls { caption: text, bars }));
-            caption = "The same causes.";
+            caption = "The causes are those of the first figure.";
         }
     }
     let dots = rows.iter().filter_map(|e| dot(e, machine)).collect();
@@ -67,7 +67,7 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
     Ok(chapter)
 }
 
-const CAPTION: &str = "Time of one decode step by cause. Weights, KV cache and activations: their bytes at the measured \
+const CAPTION: &str = "Weights, KV cache and activations: their bytes at the measured \
     bandwidth. Exposed compute: arithmetic time beyond the memory time. Launches, submission and host: their measured \
     costs. Kernel inefficiency: time of the isolated kernels in excess of their roofs. In-sequence penalty: additional \
     time of the kernels back to back. Unexplained: the remainder.";
