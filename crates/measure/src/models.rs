@@ -6,20 +6,23 @@
 //! - `<model>:<type>` requantizes to a quantization type or mix, such as `:q8_0` or `:q4_k_m`.
 
 mod names;
+mod notes;
 mod vocabulary;
 
 pub use crate::folders::{ROOT_ENV, cache, root};
 pub use names::names;
-use names::{Resolved, entries, resolve};
-pub use vocabulary::tokenizer;
+use names::{Resolved, resolve};
+pub use vocabulary::{Vocabulary, tokenizer};
 
 use crate::Device;
 use ridgeline_experiment::record::ModelId;
 use ridgeline_kernels::Tuning;
-use ridgeline_model::Model;
+use ridgeline_model::{Model, Session};
 use ridgeline_quant::{Format, Mix};
+use ridgeline_speculative::{LanguageModel, Rows};
 use ridgeline_text::Tokenizer;
 use ridgeline_weights::{Checkpoint, Container, Quantization, Shape, UnknownQuantization};
+use std::cell::Cell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -121,10 +124,32 @@ pub struct Opened {
 pub struct Loaded {
     /// Configuration and weights.
     pub model: Arc<Model>,
-    /// Its tokenizer; `None` for random weights.
-    pub tokenizer: Option<Tokenizer>,
+    /// Its vocabulary, which is built when text is needed.
+    pub vocabulary: Vocabulary,
     /// Name, hash and size, for records.
     pub id: ModelId,
+    /// Whether its logits were found to be numbers.
+    finite: Cell<bool>,
+}
+
+impl Loaded {
+    /// Fails where the logits after one token are not numbers, once per model. Random weights are not checked, because
+    /// some types have values for which a sum may overflow. Leaves an empty cache.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotNumbers`]; [`crate::Error::Model`] where the device fails.
+    pub fn require_finite(&self, session: &mut Session<Device>) -> Result<(), crate::Error> {
+        if self.id.hash.is_some() && !self.finite.get() {
+            session.truncate(0);
+            let logits = session.extend(&[0], Rows::Last)?;
+            session.truncate(0);
+            if !logits.data.iter().all(|it| it.is_finite()) {
+                return Err(crate::Error::NotNumbers);
+            }
+            self.finite.set(true);
+        }
+        Ok(())
+    }
 }
 
 /// The file or folder of a model.
@@ -150,9 +175,12 @@ impl Resolved<'_> {
             return random(path, *layers, quantization.unwrap_or(Format::HALF.into()), SEED);
         }
         let checkpoint = Checkpoint::open(path)?;
+        notes::print(&checkpoint);
         match *quantization {
+            // The vocabulary of the source gives the same ids, which a converted one may not.
             Some(quantization) if differs(&checkpoint, quantization)? => {
-                Ok(Checkpoint::open(&converted(&checkpoint, quantization)?)?)
+                let converted = Checkpoint::open(&converted(&checkpoint, quantization)?)?;
+                Ok(converted.with_vocabulary_of(&checkpoint))
             }
             _ => Ok(checkpoint),
         }
@@ -194,7 +222,7 @@ pub fn open(name: &str, format: Option<Format>) -> Result<Opened, Error> {
     let checkpoint = resolved.checkpoint()?;
     let hash = match checkpoint.container() {
         Container::Random => None,
-        Container::Gguf | Container::Safetensors => Some(hash(checkpoint.path())?),
+        Container::Gguf | Container::Safetensors => Some(hash(checkpoint.files())?),
     };
     let bytes = checkpoint.file_bytes();
     Ok(Opened { checkpoint, id: ModelId { name: resolved.record_name(), hash, bytes } })
@@ -210,24 +238,56 @@ pub fn load(
     format: Option<Format>,
     tuning: Tuning,
 ) -> Result<Loaded, Error> {
-    let Opened { checkpoint, id } = open(name, format)?;
-    let tokenizer = tokenizer(&checkpoint)?;
-    let model = Arc::new(Model::load(&checkpoint, device)?.tuned(tuning));
-    Ok(Loaded { model, tokenizer, id })
+    let opened = open(name, format)?;
+    let vocabulary = Vocabulary::of(&opened.checkpoint);
+    trimmed(device, opened, vocabulary, usize::MAX, tuning)
 }
 
-/// BLAKE3 of a file, or of a folder's safetensors files in the order of their names.
-fn hash(path: &Path) -> Result<String, Error> {
-    let mut files = vec![path.to_owned()];
-    if path.is_dir() {
-        files = entries(path);
-        files.retain(|it| it.extension().is_some_and(|it| it == "safetensors"));
-        files.sort();
-    }
+/// As [`load`], for generating text: without the rows of the embedding that are padding behind the last token, so that the
+/// model never chooses them.
+///
+/// # Errors
+/// As [`load`]; [`Error::Text`] where the vocabulary is broken or not supported.
+pub fn load_for_text(
+    device: &mut Device,
+    name: &str,
+    format: Option<Format>,
+    tuning: Tuning,
+) -> Result<Loaded, Error> {
+    let opened = open(name, format)?;
+    let vocabulary = Vocabulary::of(&opened.checkpoint);
+    let rows = vocabulary.tokenizer()?.map_or(usize::MAX, Tokenizer::used_size);
+    trimmed(device, opened, vocabulary, rows, tuning)
+}
+
+/// As [`load`], with the first `rows` rows of the embedding: for a draft model of the same vocabulary.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with_rows(device: &mut Device, name: &str, rows: usize, tuning: Tuning) -> Result<Loaded, Error> {
+    let opened = open(name, None)?;
+    let vocabulary = Vocabulary::of(&opened.checkpoint);
+    trimmed(device, opened, vocabulary, rows, tuning)
+}
+
+fn trimmed(
+    device: &mut Device,
+    opened: Opened,
+    vocabulary: Vocabulary,
+    rows: usize,
+    tuning: Tuning,
+) -> Result<Loaded, Error> {
+    let Opened { checkpoint, id } = opened;
+    let model = Arc::new(Model::load(&checkpoint.with_rows(rows), device)?.tuned(tuning));
+    Ok(Loaded { model, vocabulary, id, finite: Cell::new(false) })
+}
+
+/// BLAKE3 of files, in their order.
+fn hash(files: &[PathBuf]) -> Result<String, Error> {
     let mut hasher = blake3::Hasher::new();
     for path in files {
-        let read = File::open(&path).and_then(|file| hasher.update_reader(file).map(|_| ()));
-        read.map_err(|source| Error::Io { path, source })?;
+        let read = File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+        read.map_err(|source| Error::Io { path: path.clone(), source })?;
     }
     Ok(hasher.finalize().to_hex().to_string())
 }
@@ -245,10 +305,10 @@ fn converted(checkpoint: &Checkpoint, quantization: Quantization) -> Result<Path
     let name = quantization.name().to_lowercase();
     let fingerprint = ridgeline_weights::fingerprint(checkpoint, Path::new(&name), quantization)?;
     let mut key = blake3::Hasher::new();
-    key.update(hash(checkpoint.path())?.as_bytes()).update(&fingerprint);
+    key.update(hash(checkpoint.files())?.as_bytes()).update(&fingerprint);
     let path = cache().join(format!("{}-{name}.gguf", &key.finalize().to_hex()[..32]));
     if !path.exists() {
-        ridgeline_weights::convert(checkpoint, &path, quantization)?;
+        ridgeline_weights::convert_weights(checkpoint, &path, quantization)?;
     }
     Ok(path)
 }
