@@ -90,10 +90,11 @@ impl BenchRow {
         self.samples_ns.iter().map(rate).collect()
     }
 
-    /// Mean tokens per second with Student's 95 % interval; `None` below two repetitions.
+    /// Mean tokens per second with Student's 95 % interval; `None` below two repetitions. No rate is negative, so the
+    /// interval of a few scattered repetitions ends at 0.
     #[must_use]
     pub fn rate(&self) -> Option<Measured> {
-        stats::mean_interval(&self.samples_ts())
+        stats::mean_interval(&self.samples_ts()).map(|it| Measured { lo: it.lo.max(0.0), ..it })
     }
 
     /// The name of the test as llama-bench writes it: `pp128`, `tg64 @ d256`, `pp512+tg128`.
@@ -154,17 +155,28 @@ impl BenchRow {
     }
 }
 
+/// A column that the table has only where rows differ in it.
+type Varied = (&'static str, fn(&BenchRow) -> String);
+
+/// As llama-bench titles them.
+const VARIED: [Varied; 5] = [
+    ("n_batch", |row| row.n_batch.to_string()),
+    ("n_ubatch", |row| row.n_ubatch.to_string()),
+    ("type_k", |row| row.type_k.clone()),
+    ("type_v", |row| row.type_v.clone()),
+    ("fa", |row| u8::from(row.flash_attn).to_string()),
+];
+
 /// The rows as a table of the report.
 #[must_use]
 pub fn table(caption: &str, rows: &[BenchRow]) -> Table {
     use Align::{Left, Right};
+    let differs = |it: &Varied| rows.windows(2).any(|pair| it.1(&pair[0]) != it.1(&pair[1]));
+    let varied: Vec<Varied> = VARIED.into_iter().filter(differs).collect();
+    let first = [("model", Left), ("size", Right), ("params", Right), ("backend", Left)];
     let mut table = Table::new(
         caption,
-        [
-            ("model", Left),
-            ("size", Right),
-            ("params", Right),
-            ("backend", Left),
+        first.into_iter().chain(varied.iter().map(|it| (it.0, Right))).chain([
             ("test", Left),
             ("t/s", Right),
             ("95 % CI", Right),
@@ -172,17 +184,15 @@ pub fn table(caption: &str, rows: &[BenchRow]) -> Table {
             ("% BW", Right),
             ("% roof", Right),
             ("bound", Left),
-        ],
+        ]),
     );
     for row in rows {
         let rates = row.samples_ts();
         let share = |s: Option<f64>| s.map_or_else(|| "–".to_owned(), |s| format!("{:.1}", s * 100.0));
         let average = stats::mean(&rates).unwrap_or(0.0);
-        table.push([
-            row.model_type.clone(),
-            size(row.model_size),
-            params(row.model_n_params),
-            row.backends.clone(),
+        let named =
+            [row.model_type.clone(), size(row.model_size), params(row.model_n_params), row.backends.clone()];
+        table.push(named.into_iter().chain(varied.iter().map(|it| it.1(row))).chain([
             row.test(),
             format!("{average:.2} ± {:.2}", stats::sd(&rates).unwrap_or(0.0)),
             row.rate().map_or_else(|| "–".to_owned(), |i| format!("{:.2} – {:.2}", i.lo, i.hi)),
@@ -190,7 +200,7 @@ pub fn table(caption: &str, rows: &[BenchRow]) -> Table {
             share(row.mbu),
             share(row.roof_fraction),
             row.bound.map_or_else(|| "–".to_owned(), |b| b.to_string()),
-        ]);
+        ]));
     }
     table
 }

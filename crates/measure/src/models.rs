@@ -8,20 +8,23 @@
 //! - `<model>:<type>` requantizes to a quantization type or mix, such as `:q8_0` or `:q4_k_m`.
 
 mod names;
+mod notes;
 mod vocabulary;
 
 pub use crate::folders::{ROOT_ENV, cache, root};
-use names::{Resolved, entries, resolve};
+use names::{Resolved, resolve};
 pub use names::{SHAPE, Size, names};
-pub use vocabulary::tokenizer;
+pub use vocabulary::{Vocabulary, tokenizer};
 
 use crate::Device;
 use ridgeline_experiment::record::ModelId;
 use ridgeline_kernels::Tuning;
-use ridgeline_model::Model;
+use ridgeline_model::{Model, Session};
 use ridgeline_quant::{Format, Mix};
+use ridgeline_speculative::{LanguageModel, Rows};
 use ridgeline_text::Tokenizer;
 use ridgeline_weights::{Checkpoint, Container, Quantization, Shape, UnknownQuantization};
+use std::cell::Cell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -125,10 +128,32 @@ pub struct Opened {
 pub struct Loaded {
     /// Configuration and weights.
     pub model: Arc<Model>,
-    /// Its tokenizer; `None` for random weights.
-    pub tokenizer: Option<Tokenizer>,
+    /// Its vocabulary, which is built when text is needed.
+    pub vocabulary: Vocabulary,
     /// Name, hash and size, for records.
     pub id: ModelId,
+    /// Whether its logits were found to be numbers.
+    finite: Cell<bool>,
+}
+
+impl Loaded {
+    /// Fails where the logits after one token are not numbers, once per model. Random weights are not checked, because
+    /// some types have values for which a sum may overflow. Leaves an empty cache.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotNumbers`]; [`crate::Error::Model`] where the device fails.
+    pub fn require_finite(&self, session: &mut Session<Device>) -> Result<(), crate::Error> {
+        if self.id.hash.is_some() && !self.finite.get() {
+            session.truncate(0);
+            let logits = session.extend(&[0], Rows::Last)?;
+            session.truncate(0);
+            if !logits.data.iter().all(|it| it.is_finite()) {
+                return Err(crate::Error::NotNumbers);
+            }
+            self.finite.set(true);
+        }
+        Ok(())
+    }
 }
 
 /// The file or folder of a model.
@@ -157,9 +182,12 @@ impl Resolved<'_> {
         if self.base.starts_with(SHAPE) {
             return Ok(checkpoint.random_like(size.map(|it| it.layers), *quantization, SEED)?);
         }
+        notes::print(&checkpoint);
         match *quantization {
+            // The vocabulary of the source gives the same ids, which a converted one may not.
             Some(quantization) if differs(&checkpoint, quantization)? => {
-                Ok(Checkpoint::open(&converted(&checkpoint, quantization)?)?)
+                let converted = Checkpoint::open(&converted(&checkpoint, quantization)?)?;
+                Ok(converted.with_vocabulary_of(&checkpoint))
             }
             _ => Ok(checkpoint),
         }
@@ -205,7 +233,7 @@ pub fn open(name: &str, format: Option<Format>) -> Result<Opened, Error> {
     let checkpoint = resolved.checkpoint()?;
     let hash = match checkpoint.container() {
         Container::Random => None,
-        Container::Gguf | Container::Safetensors => Some(hash(checkpoint.path())?),
+        Container::Gguf | Container::Safetensors => Some(hash(checkpoint.files())?),
     };
     let bytes = checkpoint.file_bytes();
     Ok(Opened { checkpoint, id: ModelId { name: resolved.record_name(), hash, bytes } })
@@ -221,24 +249,56 @@ pub fn load(
     format: Option<Format>,
     tuning: Tuning,
 ) -> Result<Loaded, Error> {
-    let Opened { checkpoint, id } = open(name, format)?;
-    let tokenizer = tokenizer(&checkpoint)?;
-    let model = Arc::new(Model::load(&checkpoint, device)?.tuned(tuning));
-    Ok(Loaded { model, tokenizer, id })
+    let opened = open(name, format)?;
+    let vocabulary = Vocabulary::of(&opened.checkpoint);
+    trimmed(device, opened, vocabulary, usize::MAX, tuning)
 }
 
-/// BLAKE3 of a file, or of a folder's safetensors files in the order of their names.
-fn hash(path: &Path) -> Result<String, Error> {
-    let mut files = vec![path.to_owned()];
-    if path.is_dir() {
-        files = entries(path);
-        files.retain(|it| it.extension().is_some_and(|it| it == "safetensors"));
-        files.sort();
-    }
+/// As [`load`], for generating text: without the rows of the embedding that are padding behind the last token, so that the
+/// model never chooses them.
+///
+/// # Errors
+/// As [`load`]; [`Error::Text`] where the vocabulary is broken or not supported.
+pub fn load_for_text(
+    device: &mut Device,
+    name: &str,
+    format: Option<Format>,
+    tuning: Tuning,
+) -> Result<Loaded, Error> {
+    let opened = open(name, format)?;
+    let vocabulary = Vocabulary::of(&opened.checkpoint);
+    let rows = vocabulary.tokenizer()?.map_or(usize::MAX, Tokenizer::used_size);
+    trimmed(device, opened, vocabulary, rows, tuning)
+}
+
+/// As [`load`], with the first `rows` rows of the embedding: for a draft model of the same vocabulary.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with_rows(device: &mut Device, name: &str, rows: usize, tuning: Tuning) -> Result<Loaded, Error> {
+    let opened = open(name, None)?;
+    let vocabulary = Vocabulary::of(&opened.checkpoint);
+    trimmed(device, opened, vocabulary, rows, tuning)
+}
+
+fn trimmed(
+    device: &mut Device,
+    opened: Opened,
+    vocabulary: Vocabulary,
+    rows: usize,
+    tuning: Tuning,
+) -> Result<Loaded, Error> {
+    let Opened { checkpoint, id } = opened;
+    let model = Arc::new(Model::load(&checkpoint.with_rows(rows), device)?.tuned(tuning));
+    Ok(Loaded { model, vocabulary, id, finite: Cell::new(false) })
+}
+
+/// BLAKE3 of files, in their order.
+fn hash(files: &[PathBuf]) -> Result<String, Error> {
     let mut hasher = blake3::Hasher::new();
     for path in files {
-        let read = File::open(&path).and_then(|file| hasher.update_reader(file).map(|_| ()));
-        read.map_err(|source| Error::Io { path, source })?;
+        let read = File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+        read.map_err(|source| Error::Io { path: path.clone(), source })?;
     }
     Ok(hasher.finalize().to_hex().to_string())
 }
@@ -256,10 +316,10 @@ fn converted(checkpoint: &Checkpoint, quantization: Quantization) -> Result<Path
     let name = quantization.name().to_lowercase();
     let fingerprint = ridgeline_weights::fingerprint(checkpoint, Path::new(&name), quantization)?;
     let mut key = blake3::Hasher::new();
-    key.update(hash(checkpoint.path())?.as_bytes()).update(&fingerprint);
+    key.update(hash(checkpoint.files())?.as_bytes()).update(&fingerprint);
     let path = cache().join(format!("{}-{name}.gguf", &key.finalize().to_hex()[..32]));
     if !path.exists() {
-        ridgeline_weights::convert(checkpoint, &path, quantization)?;
+        ridgeline_weights::convert_weights(checkpoint, &path, quantization)?;
     }
     Ok(path)
 }
@@ -273,99 +333,4 @@ pub fn quantized(name: &str, mix: &'static Mix) -> Result<PathBuf, Error> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::names::named;
-    use super::{Container, Error, Quantization, resolve};
-    use ridgeline_quant::Format;
-    use std::fs;
-
-    #[test]
-    fn names_are_the_files_of_the_folder() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        fs::create_dir(folder.path().join("tiny")).expect("a temporary folder");
-        for file in ["tiny/b.gguf", "tiny/a.gguf", "tiny/notes.md", "small.toml", "README.md"] {
-            fs::write(folder.path().join(file), "").expect("a file");
-        }
-        let names: Vec<_> = named(folder.path()).into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["small", "tiny-a", "tiny-b"]);
-        assert!(named(&folder.path().join("missing")).is_empty());
-    }
-
-    #[test]
-    fn a_size_follows_the_at_sign() {
-        let shape = |name| {
-            let size = |it: super::Size| (it.layers, it.hidden);
-            resolve(name, None).map(|it| (it.size.map(size), it.record_name()))
-        };
-        let sized = |name| shape(name).expect("a shape");
-        assert_eq!(sized("mistral-7b@4:q8_0"), (Some((4, None)), "mistral-7b@4:q8_0".to_owned()));
-        assert_eq!(sized("bench-18m@64x128"), (Some((64, Some(128))), "bench-18m@64x128".to_owned()));
-        assert_eq!(sized("mistral-7b").0, None);
-        let random = super::checkpoint("bench-18m@2x256", None).expect("random weights");
-        let key = |key| random.metadata().u32(&format!("llama.{key}")).expect("a key");
-        let keys = ["block_count", "embedding_length", "attention.head_count", "feed_forward_length"];
-        assert_eq!(keys.map(key), [2, 256, 4, 1024]);
-        for wrong in [
-            "mistral-7b@0",
-            "mistral-7b@x",
-            "mistral-7b@2x",
-            "mistral-7b@2x0",
-            "mistral-7b@x64",
-            "tiny-target@2",
-            "shape:tiny-target@0",
-            "shape:tiny-target@2x64",
-        ] {
-            assert!(matches!(shape(wrong), Err(Error::Size { .. })), "{wrong}");
-        }
-        assert!(matches!(super::checkpoint("bench-18m@2x100", None), Err(Error::Weights(_))));
-    }
-
-    #[test]
-    fn a_shape_has_random_weights_in_the_types_of_its_model() {
-        let name = |text| resolve(text, None).map(|it| it.record_name()).expect("a shape");
-        assert_eq!(name("shape:tiny-target@2:q4_k_m"), "shape:tiny-target@2:q4_k_m");
-        let open = |name| super::checkpoint(name, None).expect("random weights");
-        let (file, shape) = (open("tiny-target"), open("shape:tiny-target"));
-        assert_eq!((shape.container(), shape.main_format()), (Container::Random, file.main_format()));
-        assert_eq!(shape.tensors().count(), file.tensors().count());
-        let cut = open("shape:tiny-target@2:q8_0");
-        assert_eq!(cut.metadata().u32("llama.block_count").expect("a key"), 2);
-        assert_eq!(cut.main_format(), Some(Format::Q8_0));
-    }
-
-    #[test]
-    fn a_quantization_follows_the_colon() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let file = folder.path().join("m.gguf");
-        fs::write(&file, "").expect("a file");
-        let name = file.to_str().expect("UTF-8");
-        let with = |suffix: &str, format| {
-            let name = format!("{name}{suffix}");
-            resolve(&name, format).map(|it| (it.quantization, it.record_name()))
-        };
-        let quantization = |suffix, format| with(suffix, format).expect("the file").0;
-        let is =
-            |quantization, format| matches!(quantization, Some(Quantization::Uniform(it)) if it == format);
-        assert!(quantization("", None).is_none());
-        assert!(is(quantization(":f16", None), Format::F16));
-        assert!(is(quantization(":F16", Some(Format::F16)), Format::F16));
-        assert!(is(quantization("", Some(Format::F32)), Format::F32));
-        assert!(
-            is(quantization(":q2_k", None), Format::Q2K),
-            "a type takes precedence over a mix of the same name"
-        );
-        assert!(
-            matches!(quantization(":q4_k_m", None), Some(Quantization::Mixed(it)) if it.name == "Q4_K_M")
-        );
-        assert!(matches!(with(":q99", None), Err(Error::Format { .. })));
-        assert!(matches!(with(":f16", Some(Format::F32)), Err(Error::TwoFormats { .. })));
-        assert!(matches!(with(":q4_k_m", Some(Format::Q4K)), Err(Error::TwoFormats { .. })));
-        assert!(matches!(with(".not", None), Err(Error::NoFile { .. })));
-        let shown = |suffix, format| with(suffix, format).expect("the file").1;
-        assert_eq!([shown("", None), shown(":Q4_K_M", None)], ["m.gguf", "m.gguf:q4_k_m"]);
-        assert_eq!(shown(":f16", None), shown("", Some(Format::F16)));
-        assert!(matches!(with("@3", None), Err(Error::Size { .. })), "a file has the layers that it has");
-        let unknown = resolve("nobody", None).expect_err("no such name");
-        assert!(matches!(unknown, Error::Unknown { .. }) && unknown.is_usage());
-    }
-}
+mod tests;

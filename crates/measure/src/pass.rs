@@ -85,7 +85,8 @@ impl Bench {
     /// values in the cache.
     ///
     /// # Errors
-    /// [`Error::Model`] where the context does not fit the device, or the device fails.
+    /// [`Error::Model`] where the context does not fit the device, or the device fails; [`Error::NotNumbers`] for a broken
+    /// model.
     pub fn new(
         cx: &MeasureContext,
         loaded: &Loaded,
@@ -98,7 +99,10 @@ impl Bench {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(cx.seed);
         let vocab = u32::try_from(session.vocab()).unwrap_or(u32::MAX);
         let tokens: Vec<Token> = (0..depth.max(longest)).map(|_| rng.random_range(0..vocab)).collect();
-        if loaded.tokenizer.is_some() {
+        if options.switches.ablate.is_empty() {
+            loaded.require_finite(&mut session)?;
+        }
+        if loaded.vocabulary.exists() {
             session.extend(&tokens[..depth], Rows::None)?;
         } else {
             session.set_kv_len(depth)?;

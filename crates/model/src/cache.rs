@@ -43,7 +43,7 @@ impl KvCache {
         let most = bytes[0].max(bytes[1]);
         if most > limit {
             let label = format!("key/value cache of {capacity} positions");
-            let what = "one layer's keys or values in one binding; use a smaller context (-c)";
+            let what = "one layer's keys or values in one binding; use a smaller context";
             return Err(ridgeline_compute::Error::Limit { label, bytes: most, limit, what }.into());
         }
         let mut alloc = |what: &str, bytes: u64, l: usize| {

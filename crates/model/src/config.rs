@@ -71,8 +71,9 @@ impl Config {
     /// Reads the hyperparameters that every family stores under the same keys.
     ///
     /// # Errors
-    /// A missing key, or a dimension that is zero or indivisible.
+    /// A missing key, one that no kernel can obey, or a dimension that is zero or indivisible.
     pub fn read(checkpoint: &Checkpoint) -> Result<Self, Error> {
+        checkpoint.check()?;
         let meta = checkpoint.metadata();
         let architecture = meta.str("general.architecture")?.to_owned();
         let key = |name: &str| format!("{architecture}.{name}");
@@ -104,7 +105,8 @@ impl Config {
             trained_context: size("context_length")?,
             window: meta
                 .find::<u32>(&key("attention.sliding_window"))?
-                .filter(|&w| w > 0)
+                // Some writers store -1, for no window, as the largest integer.
+                .filter(|&w| w > 0 && w < u32::MAX)
                 .map(|w| w as usize),
             rope: RopeConfig { pairing, base, rotary, factors: checkpoint.rope_freq_factors()? },
             architecture,

@@ -72,7 +72,7 @@ pub enum Error {
     },
     /// A context longer than the model's sliding attention window.
     #[error(
-        "a context of {context} exceeds the model's sliding attention window of {window}; use a context of at most {window} (-c {window})"
+        "a context of {context} exceeds the model's sliding attention window of {window}; use at most {window} tokens of prompt, depth and output"
     )]
     Window {
         /// Requested context.

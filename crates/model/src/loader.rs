@@ -317,20 +317,22 @@ fn split(whole: &WeightMatrix, run: &[(&str, usize)]) -> Vec<WeightMatrix> {
 }
 
 impl Loader<'_> {
-    /// Checks that every tensor was used: ignoring a bias gives wrong logits.
+    /// Checks that every tensor was used, unless no layer needs it: ignoring a bias gives wrong logits.
     ///
     /// # Errors
     /// [`Error::UnusedTensor`] names the first.
     pub(crate) fn finish(self, config: &Config) -> Result<LoadReport, Error> {
         let is_used = |name: &str| name == ROPE_FACTORS || self.used.contains(name);
-        match self.checkpoint.tensors().find(|tensor| !is_used(tensor.name)) {
-            None => Ok(self.report),
-            Some(tensor) => Err(Error::UnusedTensor {
-                path: self.checkpoint.path().to_owned(),
-                name: tensor.name.to_owned(),
-                architecture: config.architecture.clone(),
-            }),
+        for tensor in self.checkpoint.tensors().filter(|tensor| !is_used(tensor.name)) {
+            if !self.checkpoint.is_left_over(tensor.name)? {
+                return Err(Error::UnusedTensor {
+                    path: self.checkpoint.path().to_owned(),
+                    name: tensor.name.to_owned(),
+                    architecture: config.architecture.clone(),
+                });
+            }
         }
+        Ok(self.report)
     }
 }
 

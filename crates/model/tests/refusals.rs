@@ -75,10 +75,13 @@ fn another_shape_is_named_with_both_shapes() {
 
 #[test]
 fn a_bias_that_would_be_ignored_is_refused() {
-    let add = |t: &mut Tensors| {
-        t.insert("model.layers.0.self_attn.o_proj.bias".to_owned(), (vec![64], vec![0; 256]));
+    let add = |bytes: Vec<u8>| {
+        move |t: &mut Tensors| {
+            t.insert("model.layers.0.self_attn.o_proj.bias".to_owned(), (vec![64], bytes));
+        }
     };
-    let result = load(add, |c| c);
+    assert!(load(add(vec![0; 256]), |c| c).is_ok(), "adding zeros changes nothing");
+    let result = load(add(1.0_f32.to_le_bytes().repeat(64)), |c| c);
     assert!(
         matches!(&result, Err(Error::UnusedTensor { name, .. }) if name == "blk.0.attn_output.bias"),
         "{result:?}"
@@ -90,7 +93,13 @@ fn a_missing_bias_or_qk_norm_is_refused() {
     let one = |t: &mut Tensors| {
         t.insert("model.layers.0.self_attn.q_proj.bias".to_owned(), (vec![64], vec![0; 256]));
     };
-    refused(load(one, |c| c), &["blk.0.attn_k.bias", "missing"]);
+    refused(load(one, |c| c), &["blk.0.attn_q.bias", "`attention_bias` is false"]);
+    let unsaid = |c: String| c.replace("\"attention_bias\": false,", "");
+    refused(load(one, unsaid), &["blk.0.attn_k.bias", "missing"]);
+    refused(
+        load(|_| (), |c| c.replace("\"attention_bias\": false", "\"attention_bias\": true")),
+        &["attn_q.bias"],
+    );
     let without = |name: &'static str| move |t: &mut Tensors| drop(t.remove(name));
     let bias = without("model.layers.2.self_attn.v_proj.bias");
     refused(load_of("qwen2", bias, |c| c), &["blk.2.attn_v.bias", "missing"]);
@@ -98,6 +107,12 @@ fn a_missing_bias_or_qk_norm_is_refused() {
     refused(load_of("qwen3", norm, |c| c), &["blk.1.attn_k_norm.weight", "missing"]);
     let bias = |t: &mut Tensors| {
         t.insert("model.layers.0.self_attn.q_proj.bias".to_owned(), (vec![128], vec![0; 512]));
+    };
+    // A bias of zeros that the family does not have is left out.
+    assert!(load_of("qwen3", bias, |c| c).is_ok());
+    let bias = |t: &mut Tensors| {
+        let ones = 1.0_f32.to_le_bytes().repeat(128);
+        t.insert("model.layers.0.self_attn.q_proj.bias".to_owned(), (vec![128], ones));
     };
     refused(load_of("qwen3", bias, |c| c), &["model.layers.0.self_attn.q_proj.bias"]);
 }
@@ -123,7 +138,15 @@ fn a_sliding_window_counts_only_where_it_is_used() {
     };
     let model = load_of("qwen2", |_| (), window("\"use_sliding_window\": false")).expect("it loads");
     assert_eq!(model.config.window, None);
+    // The first layer with a window follows the last layer, unless the configuration says otherwise.
     let model = load_of("qwen2", |_| (), window("\"use_sliding_window\": true")).expect("it loads");
+    assert_eq!(model.config.window, None);
+    let reached = |c: String| {
+        let c = c.replace("\"max_window_layers\": 28", "\"max_window_layers\": 0");
+        c.replacen("\"full_attention\"", "\"sliding_attention\"", 1)
+    };
+    let used = |c: String| window("\"use_sliding_window\": true")(reached(c));
+    let model = load_of("qwen2", |_| (), used).expect("it loads");
     assert_eq!(model.config.window, Some(32));
     let executor = Rc::new(RefCell::new(Cpu::new(Caps::webgpu())));
     let longer = SessionOptions { context: 33, ..SessionOptions::default() };

@@ -13,6 +13,8 @@ pub enum FinishReason {
     Length,
     /// A stop token. It is not part of the output.
     Stop(Token),
+    /// The model's cache is full. The output has all tokens that fit.
+    ContextFull,
     /// The caller broke off. The output includes the token at which it did.
     Cancelled,
 }
@@ -34,7 +36,7 @@ pub struct Generation {
 ///
 /// # Errors
 /// - [`Error::EmptyPrompt`] and [`Error::TokenOutOfVocab`] for the prompt.
-/// - [`Error::CapacityExhausted`] when the cache is full; `on_token` has received the tokens that fit.
+/// - [`Error::CapacityExhausted`] for a prompt that does not fit the cache. A cache that fills up later ends the text.
 /// - [`Error::Target`] when the model fails.
 /// - The errors of [`Sampler::check`] and [`Sampler::dist`].
 pub fn generate<M: LanguageModel>(
@@ -53,6 +55,9 @@ pub fn generate<M: LanguageModel>(
     let mut bad_row = false;
     model.truncate(0);
     while !output.is_finished() {
+        if output.ends_before(model.capacity(), evaluated) {
+            break;
+        }
         if evaluated > 0 && sampler.ignores_history() && !bad_row {
             bad_row = decode_on_device(model, &mut output, sampler, &mut rng)?;
             evaluated = output.context.len() - 1;
@@ -146,6 +151,16 @@ impl<'a> Output<'a> {
 
     pub(crate) fn is_finished(&self) -> bool {
         self.finish.is_some()
+    }
+
+    /// Ends the output if the next token needs a position that the cache of `capacity` does not have. Of the context,
+    /// `evaluated` tokens are in the cache. A prompt that does not fit ends nothing.
+    pub(crate) fn ends_before(&mut self, capacity: usize, evaluated: usize) -> bool {
+        let full = self.len() > 0 && self.context.len() > capacity.max(evaluated);
+        if full {
+            self.finish = Some(FinishReason::ContextFull);
+        }
+        full
     }
 
     /// Number of generated tokens.

@@ -90,6 +90,10 @@ impl<T: LanguageModel, P: Proposer> Speculator<T, P> {
             self.prefill(prompt, &mut stats, &mut timer)?;
         }
         while !output.is_finished() {
+            let evaluated = output.context.len() - 1;
+            if output.ends_before(self.target.capacity(), evaluated) {
+                break;
+            }
             self.round(&mut output, &mut rng, &mut stats, &mut timer)?;
         }
         // A stop token inside a draft leaves later draft tokens in the cache.

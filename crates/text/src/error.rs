@@ -38,26 +38,6 @@ pub enum Error {
         /// The largest id accepted.
         limit: u32,
     },
-    /// A token of zero bytes.
-    #[error("{file}: token {id} is empty")]
-    EmptyToken {
-        /// File the vocabulary came from.
-        file: String,
-        /// The id of the empty token.
-        id: u32,
-    },
-    /// Two ids have the same text.
-    #[error("{file}: ids {first} and {second} are both the token {token:?}")]
-    DuplicateToken {
-        /// File the vocabulary came from.
-        file: String,
-        /// The text of both.
-        token: String,
-        /// The lower id.
-        first: u32,
-        /// The higher id.
-        second: u32,
-    },
     /// An array of the vocabulary does not have one entry per token.
     #[error("{file}: {array} has {found} entries for {tokens} tokens")]
     LengthMismatch {

@@ -48,6 +48,7 @@ mod token_type {
     pub(super) const UNKNOWN: i32 = 2;
     pub(super) const CONTROL: i32 = 3;
     pub(super) const USER_DEFINED: i32 = 4;
+    pub(super) const UNUSED: i32 = 5;
     pub(super) const BYTE: i32 = 6;
 }
 
@@ -133,6 +134,8 @@ pub(crate) fn build(mut vocab: GgufVocab, file: &str) -> Result<Parts<GgufEncode
         add_bos: vocab.add_bos.unwrap_or(default_bos),
         add_eos: vocab.add_eos.unwrap_or(false),
         template,
+        ends: Vec::new(),
+        notes: missing_pre(&vocab, file).into_iter().collect(),
     })
 }
 
@@ -145,6 +148,17 @@ fn model(vocab: &GgufVocab, file: &str) -> Result<Model, Error> {
         }),
         other => Err(Error::UnknownModel { file: file.to_owned(), model: other.to_owned() }),
     }
+}
+
+/// A warning about a byte-level vocabulary without the name of its pre-tokenizer.
+fn missing_pre(vocab: &GgufVocab, file: &str) -> Option<String> {
+    let missing = vocab.model == "gpt2" && vocab.pre.as_deref().is_none_or(str::is_empty);
+    missing.then(|| {
+        format!(
+            "{file}: tokenizer.ggml.pre is missing, as in files of early 2024; the default split of text into words is \
+             used, and gives wrong ids for models such as Llama 3 and Qwen"
+        )
+    })
 }
 
 fn in_vocab(id: u32, vocab: &GgufVocab) -> Option<u32> {
@@ -169,13 +183,9 @@ fn checked_ids(vocab: &GgufVocab, file: &str) -> Result<Vocab, Error> {
     }
     let mut ids = Vocab::default();
     ids.reserve(tokens);
-    for (id, token) in (0..).zip(&vocab.tokens) {
-        if token.is_empty() {
-            return Err(Error::EmptyToken { file: file(), id });
-        }
-        if let Some(first) = ids.insert(token.clone(), id) {
-            return Err(Error::DuplicateToken { file: file(), token: token.clone(), first, second: id });
-        }
+    // Published vocabularies have ids without text, and pairs of ids with the same text: the lower id encodes it.
+    for (id, token) in (0..).zip(&vocab.tokens).filter(|(_, token)| !token.is_empty()) {
+        ids.entry(token.clone()).or_insert(id);
     }
     Ok(ids)
 }
@@ -205,6 +215,7 @@ fn check_special_ids(vocab: &GgufVocab, file: &str) -> Result<(), Error> {
 fn pieces(vocab: &GgufVocab, model: &Model, prefix_space: bool, file: &str) -> Result<Pieces, Error> {
     let mut pieces = Pieces::new(file, prefix_space);
     for (id, token) in (0..).zip(&vocab.tokens) {
+        let kind = if type_of(vocab, id) == token_type::UNUSED { Kind::Unused } else { Kind::Text };
         match type_of(vocab, id) {
             token_type::UNKNOWN | token_type::CONTROL => pieces.set(id, token.as_bytes(), Kind::Control),
             token_type::USER_DEFINED => pieces.set(id, token.as_bytes(), Kind::Text),
@@ -217,8 +228,8 @@ fn pieces(vocab: &GgufVocab, model: &Model, prefix_space: bool, file: &str) -> R
                 pieces.set(id, &[byte], Kind::Text);
             }
             _ => match model {
-                Model::ByteLevel(_) => pieces.set(id, &from_byte_level(token), Kind::Text),
-                Model::SentencePiece => pieces.set(id, token.replace(SPACE, " ").as_bytes(), Kind::Text),
+                Model::ByteLevel(_) => pieces.set(id, &from_byte_level(token), kind),
+                Model::SentencePiece => pieces.set(id, token.replace(SPACE, " ").as_bytes(), kind),
             },
         }
     }
@@ -232,7 +243,8 @@ fn special_tokens(vocab: &GgufVocab) -> Vec<(u32, String, Found)> {
         token_type::CONTROL | token_type::UNKNOWN => Some(Found::WhenParsed),
         _ => None,
     };
-    (0..).zip(&vocab.tokens).filter_map(|(id, token)| Some((id, token.clone(), found(id)?))).collect()
+    let tokens = (0..).zip(&vocab.tokens).filter(|(_, token)| !token.is_empty());
+    tokens.filter_map(|(id, token)| Some((id, token.clone(), found(id)?))).collect()
 }
 
 fn type_of(vocab: &GgufVocab, id: u32) -> i32 {

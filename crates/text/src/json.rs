@@ -120,7 +120,8 @@ fn configured(encoder: JsonEncoder, pieces: Pieces, config: &Value) -> Result<Pa
     let add_eos = added("add_eos_token", eos, last_is_eos)?;
     let template = chat_template(&config["chat_template"])
         .map(|source| ChatTemplate::new(source, &file, &bos_text, &eos_text));
-    Ok(Parts { encoder, pieces, bos, eos, add_bos, add_eos, template })
+    let (ends, notes) = (Vec::new(), Vec::new());
+    Ok(Parts { encoder, pieces, bos, eos, add_bos, add_eos, template, ends, notes })
 }
 
 /// A special token is a string, or an object with a string `content`.

@@ -7,6 +7,7 @@
 mod bpe;
 mod byte_level;
 mod clock;
+mod ends;
 mod error;
 mod gguf;
 mod json;
@@ -19,6 +20,7 @@ mod template;
 mod tokenizer;
 
 pub use clock::DateTime;
+pub use ends::Ends;
 pub use error::Error;
 pub use gguf::GgufVocab;
 pub use pieces::{Specials, TextStream};

@@ -13,12 +13,16 @@ pub(crate) struct Parts<E> {
     pub(crate) add_bos: bool,
     pub(crate) add_eos: bool,
     pub(crate) template: Option<ChatTemplate>,
+    /// Ids that end a text, besides `eos`.
+    pub(crate) ends: Vec<u32>,
+    /// What may be wrong with the ids, one sentence each.
+    pub(crate) notes: Vec<String>,
 }
 
 impl<E> Parts<E> {
     /// The same parts with another encoder.
     pub(crate) fn map<F>(self, wrap: impl FnOnce(E) -> F) -> Parts<F> {
-        let Self { encoder, pieces, bos, eos, add_bos, add_eos, template } = self;
-        Parts { encoder: wrap(encoder), pieces, bos, eos, add_bos, add_eos, template }
+        let Self { encoder, pieces, bos, eos, add_bos, add_eos, template, ends, notes } = self;
+        Parts { encoder: wrap(encoder), pieces, bos, eos, add_bos, add_eos, template, ends, notes }
     }
 }

@@ -7,6 +7,8 @@ use crate::Error;
 pub(crate) enum Kind {
     /// Text.
     Text,
+    /// Text of an id that no text uses: a placeholder.
+    Unused,
     /// A control token (begin, end, role), which is not part of the text.
     Control,
 }
@@ -55,6 +57,17 @@ impl Pieces {
     /// One more than the largest id.
     pub(crate) fn len(&self) -> usize {
         self.tokens.len()
+    }
+
+    /// Whether an id has no text of its own: it is not in the vocabulary, or a placeholder.
+    pub(crate) fn is_padding(&self, id: u32) -> bool {
+        !matches!(self.tokens.get(id as usize), Some(Some((_, _, Kind::Text | Kind::Control))))
+    }
+
+    /// One more than the largest id that is no padding.
+    pub(crate) fn used(&self) -> usize {
+        let ids = (0..self.tokens.len()).rev();
+        ids.map(|id| id + 1).find(|&n| u32::try_from(n - 1).is_ok_and(|id| !self.is_padding(id))).unwrap_or(0)
     }
 
     pub(crate) fn get(&self, id: u32) -> Result<(&[u8], Kind), Error> {
@@ -189,6 +202,16 @@ mod tests {
         assert_eq!(pieces.decode(&[257, 257], Specials::Hidden).unwrap(), "word word");
         assert_eq!(pieces.decode(&[256, 257], Specials::Hidden).unwrap(), "word");
         assert_eq!(pieces.decode(&[97, 257], Specials::Hidden).unwrap(), "a word");
+    }
+
+    #[test]
+    fn padding_has_no_text_of_its_own() {
+        let mut pieces = pieces(false);
+        pieces.set(259, b"x", Kind::Text);
+        pieces.set(260, b"[PAD260]", Kind::Unused);
+        assert!([258, 260, 261, u32::MAX].into_iter().all(|id| pieces.is_padding(id)));
+        assert!(!pieces.is_padding(259) && !pieces.is_padding(256));
+        assert_eq!((pieces.len(), pieces.used()), (261, 260));
     }
 
     #[test]

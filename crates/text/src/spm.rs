@@ -118,7 +118,7 @@ impl PartialEq for Bigram {
 impl Eq for Bigram {}
 
 impl Spm {
-    /// Builds the model of a vocabulary with unique tokens.
+    /// Builds the model of a vocabulary. Of two ids with the same text the lower one counts.
     pub(crate) fn new(vocab: &GgufVocab, file: &str) -> Result<Self, Error> {
         if vocab.scores.len() != vocab.tokens.len() {
             return Err(Error::LengthMismatch {
@@ -128,8 +128,10 @@ impl Spm {
                 found: vocab.scores.len(),
             });
         }
-        let ids: HashMap<Box<str>, u32> =
-            (0..).zip(&vocab.tokens).map(|(id, token)| (token.as_str().into(), id)).collect();
+        let mut ids: HashMap<Box<str>, u32> = HashMap::with_capacity(vocab.tokens.len());
+        for (id, token) in (0..).zip(&vocab.tokens).filter(|(_, token)| !token.is_empty()) {
+            ids.entry(token.as_str().into()).or_insert(id);
+        }
         if let Some((id, _)) = (0..).zip(&vocab.scores).find(|(_, score)| score.is_nan()) {
             return Err(Error::BadScore { file: file.to_owned(), id });
         }

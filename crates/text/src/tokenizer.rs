@@ -4,7 +4,7 @@ use crate::gguf::{self, GgufEncoder, GgufVocab};
 use crate::json::{self, JsonEncoder};
 use crate::parts::Parts;
 use crate::pieces::{Kind, Specials, TextStream};
-use crate::{ChatTemplate, Error};
+use crate::{ChatTemplate, Ends, Error, ends};
 
 /// Turns text into ids, by the kind of vocabulary.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl Tokenizer {
     /// # Errors
     /// An unsupported `model` or `pre`, and every inconsistency of the vocabulary: see [`Error`].
     pub fn from_gguf(vocab: GgufVocab, source: &str) -> Result<Self, Error> {
-        Ok(Self(gguf::build(vocab, source)?.map(|it| Encoder::Gguf(Box::new(it)))))
+        Ok(Self::with_named_ends(gguf::build(vocab, source)?.map(|it| Encoder::Gguf(Box::new(it)))))
     }
 
     /// Builds a tokenizer from the bytes of a `tokenizer.json`; `config` is `tokenizer_config.json`, which
@@ -33,7 +33,39 @@ impl Tokenizer {
     /// [`Error::Json`] if a file is malformed, [`Error::Unsupported`] if its decoder is not supported,
     /// [`Error::SpecialMissing`] for a special token that is not in the vocabulary.
     pub fn from_json(json: &[u8], config: Option<&[u8]>, source: &str) -> Result<Self, Error> {
-        Ok(Self(json::build(json, config, source)?.map(|it| Encoder::Json(Box::new(it)))))
+        Ok(Self::with_named_ends(json::build(json, config, source)?.map(|it| Encoder::Json(Box::new(it)))))
+    }
+
+    /// Builds the tokenizer of a GGUF file that has a whole tokenizer.json: that has steps which the other metadata lack, such
+    /// as normalization. The special tokens and the chat template are those of `vocab`.
+    ///
+    /// # Errors
+    /// As [`Self::from_json`].
+    pub fn from_embedded_json(json: &str, vocab: &GgufVocab, source: &str) -> Result<Self, Error> {
+        let token = |id: Option<u32>| vocab.tokens.get(id? as usize);
+        let config = serde_json::json!({
+            "bos_token": token(vocab.bos), "eos_token": token(vocab.eos), "add_bos_token": vocab.add_bos,
+            "add_eos_token": vocab.add_eos, "chat_template": vocab.chat_template,
+        });
+        Self::from_json(json.as_bytes(), Some(config.to_string().as_bytes()), source)
+    }
+
+    fn with_named_ends(parts: Parts<Encoder>) -> Self {
+        let mut tokenizer = Self(parts);
+        let eos = ends::named(|name| tokenizer.token_id(name));
+        tokenizer.0.ends = eos;
+        tokenizer
+    }
+
+    /// Adds tokens that another file of the model names. A beginning counts where the vocabulary names none. Ids outside the
+    /// vocabulary do not count.
+    pub fn add_ends(&mut self, ends: &Ends) {
+        let known = |id: &u32| (*id as usize) < self.0.pieces.len();
+        let bos = ends.bos.filter(known);
+        let eos: Vec<u32> = ends.eos.iter().copied().filter(known).collect();
+        self.0.bos = self.0.bos.or(bos);
+        self.0.eos = self.0.eos.or(eos.first().copied());
+        self.0.ends.extend(eos);
     }
 
     /// Sets the chat template, from a file such as `chat_template.jinja`.
@@ -136,6 +168,33 @@ impl Tokenizer {
     #[must_use]
     pub fn eos(&self) -> Option<u32> {
         self.0.eos
+    }
+
+    /// Every token that ends a text or a turn, in order and without duplicates.
+    #[must_use]
+    pub fn ends(&self) -> Vec<u32> {
+        let mut ends: Vec<u32> = self.0.eos.into_iter().chain(self.0.ends.iter().copied()).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        ends
+    }
+
+    /// What may be wrong with the ids, one sentence each.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.0.notes
+    }
+
+    /// Whether an id has no text of its own: the vocabulary lacks it, or has a placeholder.
+    #[must_use]
+    pub fn is_padding(&self, id: u32) -> bool {
+        self.0.pieces.is_padding(id)
+    }
+
+    /// The largest id that is no padding, plus one. Rows of an embedding behind it are padding.
+    #[must_use]
+    pub fn used_size(&self) -> usize {
+        self.0.pieces.used()
     }
 
     /// Whether the model expects [`Self::bos`] before a text. Chat templates include it.

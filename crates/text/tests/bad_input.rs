@@ -2,7 +2,7 @@
 
 mod support;
 
-use ridgeline_text::{Error, GgufVocab, Tokenizer};
+use ridgeline_text::{Ends, Error, GgufVocab, Tokenizer};
 use serde_json::{Value, json};
 
 use support::data;
@@ -74,10 +74,6 @@ fn inconsistent_vocabularies_are_refused() {
         let e = error(byte_level(), |v| v.merges.push(bad.into()));
         assert!(matches!(e, BadMerge { index: 2, .. }), "{e}");
     }
-    let e = error(byte_level(), |v| v.tokens[1] = "a".into());
-    assert!(matches!(e, DuplicateToken { first: 0, second: 1, .. }), "{e}");
-    let e = error(byte_level(), |v| v.tokens[1].clear());
-    assert!(matches!(e, EmptyToken { id: 1, .. }), "{e}");
     let e = error(GgufVocab { model: "gpt2".into(), ..GgufVocab::default() }, |_| {});
     assert!(matches!(e, EmptyVocabulary { .. }), "{e}");
     let e = error(byte_level(), |v| v.token_types.truncate(2));
@@ -93,6 +89,50 @@ fn inconsistent_vocabularies_are_refused() {
     assert!(matches!(e, BadScore { id: 4, .. }), "{e}");
     let e = error(sentence_piece(), |v| v.tokens[3] = "<0xZZ>".into());
     assert!(matches!(e, BadByteToken { id: 3, .. }), "{e}");
+}
+
+/// Published vocabularies have both, among ids that no merge needs.
+#[test]
+fn duplicate_and_empty_tokens_are_read_and_the_lower_id_encodes() {
+    for mut vocab in [byte_level(), sentence_piece()] {
+        let normal = vocab.token_types.iter().position(|it| *it == 1).unwrap();
+        let text = vocab.tokens[normal].clone();
+        vocab.tokens.extend([text.clone(), String::new(), "\0".to_owned(), String::new()]);
+        vocab.token_types.extend([1, 1, 1, 3]);
+        if !vocab.scores.is_empty() {
+            vocab.scores.extend([0.0; 4]);
+        }
+        let n = u32::try_from(vocab.tokens.len()).unwrap();
+        let tokenizer = Tokenizer::from_gguf(vocab, FILE).unwrap();
+        assert_eq!(tokenizer.token_id(&text), u32::try_from(normal).ok());
+        assert_eq!(
+            tokenizer.token_bytes(n - 4).unwrap(),
+            tokenizer.token_bytes(tokenizer.token_id(&text).unwrap()).unwrap()
+        );
+        assert_eq!(tokenizer.decode(&[n - 3, n - 1]).unwrap(), "");
+        assert!(tokenizer.encode_special("ab").unwrap().iter().all(|&id| id < n - 4));
+    }
+}
+
+#[test]
+fn ends_are_the_union_of_all_places_that_name_them() {
+    let mut vocab = byte_level();
+    vocab.tokens.extend(["<|im_end|>", "[PAD7]"].map(str::to_owned));
+    vocab.token_types.extend([3, 5]);
+    vocab.eos = Some(5);
+    let mut tokenizer = Tokenizer::from_gguf(vocab, FILE).unwrap();
+    assert_eq!(tokenizer.ends(), [5, 6]);
+    assert_eq!((tokenizer.vocab_size(), tokenizer.used_size()), (8, 7));
+    assert!(tokenizer.is_padding(7) && tokenizer.is_padding(8) && !tokenizer.is_padding(6));
+    tokenizer.add_ends(&Ends { bos: Some(4), eos: vec![1, 5, 99] });
+    assert_eq!((tokenizer.ends(), tokenizer.bos()), (vec![1, 5, 6], Some(4)));
+    assert!(tokenizer.notes().is_empty());
+}
+
+#[test]
+fn a_missing_pre_tokenizer_is_announced() {
+    let tokenizer = Tokenizer::from_gguf(GgufVocab { pre: None, ..byte_level() }, FILE).unwrap();
+    assert!(tokenizer.notes()[0].contains("tokenizer.ggml.pre"), "{:?}", tokenizer.notes());
 }
 
 #[test]

@@ -3,17 +3,16 @@
 use std::{
     borrow::Cow,
     collections::HashMap,
-    fs::File,
-    io::Read,
     path::{Path, PathBuf},
 };
 
 use ridgeline_quant::Format;
 
 use crate::{
-    Container, Error, Metadata, Quantization, RopePairing, Shape, Value, convention,
-    entry::{Parts, Storage, TensorEntry},
-    gguf, hf,
+    Container, Error, Metadata, Quantization, RopePairing, Shape, Value,
+    convention::{self, Unneeded},
+    entry::{Parts, Storage, TensorEntry, narrowed},
+    hf,
     map::Map,
     random, rope,
 };
@@ -75,38 +74,15 @@ pub struct Checkpoint {
     entries: Vec<TensorEntry>,
     index: HashMap<String, usize>,
     maps: Vec<Map>,
+    files: Vec<PathBuf>,
     /// The tokenizer.json beside safetensors files.
     tokenizer_json: Option<PathBuf>,
+    notes: Vec<String>,
     /// The weights of a random checkpoint.
     generator: Option<random::Generator>,
 }
 
 impl Checkpoint {
-    /// Opens a GGUF file, a safetensors file beside a config.json, or a folder with config.json and
-    /// `model.safetensors` or `model.safetensors.index.json`. Reads the directory only.
-    ///
-    /// # Errors
-    /// Any defect of the files, with the file and the tensor or key. No allocation is larger than the file.
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        if path.is_dir() || path.extension().is_some_and(|it| it == "safetensors") {
-            return Self::from_parts(path, Container::Safetensors, hf::read(path)?);
-        }
-        let mut magic = Vec::new();
-        let io = |source| Error::Io { path: path.to_owned(), source };
-        File::open(path).map_err(io)?.take(4).read_to_end(&mut magic).map_err(io)?;
-        if magic != gguf::MAGIC {
-            let expected =
-                "a GGUF file, a .safetensors file, or a folder with config.json and safetensors files";
-            return Err(Error::NotACheckpoint { path: path.to_owned(), expected });
-        }
-        let map = Map::open(path)?;
-        let file = gguf::read(path, &map)?;
-        let mut metadata = Metadata::new(path, file.metadata);
-        convention::complete(&mut metadata)?;
-        let parts = Parts { metadata, entries: file.tensors, maps: vec![map], tokenizer_json: None };
-        Self::from_parts(path, Container::Gguf, parts)
-    }
-
     /// A checkpoint of a published shape with random weights, for measurements that do not depend on their values.
     /// Matrices are roughly normal with standard deviation 0.02, in the type that the quantization gives them. Norms
     /// are 1, in single precision. Types without an encoder get values of other sizes. The same seed gives the same bytes on every machine. [`Checkpoint::tensor`]
@@ -121,7 +97,7 @@ impl Checkpoint {
         let entry =
             |(name, shape)| TensorEntry { name, shape, format: Format::SINGLE, storage: Storage::Random };
         let entries = tensors.into_iter().map(entry).collect();
-        let parts = Parts { metadata, entries, maps: Vec::new(), tokenizer_json: None };
+        let parts = Parts::new(metadata, entries);
         Self::generated(&path, parts, Some(quantization), seed)
     }
 
@@ -156,7 +132,7 @@ impl Checkpoint {
                 }
             }
         }
-        let parts = Parts { metadata, entries, maps: Vec::new(), tokenizer_json: None };
+        let parts = Parts::new(metadata, entries);
         let path = PathBuf::from(format!("random:{}", self.path.display()));
         Self::generated(&path, parts, quantization, seed)
     }
@@ -182,7 +158,7 @@ impl Checkpoint {
         Ok(it)
     }
 
-    fn from_parts(path: &Path, container: Container, parts: Parts) -> Result<Self, Error> {
+    pub(crate) fn from_parts(path: &Path, container: Container, parts: Parts) -> Result<Self, Error> {
         let mut index = HashMap::with_capacity(parts.entries.len());
         for (i, entry) in parts.entries.iter().enumerate() {
             if index.insert(entry.name.clone(), i).is_some() {
@@ -201,12 +177,14 @@ impl Checkpoint {
             entries: parts.entries,
             index,
             maps: parts.maps,
+            files: parts.files,
             tokenizer_json: parts.tokenizer_json,
+            notes: parts.notes,
             generator: None,
         })
     }
 
-    /// The path given to [`Checkpoint::open`]; for a random checkpoint, a label.
+    /// The path that was opened; for a random checkpoint, a label.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -225,6 +203,63 @@ impl Checkpoint {
     /// metadata.
     pub fn tokenizer_json(&self) -> Option<&Path> {
         self.tokenizer_json.as_deref()
+    }
+
+    /// The files of the weights, in order.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// What was left out of the files or is not known, one sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Fails if a metadata key changes the arithmetic in a way that no kernel has. A folder is checked when it is opened.
+    ///
+    /// # Errors
+    /// [`Error::RefusedKey`], [`Error::UnknownFamily`].
+    pub fn check(&self) -> Result<(), Error> {
+        convention::check_metadata(&self.path, &self.metadata).map(drop)
+    }
+
+    /// Whether the model is complete without this tensor: no layer of its family needs it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownFamily`], [`Error::MissingTensor`].
+    pub fn is_left_over(&self, name: &str) -> Result<bool, Error> {
+        let family = convention::family(&self.path, &self.metadata)?;
+        let parameter = convention::unneeded(name, true) == Unneeded::Parameter;
+        if !parameter && !family.has_tensor(name) {
+            return Ok(true);
+        }
+        // Adding zeros changes nothing.
+        Ok(name.ends_with(".bias") && self.tensor(name)?.to_f32().iter().all(|&it| it == 0.0))
+    }
+
+    /// The same weights with the vocabulary of another checkpoint, such as that which they were converted from.
+    #[must_use]
+    pub fn with_vocabulary_of(mut self, other: &Self) -> Self {
+        self.tokenizer_json.clone_from(&other.tokenizer_json);
+        self.metadata.retain(|key| !key.starts_with("tokenizer."));
+        for (key, value) in other.metadata.iter().filter(|(key, _)| key.starts_with("tokenizer.")) {
+            self.metadata.set(key, value.clone());
+        }
+        self
+    }
+
+    /// Keeps the first `rows` rows of the embedding and the output head. The rows behind the last token of a vocabulary
+    /// are padding, which a model should never choose.
+    #[must_use]
+    pub fn with_rows(mut self, rows: usize) -> Self {
+        for name in [convention::EMBEDDING, convention::OUTPUT] {
+            let Some(entry) = self.index.get(name).map(|&i| &mut self.entries[i]) else { continue };
+            if entry.shape.len() == 2 && (1..entry.shape[0]).contains(&rows) {
+                entry.storage.truncate(rows, entry.shape[0]);
+                entry.shape[0] = rows;
+            }
+        }
+        self
     }
 
     /// Every tensor, in file order.
@@ -275,6 +310,10 @@ impl Checkpoint {
             .ok_or_else(|| Error::MissingTensor { path: self.path.clone(), tensor: name.to_owned() })?;
         let bytes = match &entry.storage {
             Storage::Mapped(range) => Cow::Borrowed(range.bytes(&self.maps)),
+            Storage::Double(range) => {
+                let values = narrowed(range.bytes(&self.maps));
+                Cow::Owned(values.into_iter().flat_map(f32::to_le_bytes).collect())
+            }
             Storage::Affine(affine) => Cow::Owned(hf::assemble(affine, &self.maps)),
             Storage::Random => {
                 let generator = self.generator.as_ref().expect("a random checkpoint has a generator");

@@ -22,15 +22,41 @@ pub fn convert(
 ) -> Result<(), Error> {
     let quantization = quantization.into();
     let formats = quantization.formats(checkpoint)?;
-    write(checkpoint, path, quantization.file_type(), |it| formats[it.name], |_| {})
+    let how = How { file_type: quantization.file_type(), vocabulary: true };
+    write(checkpoint, path, how, |it| formats[it.name], |_| {})
 }
 
-/// A fingerprint of the file that [`convert`] would write, for a cache of converted files. It consists of the file's
-/// header and a sample from each needed encoder. So it changes when a new build would write another file for the same
+/// [`convert`] without the vocabulary of a folder, which GGUF cannot always represent. Open the file with
+/// [`Checkpoint::with_vocabulary_of`].
+///
+/// # Errors
+/// As [`convert`].
+pub fn convert_weights(
+    checkpoint: &Checkpoint,
+    path: &Path,
+    quantization: impl Into<Quantization>,
+) -> Result<(), Error> {
+    let quantization = quantization.into();
+    let formats = quantization.formats(checkpoint)?;
+    let how = How { file_type: quantization.file_type(), vocabulary: false };
+    write(checkpoint, path, how, |it| formats[it.name], |_| {})
+}
+
+/// What a file is written with.
+#[derive(Clone, Copy)]
+pub(crate) struct How {
+    /// `general.file_type`; `None` for that of the most common type.
+    pub(crate) file_type: Option<u32>,
+    /// Whether the vocabulary of a folder is converted too.
+    pub(crate) vocabulary: bool,
+}
+
+/// A fingerprint of the file that [`convert_weights`] would write, for a cache of converted files. It consists of the
+/// file's header and a sample from each needed encoder. So it changes when a new build would write another file for the same
 /// weights. `path` is the file named in errors.
 ///
 /// # Errors
-/// As [`convert`], except for errors of writing.
+/// As [`convert_weights`], except for errors of writing.
 pub fn fingerprint(
     checkpoint: &Checkpoint,
     path: &Path,
@@ -38,7 +64,8 @@ pub fn fingerprint(
 ) -> Result<Vec<u8>, Error> {
     let quantization = quantization.into();
     let formats = quantization.formats(checkpoint)?;
-    let plan = Plan::of(checkpoint, path, quantization.file_type(), |it| formats[it.name])?;
+    let how = How { file_type: quantization.file_type(), vocabulary: false };
+    let plan = Plan::of(checkpoint, path, how, |it| formats[it.name])?;
     let mut bytes = header(path, &plan.metadata, &plan.tensors)?;
     for format in Format::ALL {
         if plan.tensors.iter().any(|it| it.2 == *format) {
@@ -60,7 +87,7 @@ pub fn write_gguf(
     path: &Path,
     format_of: impl Fn(TensorInfo<'_>) -> Format,
 ) -> Result<(), Error> {
-    write(checkpoint, path, None, format_of, |_| {})
+    write(checkpoint, path, How { file_type: None, vocabulary: true }, format_of, |_| {})
 }
 
 /// The progress of a conversion, reported before each tensor.
@@ -76,18 +103,18 @@ pub struct Progress<'a> {
     pub total: usize,
 }
 
-/// [`write_gguf`] with a callback and an optional `general.file_type`, by default that of the most common type.
+/// [`write_gguf`] with a callback and a choice of the rest.
 pub(crate) fn write(
     checkpoint: &Checkpoint,
     path: &Path,
-    file_type: Option<u32>,
+    how: How,
     format_of: impl Fn(TensorInfo<'_>) -> Format,
     mut progress: impl FnMut(Progress<'_>),
 ) -> Result<(), Error> {
     let family = convention::family(checkpoint.path(), checkpoint.metadata())?;
     let permute = checkpoint.rope_pairing()? == RopePairing::HalfSplit
         && family.gguf_pairing == RopePairing::Interleaved;
-    let Plan { factors, tensors, metadata } = Plan::of(checkpoint, path, file_type, format_of)?;
+    let Plan { factors, tensors, metadata } = Plan::of(checkpoint, path, how, format_of)?;
     let mut writer = Writer::create(path, &header(path, &metadata, &tensors)?)?;
     for (done, (name, _, format)) in tensors.iter().enumerate() {
         progress(Progress { tensor: name, format: *format, done, total: tensors.len() });
@@ -121,7 +148,7 @@ impl Plan {
     fn of(
         checkpoint: &Checkpoint,
         path: &Path,
-        file_type: Option<u32>,
+        how: How,
         format_of: impl Fn(TensorInfo<'_>) -> Format,
     ) -> Result<Self, Error> {
         let factors = rope_factors(checkpoint)?;
@@ -134,7 +161,7 @@ impl Plan {
             check(path, &tensor, format)?;
             tensors.push((tensor.name.to_owned(), tensor.shape.to_vec(), format));
         }
-        let metadata = metadata(checkpoint, &tensors, file_type)?;
+        let metadata = metadata(checkpoint, &tensors, how)?;
         Ok(Self { factors, tensors, metadata })
     }
 }
@@ -164,7 +191,7 @@ fn rope_factors(checkpoint: &Checkpoint) -> Result<Option<Vec<f32>>, Error> {
 fn metadata(
     checkpoint: &Checkpoint,
     plan: &[(String, Vec<usize>, Format)],
-    file_type: Option<u32>,
+    how: How,
 ) -> Result<Metadata, Error> {
     let family = convention::family(checkpoint.path(), checkpoint.metadata())?;
     let mut metadata = checkpoint.metadata().clone();
@@ -176,24 +203,22 @@ fn metadata(
         let scaling = family.key("rope.scaling.");
         metadata.retain(|key| !key.starts_with(&scaling));
     }
-    metadata.retain(|key| key != "general.alignment");
+    metadata.retain(|key| key != "general.alignment" && !key.starts_with("split."));
     // The file type is that of most weights.
     let weights_in = |format: Format| -> usize {
         plan.iter().filter(|it| it.2 == format).map(|(_, shape, _)| shape.iter().product::<usize>()).sum()
     };
     let there = Format::ALL.iter().copied().filter(|&it| weights_in(it) > 0);
     let main = there.max_by_key(|&it| weights_in(it)).unwrap_or(Format::SINGLE);
-    metadata.set("general.file_type", Value::U32(file_type.unwrap_or(main.spec().gguf_file_type)));
+    metadata.set("general.file_type", Value::U32(how.file_type.unwrap_or(main.spec().gguf_file_type)));
     metadata.set("general.quantization_version", Value::U32(2));
     match checkpoint.tokenizer_json() {
-        Some(tokenizer) => {
+        Some(tokenizer) if how.vocabulary => {
             let n_vocab = checkpoint.tensor(convention::EMBEDDING)?.shape[0];
             hf::vocabulary(tokenizer, &mut metadata, n_vocab)?;
         }
-        None if checkpoint.container() == Container::Random => {
-            metadata.set("tokenizer.ggml.model", Value::Str("no_vocab".to_owned()));
-        }
-        None => {}
+        None if checkpoint.container() == Container::Gguf => {}
+        _ => metadata.set("tokenizer.ggml.model", Value::Str("no_vocab".to_owned())),
     }
     Ok(metadata)
 }

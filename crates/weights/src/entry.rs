@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use ridgeline_quant::Format;
 
-use crate::{Metadata, map::Map};
+use crate::{Metadata, map::Map, value::narrow};
 
 /// The kind of file that a checkpoint comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -22,7 +22,25 @@ pub(crate) struct Parts {
     pub(crate) metadata: Metadata,
     pub(crate) entries: Vec<TensorEntry>,
     pub(crate) maps: Vec<Map>,
+    /// The files of `maps`, in their order.
+    pub(crate) files: Vec<PathBuf>,
     pub(crate) tokenizer_json: Option<PathBuf>,
+    /// What was left out or is not known, one sentence each.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Parts {
+    /// Parts of a checkpoint without files.
+    pub(crate) const fn new(metadata: Metadata, entries: Vec<TensorEntry>) -> Self {
+        Self {
+            metadata,
+            entries,
+            maps: Vec::new(),
+            files: Vec::new(),
+            tokenizer_json: None,
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// One tensor of the directory, under its canonical name.
@@ -40,17 +58,47 @@ pub(crate) struct TensorEntry {
 pub(crate) enum Storage {
     /// One range of a mapped file.
     Mapped(ByteRange),
+    /// One range of a mapped file in double precision, rounded to single precision on request.
+    Double(ByteRange),
     /// Three ranges of mapped files, interleaved on request by `hf::assemble`.
     Affine(Box<Affine>),
     /// Generated on request from a seed.
     Random,
 }
 
+/// Values in double precision, rounded to single precision.
+pub(crate) fn narrowed(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|&it| narrow(f64::from_le_bytes(it))).collect()
+}
+
 impl Storage {
+    /// Keeps the first `rows` of `of` rows.
+    pub(crate) fn truncate(&mut self, rows: usize, of: usize) {
+        let cut = |range: &mut ByteRange| {
+            range.end = range.start + (range.end - range.start) / of as u64 * rows as u64;
+        };
+        match self {
+            Self::Mapped(range) | Self::Double(range) => cut(range),
+            Self::Affine(affine) => {
+                [&mut affine.weight, &mut affine.scales, &mut affine.biases].into_iter().for_each(cut);
+            }
+            Self::Random => {}
+        }
+    }
+
+    /// The same storage in another mapped file.
+    pub(crate) fn in_map(self, map: usize) -> Self {
+        match self {
+            Self::Mapped(range) => Self::Mapped(ByteRange { map, ..range }),
+            Self::Double(range) => Self::Double(ByteRange { map, ..range }),
+            other => other,
+        }
+    }
+
     /// The byte range of a tensor that is stored in one piece.
     pub(crate) const fn range(&self) -> Option<ByteRange> {
         match *self {
-            Self::Mapped(range) => Some(range),
+            Self::Mapped(range) | Self::Double(range) => Some(range),
             Self::Affine(_) | Self::Random => None,
         }
     }

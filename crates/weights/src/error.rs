@@ -22,6 +22,34 @@ pub enum Error {
         /// The accepted inputs.
         expected: &'static str,
     },
+    /// A file or folder of another kind, which its content or name shows.
+    #[error("{}: this is {what}; {remedy}", path.display())]
+    OtherKind {
+        /// The file or folder.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A part of a split GGUF file that cannot be joined with the others.
+    #[error("{}: a split GGUF file: {problem}", path.display())]
+    Split {
+        /// The file that was given.
+        path: PathBuf,
+        /// The defect, and what to do.
+        problem: String,
+    },
+    /// A stored tensor that contradicts the configuration.
+    #[error("{}: tensor `{tensor}` contradicts the configuration: {problem}", path.display())]
+    Contradiction {
+        /// The file or folder.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// The contradiction.
+        problem: String,
+    },
     /// A big-endian GGUF file.
     #[error("{}: big-endian GGUF is not supported; convert it with llama.cpp's gguf_convert_endian.py", path.display())]
     BigEndian {
@@ -87,6 +115,18 @@ pub enum Error {
         expected: &'static str,
         /// The stored value, shortened.
         found: String,
+    },
+    /// A key that changes the arithmetic in a way that no kernel has.
+    #[error("{}: `{key}` is {value}, which is not supported: {needs}", path.display())]
+    RefusedKey {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// Its value, shortened.
+        value: String,
+        /// What the value must be.
+        needs: String,
     },
     /// An invalid tensor entry, or a tensor that does not fit the operation.
     #[error("{}: tensor `{tensor}`: {problem}", path.display())]
@@ -222,7 +262,7 @@ pub enum Error {
         /// The tokenizer file.
         path: PathBuf,
         /// The reason.
-        problem: &'static str,
+        problem: String,
     },
     /// A quantization type without an encoder.
     #[error("{}: tensor `{tensor}` cannot be written as {format}: there is no encoder for it", path.display())]

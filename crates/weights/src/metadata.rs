@@ -2,161 +2,33 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::Error;
-
-/// One metadata value, with the type that GGUF stores.
-#[derive(Clone, PartialEq, Debug)]
-#[expect(missing_docs, reason = "the variants are named like GGUF's value types")]
-pub enum Value {
-    U8(u8),
-    I8(i8),
-    U16(u16),
-    I16(i16),
-    U32(u32),
-    I32(i32),
-    F32(f32),
-    Bool(bool),
-    Str(String),
-    Array(Array),
-    U64(u64),
-    I64(i64),
-    F64(f64),
-}
-
-/// A metadata array: elements of one type, in order.
-#[derive(Clone, PartialEq, Debug)]
-#[expect(missing_docs, reason = "the variants are named like GGUF's value types")]
-pub enum Array {
-    U8(Vec<u8>),
-    I8(Vec<i8>),
-    U16(Vec<u16>),
-    I16(Vec<i16>),
-    U32(Vec<u32>),
-    I32(Vec<i32>),
-    F32(Vec<f32>),
-    Bool(Vec<bool>),
-    Str(Vec<String>),
-    U64(Vec<u64>),
-    I64(Vec<i64>),
-    F64(Vec<f64>),
-}
-
-impl Array {
-    /// The number of elements.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::U8(it) => it.len(),
-            Self::I8(it) => it.len(),
-            Self::U16(it) => it.len(),
-            Self::I16(it) => it.len(),
-            Self::U32(it) => it.len(),
-            Self::I32(it) => it.len(),
-            Self::F32(it) => it.len(),
-            Self::Bool(it) => it.len(),
-            Self::Str(it) => it.len(),
-            Self::U64(it) => it.len(),
-            Self::I64(it) => it.len(),
-            Self::F64(it) => it.len(),
-        }
-    }
-
-    /// Whether there are no elements.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// A Rust type that a metadata value can be read as.
-pub trait FromValue<'a>: Sized {
-    /// The name of the type in errors.
-    const EXPECTED: &'static str;
-    /// The value, if it is of this type and in range.
-    fn from_value(value: &'a Value) -> Option<Self>;
-}
-
-impl FromValue<'_> for u64 {
-    const EXPECTED: &'static str = "an unsigned integer";
-    fn from_value(value: &Value) -> Option<Self> {
-        match *value {
-            Value::U8(it) => Some(it.into()),
-            Value::U16(it) => Some(it.into()),
-            Value::U32(it) => Some(it.into()),
-            Value::U64(it) => Some(it),
-            Value::I8(it) => it.try_into().ok(),
-            Value::I16(it) => it.try_into().ok(),
-            Value::I32(it) => it.try_into().ok(),
-            Value::I64(it) => it.try_into().ok(),
-            _ => None,
-        }
-    }
-}
-
-impl FromValue<'_> for u32 {
-    const EXPECTED: &'static str = "an unsigned 32-bit integer";
-    fn from_value(value: &Value) -> Option<Self> {
-        u64::from_value(value)?.try_into().ok()
-    }
-}
-
-impl FromValue<'_> for f32 {
-    const EXPECTED: &'static str = "a number";
-    fn from_value(value: &Value) -> Option<Self> {
-        match *value {
-            Value::F32(it) => Some(it),
-            Value::F64(it) => Some(narrow(it)),
-            _ => u16::try_from(u64::from_value(value)?).ok().map(Self::from),
-        }
-    }
-}
-
-impl FromValue<'_> for bool {
-    const EXPECTED: &'static str = "a boolean";
-    fn from_value(value: &Value) -> Option<Self> {
-        if let Value::Bool(it) = *value { Some(it) } else { None }
-    }
-}
-
-impl<'a> FromValue<'a> for &'a str {
-    const EXPECTED: &'static str = "a string";
-    fn from_value(value: &'a Value) -> Option<Self> {
-        if let Value::Str(it) = value { Some(it) } else { None }
-    }
-}
-
-macro_rules! array_from_value {
-    ($($element:ty = $variant:ident, $expected:literal;)+) => {$(
-        impl<'a> FromValue<'a> for &'a [$element] {
-            const EXPECTED: &'static str = $expected;
-            fn from_value(value: &'a Value) -> Option<Self> {
-                if let Value::Array(Array::$variant(it)) = value { Some(it) } else { None }
-            }
-        }
-    )+};
-}
-array_from_value! {
-    String = Str, "an array of strings";
-    i32 = I32, "an array of signed 32-bit integers";
-    u32 = U32, "an array of unsigned 32-bit integers";
-    f32 = F32, "an array of 32-bit floats";
-    bool = Bool, "an array of booleans";
-}
-
-/// Rounds to single precision.
-#[expect(clippy::cast_possible_truncation, reason = "rounding is intended")]
-pub(crate) fn narrow(value: f64) -> f32 {
-    value as f32
-}
+use crate::{
+    Error,
+    value::{FromValue, Value},
+};
 
 /// Metadata in file order, under GGUF's keys (`general.architecture`, `llama.block_count`, ...).
 #[derive(Clone, Debug)]
 pub struct Metadata {
     path: PathBuf,
     entries: Vec<(String, Value)>,
+    /// Keys whose values cannot be read, and why. They matter only to a reader who needs them.
+    unreadable: Vec<(String, &'static str)>,
 }
 
 impl Metadata {
     pub(crate) fn new(path: &Path, entries: Vec<(String, Value)>) -> Self {
-        Self { path: path.to_owned(), entries }
+        Self { path: path.to_owned(), entries, unreadable: Vec::new() }
+    }
+
+    /// Adds keys whose values cannot be read, with the reason of each.
+    pub(crate) fn with_unreadable(self, unreadable: Vec<(String, &'static str)>) -> Self {
+        Self { unreadable, ..self }
+    }
+
+    /// Keys whose values cannot be read, with the reason of each. Reading such a key is an error.
+    pub fn unreadable(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.unreadable.iter().map(|(key, problem)| (key.as_str(), *problem))
     }
 
     /// Adds an entry, or replaces the value of an existing one.
@@ -180,29 +52,39 @@ impl Metadata {
 
     /// Whether the key exists.
     pub fn has(&self, key: &str) -> bool {
-        self.value(key).is_some()
+        self.value(key).is_some() || self.unreadable.iter().any(|(it, _)| it == key)
     }
 
-    /// The value of an optional key.
+    /// The value of an optional key; -1 in place of an unsigned integer means that it is absent.
     ///
     /// # Errors
-    /// [`Error::KeyType`] if the value is of another type.
+    /// [`Error::KeyType`] if the value is of another type, [`Error::MetadataEntry`] if it cannot be read.
     pub fn find<'a, T: FromValue<'a>>(&'a self, key: &str) -> Result<Option<T>, Error> {
-        let Some(value) = self.value(key) else { return Ok(None) };
-        T::from_value(value).map(Some).ok_or_else(|| Error::KeyType {
-            path: self.path.clone(),
-            key: key.to_owned(),
-            expected: T::EXPECTED,
-            found: shorten(value),
-        })
+        match self.value(key) {
+            Some(value) if T::stands_for_none(value) => Ok(None),
+            _ => self.read(key),
+        }
     }
 
     /// The value of a required key.
     ///
     /// # Errors
-    /// [`Error::MissingKey`] if it is absent, [`Error::KeyType`] if the value is of another type.
+    /// [`Error::MissingKey`] if it is absent, else as [`Metadata::find`].
     pub fn get<'a, T: FromValue<'a>>(&'a self, key: &str) -> Result<T, Error> {
-        self.find(key)?.ok_or_else(|| Error::MissingKey { path: self.path.clone(), key: key.to_owned() })
+        self.read(key)?.ok_or_else(|| Error::MissingKey { path: self.path.clone(), key: key.to_owned() })
+    }
+
+    fn read<'a, T: FromValue<'a>>(&'a self, key: &str) -> Result<Option<T>, Error> {
+        let path = || self.path.clone();
+        if let Some(&(_, problem)) = self.unreadable.iter().find(|(it, _)| it == key) {
+            return Err(Error::MetadataEntry { path: path(), key: key.to_owned(), problem });
+        }
+        let Some(value) = self.value(key) else { return Ok(None) };
+        let wrong = || {
+            let (expected, found) = (T::EXPECTED, shorten(value));
+            Error::KeyType { path: path(), key: key.to_owned(), expected, found }
+        };
+        T::from_value(value).map(Some).ok_or_else(wrong)
     }
 
     /// An unsigned integer of any stored width.
@@ -245,30 +127,6 @@ impl Metadata {
         self.get(key)
     }
 
-    /// An array of signed 32-bit integers.
-    ///
-    /// # Errors
-    /// As [`Metadata::get`].
-    pub fn i32s(&self, key: &str) -> Result<&[i32], Error> {
-        self.get(key)
-    }
-
-    /// An array of unsigned 32-bit integers.
-    ///
-    /// # Errors
-    /// As [`Metadata::get`].
-    pub fn u32s(&self, key: &str) -> Result<&[u32], Error> {
-        self.get(key)
-    }
-
-    /// An array of 32-bit floats.
-    ///
-    /// # Errors
-    /// As [`Metadata::get`].
-    pub fn f32s(&self, key: &str) -> Result<&[f32], Error> {
-        self.get(key)
-    }
-
     /// Every entry, in file order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.entries.iter().map(|(key, value)| (key.as_str(), value))
@@ -278,6 +136,9 @@ impl Metadata {
 /// A value for an error message: the length of an array, the beginning of a string.
 fn shorten(value: &Value) -> String {
     match value {
+        Value::Array(array) if (1..=8).contains(&array.len()) => {
+            format!("{:?}", array.values().collect::<Vec<_>>())
+        }
         Value::Array(array) => format!("an array of {} elements", array.len()),
         Value::Str(it) => format!("{:?}", it.chars().take(40).collect::<String>()),
         other => format!("{other:?}"),
@@ -287,10 +148,19 @@ fn shorten(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Array;
 
     fn metadata() -> Metadata {
         let strings = Value::Array(Array::Str(vec!["a".to_owned()]));
         let entries = [
+            ("layers", Value::Array(Array::U32(vec![4, 4, 4]))),
+            ("mixed", Value::Array(Array::U32(vec![4, 2, 4]))),
+            ("base", Value::U32(1_000_000)),
+            ("float", Value::F32(3.0)),
+            ("half", Value::F64(2.5)),
+            ("one", Value::I8(1)),
+            ("two", Value::U8(2)),
+            ("types", Value::Array(Array::I64(vec![1, 3]))),
             ("u8", Value::U8(7)),
             ("negative", Value::I32(-1)),
             ("big", Value::U64(1 << 40)),
@@ -311,10 +181,7 @@ mod tests {
         for (key, expected) in [
             ("negative", "x.gguf: metadata `negative` should be an unsigned 32-bit integer, found I32(-1)"),
             ("big", "x.gguf: metadata `big` should be an unsigned 32-bit integer, found U64(1099511627776)"),
-            (
-                "tokens",
-                "x.gguf: metadata `tokens` should be an unsigned 32-bit integer, found an array of 1 elements",
-            ),
+            ("tokens", "x.gguf: metadata `tokens` should be an unsigned 32-bit integer, found [Str(\"a\")]"),
             ("absent", "x.gguf: metadata `absent` is missing"),
         ] {
             assert_eq!(it.u32(key).unwrap_err().to_string(), expected);
@@ -322,11 +189,34 @@ mod tests {
     }
 
     #[test]
+    fn a_value_is_what_it_means_and_not_how_it_is_stored() {
+        let it = metadata();
+        assert_eq!([it.u32("layers").unwrap(), it.u32("float").unwrap()], [4, 3]);
+        assert_eq!(it.f32("base").unwrap().to_bits(), 1e6_f32.to_bits());
+        assert_eq!(it.find::<u32>("negative").unwrap(), None, "-1 stands for none");
+        assert!(it.bool("one").unwrap() && it.bool("two").is_err());
+        assert_eq!(it.get::<Vec<i32>>("types").unwrap(), [1, 3]);
+        assert_eq!(it.get::<Vec<f32>>("layers").unwrap().len(), 3);
+        for (key, found) in [("mixed", "[U32(4), U32(2), U32(4)]"), ("half", "F64(2.5)")] {
+            assert!(it.u32(key).unwrap_err().to_string().ends_with(found), "{key}");
+        }
+    }
+
+    #[test]
+    fn an_unreadable_value_is_an_error_where_it_is_needed() {
+        let it = metadata().with_unreadable(vec![("loss".to_owned(), "a value is not finite")]);
+        assert!(it.has("loss") && it.value("loss").is_none());
+        let error = it.find::<f32>("loss").unwrap_err().to_string();
+        assert_eq!(error, "x.gguf: metadata `loss`: a value is not finite");
+        assert_eq!(it.unreadable().count(), 1);
+    }
+
+    #[test]
     fn set_replaces_in_place() {
         let mut it = metadata();
-        it.set("u8", Value::U32(9));
+        it.set("layers", Value::U32(9));
         it.set("new", Value::Bool(true));
-        assert_eq!(it.iter().next(), Some(("u8", &Value::U32(9))));
+        assert_eq!(it.iter().next(), Some(("layers", &Value::U32(9))));
         assert!(it.bool("new").unwrap());
     }
 }

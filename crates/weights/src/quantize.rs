@@ -4,7 +4,10 @@ use std::{collections::HashMap, path::Path};
 
 use ridgeline_quant::{Format, Mix, ModelTraits, TensorCategory};
 
-use crate::{Checkpoint, Error, Progress, convention, convert::write};
+use crate::{
+    Checkpoint, Error, Progress, convention,
+    convert::{How, write},
+};
 
 /// llama.cpp never quantizes tensors with these in their names.
 const KEPT: &[&str] = &["_norm.weight", "ffn_gate_inp.weight"];
@@ -22,7 +25,8 @@ pub fn quantize(
     progress: impl FnMut(Progress<'_>),
 ) -> Result<(), Error> {
     let formats = formats(checkpoint, mix, pure)?;
-    write(checkpoint, path, Some(mix.gguf_file_type), |it| formats[it.name], progress)
+    let how = How { file_type: Some(mix.gguf_file_type), vocabulary: true };
+    write(checkpoint, path, how, |it| formats[it.name], progress)
 }
 
 /// The type that a mix gives to every tensor of a checkpoint, by its name.

@@ -77,7 +77,7 @@ pub(crate) fn normal(rng: &mut impl Rng) -> f32 {
     let sum: u64 = (0..4).map(|i| bits >> (16 * i) & 0xffff).sum();
     let sum = u32::try_from(sum).expect("four 16-bit numbers sum to less than 32 bits");
     let centred = f64::from(sum) - 2.0 * 65_535.0;
-    crate::metadata::narrow(centred / (65_536.0 / 3.0_f64.sqrt()))
+    crate::value::narrow(centred / (65_536.0 / 3.0_f64.sqrt()))
 }
 
 /// FNV-1a: unlike the standard hasher, stable across machines and releases.

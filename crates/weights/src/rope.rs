@@ -1,27 +1,68 @@
 //! Divisors of the `RoPE` frequencies: the tensor `rope_freqs.weight`, or computed from the scaling parameters.
 
-use std::f64::consts::TAU;
+use std::{f64::consts::TAU, path::Path};
 
-use crate::{Checkpoint, Error, Metadata, convention, metadata::narrow};
+use crate::{
+    Checkpoint, Error, Metadata,
+    convention::{self, Family},
+    value::narrow,
+};
 
 /// See [`Checkpoint::rope_freq_factors`].
 pub(crate) fn freq_factors(checkpoint: &Checkpoint) -> Result<Option<Vec<f32>>, Error> {
     let metadata = checkpoint.metadata();
     let family = convention::family(checkpoint.path(), metadata)?;
     let n = metadata.u32(&family.key("rope.dimension_count"))? as usize / 2;
+    let scaling = Scaling::of(checkpoint.path(), metadata, family)?;
     if checkpoint.has(convention::ROPE_FREQS) {
-        return Ok(Some(checkpoint.expect(convention::ROPE_FREQS, &[n])?.to_f32()));
+        let stored = checkpoint.expect(convention::ROPE_FREQS, &[n])?.to_f32();
+        // llama.cpp applies a linear factor besides the tensor, which has Llama 3's scaling.
+        let factor = if let Scaling::Linear(factor) = scaling { factor } else { 1.0 };
+        return Ok(Some(stored.iter().map(|it| it * factor).collect()));
     }
-    let key = |suffix: &str| family.key(&format!("rope.scaling.{suffix}"));
-    match metadata.find::<&str>(&key("type"))? {
-        None | Some("none" | "default") => Ok(None),
-        Some("linear") => Ok(Some(vec![metadata.f32(&key("factor"))?; n])),
-        Some("llama3") => {
+    match scaling {
+        Scaling::None => Ok(None),
+        Scaling::Linear(factor) => Ok(Some(vec![factor; n])),
+        Scaling::Llama3 => {
             let base = metadata.f32(&family.key("rope.freq_base"))?;
+            let key = |suffix: &str| family.key(&format!("rope.scaling.{suffix}"));
             let scaling = Llama3::from_metadata(metadata, key)?;
             Ok(Some((0..n).map(|i| narrow(scaling.divisor(frequency(base, i, n)))).collect()))
         }
-        Some(kind) => Err(Error::RopeScaling { path: checkpoint.path().to_owned(), kind: kind.to_owned() }),
+    }
+}
+
+/// The kind of scaling that the metadata name.
+enum Scaling {
+    None,
+    /// All frequencies are divided by this factor.
+    Linear(f32),
+    Llama3,
+}
+
+impl Scaling {
+    fn of(path: &Path, metadata: &Metadata, family: &Family) -> Result<Self, Error> {
+        let find = |suffix: &str| metadata.find::<f32>(&family.key(suffix));
+        // Files of the Llama 2 era have the older key, or no type: then the scaling is linear.
+        let older = find("rope.scale_linear")?;
+        let factor = find("rope.scaling.factor")?.or(older).filter(|&it| it != 0.0);
+        match metadata.find::<&str>(&family.key("rope.scaling.type"))? {
+            Some("none" | "default") => Ok(Self::None),
+            Some("llama3") => Ok(Self::Llama3),
+            None | Some("linear" | "") => match factor {
+                Some(factor) if factor > 0.0 => {
+                    Ok(if factor == 1.0 { Self::None } else { Self::Linear(factor) })
+                }
+                Some(factor) => Err(Error::RefusedKey {
+                    path: path.to_owned(),
+                    key: family.key("rope.scaling.factor"),
+                    value: factor.to_string(),
+                    needs: "it must be above 0".to_owned(),
+                }),
+                None => Ok(Self::None),
+            },
+            Some(kind) => Err(Error::RopeScaling { path: path.to_owned(), kind: kind.to_owned() }),
+        }
     }
 }
 

@@ -1,89 +1,17 @@
 //! Malicious and damaged files: each gives a typed error that names the file and the tensor. None panics.
 //! None makes the reader allocate more than the size of the file.
 
-mod counting;
+mod support;
 
 use std::path::{Path, PathBuf};
 
-use counting::peak_bytes;
 use proptest::prelude::*;
 use ridgeline_weights::{Checkpoint, Error};
+use support::{EMBEDDING, Gguf, NORM, entry, open, open_in, open_safetensors, write_config};
 use tempfile::TempDir;
-
-/// Memory of an error message, a path and a few empty containers, beyond the size of the file.
-const SLACK: usize = 16 * 1024;
 
 fn model_gguf() -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/data/llama/model.gguf")).unwrap()
-}
-
-/// Opens bytes as a file of this name; a failure must stay in the memory limit and name the file.
-fn open(bytes: &[u8], name: &str) -> Result<Checkpoint, Error> {
-    let folder = TempDir::new().unwrap();
-    open_in(&folder, bytes, name)
-}
-
-fn open_in(folder: &TempDir, bytes: &[u8], name: &str) -> Result<Checkpoint, Error> {
-    let path = folder.path().join(name);
-    std::fs::write(&path, bytes).unwrap();
-    let (result, peak) = peak_bytes(|| Checkpoint::open(&path));
-    if let Err(error) = &result {
-        assert!(peak <= bytes.len() + SLACK, "{peak} bytes for a file of {}: {error}", bytes.len());
-        assert!(error.to_string().contains(folder.path().to_str().unwrap()), "{error}");
-    }
-    result
-}
-
-/// A handmade GGUF file, in which each part can be wrong.
-struct Gguf {
-    version: u32,
-    n_tensors: u64,
-    n_keys: u64,
-    body: Vec<u8>,
-}
-
-impl Gguf {
-    fn new(n_tensors: u64) -> Self {
-        let mut it = Self { version: 3, n_tensors, n_keys: 1, body: Vec::new() };
-        it.string("general.architecture").u32(8).string("llama");
-        it
-    }
-    fn u32(&mut self, value: u32) -> &mut Self {
-        self.body.extend(value.to_le_bytes());
-        self
-    }
-    fn u64(&mut self, value: u64) -> &mut Self {
-        self.body.extend(value.to_le_bytes());
-        self
-    }
-    fn string(&mut self, text: &str) -> &mut Self {
-        self.u64(text.len() as u64).body.extend(text.as_bytes());
-        self
-    }
-    fn tensor(&mut self, name: &str, dims: &[u64], kind: u32, offset: u64) -> &mut Self {
-        self.string(name).u32(u32::try_from(dims.len()).unwrap());
-        dims.iter().for_each(|&it| {
-            self.u64(it);
-        });
-        self.u32(kind).u64(offset)
-    }
-    fn key(&mut self, key: &str, kind: u32) -> &mut Self {
-        self.n_keys += 1;
-        self.string(key).u32(kind)
-    }
-    /// The file, padded to the alignment and followed by `data` bytes of tensor data.
-    fn bytes(&self, data: usize) -> Vec<u8> {
-        let mut bytes = b"GGUF".to_vec();
-        bytes.extend(self.version.to_le_bytes());
-        bytes.extend(self.n_tensors.to_le_bytes());
-        bytes.extend(self.n_keys.to_le_bytes());
-        bytes.extend(&self.body);
-        bytes.resize(bytes.len().next_multiple_of(32) + data, 0);
-        bytes
-    }
-    fn error(&self) -> Error {
-        open(&self.bytes(256), "bad.gguf").unwrap_err()
-    }
 }
 
 #[test]
@@ -102,7 +30,7 @@ fn a_header_cut_at_every_64th_byte_is_refused() {
     for n in (0..13_600).step_by(64) {
         let error = open(&bytes[..n], "cut.gguf").unwrap_err();
         let truncated = matches!(error, Error::Truncated { .. } | Error::OutOfBounds { .. });
-        assert!(truncated || n == 0 && matches!(error, Error::NotACheckpoint { .. }), "{n}: {error}");
+        assert!(truncated || n == 0 && matches!(error, Error::OtherKind { .. }), "{n}: {error}");
     }
     let error = open(&bytes[..bytes.len() - 1], "cut.gguf").unwrap_err();
     assert!(matches!(error, Error::OutOfBounds { tensor, .. } if tensor == "output_norm.weight"));
@@ -161,12 +89,10 @@ fn bad_metadata_is_refused_by_key() {
     for error in [
         entry("k", 13, &[]),
         entry("k", 9, &[13, 0, 0]),
-        entry("k", 9, &[9, 1, 0]),
-        entry("k", 6, &[f32::NAN.to_bits()]),
-        entry("k", 9, &[6, 1, 0, f32::INFINITY.to_bits()]),
+        entry("k", 9, &[9, 1, 0, 13, 0, 0]),
         entry("general.architecture", 4, &[1]),
         entry("", 4, &[1]),
-        entry("general.alignment", 5, &[32]),
+        entry("general.alignment", 6, &[32]),
     ] {
         assert!(matches!(error, Error::MetadataEntry { .. }), "{error}");
     }
@@ -180,9 +106,9 @@ fn bad_metadata_is_refused_by_key() {
 fn bad_tensors_are_refused_by_name() {
     let one = |dims: &[u64], kind: u32, offset: u64| {
         let mut it = Gguf::new(1);
-        it.tensor("the_tensor", dims, kind, offset);
+        it.tensor("blk.0.ffn_up.weight", dims, kind, offset);
         let error = it.error();
-        assert!(error.to_string().contains("`the_tensor`"), "{error}");
+        assert!(error.to_string().contains("`blk.0.ffn_up.weight`"), "{error}");
         error
     };
     assert!(matches!(one(&[64, 2], 0, 0), Error::OutOfBounds { .. }));
@@ -214,30 +140,6 @@ fn two_tensors_must_not_share_a_name_or_a_byte() {
     assert!(matches!(it.error(), Error::Overlap { tensor, other, .. } if (&*tensor, &*other) == ("a", "b")));
 }
 
-/// A safetensors file whose header is the given JSON, with `data` bytes behind it, opened beside a config.json.
-fn open_safetensors(header: &str, data: usize) -> Result<Checkpoint, Error> {
-    let folder = TempDir::new().unwrap();
-    write_config(&folder);
-    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
-    bytes.extend(header.as_bytes());
-    bytes.resize(bytes.len() + data, 0);
-    open_in(&folder, &bytes, "model.safetensors")
-}
-
-fn write_config(folder: &TempDir) {
-    let config = r#"{"model_type": "llama", "hidden_size": 4, "num_attention_heads": 2, "num_hidden_layers": 1,
-        "intermediate_size": 4, "vocab_size": 4, "max_position_embeddings": 8, "rms_norm_eps": 1e-5,
-        "tie_word_embeddings": true}"#;
-    std::fs::write(folder.path().join("config.json"), config).unwrap();
-}
-
-const EMBEDDING: &str = "model.embed_tokens.weight";
-const NORM: &str = "model.norm.weight";
-
-fn entry(name: &str, dtype: &str, shape: &str, offsets: [usize; 2]) -> String {
-    format!(r#""{name}": {{"dtype": "{dtype}", "shape": {shape}, "data_offsets": {offsets:?}}}"#)
-}
-
 #[test]
 fn bad_safetensors_are_refused_by_tensor() {
     let good = entry(EMBEDDING, "F32", "[4, 4]", [0, 64]);
@@ -253,12 +155,12 @@ fn bad_safetensors_are_refused_by_tensor() {
         ("integers", entry(NORM, "I32", "[4]", [64, 80]), 80),
         ("unknown type", entry(NORM, "F8_X", "[4]", [64, 68]), 68),
         ("scalar", entry(NORM, "F32", "[]", [64, 68]), 68),
-        ("no such place", entry("visual.weight", "F32", "[4]", [64, 80]), 80),
+        ("no such place", entry("model.layers.0.visual.weight", "F32", "[4]", [64, 80]), 80),
     ] {
         let error = open_safetensors(&format!("{{{good}, {second}}}"), data).unwrap_err();
         let text = error.to_string();
         assert!(
-            text.contains(NORM) || text.contains(EMBEDDING) || text.contains("visual.weight"),
+            text.contains(NORM) || text.contains(EMBEDDING) || text.contains("layers.0.visual.weight"),
             "{what}: {text}"
         );
         let typed = matches!(
@@ -277,7 +179,7 @@ fn safetensors_that_are_not_even_json_are_refused() {
     assert!(matches!(open_safetensors("garbage", 8).unwrap_err(), Error::SafetensorsHeader { .. }));
     let folder = TempDir::new().unwrap();
     write_config(&folder);
-    for bytes in [&b""[..], b"1234", &[0xff; 64], b"\x10\0\0\0\0\0\0\0{}"] {
+    for bytes in [&b"1234"[..], &[0xff; 64], b"\x10\0\0\0\0\0\0\0{}"] {
         let error = open_in(&folder, bytes, "model.safetensors").unwrap_err();
         assert!(matches!(error, Error::SafetensorsHeader { .. }), "{error}");
     }
@@ -288,6 +190,8 @@ fn folders_that_lack_a_part_are_refused() {
     let folder = TempDir::new().unwrap();
     let open = || Checkpoint::open(folder.path()).unwrap_err();
     assert!(matches!(open(), Error::NotACheckpoint { .. }));
+    std::fs::write(folder.path().join("pytorch_model.bin"), b"PK\x03\x04").unwrap();
+    assert!(matches!(open(), Error::OtherKind { .. }));
     std::fs::write(folder.path().join("model.safetensors"), b"").unwrap();
     assert!(matches!(open(), Error::Io { path, .. } if path.ends_with("config.json")));
     let config = |text: &str| std::fs::write(folder.path().join("config.json"), text).unwrap();

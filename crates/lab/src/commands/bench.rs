@@ -1,7 +1,9 @@
 //! `ridgeline bench`: prompt processing and text generation speed, as llama-bench measures them, with confidence
 //! intervals and shares of the device's ceilings.
 
+use super::bench_case::Case;
 use super::flags::{MODELS, cache_help};
+use super::outputs;
 use super::token_counts::numbers;
 use super::variations::{Variation, VariationArgs, VariedRow, export};
 use crate::globals::{FAILED, Globals, UsageError};
@@ -20,7 +22,7 @@ use ridgeline_measure::profile::profile;
 use ridgeline_measure::{MeasureContext, models};
 use ridgeline_model::{AttentionPath, Fusion, Fusions, SessionOptions, Switches};
 use ridgeline_quant::Format;
-use ridgeline_roofline::{BeatsFloor, Machine};
+use ridgeline_roofline::Machine;
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
@@ -35,34 +37,34 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) struct Args {
     #[arg(short, long, help = format!("{MODELS}. The default is a toy model to try the tool"), value_delimiter = ',', default_value = "tiny-target")]
     model: Vec<String>,
-    /// Prompt lengths in tokens, such as 512 or 128,256 or 128-512+128 or 1-16*2 (which is 1,2,4,8,16); 0 skips
+    /// Prompt lengths in tokens, such as 512 or 128,256 or 128-512+128 or 1-16*2 (which is 1,2,4,8,16); 0 skips; repeatable
     #[arg(short = 'p', long, default_value = "512")]
-    n_prompt: String,
-    /// Numbers of tokens to generate, such as 128 or 64,128, with ranges as in -p; 0 skips
+    n_prompt: Vec<String>,
+    /// Numbers of tokens to generate, such as 128 or 64,128, with ranges as in -p; 0 skips; repeatable
     #[arg(short, long, default_value = "128")]
-    n_gen: String,
+    n_gen: Vec<String>,
     /// Also time a prompt and the generation after it as one test, such as 512,128 (also -pg); repeatable [default: none]
     #[arg(long = "pg", value_name = "PP,TG")]
     pg: Vec<String>,
-    /// Tokens already in the KV cache when a test starts, such as 0,4096; every test runs at each depth
+    /// Tokens already in the KV cache when a test starts, such as 0,4096; every test runs at each depth; repeatable
     #[arg(short = 'd', long, default_value = "0")]
-    n_depth: String,
+    n_depth: Vec<String>,
     /// Timed repetitions of each test; ± is their standard deviation. A useful 95 % CI needs at least 3
     #[arg(short, long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     repetitions: u32,
-    /// Logical batch in tokens, as in llama-bench: a forward pass takes at most min(-b, -ub) tokens
-    #[arg(short, long, default_value_t = 2048)]
-    batch_size: usize,
-    /// Maximum tokens of a forward pass (also -ub), unless -b is smaller
-    #[arg(long, default_value_t = 512)]
-    ubatch_size: usize,
+    /// Logical batch in tokens, as in llama-bench: a forward pass takes at most min(-b, -ub) tokens. A list as in -p
+    #[arg(short, long, default_value = "2048")]
+    batch_size: Vec<String>,
+    /// Maximum tokens of a forward pass (also -ub), unless -b is smaller. A list as in -p
+    #[arg(long, default_value = "512")]
+    ubatch_size: Vec<String>,
     #[arg(long, help = cache_help('K') + "; separate several with commas", value_name = "TYPE", value_delimiter = ',', default_value = Format::HALF.spec().name)]
     cache_type_k: Vec<Format>,
     #[arg(long, help = cache_help('V') + "; separate several with commas", value_name = "TYPE", value_delimiter = ',', default_value = Format::HALF.spec().name)]
     cache_type_v: Vec<Format>,
-    /// Flash attention: 1 is on, 0 is off (also -fa)
-    #[arg(long = "fa", alias = "flash-attn", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=1))]
-    flash_attn: u8,
+    /// Flash attention: 1 is on, 0 is off, 0,1 is both (also -fa)
+    #[arg(long = "fa", alias = "flash-attn", value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u8).range(0..=1))]
+    flash_attn: Vec<u8>,
     /// Turn off kernel fusions, to measure their gain: qkv (one launch for Q, K and V), rope-append (RoPE and KV store),
     /// residual (the add), gate-up. Separate several with commas [default: all are on]
     #[arg(long, value_name = "FUSION", value_delimiter = ',')]
@@ -114,41 +116,45 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
             UsageError("--profile prints tables: use -o md, or write a --trace file".to_owned()).into()
         );
     }
-    let create = |path: &PathBuf| File::create(path).with_context(|| path.display().to_string());
+    let create = |path: &PathBuf| {
+        outputs::replaceable(path, "a JSON trace", |bytes| bytes.starts_with(b"{"))?;
+        File::create(path).with_context(|| path.display().to_string())
+    };
     let sink = args.trace.as_ref().map(create).transpose()?;
     args.variations.check(output)?;
     let tests = args.tests()?;
     let depths = numbers("-d", &args.n_depth)?;
-    // Report a bad model now, not after the ceilings are measured.
-    args.model.iter().try_for_each(|name| models::checkpoint(name, None).map(drop))?;
+    let batches = args.batches()?;
+    args.check_models()?;
     let mut device = install::open(globals)?;
     let build = provenance::build();
     let cpu = provenance::machine_id(&mut device).cpu;
     let tuning = ridgeline_measure::tune::stored(&mut device);
     let mut cx = MeasureContext::new(device, None, tuning, args.seed);
+    cx.require_clock()?;
     if args.variations.clocks().contains(&Clock::Device) {
         cx.require_timestamps()?;
     }
-    let ceilings = if args.no_probe || !cx.has_clock() {
+    let ceilings = if args.no_probe {
         None
     } else {
         output::note("measuring the device's ceilings (--no-probe skips this)");
         Some(cx.ceilings()?)
     };
     let (mut rows, mut code) = (Vec::new(), ExitCode::SUCCESS);
-    let cases = args.cases(&tests, &depths, &args.variations.all());
+    let cases = args.cases(&tests, &depths, &batches, &args.variations.all());
     for (i, case) in cases.iter().enumerate() {
         let variation = case.variation;
         let how = args.variations.describe(variation);
         output::note(&format!("[{}/{}] {}{how}", i + 1, cases.len(), case.label()));
         let measured = match args.measure(&mut cx, case, ceilings.as_ref()) {
-            Err(error) if error.is::<BeatsFloor>() => {
-                // A time below the roofline's floor is a measurement error: leave out this row, keep the others.
-                output::note(&format!("failed: {error}"));
+            Ok(measured) => measured,
+            // A configuration that fails costs its own row: the others are measured and printed.
+            Err(error) => {
+                output::note(&format!("error: {error:#}"));
                 code = ExitCode::from(FAILED);
                 continue;
             }
-            other => other?,
         };
         for (clock, mut row) in measured {
             row.build_commit = build.git_rev.clone().unwrap_or_else(|| "unknown".to_owned());
@@ -161,34 +167,9 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         args.int8_effects(&mut cx, output)?;
     }
     if args.profile || sink.is_some() {
-        args.profiles(&mut cx, (&tests, &depths), ceilings.as_ref(), (output, sink))?;
+        args.profiles(&mut cx, (&tests, &depths, &batches), ceilings.as_ref(), (output, sink))?;
     }
     Ok(code)
-}
-
-/// One row of the table.
-#[derive(Clone, Copy, Debug)]
-struct Case<'a> {
-    name: &'a str,
-    depth: usize,
-    test: Test,
-    cache: [Format; 2],
-    variation: Variation,
-}
-
-impl Case<'_> {
-    /// Model, test, depth and types of the cache in one line.
-    fn label(&self) -> String {
-        let &Self { name, depth, test, cache: [k, v], .. } = self;
-        let cached =
-            if (k, v) == (Format::HALF, Format::HALF) { String::new() } else { format!(", cache {k} {v}") };
-        let what = match (test.prompt, test.generate) {
-            (prompt, 0) => format!("pp{prompt}"),
-            (0, generate) => format!("tg{generate}"),
-            (prompt, generate) => format!("pp{prompt}+tg{generate}"),
-        };
-        format!("{name} {what}, depth {depth}{cached}")
-    }
 }
 
 impl Args {
@@ -207,51 +188,91 @@ impl Args {
         }
         tests.retain(|test| test.prompt + test.generate > 0);
         if tests.is_empty() {
-            Err(UsageError("nothing to measure: -p and -n are 0; set one of them or -pg".to_owned()).into())
+            Err(UsageError("nothing to measure: -p, -n and -pg are 0; set one of them".to_owned()).into())
         } else {
             Ok(tests)
         }
     }
 
-    /// Every combination of model, cache types, depth, test and variation, models outermost.
-    fn cases<'a>(&'a self, tests: &[Test], depths: &[usize], variations: &[Variation]) -> Vec<Case<'a>> {
-        let mut cases = Vec::new();
-        for name in &self.model {
-            for &k in &self.cache_type_k {
-                for &v in &self.cache_type_v {
-                    for (&depth, &test) in
-                        depths.iter().flat_map(|depth| tests.iter().map(move |test| (depth, test)))
-                    {
-                        let case = |&variation| Case { name, depth, test, cache: [k, v], variation };
-                        cases.extend(variations.iter().map(case));
-                    }
-                }
+    /// The combinations of logical and physical batch.
+    fn batches(&self) -> Result<Vec<[usize; 2]>, UsageError> {
+        let (logical, physical) = (numbers("-b", &self.batch_size)?, numbers("-ub", &self.ubatch_size)?);
+        for (flag, all) in [("-b", &logical), ("-ub", &physical)] {
+            if all.contains(&0) {
+                return Err(UsageError(format!("{flag} must be at least 1")));
             }
         }
-        cases
+        Ok(logical.iter().flat_map(|&b| physical.iter().map(move |&ub| [b, ub])).collect())
     }
 
-    /// Maximum tokens per forward pass.
-    fn batch(&self) -> usize {
-        self.batch_size.min(self.ubatch_size).max(1)
+    /// Opens the models, so that bad ones are reported before the ceilings are measured.
+    ///
+    /// # Errors
+    /// No model can be opened. If some can, the others cost only their own rows.
+    fn check_models(&self) -> anyhow::Result<()> {
+        let mut errors: Vec<models::Error> =
+            self.model.iter().filter_map(|name| models::checkpoint(name, None).err()).collect();
+        if errors.len() < self.model.len() || errors.is_empty() {
+            errors.iter().for_each(|error| output::note(&format!("error: {error}")));
+            return Ok(());
+        }
+        Err(errors.swap_remove(0).into())
     }
 
-    fn options(&self, cache: [Format; 2], variation: Variation) -> SessionOptions {
-        let attention = if self.flash_attn == 1 { AttentionPath::Fused } else { AttentionPath::Unfused };
+    /// Every combination of model, batch, cache types, attention, depth, test and variation, models outermost.
+    fn cases<'a>(
+        &'a self,
+        tests: &[Test],
+        depths: &[usize],
+        batches: &[[usize; 2]],
+        variations: &[Variation],
+    ) -> Vec<Case<'a>> {
+        let (test, variation) = (Test { prompt: 0, generate: 0 }, Variation::default());
+        let of_model = |name: &'a String| Case {
+            name,
+            depth: 0,
+            test,
+            cache: [Format::HALF; 2],
+            batch: [0; 2],
+            flash_attn: true,
+            variation,
+        };
+        let cases = self.model.iter().map(of_model);
+        let cases = cases.flat_map(|it| batches.iter().map(move |&batch| Case { batch, ..it }));
+        let cases = cases.flat_map(|it| {
+            let pairs =
+                self.cache_type_k.iter().flat_map(|&k| self.cache_type_v.iter().map(move |&v| [k, v]));
+            pairs.map(move |cache| Case { cache, ..it })
+        });
+        let cases =
+            cases.flat_map(|it| self.flash_attn.iter().map(move |&on| Case { flash_attn: on == 1, ..it }));
+        let cases = cases.flat_map(|it| depths.iter().map(move |&depth| Case { depth, ..it }));
+        let cases = cases.flat_map(|it| tests.iter().map(move |&test| Case { test, ..it }));
+        cases.flat_map(|it| variations.iter().map(move |&variation| Case { variation, ..it })).collect()
+    }
+
+    fn options(&self, case: &Case<'_>) -> SessionOptions {
+        let &Case { cache, variation, flash_attn, .. } = case;
+        let attention = if flash_attn { AttentionPath::Fused } else { AttentionPath::Unfused };
         let fusions = self.without.iter().fold(Fusions::all(), |all, &it| all.without(it));
         let (int8_dot, cooperative) = (self.int8_dot, !self.no_coop);
         let ablate = variation.ablate;
         let switches = Switches { attention, fusions, ablate, int8_dot, cooperative, ..Switches::default() };
-        let options = SessionOptions { batch: self.batch(), cache, switches, ..SessionOptions::default() };
+        let options = SessionOptions { batch: case.pass(), cache, switches, ..SessionOptions::default() };
         self.variations.options(variation, options)
     }
 
     /// Prints how int8 dot products change each model's logits, with the first cache type of the command line. Other
     /// formats than tables are for programs, so there the text goes to stderr.
     fn int8_effects(&self, cx: &mut MeasureContext, output: Output) -> anyhow::Result<()> {
+        let batches = self.batches()?;
         for name in &self.model {
             let loaded = cx.load(name, None)?;
-            let options = self.options([self.cache_type_k[0], self.cache_type_v[0]], Variation::default());
+            let cache = [self.cache_type_k[0], self.cache_type_v[0]];
+            let (test, variation) = (Test { prompt: 0, generate: 0 }, Variation::default());
+            let flash_attn = self.flash_attn[0] == 1;
+            let case = Case { name, depth: 0, test, cache, batch: batches[0], flash_attn, variation };
+            let options = self.options(&case);
             let effect = format!("{name}: {}", int8_effect(cx, &loaded, options)?);
             if is_table(output) {
                 output::text(&format!("{effect}\n"))?;
@@ -266,27 +287,28 @@ impl Args {
     fn profiles(
         &self,
         cx: &mut MeasureContext,
-        (tests, depths): (&[Test], &[usize]),
+        (tests, depths, batches): (&[Test], &[usize], &[[usize; 2]]),
         machine: Option<&Machine>,
         (output, sink): (Output, Option<File>),
     ) -> anyhow::Result<()> {
         cx.require_clock()?;
-        let mut passes: Vec<usize> = tests.iter().map(|test| test.prompt.min(self.batch())).collect();
+        let longest = batches.iter().map(|it| it[0].min(it[1])).max().unwrap_or(1);
+        let mut passes: Vec<usize> = tests.iter().map(|test| test.prompt.min(longest)).collect();
         passes.extend(tests.iter().map(|test| usize::from(test.generate > 0)));
         passes.sort_unstable();
         passes.dedup();
         let passes: Vec<Test> =
             passes.into_iter().filter(|&n| n > 0).map(|prompt| Test { prompt, generate: 0 }).collect();
         let mut events = Vec::new();
-        for case in self.cases(&passes, depths, &self.variations.ablations()) {
-            let Case { name, depth, test: Test { prompt: tokens, .. }, cache, variation } = case;
+        for case in self.cases(&passes, depths, &batches[..1], &self.variations.ablations()) {
+            let Case { name, depth, test: Test { prompt: tokens, .. }, variation, .. } = case;
             let loaded = cx.load(name, None)?;
             let test = if tokens == 1 { "tg1".to_owned() } else { format!("pp{tokens}") };
             let mut title =
                 if depth == 0 { format!("{name} {test}") } else { format!("{name} {test} @ d{depth}") };
             title += &self.variations.describe(variation);
             output::note(&format!("timing each kernel of {title}"));
-            let profile = profile(cx, &loaded, (depth, tokens), self.options(cache, variation), &LAUNCHES)?;
+            let profile = profile(cx, &loaded, (depth, tokens), self.options(&case), &LAUNCHES)?;
             if self.profile {
                 let total = number::si(profile.row.total_s(), "s");
                 let caption = format!("{title}: {} launches, {total} in total", profile.of.len());
@@ -314,9 +336,9 @@ impl Args {
         case: &Case<'_>,
         ceilings: Option<&Machine>,
     ) -> anyhow::Result<Vec<(Clock, BenchRow)>> {
-        let &Case { name, depth, test, cache, variation } = case;
+        let &Case { name, depth, test, cache, .. } = case;
         let loaded = cx.load(name, None)?;
-        let options = self.options(cache, variation);
+        let options = self.options(case);
         let batch = options.batch;
         let (n, warmup) = (self.repetitions, u32::from(!self.no_warmup));
         let budget = Budget { warmup, min_reps: n, max_reps: n, budget_s: f64::INFINITY };
@@ -340,7 +362,8 @@ impl Args {
             let cache = cache.map(|it| it.spec().name.to_owned());
             let row = Row { pass, test, backend, adapter, cache, batch };
             let mut bench = described(&name, format, &row, ceilings);
-            bench.flash_attn = self.flash_attn == 1;
+            bench.flash_attn = case.flash_attn;
+            [bench.n_batch, bench.n_ubatch] = case.batch.map(|it| it as u64);
             bench.n_depth = depth as u64;
             bench.test_time = utc(started);
             Ok((clock, bench))

@@ -65,9 +65,13 @@ pub(crate) fn quantizations() -> String {
     format!("{}; mixes: {}", names(encodable()), names(only_mixes()))
 }
 
-/// Parses a quantization mix.
+/// Parses a quantization mix, or llama.cpp's number of one.
 pub(crate) fn mix(text: &str) -> Result<&'static Mix, String> {
-    Mix::from_name(text).ok_or_else(|| format!("choose one of: {}", mixes()))
+    let by_number = || {
+        let number: u32 = text.parse().ok()?;
+        Mix::ALL.iter().find(|it| it.gguf_file_type == number)
+    };
+    Mix::from_name(text).or_else(by_number).ok_or_else(|| format!("choose one of: {}", mixes()))
 }
 
 /// Parses a quantization type or mix.
@@ -176,7 +180,7 @@ pub(crate) struct PromptArgs {
     /// Do not start the prompt with the BOS token. By default the model's metadata decides
     #[arg(long)]
     no_bos: bool,
-    /// Continue generating after the EOS token
+    /// Continue generating after EOS and other tokens that end a turn
     #[arg(long)]
     ignore_eos: bool,
     /// Skip the untimed warm-up; the timed passes then include the compilation of the kernels
@@ -208,20 +212,43 @@ impl PromptArgs {
 
     /// Tokens that end the output.
     pub(crate) fn stop(&self, tokenizer: &Tokenizer) -> Vec<Token> {
-        tokenizer.eos().filter(|_| !self.ignore_eos).into_iter().collect()
+        if self.ignore_eos { Vec::new() } else { tokenizer.ends() }
     }
 }
 
 /// The tokenizer of a loaded model.
 ///
 /// # Errors
-/// The model's weights are random, so it has none.
-pub(crate) fn vocabulary_of(loaded: &Loaded) -> Result<&Tokenizer, UsageError> {
-    let missing = || {
-        let name = &loaded.id.name;
-        UsageError(format!("{name} has no vocabulary, because its weights are random: use a trained model"))
+/// The vocabulary is broken, or the model's weights are random, so that it has none.
+pub(crate) fn vocabulary_of(loaded: &Loaded) -> anyhow::Result<&Tokenizer> {
+    let name = &loaded.id.name;
+    let missing = || UsageError(format!("{name} has no vocabulary: use a trained model, whose file has one"));
+    Ok(loaded.vocabulary.tokenizer()?.ok_or_else(missing)?)
+}
+
+/// The first id whose text differs between two vocabularies. Ids that are padding in both, or missing, are equal.
+pub(crate) fn first_difference(a: &Tokenizer, b: &Tokenizer) -> Option<Token> {
+    let n = u32::try_from(a.vocab_size().max(b.vocab_size())).unwrap_or(u32::MAX);
+    (0..n).find(|&id| match (a.is_padding(id), b.is_padding(id)) {
+        (true, true) => false,
+        (false, false) => a.token_bytes(id).ok() != b.token_bytes(id).ok(),
+        _ => true,
+    })
+}
+
+/// Fails where the logits behind a text are not numbers: greedy choice on the device ignores NaN. A NaN at any position is
+/// in the cache, and so in all later logits. Call this after the text is timed.
+pub(crate) fn require_finite(session: &mut Session<Device>, text: &[Token]) -> anyhow::Result<()> {
+    let Some(last) = text.len().min(session.capacity()).min(session.len() + 1).checked_sub(1) else {
+        return Ok(());
     };
-    loaded.tokenizer.as_ref().ok_or_else(missing)
+    session.truncate(last);
+    let logits = session.extend(&text[last..=last], Rows::Last)?;
+    if logits.data.iter().all(|it| it.is_finite()) {
+        Ok(())
+    } else {
+        Err(ridgeline_measure::Error::NotNumbers.into())
+    }
 }
 
 /// Largest forward pass that returns logits for all its tokens. More rows may not fit one recording.

@@ -1,6 +1,7 @@
 //! `ridgeline logits`: logits at every position, for comparison with other engines.
 
 use super::flags::{MODEL, cache_help, format_help, warm_up};
+use super::outputs;
 use crate::globals::{Globals, UsageError};
 use crate::{install, output};
 use anyhow::Context;
@@ -22,7 +23,7 @@ pub(crate) struct Args {
     /// Token ids, separated by commas; `tokenize` prints those of a text
     #[arg(long, value_delimiter = ',', required = true, value_name = "ID,ID,…")]
     tokens: Vec<Token>,
-    /// Safetensors file to write; an existing file is overwritten
+    /// Safetensors file to write; one of an earlier run is replaced
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
     #[arg(long, help = format_help(), value_name = "TYPE")]
@@ -40,6 +41,9 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     if args.batch_size == 0 {
         return Err(UsageError("-b must be at least 1".to_owned()).into());
     }
+    // The header of such a file names its only tensor.
+    let is_own = |bytes: &[u8]| bytes.get(8..).is_some_and(|it| it.starts_with(b"{\"logits\""));
+    outputs::replaceable(&args.out, "a file of logits", is_own)?;
     let mut device = install::open(globals)?;
     let tuning = ridgeline_measure::tune::stored(&mut device);
     let loaded = models::load(&mut device, &args.model, args.format, tuning)?;
@@ -53,6 +57,9 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let mut session = Session::new(loaded.model, Rc::new(RefCell::new(device)), options)?;
     warm_up(&mut session, &options, &[args.tokens.len()], &Sampler::greedy())?;
     let logits = session.extend(&args.tokens, Rows::All)?;
+    if !logits.data.iter().all(|it| it.is_finite()) {
+        return Err(ridgeline_measure::Error::NotNumbers.into());
+    }
     let shape = [logits.rows(), logits.vocab];
     let bytes: Vec<u8> = logits.data.iter().flat_map(|x| x.to_le_bytes()).collect();
     let view = TensorView::new(Dtype::F32, shape.to_vec(), &bytes)?;

@@ -1,7 +1,9 @@
 //! The commands. Each has a word in the list below and a file with `Args`, whose first doc line is the help text, and
 //! `fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode>`.
 
+mod bench_case;
 mod flags;
+mod outputs;
 mod printer;
 mod token_counts;
 mod variations;

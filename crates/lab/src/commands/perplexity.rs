@@ -1,6 +1,6 @@
 //! `ridgeline perplexity`: perplexity of a model on a text, and its divergence from a reference model.
 
-use super::flags::{MODEL, SessionArgs, format_help, vocabulary_of};
+use super::flags::{MODEL, SessionArgs, first_difference, format_help, vocabulary_of};
 use crate::globals::{Globals, UsageError};
 use crate::{install, output};
 use anyhow::Context;
@@ -88,12 +88,12 @@ fn session(
     Ok(Session::new(loaded.model.clone(), device.clone(), options)?)
 }
 
-/// Refuses models with different vocabularies: their probabilities are not comparable.
+/// Refuses models with different vocabularies: their probabilities are not comparable. Padding may differ.
 fn same_tokens(model: &Loaded, reference: &Loaded) -> anyhow::Result<()> {
-    let (own, other) = (vocabulary_of(model)?, vocabulary_of(reference)?);
-    let differs = |id| own.token_bytes(id).ok() != other.token_bytes(id).ok();
-    let n = u32::try_from(own.vocab_size().max(other.vocab_size()))?;
-    match (0..n).find(|&id| differs(id)) {
+    if model.vocabulary.same_source(&reference.vocabulary) {
+        return Ok(());
+    }
+    match first_difference(vocabulary_of(model)?, vocabulary_of(reference)?) {
         Some(id) => {
             let (own, other) = (&model.id.name, &reference.id.name);
             let text = format!(

@@ -30,7 +30,12 @@ impl<'t> Printer<'t> {
     /// Takes a token. Stops the generation if the token cannot be decoded or stdout is closed.
     pub(crate) fn push(&mut self, token: Token) -> ControlFlow<()> {
         self.first.get_or_insert_with(Instant::now);
-        let shown = self.stream.push(token).map_err(anyhow::Error::from).and_then(|text| {
+        let text = match self.stream.push(token) {
+            // Padding behind the last token of the vocabulary has no text.
+            Err(ridgeline_text::Error::UnknownId { .. }) => Ok(String::new()),
+            other => other.map_err(anyhow::Error::from),
+        };
+        let shown = text.and_then(|text| {
             self.text += &text;
             if self.live { Ok(output::text(&text)?) } else { Ok(()) }
         });
@@ -155,11 +160,19 @@ pub(crate) fn rate(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |it| format!("{it:.2} tokens per second"))
 }
 
+/// Says on stderr that a text ended because the cache is full.
+pub(crate) fn note_full(finish: FinishReason, context: usize) {
+    if finish == FinishReason::ContextFull {
+        output::note(&format!("the context of {context} tokens is full; -c sets a larger one"));
+    }
+}
+
 /// The reason why a generation ended, as in the JSON.
 pub(crate) const fn finish_name(finish: FinishReason) -> &'static str {
     match finish {
         FinishReason::Length => "length",
         FinishReason::Stop(_) => "stop",
+        FinishReason::ContextFull => "context",
         FinishReason::Cancelled => "cancelled",
     }
 }

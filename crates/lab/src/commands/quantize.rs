@@ -1,11 +1,12 @@
 //! `ridgeline quantize`: converts a checkpoint to a GGUF file with a quantization type or mix.
 
 use super::flags::{MODEL, mix, mixes};
-use crate::globals::Globals;
+use super::outputs;
+use crate::globals::{Globals, UsageError};
 use crate::output;
 use ridgeline_measure::models;
-use ridgeline_quant::Mix;
-use ridgeline_weights::Progress;
+use ridgeline_quant::{Format, Mix};
+use ridgeline_weights::{Checkpoint, Progress, TensorInfo};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -15,7 +16,7 @@ use std::time::Instant;
 pub(crate) struct Args {
     #[arg(value_name = "IN", help = MODEL)]
     input: String,
-    /// GGUF file to write; an existing file is overwritten
+    /// GGUF file to write
     #[arg(value_name = "OUT.gguf")]
     out: PathBuf,
     #[arg(value_name = "TYPE", value_parser = mix, help = type_help())]
@@ -23,17 +24,27 @@ pub(crate) struct Args {
     /// Quantize all matrices to the mix's base type, such as `Q4_K` for `Q4_K_M`, as llama-quantize --pure does
     #[arg(long)]
     pure: bool,
+    /// Quantize weights that are quantized already, which loses more than quantizing the original weights
+    #[arg(long)]
+    allow_requantize: bool,
+    /// Replace an existing output file
+    #[arg(long)]
+    force: bool,
 }
 
 fn type_help() -> String {
     format!(
-        "Type or mix of the matrices, as in llama-quantize, in any case: {}. Other tensors become F32",
+        "Type or mix of the matrices, as in llama-quantize, in any case or by its number: {}. Other tensors become F32",
         mixes()
     )
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let checkpoint = models::checkpoint(&args.input, None)?;
+    outputs::check(&args.out, checkpoint.files(), args.force)?;
+    if !args.allow_requantize {
+        check_original(&checkpoint, &args)?;
+    }
     let started = Instant::now();
     let progress = |it: Progress<'_>| {
         let width = it.total.to_string().len();
@@ -57,4 +68,21 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         ))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses weights that are quantized already, unless they keep their type.
+fn check_original(checkpoint: &Checkpoint, args: &Args) -> anyhow::Result<()> {
+    let formats = ridgeline_weights::formats(checkpoint, args.mix, args.pure)?;
+    let quantized = |format: Format| format.spec().block_len > 1;
+    match checkpoint.tensors().find(|it| quantized(it.format) && formats[it.name] != it.format) {
+        None => Ok(()),
+        Some(TensorInfo { name, format, .. }) => {
+            let text = format!(
+                "{}: tensor {name} is quantized to {format} already; start from the original weights, or add \
+                 --allow-requantize",
+                args.input
+            );
+            Err(UsageError(text).into())
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! `ridgeline run`: generates text from a prompt.
 
-use super::flags::{MODEL, PromptArgs, SamplingArgs, SessionArgs, format_help, vocabulary_of, warm_up};
-use super::printer::{Printer, Timings, finish_name, ms, rate};
+use super::flags::{
+    MODEL, PromptArgs, SamplingArgs, SessionArgs, format_help, require_finite, vocabulary_of, warm_up,
+};
+use super::printer::{Printer, Timings, finish_name, ms, note_full, rate};
 use crate::globals::Globals;
 use crate::{install, output};
 use ridgeline_measure::models;
@@ -33,7 +35,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let mut device = install::open(globals)?;
     let begun = Instant::now();
     let tuning = ridgeline_measure::tune::stored(&mut device);
-    let loaded = models::load(&mut device, &args.model, args.format, tuning)?;
+    let loaded = models::load_for_text(&mut device, &args.model, args.format, tuning)?;
     let load = begun.elapsed();
     let tokenizer = vocabulary_of(&loaded)?;
     let begun = Instant::now();
@@ -50,9 +52,11 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let stop = args.prompt.stop(tokenizer);
     let output = generate(&mut session, &sampler, &prompt, n, &stop, &mut |token| printer.push(token))?;
     let printed = printer.finish()?;
+    note_full(output.finish, options.context);
     let count = output.tokens.len();
     let spent = session.take_times();
     let times = Timings::of(&printed, prompt.len(), spent.tokens).after(load, tokenize).with(spent);
+    require_finite(&mut session, &[&prompt[..], &output.tokens].concat())?;
     if globals.json {
         output::json(&serde_json::json!({
             "text": printed.text, "tokens": output.tokens, "prompt_tokens": prompt,

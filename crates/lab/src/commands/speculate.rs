@@ -1,7 +1,9 @@
 //! `ridgeline speculate`: speculative decoding with a draft model, and its statistics.
 
-use super::flags::{MODEL, PromptArgs, SamplingArgs, SessionArgs, vocabulary_of, warm_up};
-use super::printer::{Printed, Printer, Timings, finish_name, ms, nanos};
+use super::flags::{
+    MODEL, PromptArgs, SamplingArgs, SessionArgs, first_difference, require_finite, vocabulary_of, warm_up,
+};
+use super::printer::{Printed, Printer, Timings, finish_name, ms, nanos, note_full};
 use crate::globals::{Globals, UsageError};
 use crate::{install, output};
 use ridgeline_measure::models::Loaded;
@@ -49,10 +51,10 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let sampler = args.sampling.sampler()?;
     let mut device = install::open(globals)?;
     let tuning = ridgeline_measure::tune::stored(&mut device);
-    let target = models::load(&mut device, &args.model, None, tuning.clone())?;
-    let draft = models::load(&mut device, &args.model_draft, None, tuning)?;
+    let target = models::load_for_text(&mut device, &args.model, None, tuning.clone())?;
     let tokenizer = vocabulary_of(&target)?;
-    same_vocabulary(tokenizer, &draft)?;
+    let draft = models::load_with_rows(&mut device, &args.model_draft, tokenizer.used_size(), tuning)?;
+    same_vocabulary(&target, &draft)?;
     let prompt = args.prompt.tokens(tokenizer)?;
     let trained = target.model.config.trained_context;
     let options = args.session.options(prompt.len() + args.prompt.n_predict, trained)?;
@@ -81,6 +83,9 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         &mut || nanos(clock.elapsed()),
     )?;
     let printed = printer.finish()?;
+    note_full(generation.finish, job.options.context);
+    let text = [&job.prompt[..], &generation.tokens].concat();
+    require_finite(&mut speculator.into_parts().0, &text)?;
     let report = Report { generation, stats, printed, baseline, n_max: draft_options.n_max };
     if globals.json {
         output::json(&report.json(&job.prompt, &target, &draft)?)?;
@@ -240,17 +245,20 @@ fn usage(error: ridgeline_speculative::Error) -> UsageError {
     UsageError(error.to_string())
 }
 
-/// Refuses a draft model with another vocabulary than the target's.
-fn same_vocabulary(target: &Tokenizer, draft: &Loaded) -> anyhow::Result<()> {
-    let other = vocabulary_of(draft)?;
-    for id in 0..u32::try_from(target.vocab_size().min(other.vocab_size()))? {
-        if target.token_bytes(id).ok() != other.token_bytes(id).ok() {
+/// Refuses a draft model with another vocabulary than the target's. Padding may differ.
+fn same_vocabulary(target: &Loaded, draft: &Loaded) -> anyhow::Result<()> {
+    if target.vocabulary.same_source(&draft.vocabulary) {
+        return Ok(());
+    }
+    let (target, other) = (vocabulary_of(target)?, vocabulary_of(draft)?);
+    match first_difference(target, other) {
+        None => Ok(()),
+        Some(id) => {
             let name = &draft.id.name;
             let text = format!(
                 "draft model {name} and the target differ in token {id}: use one with the target's vocabulary"
             );
-            return Err(UsageError(text).into());
+            Err(UsageError(text).into())
         }
     }
-    Ok(())
 }

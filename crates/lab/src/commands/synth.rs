@@ -1,6 +1,7 @@
 //! `ridgeline synth`: writes random weights in a published shape. Timings do not depend on weight values.
 
 use super::flags::{quantization, quantizations};
+use super::outputs;
 use crate::globals::{Globals, UsageError};
 use crate::output;
 use ridgeline_measure::models;
@@ -15,9 +16,12 @@ pub(crate) struct Args {
     shape: String,
     #[arg(value_name = "TYPE", value_parser = quantization, help = type_help())]
     quantization: Quantization,
-    /// GGUF file to write; an existing file is overwritten
+    /// GGUF file to write
     #[arg(value_name = "OUT.gguf")]
     out: PathBuf,
+    /// Replace an existing output file
+    #[arg(long)]
+    force: bool,
     /// Seed of the weights
     #[arg(short, long, default_value_t = 0)]
     seed: u64,
@@ -36,6 +40,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         ))
         .into());
     }
+    outputs::check(&args.out, &[], args.force)?;
     let checkpoint = models::random(&path, None, args.quantization, args.seed)?;
     convert(&checkpoint, &args.out, args.quantization)?;
     let bytes = std::fs::metadata(&args.out)?.len();

@@ -53,7 +53,7 @@ impl Run<MeasureContext> for Kind {
         let text = std::fs::read_to_string(&path);
         let text = text.map_err(|source| Error::from(models::Error::Io { path, source }))?;
         let no_vocabulary = || Error::NoVocabulary { name: loaded.id.name.clone() };
-        let tokenizer = loaded.tokenizer.as_ref().ok_or_else(no_vocabulary)?;
+        let tokenizer = loaded.vocabulary.tokenizer().map_err(Error::from)?.ok_or_else(no_vocabulary)?;
         let mut prompts = Prompts::new(tokenizer, &text, tokenizer.vocab_size(), cx.seed)?;
         let mut lengths: Vec<usize> = prompts.lengths().collect();
         let (count, tokens) = (lengths.len(), lengths.iter().sum());

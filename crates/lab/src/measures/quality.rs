@@ -85,7 +85,9 @@ fn compared(
     let path = models::root().join(&point.text);
     let text = std::fs::read_to_string(&path);
     let text = text.map_err(|source| models::Error::Io { path: path.clone(), source })?;
-    let tokenizer = loaded.tokenizer.as_ref();
+    // A conversion has the reference's vocabulary.
+    let own = loaded.vocabulary.tokenizer();
+    let tokenizer = if let Ok(Some(own)) = own { Some(own) } else { reference.vocabulary.tokenizer()? };
     let tokenizer = tokenizer.ok_or_else(|| Error::NoVocabulary { name: loaded.id.name.clone() })?;
     let text = Text::new(tokenizer, &text, CHUNK, Some(point.chunks))?;
     let options = SessionOptions { context: CHUNK, switches: Switches::exact(), ..SessionOptions::default() };

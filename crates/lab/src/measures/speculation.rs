@@ -114,7 +114,7 @@ struct Pair {
 
 impl Pair {
     fn new(cx: &MeasureContext, target: &Loaded, draft: &Loaded, point: &Point) -> Result<Self, Error> {
-        let tokenizer = target.tokenizer.as_ref();
+        let tokenizer = target.vocabulary.tokenizer()?;
         let tokenizer = tokenizer.ok_or_else(|| Error::NoVocabulary { name: target.id.name.clone() })?;
         let prompts =
             PROMPTS.iter().map(|(_, text)| tokenizer.encode(text)).collect::<Result<Vec<_>, _>>()?;

@@ -12,7 +12,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("inspect_adds_up", inspect_adds_up),
     ("a_folder_and_its_file_are_one_model", a_folder_and_its_file_are_one_model),
     ("synth_depends_on_the_seed_alone", synth_depends_on_the_seed_alone),
-    ("quantize_replaces_its_own_input", quantize_replaces_its_own_input),
+    ("quantize_keeps_its_own_input", quantize_keeps_its_own_input),
     ("shaders_are_all_written", shaders_are_all_written),
     ("logits_choose_the_token_that_run_chooses", logits_choose_the_token_that_run_chooses),
     ("files_that_cannot_be_written_are_named", files_that_cannot_be_written_are_named),
@@ -151,16 +151,19 @@ fn synth_depends_on_the_seed_alone() {
     assert!(left.iter().all(|it| !it.to_string_lossy().contains("partial")), "{left:?}");
 }
 
-fn quantize_replaces_its_own_input() {
+fn quantize_keeps_its_own_input() {
     let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("model.gguf");
+    let [file, out] = ["model.gguf", "out.gguf"].map(|it| folder.path().join(it));
     fs::copy(repository("models/tiny/draft.gguf"), &file).expect("it ships");
-    let json = ridgeline(&["quantize", text_of(&file), text_of(&file), "Q8_0", "--json"]).json();
+    let before = fs::read(&file).expect("a file");
+    ridgeline(&["quantize", text_of(&file), text_of(&file), "Q8_0", "--force"]).fails(2, &["is the input"]);
+    assert!(fs::read(&file).expect("a file") == before);
+    let json = ridgeline(&["quantize", text_of(&file), text_of(&out), "Q8_0", "--json"]).json();
     let [before, after] = ["bytes_in", "bytes_out"].map(|key| json[key].as_u64().expect("bytes"));
     assert!(after < before * 6 / 10, "{json}");
-    assert_eq!(fs::metadata(&file).expect("written").len(), after);
+    assert_eq!(fs::metadata(&out).expect("written").len(), after);
     let text = |model: &str| on_cpu(&["run", "-m", model, "-p", "It was", "-n", "16", "--temp", "0"]).ok();
-    assert_eq!(text(text_of(&file)), text("tiny-draft:q8_0"));
+    assert_eq!(text(text_of(&out)), text("tiny-draft:q8_0"));
 }
 
 fn shaders_are_all_written() {
@@ -210,8 +213,8 @@ fn logits_choose_the_token_that_run_chooses() {
 
 fn files_that_cannot_be_written_are_named() {
     let out = "no-such-folder/out.gguf";
-    on_cpu(&["quantize", "tiny-draft", out, "F16"]).fails(1, &[out]);
-    on_cpu(&["logits", "-m", "tiny-draft", "--tokens", "1", "-o", out]).fails(1, &[out]);
+    on_cpu(&["quantize", "tiny-draft", out, "F16"]).fails(2, &[out]);
+    on_cpu(&["logits", "-m", "tiny-draft", "--tokens", "1", "-o", out]).fails(2, &[out]);
 }
 
 fn inspect_loads() {

@@ -14,6 +14,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("random_weights_are_drawn_in_the_mix", random_weights_are_drawn_in_the_mix),
     ("the_bytes_depend_on_nothing_else", the_bytes_depend_on_nothing_else),
     ("what_cannot_be_written_is_refused", what_cannot_be_written_is_refused),
+    (
+        "nothing_is_destroyed_or_degraded_without_being_asked",
+        nothing_is_destroyed_or_degraded_without_being_asked,
+    ),
     ("what_cannot_be_read_leaves_everything_as_it_was", what_cannot_be_read_leaves_everything_as_it_was),
 ];
 
@@ -80,7 +84,7 @@ fn each_tensor_has_the_format_of_its_recipe() {
     let folder = tempfile::tempdir().expect("a folder");
     let [file, pure] = ["mix.gguf", "pure.gguf"].map(|it| folder.path().join(it));
     for &(mix, file_type, rest, exceptions) in MIXES {
-        let report = ridgeline(&["quantize", "tiny-target", text_of(&file), mix, "--json"]).json();
+        let report = ridgeline(&["quantize", "tiny-target", text_of(&file), mix, "--json", "--force"]).json();
         assert_eq!(report["bytes_out"].as_u64(), fs::metadata(&file).ok().map(|it| it.len()), "{report}");
         assert_eq!(report["type"], mix);
         let inspected = inspect(text_of(&file));
@@ -92,7 +96,7 @@ fn each_tensor_has_the_format_of_its_recipe() {
             assert_eq!(format, wanted, "{mix}: {name}");
         }
         assert!(exceptions.iter().all(|it| found.iter().any(|found| found.0 == it.0)), "{mix}");
-        ridgeline(&["quantize", "tiny-target", text_of(&pure), mix, "--pure"]).ok();
+        ridgeline(&["quantize", "tiny-target", text_of(&pure), mix, "--pure", "--force"]).ok();
         assert!(matrices(&inspect(text_of(&pure))).iter().all(|it| it.1 == rest), "{mix}");
     }
     // What is already so is copied: a second pass loses nothing.
@@ -106,7 +110,7 @@ fn a_suffix_is_what_quantize_writes() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("model.gguf");
     for mix in ["Q4_K_M", "Q3_K_S"] {
-        ridgeline(&["quantize", "tiny-draft", text_of(&file), mix]).ok();
+        ridgeline(&["quantize", "tiny-draft", text_of(&file), mix, "--force"]).ok();
         let written = blake3::hash(&fs::read(&file).expect("written")).to_hex();
         for name in [format!("tiny-draft:{mix}"), format!("tiny/draft:{}", mix.to_lowercase())] {
             let model = &inspect(&name)["model"];
@@ -173,7 +177,7 @@ fn the_bytes_depend_on_nothing_else() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("model.gguf");
     for mix in ["Q4_K_M", "IQ4_XS", "MXFP4", "Q5_1"] {
-        let arguments = ["quantize", "tiny-target", text_of(&file), mix];
+        let arguments = ["quantize", "tiny-target", text_of(&file), mix, "--force"];
         let bytes = |done: Done| {
             done.ok();
             fs::read(&file).expect("written")
@@ -199,12 +203,46 @@ fn what_cannot_be_written_is_refused() {
 
     fs::write(&out, "not a folder").expect("a file");
     let below = out.join("model.gguf");
-    quantize("tiny-draft", &below, "Q8_0").fails(1, &["out.gguf/model.gguf"]);
+    quantize("tiny-draft", &below, "Q8_0").fails(2, &["out.gguf/model.gguf", "does not exist"]);
     let taken = folder.path().join("taken");
     fs::create_dir(&taken).expect("a folder");
-    quantize("tiny-draft", &taken, "Q8_0").fails(1, &["taken"]);
+    quantize("tiny-draft", &taken, "Q8_0").fails(2, &["taken", "a folder"]);
+    quantize("tiny-draft", &out, "Q8_0").fails(2, &["out.gguf", "--force"]);
     assert_eq!(files(folder.path()), ["out.gguf", "taken"]);
     assert_eq!(fs::read(&out).expect("a file"), b"not a folder");
+}
+
+fn nothing_is_destroyed_or_degraded_without_being_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [first, second] = ["first.gguf", "second.gguf"].map(|it| folder.path().join(it));
+    let quantize = |from: &Path, to: &Path, more: &[&str]| {
+        ridgeline(&[&["quantize", text_of(from), text_of(to)], more].concat())
+    };
+    ridgeline(&["quantize", "tiny-draft", text_of(&first), "10"]).ok();
+    assert_eq!(inspect(text_of(&first))["metadata"]["general.file_type"], 10, "a number is llama.cpp's");
+    quantize(&first, &first, &["Q8_0", "--force", "--allow-requantize"])
+        .fails(2, &["the output is the input"]);
+    quantize(&first, &second, &["Q8_0"]).fails(2, &["quantized to", "--allow-requantize"]);
+    quantize(&first, &second, &["F32"]).fails(2, &["--allow-requantize"]);
+    assert_eq!(files(folder.path()), ["first.gguf"]);
+    quantize(&first, &second, &["Q8_0", "--allow-requantize"]).ok();
+    let logits = |out: &Path| {
+        ridgeline(&[
+            "logits",
+            "-m",
+            text_of(&first),
+            "--tokens",
+            "1,2",
+            "-o",
+            text_of(out),
+            "--device",
+            "cpu",
+        ])
+    };
+    logits(&second).fails(2, &["second.gguf", "not a file of logits"]);
+    let out = folder.path().join("logits.safetensors");
+    logits(&out).ok();
+    logits(&out).ok();
 }
 
 /// Puts a weight that is no number at the end of the last matrix.
@@ -227,9 +265,7 @@ fn what_cannot_be_read_leaves_everything_as_it_was() {
     let [broken, out] = ["in.gguf", "out.gguf"].map(|it| folder.path().join(it));
     let unchanged = |parts: &[&str]| {
         let before = fs::read(&broken).expect("a file");
-        for target in [&out, &broken] {
-            ridgeline(&["quantize", text_of(&broken), text_of(target), "Q4_K_M"]).fails(1, parts);
-        }
+        ridgeline(&["quantize", text_of(&broken), text_of(&out), "Q4_K_M", "--force"]).fails(1, parts);
         assert!(fs::read(&broken).expect("a file") == before);
         assert_eq!(fs::read(&out).expect("a file"), b"precious");
         assert_eq!(files(folder.path()), ["in.gguf", "out.gguf"]);

@@ -35,7 +35,8 @@ fn commands_that_need_a_clock_refuse_the_cpu() {
     let refused = bench(&["--profile"]).stderr;
     assert!(refused.contains("CPU") && refused.contains("--device"), "{refused}");
     // The file is created before anything is measured, so that no measurement is lost.
-    bench(&["--trace", "/no/such/folder/trace.json"]).fails(1, &["/no/such/folder/trace.json"]);
+    bench(&["--trace", "/no/such/folder/trace.json"]).fails(2, &["/no/such/folder/trace.json"]);
+    bench(&[]).fails(1, &["CPU", "--device"]);
     on_cpu(&["tune"]).fails(1, &["CPU twins"]);
     on_cpu(&["targets"]).fails(2, &["CPU", "--device"]);
 }

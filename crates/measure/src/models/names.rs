@@ -28,7 +28,7 @@ pub(super) fn named(folder: &Path) -> Vec<(String, PathBuf)> {
     names
 }
 
-pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
+fn entries(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 

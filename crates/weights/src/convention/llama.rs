@@ -2,18 +2,22 @@
 //!
 //! GGUF's Q and K rows are permuted, because llama.cpp rotates adjacent elements in this family.
 
-use super::{Family, Presence::Sometimes, RopePairing, shared};
+use super::{Family, Presence::Sometimes, RopePairing, shared, shared::EPSILON};
 
 pub(super) const FAMILY: Family = Family {
     architecture: "llama",
     model_types: &["llama", "mistral"],
     gguf_pairing: RopePairing::Interleaved,
-    ignored: &[".rotary_emb.inv_freq"],
     tensors: &[
         shared::EMBEDDING_AND_HEAD,
         shared::BLOCK,
         &shared::biases(Sometimes),
         &[shared::output_bias(Sometimes)],
     ],
-    keys: &[shared::KEYS, &[shared::WINDOW]],
+    keys: &[shared::KEYS],
+    config_defaults: &[
+        ("llama", &[EPSILON, ("context_length", 2048.0)]),
+        ("mistral", &[EPSILON, ("context_length", 131_072.0), ("attention.head_count_kv", 8.0)]),
+    ],
+    optional_bias: true,
 };

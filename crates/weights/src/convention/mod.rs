@@ -1,15 +1,25 @@
 //! Tensor names, metadata keys, the tied head and the `RoPE` pairing of each container. GGUF's are canonical.
 //! Each model family is a table in its own file.
 
+mod config;
+mod known;
+mod known_gguf;
+mod limits;
 mod llama;
 mod qwen;
+mod rotation;
 mod shared;
+mod unneeded;
 
 use std::path::Path;
 
 use serde_json::Value as Json;
 
-use crate::{Container, Error, Metadata, Shape, Value, metadata::narrow};
+use crate::{Container, Error, Metadata, Shape, Value};
+
+pub(crate) use config::{Config, flag};
+pub(crate) use limits::check_metadata;
+pub(crate) use unneeded::{Unneeded, left_out, unneeded};
 
 /// The token embedding.
 pub(crate) const EMBEDDING: &str = "token_embd.weight";
@@ -39,8 +49,10 @@ pub(crate) struct Family {
     /// In groups, which families share.
     pub(crate) tensors: &'static [&'static [TensorRule]],
     pub(crate) keys: &'static [&'static [KeyRule]],
-    /// Suffixes of Hugging Face tensors that are not weights.
-    pub(crate) ignored: &'static [&'static str],
+    /// Values of keys that config.json lacks, as in transformers: `model_type`, then key suffix and number.
+    pub(crate) config_defaults: &'static [(&'static str, &'static [(&'static str, f64)])],
+    /// Whether config.json decides if queries, keys and values have a bias.
+    pub(crate) optional_bias: bool,
 }
 
 /// One tensor: its two names, with `*` for the layer, and its shape.
@@ -81,12 +93,10 @@ pub(crate) enum Dim {
 /// One metadata key: its GGUF suffix, its paths in config.json, and its default.
 pub(crate) struct KeyRule {
     pub(crate) suffix: &'static str,
-    /// Dotted paths in config.json; the first that is not null counts.
-    pub(crate) hf: &'static [&'static str],
+    /// Its key in config.json. `None` for a key that `config` derives from several.
+    pub(crate) hf: Option<&'static str>,
     pub(crate) kind: Kind,
     pub(crate) default: Fallback,
-    /// Ignore the key of config.json unless this flag of it is true.
-    pub(crate) only_if: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -163,20 +173,17 @@ impl Family {
         format!("{}.{suffix}", self.architecture)
     }
 
-    /// The canonical name of a Hugging Face tensor; `None` if it is ignored.
-    pub(crate) fn canonical_name(&self, path: &Path, hf: &str) -> Result<Option<String>, Error> {
-        if self.ignored.iter().any(|it| hf.ends_with(it)) {
-            return Ok(None);
-        }
-        let name = self.tensors().find_map(|rule| {
+    /// The canonical name of a Hugging Face tensor, if the family has such a tensor.
+    pub(crate) fn canonical_name(&self, hf: &str) -> Option<String> {
+        self.tensors().find_map(|rule| {
             let layer = match_layer(rule.hf, hf)?;
             Some(rule.gguf.replacen('*', layer, 1))
-        });
-        name.map(Some).ok_or_else(|| Error::UnexpectedTensor {
-            path: path.to_owned(),
-            tensor: hf.to_owned(),
-            family: self.architecture.to_owned(),
         })
+    }
+
+    /// Whether the family has a tensor of this canonical name.
+    pub(crate) fn has_tensor(&self, name: &str) -> bool {
+        name == ROPE_FREQS || self.tensors().any(|rule| match_layer(rule.gguf, name).is_some())
     }
 
     /// The number of heads in the rows of a tensor, if `RoPE` rotates them.
@@ -190,44 +197,14 @@ impl Family {
         Ok(Some(metadata.u32(&self.key(suffix))? as usize))
     }
 
-    /// config.json as metadata.
-    pub(crate) fn metadata(&self, path: &Path, name: &str, config: &Json) -> Result<Metadata, Error> {
-        let mut metadata = Metadata::new(path, Vec::new());
-        let text = |it: &str| Value::Str(it.to_owned());
-        metadata.set("general.architecture", text(self.architecture));
-        metadata.set("general.type", text("model"));
-        metadata.set("general.name", text(name));
-        let flag = |it: &str| lookup(config, it).and_then(Json::as_bool) == Some(true);
-        for rule in self.keys().filter(|rule| rule.only_if.is_none_or(flag)) {
-            let Some((found, json)) = rule.hf.iter().find_map(|it| Some((*it, lookup(config, it)?))) else {
-                continue;
-            };
-            let value = match rule.kind {
-                Kind::U32 => json.as_u64().and_then(|it| it.try_into().ok()).map(Value::U32),
-                Kind::F32 => json.as_f64().map(narrow).map(Value::F32),
-                Kind::Str => json.as_str().map(text),
-            };
-            let value = value.ok_or_else(|| Error::KeyType {
-                path: path.to_owned(),
-                key: found.to_owned(),
-                expected: match rule.kind {
-                    Kind::U32 => "an unsigned 32-bit integer",
-                    Kind::F32 => "a number",
-                    Kind::Str => "a string",
-                },
-                found: json.to_string().chars().take(40).collect(),
-            })?;
-            metadata.set(self.key(rule.suffix), value);
-        }
-        self.fill_in(&mut metadata)?;
-        Ok(metadata)
-    }
-
     /// Adds the defaults of absent keys.
     fn fill_in(&self, metadata: &mut Metadata) -> Result<(), Error> {
         for rule in self.keys() {
             let key = self.key(rule.suffix);
-            if metadata.has(&key) {
+            // -1 stands for an absent value.
+            if metadata.has(&key)
+                && (rule.kind != Kind::U32 || !matches!(metadata.find::<u32>(&key), Ok(None)))
+            {
                 continue;
             }
             let value = match rule.default {
@@ -246,9 +223,10 @@ impl Family {
                     Value::U32(hidden.checked_div(heads).unwrap_or(0))
                 }
                 Fallback::Number(it) => Value::F32(it),
-                Fallback::Tokens => match metadata.find::<&[String]>("tokenizer.ggml.tokens")? {
-                    Some(tokens) => Value::U32(u32::try_from(tokens.len()).unwrap_or(u32::MAX)),
-                    None => continue,
+                // The weights do not depend on the vocabulary, so that a broken one is no error here.
+                Fallback::Tokens => match metadata.find::<&[String]>("tokenizer.ggml.tokens") {
+                    Ok(Some(tokens)) => Value::U32(u32::try_from(tokens.len()).unwrap_or(u32::MAX)),
+                    _ => continue,
                 },
             };
             metadata.set(key, value);
@@ -316,29 +294,16 @@ mod tests {
 
     #[test]
     fn names_translate_both_ways_by_pattern() {
-        let path = Path::new("model.safetensors");
-        let name = |hf| llama::FAMILY.canonical_name(path, hf);
-        assert_eq!(name("lm_head.weight").unwrap().unwrap(), OUTPUT);
-        let q = name("model.layers.17.self_attn.q_proj.weight").unwrap().unwrap();
-        assert_eq!(q, "blk.17.attn_q.weight");
-        assert_eq!(name("model.layers.0.self_attn.rotary_emb.inv_freq").unwrap(), None);
+        let name = |hf| llama::FAMILY.canonical_name(hf);
+        assert_eq!(name("lm_head.weight").as_deref(), Some(OUTPUT));
+        let q = name("model.layers.17.self_attn.q_proj.weight");
+        assert_eq!(q.as_deref(), Some("blk.17.attn_q.weight"));
         for bad in
             ["model.layers.x.self_attn.q_proj.weight", "model.layers.007.mlp.up_proj.weight", "visual.weight"]
         {
-            assert!(matches!(name(bad), Err(Error::UnexpectedTensor { tensor, .. }) if tensor == bad));
+            assert_eq!(name(bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn defaults_follow_from_the_rest() {
-        let config = r#"{"hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2, "intermediate_size": 96,
-            "vocab_size": 10, "max_position_embeddings": 32, "rms_norm_eps": 1e-6, "sliding_window": null}"#;
-        let config = serde_json::from_str(config).unwrap();
-        let it = llama::FAMILY.metadata(Path::new("config.json"), "m", &config).unwrap();
-        assert_eq!(it.u32("llama.attention.head_count_kv").unwrap(), 4);
-        assert_eq!(it.u32("llama.attention.key_length").unwrap(), 16);
-        assert_eq!(it.u32("llama.rope.dimension_count").unwrap(), 16);
-        assert_eq!(it.f32("llama.rope.freq_base").unwrap().to_bits(), 10_000_f32.to_bits());
-        assert!(!it.has("llama.attention.sliding_window"));
+        let known = |name| llama::FAMILY.has_tensor(name);
+        assert!(known("blk.3.ffn_up.weight") && known(ROPE_FREQS) && !known("blk.3.attn_q_norm.weight"));
     }
 }

@@ -1,22 +1,26 @@
 //! Qwen2 (also Qwen2.5) with biases of Q, K and V, and Qwen3 with QK-norm.
 
-use super::{Family, KeyRule, Presence::Always, RopePairing, shared};
+use super::{Family, Presence::Always, RopePairing, shared, shared::EPSILON};
 
-/// config.json has a window even if it is not used.
-const WINDOW: KeyRule = KeyRule { only_if: Some("use_sliding_window"), ..shared::WINDOW };
+/// The longest context without `max_position_embeddings`, and the KV heads without `num_key_value_heads`.
+const CONTEXT: (&str, f64) = ("context_length", 32_768.0);
+const KV_HEADS: (&str, f64) = ("attention.head_count_kv", 32.0);
 
 pub(super) const QWEN2: Family = Family {
     architecture: "qwen2",
     model_types: &["qwen2"],
     gguf_pairing: RopePairing::HalfSplit,
-    ignored: &[".rotary_emb.inv_freq"],
     tensors: &[shared::EMBEDDING_AND_HEAD, shared::BLOCK, &shared::biases(Always)],
-    keys: &[shared::KEYS, &[WINDOW]],
+    keys: &[shared::KEYS],
+    config_defaults: &[("qwen2", &[EPSILON, CONTEXT, KV_HEADS])],
+    optional_bias: false,
 };
 
 pub(super) const QWEN3: Family = Family {
     architecture: "qwen3",
     model_types: &["qwen3"],
     tensors: &[shared::EMBEDDING_AND_HEAD, shared::BLOCK, shared::HEAD_NORMS],
+    config_defaults: &[("qwen3", &[EPSILON, CONTEXT, KV_HEADS, ("attention.key_length", 128.0)])],
+    optional_bias: true,
     ..QWEN2
 };

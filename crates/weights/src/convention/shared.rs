@@ -12,8 +12,12 @@ const fn tensor(gguf: &'static str, hf: &'static str, shape: &'static [Dim]) -> 
     TensorRule { gguf, hf, shape, presence: Always, rotary: None }
 }
 
-const fn key(suffix: &'static str, hf: &'static [&'static str], kind: Kind, default: Fallback) -> KeyRule {
-    KeyRule { suffix, hf, kind, default, only_if: None }
+const fn key(suffix: &'static str, hf: &'static str, kind: Kind, default: Fallback) -> KeyRule {
+    KeyRule { suffix, hf: Some(hf), kind, default }
+}
+
+const fn derived(suffix: &'static str, kind: Kind, default: Fallback) -> KeyRule {
+    KeyRule { suffix, hf: None, kind, default }
 }
 
 /// The token embedding, the last norm and the output head.
@@ -66,50 +70,29 @@ pub(super) const HEAD_NORMS: &[TensorRule] = &[
     tensor("blk.*.attn_k_norm.weight", "model.layers.*.self_attn.k_norm.weight", &[Head]),
 ];
 
+/// The ε of the norms without `rms_norm_eps`.
+pub(super) const EPSILON: (&str, f64) = ("attention.layer_norm_rms_epsilon", 1e-6);
+
 /// Sizes, constants and rotation.
 pub(super) const KEYS: &[KeyRule] = &[
-    key("block_count", &["num_hidden_layers"], Kind::U32, Required),
-    key("context_length", &["max_position_embeddings"], Kind::U32, Required),
-    key("embedding_length", &["hidden_size"], Kind::U32, Required),
-    key("feed_forward_length", &["intermediate_size"], Kind::U32, Required),
-    key("attention.head_count", &["num_attention_heads"], Kind::U32, Required),
-    key("attention.head_count_kv", &["num_key_value_heads"], Kind::U32, Same("attention.head_count")),
-    // Newer versions of config.json have all of RoPE in `rope_parameters`.
-    key("rope.freq_base", &["rope_theta", "rope_parameters.rope_theta"], Kind::F32, Number(10_000.0)),
-    key("attention.layer_norm_rms_epsilon", &["rms_norm_eps"], Kind::F32, Required),
-    key("attention.key_length", &["head_dim"], Kind::U32, HeadWidth),
-    key("attention.value_length", &["head_dim"], Kind::U32, Same("attention.key_length")),
-    key("vocab_size", &["vocab_size"], Kind::U32, Tokens),
-    key("rope.dimension_count", &["head_dim"], Kind::U32, Same("attention.key_length")),
-    key(
-        "rope.scaling.type",
-        &["rope_scaling.rope_type", "rope_scaling.type", "rope_parameters.rope_type"],
-        Kind::Str,
-        Absent,
-    ),
-    key("rope.scaling.factor", &["rope_scaling.factor", "rope_parameters.factor"], Kind::F32, Absent),
-    key(
-        "rope.scaling.low_freq_factor",
-        &["rope_scaling.low_freq_factor", "rope_parameters.low_freq_factor"],
-        Kind::F32,
-        Absent,
-    ),
-    key(
-        "rope.scaling.high_freq_factor",
-        &["rope_scaling.high_freq_factor", "rope_parameters.high_freq_factor"],
-        Kind::F32,
-        Absent,
-    ),
-    key(
-        "rope.scaling.original_context_length",
-        &[
-            "rope_scaling.original_max_position_embeddings",
-            "rope_parameters.original_max_position_embeddings",
-        ],
-        Kind::U32,
-        Absent,
-    ),
+    key("block_count", "num_hidden_layers", Kind::U32, Required),
+    key("context_length", "max_position_embeddings", Kind::U32, Required),
+    key("embedding_length", "hidden_size", Kind::U32, Required),
+    key("feed_forward_length", "intermediate_size", Kind::U32, Required),
+    key("attention.head_count", "num_attention_heads", Kind::U32, Required),
+    key("attention.head_count_kv", "num_key_value_heads", Kind::U32, Same("attention.head_count")),
+    derived("rope.freq_base", Kind::F32, Number(10_000.0)),
+    key("attention.layer_norm_rms_epsilon", "rms_norm_eps", Kind::F32, Required),
+    key("attention.key_length", "head_dim", Kind::U32, HeadWidth),
+    key("attention.value_length", "head_dim", Kind::U32, Same("attention.key_length")),
+    key("vocab_size", "vocab_size", Kind::U32, Tokens),
+    key("rope.dimension_count", "head_dim", Kind::U32, Same("attention.key_length")),
+    derived("rope.scaling.type", Kind::Str, Absent),
+    derived("rope.scaling.factor", Kind::F32, Absent),
+    derived("rope.scaling.low_freq_factor", Kind::F32, Absent),
+    derived("rope.scaling.high_freq_factor", Kind::F32, Absent),
+    derived("rope.scaling.original_context_length", Kind::U32, Absent),
+    // llama.cpp's key for the factor until August 2023.
+    derived("rope.scale_linear", Kind::F32, Absent),
+    derived("attention.sliding_window", Kind::U32, Absent),
 ];
-
-/// The sliding window of attention, in tokens.
-pub(super) const WINDOW: KeyRule = key("attention.sliding_window", &["sliding_window"], Kind::U32, Absent);

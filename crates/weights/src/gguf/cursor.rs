@@ -19,6 +19,11 @@ impl<'a> Cursor<'a> {
         self.at as u64
     }
 
+    /// The position as an index of the file's bytes.
+    pub(super) const fn index(&self) -> usize {
+        self.at
+    }
+
     const fn remaining(&self) -> u64 {
         (self.bytes.len() - self.at) as u64
     }

@@ -4,7 +4,7 @@
 //! is lifted, because the default cuts tokenizer arrays to three elements. Its tensor sizes are not used.
 
 use std::{
-    io::Read,
+    io::{Cursor, Read},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
 };
@@ -14,9 +14,17 @@ use serde_json::Value as Json;
 
 use super::{
     Type,
-    scan::{Directory, KeyType},
+    scan::{DOUBLE, Directory, KeyType},
 };
-use crate::{Array, Error, Value, map::Map, metadata::narrow};
+use crate::{
+    Array, Error, Value,
+    entry::{Storage, TensorEntry},
+    map::Map,
+    value::narrow,
+};
+
+/// Zeros behind a shortened header: at least the largest alignment that files have.
+const PADDING: usize = 4096;
 
 /// The metadata of a scanned file, in file order.
 pub(super) fn decode(
@@ -25,9 +33,14 @@ pub(super) fn decode(
     directory: &Directory<'_>,
 ) -> Result<Vec<(String, Value)>, Error> {
     let refuse = |problem: String| Error::Directory { path: path.to_owned(), problem };
-    let mut header = std::io::Cursor::new(map.clone());
-    header.set_position(super::MAGIC.len() as u64);
-    let header = Box::new(header.take(directory.data_offset));
+    let whole = directory.unreadable.is_empty() && directory.left_out.is_empty();
+    let header: Box<dyn Read> = if whole {
+        let mut header = Cursor::new(map.clone());
+        header.set_position(super::MAGIC.len() as u64);
+        Box::new(header.take(directory.data_offset))
+    } else {
+        Box::new(Cursor::new(readable_header(map.as_ref(), directory)))
+    };
     let decoded =
         catch_unwind(AssertUnwindSafe(|| GGUFContainer::new(ByteOrder::LE, header, u64::MAX).decode()));
     let model = match decoded {
@@ -35,7 +48,7 @@ pub(super) fn decode(
         Ok(Err(error)) => return Err(refuse(error.to_string())),
         Err(_) => return Err(refuse("gguf-rs panicked".to_owned())),
     };
-    if let Some(problem) = disagreement(&model, directory) {
+    if let Some(problem) = disagreement(&model, directory, whole) {
         return Err(refuse(problem));
     }
     let values = model.metadata();
@@ -50,15 +63,28 @@ pub(super) fn decode(
     directory.keys.iter().map(typed).collect()
 }
 
-/// The difference between gguf-rs's directory and ours, if there is one: then one of the two readers is wrong.
-fn disagreement(model: &GGUFModel, directory: &Directory<'_>) -> Option<String> {
-    if model.data_offset() != directory.data_offset || model.tensors().len() != directory.tensors.len() {
+/// The header behind the magic number with the readable entries only, because gguf-rs refuses or panics on others.
+fn readable_header(bytes: &[u8], directory: &Directory<'_>) -> Vec<u8> {
+    let mut header = directory.version.to_le_bytes().to_vec();
+    header.extend((directory.tensors.len() as u64).to_le_bytes());
+    header.extend((directory.keys.len() as u64).to_le_bytes());
+    directory.entries.iter().for_each(|it| header.extend(&bytes[it.clone()]));
+    // gguf-rs skips the padding in front of the tensors.
+    header.resize(header.len() + PADDING, 0);
+    header
+}
+
+/// The difference between gguf-rs's directory and ours, if there is one: then one of the two readers is wrong. Of a
+/// shortened header the start of the tensors has no meaning.
+fn disagreement(model: &GGUFModel, directory: &Directory<'_>, whole: bool) -> Option<String> {
+    let moved = whole && model.data_offset() != directory.data_offset;
+    if moved || model.tensors().len() != directory.tensors.len() {
         return Some("gguf-rs places the tensors elsewhere".to_owned());
     }
     for (theirs, ours) in model.tensors().iter().zip(&directory.tensors) {
         let shape = theirs.shape.iter().rev();
         let same = theirs.name == ours.name
-            && theirs.kind == ours.format.spec().gguf_type
+            && theirs.kind == stored_type(ours)
             && shape.copied().eq(ours.shape.iter().map(|&it| it as u64))
             && ours.storage.range().map(|it| it.start) == Some(directory.data_offset + theirs.offset);
         if !same {
@@ -66,6 +92,14 @@ fn disagreement(model: &GGUFModel, directory: &Directory<'_>) -> Option<String> 
         }
     }
     None
+}
+
+/// The type id of a tensor in the file.
+fn stored_type(tensor: &TensorEntry) -> u32 {
+    match tensor.storage {
+        Storage::Double(_) => DOUBLE,
+        _ => tensor.format.spec().gguf_type,
+    }
 }
 
 /// A JSON value as the type that the file declares, if it fits.

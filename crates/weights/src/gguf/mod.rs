@@ -5,13 +5,15 @@
 mod cursor;
 mod decode;
 mod scan;
+mod split;
 mod write;
 
 use std::path::Path;
 
 use crate::{Error, Value, entry::TensorEntry, map::Map};
 
-pub(crate) use scan::check_disjoint;
+pub(crate) use scan::{LeftOut, check_disjoint};
+pub(crate) use split::read_all;
 pub(crate) use write::{Writer, header};
 
 /// The magic number.
@@ -20,14 +22,19 @@ pub(crate) const MAGIC: [u8; 4] = *b"GGUF";
 /// The directory of a GGUF file, in file order.
 pub(crate) struct File {
     pub(crate) metadata: Vec<(String, Value)>,
+    /// Keys whose values cannot be read, with the reason.
+    pub(crate) unreadable: Vec<(String, &'static str)>,
     pub(crate) tensors: Vec<TensorEntry>,
+    /// Tensors that cannot be read, with the reason.
+    pub(crate) left_out: Vec<LeftOut>,
 }
 
 /// Reads the directory of a mapped GGUF file.
-pub(crate) fn read(path: &Path, map: &Map) -> Result<File, Error> {
+fn read(path: &Path, map: &Map) -> Result<File, Error> {
     let directory = scan::scan(path, map.as_ref())?;
     let metadata = decode::decode(path, map, &directory)?;
-    Ok(File { metadata, tensors: directory.tensors })
+    let scan::Directory { unreadable, tensors, left_out, .. } = directory;
+    Ok(File { metadata, unreadable, tensors, left_out })
 }
 
 /// GGUF's metadata value types, by their ids.

@@ -1,9 +1,9 @@
 //! The checks of a GGUF directory, before gguf-rs decodes it. Every length in the header must fit the file. Every
-//! tensor must lie inside the file, overlap no other and have a known quantization type.
+//! tensor must lie inside the file and overlap no other. Values and tensors that cannot be read are left out.
 //! gguf-rs needs this: it sizes allocations by untrusted counts, and panics on some type ids.
 //! Allocations here are at most a small multiple of the bytes read so far.
 
-use std::{collections::HashSet, path::Path};
+use std::{collections::HashSet, ops::Range, path::Path};
 
 use ridgeline_quant::Format;
 
@@ -17,10 +17,20 @@ use crate::{
 const MIN_ENTRY: u64 = 8 + 1 + 4 + 1;
 /// Least bytes of a tensor entry: name length, one-byte name, rank, one dimension, type, offset.
 const MIN_TENSOR: u64 = 8 + 1 + 4 + 8 + 4 + 8;
+/// Least bytes of an array: type of the elements and count.
+const MIN_ARRAY: u64 = 4 + 8;
 /// GGUF allows at most four dimensions.
 const MAX_RANK: u32 = 4;
+/// Dimensions and nested arrays beyond this number are damage.
+const MAX_NESTED: u32 = 16;
 /// The alignment without `general.alignment`.
 const DEFAULT_ALIGNMENT: u32 = 32;
+const ALIGNMENT: &str = "general.alignment";
+/// ggml's id of double precision, which is read as single precision.
+pub(super) const DOUBLE: u32 = 28;
+
+/// ggml's ids of integers from 8 to 64 bits.
+const INTEGERS: [u32; 4] = [24, 25, 26, 27];
 
 /// The type of a metadata value; of an array, also that of its elements.
 pub(super) struct KeyType<'a> {
@@ -31,10 +41,26 @@ pub(super) struct KeyType<'a> {
 
 /// A checked directory.
 pub(super) struct Directory<'a> {
+    pub(super) version: u32,
     pub(super) keys: Vec<KeyType<'a>>,
+    /// Keys whose values cannot be read, with the reason.
+    pub(super) unreadable: Vec<(String, &'static str)>,
     pub(super) tensors: Vec<TensorEntry>,
+    /// Tensors that cannot be read, with the reason. They matter only if a layer needs them.
+    pub(super) left_out: Vec<LeftOut>,
+    /// The entries of `keys` and of `tensors` in the file.
+    pub(super) entries: Vec<Range<usize>>,
     /// The start of the tensor data, from the start of the file.
     pub(super) data_offset: u64,
+}
+
+/// A tensor that cannot be read.
+#[derive(Debug)]
+pub(crate) struct LeftOut {
+    pub(crate) name: String,
+    pub(crate) error: Error,
+    /// Whether it is empty, or has integers: no layer needs such a tensor unless it defines it.
+    pub(crate) harmless: bool,
 }
 
 /// A tensor entry of the file, before its offset is checked.
@@ -43,6 +69,8 @@ struct RawEntry<'a> {
     /// Outermost dimension first; the file has it last.
     shape: Vec<usize>,
     format: Format,
+    /// Whether the values are stored in double precision; `format` is then single precision.
+    double: bool,
     offset: u64,
     bytes: u64,
 }
@@ -68,87 +96,150 @@ pub(super) fn scan<'a>(path: &'a Path, bytes: &'a [u8]) -> Result<Directory<'a>,
     cursor.check(n_keys, MIN_ENTRY, || format!("{n_keys} metadata entries"))?;
     cursor.check(n_tensors, MIN_TENSOR, || format!("{n_tensors} tensor entries"))?;
 
-    let (keys, alignment) = scan_keys(path, &mut cursor, n_keys)?;
-    let raw = scan_tensors(path, &mut cursor, n_tensors, alignment)?;
-    let data_offset = cursor.position().next_multiple_of(u64::from(alignment));
-    let tensors = locate(path, raw, data_offset, bytes.len() as u64)?;
-    Ok(Directory { keys, tensors, data_offset })
+    let keys = scan_keys(path, &mut cursor, n_keys)?;
+    let mut tensors = scan_tensors(path, &mut cursor, n_tensors, keys.alignment)?;
+    let data_offset = cursor.position().next_multiple_of(u64::from(keys.alignment));
+    let mut entries = keys.entries;
+    entries.append(&mut tensors.entries);
+    Ok(Directory {
+        version,
+        keys: keys.keys,
+        unreadable: keys.unreadable,
+        tensors: locate(path, tensors.raw, data_offset, bytes.len() as u64)?,
+        left_out: tensors.left_out,
+        entries,
+        data_offset,
+    })
 }
 
-fn scan_keys<'a>(
-    path: &Path,
-    cursor: &mut Cursor<'a>,
-    n_keys: u64,
-) -> Result<(Vec<KeyType<'a>>, u32), Error> {
-    let mut keys = Vec::new();
+/// The metadata entries of a file.
+struct Keys<'a> {
+    keys: Vec<KeyType<'a>>,
+    entries: Vec<Range<usize>>,
+    unreadable: Vec<(String, &'static str)>,
+    alignment: u32,
+}
+
+fn scan_keys<'a>(path: &'a Path, cursor: &mut Cursor<'a>, n_keys: u64) -> Result<Keys<'a>, Error> {
+    let mut found =
+        Keys { keys: Vec::new(), entries: Vec::new(), unreadable: Vec::new(), alignment: DEFAULT_ALIGNMENT };
     let mut seen = HashSet::new();
-    let mut alignment = DEFAULT_ALIGNMENT;
     for i in 0..n_keys {
+        let start = cursor.index();
         let bytes = cursor.string(|| format!("the key of metadata entry {i}"))?;
+        let name = String::from_utf8_lossy(&bytes[..bytes.len().min(80)]);
         let refuse = |problem| {
-            Err(Error::MetadataEntry {
-                path: path.to_owned(),
-                key: String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned(),
-                problem,
-            })
+            Err(Error::MetadataEntry { path: path.to_owned(), key: name.clone().into_owned(), problem })
         };
-        let Ok(key) = std::str::from_utf8(bytes) else { return refuse("the key is not UTF-8") };
-        if key.is_empty() || !seen.insert(key) {
+        if bytes.is_empty() || !seen.insert(bytes) {
             return refuse("the key is empty or appears twice");
         }
-        let what = || format!("metadata `{key}`");
+        let what = || format!("metadata `{name}`");
         let Some(value) = Type::from_id(cursor.u32(what)?) else { return refuse("unknown value type") };
         let mut element = None;
+        let mut problem = None;
         if value == Type::Array {
-            element = Type::from_id(cursor.u32(what)?);
-            let count = cursor.u64(what)?;
-            let problem = match element {
-                None => Some("unknown array element type"),
-                Some(Type::Array) => Some("an array of arrays is not supported"),
-                Some(element) => skip(cursor, element, count, what)?,
+            let Some(of) = Type::from_id(cursor.u32(what)?) else {
+                return refuse("unknown array element type");
             };
-            if let Some(problem) = problem {
-                return refuse(problem);
+            element = Some(of);
+            let count = cursor.u64(what)?;
+            match skip(cursor, of, count, 0, &what)? {
+                Skipped::Fine => {}
+                Skipped::Unreadable(why) => problem = Some(why),
+                Skipped::Damaged(why) => return refuse(why),
             }
-        } else if key == "general.alignment" {
-            if value != Type::U32 {
-                return refuse("it must be an unsigned 32-bit integer");
-            }
-            alignment = cursor.u32(what)?;
-            if alignment < 8 || !alignment.is_power_of_two() {
-                return Err(Error::Alignment { path: path.to_owned(), alignment });
-            }
-        } else if let Some(problem) = skip(cursor, value, 1, what)? {
-            return refuse(problem);
+        } else if bytes == ALIGNMENT.as_bytes() {
+            found.alignment = alignment(path, cursor, value)?;
+            // gguf-rs takes the alignment from one type only.
+            problem = (value != Type::U32).then_some("it is not an unsigned 32-bit integer");
+        } else if let Skipped::Unreadable(why) = skip(cursor, value, 1, 0, &what)? {
+            problem = Some(why);
         }
-        keys.push(KeyType { key, value, element });
+        match (std::str::from_utf8(bytes), problem) {
+            (Ok(key), None) => {
+                found.keys.push(KeyType { key, value, element });
+                found.entries.push(start..cursor.index());
+            }
+            (_, problem) => {
+                found.unreadable.push((name.into_owned(), problem.unwrap_or("the key is not UTF-8")));
+            }
+        }
     }
-    Ok((keys, alignment))
+    Ok(found)
 }
 
-/// Skips `count` values of one type other than array. Returns their defect, if they have one.
+/// The value of `general.alignment`, an integer of any width.
+fn alignment(path: &Path, cursor: &mut Cursor<'_>, of: Type) -> Result<u32, Error> {
+    let what = || format!("metadata `{ALIGNMENT}`");
+    let integer = !matches!(of, Type::F32 | Type::F64 | Type::Bool | Type::Str | Type::Array);
+    let Some(width) = of.fixed_bytes().filter(|_| integer) else {
+        let problem = "it must be an integer";
+        return Err(Error::MetadataEntry { path: path.to_owned(), key: ALIGNMENT.to_owned(), problem });
+    };
+    let bytes = cursor.take(width, what)?;
+    let value = bytes.iter().rev().fold(0_u64, |value, &byte| value << 8 | u64::from(byte));
+    let alignment = u32::try_from(value).unwrap_or(u32::MAX);
+    if alignment < 8 || !alignment.is_power_of_two() {
+        return Err(Error::Alignment { path: path.to_owned(), alignment });
+    }
+    Ok(alignment)
+}
+
+/// What was found in skipped values.
+enum Skipped {
+    Fine,
+    /// Values that cannot be represented.
+    Unreadable(&'static str),
+    /// Values whose end cannot be found.
+    Damaged(&'static str),
+}
+
+/// Skips `count` values of one type.
 fn skip(
     cursor: &mut Cursor<'_>,
     of: Type,
     count: u64,
-    what: impl Fn() -> String,
-) -> Result<Option<&'static str>, Error> {
-    let Some(each) = of.fixed_bytes() else {
-        cursor.check(count, 8, &what)?;
+    depth: u32,
+    what: &impl Fn() -> String,
+) -> Result<Skipped, Error> {
+    if of == Type::Array {
+        cursor.check(count, MIN_ARRAY, what)?;
         for _ in 0..count {
-            cursor.string(&what)?;
+            let Some(inner) = Type::from_id(cursor.u32(what)?).filter(|_| depth < MAX_NESTED) else {
+                return Ok(Skipped::Damaged("unknown array element type"));
+            };
+            let count = cursor.u64(what)?;
+            if let Skipped::Damaged(why) = skip(cursor, inner, count, depth + 1, what)? {
+                return Ok(Skipped::Damaged(why));
+            }
         }
-        return Ok(None);
+        return Ok(Skipped::Unreadable("it is an array of arrays"));
+    }
+    let Some(each) = of.fixed_bytes() else {
+        cursor.check(count, 8, what)?;
+        let mut utf8 = true;
+        for _ in 0..count {
+            utf8 &= std::str::from_utf8(cursor.string(what)?).is_ok();
+        }
+        return Ok(if utf8 { Skipped::Fine } else { Skipped::Unreadable("a text is not UTF-8") });
     };
-    cursor.check(count, each, &what)?;
-    let bytes = cursor.take(count * each, &what)?;
+    cursor.check(count, each, what)?;
+    let bytes = cursor.take(count * each, what)?;
     // gguf-rs returns values as JSON, which has no infinities and no NaN.
     let finite = match of {
         Type::F32 => bytes.as_chunks().0.iter().all(|&it| f32::from_le_bytes(it).is_finite()),
         Type::F64 => bytes.as_chunks().0.iter().all(|&it| f64::from_le_bytes(it).is_finite()),
         _ => true,
     };
-    Ok((!finite).then_some("a value is not finite"))
+    Ok(if finite { Skipped::Fine } else { Skipped::Unreadable("a value is not finite") })
+}
+
+/// The tensor entries of a file.
+struct Tensors<'a> {
+    raw: Vec<RawEntry<'a>>,
+    entries: Vec<Range<usize>>,
+    left_out: Vec<LeftOut>,
 }
 
 fn scan_tensors<'a>(
@@ -156,52 +247,67 @@ fn scan_tensors<'a>(
     cursor: &mut Cursor<'a>,
     n_tensors: u64,
     alignment: u32,
-) -> Result<Vec<RawEntry<'a>>, Error> {
-    let mut tensors = Vec::new();
+) -> Result<Tensors<'a>, Error> {
+    let mut found = Tensors { raw: Vec::new(), entries: Vec::new(), left_out: Vec::new() };
     let mut seen = HashSet::new();
     for i in 0..n_tensors {
+        let begin = cursor.index();
         let bytes = cursor.string(|| format!("the name of tensor {i}"))?;
-        let refuse = |problem| {
-            Err(Error::TensorEntry {
-                path: path.to_owned(),
-                tensor: String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned(),
-                problem,
-            })
-        };
-        let Ok(name) = std::str::from_utf8(bytes) else { return refuse("the name is not UTF-8") };
-        if name.is_empty() || !seen.insert(name) {
-            return refuse("the name is empty or appears twice");
+        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned();
+        let refuse = |problem| Error::TensorEntry { path: path.to_owned(), tensor: shown.clone(), problem };
+        if bytes.is_empty() || !seen.insert(bytes) {
+            return Err(refuse("the name is empty or appears twice"));
         }
-        let what = || format!("the entry of tensor `{name}`");
+        let what = || format!("the entry of tensor `{shown}`");
         let rank = cursor.u32(what)?;
-        if !(1..=MAX_RANK).contains(&rank) {
-            return refuse("it must have one to four dimensions");
+        if rank > MAX_NESTED {
+            return Err(refuse("it must have one to four dimensions"));
         }
-        let mut shape = Vec::with_capacity(rank as usize);
-        for _ in 0..rank {
-            match usize::try_from(cursor.u64(what)?) {
-                Ok(dimension) if dimension > 0 => shape.push(dimension),
-                _ => return refuse("a dimension is zero or does not fit in memory"),
+        let dimensions: Vec<u64> = (0..rank).map(|_| cursor.u64(what)).collect::<Result<_, _>>()?;
+        let type_id = cursor.u32(what)?;
+        let offset = cursor.u64(what)?;
+        let entry = match std::str::from_utf8(bytes) {
+            Ok(name) => measure(path, name, &dimensions, type_id),
+            Err(_) => Err(refuse("the name is not UTF-8")),
+        };
+        match entry {
+            Ok(_) if !offset.is_multiple_of(u64::from(alignment)) => {
+                return Err(refuse("its offset is not a multiple of the alignment"));
+            }
+            Ok(entry) => {
+                found.raw.push(RawEntry { offset, ..entry });
+                found.entries.push(begin..cursor.index());
+            }
+            Err(error) => {
+                let harmless = INTEGERS.contains(&type_id) || dimensions.contains(&0);
+                found.left_out.push(LeftOut { name: shown, error, harmless });
             }
         }
-        shape.reverse();
-        let type_id = cursor.u32(what)?;
-        let format = Format::from_gguf(type_id).ok_or_else(|| Error::UnsupportedFormat {
-            path: path.to_owned(),
-            tensor: name.to_owned(),
-            format: Format::gguf_type_name(type_id)
-                .map_or_else(|| format!("ggml type {type_id}, which is unknown"), str::to_owned),
-        })?;
-        let offset = cursor.u64(what)?;
-        if !offset.is_multiple_of(u64::from(alignment)) {
-            return refuse("its offset is not a multiple of the alignment");
-        }
-        match byte_length(&shape, format) {
-            Ok(bytes) => tensors.push(RawEntry { name, shape, format, offset, bytes }),
-            Err(problem) => return refuse(problem),
-        }
     }
-    Ok(tensors)
+    Ok(found)
+}
+
+/// The shape, type and size of a tensor, if it can be read.
+fn measure<'a>(path: &Path, name: &'a str, dimensions: &[u64], type_id: u32) -> Result<RawEntry<'a>, Error> {
+    let refuse = |problem| Error::TensorEntry { path: path.to_owned(), tensor: name.to_owned(), problem };
+    if dimensions.is_empty() || dimensions.len() > MAX_RANK as usize {
+        return Err(refuse("it must have one to four dimensions"));
+    }
+    let size = |&it: &u64| usize::try_from(it).ok().filter(|&it| it > 0);
+    let shape: Option<Vec<usize>> = dimensions.iter().rev().map(size).collect();
+    let shape = shape.ok_or_else(|| refuse("a dimension is zero or does not fit in memory"))?;
+    let double = type_id == DOUBLE;
+    let format = if double { Some(Format::SINGLE) } else { Format::from_gguf(type_id) };
+    let format = format.ok_or_else(|| Error::UnsupportedFormat {
+        path: path.to_owned(),
+        tensor: name.to_owned(),
+        format: Format::gguf_type_name(type_id)
+            .map_or_else(|| format!("ggml type {type_id}, which is unknown"), str::to_owned),
+    })?;
+    let bytes = byte_length(&shape, format).map_err(refuse)?;
+    let bytes = if double { bytes.checked_mul(2) } else { Some(bytes) };
+    let bytes = bytes.ok_or_else(|| refuse("its size overflows 64 bits"))?;
+    Ok(RawEntry { name, shape, format, double, offset: 0, bytes })
 }
 
 /// Bytes of a tensor. gguf-rs computes them too, but wrongly for several types.
@@ -227,12 +333,12 @@ fn locate(
         let start = data_offset.checked_add(tensor.offset);
         let end = start.and_then(|start| start.checked_add(tensor.bytes));
         match (start, end) {
-            (Some(start), Some(end)) if end <= file_bytes => entries.push(TensorEntry {
-                name: tensor.name.to_owned(),
-                shape: tensor.shape,
-                format: tensor.format,
-                storage: Storage::Mapped(ByteRange { map: 0, start, end }),
-            }),
+            (Some(start), Some(end)) if end <= file_bytes => {
+                let range = ByteRange { map: 0, start, end };
+                let storage = if tensor.double { Storage::Double(range) } else { Storage::Mapped(range) };
+                let (name, shape, format) = (tensor.name.to_owned(), tensor.shape, tensor.format);
+                entries.push(TensorEntry { name, shape, format, storage });
+            }
             (start, end) => {
                 return Err(Error::OutOfBounds {
                     path: path.to_owned(),

@@ -1,8 +1,11 @@
 //! Hugging Face folders: config.json, one or more safetensors files, tokenizer.json.
 
+mod biases;
+mod head;
 mod header;
 mod mlx;
 mod shards;
+mod tokenizer;
 mod vocabulary;
 
 use std::collections::BTreeSet;
@@ -12,79 +15,119 @@ use serde_json::Value as Json;
 
 use crate::{
     Error,
-    convention::{self, Family},
+    convention::{self, Config, Family, Unneeded},
     entry::{Parts, TensorEntry},
     gguf,
     map::Map,
+    parts::Part,
+    recognize::{recognize, recognize_json},
 };
 
 pub(crate) use mlx::assemble;
 pub(crate) use vocabulary::vocabulary;
 
-/// Reads the directory of a folder, or of one safetensors file and the config.json beside it.
+/// Reads the directory of a folder, or of one safetensors file and the config.json beside it. A part of several stands for
+/// its folder.
 pub(crate) fn read(path: &Path) -> Result<Parts, Error> {
-    let (folder, files) = if path.is_dir() {
-        (path, shards::files(path)?)
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let part = Part::of(&name, ".safetensors").is_some();
+    let (folder, files) = if path.is_dir() || part {
+        let folder = if part { parent(path) } else { path };
+        (folder, shards::files(folder)?)
     } else {
-        (path.parent().unwrap_or_else(|| Path::new("")), shards::Files::one(path))
+        (parent(path), shards::Files::one(path))
     };
     let config_path = folder.join("config.json");
-    let config = read_json(&config_path)?;
-    let model_type = convention::lookup(&config, "model_type")
-        .and_then(Json::as_str)
-        .ok_or_else(|| Error::MissingKey { path: config_path.clone(), key: "model_type".to_owned() })?;
-    let family = convention::by_model_type(&config_path, model_type)?;
+    let json = read_json(&config_path)?;
+    let config = Config::new(&config_path, &json)?;
     let name = std::fs::canonicalize(folder).ok();
     let name = name.as_deref().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-    let metadata = family.metadata(&config_path, &name, &config)?;
+    let (metadata, unknown) = config.metadata(&name)?;
+    let mut notes: Vec<String> = unknown
+        .iter()
+        .map(|it| format!("config.json: {it}: nothing here knows this key, and it is ignored"))
+        .collect();
 
-    let quantization = mlx::quantization(&config_path, &config)?;
+    let family = config.family;
+    let quantization = mlx::quantization(&config_path, &json)?;
+    let needs = |name: &str| {
+        let part = |end| name.strip_suffix(end).is_some_and(|it| is_tensor(family, &format!("{it}.weight")));
+        is_tensor(family, name) || quantization.is_some() && (part(".scales") || part(".biases"))
+    };
     let mut maps = Vec::new();
     let mut entries = Vec::new();
     let mut words = BTreeSet::new();
     for (i, file) in files.paths.iter().enumerate() {
         let map = Map::open(file)?;
         let words = quantization.is_some().then_some(&mut words);
-        let found = header::read(file, map.as_ref(), i, words)?;
-        gguf::check_disjoint(file, &found)?;
-        files.check(file, &found)?;
-        entries.extend(found);
+        let found = header::read(file, map.as_ref(), i, &needs, words)
+            .map_err(|error| if is_header(&error) { recognize(file).unwrap_or(error) } else { error })?;
+        gguf::check_disjoint(file, &found.entries)?;
+        files.check(file, &found.entries, &needs)?;
+        notes.extend(others(path, family, &found.others)?);
+        entries.extend(found.entries);
         maps.push(map);
     }
     if let Some(quantization) = &quantization {
         entries = mlx::join(path, quantization, entries, &words)?;
     }
-    let tied = convention::lookup(&config, "tie_word_embeddings").and_then(Json::as_bool).unwrap_or(false);
-    let entries = rename(path, family, tied, entries)?;
+    let entries = rename(family, entries);
+    biases::check(&config_path, &json, family, &entries)?;
+    let tied = convention::lookup(&json, "tie_word_embeddings").and_then(convention::flag).unwrap_or(false);
+    let (entries, note) = head::check(path, tied, entries, &maps)?;
+    notes.extend(note);
     let tokenizer_json = Some(folder.join("tokenizer.json")).filter(|it| it.is_file());
-    Ok(Parts { metadata, entries, maps, tokenizer_json })
+    Ok(Parts { metadata, entries, maps, files: files.paths, tokenizer_json, notes })
 }
 
-/// Renames tensors to their canonical names, and checks for an output head unless it is tied.
-fn rename(
-    path: &Path,
-    family: &Family,
-    tied: bool,
-    entries: Vec<TensorEntry>,
-) -> Result<Vec<TensorEntry>, Error> {
-    let mut renamed = Vec::with_capacity(entries.len());
-    for entry in entries {
-        match family.canonical_name(path, &entry.name)? {
-            // Some files repeat the embedding as `lm_head`, although config.json declares it tied.
-            Some(name) if tied && name == convention::OUTPUT => {}
-            Some(name) => renamed.push(TensorEntry { name, ..entry }),
-            None => {}
-        }
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or_else(|| Path::new(""))
+}
+
+fn is_tensor(family: &Family, name: &str) -> bool {
+    family.canonical_name(name).is_some()
+}
+
+/// Whether a header could not even be taken apart.
+const fn is_header(error: &Error) -> bool {
+    matches!(error, Error::SafetensorsHeader { .. })
+}
+
+/// Judges the tensors that the family does not define. Returns a note for those that are left out.
+fn others(path: &Path, family: &Family, others: &[header::Other]) -> Result<Option<String>, Error> {
+    let judged = |it: &header::Other| {
+        let judged = convention::unneeded(&it.name, it.real);
+        // An empty tensor and a bias of zeros change nothing.
+        if it.zero && judged == Unneeded::Parameter { Unneeded::LeftOver } else { judged }
+    };
+    if let Some(it) = others.iter().find(|it| judged(it) == Unneeded::Parameter) {
+        return Err(Error::UnexpectedTensor {
+            path: path.to_owned(),
+            tensor: it.name.clone(),
+            family: family.architecture.to_owned(),
+        });
     }
-    if !tied && !renamed.iter().any(|it| it.name == convention::OUTPUT) {
-        return Err(Error::MissingTensor { path: path.to_owned(), tensor: convention::OUTPUT.to_owned() });
-    }
-    Ok(renamed)
+    let left: Vec<&str> =
+        others.iter().filter(|it| judged(it) == Unneeded::LeftOver).map(|it| &*it.name).collect();
+    Ok(convention::left_out(&left))
+}
+
+/// Renames tensors to their canonical names.
+fn rename(family: &Family, entries: Vec<TensorEntry>) -> Vec<TensorEntry> {
+    let renamed = |entry: TensorEntry| {
+        let name = family.canonical_name(&entry.name)?;
+        Some(TensorEntry { name, ..entry })
+    };
+    entries.into_iter().filter_map(renamed).collect()
 }
 
 fn read_json(path: &Path) -> Result<Json, Error> {
     let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
-    serde_json::from_slice(&bytes).map_err(|source| Error::Json { path: path.to_owned(), source })
+    // Some editors put a byte order mark in front.
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    serde_json::from_slice(text).map_err(|source| {
+        recognize_json(path).unwrap_or_else(|| Error::Json { path: path.to_owned(), source })
+    })
 }
 
 /// A JSON file beside a tokenizer.json; null if it does not exist.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use super::{read_json, sibling_json};
+use super::{read_json, sibling_json, tokenizer};
 use crate::{Array, Error, Metadata, Value, convention::lookup};
 
 /// llama.cpp's token types.
@@ -16,44 +16,33 @@ const CONTROL: i32 = 3;
 const USER_DEFINED: i32 = 4;
 const UNUSED: i32 = 5;
 
-/// Split patterns of pre-tokenizers and their names in `tokenizer.ggml.pre`.
-const PATTERNS: &[(&str, &str)] = &[
-    (
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-        "llama-bpe",
-    ),
-    (
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-        "qwen2",
-    ),
-];
+/// The split pattern of Llama 3.
+const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// The split pattern of Qwen2.
+const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+/// Split patterns, whether a word that is a token skips the merges, and the name of both in `tokenizer.ggml.pre`.
+const PATTERNS: &[(&str, bool, &str)] =
+    &[(LLAMA3, true, "llama-bpe"), (LLAMA3, false, "smaug-bpe"), (QWEN2, false, "qwen2")];
+
+/// The key of a whole tokenizer.json, which this program reads in place of the other keys.
+pub(crate) const WHOLE: &str = "tokenizer.huggingface.json";
 
 /// Adds the vocabulary of a tokenizer.json, the special tokens and the chat template to the metadata.
 pub(crate) fn vocabulary(path: &Path, metadata: &mut Metadata, n_vocab: usize) -> Result<(), Error> {
     let json = read_json(path)?;
-    let config = sibling_json(path, "config.json")?;
     let tokenizer_config = sibling_json(path, "tokenizer_config.json")?;
-    let refuse = |problem| Error::Vocabulary { path: path.to_owned(), problem };
-
-    if lookup(&json, "model.type").and_then(Json::as_str) != Some("BPE")
-        || lookup(&json, "model.byte_fallback").and_then(Json::as_bool) == Some(true)
-    {
-        return Err(refuse("only byte-level BPE can be converted"));
+    let refuse = |problem: String| Error::Vocabulary { path: path.to_owned(), problem };
+    let refuse_this = |problem: &str| refuse(problem.to_owned());
+    if let Some(step) = tokenizer::unrepresentable(&json) {
+        return Err(refuse(step));
     }
-    let pre =
-        pre_tokenizer(&json).ok_or_else(|| refuse("its pre-tokenizer has no name in tokenizer.ggml.pre"))?;
+    let pre = pre_tokenizer(&json)
+        .ok_or_else(|| refuse_this("its pre-tokenizer has no name in tokenizer.ggml.pre"))?;
     let (tokens, types) =
-        tokens(&json, n_vocab).ok_or_else(|| refuse("a token id is missing or out of range"))?;
-    let merges = merges(&json).ok_or_else(|| refuse("it has no list of merges"))?;
-    let id_of = |token: &str| tokens.iter().position(|it| it == token).and_then(|it| u32::try_from(it).ok());
-    let special = |name: &str| {
-        let stated = lookup(&config, &format!("{name}_id"));
-        let stated = stated.and_then(|it| it.as_array().map_or(Some(it), |list| list.first()));
-        let named = lookup(&tokenizer_config, name)
-            .and_then(|it| it.as_str().or_else(|| it.get("content")?.as_str()));
-        stated.and_then(Json::as_u64).and_then(|it| it.try_into().ok()).or_else(|| id_of(named?))
-    };
-    let (bos, eos) = (special("bos_token"), special("eos_token"));
+        tokens(&json, n_vocab).ok_or_else(|| refuse_this("a token id is missing or out of range"))?;
+    let merges = merges(&json).ok_or_else(|| refuse_this("it has no list of merges"))?;
+    let ends = Ends::of(path, &tokenizer_config, &tokens)?;
 
     let text = |it: &str| Value::Str(it.to_owned());
     metadata.set("tokenizer.ggml.model", text("gpt2"));
@@ -61,20 +50,77 @@ pub(crate) fn vocabulary(path: &Path, metadata: &mut Metadata, n_vocab: usize) -
     metadata.set("tokenizer.ggml.tokens", Value::Array(Array::Str(tokens)));
     metadata.set("tokenizer.ggml.token_type", Value::Array(Array::I32(types)));
     metadata.set("tokenizer.ggml.merges", Value::Array(Array::Str(merges)));
-    for (key, id) in [("tokenizer.ggml.bos_token_id", bos), ("tokenizer.ggml.eos_token_id", eos)] {
-        if let Some(id) = id {
-            metadata.set(key, Value::U32(id));
-        }
+    if let Some(bos) = ends.bos {
+        metadata.set("tokenizer.ggml.bos_token_id", Value::U32(bos));
     }
-    for name in ["add_bos_token", "add_eos_token"] {
-        if let Some(it) = lookup(&tokenizer_config, name).and_then(Json::as_bool) {
-            metadata.set(format!("tokenizer.ggml.{name}"), Value::Bool(it));
-        }
+    let slots = ["eos_token_id", "eot_token_id", "eom_token_id"];
+    if ends.eos.len() > slots.len() {
+        let n = ends.eos.len();
+        return Err(refuse(format!(
+            "its texts end with any of {n} tokens, and GGUF names at most {}",
+            slots.len()
+        )));
+    }
+    for (slot, end) in slots.iter().zip(&ends.eos) {
+        metadata.set(format!("tokenizer.ggml.{slot}"), Value::U32(*end));
+    }
+    let (first, last) = tokenizer::around(&json);
+    for (name, token, added) in
+        [("add_bos_token", ends.bos, first), ("add_eos_token", ends.eos.first().copied(), last)]
+    {
+        // The defaults of readers depend on the pre-tokenizer, so that the answer is always written.
+        let stated = lookup(&tokenizer_config, name).and_then(Json::as_bool);
+        metadata.set(
+            format!("tokenizer.ggml.{name}"),
+            Value::Bool(stated.unwrap_or(token.is_some() && added == token)),
+        );
     }
     if let Some(template) = chat_template(path, &tokenizer_config)? {
         metadata.set("tokenizer.chat_template", Value::Str(template));
     }
+    if tokenizer::normalizes(&json) {
+        metadata.set(WHOLE, Value::Str(json.to_string()));
+    }
     Ok(())
+}
+
+/// The tokens that begin and end a text.
+struct Ends {
+    bos: Option<u32>,
+    /// The first is that of the tokenizer, if it names one.
+    eos: Vec<u32>,
+}
+
+impl Ends {
+    /// The union of the places that name them, those of the tokenizer first.
+    fn of(path: &Path, tokenizer_config: &Json, tokens: &[String]) -> Result<Self, Error> {
+        let id_of =
+            |token: &str| tokens.iter().position(|it| it == token).and_then(|it| u32::try_from(it).ok());
+        let named = |name: &str| {
+            let it = lookup(tokenizer_config, name)?;
+            id_of(it.as_str().or_else(|| it.get("content")?.as_str())?)
+        };
+        let (mut bos, mut eos) = (named("bos_token"), Vec::from_iter(named("eos_token")));
+        for file in ["config.json", "generation_config.json"] {
+            let config = sibling_json(path, file)?;
+            let ids = |key: &str| -> Vec<u32> {
+                let id =
+                    |it: &Json| u32::try_from(it.as_u64()?).ok().filter(|it| (*it as usize) < tokens.len());
+                match lookup(&config, key) {
+                    Some(Json::Array(list)) => list.iter().filter_map(id).collect(),
+                    Some(one) => id(one).into_iter().collect(),
+                    None => Vec::new(),
+                }
+            };
+            bos = bos.or_else(|| ids("bos_token_id").first().copied());
+            for id in ids("eos_token_id") {
+                if !eos.contains(&id) {
+                    eos.push(id);
+                }
+            }
+        }
+        Ok(Self { bos, eos })
+    }
 }
 
 /// The name of the pre-tokenizer, if it has one.
@@ -82,6 +128,7 @@ fn pre_tokenizer(json: &Json) -> Option<&'static str> {
     let kind = |it: &Json| it.get("type").and_then(Json::as_str).map(str::to_owned);
     let flag = |it: &Json, name: &str| it.get(name).and_then(Json::as_bool);
     let it = lookup(json, "pre_tokenizer")?;
+    let ignore_merges = lookup(json, "model.ignore_merges").and_then(Json::as_bool).unwrap_or(false);
     let steps = match kind(it)?.as_str() {
         "Sequence" => it.get("pretokenizers")?.as_array()?.iter().collect(),
         _ => vec![it],
@@ -92,17 +139,20 @@ fn pre_tokenizer(json: &Json) -> Option<&'static str> {
             && flag(it, "use_regex").unwrap_or(true) == regex
     };
     match steps[..] {
-        [only] if byte_level(only, true) => Some("gpt-2"),
+        [only] if byte_level(only, true) && !ignore_merges => Some("gpt-2"),
         [digits, last]
             if kind(digits).as_deref() == Some("Digits")
                 && flag(digits, "individual_digits") == Some(true)
-                && byte_level(last, true) =>
+                && byte_level(last, true)
+                && !ignore_merges =>
         {
             Some("smollm")
         }
         [split, last] if kind(split).as_deref() == Some("Split") && byte_level(last, false) => {
             let pattern = lookup(split, "pattern.Regex")?.as_str()?;
-            PATTERNS.iter().find(|(it, _)| *it == pattern).map(|(_, name)| *name)
+            let isolated = split.get("behavior").is_some_and(|it| it == "Isolated")
+                && flag(split, "invert") != Some(true);
+            PATTERNS.iter().find(|it| isolated && (it.0, it.1) == (pattern, ignore_merges)).map(|it| it.2)
         }
         _ => None,
     }
@@ -149,5 +199,10 @@ fn chat_template(tokenizer: &Path, config: &Json) -> Result<Option<String>, Erro
     if path.is_file() {
         return std::fs::read_to_string(&path).map(Some).map_err(|source| Error::Io { path, source });
     }
-    Ok(lookup(config, "chat_template").and_then(Json::as_str).map(str::to_owned))
+    let named = |list: &Vec<Json>| {
+        let default = list.iter().find(|it| it.get("name").is_some_and(|it| it == "default"))?;
+        Some(default.get("template")?.as_str()?.to_owned())
+    };
+    let template = lookup(config, "chat_template");
+    Ok(template.and_then(|it| it.as_str().map(str::to_owned).or_else(|| named(it.as_array()?))))
 }

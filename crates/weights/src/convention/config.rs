@@ -1,0 +1,288 @@
+//! config.json as metadata under GGUF's keys. Every key is obeyed, known to be harmless, or refused by name; the rest is
+//! reported.
+
+use std::path::Path;
+
+use serde_json::Value as Json;
+
+use super::{Family, Kind, by_model_type, limits, lookup, rotation};
+use crate::{Error, Metadata, Value, value::narrow};
+
+/// A config.json with its family.
+pub(crate) struct Config<'a> {
+    path: &'a Path,
+    json: &'a Json,
+    model_type: &'a str,
+    pub(crate) family: &'static Family,
+}
+
+impl<'a> Config<'a> {
+    /// Finds the family.
+    ///
+    /// # Errors
+    /// [`Error::MissingKey`] without `model_type`, [`Error::UnknownFamily`].
+    pub(crate) fn new(path: &'a Path, json: &'a Json) -> Result<Self, Error> {
+        let missing = || Error::MissingKey { path: path.to_owned(), key: "model_type".to_owned() };
+        let model_type = lookup(json, "model_type").and_then(Json::as_str).ok_or_else(missing)?;
+        Ok(Self { path, json, model_type, family: by_model_type(path, model_type)? })
+    }
+
+    /// The metadata, and the keys that nothing here knows.
+    ///
+    /// # Errors
+    /// [`Error::KeyType`], [`Error::MissingKey`], [`Error::RefusedKey`] for a key that no kernel can obey.
+    pub(crate) fn metadata(&self, name: &str) -> Result<(Metadata, Vec<String>), Error> {
+        let family = self.family;
+        let mut metadata = Metadata::new(self.path, Vec::new());
+        let text = |it: &str| Value::Str(it.to_owned());
+        metadata.set("general.architecture", text(family.architecture));
+        metadata.set("general.type", text("model"));
+        metadata.set("general.name", text(name));
+        for rule in family.keys() {
+            let Some(hf) = rule.hf else { continue };
+            let value = match self.json.get(hf) {
+                Some(json) => self.read(hf, rule.kind, json)?,
+                None => self.default(rule.suffix, rule.kind),
+            };
+            if let Some(value) = value {
+                metadata.set(family.key(rule.suffix), value);
+            }
+        }
+        let layers = metadata.find::<u32>(&family.key("block_count"))?;
+        for (suffix, value) in rotation::keys(self.path, self.json, layers)? {
+            metadata.set(family.key(suffix), value);
+        }
+        if let Some(window) = self.window(layers)? {
+            metadata.set(family.key("attention.sliding_window"), window);
+        }
+        family.fill_in(&mut metadata)?;
+        let unknown = limits::check_config(self.path, self.json, family, &metadata)?;
+        Ok((metadata, unknown))
+    }
+
+    /// The value of a key; `None` where it says that there is none.
+    fn read(&self, key: &str, kind: Kind, json: &Json) -> Result<Option<Value>, Error> {
+        value(kind, json).ok_or_else(|| Error::KeyType {
+            path: self.path.to_owned(),
+            key: key.to_owned(),
+            expected: match kind {
+                Kind::U32 => "an unsigned 32-bit integer",
+                Kind::F32 => "a number",
+                Kind::Str => "a string",
+            },
+            found: json.to_string().chars().take(40).collect(),
+        })
+    }
+
+    /// What transformers assumes where the key is absent.
+    fn default(&self, suffix: &str, kind: Kind) -> Option<Value> {
+        let of_type = self.family.config_defaults.iter().find(|it| it.0 == self.model_type)?;
+        let (_, number) = of_type.1.iter().find(|it| it.0 == suffix)?;
+        value(kind, &Json::from(*number)).flatten()
+    }
+
+    /// The sliding window, unless no layer has one. A window of some layers limits the context too.
+    fn window(&self, layers: Option<u32>) -> Result<Option<Value>, Error> {
+        let key = "sliding_window";
+        let Some(json) = self.json.get(key) else { return Ok(None) };
+        let flag = lookup(self.json, "use_sliding_window").and_then(flag);
+        // Only Qwen has the flag, the layers' types and the first layer with a window.
+        let qwen = self.family.architecture.starts_with("qwen");
+        let full = |kinds: &Vec<Json>| kinds.iter().all(|it| it == "full_attention");
+        let all_full = lookup(self.json, "layer_types").and_then(Json::as_array).map(full);
+        let first = lookup(self.json, "max_window_layers").and_then(Json::as_u64);
+        let none_reached = layers.zip(first).is_some_and(|(layers, first)| first >= u64::from(layers));
+        let unused = flag == Some(false) || qwen && (flag.is_none() || all_full.unwrap_or(none_reached));
+        if unused { Ok(None) } else { self.read(key, Kind::U32, json) }
+    }
+}
+
+/// A boolean, also as 0 or 1.
+pub(crate) fn flag(json: &Json) -> Option<bool> {
+    json.as_bool().or_else(|| match number(json)? {
+        0.0 => Some(false),
+        1.0 => Some(true),
+        _ => None,
+    })
+}
+
+/// A number, also in a string.
+pub(super) fn number(json: &Json) -> Option<f64> {
+    let number = json.as_f64().or_else(|| json.as_str()?.trim().parse().ok());
+    number.filter(|it| it.is_finite())
+}
+
+/// A value as metadata: `Some(None)` where it says that there is none, `None` where it is of another kind.
+pub(super) fn value(kind: Kind, json: &Json) -> Option<Option<Value>> {
+    match json {
+        Json::Null | Json::Bool(false) => return Some(None),
+        // One value per layer.
+        Json::Array(items) => {
+            let first = items.first()?;
+            return if items.iter().all(|it| it == first) { value(kind, first) } else { None };
+        }
+        _ => {}
+    }
+    match kind {
+        Kind::F32 => number(json).map(|it| Some(Value::F32(narrow(it)))),
+        Kind::Str => json.as_str().map(|it| Some(Value::Str(it.to_owned()))),
+        Kind::U32 => {
+            let number = number(json)?;
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "the number is an integer in range"
+            )]
+            let whole = |it: f64| {
+                (it.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&it)).then_some(it as u32)
+            };
+            if number == -1.0 { Some(None) } else { whole(number).map(|it| Some(Value::U32(it))) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: &str = r#"{"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2,
+        "intermediate_size": 96, "vocab_size": 10"#;
+
+    fn read(more: &str) -> Result<(Metadata, Vec<String>), Error> {
+        let json = serde_json::from_str(&format!("{BASE}{more}}}")).unwrap();
+        Config::new(Path::new("config.json"), &json)?.metadata("m")
+    }
+
+    fn refused(more: &str, key: &str) {
+        match read(more) {
+            Err(Error::RefusedKey { key: found, .. } | Error::KeyType { key: found, .. }) => {
+                assert!(found.starts_with(key), "{more}: {found}");
+            }
+            Err(Error::RopeScaling { .. }) => assert!(key.starts_with("rope_"), "{more}"),
+            other => panic!("{more}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_transformers() {
+        let (it, unknown) = read(r#", "sliding_window": null, "rope_theta": null"#).unwrap();
+        assert!(unknown.is_empty(), "{unknown:?}");
+        assert_eq!(it.u32("llama.attention.head_count_kv").unwrap(), 4);
+        assert_eq!(it.u32("llama.attention.key_length").unwrap(), 16);
+        assert_eq!(it.u32("llama.rope.dimension_count").unwrap(), 16);
+        assert_eq!(it.u32("llama.context_length").unwrap(), 2048);
+        assert_eq!(it.f32("llama.rope.freq_base").unwrap().to_bits(), 10_000_f32.to_bits());
+        assert_eq!(it.f32("llama.attention.layer_norm_rms_epsilon").unwrap().to_bits(), 1e-6_f32.to_bits());
+        assert!(!it.has("llama.attention.sliding_window"));
+        let mistral = serde_json::from_str(&format!("{BASE}}}").replace("llama", "mistral")).unwrap();
+        let (it, _) = Config::new(Path::new("config.json"), &mistral).unwrap().metadata("m").unwrap();
+        assert_eq!(it.u32("llama.attention.head_count_kv").unwrap(), 8);
+    }
+
+    #[test]
+    fn numbers_are_what_they_mean() {
+        let (it, _) =
+            read(r#", "num_key_value_heads": [2, 2], "rms_norm_eps": "1e-5", "head_dim": 32.0"#).unwrap();
+        assert_eq!(it.u32("llama.attention.head_count_kv").unwrap(), 2);
+        assert_eq!(it.u32("llama.attention.key_length").unwrap(), 32);
+        assert_eq!(it.f32("llama.attention.layer_norm_rms_epsilon").unwrap().to_bits(), 1e-5_f32.to_bits());
+        for window in ["false", "-1", "null"] {
+            let (it, _) = read(&format!(r#", "sliding_window": {window}"#)).unwrap();
+            assert!(!it.has("llama.attention.sliding_window"), "{window}");
+        }
+        assert_eq!(
+            read(r#", "sliding_window": 8.0"#).unwrap().0.u32("llama.attention.sliding_window").unwrap(),
+            8
+        );
+        refused(r#", "num_key_value_heads": [2, 4]"#, "num_key_value_heads");
+        refused(r#", "head_dim": 16.5"#, "head_dim");
+        refused(r#", "head_dim": true"#, "head_dim");
+    }
+
+    #[test]
+    fn a_window_of_qwen_needs_its_flag_and_a_layer() {
+        let read = |more: &str| {
+            let text = format!(r#"{BASE}, "sliding_window": 8{more}}}"#).replace("llama", "qwen2");
+            let json = serde_json::from_str(&text).unwrap();
+            let (it, _) = Config::new(Path::new("config.json"), &json).unwrap().metadata("m").unwrap();
+            it.find::<u32>("qwen2.attention.sliding_window").unwrap()
+        };
+        assert_eq!(read(""), None);
+        assert_eq!(read(r#", "use_sliding_window": false"#), None);
+        assert_eq!(read(r#", "use_sliding_window": true, "max_window_layers": 2"#), None);
+        assert_eq!(read(r#", "use_sliding_window": 1, "max_window_layers": 1"#), Some(8));
+        let types = r#", "use_sliding_window": true, "layer_types": ["full_attention", "sliding_attention"]"#;
+        assert_eq!(read(types), Some(8));
+    }
+
+    #[test]
+    fn what_no_kernel_can_obey_is_refused_by_name() {
+        for (more, key) in [
+            (r#", "hidden_act": "relu""#, "hidden_act"),
+            (r#", "hidden_act": "gelu_pytorch_tanh""#, "hidden_act"),
+            (r#", "hidden_activation": "gelu""#, "hidden_activation"),
+            (r#", "partial_rotary_factor": 0.5"#, "partial_rotary_factor"),
+            (r#", "rotary_emb_base": 1000000"#, "rotary_emb_base"),
+            (r#", "quantization_config": {"quant_method": "fp8"}"#, "quantization_config"),
+            (r#", "embedding_multiplier": 12.0"#, "embedding_multiplier"),
+            (r#", "attention_multiplier": 0.5"#, "attention_multiplier"),
+            (r#", "final_logit_softcapping": 30.0"#, "final_logit_softcapping"),
+            (r#", "mlp_bias": true"#, "mlp_bias"),
+            (r#", "num_local_experts": 8"#, "num_local_experts"),
+            (r#", "layer_norm_eps": 0.1"#, "layer_norm_eps"),
+            (r#", "layer_types": ["full_attention", "linear_attention"]"#, "layer_types"),
+            (r#", "layer_types": ["full_attention"]"#, "layer_types"),
+            (r#", "some_new_attention_scale": 2"#, "some_new_attention_scale"),
+        ] {
+            refused(more, key);
+        }
+        let neutral = r#", "hidden_act": "silu", "partial_rotary_factor": 1, "rotary_emb_base": 10000,
+            "embedding_multiplier": 1.0, "attention_multiplier": 0.25, "final_logit_softcapping": null,
+            "mlp_bias": false, "num_local_experts": 0, "quantization_config": {}, "attention_dropout": 0.1,
+            "some_new_attention_scale": false, "made_on": "a Tuesday""#;
+        assert_eq!(read(neutral).unwrap().1, [r#"made_on = "a Tuesday""#]);
+    }
+
+    #[test]
+    fn rotation_is_read_in_the_older_and_the_newer_form() {
+        let base = |more: &str| read(more).unwrap().0.f32("llama.rope.freq_base").unwrap();
+        for more in [
+            r#", "rope_theta": 500000"#,
+            r#", "rope_parameters": {"rope_theta": 5e5, "rope_type": "default"}"#,
+            r#", "rope_scaling": {"rope_theta": 5e5, "rope_type": "default"}"#,
+            r#", "rope_theta": 10000, "rope_parameters": {"rope_theta": 5e5}"#,
+            r#", "rope_parameters": {"full_attention": {"rope_theta": 5e5, "rope_type": "default"}}"#,
+        ] {
+            assert_eq!(base(more).to_bits(), 5e5_f32.to_bits(), "{more}");
+        }
+        for more in [
+            r#", "rope_scaling": {"type": "linear", "factor": 4}"#,
+            r#", "rope_scaling": {"type": "linear", "rope_type": "linear", "factor": 4.0}"#,
+            r#", "rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 10000.0}"#,
+        ] {
+            let it = read(more).unwrap().0;
+            assert_eq!(it.str("llama.rope.scaling.type").unwrap(), "linear", "{more}");
+            assert_eq!(it.f32("llama.rope.scaling.factor").unwrap().to_bits(), 4_f32.to_bits(), "{more}");
+        }
+        for more in ["{}", "null", r#"{"rope_type": "default"}"#, r#"{"type": null, "factor": 1.0}"#] {
+            assert!(
+                !read(&format!(r#", "rope_scaling": {more}"#)).unwrap().0.has("llama.rope.scaling.type"),
+                "{more}"
+            );
+        }
+        for more in [
+            r#"{"type": "dynamic", "factor": 2.0}"#,
+            r#"{"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128}"#,
+            r#"{"type": "longrope", "short_factor": [1.0], "long_factor": [2.0]}"#,
+            r#"{"type": "linear", "rope_type": "llama3", "factor": 4.0}"#,
+            r#"{"factor": 4.0}"#,
+            r#"{"rope_type": "default", "factor": 4.0}"#,
+            r#"{"rope_type": "default", "partial_rotary_factor": 0.5}"#,
+            r#"{"rope_type": "linear", "factor": 4.0, "beta_fast": 32}"#,
+            r#"{"full_attention": {"rope_theta": 1.0}, "sliding_attention": {"rope_theta": 2.0}}"#,
+            r#""linear""#,
+        ] {
+            refused(&format!(r#", "rope_scaling": {more}"#), "rope_scaling");
+        }
+    }
+}

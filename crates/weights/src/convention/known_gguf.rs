@@ -1,0 +1,60 @@
+//! The keys of GGUF that no layer reads: harmless ones, and those that must have a value which changes nothing.
+
+use super::known::Only::{self, HeadScale, Numbers, Off, On, Same, Words};
+
+/// llama.cpp takes 0 for an absent multiplier.
+const ONE_OR_ZERO: Only = Numbers(&[0.0, 1.0]);
+
+/// Keys of GGUF behind the architecture that change the arithmetic unless they have these values.
+pub(super) const GGUF: &[(&str, Only)] = &[
+    ("attention.causal", On),
+    ("attention.clamp_kqv", Off),
+    ("attention.key_length_mla", Off),
+    ("attention.key_length_swa", Same("attention.key_length")),
+    ("attention.kv_lora_rank", Off),
+    ("attention.layer_norm_epsilon", Same("attention.layer_norm_rms_epsilon")),
+    ("attention.max_alibi_bias", Off),
+    ("attention.q_lora_rank", Off),
+    ("attention.scale", HeadScale),
+    ("attention.shared_kv_layers", Off),
+    ("attention.value_length", Same("attention.key_length")),
+    ("attention.value_length_mla", Off),
+    ("attention.value_length_swa", Same("attention.value_length")),
+    ("attn_logit_softcapping", Off),
+    ("embedding_length_out", Same("embedding_length")),
+    ("embedding_scale", ONE_OR_ZERO),
+    ("expert_count", Off),
+    ("expert_used_count", Off),
+    ("final_logit_softcapping", Off),
+    ("leading_dense_block_count", Off),
+    ("logit_scale", ONE_OR_ZERO),
+    ("nextn_predict_layers", Off),
+    ("residual_scale", ONE_OR_ZERO),
+    ("rope.dimension_count_swa", Same("rope.dimension_count")),
+    ("rope.dimension_sections", Off),
+    ("rope.freq_base_swa", Same("rope.freq_base")),
+    ("rope.scaling.attn_factor", Numbers(&[1.0])),
+    ("rope.scaling.yarn_attn_factor", Numbers(&[1.0])),
+    ("router_logit_softcapping", Off),
+    ("tensor_data_layout", Words(&["Meta AI original pth"])),
+    ("use_parallel_residual", Off),
+];
+
+/// Keys of GGUF behind the architecture that never change the logits.
+///
+/// A window limits the context, whatever the pattern of the layers that have it. The parameters of `YaRN` matter to that
+/// kind of scaling, which `rope` refuses.
+pub(super) const GGUF_HARMLESS: &[&str] = &[
+    "attention.sliding_window_pattern",
+    "pooling_type",
+    "rope.scaling.finetuned",
+    "rope.scaling.yarn_beta_fast",
+    "rope.scaling.yarn_beta_slow",
+    "rope.scaling.yarn_ext_factor",
+    "rope.scaling.yarn_log_multiplier",
+    "decoder_start_token_id",
+];
+
+/// First parts of GGUF's keys that describe a file, its vocabulary or its making.
+pub(super) const GGUF_NAMESPACES: &[&str] =
+    &["general", "imatrix", "quantize", "ridgeline", "split", "tokenizer", "training"];

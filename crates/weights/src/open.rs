@@ -1,0 +1,64 @@
+//! Opening a checkpoint: which container it is, and what of it is left out.
+
+use std::{fs::File, io::Read, path::Path};
+
+use crate::{
+    Checkpoint, Container, Error, Metadata,
+    convention::{self, Unneeded},
+    entry::Parts,
+    gguf::{self, LeftOut},
+    hf,
+    recognize::recognize,
+};
+
+impl Checkpoint {
+    /// Opens a GGUF file or any part of a split one, a safetensors file beside a config.json, or a folder with config.json
+    /// and safetensors files. Reads the directory only.
+    ///
+    /// # Errors
+    /// Any defect of the files, with the file and the tensor or key. No allocation is larger than the file.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        if path.is_dir() || path.extension().is_some_and(|it| it == "safetensors") {
+            return Self::from_parts(path, Container::Safetensors, hf::read(path)?);
+        }
+        let mut magic = Vec::new();
+        let io = |source| Error::Io { path: path.to_owned(), source };
+        File::open(path).map_err(io)?.take(4).read_to_end(&mut magic).map_err(io)?;
+        if magic != gguf::MAGIC {
+            let expected =
+                "a GGUF file, a .safetensors file, or a folder with config.json and safetensors files";
+            let other = || Error::NotACheckpoint { path: path.to_owned(), expected };
+            return Err(recognize(path).unwrap_or_else(other));
+        }
+        let (file, maps, files) = gguf::read_all(path)?;
+        let mut metadata = Metadata::new(path, file.metadata).with_unreadable(file.unreadable);
+        convention::complete(&mut metadata)?;
+        let mut parts = Parts { maps, files, ..Parts::new(metadata, file.tensors) };
+        parts.notes = notes(path, &parts, file.left_out)?;
+        Self::from_parts(path, Container::Gguf, parts)
+    }
+}
+
+/// Notes about unknown keys, and about tensors that no layer needs.
+///
+/// # Errors
+/// The error of an unreadable tensor that a layer needs.
+fn notes(path: &Path, parts: &Parts, left_out: Vec<LeftOut>) -> Result<Vec<String>, Error> {
+    // A file of an unknown family can be inspected; loading it reports the error.
+    let Ok(family) = convention::family(path, &parts.metadata) else { return Ok(Vec::new()) };
+    let mut left: Vec<String> = Vec::new();
+    for LeftOut { name, error, harmless } in left_out {
+        let parameter = !harmless && convention::unneeded(&name, true) == Unneeded::Parameter;
+        if family.has_tensor(&name) || parameter {
+            return Err(error);
+        }
+        left.push(name);
+    }
+    let unneeded = parts.entries.iter().map(|it| &it.name).filter(|it| !family.has_tensor(it));
+    let unneeded = unneeded.filter(|it| convention::unneeded(it, true) == Unneeded::LeftOver);
+    let left: Vec<&str> = left.iter().chain(unneeded).map(String::as_str).collect();
+    let unknown = convention::check_metadata(path, &parts.metadata).unwrap_or_default();
+    let notes =
+        unknown.iter().map(|it| format!("metadata {it}: nothing here knows this key, and it is ignored"));
+    Ok(notes.chain(convention::left_out(&left)).collect())
+}
