@@ -229,7 +229,7 @@ fn invented(cell: &Cell) -> Vec<Record> {
         "operation" => product(&cell.point, 1e-3, 1 << 20),
         "captions" => {
             let params = if model == "tiny-target" { 4 } else { 2 };
-            let row = json!({ "text_ns": [1000], "random_ns": [1000], "tokens": 15, "params": params });
+            let row = json!({ "text_ns": vec![1000; 8], "random_ns": vec![1000; 8], "tokens": 120, "params": params });
             (0..3).map(|round| visit("captions", &cell.point, row.clone(), round, &[1e-6])).collect()
         }
         _ => Vec::new(),

@@ -253,7 +253,7 @@ fn precisions_are_ordered_by_the_ratio_of_times() {
 }
 
 #[test]
-fn captions_are_compared_with_random_tokens_within_a_visit() {
+fn captions_are_compared_with_random_tokens_by_prompt() {
     let of = |model: &str, params: u64, text: u64, random: u64| {
         let point = json!({ "model": model, "format": "stored", "prompts": "p" });
         let row = json!({ "text_ns": [text, 9 * text, text], "random_ns": [random, random, random], "tokens": 45, "params": params });
