@@ -50,8 +50,8 @@ pub(crate) fn recognize(path: &Path) -> Option<Error> {
     by_content(path, &read_head(path)?).or_else(|| by_name(path, &read_head(path)?))
 }
 
-/// As [`recognize`], for a file that should be JSON.
-pub(crate) fn recognize_json(path: &Path) -> Option<Error> {
+/// The error for a file that should be JSON and is a pointer, a web page or the like.
+pub fn recognize_json(path: &Path) -> Option<Error> {
     by_content(path, &read_head(path)?)
 }
 

@@ -162,7 +162,10 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
             rows.push(VariedRow { row, fields: args.variations.fields(variation, clock) });
         }
     }
-    output::text(&export(&rows, output)?).context("standard output")?;
+    // A table without rows says nothing; a program expects its empty list.
+    if !(rows.is_empty() && is_table(output)) {
+        output::text(&export(&rows, output)?).context("standard output")?;
+    }
     if args.int8_dot {
         args.int8_effects(&mut cx, output)?;
     }
