@@ -110,7 +110,9 @@ fn configured(encoder: JsonEncoder, pieces: Pieces, config: &Value) -> Result<Pa
     let last_is_eos = eos.is_some()
         && around.get_ids().last().copied() == eos
         && around.get_ids().len() > usize::from(first_is_bos);
-    let added = |what: &'static str, id: Option<u32>, default: bool| match config[what].as_bool() {
+    // A boolean may be written as 0 or 1.
+    let flag = |it: &Value| it.as_bool().or_else(|| it.as_u64().filter(|it| *it < 2).map(|it| it == 1));
+    let added = |what: &'static str, id: Option<u32>, default: bool| match flag(&config[what]) {
         Some(true) if id.is_none() => {
             Err(Error::SpecialMissing { file: file.clone(), what, token: String::new() })
         }

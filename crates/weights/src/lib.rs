@@ -32,5 +32,6 @@ pub use error::Error;
 pub use metadata::Metadata;
 pub use quantization::{Quantization, UnknownQuantization};
 pub use quantize::{formats, quantize};
+pub use recognize::recognize_json;
 pub use shape::{RopeScaling, Shape};
 pub use value::{Array, FromValue, Value};

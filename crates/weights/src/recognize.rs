@@ -21,6 +21,7 @@ const BEGINNINGS: &[(&[u8], &str, &str)] = &[
     (b"PK\x03\x04", "a ZIP archive, such as PyTorch's .bin and .pt files", PYTORCH),
     (b"PK\x05\x06", "an empty ZIP archive", PYTORCH),
     (b"\x80\x02", "a Python pickle, such as PyTorch's older files", PYTORCH),
+    (b"GGUF", "a GGUF file by its content", "give it a name that ends in .gguf"),
     (b"lmgg", "a GGML file, the format before GGUF", GGML),
     (b"fmgg", "a GGML file, the format before GGUF", GGML),
     (b"tjgg", "a GGML file, the format before GGUF", GGML),
@@ -50,8 +51,8 @@ pub(crate) fn recognize(path: &Path) -> Option<Error> {
     by_content(path, &read_head(path)?).or_else(|| by_name(path, &read_head(path)?))
 }
 
-/// As [`recognize`], for a file that should be JSON.
-pub(crate) fn recognize_json(path: &Path) -> Option<Error> {
+/// The error for a file that should be JSON and is a pointer, a web page or the like.
+pub fn recognize_json(path: &Path) -> Option<Error> {
     by_content(path, &read_head(path)?)
 }
 
@@ -188,7 +189,8 @@ mod tests {
             let message = message(name, bytes);
             assert!(message.contains(part) && message.contains(name), "{name}: {message}");
         }
-        assert_eq!(message("l.gguf", b"GGUF\x03\0\0\0"), "");
+        assert!(message("l.safetensors", b"GGUF\x03\0\0\0").contains(".gguf"));
+        assert_eq!(message("m.gguf", b"\x01\x02\x03\x04"), "");
     }
 
     #[test]

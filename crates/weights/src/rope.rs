@@ -103,3 +103,41 @@ impl Llama3 {
         1.0 / ((1.0 - smooth) / self.factor + smooth)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Value;
+
+    fn scaling(keys: &[(&str, Value)]) -> Result<Option<f32>, Error> {
+        let path = Path::new("x.gguf");
+        let mut metadata = Metadata::new(path, Vec::new());
+        metadata.set("general.architecture", Value::Str("llama".to_owned()));
+        keys.iter().for_each(|(key, value)| metadata.set(format!("llama.rope.{key}"), value.clone()));
+        match Scaling::of(path, &metadata, convention::family(path, &metadata)?)? {
+            Scaling::None => Ok(None),
+            Scaling::Linear(factor) => Ok(Some(factor)),
+            Scaling::Llama3 => Ok(Some(0.0)),
+        }
+    }
+
+    #[test]
+    fn a_factor_without_a_type_is_linear() {
+        let text = |it: &str| Value::Str(it.to_owned());
+        for (keys, factor) in [
+            (&[][..], None),
+            (&[("scaling.type", text("linear")), ("scaling.factor", Value::F32(4.0))], Some(4.0)),
+            (&[("scaling.factor", Value::U8(4))], Some(4.0)),
+            (&[("scale_linear", Value::F64(4.0))], Some(4.0)),
+            (&[("scale_linear", Value::F32(2.0)), ("scaling.factor", Value::F32(4.0))], Some(4.0)),
+            (&[("scaling.factor", Value::F32(0.0))], None),
+            (&[("scaling.factor", Value::F32(1.0))], None),
+            (&[("scaling.type", text("none")), ("scaling.factor", Value::F32(4.0))], None),
+        ] {
+            assert_eq!(scaling(keys).unwrap(), factor, "{keys:?}");
+        }
+        let yarn = [("scaling.type", text("yarn")), ("scaling.factor", Value::F32(4.0))];
+        assert!(matches!(scaling(&yarn), Err(Error::RopeScaling { kind, .. }) if kind == "yarn"));
+        assert!(matches!(scaling(&[("scaling.factor", Value::F32(-1.0))]), Err(Error::RefusedKey { .. })));
+    }
+}

@@ -116,11 +116,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
             UsageError("--profile prints tables: use -o md, or write a --trace file".to_owned()).into()
         );
     }
-    let create = |path: &PathBuf| {
-        outputs::replaceable(path, "a JSON trace", |bytes| bytes.starts_with(b"{"))?;
-        File::create(path).with_context(|| path.display().to_string())
-    };
-    let sink = args.trace.as_ref().map(create).transpose()?;
+    let sink = args.trace.as_ref().map(create_trace).transpose()?;
     args.variations.check(output)?;
     let tests = args.tests()?;
     let depths = numbers("-d", &args.n_depth)?;
@@ -131,10 +127,10 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let cpu = provenance::machine_id(&mut device).cpu;
     let tuning = ridgeline_measure::tune::stored(&mut device);
     let mut cx = MeasureContext::new(device, None, tuning, args.seed);
-    cx.require_clock()?;
     if args.variations.clocks().contains(&Clock::Device) {
         cx.require_timestamps()?;
     }
+    cx.require_clock()?;
     let ceilings = if args.no_probe {
         None
     } else {
@@ -162,7 +158,10 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
             rows.push(VariedRow { row, fields: args.variations.fields(variation, clock) });
         }
     }
-    output::text(&export(&rows, output)?).context("standard output")?;
+    // A table without rows says nothing; a program expects its empty list.
+    if !(rows.is_empty() && is_table(output)) {
+        output::text(&export(&rows, output)?).context("standard output")?;
+    }
     if args.int8_dot {
         args.int8_effects(&mut cx, output)?;
     }
@@ -370,6 +369,12 @@ impl Args {
         };
         self.variations.clocks().into_iter().map(row).collect()
     }
+}
+
+/// Creates the file of a trace before anything is measured, so that no measurement is lost.
+fn create_trace(path: &PathBuf) -> anyhow::Result<File> {
+    outputs::replaceable(path, "a JSON trace", |bytes| bytes.starts_with(b"{"))?;
+    File::create(path).with_context(|| path.display().to_string())
 }
 
 /// Repetitions of each kernel of a profile.

@@ -11,6 +11,7 @@ use ridgeline_measure::quality::{Quality, SHORTEST, Text};
 use ridgeline_measure::{Device, models};
 use ridgeline_model::{Session, SessionOptions, Shared, Switches};
 use ridgeline_quant::Format;
+use ridgeline_text::Tokenizer;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -56,10 +57,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let loaded = models::load(&mut device, &args.model, args.format, tuning.clone())?;
     let reference =
         args.reference.as_deref().map(|name| models::load(&mut device, name, None, tuning)).transpose()?;
-    let text = Text::new(vocabulary_of(&loaded)?, &text, options.context, args.chunks)?;
-    if let Some(reference) = &reference {
-        same_tokens(&loaded, reference)?;
-    }
+    let text = Text::new(tokenizer_of(&loaded, reference.as_ref())?, &text, options.context, args.chunks)?;
 
     let device = Rc::new(RefCell::new(device));
     let mut model = session(&loaded, &device, options)?;
@@ -88,12 +86,36 @@ fn session(
     Ok(Session::new(loaded.model.clone(), device.clone(), options)?)
 }
 
+/// The tokenizer of the text: that of the model, or the reference's where the model's own cannot be built. Files that other
+/// programs converted often lack a part of their vocabulary.
+fn tokenizer_of<'a>(model: &'a Loaded, reference: Option<&'a Loaded>) -> anyhow::Result<&'a Tokenizer> {
+    let own = vocabulary_of(model);
+    let Some(reference) = reference else { return own };
+    match own {
+        Ok(own) => same_tokens(model, reference).map(|()| own),
+        Err(error) => {
+            let other = vocabulary_of(reference)?;
+            output::note(&format!(
+                "warning: {error:#}; the text is read with the vocabulary of the reference"
+            ));
+            Ok(other)
+        }
+    }
+}
+
 /// Refuses models with different vocabularies: their probabilities are not comparable. Padding may differ.
 fn same_tokens(model: &Loaded, reference: &Loaded) -> anyhow::Result<()> {
     if model.vocabulary.same_source(&reference.vocabulary) {
         return Ok(());
     }
-    match first_difference(vocabulary_of(model)?, vocabulary_of(reference)?) {
+    let other = match vocabulary_of(reference) {
+        Err(error) if reference.vocabulary.exists() => {
+            output::note(&format!("warning: {error:#}; whether the vocabularies are equal is not known"));
+            return Ok(());
+        }
+        other => other?,
+    };
+    match first_difference(vocabulary_of(model)?, other) {
         Some(id) => {
             let (own, other) = (&model.id.name, &reference.id.name);
             let text = format!(

@@ -1,5 +1,6 @@
 //! `ridgeline probe`: the measured ceilings of this device, and their agreement with an earlier measurement.
 
+use super::outputs;
 use crate::globals::{Globals, REGRESSION};
 use crate::{install, output};
 use anyhow::Context;
@@ -51,6 +52,9 @@ struct EarlierProbe {
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let earlier = args.compare.as_deref().map(read).transpose()?;
+    if let Some(path) = &args.output {
+        outputs::replaceable(path, "a probe in JSON", |bytes| bytes.starts_with(b"{"))?;
+    }
     let mut device = install::open(globals)?;
     let name = device.gpu().map(|gpu| gpu.info().name.clone()).unwrap_or_default();
     let budget = probe::budget(args.quick);
@@ -75,14 +79,15 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     }
     let agreements = earlier.map(|earlier| probe::agreement(&earlier.machine, &machine));
     let probe = Probe { machine, ceilings };
-    if let Some(path) = &args.output {
-        let text = serde_json::to_string_pretty(&probe)?;
-        std::fs::write(path, text).with_context(|| path.display().to_string())?;
-    }
     if globals.json {
         output::json(&probe)?;
     } else {
         output::text(&tables(&probe))?;
+    }
+    // The ceilings are printed first, so that a full disk does not lose them.
+    if let Some(path) = &args.output {
+        let text = serde_json::to_string_pretty(&probe)?;
+        std::fs::write(path, text).with_context(|| path.display().to_string())?;
     }
     Ok(agreements.map_or(ExitCode::SUCCESS, |it| judge(&it)))
 }

@@ -1,6 +1,7 @@
 //! `ridgeline report`: writes the report of a journal, without measuring.
 
 use super::bench_all::usage;
+use super::outputs;
 use crate::globals::Globals;
 use crate::runner::{folder, report};
 use crate::{output, studies};
@@ -38,6 +39,8 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     }
     if globals.json || args.output.is_some() {
         if let Some(path) = &args.output {
+            let is_own = |bytes: &[u8]| bytes.starts_with(b"<") || bytes.starts_with(b"#");
+            outputs::replaceable(path, "a report", is_own)?;
             let text = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("md"));
             folder::write(path, &if text { markdown::markdown(&made) } else { html(&made)? })?;
         }

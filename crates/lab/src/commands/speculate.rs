@@ -119,6 +119,9 @@ impl Job<'_> {
             let passes = [&[prompt, prompt.saturating_sub(1)], passes].concat();
             warm_up(&mut session, &self.options, &passes, &self.sampler)?;
         }
+        // A broken draft model would only lower the acceptance rate.
+        loaded.require_finite(&mut session)?;
+        session.take_times();
         Ok(session)
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Error, notes};
 use ridgeline_text::{Ends, GgufVocab, Tokenizer};
-use ridgeline_weights::{Checkpoint, Metadata};
+use ridgeline_weights::{Checkpoint, Metadata, recognize_json};
 use std::cell::OnceCell;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -94,7 +94,11 @@ fn from_json(path: &Path) -> Result<Tokenizer, Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let json = fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
     let config = fs::read(folder.join("tokenizer_config.json")).ok();
-    let mut tokenizer = Tokenizer::from_json(&json, config.as_deref(), &path.display().to_string())?;
+    let built = Tokenizer::from_json(&json, config.as_deref(), &path.display().to_string());
+    let mut tokenizer = built.map_err(|error| match recognize_json(path) {
+        Some(other) => Error::from(other),
+        None => Error::from(error),
+    })?;
     for name in ["config.json", "generation_config.json"] {
         if let Ok(bytes) = fs::read(folder.join(name)) {
             tokenizer.add_ends(&Ends::from_config(&bytes));

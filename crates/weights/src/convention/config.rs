@@ -221,6 +221,7 @@ mod tests {
             (r#", "hidden_act": "relu""#, "hidden_act"),
             (r#", "hidden_act": "gelu_pytorch_tanh""#, "hidden_act"),
             (r#", "hidden_activation": "gelu""#, "hidden_activation"),
+            (r#", "architectures": ["LlamaForCausalLMEagle3"]"#, "architectures"),
             (r#", "partial_rotary_factor": 0.5"#, "partial_rotary_factor"),
             (r#", "rotary_emb_base": 1000000"#, "rotary_emb_base"),
             (r#", "quantization_config": {"quant_method": "fp8"}"#, "quantization_config"),
@@ -236,7 +237,7 @@ mod tests {
         ] {
             refused(more, key);
         }
-        let neutral = r#", "hidden_act": "silu", "partial_rotary_factor": 1, "rotary_emb_base": 10000,
+        let neutral = r#", "architectures": ["LlamaForCausalLM"], "hidden_act": "silu", "partial_rotary_factor": 1, "rotary_emb_base": 10000,
             "embedding_multiplier": 1.0, "attention_multiplier": 0.25, "final_logit_softcapping": null,
             "mlp_bias": false, "num_local_experts": 0, "quantization_config": {}, "attention_dropout": 0.1,
             "some_new_attention_scale": false, "made_on": "a Tuesday""#;

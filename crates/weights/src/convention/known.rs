@@ -24,11 +24,24 @@ use Only::{HeadScale, Numbers, Off, On, QkNorm, Same, Words};
 
 const ONE: Only = Numbers(&[1.0]);
 
+/// The classes whose forward pass a family's is. Another class of the same type, such as a drafter, computes otherwise.
+const CLASSES: &[&str] = &[
+    "LlamaForCausalLM",
+    "LlamaModel",
+    "MistralForCausalLM",
+    "MistralModel",
+    "Qwen2ForCausalLM",
+    "Qwen2Model",
+    "Qwen3ForCausalLM",
+    "Qwen3Model",
+];
+
 /// Keys of config.json that change the arithmetic unless they have these values.
 pub(super) const CONFIG: &[(&str, Only)] = &[
     ("hidden_act", Words(&["silu", "swish"])),
     ("hidden_activation", Words(&["silu", "swish"])),
     ("activation_function", Words(&["silu", "swish", "swiglu"])),
+    ("architectures", Words(CLASSES)),
     ("mlp_bias", Off),
     ("use_mlp_bias", Off),
     ("bias", Off),
@@ -111,7 +124,6 @@ pub(super) const CONFIG: &[(&str, Only)] = &[
 pub(super) const CONFIG_HARMLESS: &[&str] = &[
     "_name_or_path",
     "_sliding_window_pattern",
-    "architectures",
     "attention_dropout",
     "attention_probs_dropout_prob",
     "attn_pdrop",

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 use crate::{
-    Error,
+    Error, Metadata,
     convention::{self, Config, Family, Unneeded},
     entry::{Parts, TensorEntry},
     gguf,
@@ -73,11 +73,31 @@ pub(crate) fn read(path: &Path) -> Result<Parts, Error> {
     }
     let entries = rename(family, entries);
     biases::check(&config_path, &json, family, &entries)?;
+    check_rows(&config_path, &metadata, family, &entries)?;
     let tied = convention::lookup(&json, "tie_word_embeddings").and_then(convention::flag).unwrap_or(false);
     let (entries, note) = head::check(path, tied, entries, &maps)?;
     notes.extend(note);
     let tokenizer_json = Some(folder.join("tokenizer.json")).filter(|it| it.is_file());
     Ok(Parts { metadata, entries, maps, files: files.paths, tokenizer_json, notes })
+}
+
+/// Fails if the embedding has fewer rows than `vocab_size`. Rows behind it are padding.
+fn check_rows(
+    path: &Path,
+    metadata: &Metadata,
+    family: &Family,
+    entries: &[TensorEntry],
+) -> Result<(), Error> {
+    let stated = metadata.find::<usize>(&family.key("vocab_size"))?;
+    let of_vocabulary = |it: &&TensorEntry| [convention::EMBEDDING, convention::OUTPUT].contains(&&*it.name);
+    for entry in entries.iter().filter(of_vocabulary) {
+        let rows = entry.shape[0];
+        if stated.is_some_and(|it| it > rows) {
+            let problem = format!("it has {rows} rows, but `vocab_size` is {}", stated.unwrap_or_default());
+            return Err(Error::Contradiction { path: path.to_owned(), tensor: entry.name.clone(), problem });
+        }
+    }
+    Ok(())
 }
 
 fn parent(path: &Path) -> &Path {

@@ -8,7 +8,10 @@ use std::path::Path;
 use serde_json::Value as Json;
 
 use super::{read_json, sibling_json, tokenizer};
-use crate::{Array, Error, Metadata, Value, convention::lookup};
+use crate::{
+    Array, Error, Metadata, Value,
+    convention::{flag, lookup},
+};
 
 /// llama.cpp's token types.
 const NORMAL: i32 = 1;
@@ -69,7 +72,7 @@ pub(crate) fn vocabulary(path: &Path, metadata: &mut Metadata, n_vocab: usize) -
         [("add_bos_token", ends.bos, first), ("add_eos_token", ends.eos.first().copied(), last)]
     {
         // The defaults of readers depend on the pre-tokenizer, so that the answer is always written.
-        let stated = lookup(&tokenizer_config, name).and_then(Json::as_bool);
+        let stated = lookup(&tokenizer_config, name).and_then(flag);
         metadata.set(
             format!("tokenizer.ggml.{name}"),
             Value::Bool(stated.unwrap_or(token.is_some() && added == token)),
