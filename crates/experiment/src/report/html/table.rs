@@ -7,6 +7,9 @@ use super::super::{Align, Table};
 /// Rows from which a table scrolls inside its frame, with its headings in sight.
 const LONG: usize = 16;
 
+/// Characters from which a cell is a sentence, which needs a wide column.
+const SENTENCE: usize = 60;
+
 /// A table in a frame that scrolls, with its caption above and the definitions of its columns below.
 pub(super) fn html(table: &Table, defined: &mut Vec<&'static str>) -> String {
     let class = |i: usize| match table.columns.get(i).map(|c| c.align) {
@@ -29,6 +32,8 @@ pub(super) fn html(table: &Table, defined: &mut Vec<&'static str>) -> String {
             let (cell, class) = (escape(cell), class(i));
             if i == 0 {
                 text += &format!("<th scope=\"row\"{class}>{cell}</th>");
+            } else if cell.chars().count() > SENTENCE {
+                text += &format!("<td class=\"sentence\">{cell}</td>");
             } else {
                 text += &format!("<td{class}>{cell}</td>");
             }
