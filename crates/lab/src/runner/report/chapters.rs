@@ -71,7 +71,8 @@ fn chapter(source: &Source, claims: &[&Verdict], is_empty: bool) -> Section {
         source.framework.as_ref().map_or_else(String::new, |it| format!("The study measured {it}. "));
     let counts = counts(claims.iter().copied());
     let none = if is_empty { " This run has no cell of its experiments." } else { "" };
-    let intro = format!("\u{201c}{}\u{201d}. {framework}Its {} claims: {counts}.{none}", source.title, claims.len());
+    let intro =
+        format!("\u{201c}{}\u{201d}. {framework}Its {} claims: {counts}.{none}", source.title, claims.len());
     // The part before the colon names a paper; the rest is in the introduction.
     let short = source.title.split(": ").next().unwrap_or_default();
     Section::new(format!("{}: {short}", source.prefix), intro).at(&source.prefix)
