@@ -111,7 +111,7 @@ fn a_profile_accounts_for_every_launch() {
         assert!((0.98..1.25).contains(&moved), "{title}: {moved} times the weights, activations included");
         assert!(end > 0.0);
     }
-    let lm_head = |line: &&str| line.contains("lm\\_head (mat\\_");
+    let lm_head = |line: &&str| line.starts_with("| lm\\_head ") && line.contains("| mat\\_");
     let table: Vec<_> = text.lines().filter(lm_head).collect();
     assert_eq!(table.len(), 2, "{text}");
 }
