@@ -19,7 +19,9 @@ pub fn markdown(report: &Report) -> String {
             text += &block_markdown(block, &mut defined);
         }
     }
-    text += "\n## Provenance\n\n";
+    if !report.provenance.is_empty() {
+        text += "\n## Provenance\n\n";
+    }
     for (key, value) in &report.provenance {
         text += &format!("- {}: {}\n", escape(key), escape(value));
     }
