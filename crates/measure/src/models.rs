@@ -315,6 +315,10 @@ fn differs(checkpoint: &Checkpoint, quantization: Quantization) -> Result<bool, 
 fn converted(checkpoint: &Checkpoint, quantization: Quantization) -> Result<PathBuf, Error> {
     let name = quantization.name().to_lowercase();
     let fingerprint = ridgeline_weights::fingerprint(checkpoint, Path::new(&name), quantization)?;
+    // Nothing here identifies random weights.
+    if checkpoint.files().is_empty() {
+        return Err(Error::NoFile { path: checkpoint.path().to_owned() });
+    }
     let mut key = blake3::Hasher::new();
     key.update(hash(checkpoint.files())?.as_bytes()).update(&fingerprint);
     let path = cache().join(format!("{}-{name}.gguf", &key.finalize().to_hex()[..32]));

@@ -83,23 +83,23 @@ pub(crate) fn check_metadata(path: &Path, metadata: &Metadata) -> Result<Vec<Str
         let needs = "only a file of type `model` has all weights of a model".to_owned();
         return Err(Error::RefusedKey { path: path.to_owned(), key, value, needs });
     }
+    let described =
+        |key: &str| known_gguf::GGUF_NAMESPACES.contains(&key.split('.').next().unwrap_or_default());
+    let values = metadata.iter().filter(|it| !described(it.0)).map(|(key, value)| (key, to_json(value)));
+    // Of a value that cannot be read, only the name can show whether it matters.
+    let unreadable = metadata.unreadable().filter(|it| !described(it.0));
+    let unreadable = unreadable.map(|(key, problem)| (key, Json::String(problem.to_owned())));
     let mut unknown = Vec::new();
-    let values = metadata.iter().map(|(key, value)| (key, to_json(value)));
-    // Null stands for a value that cannot be read: only its name can show whether it matters.
-    let unreadable = metadata.unreadable().map(|(key, problem)| (key, Json::String(problem.to_owned())));
     for (key, json) in values.chain(unreadable) {
-        let first = key.split('.').next().unwrap_or_default();
-        match key.strip_prefix(family.architecture).and_then(|rest| rest.strip_prefix('.')) {
-            Some(suffix) => {
-                let limited = known_gguf::GGUF.iter().any(|it| it.0 == suffix);
-                let obeyed = family.keys().any(|rule| rule.suffix == suffix);
-                if limited || !obeyed && !known_gguf::GGUF_HARMLESS.contains(&suffix) {
-                    unknown.extend(check.key(key, suffix, &json)?);
-                }
-            }
-            // The keys of another family in the same file are as unknown as any other.
-            None if !known_gguf::GGUF_NAMESPACES.contains(&first) => unknown.push(describe(key, &json)),
-            None => {}
+        // The keys of another family in the same file are as unknown as any other.
+        let Some(suffix) = key.strip_prefix(family.architecture).and_then(|it| it.strip_prefix('.')) else {
+            unknown.push(describe(key, &json));
+            continue;
+        };
+        let limited = known_gguf::GGUF.iter().any(|it| it.0 == suffix);
+        let obeyed = family.keys().any(|rule| rule.suffix == suffix);
+        if limited || !obeyed && !known_gguf::GGUF_HARMLESS.contains(&suffix) {
+            unknown.extend(check.key(key, suffix, &json)?);
         }
     }
     Ok(unknown)

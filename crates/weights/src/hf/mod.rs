@@ -38,6 +38,9 @@ pub(crate) fn read(path: &Path) -> Result<Parts, Error> {
         (parent(path), shards::Files::one(path))
     };
     let config_path = folder.join("config.json");
+    if !config_path.exists() {
+        return Err(without_config(folder, &files));
+    }
     let json = read_json(&config_path)?;
     let config = Config::new(&config_path, &json)?;
     let name = std::fs::canonicalize(folder).ok();
@@ -98,6 +101,16 @@ fn check_rows(
         }
     }
     Ok(())
+}
+
+/// The error for weights without their config.json.
+fn without_config(folder: &Path, files: &shards::Files) -> Error {
+    let missing = || Error::OtherKind {
+        path: folder.to_owned(),
+        what: "a folder of safetensors without config.json, which has the dimensions of the model".to_owned(),
+        remedy: "download config.json into it".to_owned(),
+    };
+    files.paths.iter().find_map(|it| recognize(it)).unwrap_or_else(missing)
 }
 
 fn parent(path: &Path) -> &Path {
