@@ -14,7 +14,7 @@ use crate::byte_level::{first_missing, from_byte_level, missing_bytes};
 use crate::parts::Parts;
 use crate::pieces::{Kind, Pieces};
 use crate::spm::{SPACE, parse_byte_token};
-use crate::{ChatTemplate, Error};
+use crate::{ChatTemplate, Ends, Error};
 
 const TOKENIZER: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
@@ -68,7 +68,12 @@ enum Spelling {
 }
 
 /// Builds the parts of a tokenizer; `file` is for errors.
-pub(crate) fn build(json: &[u8], config: Option<&[u8]>, file: &str) -> Result<Parts<JsonEncoder>, Error> {
+pub(crate) fn build(
+    json: &[u8],
+    config: Option<&[u8]>,
+    ends: &Ends,
+    file: &str,
+) -> Result<Parts<JsonEncoder>, Error> {
     let tree = parse(json, TOKENIZER, file)?;
     check_merges(&tree["model"], file)?;
     let spelling = spelling(&tree["decoder"], file)?;
@@ -93,16 +98,28 @@ pub(crate) fn build(json: &[u8], config: Option<&[u8]>, file: &str) -> Result<Pa
     plain.set_encode_special_tokens(true);
     let encoder = JsonEncoder { special, plain, missing };
     match config {
-        Some(config) => configured(encoder, pieces, &parse(config, CONFIG, file)?),
-        None => configured(encoder, pieces, &Value::Null),
+        Some(config) => configured(encoder, pieces, &parse(config, CONFIG, file)?, ends),
+        None => configured(encoder, pieces, &Value::Null, ends),
     }
 }
 
-/// Applies `tokenizer_config.json`.
-fn configured(encoder: JsonEncoder, pieces: Pieces, config: &Value) -> Result<Parts<JsonEncoder>, Error> {
+/// Applies `tokenizer_config.json`. Where it names no beginning or end, the model's files count.
+fn configured(
+    encoder: JsonEncoder,
+    pieces: Pieces,
+    config: &Value,
+    ends: &Ends,
+) -> Result<Parts<JsonEncoder>, Error> {
     let file = pieces.file().to_owned();
-    let (bos_text, bos) = special_token(&encoder, config, "bos_token", &file)?;
-    let (eos_text, eos) = special_token(&encoder, config, "eos_token", &file)?;
+    let token = |what: &'static str, other: Option<u32>| -> Result<(String, Option<u32>), Error> {
+        let other = other.and_then(|id| Some((pieces.get(id).ok()?.0, id)));
+        Ok(match (special_token(&encoder, config, what, &file)?, other) {
+            ((_, None), Some((bytes, id))) => (String::from_utf8_lossy(bytes).into_owned(), Some(id)),
+            (named, _) => named,
+        })
+    };
+    let (bos_text, bos) = token("bos_token", ends.bos)?;
+    let (eos_text, eos) = token("eos_token", ends.eos.first().copied())?;
     // The default is the tokenizer's post-processor: the tokens that it adds to an empty text.
     let around = guarded(|| encoder.special.encode_fast("", true))
         .map_err(|detail| Error::Encode { file: file.clone(), detail })?;

@@ -33,7 +33,19 @@ impl Tokenizer {
     /// [`Error::Json`] if a file is malformed, [`Error::Unsupported`] if its decoder is not supported,
     /// [`Error::SpecialMissing`] for a special token that is not in the vocabulary.
     pub fn from_json(json: &[u8], config: Option<&[u8]>, source: &str) -> Result<Self, Error> {
-        Ok(Self::with_named_ends(json::build(json, config, source)?.map(|it| Encoder::Json(Box::new(it)))))
+        Self::from_folder(json, config, &Ends::default(), source)
+    }
+
+    /// As [`Self::from_json`], with the tokens that the model's other files name: they count where `config` names none, and
+    /// each end stops a text.
+    ///
+    /// # Errors
+    /// As [`Self::from_json`].
+    pub fn from_folder(json: &[u8], config: Option<&[u8]>, ends: &Ends, source: &str) -> Result<Self, Error> {
+        let parts = json::build(json, config, ends, source)?;
+        let mut tokenizer = Self::with_named_ends(parts.map(|it| Encoder::Json(Box::new(it))));
+        tokenizer.add_ends(ends);
+        Ok(tokenizer)
     }
 
     /// Builds the tokenizer of a GGUF file that has a whole tokenizer.json: that has steps which the other metadata lack, such

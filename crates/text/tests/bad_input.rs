@@ -223,6 +223,20 @@ fn the_post_processor_says_whether_a_beginning_is_added() {
 }
 
 #[test]
+fn other_files_name_the_beginning_and_the_ends_that_the_configuration_lacks() {
+    let json = data("tokenizer.json");
+    let ends = Ends { bos: Some(0), eos: vec![7, 9] };
+    let config = json!({ "add_bos_token": 1 }).to_string();
+    let tokenizer = Tokenizer::from_folder(&json, Some(config.as_bytes()), &ends, FILE).unwrap();
+    assert_eq!((tokenizer.bos(), tokenizer.eos(), tokenizer.add_bos()), (Some(0), Some(7), true));
+    assert!([7, 9].iter().all(|id| tokenizer.ends().contains(id)));
+    let config = json!({ "eos_token": "<|endoftext|>" }).to_string();
+    let tokenizer = Tokenizer::from_folder(&json, Some(config.as_bytes()), &ends, FILE).unwrap();
+    assert_eq!(tokenizer.eos(), Some(0), "the configuration comes first");
+    assert!([0, 7, 9].iter().all(|id| tokenizer.ends().contains(id)));
+}
+
+#[test]
 fn truncation_in_the_file_does_not_shorten_texts() {
     let truncating = from_json(None, |t| {
         t["truncation"] =

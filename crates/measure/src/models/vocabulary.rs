@@ -94,16 +94,17 @@ fn from_json(path: &Path) -> Result<Tokenizer, Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let json = fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
     let config = fs::read(folder.join("tokenizer_config.json")).ok();
-    let built = Tokenizer::from_json(&json, config.as_deref(), &path.display().to_string());
-    let mut tokenizer = built.map_err(|error| match recognize_json(path) {
+    let mut ends = Ends::default();
+    for name in ["config.json", "generation_config.json"] {
+        let named = fs::read(folder.join(name)).map(|it| Ends::from_config(&it)).unwrap_or_default();
+        ends.bos = ends.bos.or(named.bos);
+        ends.eos.extend(named.eos);
+    }
+    let built = Tokenizer::from_folder(&json, config.as_deref(), &ends, &path.display().to_string());
+    let tokenizer = built.map_err(|error| match recognize_json(path) {
         Some(other) => Error::from(other),
         None => Error::from(error),
     })?;
-    for name in ["config.json", "generation_config.json"] {
-        if let Ok(bytes) = fs::read(folder.join(name)) {
-            tokenizer.add_ends(&Ends::from_config(&bytes));
-        }
-    }
     Ok(match fs::read_to_string(folder.join("chat_template.jinja")) {
         Ok(template) => tokenizer.with_chat_template(&template),
         Err(_) => tokenizer,

@@ -42,8 +42,8 @@ pub(crate) fn vocabulary(path: &Path, metadata: &mut Metadata, n_vocab: usize) -
     }
     let pre = pre_tokenizer(&json)
         .ok_or_else(|| refuse_this("its pre-tokenizer has no name in tokenizer.ggml.pre"))?;
-    let (tokens, types) =
-        tokens(&json, n_vocab).ok_or_else(|| refuse_this("a token id is missing or out of range"))?;
+    let (tokens, types) = tokens(&json, n_vocab)
+        .ok_or_else(|| refuse_this("a token id is missing, out of range or used twice"))?;
     let merges = merges(&json).ok_or_else(|| refuse_this("it has no list of merges"))?;
     let ends = Ends::of(path, &tokenizer_config, &tokens)?;
 
@@ -161,7 +161,8 @@ fn pre_tokenizer(json: &Json) -> Option<&'static str> {
     }
 }
 
-/// Tokens by id with their types; ids of the model that the vocabulary lacks become `[PAD…]` tokens of type unused.
+/// Tokens by id with their types; ids of the model that the vocabulary lacks become `[PAD…]` tokens of type unused. `None` for
+/// an id that two tokens have.
 fn tokens(json: &Json, n_vocab: usize) -> Option<(Vec<String>, Vec<i32>)> {
     let mut tokens: Vec<Option<String>> = vec![None; n_vocab];
     let mut types = vec![NORMAL; n_vocab];
@@ -170,7 +171,11 @@ fn tokens(json: &Json, n_vocab: usize) -> Option<(Vec<String>, Vec<i32>)> {
     }
     for added in lookup(json, "added_tokens").and_then(Json::as_array).into_iter().flatten() {
         let id = usize::try_from(added.get("id")?.as_u64()?).ok()?;
-        *tokens.get_mut(id)? = Some(added.get("content")?.as_str()?.to_owned());
+        let (slot, content) = (tokens.get_mut(id)?, added.get("content")?.as_str()?);
+        if slot.as_ref().is_some_and(|it| it != content) {
+            return None;
+        }
+        *slot = Some(content.to_owned());
         types[id] = if added.get("special")?.as_bool()? { CONTROL } else { USER_DEFINED };
     }
     let name = |(id, token): (usize, Option<String>)| token.unwrap_or_else(|| format!("[PAD{id}]"));
