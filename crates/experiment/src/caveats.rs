@@ -25,7 +25,7 @@ pub(crate) fn caveats(values: &[&Value], data: &Data<'_>, control: f64) -> Vec<S
     let mut found = Vec::new();
     if timed && behind.iter().any(|record| record.machine.device_type == "software") {
         found.push(
-            "its times are those of a software adapter, which has no memory and no launches of a GPU"
+            "its times are those of a software adapter, whose memory and launches are the processor's and no GPU's"
                 .to_owned(),
         );
     }

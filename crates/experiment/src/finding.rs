@@ -31,13 +31,15 @@ pub struct Finding {
 pub enum Trial {
     /// It was not tried.
     NotTried,
-    /// The measured gain lies in the predicted interval.
+    /// It is a gain, and lies in the predicted interval.
     AsPredicted,
-    /// The measured gain is larger than predicted.
+    /// It is a larger gain than predicted.
     Better,
-    /// The measured gain is smaller than predicted, but a gain.
+    /// It is a gain, but a smaller one than predicted.
     Worse,
-    /// There is no gain.
+    /// The interval of the measured gain reaches from a loss to a gain.
+    Unclear,
+    /// It is a loss.
     NoGain,
 }
 
@@ -50,7 +52,8 @@ impl Trial {
             Self::AsPredicted => "as predicted",
             Self::Better => "more than predicted",
             Self::Worse => "less than predicted",
-            Self::NoGain => "no gain: did not come true",
+            Self::Unclear => "unclear: no gain within the noise",
+            Self::NoGain => "did not come true: a loss",
         }
     }
 }
@@ -60,15 +63,16 @@ impl Finding {
     #[must_use]
     pub fn trial(&self) -> Trial {
         let Some(measured) = self.measured else { return Trial::NotTried };
-        if measured.value <= 1.0 {
-            // Also where the predicted interval reaches that far: there is nothing to advise.
+        if measured.hi < 1.0 {
             Trial::NoGain
-        } else if self.predicted.lo <= measured.value && measured.value <= self.predicted.hi {
-            Trial::AsPredicted
+        } else if measured.lo <= 1.0 {
+            Trial::Unclear
         } else if measured.value > self.predicted.hi {
             Trial::Better
-        } else {
+        } else if measured.value < self.predicted.lo {
             Trial::Worse
+        } else {
+            Trial::AsPredicted
         }
     }
 
@@ -111,6 +115,7 @@ mod tests {
         assert_eq!(trial(Some((1.1, 1.3, 1.5))), Trial::AsPredicted);
         assert_eq!(trial(Some((1.6, 1.7, 1.8))), Trial::Better);
         assert_eq!(trial(Some((1.05, 1.1, 1.15))), Trial::Worse);
+        assert_eq!(trial(Some((0.9, 1.3, 1.8))), Trial::Unclear);
         assert_eq!(trial(Some((0.7, 0.8, 0.9))), Trial::NoGain);
     }
 

@@ -111,6 +111,8 @@ pub struct Prediction {
     pub slowest_roof_s: f64,
     /// The explained time without overlap: `roof_s + launch_s + host_s`.
     pub explained_s: f64,
+    /// The explained time at the best and at the worst ends of the intervals of ceilings and costs.
+    pub explained_ends_s: [f64; 2],
     /// The largest of memory, compute, launches and host; uncertain where the ceilings' intervals allow two.
     pub bound: Bound,
 }
@@ -143,6 +145,8 @@ impl Machine {
         let most_memory_s = large / streamed.lo + activations / scratch.lo;
         let flops = cost.flops as f64;
         let (launch_s, host_s) = (launches.value, host(|cost| cost.value));
+        let floor_s = least_memory_s.max(flops / peak.hi);
+        let slowest_roof_s = most_memory_s.max(flops / peak.lo);
         let bound = largest([
             (
                 Bound::Memory,
@@ -161,9 +165,13 @@ impl Machine {
             launch_s,
             host_s,
             roof_s,
-            floor_s: least_memory_s.max(flops / peak.hi),
-            slowest_roof_s: most_memory_s.max(flops / peak.lo),
+            floor_s,
+            slowest_roof_s,
             explained_s: roof_s + launch_s + host_s,
+            explained_ends_s: [
+                floor_s + launches.lo + host(|cost| cost.lo),
+                slowest_roof_s + launches.hi + host(|cost| cost.hi),
+            ],
             bound,
         }
     }
@@ -174,6 +182,13 @@ impl Prediction {
     #[must_use]
     pub const fn roof(&self) -> Measured {
         Measured { value: self.roof_s, lo: self.floor_s, hi: self.slowest_roof_s }
+    }
+
+    /// The explained time with its interval, in seconds.
+    #[must_use]
+    pub const fn explained(&self) -> Measured {
+        let [lo, hi] = self.explained_ends_s;
+        Measured { value: self.explained_s, lo, hi }
     }
 
     /// Model bandwidth utilization (MBU): the memory time over the measured time.

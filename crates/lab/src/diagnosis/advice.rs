@@ -56,9 +56,28 @@ pub(crate) fn advice(
     advice
 }
 
+/// Share of a token's time from which launches are worth a sentence.
+const LEAST_LAUNCHES: f64 = 0.2;
+
 /// What was looked at and is not advised, with the reason.
-pub(crate) fn rejected(source: &Source<'_>, rows: &[FormatRow]) -> Vec<String> {
-    [formats::rejected(rows), speculate::rejected(source)].into_iter().flatten().collect()
+pub(crate) fn rejected(source: &Source<'_>, answer: &Answer, rows: &[FormatRow]) -> Vec<String> {
+    [launches(answer), formats::rejected(rows), speculate::rejected(source)].into_iter().flatten().collect()
+}
+
+/// Why launches cannot be fewer, where they take a large part of a token.
+fn launches(answer: &Answer) -> Option<String> {
+    let share = |part: Part| {
+        let ns = answer.parts.parts().into_iter().find(|it| it.0 == part).map_or(0, |it| it.1);
+        ns as f64 / answer.parts.total_ns().max(1) as f64
+    };
+    let share = share(Part::Launches) + share(Part::Host);
+    (share >= LEAST_LAUNCHES).then(|| {
+        format!(
+            "Launches and submissions are {} of a token. All fusions are in use, so that only more tokens in one pass share \
+             them.",
+            number::percent(share)
+        )
+    })
 }
 
 /// Quantize to the fastest type with enough bits.
@@ -162,7 +181,7 @@ fn tune(source: &Source<'_>, answer: &Answer) -> Option<Advice> {
         predicted: Measured { value: 1.0 / (1.0 - 0.1 * excess), lo: 1.0, hi: 1.0 / (1.0 - 0.5 * excess) },
         measured: None,
         cost: None,
-        untried: Some("it takes minutes".to_owned()),
+        untried: Some("its command takes minutes".to_owned()),
         command: Some(format!("ridgeline tune -m {}", source.model)),
         evidence: Vec::new(),
     };

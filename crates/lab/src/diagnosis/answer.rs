@@ -19,7 +19,7 @@ pub(crate) struct Answer {
     /// Tokens per second that bytes and arithmetic allow at the device's ceilings.
     pub best: Measured,
     /// Tokens per second that are left of it with today's launches and submissions at their measured costs.
-    pub best_with_launches: f64,
+    pub best_with_launches: Measured,
     /// What bounds the best.
     pub bound: Bound,
     /// The time of one token by cause.
@@ -42,9 +42,9 @@ impl Answer {
             depth,
             rate: rate(step.seconds),
             best: rate(prediction.roof()),
-            best_with_launches: n / prediction.explained_s,
+            best_with_launches: rate(prediction.explained()),
             bound: prediction.bound,
-            parts: step.timing.waterfall(machine, tokens as u64),
+            parts: step.parts(machine, tokens as u64),
             prompt: None,
             extrapolated: None,
         }
@@ -94,10 +94,10 @@ impl Answer {
             Part::Unexplained => format!("The largest part of a token, {share}, is unexplained."),
         });
         let launches = self.best_with_launches;
-        if launches < 0.97 * self.best.value {
+        if launches.value < 0.97 * self.best.value {
             sentences.push(format!(
-                "With today's launches and submissions, the best is {} tokens/s.",
-                digits(launches)
+                "With today's number and cost of launches and submissions, the best is {} tokens/s.",
+                range(launches)
             ));
         } else {
             sentences.push("Launches and submissions cost less than 3 % of the best speed.".to_owned());

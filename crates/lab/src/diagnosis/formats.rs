@@ -3,8 +3,9 @@
 use super::Source;
 use super::predict::Baseline;
 use super::scope::plain;
-use crate::measures::pass::Point;
+use crate::measures::pass::{Point, Work};
 use crate::measures::{mix, quality};
+use ridgeline_experiment::finding::times;
 use ridgeline_experiment::report::{Align, Table, number};
 use ridgeline_experiment::rows::Rows;
 use ridgeline_experiment::study::Evidence;
@@ -36,7 +37,7 @@ pub(crate) struct FormatRow {
     pub measured: Option<Measured>,
     /// Mean KL divergence from half precision in nats, where it was measured.
     pub kl: Option<Measured>,
-    /// Whether no other row has more speed and at least as many bits.
+    /// Whether no other row has more speed and as good a quality: by KL divergence, or by bits where it is unknown.
     pub on_front: bool,
     /// Whether it is today's quantization.
     pub is_now: bool,
@@ -66,7 +67,11 @@ pub(crate) fn rows(source: &Source<'_>, baseline: &Baseline<'_>) -> Vec<FormatRo
             (Some(other), Some(own)) => other.lo > own.hi,
             _ => false,
         };
-        rows.iter().any(|other| other.bits >= row.bits - 1e-9 && faster(other))
+        let as_good = |other: &FormatRow| match (other.kl, row.kl) {
+            (Some(other), Some(own)) => other.value <= own.value,
+            _ => other.bits >= row.bits - 1e-9,
+        };
+        rows.iter().any(|other| as_good(other) && faster(other))
     };
     let front: Vec<bool> = rows.iter().map(|row| !beaten(row)).collect();
     for (row, on_front) in rows.iter_mut().zip(front) {
@@ -114,19 +119,31 @@ fn row(source: &Source<'_>, baseline: &Baseline<'_>, format: &str) -> Option<For
 /// Measured tokens/s in a quantization over those of today's: generations of the same length at the same depth.
 fn measured(source: &Source<'_>, format: &str) -> Option<Measured> {
     let is = |p: &str, wanted: &str| mix(p).eq_ignore_ascii_case(mix(wanted));
-    let generations = source.passes.iter().filter(|e| {
-        let p = &e.point;
-        p.depth == source.depth && p.work.generated().is_some() && p.is_default() && is(&p.format, format)
-    });
-    let works: Vec<_> = generations.map(|e| e.point.work).collect();
     let scopes = [&source.shape, &source.whole];
-    works.into_iter().find_map(|work| {
+    works(source).into_iter().find_map(|work| {
         let of = |wanted: &str| {
             let (wanted, plain) = (wanted.to_owned(), plain(work, source.depth));
             move |p: &Point| plain(p) && is(&p.format, &wanted)
         };
         scopes.iter().find_map(|scope| scope.ratio(&source.passes, of(&source.format), of(format)))
     })
+}
+
+/// The generations at this depth, that of most quantizations first, so that all rows compare the same one.
+fn works(source: &Source<'_>) -> Vec<Work> {
+    let names = [source.shape.names(), source.whole.names()].concat();
+    let own = source.passes.iter().map(|e| &e.point).filter(|p| {
+        names.contains(&p.model) && p.depth == source.depth && p.is_default() && p.work.generated().is_some()
+    });
+    let mut counts: Vec<(Work, usize)> = Vec::new();
+    for point in own {
+        match counts.iter_mut().find(|(work, _)| *work == point.work) {
+            Some((_, n)) => *n += 1,
+            None => counts.push((point.work, 1)),
+        }
+    }
+    counts.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    counts.into_iter().map(|it| it.0).collect()
 }
 
 /// KL divergence of a quantization from half precision, where it was measured for the model.
@@ -165,39 +182,42 @@ pub(crate) fn rejected(rows: &[FormatRow]) -> Option<String> {
     })
 }
 
-/// The table of all quantizations, at `rate` tokens/s now.
-pub(crate) fn table(rows: &[FormatRow], rate: f64) -> Table {
-    let columns = [
+/// The table of all quantizations.
+pub(crate) fn table(rows: &[FormatRow]) -> Table {
+    let mut columns = vec![
         ("quantization", Align::Left),
         ("bits/weight", Align::Right),
         ("read per token", Align::Right),
-        ("predicted tokens/s", Align::Right),
-        ("measured tokens/s", Align::Right),
+        ("predicted speed", Align::Right),
+        ("measured speed", Align::Right),
         ("KL divergence, nats", Align::Right),
-        ("Pareto front", Align::Left),
     ];
-    let caption = "Speed in each quantization. A row is on the Pareto front unless another is faster, beyond both intervals, \
-                   with at least as many bits. KL divergence is from half precision; – where no text was scored.";
-    let mut table = Table::new(caption, columns);
-    let digits = |x: f64| number::digits(rate * x, 3);
-    let range = |m: Measured| {
-        if m.lo < m.hi {
-            format!("{} [{}, {}]", digits(m.value), digits(m.lo), digits(m.hi))
-        } else {
-            digits(m.value)
-        }
+    let selects = rows.iter().any(|row| !row.on_front);
+    let front = if selects {
+        columns.push(("Pareto front", Align::Left));
+        "A row leaves the Pareto front where another is faster, beyond both intervals, and as good."
+    } else {
+        "No quantization is faster than another beyond their intervals: choose by size and quality."
     };
+    let caption = format!(
+        "Tokens/s in each quantization over those of today's, by the same generation. KL divergence is from half precision, \
+         or from the stored weights; – where no text was scored. {front}"
+    );
+    let mut table = Table::new(caption, columns);
     let dash = || "–".to_owned();
     for row in rows {
-        table.push([
+        let mut cells = vec![
             if row.is_now { format!("{} (now)", row.format) } else { row.format.clone() },
             if row.bits.is_finite() { format!("{:.1}", row.bits) } else { dash() },
             number::si(row.bytes, "B"),
-            row.predicted.map_or_else(dash, range),
-            row.measured.map_or_else(dash, range),
+            row.predicted.map_or_else(dash, times),
+            if row.is_now { "1×".to_owned() } else { row.measured.map_or_else(dash, times) },
             row.kl.map_or_else(dash, |kl| number::digits(kl.value, 2)),
-            if row.on_front { "yes" } else { "" }.to_owned(),
-        ]);
+        ];
+        if selects {
+            cells.push(if row.on_front { "yes" } else { "" }.to_owned());
+        }
+        table.push(cells);
     }
     table
 }

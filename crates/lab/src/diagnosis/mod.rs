@@ -203,7 +203,7 @@ fn of(source: &Source<'_>, machine: &Machine) -> Option<Diagnosis> {
     let baseline = Baseline::new(scope, &source.launches, (&step, tokens), at, machine);
     let formats = formats::rows(source, &baseline);
     let advice = advice::advice(source, &baseline, &answer, &formats);
-    let rejected = advice::rejected(source, &formats);
+    let rejected = advice::rejected(source, &answer, &formats);
     Some(Diagnosis { answer, advice, rejected, formats, caveats: Vec::new() })
 }
 

@@ -13,7 +13,7 @@ use ridgeline_experiment::rows::Rows;
 use ridgeline_experiment::study::Evidence;
 use ridgeline_measure::pass::{KernelTimes, PassTiming};
 use ridgeline_measure::profile::{Profiled, TimedLaunch};
-use ridgeline_roofline::Measured;
+use ridgeline_roofline::{Machine, Measured, Waterfall};
 
 /// A model and the numbers of layers with which it is measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,18 @@ pub(crate) struct Step {
     pub timing: PassTiming,
     /// The cells behind it.
     pub evidence: Evidence,
+}
+
+impl Step {
+    /// Where the time of one of `tokens` equal tokens goes, over all visits. The kernels are those of the newest visit.
+    pub(crate) fn parts(&self, machine: &Machine, tokens: u64) -> Waterfall {
+        let timing = &self.timing;
+        let pace = self.seconds.value / timing.median_s();
+        let token = Waterfall::of(&timing.cost, machine, self.seconds.value, timing.regime).shared_by(tokens);
+        timing.kernels.map_or(token, |kernels| {
+            token.with_kernels(pace * kernels.isolated_s, pace * kernels.back_to_back_s)
+        })
+    }
 }
 
 impl Scope {

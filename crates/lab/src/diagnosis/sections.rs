@@ -1,7 +1,7 @@
 //! A diagnosis as blocks of the report, and as text for a terminal.
 
 use super::{Diagnosis, formats};
-use ridgeline_experiment::finding::times;
+use ridgeline_experiment::finding::{Finding, times};
 use ridgeline_experiment::report::{Align, Bar, Block, Section, Table, Waterfalls, number, plain};
 use std::fmt::Write;
 
@@ -16,7 +16,8 @@ pub(crate) fn section(diagnosis: &Diagnosis) -> Section {
     let answer = &diagnosis.answer;
     let bar = Bar { label: answer.model.clone(), parts: answer.parts };
     let caption = "Where the time of one token goes. Weights, KV cache and activations: their bytes at the measured \
-                   bandwidth. Kernel inefficiency: what isolated kernels take beyond their bytes, arithmetic and launch.";
+                   bandwidth. Kernel inefficiency: what isolated kernels take beyond these. In-sequence penalty: what they \
+                   take back to back beyond that; negative where they overlap.";
     let mut section = Section::new(TITLE, "").with(Block::Text(answer.sentences().join(" ")));
     section.blocks.push(Block::Waterfalls(Waterfalls { caption: caption.to_owned(), bars: vec![bar] }));
     section.blocks.extend(changes(diagnosis).map(Block::Table));
@@ -32,21 +33,21 @@ fn changes(diagnosis: &Diagnosis) -> Option<Table> {
     let rate = diagnosis.answer.rate.value;
     let columns = [
         ("what to change", Align::Left),
-        ("tokens/s", Align::Right),
+        ("tokens/s then", Align::Right),
         ("predicted gain", Align::Right),
         ("measured gain", Align::Right),
         ("when tried", Align::Left),
         ("why, and what it costs", Align::Left),
     ];
     let caption = "What to change, by gain in tokens/s. A gain is measured where the change was tried here, with its 95 % \
-                   interval.";
+                   interval; ≈ marks predicted figures.";
     let mut table = Table::new(caption, columns);
     for it in diagnosis.advice.iter().map(|it| &it.finding) {
         let trial =
             it.untried.as_ref().map_or(it.trial().label().to_owned(), |why| format!("not tried: {why}"));
         table.push([
             it.action.clone(),
-            number::digits(rate * it.gain().value, 3),
+            then(it, rate),
             times(it.predicted),
             it.measured.map_or_else(|| "–".to_owned(), times),
             trial,
@@ -58,6 +59,12 @@ fn changes(diagnosis: &Diagnosis) -> Option<Table> {
     (!table.rows.is_empty()).then_some(table)
 }
 
+/// Tokens per second after a change; `≈` where they are predicted.
+fn then(finding: &Finding, rate: f64) -> String {
+    let about = if finding.measured.is_some() { "" } else { "≈ " };
+    format!("{about}{}", number::digits(rate * finding.gain().value, 3))
+}
+
 /// The commands of the advice, in its order.
 fn commands(diagnosis: &Diagnosis) -> Option<String> {
     let commands: Vec<&str> =
@@ -67,7 +74,7 @@ fn commands(diagnosis: &Diagnosis) -> Option<String> {
 
 /// The table of the quantizations.
 fn quantizations(diagnosis: &Diagnosis) -> Option<Table> {
-    let table = formats::table(&diagnosis.formats, diagnosis.answer.rate.value);
+    let table = formats::table(&diagnosis.formats);
     (table.rows.len() > 1).then_some(table)
 }
 
@@ -93,8 +100,7 @@ pub(crate) fn terminal(diagnosis: &Diagnosis, measured: &[String]) -> String {
         text += "  Nothing that is known here gains more than 2 %.\n";
     }
     for (i, it) in diagnosis.advice.iter().map(|it| &it.finding).enumerate() {
-        let rate = number::digits(answer.rate.value * it.gain().value, 3);
-        let _ = writeln!(text, "  {}. {}: {rate} tokens/s", i + 1, it.action);
+        let _ = writeln!(text, "  {}. {}: {} tokens/s", i + 1, it.action, then(it, answer.rate.value));
         let measured = match (&it.measured, &it.untried) {
             (Some(gain), _) => format!("measured {}: {}", times(*gain), it.trial().label()),
             (None, Some(why)) => format!("not tried: {why}"),

@@ -31,11 +31,18 @@ pub(super) fn register(verdicts: &[Verdict], data: &Data<'_>) -> Section {
     Section::new("Claims of the studies", intro).with(Block::Verdicts(verdicts.collect()))
 }
 
-/// Numbers of verdicts by outcome: `holds: 1, does not hold: 7`.
+/// Numbers of verdicts by outcome: `holds: 1, does not hold: 7 (2 of them poor tests)`.
 fn counts<'a>(verdicts: impl IntoIterator<Item = &'a Verdict> + Clone) -> String {
     let of = |outcome: Outcome| {
-        let n = verdicts.clone().into_iter().filter(|it| it.outcome == outcome).count();
-        (n > 0).then(|| format!("{}: {n}", outcome.label()))
+        let own = || verdicts.clone().into_iter().filter(|it| it.outcome == outcome);
+        let (n, poor) = (own().count(), own().filter(|it| !it.caveats.is_empty()).count());
+        let weak = match poor {
+            0 => String::new(),
+            _ if poor == n => " (all of them poor tests)".to_owned(),
+            _ => format!(" ({poor} of them poor tests)"),
+        };
+        let decided = matches!(outcome, Outcome::Holds | Outcome::DoesNotHold);
+        (n > 0).then(|| format!("{}: {n}{}", outcome.label(), if decided { &weak } else { "" }))
     };
     let all = [Outcome::Holds, Outcome::DoesNotHold, Outcome::Undecided, Outcome::CannotBeTested];
     all.into_iter().filter_map(of).collect::<Vec<_>>().join(", ")

@@ -45,8 +45,8 @@ pub(super) fn section(data: &Data<'_>) -> Result<Option<Section>, Error> {
             name.clone(),
             number::digits(rate.value, 4),
             format!("{} – {}", number::digits(rate.lo, 3), number::digits(rate.hi, 3)),
-            format!("{} [{}]", number::digits(best.value, 3), interval(best)),
-            number::digits(tokens / prediction.explained_s, 3),
+            with_interval(best),
+            with_interval(prediction.explained().map(|s| tokens / s)),
             number::percent(prediction.roof_fraction(seconds.value)),
             prediction.bound.to_string(),
             entry.point.depth.to_string(),
@@ -61,6 +61,7 @@ pub(super) fn section(data: &Data<'_>) -> Result<Option<Section>, Error> {
     Ok(Some(Section::new("Speed by model", intro).with(Block::Table(table))))
 }
 
-fn interval(rate: Measured) -> String {
-    format!("{}, {}", number::digits(rate.lo, 3), number::digits(rate.hi, 3))
+fn with_interval(rate: Measured) -> String {
+    let digits = |x: f64| number::digits(x, 3);
+    format!("{} [{}, {}]", digits(rate.value), digits(rate.lo), digits(rate.hi))
 }
