@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 /// Section with a row for every claim of the published studies.
 pub(super) fn register(verdicts: &[Verdict], data: &Data<'_>) -> Section {
     let intro = format!(
-        "{} claims of four studies: {}. Each row opens its evidence. \u{201c}Poor test\u{201d} marks a verdict for which this \
+        "{} claims of four studies, by verdict. {}. Each row opens its evidence. \u{201c}Poor test\u{201d} marks a verdict for which this \
          device, its models or the number of visits say little.",
         verdicts.len(),
-        counts(verdicts)
+        capitalized(&counts(verdicts))
     );
     let cells: BTreeMap<&str, String> = data
         .cells()
@@ -29,6 +29,12 @@ pub(super) fn register(verdicts: &[Verdict], data: &Data<'_>) -> Section {
         .cloned()
         .map(|it| Verdict { evidence: it.evidence.iter().map(named).collect(), ..it });
     Section::new("Claims of the studies", intro).with(Block::Verdicts(verdicts.collect()))
+}
+
+/// A text with a capital first letter.
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// Numbers of verdicts by outcome: `holds: 1, does not hold: 7 (2 of them poor tests)`.
