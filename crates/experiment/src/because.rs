@@ -4,7 +4,7 @@ use crate::report::number;
 use crate::verdict::{Comparison, Outcome, Range, Verdict};
 
 impl Verdict {
-    /// Why the outcome is what it is: one sentence without its first word, which is *because*.
+    /// The reason of the outcome: one sentence without its first word, which is *because*.
     #[must_use]
     pub fn sentence(&self) -> String {
         let decides = |outcome: Outcome| self.comparisons.iter().find(|it| it.outcome() == outcome);

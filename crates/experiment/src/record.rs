@@ -74,6 +74,17 @@ pub struct Build {
     pub crates: BTreeMap<String, String>,
 }
 
+/// The mark in a version between the program's own and a digest of the tuned kernel choices.
+pub const TUNED: &str = "+tuned.";
+
+impl Build {
+    /// Whether tuned kernel choices were in use.
+    #[must_use]
+    pub fn is_tuned(&self) -> bool {
+        self.version.contains(TUNED)
+    }
+}
+
 /// The model file that was measured.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelId {

@@ -1,7 +1,7 @@
 //! Provenance of a measurement: device, computer, build and time. Unknown values are left out.
 
 use ridgeline_compute::Executor;
-use ridgeline_experiment::record::{Build, MachineId, utc};
+use ridgeline_experiment::record::{Build, MachineId, TUNED, utc};
 use ridgeline_gpu::{AdapterInfo, AdapterLimits, Features};
 use ridgeline_measure::Device;
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ pub fn build() -> Build {
 pub fn build_for(device: &mut Device) -> Build {
     let mut build = build();
     if let Some(digest) = ridgeline_measure::tune::digest(&ridgeline_measure::tune::stored(device)) {
-        build.version = format!("{}+tuned.{digest}", build.version);
+        build.version = format!("{}{TUNED}{digest}", build.version);
     }
     build
 }

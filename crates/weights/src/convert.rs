@@ -20,10 +20,7 @@ pub fn convert(
     path: &Path,
     quantization: impl Into<Quantization>,
 ) -> Result<(), Error> {
-    let quantization = quantization.into();
-    let formats = quantization.formats(checkpoint)?;
-    let how = How { file_type: quantization.file_type(), vocabulary: true };
-    write(checkpoint, path, how, |it| formats[it.name], |_| {})
+    quantized(checkpoint, path, quantization.into(), true)
 }
 
 /// [`convert`] without the vocabulary of a folder, which GGUF cannot always represent. Open the file with
@@ -36,9 +33,18 @@ pub fn convert_weights(
     path: &Path,
     quantization: impl Into<Quantization>,
 ) -> Result<(), Error> {
-    let quantization = quantization.into();
+    quantized(checkpoint, path, quantization.into(), false)
+}
+
+/// [`convert`] with or without the vocabulary.
+fn quantized(
+    checkpoint: &Checkpoint,
+    path: &Path,
+    quantization: Quantization,
+    vocabulary: bool,
+) -> Result<(), Error> {
     let formats = quantization.formats(checkpoint)?;
-    let how = How { file_type: quantization.file_type(), vocabulary: false };
+    let how = How { file_type: quantization.file_type(), vocabulary };
     write(checkpoint, path, how, |it| formats[it.name], |_| {})
 }
 

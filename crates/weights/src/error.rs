@@ -27,7 +27,7 @@ pub enum Error {
     OtherKind {
         /// The file or folder.
         path: PathBuf,
-        /// What it is.
+        /// The kind of file that it is.
         what: String,
         /// What to do.
         remedy: String,

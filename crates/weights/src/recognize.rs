@@ -46,7 +46,7 @@ const DOWNLOAD: &str = "check the file's address and your access, and download i
 /// Ends of names that download programs give to unfinished files.
 const UNFINISHED: &[&str] = &["part", "partial", "incomplete", "crdownload", "download", "aria2", "tmp"];
 
-/// The error for a file that is not what it should be, if its beginning or name shows what it is.
+/// The error for a file of another kind than weights, where its beginning or its name shows the kind.
 pub(crate) fn recognize(path: &Path) -> Option<Error> {
     by_content(path, &read_head(path)?).or_else(|| by_name(path, &read_head(path)?))
 }

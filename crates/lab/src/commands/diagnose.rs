@@ -71,7 +71,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let identity =
         Identity { machine: provenance::machine_id(&mut device), build: provenance::build_for(&mut device) };
     let tuning = tune::stored(&mut device);
-    let tuned = tuning != ridgeline_kernels::Tuning::default();
+    let tuned = identity.build.is_tuned();
     let cx = MeasureContext::new(device, None, tuning, args.seed);
     cx.require_clock()?;
     let max = args.max_time.unwrap_or_else(|| size::default_time(&checkpoint));
@@ -79,8 +79,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let diagnosis = session.run(&args, &checkpoint, tuned)?;
     let measured = session.measured(&args);
     match &*args.output {
-        _ if globals.json => output::json(&diagnosis)?,
-        "json" => output::json(&diagnosis)?,
+        it if globals.json || it == "json" => output::json(&diagnosis)?,
         "md" => {
             let report = Report {
                 title: format!("Diagnosis of {}", diagnosis.answer.model),
@@ -226,7 +225,7 @@ impl Session {
         } else {
             Scope { name: args.model.clone(), cut: None, layers: size.layers }
         };
-        if args.model.contains('@') && shape.cut.is_some() {
+        if is_shape && args.model.contains('@') && shape.cut.is_some() {
             return Err(
                 UsageError(format!("{} has a number of layers already; leave it out", args.model)).into()
             );

@@ -22,7 +22,7 @@ pub(crate) struct Args {
     /// Also write every figure as SVG, CSV and Vega-Lite into this folder [default: figures in <DIR>]
     #[arg(long, value_name = "DIR")]
     figures: Option<PathBuf>,
-    /// Print the first figure and the first three sentences as Markdown, and write that figure alone into this folder
+    /// Print the first figure and three sentences as Markdown, and write only that figure into this folder
     #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "figures"])]
     excerpt: Option<PathBuf>,
 }

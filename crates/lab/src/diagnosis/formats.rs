@@ -50,6 +50,17 @@ impl FormatRow {
     pub(crate) fn gain(&self) -> Option<Measured> {
         self.measured.or(self.predicted)
     }
+
+    /// The gain that was expected before any trial; the measured one where none was predicted, and 0 without either.
+    fn expected(&self) -> f64 {
+        self.predicted.or(self.measured).map_or(0.0, |gain| gain.value)
+    }
+}
+
+/// The rows with fewer bits than today's, but enough of them.
+fn fewer_bits(rows: &[FormatRow]) -> impl Iterator<Item = &FormatRow> + Clone {
+    let now = rows.iter().find(|it| it.is_now).map_or(0.0, |it| it.bits);
+    rows.iter().filter(move |row| !row.is_now && row.bits >= LEAST_BITS && row.bits < now - 0.1)
 }
 
 /// The rows of all quantizations that were measured or profiled.
@@ -158,26 +169,21 @@ fn kl(rows: &Rows<'_, quality::Point, quality::Row>, model: &str, format: &str) 
 ///
 /// A trial does not change the choice, so that a prediction that did not come true stays in sight.
 pub(crate) fn recommended(rows: &[FormatRow]) -> Option<&FormatRow> {
-    let now = rows.iter().find(|it| it.is_now)?;
-    let sound = |row: &&FormatRow| !row.is_now && row.bits >= LEAST_BITS && row.bits < now.bits - 0.1;
-    let gain = |row: &FormatRow| row.predicted.or(row.measured).map_or(0.0, |gain| gain.value);
-    let best = rows.iter().filter(sound).map(gain).fold(0.0, f64::max);
-    let close = rows.iter().filter(sound).filter(|row| gain(row) >= best / AS_FAST);
+    let fewer = fewer_bits(rows);
+    let best = fewer.clone().map(FormatRow::expected).fold(0.0, f64::max);
+    let close = fewer.filter(|row| row.expected() >= best / AS_FAST);
     let most_bits = close.max_by(|a, b| a.bits.total_cmp(&b.bits))?;
-    (gain(most_bits) >= super::advice::LEAST_GAIN).then_some(most_bits)
+    (most_bits.expected() >= super::advice::LEAST_GAIN).then_some(most_bits)
 }
 
 /// Why no quantization is advised, where none is.
 pub(crate) fn rejected(rows: &[FormatRow]) -> Option<String> {
-    let now = rows.iter().find(|it| it.is_now)?;
-    let fewer = rows.iter().filter(|row| !row.is_now && row.bits >= LEAST_BITS && row.bits < now.bits - 0.1);
-    let gain = |row: &FormatRow| row.predicted.or(row.measured).map_or(0.0, |gain| gain.value);
-    let best = fewer.max_by(|a, b| gain(a).total_cmp(&gain(b)))?;
+    let best = fewer_bits(rows).max_by(|a, b| a.expected().total_cmp(&b.expected()))?;
     recommended(rows).is_none().then(|| {
         format!(
             "Fewer bits are not faster here: {}, the fastest quantization of at least {LEAST_BITS} bits, is at {}×.",
             best.format,
-            number::digits(gain(best), 3)
+            number::digits(best.expected(), 3)
         )
     })
 }

@@ -20,6 +20,7 @@ pub(crate) fn answer(data: &Data<'_>, audit: &Audit) -> Result<Option<Section>, 
     let steps = passes.filter(is).sorted(|e| e.point.depth);
     let Some(first) = steps.iter().next() else { return Ok(None) };
     let mut subject = Subject::whole(&first.point.model, &first.point.format, first.point.depth);
+    subject.tuned = first.record().build.is_tuned();
     let speculated = data.rows::<speculation::Kind>()?;
     subject.draft = speculated.find(|p| p.target == subject.model).map(|e| e.point.draft.clone());
     let Some(mut diagnosis) = diagnose(data, &subject)? else { return Ok(None) };

@@ -6,7 +6,6 @@ use crate::measures::pass::Point;
 use crate::measures::speculation;
 use ridgeline_experiment::finding::{Finding, times};
 use ridgeline_experiment::report::number;
-use ridgeline_experiment::stats;
 use ridgeline_roofline::Measured;
 use ridgeline_speculative::planner;
 
@@ -124,10 +123,6 @@ impl Source<'_> {
                 && p.draft_max == gamma
                 && p.temperature == 0.0
         };
-        let per_token = |ns: &[u64], n: u64| Some(stats::median(&stats::seconds(ns))? / n as f64);
-        self.speculation.find(is)?.interleaved(|row| {
-            let [plain, speculating] = row.generated;
-            Some(per_token(&row.baseline_ns, plain)? / per_token(&row.speculating_ns, speculating)?)
-        })
+        self.speculation.find(is)?.interleaved(speculation::Row::speedup)
     }
 }

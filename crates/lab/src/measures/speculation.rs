@@ -5,6 +5,7 @@
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::measure::{Measure, Measurement, Run, RunError};
 use ridgeline_experiment::record::Check;
+use ridgeline_experiment::stats;
 use ridgeline_measure::MeasureContext;
 use ridgeline_measure::models::Loaded;
 use ridgeline_measure::timing::{Stopwatch, repeat, timed};
@@ -53,6 +54,15 @@ pub(crate) struct Row {
     pub acceptance_by_prompt: Vec<(String, Option<f64>)>,
     /// Tokens generated per repetition, without and with speculation.
     pub generated: [u64; 2],
+}
+
+impl Row {
+    /// Median seconds per token without speculation over those with it; both are interleaved.
+    pub(crate) fn speedup(&self) -> Option<f64> {
+        let per_token = |ns: &[u64], n: u64| Some(stats::median(&stats::seconds(ns))? / n as f64);
+        let [plain, speculating] = self.generated;
+        Some(per_token(&self.baseline_ns, plain)? / per_token(&self.speculating_ns, speculating)?)
+    }
 }
 
 /// The measure.

@@ -47,7 +47,7 @@ impl Vocabulary {
     /// The tokenizer; `None` where there is no vocabulary.
     ///
     /// # Errors
-    /// [`Error::Io`] where a file cannot be read, [`Error::Weights`] where a metadata key has the wrong type,
+    /// [`Error::Io`] where a file cannot be read. [`Error::Weights`] where a metadata key has the wrong type.
     /// [`Error::Text`] where the vocabulary is broken or not supported.
     pub fn tokenizer(&self) -> Result<Option<&Tokenizer>, Error> {
         if let Some(built) = self.built.get() {

@@ -5,7 +5,6 @@ use ridgeline_experiment::Error;
 use ridgeline_experiment::data::{Data, Entry};
 use ridgeline_experiment::report::{Axis, Line, Lines, number};
 use ridgeline_experiment::rows::{Col, Rows};
-use ridgeline_experiment::stats;
 use ridgeline_experiment::study::{Chapter, Study};
 use ridgeline_roofline::Measured;
 
@@ -53,11 +52,7 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
 
 /// Seconds per token without speculation over those with it; both are interleaved in every visit.
 fn speedup(entry: &Run<'_>) -> Option<Measured> {
-    let per_token = |ns: &[u64], n: u64| Some(stats::median(&stats::seconds(ns))? / n as f64);
-    entry.interleaved(|row| {
-        let [plain, speculating] = row.generated;
-        Some(per_token(&row.baseline_ns, plain)? / per_token(&row.speculating_ns, speculating)?)
-    })
+    entry.interleaved(Row::speedup)
 }
 
 fn by_position(rows: &Rows<'_, Point, Row>) -> Lines {
