@@ -9,6 +9,7 @@
 //! cache is row-major. The number of columns is a multiple of the values that one `unpack` call of the shaders dequantizes
 //! (a *chunk*).
 
+mod activation;
 mod attention_shape;
 mod choose;
 mod common;
@@ -16,6 +17,7 @@ mod layout;
 mod linear;
 mod tuning;
 
+pub use activation::Activation;
 pub use choose::{
     AttentionKernel, LinearKernel, MAX_KV_SPLITS, SMALL_BATCH, attention_for, attention_workgroups,
     cache_in_texture, kv_split_len, layout_for, linear_for, max_kv_splits, norm_for,
@@ -43,6 +45,7 @@ macro_rules! kernels {
 }
 
 kernels! {
+    activate::Activate,
     add::Add,
     argmax::Argmax,
     argmax_reduce::ArgmaxReduce,
@@ -56,6 +59,7 @@ kernels! {
     dequantize::Dequantize,
     embed::Embed,
     empty::Empty,
+    glu::Glu,
     kv_append::KvAppend,
     mat_mul::MatMul,
     mat_mul_coop::MatMulCoop,
@@ -68,8 +72,8 @@ kernels! {
     rope::Rope,
     rope_append::RopeAppend,
     sample_top_k::SampleTopK,
+    sigmoid_gate::SigmoidGate,
     stream_read::StreamRead,
-    swi_glu::SwiGlu,
     triad::Triad,
 }
 

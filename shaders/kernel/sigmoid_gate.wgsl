@@ -1,0 +1,13 @@
+// Sigmoid gates in place: x = x · sigmoid(gate). One value per invocation.
+//# include reduce
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let i = global_index(ids, at_group, groups);
+    if i >= params.n_rows * params.n_cols {
+        return;
+    }
+    let c = i % params.n_cols;
+    let at = (i / params.n_cols) * params.ld + params.first + (c / params.group) * params.group_ld + (c % params.group) * params.step;
+    x[i] = x[i] / (1.0 + exp(-gates[at]));
+}
