@@ -55,6 +55,7 @@ kernels! {
     attn_scores::AttnScores,
     attn_softmax::AttnSoftmax,
     attn_values::AttnValues,
+    combine_experts::CombineExperts,
     copy::Copy,
     dequantize::Dequantize,
     embed::Embed,
@@ -67,6 +68,7 @@ kernels! {
     mat_vec::MatVec,
     mat_vec_dual::MatVecDual,
     mat_vec_i8::MatVecI8,
+    mat_vec_id::MatVecId,
     mat_vec_rows::MatVecRows,
     qk_norm::QkNorm,
     rms_norm::RmsNorm,
@@ -76,6 +78,7 @@ kernels! {
     sample_top_k::SampleTopK,
     sigmoid_gate::SigmoidGate,
     stream_read::StreamRead,
+    top_k::TopK,
     triad::Triad,
 }
 

@@ -1,6 +1,7 @@
 //! CPU references of kernels against computations that are independent of them: by hand, or by another formula in f64.
 
 mod feed_forward;
+mod mixture;
 
 use ridgeline_compute::{Access, Bindings, HostBuf, Kernel};
 
