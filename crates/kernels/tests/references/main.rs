@@ -2,6 +2,8 @@
 
 mod feed_forward;
 mod mixture;
+mod norms;
+mod recurrent;
 
 use ridgeline_compute::{Access, Bindings, HostBuf, Kernel};
 
