@@ -1,8 +1,7 @@
 // Weighted sum of the outputs of a token's experts, added to the residual stream. Four values per invocation.
 //# include reduce
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let i = global_index(ids, at_group, groups);
     let quads = params.n_cols / 4u;
     let token = i / quads;

@@ -2,8 +2,7 @@
 // last WIDTH - 1 inputs in registers.
 //# include reduce
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let c = global_index(ids, at_group, groups);
     if c >= params.n_channels {
         return;

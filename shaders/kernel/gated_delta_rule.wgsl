@@ -12,8 +12,7 @@ fn softplus(v: f32) -> f32 {
     return max(v, 0.0) + log(1.0 + exp(-abs(v)));
 }
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let head_groups = (params.value + BLOCKS * COLUMNS - 1u) / (BLOCKS * COLUMNS);
     let group = group_index(at_group, groups);
     let head = group / head_groups;

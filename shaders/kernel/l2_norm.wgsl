@@ -1,8 +1,7 @@
 // L2 normalization of each head in place, x = x / sqrt(Σ x² + eps). One workgroup per head.
 //# include reduce
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let index = group_index(at_group, groups);
     if index >= params.n_tokens * params.n_heads {
         return;
