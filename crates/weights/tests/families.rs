@@ -279,7 +279,7 @@ fn tensors_that_have_no_such_form_are_refused() {
         change(&mut tensors);
         let folder = TempDir::new().unwrap();
         save(folder.path(), &Json::Object(config(model)), &tensors);
-        let error = Checkpoint::open(folder.path()).err().expect(part).to_string();
+        let error = Checkpoint::open(folder.path()).expect_err(part).to_string();
         assert!(error.contains(part), "{model}: {error}");
     };
     let lost = "blk.1.ffn_up_exps.weight";
@@ -371,6 +371,6 @@ fn layers_that_predict_several_tokens_are_left_out_of_a_file() {
         let [note] = file.notes() else { panic!("{:?}", file.notes()) };
         assert!(note.contains("layers from 8 on"), "{note}");
     }
-    let error = open(12, 8).err().expect("a contradiction").to_string();
+    let error = open(12, 8).expect_err("a contradiction").to_string();
     assert!(error.contains("nextn_predict_layers"), "{error}");
 }
