@@ -4,6 +4,7 @@ mod biases;
 mod head;
 mod header;
 mod mlx;
+mod sentencepiece;
 mod shards;
 mod tokenizer;
 mod vocabulary;
