@@ -288,8 +288,7 @@ impl Args {
                 self.cache_type_k.iter().flat_map(|&k| self.cache_type_v.iter().map(move |&v| [k, v]));
             pairs.map(move |cache| Case { cache, ..it })
         });
-        let cases =
-            cases.flat_map(|it| self.flash_attn.iter().map(move |&on| Case { flash_attn: on, ..it }));
+        let cases = cases.flat_map(|it| self.flash_attn.iter().map(move |&on| Case { flash_attn: on, ..it }));
         let cases = cases.flat_map(|it| depths.iter().map(move |&depth| Case { depth, ..it }));
         let cases = cases.flat_map(|it| tests.iter().map(move |&test| Case { test, ..it }));
         cases.flat_map(|it| variations.iter().map(move |&variation| Case { variation, ..it })).collect()

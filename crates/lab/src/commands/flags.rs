@@ -97,8 +97,8 @@ const OPEN_CONTEXT: usize = 4096;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Session")]
 pub(crate) struct SessionArgs {
-    /// Context size in tokens; 0 is the context that the model was trained with [default: prompt plus -n; with -n -1
-    /// and in a chat that of the model, at most 4096]
+    /// Context size in tokens; 0 is the context that the model was trained with [default: prompt plus -n; at most 4096
+    /// without a limit]
     #[arg(short, long)]
     ctx_size: Option<usize>,
     /// Maximum tokens of a forward pass; longer inputs take several passes

@@ -1,9 +1,7 @@
 //! `ridgeline perplexity`: perplexity of a model on a text, and its divergence from a reference model.
 
 use super::accepted::AcceptedArgs;
-use super::flags::{
-    Length, MODEL, SessionArgs, first_difference, format_help, vocabulary_of, warn_beyond,
-};
+use super::flags::{Length, MODEL, SessionArgs, first_difference, format_help, vocabulary_of, warn_beyond};
 use super::prompt::{ESCAPE, text_of, unescape};
 use crate::globals::{Globals, UsageError};
 use crate::{install, output};

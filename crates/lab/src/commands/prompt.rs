@@ -26,8 +26,8 @@ pub(crate) struct PromptArgs {
     /// Read special tokens in the prompt, such as <|im_end|>, as plain text
     #[arg(long)]
     no_parse_special: bool,
-    /// Maximum number of tokens to generate; -1 is until the model ends the text or the context is full [default: 128, and -1
-    /// in a chat]
+    /// Maximum number of tokens to generate; -1 is until the model ends the text or the context is full [default: 128; in a
+    /// chat -1]
     #[arg(short, long, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-2..))]
     n_predict: Option<i64>,
     /// Do not start the prompt with the BOS token. By default the model's metadata decides

@@ -2,9 +2,7 @@
 
 use super::accepted::AcceptedArgs;
 use super::chat::{self, ChatArgs};
-use super::flags::{
-    MODEL, SamplingArgs, SessionArgs, format_help, require_finite, vocabulary_of, warm_up,
-};
+use super::flags::{MODEL, SamplingArgs, SessionArgs, format_help, require_finite, vocabulary_of, warm_up};
 use super::printer::{Printer, Timings, finish_name, ms, note_full, rate};
 use super::prompt::PromptArgs;
 use crate::globals::Globals;

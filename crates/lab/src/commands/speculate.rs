@@ -82,13 +82,10 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
 
     let mut printer = Printer::start(tokenizer, !globals.json);
     let clock = Instant::now();
-    let Speculation { generation, stats } = speculator.generate(
-        &job.prompt,
-        n,
-        &job.stop,
-        &mut |token| printer.push(token),
-        &mut || nanos(clock.elapsed()),
-    )?;
+    let Speculation { generation, stats } =
+        speculator.generate(&job.prompt, n, &job.stop, &mut |token| printer.push(token), &mut || {
+            nanos(clock.elapsed())
+        })?;
     let printed = printer.finish()?;
     note_full(generation.finish, job.options.context);
     let text = [&job.prompt[..], &generation.tokens].concat();
@@ -137,8 +134,9 @@ impl Job<'_> {
     /// Generates with the target alone.
     fn alone(&self, session: &mut Session<Device>, tokenizer: &Tokenizer) -> anyhow::Result<Baseline> {
         let mut printer = Printer::start(tokenizer, false);
-        let output =
-            generate(session, &self.sampler, &self.prompt, self.n, &self.stop, &mut |token| printer.push(token))?;
+        let output = generate(session, &self.sampler, &self.prompt, self.n, &self.stop, &mut |token| {
+            printer.push(token)
+        })?;
         let spent = session.take_times();
         let times = Timings::of(&printer.finish()?, self.prompt.len(), spent.tokens);
         Ok(Baseline { tokens: output.tokens, times: times.with(spent) })

@@ -5,8 +5,8 @@
 //! score of a token = −(rank of the first merge that makes it); tokens that no merge makes come last
 //! ```
 //!
-//! Both orders are that of SentencePiece. A tokenizer.json may still differ in a text that begins with a space, or follows a
-//! special token, so that the file also carries it whole.
+//! Both orders are that of SentencePiece. Spaces at the beginning of a text, or behind a special token, may still differ. So the
+//! file also carries the tokenizer.json whole.
 
 use std::collections::HashMap;
 
