@@ -24,8 +24,7 @@ var<workgroup> weight: array<f32, ROWS * WORKGROUP_SIZE>;
 var<workgroup> partial_out: array<vec4f, WORKGROUP_SIZE>;
 var<workgroup> totals: array<f32, WORKGROUP_SIZE>;
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     //# include "shared/attention_workgroup.wgsl"
     // Row r is query token0 + r / GROUP, head kv_head · GROUP + r % GROUP.
     for (var i = ids.local; i < ROWS * QUADS; i += WORKGROUP_SIZE) {

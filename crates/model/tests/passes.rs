@@ -1,6 +1,6 @@
 //! The launches of a forward pass: how many per layer, and the size of the head.
 
-use ridgeline_compute::{Caps, Cpu, Recording};
+use ridgeline_compute::{Caps, Cpu, Recording, Role};
 use ridgeline_kernels::{LinearKernel, mat_vec};
 use ridgeline_model::{Fusion, Fusions, Model, Session, SessionOptions, Switches};
 use ridgeline_speculative::{LanguageModel, Rows, argmax};
@@ -124,7 +124,7 @@ fn argmax_splits_a_large_vocabulary() {
     let pass = session.record(&tokens, Rows::All).expect("a forward pass");
     assert!(pass.kernels().iter().any(|it| it.name() == "argmax_reduce"));
     let picks = session.extend_greedy(&tokens, Rows::All).expect("choices");
-    session.truncate(0);
+    session.truncate(0).expect("a rewind");
     let logits = session.extend(&tokens, Rows::All).expect("logits");
     let largest: Vec<u32> = (0..tokens.len()).map(|i| argmax(logits.row(i))).collect();
     assert_eq!(picks, largest);
@@ -138,5 +138,17 @@ fn the_head_computes_only_the_wanted_rows() {
         let linears = heads.filter(|step| LinearKernel::of(pass.kernel(step)).is_some());
         let of = |step| bytemuck::pod_read_unaligned::<mat_vec::Params>(pass.params(step)).n_vecs;
         assert_eq!(linears.map(of).collect::<Vec<_>>(), batch_sizes, "{want:?}");
+    }
+}
+
+#[test]
+fn the_footprint_is_what_a_pass_touches() {
+    // Residual, norm, Q K V, queries, attention output and hidden activations of the small llama, in values per token.
+    let per_token = 64 + 64 + (64 + 2 * 32) + 64 + 64 + 160;
+    for (depth, n) in [(0, 1), (40, 1), (3, 2)] {
+        let pass = pass(&family("llama"), (depth, n), Rows::Last, None);
+        // The id and the rotation of each token, the logits of one row, and the choice.
+        let bytes = 4 * (u64::from(n) * (per_token + 1 + 16) + 512 + 1);
+        assert_eq!(pass.footprint(Role::Activation), bytes, "{n} tokens at depth {depth}");
     }
 }

@@ -85,8 +85,8 @@ impl LanguageModel for Broken {
         }
         Ok(logits)
     }
-    fn truncate(&mut self, len: usize) {
-        self.0.truncate(len);
+    fn truncate(&mut self, len: usize) -> Result<(), Full> {
+        self.0.truncate(len)
     }
 }
 
@@ -123,8 +123,8 @@ impl LanguageModel for Counting {
         self.1 += tokens.len();
         self.0.extend(tokens, want)
     }
-    fn truncate(&mut self, len: usize) {
-        self.0.truncate(len);
+    fn truncate(&mut self, len: usize) -> Result<(), Full> {
+        self.0.truncate(len)
     }
 }
 
@@ -138,7 +138,7 @@ fn a_cached_prefix_is_not_evaluated_again_and_changes_no_token() {
     let prompt = [&[1, 2, 3], &first.tokens[..], &[4, 0]].concat();
     let alone = plain(Toy::new(5, 0.0, 9, 64), &sampler, &prompt, 6, &[]).expect("the cache has room");
     for cached in [0, 3, 6, 99] {
-        model.0.truncate(0);
+        model.0.truncate(0).expect("a toy forgets");
         model.extend(&prompt[..6], Rows::None).expect("the cache has room");
         model.1 = 0;
         let run = generate_after(&mut model, cached, &sampler, &prompt, 6, &[], &mut go);

@@ -169,7 +169,9 @@ impl Chat<'_> {
         if self.turns.is_empty() && !self.args.prompt.no_warmup {
             warm_up(&mut self.session, &self.options, &[needed, 1], &self.sampler)?;
         }
-        let cached = shared_prefix(&self.cached, &prompt).min(needed.saturating_sub(1));
+        let shared = shared_prefix(&self.cached, &prompt).min(needed.saturating_sub(1));
+        // A model with recurrent layers cannot return to a prefix: it evaluates the whole conversation.
+        let cached = if self.session.truncate(shared).is_ok() { shared } else { 0 };
         // Without a limit the context ends the text.
         let n = self.args.prompt.limit_of_turn().unwrap_or(context + 1);
         // Another seed for each turn, or equal questions would meet equal random numbers.

@@ -1,23 +1,26 @@
 //! Attention: preparing queries, keys and values, and the fused and unfused kernels.
 
 use super::{Activation, Ops};
+use crate::cache::KvLayer;
 use crate::config::dim32;
+use crate::layers::Heads;
 use crate::matrix::Vector;
 use crate::scratch::Temp;
 use crate::{AttentionPath, Fusion, Part};
 use ridgeline_compute::Slice;
 use ridgeline_kernels::rope_append::{QkNormBias, RopeAppend};
 use ridgeline_kernels::{self as kernels, KvHeads};
+use ridgeline_quant::Format;
 
 impl Ops<'_> {
     /// Prepares Q, K and V for attention: bias, QK norm, RoPE, and the store to the KV cache of `layer`.
     /// Returns the queries.
     ///
-    /// The bias has one value per row of the projections; the gains of QK norm are `[2, head_dim]`. Ablation removes
+    /// The bias has one value per row of the projections; the gains of QK norm are `[2, key width]`. Ablation removes
     /// either from the fused launch. If RoPE or the store is ablated, the other steps are launches of their own.
     pub fn rope_and_store_kv(
         &mut self,
-        layer: usize,
+        (layer, heads): (usize, &Heads),
         qkv: Activation,
         [bias, gains]: [Option<&Vector>; 2],
     ) -> Activation {
@@ -25,22 +28,21 @@ impl Ops<'_> {
         let bias = bias.filter(|_| !ablate.has(Part::Projection));
         let gains = gains.filter(|_| !ablate.has(Part::Norm));
         let whole = !ablate.has(Part::Rope) && !ablate.has(Part::KvWrite);
-        let fits = RopeAppend::takes(dim32(self.config.head_dim), dim32(self.config.rope.rotary), self.caps);
+        let rope = &self.ropes[heads.rope];
+        let fits = RopeAppend::takes(heads.key, rope.rotary, self.caps);
         if !fits || !whole || !self.switches.fusions.has(Fusion::RopeAppend) {
-            self.rope_and_store_kv_unfused(layer, qkv, [bias, gains]);
+            self.rope_and_store_kv_unfused((layer, heads), qkv, [bias, gains]);
             return qkv;
         }
         self.enter_module("rope");
-        let (heads, kv_heads) = (dim32(self.config.heads), dim32(self.config.kv_heads));
-        let [keys, values] = [self.cache.keys(layer).all(), self.cache.values(layer).all()];
-        let out = self.activation(Temp::Query, dim32(self.config.q_width()));
-        let [key_stride, value_stride] = self.cache.strides;
+        let KvLayer { keys, values, strides: [key_stride, value_stride] } = self.cache.kv(layer);
+        let out = self.activation(Temp::Query, heads.query_width());
         let params = kernels::rope_append::Params {
             n_tokens: self.tokens,
-            n_heads: heads,
-            kv_heads,
-            head_dim: dim32(self.config.head_dim),
-            rotary: dim32(self.config.rope.rotary),
+            n_heads: heads.query,
+            kv_heads: heads.kv,
+            head_dim: heads.key,
+            rotary: rope.rotary,
             position: self.position,
             capacity: dim32(self.cache.capacity),
             ld: qkv.width,
@@ -49,11 +51,12 @@ impl Ops<'_> {
             eps: self.config.norm_eps,
         };
         let with = QkNormBias { bias: bias.is_some(), norm: gains.is_some() };
-        let kernel = RopeAppend::new(self.caps, self.cache.formats, self.config.rope.pairing, with);
+        let kernel = RopeAppend::new(self.caps, self.cache.formats, rope.pairing, with);
         let kernel = RopeAppend { texture: self.cache.texture, ..kernel };
+        let table = rope.slice();
         // Absent bias and gains are never read, but each binding needs a buffer.
-        let [bias, gains] = [bias, gains].map(|it| it.map_or(self.rope_table, Vector::slice));
-        let (qkv, q, table) = (qkv.slice, out.slice, self.rope_table);
+        let [bias, gains] = [bias, gains].map(|it| it.map_or(table, Vector::slice));
+        let (qkv, q) = (qkv.slice, out.slice);
         let args = kernels::rope_append::Args { qkv, bias, gains, table, q, keys, values };
         self.recording.run(kernel, params, args);
         out
@@ -62,39 +65,43 @@ impl Ops<'_> {
     /// The same with one launch per step. The queries stay in `qkv`.
     fn rope_and_store_kv_unfused(
         &mut self,
-        layer: usize,
+        (layer, heads): (usize, &Heads),
         qkv: Activation,
         [bias, gains]: [Option<&Vector>; 2],
     ) {
-        let (heads, kv_heads) = (dim32(self.config.heads), dim32(self.config.kv_heads));
-        let [q_width, kv_width] = [self.config.q_width(), self.config.kv_width()].map(dim32);
+        let [first_key, first_value] = [heads.query_width(), heads.query_width() + heads.key_width()];
         if let Some(bias) = bias {
             self.enter_module("qkv_bias");
             self.add(qkv, bias.slice(), bias.len);
         }
         if let Some(gains) = gains {
             self.enter_module("qk_norm");
-            self.qk_norm(qkv, gains);
+            self.qk_norm(heads, qkv, gains);
         }
         self.enter_module("rope");
         if !self.ablated {
-            self.rope(qkv, heads, 0);
-            self.rope(qkv, kv_heads, q_width);
+            self.rope(heads, qkv, (heads.query, 0));
+            self.rope(heads, qkv, (heads.kv, first_key));
         }
         self.enter_module("kv_write");
         if !self.ablated {
-            self.append(qkv, q_width, (self.cache.keys(layer).all(), 0));
-            self.append(qkv, q_width + kv_width, (self.cache.values(layer).all(), 1));
+            let KvLayer { keys, values, strides } = self.cache.kv(layer);
+            self.append(qkv, (heads.kv, heads.key, first_key), (keys, strides[0], self.cache.formats[0]));
+            self.append(
+                qkv,
+                (heads.kv, heads.value, first_value),
+                (values, strides[1], self.cache.formats[1]),
+            );
         }
     }
 
     /// QK norm in place.
-    fn qk_norm(&mut self, x: Activation, gains: &Vector) {
+    fn qk_norm(&mut self, heads: &Heads, x: Activation, gains: &Vector) {
         let params = kernels::qk_norm::Params {
             n_tokens: self.tokens,
-            n_heads: dim32(self.config.heads),
-            kv_heads: dim32(self.config.kv_heads),
-            head_dim: dim32(self.config.head_dim),
+            n_heads: heads.query,
+            kv_heads: heads.kv,
+            head_dim: heads.key,
             ld: x.width,
             eps: self.config.norm_eps,
         };
@@ -105,71 +112,78 @@ impl Ops<'_> {
     }
 
     /// RoPE of `n_heads` heads in place, beginning at column `first`.
-    fn rope(&mut self, x: Activation, n_heads: u32, first: u32) {
+    fn rope(&mut self, heads: &Heads, x: Activation, (n_heads, first): (u32, u32)) {
+        let rope = &self.ropes[heads.rope];
         let params = kernels::rope::Params {
             n_tokens: self.tokens,
             n_heads,
-            head_dim: dim32(self.config.head_dim),
-            rotary: dim32(self.config.rope.rotary),
+            head_dim: heads.key,
+            rotary: rope.rotary,
             position: self.position,
             ld: x.width,
             first,
         };
-        let kernel = kernels::rope::Rope { pairing: self.config.rope.pairing, workgroup_size: 64 };
-        self.recording.run(kernel, params, kernels::rope::Args { x: x.slice, table: self.rope_table });
+        let kernel = kernels::rope::Rope { pairing: rope.pairing, workgroup_size: 64 };
+        self.recording.run(kernel, params, kernels::rope::Args { x: x.slice, table: rope.slice() });
     }
 
-    /// Stores keys (`which` 0) or values (1), beginning at column `first`, in the KV cache.
-    fn append(&mut self, x: Activation, first: u32, (cache, which): (Slice, usize)) {
+    /// Stores `n_heads` keys or values of `head_dim` values, beginning at column `first`, in the KV cache with `stride`
+    /// vec4s per row.
+    fn append(
+        &mut self,
+        x: Activation,
+        (n_heads, head_dim, first): (u32, u32, u32),
+        (cache, stride, format): (Slice, u32, Format),
+    ) {
         let params = kernels::kv_append::Params {
             n_tokens: self.tokens,
-            n_heads: dim32(self.config.kv_heads),
-            head_dim: dim32(self.config.head_dim),
+            n_heads,
+            head_dim,
             capacity: dim32(self.cache.capacity),
             position: self.position,
-            stride: self.cache.strides[which],
+            stride,
             ld: x.width,
             first,
         };
-        let (format, texture) = (self.cache.formats[which], self.cache.texture);
+        let texture = self.cache.texture;
         let kernel = kernels::kv_append::KvAppend { format, workgroup_size: 64, texture };
         self.recording.run(kernel, params, kernels::kv_append::Args { x: x.slice, cache });
     }
 
     /// Causal attention over the KV cache of `layer`. Each row of `q` begins with the queries.
-    pub fn attention(&mut self, layer: usize, q: Activation) -> Activation {
-        let out = self.activation(Temp::AttnOut, dim32(self.config.q_width()));
+    pub fn attention(&mut self, (layer, heads): (usize, &Heads), q: Activation) -> Activation {
+        let out = self.activation(Temp::AttnOut, heads.out_width());
         if self.ablated {
             // Rows of unfused queries are further apart than the output projection reads, but of more values.
             return Activation { width: out.width, ..q };
         }
-        let (keys, values) = (self.cache.keys(layer).all(), self.cache.values(layer).all());
+        let kv = self.cache.kv(layer);
         match self.switches.attention {
-            AttentionPath::Fused => self.fused_attention(q, [keys, values], out),
-            AttentionPath::Unfused => self.unfused_attention(q, [keys, values], out),
+            AttentionPath::Fused => self.fused_attention(heads, q, kv, out),
+            AttentionPath::Unfused => self.unfused_attention(heads, q, kv, out),
         }
         out
     }
 
     /// Attention in one kernel with online softmax. Several KV splits need a second launch, which reduces their partial
     /// results (flash-decoding, Dao et al. 2023).
-    fn fused_attention(&mut self, q: Activation, [keys, values]: [Slice; 2], out: Activation) {
-        let (head, group) = (dim32(self.config.head_dim), dim32(self.config.group()));
+    fn fused_attention(&mut self, heads: &Heads, q: Activation, kv: KvLayer, out: Activation) {
+        let (head, group, n_heads) = (heads.key, heads.group(), heads.query);
         let kernel = kernels::attention_for(self.cache.formats, head, group, self.tokens, self.caps);
-        let (context, n_heads) = (self.position + self.tokens, dim32(self.config.heads));
-        let groups = u64::from(n_heads / group) * u64::from(self.tokens.div_ceil(kernel.tokens()));
+        let context = self.position + self.tokens;
+        let groups = u64::from(heads.kv) * u64::from(self.tokens.div_ceil(kernel.tokens()));
         // The buffer of partial results limits the number of KV splits.
         let split_len = match self.switches.kv_split_len {
             Some(split_len) => {
                 split_len.max(context.div_ceil(kernels::max_kv_splits(self.tokens))).min(context)
             }
             None => {
-                let heads = KvHeads { count: n_heads / group, width: head };
-                let wanted = self.tuning.attention_workgroups(heads, self.caps);
+                let class = KvHeads { count: heads.kv, width: head };
+                let wanted = self.tuning.attention_workgroups(class, self.caps);
                 kernels::kv_split_len(context, self.tokens, groups, wanted, self.caps)
             }
         };
-        let [key_stride, value_stride] = self.cache.strides;
+        let KvLayer { keys, values, strides: [key_stride, value_stride] } = kv;
         let params = kernels::attention::Params {
             n_tokens: self.tokens,
             n_heads,
@@ -179,7 +193,7 @@ impl Ops<'_> {
             value_stride,
             ld: q.width,
             split_len,
-            scale: self.attention_scale(),
+            scale: heads.scale,
         };
         let kv_splits = params.kv_splits();
         let to = if kv_splits == 1 { out.slice } else { self.scratch.buffer(Temp::AttnPartials).all() };
@@ -193,23 +207,22 @@ impl Ops<'_> {
     }
 
     /// Attention as three kernels: scores, softmax, weighted values.
-    fn unfused_attention(&mut self, q: Activation, [keys, values]: [Slice; 2], out: Activation) {
-        let (n_tokens, n_heads, position) = (self.tokens, dim32(self.config.heads), self.position);
-        let (head_dim, group) = (dim32(self.config.head_dim), dim32(self.config.group()));
-        let (capacity, [stride, value_stride]) = (dim32(self.cache.capacity), self.cache.strides);
+    fn unfused_attention(&mut self, heads: &Heads, q: Activation, kv: KvLayer, out: Activation) {
+        let (n_tokens, n_heads, position) = (self.tokens, heads.query, self.position);
+        let (group, capacity) = (heads.group(), dim32(self.cache.capacity));
+        let KvLayer { keys, values, strides: [stride, value_stride] } = kv;
         let ([cache, value_cache], texture, workgroup_size) = (self.cache.formats, self.cache.texture, 64);
         let scores = self.scratch.buffer(Temp::Scores).all();
-        let scale = self.attention_scale();
         let params = kernels::attn_scores::Params {
             n_tokens,
             n_heads,
-            head_dim,
+            head_dim: heads.key,
             group,
             capacity,
             position,
             stride,
             ld: q.width,
-            scale,
+            scale: heads.scale,
         };
         let args = kernels::attn_scores::Args { q: q.slice, keys, scores };
         self.recording.run(kernels::attn_scores::AttnScores { cache, workgroup_size, texture }, params, args);
@@ -218,7 +231,7 @@ impl Ops<'_> {
         let reduce = kernels::Reduce::all(self.caps)[0];
         let kernel = kernels::attn_softmax::AttnSoftmax { reduce, workgroup_size };
         self.recording.run(kernel, params, kernels::attn_softmax::Args { scores });
-        let stride = value_stride;
+        let (head_dim, stride) = (heads.value, value_stride);
         let params =
             kernels::attn_values::Params { n_tokens, n_heads, head_dim, group, capacity, position, stride };
         let args = kernels::attn_values::Args { weights: scores, values, out: out.slice };
@@ -227,10 +240,5 @@ impl Ops<'_> {
             params,
             args,
         );
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "the kernels take f32")]
-    fn attention_scale(&self) -> f32 {
-        (1.0 / (self.config.head_dim as f64).sqrt()) as f32
     }
 }

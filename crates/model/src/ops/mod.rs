@@ -7,6 +7,7 @@ mod sampling;
 use crate::cache::KvCache;
 use crate::config::dim32;
 use crate::matrix::{FusedLinear, Vector, WeightMatrix};
+use crate::rope::RopeTable;
 use crate::scratch::{Scratch, Temp};
 use crate::{Config, Fusion, Model, Part, Switches};
 use ridgeline_compute::{Caps, Recording, Region, Slice};
@@ -29,8 +30,8 @@ pub struct Ops<'a> {
     pub(crate) config: &'a Config,
     pub(crate) scratch: &'a Scratch,
     pub(crate) cache: &'a KvCache,
-    /// Cosines and sines of [`crate::RopeConfig::table`].
-    pub(crate) rope_table: Slice,
+    /// The rotations that [`Heads::rope`](crate::layers::Heads) indexes.
+    pub(crate) ropes: &'a [RopeTable],
     pub(crate) caps: &'a Caps,
     pub(crate) tuning: &'a Tuning,
     pub(crate) switches: Switches,

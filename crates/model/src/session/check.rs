@@ -1,8 +1,9 @@
 //! Validation: options against model and device, tokens against vocabulary and cache.
 
 use super::Session;
+use crate::Error;
 use crate::config::dim32;
-use crate::{Config, Error};
+use crate::layers::Heads;
 use ridgeline_compute::{Caps, Executor};
 use ridgeline_kernels::attention_for;
 use ridgeline_quant::Format;
@@ -26,28 +27,31 @@ impl<E: Executor> Session<E> {
     }
 }
 
-/// Refuses a context beyond the sliding window: no kernel masks positions outside it.
-pub(super) fn window(config: &Config, context: usize) -> Result<(), Error> {
-    match config.window {
-        Some(window) if context > window => Err(Error::Window { context, window }),
+/// Refuses a context beyond the sliding window of a layer: no kernel masks positions outside it.
+pub(super) fn window(heads: &[Heads], context: usize) -> Result<(), Error> {
+    match heads.iter().filter_map(|it| it.window).min() {
+        Some(window) if context > window as usize => Err(Error::Window { context, window: window as usize }),
         _ => Ok(()),
     }
 }
 
 /// Refuses heads whose fused attention kernel needs more workgroup memory than the device has.
 pub(super) fn attention_memory(
-    config: &Config,
+    heads: &[Heads],
     cache: [Format; 2],
     batch: usize,
     caps: &Caps,
 ) -> Result<(), Error> {
-    let kernel = attention_for(cache, dim32(config.head_dim), dim32(config.group()), dim32(batch), caps);
-    let (bytes, limit) = (kernel.workgroup_bytes(), caps.max_workgroup_memory);
-    if bytes <= limit {
-        return Ok(());
+    let limit = caps.max_workgroup_memory;
+    for it in heads {
+        let bytes = attention_for(cache, it.key, it.group(), dim32(batch), caps).workgroup_bytes();
+        if bytes > limit {
+            let label = format!("attention with {} query heads of {} per key/value head", it.group(), it.key);
+            let (bytes, limit) = (u64::from(bytes), u64::from(limit));
+            return Err(
+                ridgeline_compute::Error::Limit { label, bytes, limit, what: "workgroup memory" }.into()
+            );
+        }
     }
-    let label =
-        format!("attention with {} query heads of {} per key/value head", config.group(), config.head_dim);
-    let (bytes, limit) = (u64::from(bytes), u64::from(limit));
-    Err(ridgeline_compute::Error::Limit { label, bytes, limit, what: "workgroup memory" }.into())
+    Ok(())
 }

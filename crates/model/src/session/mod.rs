@@ -8,10 +8,11 @@ mod record;
 
 use crate::cache::KvCache;
 use crate::ops::Sample;
+use crate::rope::RopeTable;
 use crate::scratch::Scratch;
 use crate::{AttentionPath, Error, Model, RunTimes, Switches};
 use record::Output;
-use ridgeline_compute::{Buffer, Executor, Recording, Role, RunOptions};
+use ridgeline_compute::{Executor, Recording, RunOptions};
 use ridgeline_kernels::Tuning;
 use ridgeline_quant::Format;
 use ridgeline_speculative::{Choice, LanguageModel, Logits, OnTokens, Rows, Token, decode_on_host};
@@ -66,7 +67,7 @@ pub struct Session<E: Executor> {
     executor: Shared<E>,
     cache: KvCache,
     scratch: Scratch,
-    rope_table: Buffer,
+    ropes: Vec<RopeTable>,
     switches: Switches,
     run: RunOptions,
     pipelined: bool,
@@ -88,26 +89,26 @@ impl<E: Executor> Session<E> {
         let mut device = executor.borrow_mut();
         let context = options.context.max(1);
         let batch = options.batch.clamp(1, context);
-        let cache = KvCache::new(&mut *device, &model.config, options.cache, context)?;
-        check::window(&model.config, context)?;
-        check::attention_memory(&model.config, options.cache, batch, device.caps())?;
+        let states = model.decoder.states();
+        let cache = KvCache::new(&mut *device, (&states, model.heads()), options.cache, context)?;
+        check::window(model.heads(), context)?;
+        check::attention_memory(model.heads(), options.cache, batch, device.caps())?;
         let unfused = options.switches.attention == AttentionPath::Unfused;
         let scratch = Scratch::new(
             &mut *device,
-            &model.config,
+            &model.reserved,
             [batch, options.logit_rows],
             (if unfused { context } else { 0 }, options.switches.int8_dot),
         )?;
-        let values = model.config.rope.table(context);
-        let rope_table = device.alloc(4 * values.len() as u64, Role::Activation, "rope table")?;
-        device.write(rope_table.all(), bytemuck::cast_slice(&values))?;
+        let tables = model.reserved.ropes.iter().map(|rope| RopeTable::new(&mut *device, rope, context));
+        let ropes = tables.collect::<Result<_, Error>>()?;
         drop(device);
         let (recording, times) = (Recording::new(), RunTimes::default());
         Ok(Self {
             executor,
             cache,
             scratch,
-            rope_table,
+            ropes,
             switches: options.switches,
             run: options.run,
             pipelined: options.pipelined,
@@ -154,12 +155,6 @@ impl<E: Executor> Session<E> {
         Ok(())
     }
 
-    /// Least bytes of activation buffers that a forward pass touches: `tokens` tokens with `rows` rows of logits.
-    #[must_use]
-    pub fn activation_bytes(&self, tokens: usize, rows: usize) -> u64 {
-        crate::scratch::min_activation_bytes(&self.model.config, tokens, rows)
-    }
-
     /// Most tokens per recording.
     #[must_use]
     pub const fn batch(&self) -> usize {
@@ -193,8 +188,9 @@ impl<E: Executor> LanguageModel for Session<E> {
         Ok(Logits { vocab: self.vocab(), data })
     }
 
-    fn truncate(&mut self, len: usize) {
+    fn truncate(&mut self, len: usize) -> Result<(), Error> {
         self.len = self.len.min(len);
+        Ok(())
     }
 
     fn extend_greedy(&mut self, tokens: &[Token], want: Rows) -> Result<Vec<Token>, Error> {

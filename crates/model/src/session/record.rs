@@ -73,7 +73,7 @@ impl<E: Executor> Session<E> {
             config: &self.model.config,
             scratch: &self.scratch,
             cache: &self.cache,
-            rope_table: self.rope_table.all(),
+            ropes: &self.ropes,
             caps: &caps,
             tuning: &self.tuning,
             switches: self.switches,
