@@ -23,7 +23,7 @@ pub(crate) struct PromptArgs {
     file: Option<PathBuf>,
     #[arg(short, long, help = ESCAPE)]
     pub(crate) escape: bool,
-    /// Read special tokens in the prompt, such as <|im_end|>, as plain text
+    /// Read special tokens in the prompt, such as `<|im_end|>`, as plain text
     #[arg(long)]
     no_parse_special: bool,
     /// Maximum number of tokens to generate; -1 is until the model ends the text or the context is full [default: 128; in a

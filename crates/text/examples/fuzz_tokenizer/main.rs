@@ -1,4 +1,4 @@
-//! Reads damaged tokenizer.json and tokenizer_config.json files, and encodes texts with what can be read: a million inputs.
+//! Reads damaged tokenizer.json and `tokenizer_config.json` files, and encodes texts with what can be read: a million inputs.
 //!
 //! `cargo run --release -p ridgeline-text --example fuzz_tokenizer -- [INPUTS [SEED]]`. Input `i` of a run is the seed plus
 //! `i`; a failure names its seed.

@@ -152,7 +152,7 @@ const DEEPSEEK3: &[Split] = &[
         r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+"
     )),
 ];
-/// The letters with two cases in DeepSeek's list, which lacks a few of Unicode's, such as the Armenian and Georgian small ones.
+/// The letters with two cases in `deepseek-llm`, without a few of Unicode's, such as the Armenian and Georgian small ones.
 macro_rules! deepseek_letters {
     () => {
         concat!(
