@@ -135,6 +135,35 @@ fn what_is_not_quantized_is_what_llama_cpp_keeps() {
     }
 }
 
+/// Random weights of every family are finite, in each quantization, and can be written and read back.
+#[test]
+fn random_weights_of_every_family_can_be_written() {
+    let out = tempfile::tempdir().unwrap();
+    let path = out.path().join("random.gguf");
+    for family in ["gemma3", "gptneox", "plm", "deepseek2", "qwen3moe", "qwen35", "qwen35moe"] {
+        let data = [env!("CARGO_MANIFEST_DIR"), "../model/tests/data", family].iter().collect::<PathBuf>();
+        let source = Checkpoint::open(&data).unwrap();
+        for quantization in [Quantization::from(Format::F16), "Q4_K_M".parse().unwrap()] {
+            let random = source.random_like(Some(6), Some(quantization), 5).unwrap();
+            convert(&random, &path, quantization).unwrap();
+            let file = Checkpoint::open(&path).unwrap();
+            file.check().unwrap();
+            assert_eq!(file.layer_kinds().unwrap(), random.layer_kinds().unwrap());
+            assert_eq!(file.tensors().count(), random.tensors().count(), "{family}");
+            for info in random.tensors() {
+                let (ours, theirs) =
+                    (random.tensor(info.name).unwrap(), file.expect(info.name, info.shape).unwrap());
+                assert!(
+                    ours.bytes == theirs.bytes && ours.format == theirs.format,
+                    "{family}: {}",
+                    info.name
+                );
+                assert!(ours.to_f32().iter().all(|it| it.is_finite()), "{family}: {}", info.name);
+            }
+        }
+    }
+}
+
 #[test]
 fn layers_beyond_a_hybrid_repeat_its_kinds() {
     let hybrid = Checkpoint::random(&shape("qwen3.5-0.8b"), Format::HALF, 0).unwrap();

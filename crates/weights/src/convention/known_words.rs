@@ -56,6 +56,7 @@ pub(super) const ARITHMETIC: &[&str] = &[
     "mask",
     "mlp",
     "moe",
+    "mrope",
     "mtp",
     "multiplier",
     "mup",
