@@ -17,5 +17,5 @@ fn no_file_breaks_the_reader_of_tokenizer_json() {
         opened += u64::from(open.unwrap_or_else(|problem| panic!("seed {seed}: {problem}")));
     }
     // Some damaged files must open and others not, or the damage tests nothing.
-    assert!((INPUTS / 20..INPUTS - INPUTS / 20).contains(&opened), "{opened}");
+    assert!((INPUTS / 50..INPUTS / 2).contains(&opened), "{opened}");
 }
