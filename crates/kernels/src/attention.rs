@@ -59,9 +59,9 @@ impl Params {
 
 /// Head widths and group sizes to test: those of the shipped models and of some others in use. `attention_for` makes the
 /// variant for any other.
-pub(crate) const SHAPES: [(u32, u32); 15] = [
+pub(crate) const SHAPES: [(u32, u32); 18] = [
     (16, 1), (16, 2), (32, 2), (32, 4), (64, 1), (64, 2), (64, 3), (64, 4), (64, 7), (64, 8), (80, 4), (128, 2), (128, 4),
-    (128, 6), (128, 8),
+    (128, 6), (128, 8), (256, 2), (256, 4), (256, 8),
 ];
 
 /// Target maximum of query rows per workgroup. More would spill the accumulators from registers. A larger group of query

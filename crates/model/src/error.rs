@@ -88,6 +88,11 @@ pub enum Error {
         /// Size of the vocabulary.
         vocab: usize,
     },
+    /// The recurrent state is not known, because an earlier call failed.
+    #[error(
+        "an earlier call failed and left an unknown recurrent state; truncate the sequence before going on"
+    )]
+    StateLost,
     /// A quantization type that cannot store keys and values.
     #[error("{format} is not supported for the key/value cache of this model; supported: {supported}")]
     CacheFormat {

@@ -5,6 +5,7 @@ mod decode;
 mod prepare;
 mod read_back;
 mod record;
+mod rewind;
 
 use crate::cache::KvCache;
 use crate::ops::Sample;
@@ -12,6 +13,7 @@ use crate::rope::RopeTable;
 use crate::scratch::Scratch;
 use crate::{AttentionPath, Error, Model, RunTimes, Switches};
 use record::Output;
+use rewind::History;
 use ridgeline_compute::{Executor, Recording, RunOptions};
 use ridgeline_kernels::Tuning;
 use ridgeline_quant::Format;
@@ -66,6 +68,7 @@ pub struct Session<E: Executor> {
     model: Arc<Model>,
     executor: Shared<E>,
     cache: KvCache,
+    history: History,
     scratch: Scratch,
     ropes: Vec<RopeTable>,
     switches: Switches,
@@ -91,6 +94,7 @@ impl<E: Executor> Session<E> {
         let batch = options.batch.clamp(1, context);
         let states = model.decoder.states();
         let cache = KvCache::new(&mut *device, (&states, model.heads()), options.cache, context)?;
+        let history = History::new(&mut *device, &cache)?;
         check::window(model.heads(), context)?;
         check::attention_memory(model.heads(), options.cache, batch, device.caps())?;
         let unfused = options.switches.attention == AttentionPath::Unfused;
@@ -107,6 +111,7 @@ impl<E: Executor> Session<E> {
         Ok(Self {
             executor,
             cache,
+            history,
             scratch,
             ropes,
             switches: options.switches,
@@ -151,6 +156,9 @@ impl<E: Executor> Session<E> {
     /// [`Error::ContextFull`] beyond the cache.
     pub fn set_kv_len(&mut self, len: usize) -> Result<(), Error> {
         self.check_room(len)?;
+        if len != self.len {
+            self.history.moved();
+        }
         self.len = len;
         Ok(())
     }
@@ -189,8 +197,7 @@ impl<E: Executor> LanguageModel for Session<E> {
     }
 
     fn truncate(&mut self, len: usize) -> Result<(), Error> {
-        self.len = self.len.min(len);
-        Ok(())
+        self.rewind(len)
     }
 
     fn extend_greedy(&mut self, tokens: &[Token], want: Rows) -> Result<Vec<Token>, Error> {
