@@ -21,7 +21,8 @@ use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
 
-const FAMILIES: [&str; 7] = ["gptneox", "llama", "llama-mha-tied", "mistral", "qwen2", "qwen3", "qwen35"];
+const FAMILIES: [&str; 9] =
+    ["gptneox", "llama", "llama-mha-tied", "mistral", "qwen2", "qwen3", "qwen35", "qwen35moe", "qwen3moe"];
 
 /// ‖ours − golden‖ / ‖golden‖ over all positions.
 const TOLERANCE: f64 = 1e-4;
