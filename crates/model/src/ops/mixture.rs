@@ -9,7 +9,7 @@ use ridgeline_compute::Slice;
 use ridgeline_kernels::mat_vec_id::{self, MatVecId};
 use ridgeline_kernels::{self as kernels, combine_experts, glu, sigmoid_gate, top_k};
 
-/// The experts of every token and their weights, (tokens, top_k) each.
+/// The experts of every token and their weights, (tokens, `top_k`) each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chosen {
     experts: Slice,
@@ -47,7 +47,7 @@ impl Ops<'_> {
         Chosen { experts, weights }
     }
 
-    /// silu(gate) ⊙ up of the chosen experts, (tokens, top_k, ffn).
+    /// silu(gate) ⊙ up of the chosen experts, (tokens, `top_k`, ffn).
     pub(crate) fn experts_glu(
         &mut self,
         gate_up: &FusedLinear,
