@@ -10,9 +10,9 @@ use ridgeline_quant::Format;
 use std::collections::HashSet;
 
 kernel! {
-    /// y\[p, row0 + r\] = Σ_c W\[e, r, c\] · x\[p / share, c\] with e = experts\[p\], for `n_pairs` pairs of a token and one of its `top_k`
-    /// of `all_experts` experts. Experts beyond the binding limit are split: this launch has `n_experts` of them from `expert0`
-    /// on, and y stays unchanged for other pairs. Row r of expert e is row (e − `expert0`) · `expert_rows` + r of the matrix
+    /// y\[p, row0 + r\] = Σ_c W\[e, r, c\] · x\[p / share, c\] with e = experts\[p\]. The `n_pairs` pairs are those of a token and
+    /// one of its `top_k` experts. Of `all_experts`, this launch has the `n_experts` from `expert0` on: those beyond the binding
+    /// limit are split. For other pairs y stays unchanged. Row r of expert e is row (e − `expert0`) · `expert_rows` + r of the matrix
     /// `weights`. `share` pairs in sequence have one row of x: `top_k` where all experts of a token read the same input, else 1.
     ///
     /// With `gated` = 1, y\[p, row0 + r\] = f(gate row) · (up row), where f is the `activation`. The gate row is the one above, and

@@ -1,5 +1,5 @@
-//! A mixture of experts (Shazeer et al. 2017; Fedus et al. 2021): each token passes through the gated blocks that its router
-//! chooses, and through a shared one if there is one (Dai et al. 2024, "DeepSeekMoE").
+//! A mixture of experts (Shazeer et al. 2017; Fedus et al. 2021). Each token passes through the gated blocks that its router
+//! chooses. Some families add a shared one (Dai et al. 2024, "DeepSeekMoE").
 
 use super::{FeedForward, GatedMlp};
 use crate::config::dim32;
