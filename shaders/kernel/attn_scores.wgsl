@@ -1,6 +1,7 @@
-// Unfused attention, step 1 of 3: scores = scale · q·k for every query row and cached position. Positions after the query
-// are masked. One invocation per score.
+// Unfused attention, step 1 of 3: scores = scale · q·k for every query row and n_cols cache rows. Rows that the token does
+// not see are masked. One invocation per score.
 //# include reduce
+//# include "shared/visible_rows.wgsl"
 //# with src = "keys", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"
 //# include cache_file
@@ -8,14 +9,13 @@
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
-    let context = params.position + params.n_tokens;
     let i = global_index(ids, at_group, groups);
-    if i >= params.n_tokens * params.n_heads * context {
+    if i >= params.n_tokens * params.n_heads * params.n_cols {
         return;
     }
-    let at = i % context;
-    let query = i / context;
-    if at > params.position + query / params.n_heads {
+    let at = params.first + i % params.n_cols;
+    let query = i / params.n_cols;
+    if !sees(visible_rows(query / params.n_heads), at) {
         scores[i] = MASKED;
         return;
     }

@@ -2,6 +2,7 @@
 // pair. Cosines and sines are from a table that the host computes in f64, because shader sines are inaccurate at large
 // angles.
 //# include reduce
+//# include "shared/token_info.wgsl"
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -12,10 +13,10 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
     }
     let pair = i % pairs;
     let head = i / pairs;
-    let at = 2u * ((params.position + head / params.n_heads) * pairs + pair);
+    let token = head / params.n_heads;
+    let at = 2u * (token_position(token) * pairs + pair);
     let c = table[at];
     let s = table[at + 1u];
-    let token = head / params.n_heads;
     let first = token * params.ld + params.first + (head % params.n_heads) * params.head_dim + pair * PAIR_STEP;
     let second = first + select(pairs, 1u, PAIR_STEP == 2u);
     let a = x[first];

@@ -3,7 +3,7 @@
 use crate::config::dim32;
 use crate::{Config, Error};
 use ridgeline_compute::{Buffer, Executor, Role};
-use ridgeline_kernels::cache_in_texture;
+use ridgeline_kernels::{HeadShape, cache_in_texture};
 use ridgeline_quant::Format;
 
 /// Keys and values of one sequence. Row (head · capacity + position) of a buffer holds `head_dim` values in the device
@@ -34,7 +34,7 @@ impl KvCache {
     ) -> Result<Self, Error> {
         let strides = [row_stride(config, formats[0])?, row_stride(config, formats[1])?];
         let [head, group] = [config.head_dim, config.group()].map(dim32);
-        let texture = cache_in_texture(formats, head, group, executor.caps());
+        let texture = cache_in_texture(formats, HeadShape::of_width(head, group), executor.caps());
         let limit = executor.caps().largest(texture);
         let bytes = strides.map(|stride| {
             let row = config.kv_heads as u64 * u64::from(stride) * 16;

@@ -39,6 +39,11 @@ impl Model {
         Ok(Self { config, embed, norm, head, decoder, tuning, report, format })
     }
 
+    /// The distinct windows of the layers, in tokens. `None`: a token sees all tokens before it.
+    pub(crate) fn windows(&self) -> Vec<Option<usize>> {
+        vec![self.config.window]
+    }
+
     /// Replaces the default kernel choices by those of `tuning`, the fastest measured on the device.
     #[must_use]
     pub fn tuned(self, tuning: Tuning) -> Self {

@@ -4,12 +4,13 @@ use super::{Activation, Ops};
 use crate::config::dim32;
 use crate::matrix::Vector;
 use crate::scratch::Temp;
+use crate::session::token_table::TokensSeen;
 use crate::{AttentionPath, Fusion, Part};
 use ridgeline_compute::Slice;
 use ridgeline_kernels::rope_append::{QkNormBias, RopeAppend};
-use ridgeline_kernels::{self as kernels, KvHeads};
+use ridgeline_kernels::{self as kernels, HeadShape, KvHeads, VisibleRows};
 
-impl Ops<'_> {
+impl<'a> Ops<'a> {
     /// Prepares Q, K and V for attention: bias, QK norm, RoPE, and the store to the KV cache of `layer`.
     /// Returns the queries.
     ///
@@ -35,14 +36,17 @@ impl Ops<'_> {
         let [keys, values] = [self.cache.keys(layer).all(), self.cache.values(layer).all()];
         let out = self.activation(Temp::Query, dim32(self.config.q_width()));
         let [key_stride, value_stride] = self.cache.strides;
+        let seen = self.seen(self.config.window);
         let params = kernels::rope_append::Params {
             n_tokens: self.tokens,
+            token0: seen.token0,
             n_heads: heads,
             kv_heads,
             head_dim: dim32(self.config.head_dim),
             rotary: dim32(self.config.rope.rotary),
-            position: self.position,
+            positions: kernels::positions(&seen.tokens),
             capacity: dim32(self.cache.capacity),
+            end: kernels::stored_end(&seen.tokens),
             ld: qkv.width,
             key_stride,
             value_stride,
@@ -53,8 +57,8 @@ impl Ops<'_> {
         let kernel = RopeAppend { texture: self.cache.texture, ..kernel };
         // Absent bias and gains are never read, but each binding needs a buffer.
         let [bias, gains] = [bias, gains].map(|it| it.map_or(self.rope_table, Vector::slice));
-        let (qkv, q, table) = (qkv.slice, out.slice, self.rope_table);
-        let args = kernels::rope_append::Args { qkv, bias, gains, table, q, keys, values };
+        let (qkv, q, table, tokens) = (qkv.slice, out.slice, self.rope_table, self.token_table);
+        let args = kernels::rope_append::Args { qkv, bias, gains, table, tokens, q, keys, values };
         self.recording.run(kernel, params, args);
         out
     }
@@ -106,37 +110,49 @@ impl Ops<'_> {
 
     /// RoPE of `n_heads` heads in place, beginning at column `first`.
     fn rope(&mut self, x: Activation, n_heads: u32, first: u32) {
+        let seen = self.seen(self.config.window);
         let params = kernels::rope::Params {
             n_tokens: self.tokens,
+            token0: seen.token0,
             n_heads,
             head_dim: dim32(self.config.head_dim),
             rotary: dim32(self.config.rope.rotary),
-            position: self.position,
+            positions: kernels::positions(&seen.tokens),
             ld: x.width,
             first,
         };
         let kernel = kernels::rope::Rope { pairing: self.config.rope.pairing, workgroup_size: 64 };
-        self.recording.run(kernel, params, kernels::rope::Args { x: x.slice, table: self.rope_table });
+        let (table, tokens) = (self.rope_table, self.token_table);
+        self.recording.run(kernel, params, kernels::rope::Args { x: x.slice, table, tokens });
     }
 
     /// Stores keys (`which` 0) or values (1), beginning at column `first`, in the KV cache.
     fn append(&mut self, x: Activation, first: u32, (cache, which): (Slice, usize)) {
+        let seen = self.seen(self.config.window);
         let params = kernels::kv_append::Params {
             n_tokens: self.tokens,
+            token0: seen.token0,
             n_heads: dim32(self.config.kv_heads),
             head_dim: dim32(self.config.head_dim),
             capacity: dim32(self.cache.capacity),
-            position: self.position,
+            end: kernels::stored_end(&seen.tokens),
             stride: self.cache.strides[which],
             ld: x.width,
             first,
         };
         let (format, texture) = (self.cache.formats[which], self.cache.texture);
         let kernel = kernels::kv_append::KvAppend { format, workgroup_size: 64, texture };
-        self.recording.run(kernel, params, kernels::kv_append::Args { x: x.slice, cache });
+        let args = kernels::kv_append::Args { x: x.slice, tokens: self.token_table, cache };
+        self.recording.run(kernel, params, args);
     }
 
-    /// Causal attention over the KV cache of `layer`. Each row of `q` begins with the queries.
+    /// What the tokens see in layers with that window.
+    fn seen(&self, window: Option<usize>) -> &'a TokensSeen {
+        let of_window = |it: &&TokensSeen| it.window == window;
+        self.seen.iter().find(of_window).expect("the session has the windows of all layers")
+    }
+
+    /// Attention over the KV cache of `layer`. Each row of `q` begins with the queries.
     pub fn attention(&mut self, layer: usize, q: Activation) -> Activation {
         let out = self.activation(Temp::AttnOut, dim32(self.config.q_width()));
         if self.ablated {
@@ -155,35 +171,42 @@ impl Ops<'_> {
     /// results (flash-decoding, Dao et al. 2023).
     fn fused_attention(&mut self, q: Activation, [keys, values]: [Slice; 2], out: Activation) {
         let (head, group) = (dim32(self.config.head_dim), dim32(self.config.group()));
-        let kernel = kernels::attention_for(self.cache.formats, head, group, self.tokens, self.caps);
-        let (context, n_heads) = (self.position + self.tokens, dim32(self.config.heads));
-        let groups = u64::from(n_heads / group) * u64::from(self.tokens.div_ceil(kernel.tokens()));
+        let shape = HeadShape::of_width(head, group);
+        let kernel = kernels::attention_for(self.cache.formats, shape, self.tokens, self.caps);
+        let (seen, n_heads) = (self.seen(self.config.window), dim32(self.config.heads));
+        let range = kernels::widest_range(&seen.tokens, kernel.tokens());
+        let groups = u64::from(n_heads / kernel.heads()) * u64::from(self.tokens.div_ceil(kernel.tokens()));
         // The buffer of partial results limits the number of KV splits.
         let split_len = match self.switches.kv_split_len {
             Some(split_len) => {
-                split_len.max(context.div_ceil(kernels::max_kv_splits(self.tokens))).min(context)
+                split_len.max(range.div_ceil(kernels::max_kv_splits(self.tokens))).min(range)
             }
             None => {
                 let heads = KvHeads { count: n_heads / group, width: head };
                 let wanted = self.tuning.attention_workgroups(heads, self.caps);
-                kernels::kv_split_len(context, self.tokens, groups, wanted, self.caps)
+                kernels::kv_split_len(range, self.tokens, groups, wanted, self.caps)
             }
         };
         let [key_stride, value_stride] = self.cache.strides;
+        let (VisibleRows { visible, unique, end, .. }, kv_splits) = (seen.rows, range.div_ceil(split_len));
         let params = kernels::attention::Params {
             n_tokens: self.tokens,
+            token0: seen.token0,
             n_heads,
             capacity: dim32(self.cache.capacity),
-            position: self.position,
+            end,
+            visible,
+            unique,
             key_stride,
             value_stride,
             ld: q.width,
+            kv_splits,
             split_len,
             scale: self.attention_scale(),
         };
-        let kv_splits = params.kv_splits();
         let to = if kv_splits == 1 { out.slice } else { self.scratch.buffer(Temp::AttnPartials).all() };
-        kernel.record(self.recording, params, kernels::attention::Args { q: q.slice, keys, values, out: to });
+        let (q, tokens) = (q.slice, self.token_table);
+        kernel.record(self.recording, params, kernels::attention::Args { q, keys, values, tokens, out: to });
         if kv_splits > 1 {
             let params =
                 kernels::attn_reduce::Params { n_rows: self.tokens * n_heads, head_dim: head, kv_splits };
@@ -194,7 +217,10 @@ impl Ops<'_> {
 
     /// Attention as three kernels: scores, softmax, weighted values.
     fn unfused_attention(&mut self, q: Activation, [keys, values]: [Slice; 2], out: Activation) {
-        let (n_tokens, n_heads, position) = (self.tokens, dim32(self.config.heads), self.position);
+        let (n_tokens, n_heads, tokens) = (self.tokens, dim32(self.config.heads), self.token_table);
+        let &TokensSeen { token0, rows: VisibleRows { visible, unique, first, end }, .. } =
+            self.seen(self.config.window);
+        let n_cols = end - first;
         let (head_dim, group) = (dim32(self.config.head_dim), dim32(self.config.group()));
         let (capacity, [stride, value_stride]) = (dim32(self.cache.capacity), self.cache.strides);
         let ([cache, value_cache], texture, workgroup_size) = (self.cache.formats, self.cache.texture, 64);
@@ -202,26 +228,39 @@ impl Ops<'_> {
         let scale = self.attention_scale();
         let params = kernels::attn_scores::Params {
             n_tokens,
+            token0,
             n_heads,
             head_dim,
             group,
             capacity,
-            position,
+            first,
+            n_cols,
+            visible,
+            unique,
             stride,
             ld: q.width,
             scale,
         };
-        let args = kernels::attn_scores::Args { q: q.slice, keys, scores };
+        let args = kernels::attn_scores::Args { q: q.slice, keys, tokens, scores };
         self.recording.run(kernels::attn_scores::AttnScores { cache, workgroup_size, texture }, params, args);
-        let params =
-            kernels::attn_softmax::Params { n_rows: n_tokens * n_heads, n_cols: position + n_tokens };
+        let params = kernels::attn_softmax::Params { n_rows: n_tokens * n_heads, n_cols };
         let reduce = kernels::Reduce::all(self.caps)[0];
         let kernel = kernels::attn_softmax::AttnSoftmax { reduce, workgroup_size };
         self.recording.run(kernel, params, kernels::attn_softmax::Args { scores });
-        let stride = value_stride;
-        let params =
-            kernels::attn_values::Params { n_tokens, n_heads, head_dim, group, capacity, position, stride };
-        let args = kernels::attn_values::Args { weights: scores, values, out: out.slice };
+        let params = kernels::attn_values::Params {
+            n_tokens,
+            token0,
+            n_heads,
+            head_dim,
+            group,
+            capacity,
+            first,
+            n_cols,
+            visible,
+            unique,
+            stride: value_stride,
+        };
+        let args = kernels::attn_values::Args { weights: scores, values, tokens, out: out.slice };
         self.recording.run(
             kernels::attn_values::AttnValues { cache: value_cache, workgroup_size, texture },
             params,

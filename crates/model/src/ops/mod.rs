@@ -8,6 +8,7 @@ use crate::cache::KvCache;
 use crate::config::dim32;
 use crate::matrix::{FusedLinear, Vector, WeightMatrix};
 use crate::scratch::{Scratch, Temp};
+use crate::session::token_table::TokensSeen;
 use crate::{Config, Fusion, Model, Part, Switches};
 use ridgeline_compute::{Caps, Recording, Region, Slice};
 use ridgeline_kernels::{self as kernels, Epilogue, Tuning};
@@ -22,7 +23,7 @@ pub struct Activation {
     pub width: u32,
 }
 
-/// Records the operations of one forward pass over `tokens` tokens, which begin at `position`.
+/// Records the operations of one forward pass over `tokens` tokens.
 #[derive(Debug)]
 pub struct Ops<'a> {
     pub(crate) recording: &'a mut Recording,
@@ -31,13 +32,16 @@ pub struct Ops<'a> {
     pub(crate) cache: &'a KvCache,
     /// Cosines and sines of [`crate::RopeConfig::table`].
     pub(crate) rope_table: Slice,
+    /// What every token of the context sees.
+    pub(crate) token_table: Slice,
+    /// What the tokens of the forward pass see, once per distinct window of the layers.
+    pub(crate) seen: &'a [TokensSeen],
     pub(crate) caps: &'a Caps,
     pub(crate) tuning: &'a Tuning,
     pub(crate) switches: Switches,
     /// Index of the first id in [`Temp::Tokens`].
     pub(crate) first: u32,
     pub(crate) tokens: u32,
-    pub(crate) position: u32,
     pub(crate) layer: Option<u32>,
     /// Whether the current module is ablated: its operations then record nothing.
     pub(crate) ablated: bool,

@@ -4,7 +4,7 @@ use super::Session;
 use crate::config::dim32;
 use crate::{Config, Error};
 use ridgeline_compute::{Caps, Executor};
-use ridgeline_kernels::attention_for;
+use ridgeline_kernels::{HeadShape, attention_for};
 use ridgeline_quant::Format;
 use ridgeline_speculative::Token;
 
@@ -26,10 +26,12 @@ impl<E: Executor> Session<E> {
     }
 }
 
-/// Refuses a context beyond the sliding window: no kernel masks positions outside it.
+/// Refuses a context beyond the sliding window, where not all layers may have it. In the Llama family all have.
 pub(super) fn window(config: &Config, context: usize) -> Result<(), Error> {
     match config.window {
-        Some(window) if context > window => Err(Error::Window { context, window }),
+        Some(window) if context > window && config.architecture != "llama" => {
+            Err(Error::Window { context, window })
+        }
         _ => Ok(()),
     }
 }
@@ -41,7 +43,7 @@ pub(super) fn attention_memory(
     batch: usize,
     caps: &Caps,
 ) -> Result<(), Error> {
-    let kernel = attention_for(cache, dim32(config.head_dim), dim32(config.group()), dim32(batch), caps);
+    let kernel = attention_for(cache, HeadShape::of_width(dim32(config.head_dim), dim32(config.group())), dim32(batch), caps);
     let (bytes, limit) = (kernel.workgroup_bytes(), caps.max_workgroup_memory);
     if bytes <= limit {
         return Ok(());

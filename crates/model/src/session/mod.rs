@@ -5,6 +5,7 @@ mod decode;
 mod prepare;
 mod read_back;
 mod record;
+pub(crate) mod token_table;
 
 use crate::cache::KvCache;
 use crate::ops::Sample;
@@ -12,13 +13,14 @@ use crate::scratch::Scratch;
 use crate::{AttentionPath, Error, Model, RunTimes, Switches};
 use record::Output;
 use ridgeline_compute::{Buffer, Executor, Recording, Role, RunOptions};
-use ridgeline_kernels::Tuning;
+use ridgeline_kernels::{Tuning, can_fuse_attention};
 use ridgeline_quant::Format;
 use ridgeline_speculative::{Choice, LanguageModel, Logits, OnTokens, Rows, Token, decode_on_host};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use token_table::TokenTable;
 
 /// An executor that several sessions use, one at a time: a draft and a target on one device.
 pub type Shared<E> = Rc<RefCell<E>>;
@@ -67,6 +69,7 @@ pub struct Session<E: Executor> {
     cache: KvCache,
     scratch: Scratch,
     rope_table: Buffer,
+    token_table: TokenTable,
     switches: Switches,
     run: RunOptions,
     pipelined: bool,
@@ -87,20 +90,27 @@ impl<E: Executor> Session<E> {
     pub fn new(model: Arc<Model>, executor: Shared<E>, options: SessionOptions) -> Result<Self, Error> {
         let mut device = executor.borrow_mut();
         let context = options.context.max(1);
-        let batch = options.batch.clamp(1, context);
+        // Kernels count the visible rows of all tokens in 32 bits.
+        let countable = usize::try_from(u32::MAX).unwrap_or(usize::MAX) / context;
+        let batch = options.batch.min(countable).clamp(1, context);
         let cache = KvCache::new(&mut *device, &model.config, options.cache, context)?;
         check::window(&model.config, context)?;
         check::attention_memory(&model.config, options.cache, batch, device.caps())?;
-        let unfused = options.switches.attention == AttentionPath::Unfused;
+        let mut switches = options.switches;
+        if !can_fuse_attention(device.caps()) {
+            switches.attention = AttentionPath::Unfused;
+        }
+        let unfused = switches.attention == AttentionPath::Unfused;
         let scratch = Scratch::new(
             &mut *device,
             &model.config,
             [batch, options.logit_rows],
-            (if unfused { context } else { 0 }, options.switches.int8_dot),
+            (if unfused { context } else { 0 }, switches.int8_dot),
         )?;
         let values = model.config.rope.table(context);
         let rope_table = device.alloc(4 * values.len() as u64, Role::Activation, "rope table")?;
         device.write(rope_table.all(), bytemuck::cast_slice(&values))?;
+        let token_table = TokenTable::new(&mut *device, model.windows(), context)?;
         drop(device);
         let (recording, times) = (Recording::new(), RunTimes::default());
         Ok(Self {
@@ -108,7 +118,8 @@ impl<E: Executor> Session<E> {
             cache,
             scratch,
             rope_table,
-            switches: options.switches,
+            token_table,
+            switches,
             run: options.run,
             pipelined: options.pipelined,
             tuning: model.tuning.clone(),
