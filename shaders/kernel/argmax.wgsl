@@ -7,8 +7,7 @@
 //# include reduce
 //# include "shared/workgroup_argmax.wgsl"
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let index = group_index(at_group, groups);
     let row = index / params.n_splits;
     if row >= params.n_rows {

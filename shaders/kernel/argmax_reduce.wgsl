@@ -3,8 +3,7 @@
 //# include reduce
 //# include "shared/workgroup_argmax.wgsl"
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let row = group_index(at_group, groups);
     if row >= params.n_rows {
         return;

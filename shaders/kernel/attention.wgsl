@@ -1,5 +1,6 @@
 // Fused attention with online softmax (Milakov & Gimelshein 2018; FlashAttention, Dao et al. 2022). A workgroup serves
-// TOKENS queries of HEADS heads, all or some of the GROUP that share a KV head. So it reads each key and value once for ROWS query rows.
+// TOKENS queries of HEADS heads, all or some of the GROUP that share a KV head. So it reads each key and value once for ROWS
+// query rows.
 //
 //   for each tile of WORKGROUP_SIZE positions: s = q · k;  m' = max(m, max s);  w = exp(s - m')
 //       acc = acc · exp(m - m') + Σ w · v;  total = total · exp(m - m') + Σ w;  m = m'
@@ -26,8 +27,7 @@ var<workgroup> weight: array<f32, ROWS * WORKGROUP_SIZE>;
 var<workgroup> partial_out: array<vec4f, WORKGROUP_SIZE>;
 var<workgroup> totals: array<f32, WORKGROUP_SIZE>;
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     //# include "shared/attention_workgroup.wgsl"
     // Row r is query first_token + r / HEADS, head first_head + r % HEADS.
     for (var i = ids.local; i < ROWS * KEY_QUADS; i += WORKGROUP_SIZE) {

@@ -5,7 +5,7 @@
 //   for each tile of 8 · POSITIONS_PER_LANE positions: scores with broadcast queries, POSITIONS_PER_LANE per lane
 //       online softmax with subgroupMax;  every lane: acc += broadcast weight · its eighth of the row of V
 //   out = acc / total, or with KV splits (acc, m, total) for attn_reduce
-//# include reduce
+//# include "shared/group_index.wgsl"
 //# include "shared/visible_rows.wgsl"
 //# include "shared/dot_add.wgsl"
 //# with src = "keys", interleaved = false, texture = true

@@ -10,8 +10,7 @@ var<workgroup> rescales: array<f32, MAX_KV_SPLITS>;
 var<workgroup> totals: array<f32, MAX_KV_SPLITS>;
 var<workgroup> sums: array<vec4f, WORKGROUP_SIZE>;
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let row = group_index(at_group, groups);
     if row >= params.n_rows {
         return;
@@ -64,8 +63,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
 }
 //# else
 // One invocation per vec4 of the output.
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let quads = params.head_dim / 4u;
     let i = global_index(ids, at_group, groups);
     if i >= params.n_rows * quads {

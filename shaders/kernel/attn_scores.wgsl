@@ -7,8 +7,7 @@
 //# include cache_file
 //# endwith
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let i = global_index(ids, at_group, groups);
     if i >= params.n_tokens * params.n_heads * params.n_cols {
         return;

@@ -1,8 +1,7 @@
 // Bandwidth probe: to = from, ITEMS vec4s per invocation. Neighbouring invocations access neighbouring words.
 //# include reduce
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let workgroups_per_round = (params.n / 4u + WORKGROUP_SIZE * ITEMS - 1u) / (WORKGROUP_SIZE * ITEMS);
     if group_index(at_group, groups) >= workgroups_per_round * params.rounds {
         return;

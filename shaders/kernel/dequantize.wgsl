@@ -12,8 +12,7 @@
 //# include "shared/rows.wgsl"
 //# endwith
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let chunks = params.n_cols / UNPACK_LEN;
     let row_groups = (params.n_rows + ROWS_INTERLEAVED - 1u) / ROWS_INTERLEAVED;
     let i = global_index(ids, at_group, groups);

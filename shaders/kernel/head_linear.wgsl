@@ -10,8 +10,7 @@
 //# endwith
 //# if TRANSPOSED
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let quads = params.n_cols / 4u;
     let i = group_index(at_group, groups) * WORKGROUP_SIZE + ids.local;
     if i >= params.n_tokens * params.n_heads * quads {
@@ -32,8 +31,7 @@ fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroup
 }
 //# else
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let all = params.n_tokens * params.n_heads * params.n_rows;
     for (var block = reduce_group(ids); block < BLOCKS; block += reduce_groups(ids)) {
         let index = group_index(at_group, groups) * BLOCKS + block;

@@ -17,8 +17,7 @@ fn value(i: u32) -> vec4f {
     return x[((row / params.n_heads) * params.ld + params.first) / 4u + (row % params.n_heads) * quads + i % quads];
 }
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let i = global_index(ids, at_group, groups);
     let row = i / params.stride;
     if row >= params.n_tokens * params.n_heads {

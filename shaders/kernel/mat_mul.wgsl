@@ -21,8 +21,7 @@ var<workgroup> xs: array<vec4<Tile>, TILE * QUADS>;
 const ROW_STRIDE: u32 = QUADS + 1u;
 var<workgroup> ws: array<vec4<Tile>, TILE * ROW_STRIDE>;
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let group = group_index(at_group, groups);
     let tiles = (params.n_rows + TILE - 1u) / TILE;
     let vec0 = (group / tiles) * TILE;

@@ -7,7 +7,6 @@
 //
 // WORKGROUP_SIZE is for the largest subgroup size. With smaller subgroups there are more than four, and the surplus ones
 // repeat the same quarters.
-//# include reduce
 //# include "shared/epilogue.wgsl"
 //# include "shared/runs.wgsl"
 //# with src = "weights", interleaved = false, texture = false
@@ -33,7 +32,7 @@ var<workgroup> sums: array<f32, 4u * 256u>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
-    ids: Ids,
+    @builtin(local_invocation_index) local: u32,
     @builtin(subgroup_id) subgroup: u32,
     @builtin(workgroup_id) at_group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
@@ -50,7 +49,7 @@ fn main(
     let xs_first = quarter / 2u * SUBTILE * ROW_STRIDE;
     let ws_first = quarter % 2u * SUBTILE * ROW_STRIDE;
     // Zeros are loaded explicitly, because Metal leaves a matrix without an initial value unspecified.
-    for (var i = ids.local; i < MATRIX_LEN; i += WORKGROUP_SIZE) {
+    for (var i = local; i < MATRIX_LEN; i += WORKGROUP_SIZE) {
         sums[i] = 0.0;
     }
     workgroupBarrier();
@@ -61,7 +60,7 @@ fn main(
     //# endfor
     let quads = params.n_cols / 4u;
     for (var k = 0u; k < quads; k += QUADS) {
-        for (var i = ids.local; i < TILE * QUADS; i += WORKGROUP_SIZE) {
+        for (var i = local; i < TILE * QUADS; i += WORKGROUP_SIZE) {
             let at = k + i % QUADS;
             let vector = min(vec0 + i / QUADS, params.n_vecs - 1u);
             let v = select(vec4f(), x[vector * quads + column(min(at, quads - 1u))], at < quads);
@@ -71,7 +70,7 @@ fn main(
             xs[to + ${c}u] = h[${c}];
             //# endfor
         }
-        for (var i = ids.local; i < TILE * QUADS / UNPACK_QUADS; i += WORKGROUP_SIZE) {
+        for (var i = local; i < TILE * QUADS / UNPACK_QUADS; i += WORKGROUP_SIZE) {
             let at = k + i % (QUADS / UNPACK_QUADS) * UNPACK_QUADS;
             let row = min(row_first + i / (QUADS / UNPACK_QUADS), params.n_rows - 1u);
             let w = weights_unpack(weights_row(row, params.stride), params.n_cols, min(at, quads - UNPACK_QUADS) / UNPACK_QUADS);
@@ -106,7 +105,7 @@ fn main(
     coopStoreT(acc${(first + b) // side}_${(first + b) % side}, &sums[quarter * 256u + ${b} * MATRIX_LEN], EDGE);
     //# endfor
     workgroupBarrier();
-    for (var i = ids.local; i < 4u * 256u; i += WORKGROUP_SIZE) {
+    for (var i = local; i < 4u * 256u; i += WORKGROUP_SIZE) {
         let owner = i / 256u;
         let matrix_index = ${first}u + i % 256u / MATRIX_LEN;
         let vector = vec0 + owner / 2u * SUBTILE + matrix_index / ${side}u * EDGE + i % MATRIX_LEN / EDGE;

@@ -15,8 +15,7 @@
 //# endwith
 //# endfor
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let group = group_index(at_group, groups);
     let upper_groups = (params.upper_rows + BLOCKS * ROWS - 1u) / (BLOCKS * ROWS);
     let lower = group >= upper_groups;

@@ -18,8 +18,7 @@
 //# include x_file
 //# endwith
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let chunks = params.n_cols / UNPACK_LEN;
     // With SwiGLU, half of a block's rows are gate rows. The others are the matching up rows, at W row + `n_rows`.
     let is_swiglu = params.epilogue == SWIGLU;

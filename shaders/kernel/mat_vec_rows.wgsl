@@ -4,7 +4,7 @@
 //   for each 32 columns, one chunk or several: each lane loads one vec4 of x per vector
 //       broadcast the eight vec4s of x to all lanes
 //       each lane: acc[r][c] += w[r] · x[c] for its ROWS rows
-//# include reduce
+//# include "shared/group_index.wgsl"
 //# include "shared/dot_add.wgsl"
 //# include "shared/epilogue.wgsl"
 //# include "shared/runs.wgsl"

@@ -1,8 +1,7 @@
 // QK-norm: RMSNorm of each head of queries and keys in place, x = x / sqrt(mean(x²) + eps) · gain. One workgroup per head.
 //# include reduce
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let heads = params.n_heads + params.kv_heads;
     let index = group_index(at_group, groups);
     if index >= params.n_tokens * heads {

@@ -1,8 +1,7 @@
 // RMSNorm (Zhang & Sennrich 2019): y = x / sqrt(mean(x²) + eps) · gain. One workgroup per row.
 //# include reduce
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let row = group_index(at_group, groups);
     if row >= params.n_rows {
         return;

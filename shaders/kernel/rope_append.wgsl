@@ -91,8 +91,7 @@ fn store(ids: Ids) {
     }
 }
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let heads = params.n_heads + 2u * params.kv_heads;
     let all = params.n_tokens * heads;
     for (var block = reduce_group(ids); block < BLOCKS; block += reduce_groups(ids)) {

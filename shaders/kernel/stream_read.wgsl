@@ -14,8 +14,7 @@ fn quad(i: u32) -> vec4f {
     //# endif
 }
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let quads = params.n / 4u;
     let workgroups_per_round = (quads + WORKGROUP_SIZE * ITEMS - 1u) / (WORKGROUP_SIZE * ITEMS);
     // The folded 2-D grid may have a few surplus workgroups. Every round writes the same sums.

@@ -2,8 +2,7 @@
 // values.
 //# include reduce
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let i = global_index(ids, at_group, groups);
     let quads = params.n_cols / 4u;
     if i >= params.n_rows * quads {

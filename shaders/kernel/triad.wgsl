@@ -1,8 +1,7 @@
 // Bandwidth probe, STREAM's triad (McCalpin 1995): to = a + factor · b, ITEMS vec4 per invocation.
 //# include reduce
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(ids: Ids, @builtin(workgroup_id) at_group: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let workgroups_per_round = (params.n / 4u + WORKGROUP_SIZE * ITEMS - 1u) / (WORKGROUP_SIZE * ITEMS);
     if group_index(at_group, groups) >= workgroups_per_round * params.rounds {
         return;

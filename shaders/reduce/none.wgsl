@@ -1,7 +1,5 @@
 // No shared sums: only workgroup and invocation indices.
-struct Ids {
-    @builtin(local_invocation_index) local: u32,
-}
+//# include "shared/main_local.wgsl"
 
 //# include "shared/group_index.wgsl"
 

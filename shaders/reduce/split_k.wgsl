@@ -2,12 +2,7 @@
 // which would leave a large device idle.
 //
 //   each subgroup: store_partial_sum for all SUMS sums;  one barrier;  each lane: total_sum over the subgroups
-struct Ids {
-    @builtin(local_invocation_index) local: u32,
-    @builtin(subgroup_id) subgroup: u32,
-    @builtin(num_subgroups) subgroups: u32,
-    @builtin(subgroup_invocation_id) lane: u32,
-}
+//# include "shared/main_subgroup.wgsl"
 // Subgroups have at least four lanes.
 var<workgroup> partial_sums: array<f32, SUMS * WORKGROUP_SIZE / 4u>;
 

@@ -1,11 +1,5 @@
 // A reduction group is a subgroup of any size: sums within it need no barrier. A workgroup has several reduction groups.
-struct Ids {
-    @builtin(local_invocation_index) local: u32,
-    @builtin(subgroup_id) subgroup: u32,
-    @builtin(num_subgroups) subgroups: u32,
-    @builtin(subgroup_invocation_id) lane: u32,
-    @builtin(subgroup_size) size: u32,
-}
+//# include "shared/main_subgroup.wgsl"
 var<workgroup> partial: array<f32, WORKGROUP_SIZE>;
 
 //# include "shared/group_index.wgsl"

@@ -1,7 +1,5 @@
 // The reduction group is the workgroup, and sums go through workgroup memory (a tree): runs on every device.
-struct Ids {
-    @builtin(local_invocation_index) local: u32,
-}
+//# include "shared/main_local.wgsl"
 var<workgroup> partial: array<f32, WORKGROUP_SIZE>;
 
 //# include "shared/group_index.wgsl"

@@ -23,6 +23,8 @@ pub trait DynKernel: fmt::Debug + Send + Sync {
     fn groups(&self, params: &[u8]) -> u64;
     /// The launch's cost. The role of each binding's buffer decides which field counts its traffic.
     fn cost(&self, params: &[u8], roles: &[Role]) -> Cost;
+    /// Bytes that the launch moves through each binding, in binding order.
+    fn traffic(&self, params: &[u8]) -> Vec<u64>;
     /// Minimum size of each binding in bytes, in binding order.
     fn min_binding_size(&self, params: &[u8]) -> Vec<u64>;
     /// Runs the CPU twin on buffers in binding order.
@@ -67,14 +69,17 @@ impl<K: Kernel> DynKernel for K {
         Kernel::groups(self, &params_of::<K>(params))
     }
     fn cost(&self, params: &[u8], roles: &[Role]) -> Cost {
-        let p = params_of::<K>(params);
-        let mut bytes = Vec::with_capacity(roles.len());
-        K::bytes(self.traffic(&p), &mut bytes);
-        let mut cost = Cost { flops: self.flops(&p), launches: 1, ..Cost::ZERO };
+        let mut cost = Cost { flops: self.flops(&params_of::<K>(params)), launches: 1, ..Cost::ZERO };
+        let bytes = DynKernel::traffic(self, params);
         for ((binding, &role), &n) in K::BINDINGS.iter().zip(roles).zip(&bytes) {
             add_traffic(&mut cost, binding.access, role, n);
         }
         cost
+    }
+    fn traffic(&self, params: &[u8]) -> Vec<u64> {
+        let mut bytes = Vec::with_capacity(K::BINDINGS.len());
+        K::bytes(Kernel::traffic(self, &params_of::<K>(params)), &mut bytes);
+        bytes
     }
     fn min_binding_size(&self, params: &[u8]) -> Vec<u64> {
         let mut bytes = Vec::new();

@@ -2,6 +2,7 @@
 
 use crate::{Access, AnyKernel, Bindings, Kernel, Role, Slice};
 use ridgeline_roofline::Cost;
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// The layer and the module of the model that a launch belongs to.
@@ -192,6 +193,25 @@ impl Recording {
     #[must_use]
     pub fn cost(&self) -> Cost {
         self.launches.iter().map(|launch| self.launch_cost(launch)).sum()
+    }
+
+    /// Least bytes of the buffers of `role` that the launches touch. Each buffer counts once, with the launch that touches
+    /// most of it. Achievable bandwidth is looked up by this size: it rises as the size falls.
+    #[must_use]
+    pub fn footprint(&self, role: Role) -> u64 {
+        let mut touched = HashMap::new();
+        for launch in &self.launches {
+            let (kernel, params) = (self.kernel(launch), self.params(launch));
+            let (traffic, sizes) = (kernel.traffic(params), kernel.min_binding_size(params));
+            for ((slice, moved), size) in self.slices(launch).iter().zip(traffic).zip(sizes) {
+                if slice.role == role {
+                    // An update moves its bytes twice, and a lookup in a table reads only a part of it.
+                    let most = touched.entry(slice.id).or_insert(0);
+                    *most = moved.min(size).max(*most);
+                }
+            }
+        }
+        touched.values().sum()
     }
 }
 

@@ -13,8 +13,8 @@ use ridgeline_kernels::mat_mul_coop::MatMulCoop;
 use ridgeline_kernels::mat_vec;
 use ridgeline_kernels::rms_norm;
 use ridgeline_kernels::{
-    AttentionKernel, HeadShape, LinearKernel, TokenInfo, VisibleRows, attention_for, layout_for, linear_for, norm_for,
-    stride,
+    AttentionKernel, HeadShape, LinearKernel, TokenInfo, VisibleRows, attention_for, layout_for, linear_for,
+    norm_for, stride,
 };
 use ridgeline_quant::Format;
 use std::cell::RefCell;

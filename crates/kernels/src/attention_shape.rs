@@ -48,7 +48,9 @@ impl HeadShape {
 
     /// Whether the KV cache can store keys and values in these quantization types.
     pub(crate) fn fits(self, [keys, values]: [Format; 2]) -> bool {
-        fits_cache(keys, self.key) && fits_cache(values, self.value_cols()) && (!self.latent || keys == values)
+        fits_cache(keys, self.key)
+            && fits_cache(values, self.value_cols())
+            && (!self.latent || keys == values)
     }
 
     /// Heads that a workgroup may serve, most first: divisors of the group up to [`MAX_HEADS`].
@@ -61,7 +63,7 @@ impl HeadShape {
 const MAX_HEADS: u32 = 16;
 
 /// Shapes to test: those of the shipped models and of some others in use. `attention_for` makes the variant for any other.
-pub(crate) const SHAPES: [HeadShape; 21] = [
+pub(crate) const SHAPES: [HeadShape; 23] = [
     HeadShape::of_width(16, 1),
     HeadShape::of_width(16, 2),
     HeadShape::of_width(32, 2),
@@ -77,7 +79,9 @@ pub(crate) const SHAPES: [HeadShape; 21] = [
     HeadShape::of_width(128, 4),
     HeadShape::of_width(128, 6),
     HeadShape::of_width(128, 8),
+    HeadShape::of_width(256, 2),
     HeadShape::of_width(256, 4),
+    HeadShape::of_width(256, 8),
     // MLA, expanded: keys of nope + RoPE values. The larger one is that of PLM and DeepSeek-V2.
     HeadShape { key: 32, value: 16, group: 1, latent: false },
     HeadShape { key: 192, value: 128, group: 1, latent: false },

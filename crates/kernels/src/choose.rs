@@ -209,7 +209,11 @@ impl AttentionKernel {
         match self {
             Self::Workgroup(kernel) => recording.run(kernel, params, args),
             Self::Simd(kernel) => {
-                recording.run(kernel, bytemuck::cast(params), attention_simd::Args { q, keys, values, tokens, out });
+                recording.run(
+                    kernel,
+                    bytemuck::cast(params),
+                    attention_simd::Args { q, keys, values, tokens, out },
+                );
             }
         }
     }

@@ -111,7 +111,8 @@ impl VisibleRows {
         for token in tokens {
             ranges.push((token.first, token.end));
             if token.ancestors != 0 {
-                ranges.extend(token.rows().skip((token.end - token.first) as usize).map(|row| (row, row + 1)));
+                ranges
+                    .extend(token.rows().skip((token.end - token.first) as usize).map(|row| (row, row + 1)));
             }
         }
         ranges.retain(|(first, end)| first < end);

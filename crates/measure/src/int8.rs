@@ -40,7 +40,7 @@ pub fn int8_effect(cx: &MeasureContext, loaded: &Loaded, options: SessionOptions
         text.extend_from_slice(picks);
         ControlFlow::Continue(())
     })?;
-    without.truncate(0);
+    without.truncate(0)?;
     let (mut paired, mut difference, mut size) = (Paired::default(), 0.0, 0.0);
     for (i, chunk) in text[..TOKENS].chunks(CHUNK).enumerate() {
         let (a, b) = (without.extend(chunk, Rows::All)?, with.extend(chunk, Rows::All)?);

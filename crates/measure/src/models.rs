@@ -144,9 +144,9 @@ impl Loaded {
     /// [`crate::Error::NotNumbers`]; [`crate::Error::Model`] where the device fails.
     pub fn require_finite(&self, session: &mut Session<Device>) -> Result<(), crate::Error> {
         if self.id.hash.is_some() && !self.finite.get() {
-            session.truncate(0);
+            session.truncate(0)?;
             let logits = session.extend(&[0], Rows::Last)?;
-            session.truncate(0);
+            session.truncate(0)?;
             if !logits.data.iter().all(|it| it.is_finite()) {
                 return Err(crate::Error::NotNumbers);
             }

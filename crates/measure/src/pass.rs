@@ -8,6 +8,7 @@ use crate::timing::{Stopwatch, repeat, timed};
 use crate::{Device, Error, probe, profile};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use ridgeline_compute::{Recording, Role};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::stats;
 use ridgeline_model::{LoadReport, RunTimes, Session, SessionOptions};
@@ -59,6 +60,24 @@ struct Repetition {
     complete_ns: u64,
     encode_ns: u64,
     device_ns: Option<u64>,
+}
+
+/// The work of one repetition.
+struct Work {
+    cost: Cost,
+    /// Bytes of weights and KV cache of the largest forward pass.
+    working_set: u64,
+    /// Bytes of the activations that the largest forward pass touches.
+    scratch: u64,
+}
+
+impl Work {
+    fn add(&mut self, pass: &Recording) {
+        let cost = pass.cost();
+        self.working_set = self.working_set.max(cost.weights + cost.kv_read + cost.kv_write);
+        self.scratch = self.scratch.max(pass.footprint(Role::Activation));
+        self.cost += cost;
+    }
 }
 
 /// The device times, unless those of most repetitions are missing.
@@ -115,7 +134,7 @@ impl Bench {
     /// # Errors
     /// [`Error::Model`] where the test exceeds the context.
     pub fn roof_s(&mut self, test: Test, want: Rows, machine: &Machine) -> Result<f64, Error> {
-        let (cost, working_set) = self.cost(test, want)?;
+        let Work { cost, working_set, .. } = self.work(test, want)?;
         Ok(machine.predict(&cost, Regime::new(working_set)).roof_s)
     }
 
@@ -172,7 +191,7 @@ impl Bench {
 
     /// Nanoseconds of generating `n` tokens at depth `len`.
     fn generation_ns(&mut self, len: usize, n: usize) -> Result<u64, Error> {
-        self.session.truncate(self.depth);
+        self.session.truncate(self.depth)?;
         self.session.set_kv_len(len)?;
         let (picks, ns) = timed(|| self.session.decode_greedy(self.tokens[0], n));
         picks?;
@@ -181,7 +200,7 @@ impl Bench {
 
     fn time(&mut self, test: Test, budget: &Budget, want: Rows) -> Result<PassTiming, Error> {
         self.session.prepare(&[test.prompt])?;
-        let (cost, working_set) = self.cost(test, want)?;
+        let Work { cost, working_set, scratch } = self.work(test, want)?;
         // The first warm-up runs before the recordings are counted.
         self.repetition(test, want)?;
         let mut times = RunTimes::default();
@@ -192,9 +211,6 @@ impl Bench {
         })?;
         let RunTimes { recordings, encode_ns, submit_ns, .. } = times;
         let rounds = u64::try_from(repetitions.len()).unwrap_or(1) + u64::from(budget.warmup);
-        // The largest batch sizes the activations.
-        let (most, rows) = if test.prompt > 0 { (test.prompt, want.count(test.prompt)) } else { (1, 1) };
-        let scratch = self.session.activation_bytes(most.min(self.session.batch()), rows);
         // A recording may be several submissions, but the host may wait only for the last.
         let waited = if self.waits { times.submissions } else { recordings };
         let submissions = u64::from(waited) / rounds.max(1);
@@ -225,28 +241,24 @@ impl Bench {
         })
     }
 
-    /// Cost of one repetition, and bytes of the largest working set among its forward passes. Records and does not run.
-    fn cost(&mut self, test: Test, want: Rows) -> Result<(Cost, u64), Error> {
-        let (mut cost, mut working_set) = (Cost::ZERO, 0);
-        let mut add = |pass: Cost| {
-            working_set = working_set.max(pass.weights + pass.kv_read + pass.kv_write);
-            cost += pass;
-        };
+    /// The work of one repetition. Records and does not run.
+    fn work(&mut self, test: Test, want: Rows) -> Result<Work, Error> {
+        let mut work = Work { cost: Cost::ZERO, working_set: 0, scratch: 0 };
         for (range, want) in self.batches(test.prompt, want) {
             self.session.set_kv_len(self.depth + range.start)?;
-            add(self.session.record(&self.tokens[range], want)?.cost());
+            work.add(self.session.record(&self.tokens[range], want)?);
         }
         let first = self.depth + test.prompt;
         for position in first..first + test.generate {
             self.session.set_kv_len(position)?;
-            add(self.session.record(&self.tokens[..1], Rows::Last)?.cost());
+            work.add(self.session.record(&self.tokens[..1], Rows::Last)?);
         }
-        Ok((cost, working_set))
+        Ok(work)
     }
 
     /// One repetition from the depth on.
     fn repetition(&mut self, test: Test, want: Rows) -> Result<(Repetition, RunTimes), Error> {
-        self.session.truncate(self.depth);
+        self.session.truncate(self.depth)?;
         self.session.take_times();
         let mut token = self.tokens[0];
         let stopwatch = Stopwatch::start();

@@ -56,7 +56,7 @@ impl Prompts {
         for (i, pair) in self.pairs.iter().enumerate() {
             let (first, mut ns) = ((i + self.repetitions) % 2, [0; 2]);
             for side in [first, 1 - first] {
-                model.truncate(0);
+                model.truncate(0)?;
                 let (pick, one) = timed(|| model.extend_greedy(&pair[side], Rows::Last));
                 pick?;
                 ns[side] = one;

@@ -147,7 +147,7 @@ fn read<M: LanguageModel>(model: &mut M, chunk: &[Token], first: usize) -> Resul
 where
     Error: From<M::Error>,
 {
-    model.truncate(0);
+    model.truncate(0)?;
     model.extend(&chunk[..first], Rows::None)?;
     Ok(model.extend(&chunk[first..chunk.len() - 1], Rows::All)?)
 }

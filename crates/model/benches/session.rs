@@ -56,7 +56,7 @@ fn steps(criterion: &mut Criterion, name: &str, mut session: Session<Gpu>) {
     }
     group.bench_function(BenchmarkId::new("step", name), |b| {
         b.iter(|| {
-            session.truncate(DEPTH);
+            session.truncate(DEPTH).expect("a rewind");
             session.extend_greedy(&[0], Rows::Last).expect("a token")
         });
     });

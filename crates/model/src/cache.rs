@@ -1,79 +1,123 @@
-//! The key/value cache: two buffers per layer. Within a buffer, the positions of a head are contiguous.
+//! The state of one sequence. A layer with attention has two buffers, for keys and values. Within a buffer, the positions
+//! of a head are contiguous.
 
-use crate::config::dim32;
-use crate::{Config, Error};
-use ridgeline_compute::{Buffer, Executor, Role};
-use ridgeline_kernels::{HeadShape, cache_in_texture};
+use crate::layers::Heads;
+use crate::{Error, State};
+use ridgeline_compute::{Buffer, Executor, Role, Slice};
+use ridgeline_kernels::cache_in_texture;
 use ridgeline_quant::Format;
 
-/// Keys and values of one sequence. Row (head · capacity + position) of a buffer holds `head_dim` values in the device
-/// layout of its quantization type.
+/// States of all layers of one sequence. Row (head · capacity + position) of a buffer of keys or values holds one head in
+/// the device layout of its quantization type.
 #[derive(Debug)]
 pub struct KvCache {
-    layers: Vec<(Buffer, Buffer)>,
+    layers: Vec<LayerState>,
     /// Quantization types of the keys and of the values.
     pub formats: [Format; 2],
     /// Number of positions.
     pub capacity: usize,
-    /// Vec4 words per row of keys and of values.
-    pub(crate) strides: [u32; 2],
     /// Whether the buffers are textures.
     pub(crate) texture: bool,
 }
 
+/// State of a layer on a device.
+#[derive(Debug)]
+enum LayerState {
+    /// Keys; values, unless they are in the keys' rows; vec4 words per row of each.
+    Kv { keys: Buffer, values: Option<Buffer>, strides: [u32; 2] },
+    /// A state of fixed size.
+    Recurrent(Buffer),
+}
+
+/// Keys and values of a layer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KvLayer {
+    pub(crate) keys: Slice,
+    pub(crate) values: Slice,
+    /// Vec4 words per row of keys and of values.
+    pub(crate) strides: [u32; 2],
+}
+
 impl KvCache {
-    /// Allocates the cache.
+    /// Allocates the states of layers whose attention has the shapes `heads`.
     ///
     /// # Errors
     /// A quantization type that cannot store a head, or a device too small.
     pub fn new(
         executor: &mut dyn Executor,
-        config: &Config,
+        (states, heads): (&[State], &[Heads]),
         formats: [Format; 2],
         capacity: usize,
     ) -> Result<Self, Error> {
-        let strides = [row_stride(config, formats[0])?, row_stride(config, formats[1])?];
-        let [head, group] = [config.head_dim, config.group()].map(dim32);
-        let texture = cache_in_texture(formats, HeadShape::of_width(head, group), executor.caps());
-        let limit = executor.caps().largest(texture);
-        let bytes = strides.map(|stride| {
-            let row = config.kv_heads as u64 * u64::from(stride) * 16;
-            row.saturating_mul(capacity as u64)
-        });
-        let most = bytes[0].max(bytes[1]);
-        if most > limit {
-            let label = format!("key/value cache of {capacity} positions");
-            let what = "one layer's keys or values in one binding; use a smaller context";
-            return Err(ridgeline_compute::Error::Limit { label, bytes: most, limit, what }.into());
-        }
-        let mut alloc = |what: &str, bytes: u64, l: usize| {
-            executor.alloc_in(texture, bytes, Role::Kv, &format!("blk.{l}.{what}"))
+        let in_texture = |it: &Heads| cache_in_texture(formats, it.shape(), executor.caps());
+        let texture = !heads.is_empty() && heads.iter().all(in_texture);
+        let allocate = |(layer, state): (usize, &State)| {
+            let name = |what: &str| format!("blk.{layer}.{what}");
+            let mut rows = |what: &str, heads: u32, stride: u32| {
+                let row = u64::from(heads) * u64::from(stride) * 16;
+                let bytes = row.saturating_mul(capacity as u64);
+                check_binding(executor, texture, bytes, capacity)?;
+                Ok::<_, Error>(executor.alloc_in(texture, bytes, Role::Kv, &name(what))?)
+            };
+            Ok(match *state {
+                State::Kv { heads, key, value } => {
+                    let key_stride = row_stride(key, formats[0])?;
+                    let value_stride = value.map_or(Ok(key_stride), |value| row_stride(value, formats[1]))?;
+                    LayerState::Kv {
+                        keys: rows("keys", heads, key_stride)?,
+                        values: value.map(|_| rows("values", heads, value_stride)).transpose()?,
+                        strides: [key_stride, value_stride],
+                    }
+                }
+                State::Recurrent { bytes } => {
+                    LayerState::Recurrent(executor.alloc(bytes, Role::Kv, &name("state"))?)
+                }
+            })
         };
-        let layer = |l| Ok((alloc("keys", bytes[0], l)?, alloc("values", bytes[1], l)?));
-        let layers = (0..config.layers).map(layer).collect::<Result<_, ridgeline_compute::Error>>()?;
-        Ok(Self { layers, formats, capacity, strides, texture })
+        let layers = states.iter().enumerate().map(allocate).collect::<Result<_, Error>>()?;
+        Ok(Self { layers, formats, capacity, texture })
     }
 
-    pub(crate) fn keys(&self, layer: usize) -> &Buffer {
-        &self.layers[layer].0
-    }
-
-    pub(crate) fn values(&self, layer: usize) -> &Buffer {
-        &self.layers[layer].1
+    /// Keys and values of a layer with attention.
+    ///
+    /// # Panics
+    /// If the layer is recurrent: it then asks for another state than it declared.
+    pub(crate) fn kv(&self, layer: usize) -> KvLayer {
+        let LayerState::Kv { keys, values, strides } = &self.layers[layer] else {
+            panic!("layer {layer} declared no keys and values");
+        };
+        let values = values.as_ref().unwrap_or(keys).all();
+        KvLayer { keys: keys.all(), values, strides: *strides }
     }
 
     /// Bytes allocated.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.layers.iter().map(|(k, v)| k.bytes() + v.bytes()).sum()
+        let of = |layer: &LayerState| match layer {
+            LayerState::Kv { keys, values, .. } => keys.bytes() + values.as_ref().map_or(0, Buffer::bytes),
+            LayerState::Recurrent(buffer) => buffer.bytes(),
+        };
+        self.layers.iter().map(of).sum()
     }
 }
 
-/// Vec4 words per row of one head, or an error if the quantization type cannot store one.
-fn row_stride(config: &Config, format: Format) -> Result<u32, Error> {
-    let fits = |f: &&Format| f.spec().kv_block.is_some_and(|unit| config.head_dim.is_multiple_of(unit));
+/// Refuses keys or values of one layer that one binding cannot hold.
+fn check_binding(executor: &dyn Executor, texture: bool, bytes: u64, capacity: usize) -> Result<(), Error> {
+    let limit = executor.caps().largest(texture);
+    if bytes <= limit {
+        return Ok(());
+    }
+    let label = format!("key/value cache of {capacity} positions");
+    let what = "one layer's keys or values in one binding; use a smaller context";
+    Err(ridgeline_compute::Error::Limit { label, bytes, limit, what }.into())
+}
+
+/// Vec4 words per row of a head of `width` values, or an error if the quantization type cannot store one.
+fn row_stride(width: u32, format: Format) -> Result<u32, Error> {
+    let width = width as usize;
+    let fits = |f: &&Format| f.spec().kv_block.is_some_and(|unit| width.is_multiple_of(unit));
     if fits(&&format) {
-        return Ok(ridgeline_kernels::stride(format, config.head_dim));
+        return Ok(ridgeline_kernels::stride(format, width));
     }
     let names: Vec<_> = Format::ALL.iter().filter(fits).map(|f| f.spec().name).collect();
     Err(Error::CacheFormat { format: format.spec().name, supported: names.join(", ") })

@@ -1,10 +1,16 @@
 //! Loading weights: packs the rows of a checkpoint into the device layout of their quantization type.
 
 use crate::config::dim32;
+use crate::keys::Keys;
+use crate::layers::Heads;
 use crate::matrix::{FusedLinear, RowChunk, Vector, WeightMatrix};
+use crate::reserved::Reserved;
+use crate::rope::RopeConfig;
+use crate::scratch::Temp;
 use crate::{Config, Error};
 use ridgeline_compute::{Buffer, Executor, Role, Slice};
-use ridgeline_kernels::{WeightLayout, layout_for};
+use ridgeline_kernels::argmax::MAX_ARGMAX_SPLITS;
+use ridgeline_kernels::{WeightLayout, layout_for, stride};
 use ridgeline_quant::Format;
 use ridgeline_weights::Checkpoint;
 use std::borrow::Cow;
@@ -27,10 +33,12 @@ pub struct LoadReport {
 
 /// Loads tensors of one checkpoint onto one device.
 pub struct Loader<'a> {
+    keys: Keys<'a>,
     checkpoint: &'a Checkpoint,
     executor: &'a mut dyn Executor,
     layout: WeightLayout,
     report: LoadReport,
+    reserved: Reserved,
     used: HashSet<String>,
 }
 
@@ -44,21 +52,38 @@ impl std::fmt::Debug for Loader<'_> {
 }
 
 impl<'a> Loader<'a> {
-    /// A loader from `checkpoint` to `executor`.
-    pub fn new(checkpoint: &'a Checkpoint, executor: &'a mut dyn Executor) -> Self {
+    /// A loader from the checkpoint of `keys` to `executor`.
+    pub fn new(keys: Keys<'a>, executor: &'a mut dyn Executor) -> Self {
         Self {
-            checkpoint,
+            keys,
+            checkpoint: keys.checkpoint(),
             layout: layout_for(executor.caps()),
             executor,
             report: LoadReport::default(),
+            reserved: Reserved::default(),
             used: HashSet::new(),
         }
     }
 
-    /// The checkpoint.
+    /// The hyperparameters.
     #[must_use]
-    pub const fn checkpoint(&self) -> &Checkpoint {
-        self.checkpoint
+    pub const fn keys(&self) -> Keys<'a> {
+        self.keys
+    }
+
+    /// Index of a rotation that a layer uses. Sessions have a table for each distinct one.
+    pub fn rope(&mut self, rope: RopeConfig) -> usize {
+        self.reserved.rope(rope)
+    }
+
+    /// Declares the attention shape of a layer.
+    pub fn attends(&mut self, heads: Heads) {
+        self.reserved.heads(heads);
+    }
+
+    /// Reserves `width` values per row of a temporary that a layer writes.
+    pub fn reserve(&mut self, temp: Temp, width: u32) {
+        self.reserved.widen(temp, width);
     }
 
     /// Whether the checkpoint has the tensor `name`.
@@ -187,6 +212,7 @@ impl<'a> Loader<'a> {
         }
         let source = Source { format, layout: self.layout, rows, cols, bytes: tensor.bytes };
         self.used.insert(name.to_owned());
+        self.reserve(Temp::Bytes, 4 * stride(Format::INT8_ACTIVATIONS, cols));
         let on_device = source.padded_rows(rows) as u64 * source.row_bytes();
         self.count(rows as u64 * cols as u64, source.bytes.len() as u64, on_device);
         Ok(source)
@@ -246,6 +272,12 @@ impl<'a> Loader<'a> {
         &mut self,
         config: &Config,
     ) -> Result<(WeightMatrix, Vector, Option<WeightMatrix>), Error> {
+        self.reserve(Temp::Tokens, 1);
+        self.reserve(Temp::Residual, dim32(config.hidden));
+        self.reserve(Temp::Normed, dim32(config.hidden));
+        self.reserve(Temp::Logits, dim32(config.vocab));
+        self.reserve(Temp::GreedyTokens, 1);
+        self.reserve(Temp::PartialArgmax, MAX_ARGMAX_SPLITS);
         let embed = self.matrix("token_embd.weight", config.vocab, config.hidden)?;
         let norm = self.vector("output_norm.weight", config.hidden)?;
         let untied = self.has("output.weight");
@@ -321,7 +353,7 @@ impl Loader<'_> {
     ///
     /// # Errors
     /// [`Error::UnusedTensor`] names the first.
-    pub(crate) fn finish(self, config: &Config) -> Result<LoadReport, Error> {
+    pub(crate) fn finish(self, config: &Config) -> Result<(LoadReport, Reserved), Error> {
         let is_used = |name: &str| name == ROPE_FACTORS || self.used.contains(name);
         for tensor in self.checkpoint.tensors().filter(|tensor| !is_used(tensor.name)) {
             if !self.checkpoint.is_left_over(tensor.name)? {
@@ -332,7 +364,7 @@ impl Loader<'_> {
                 });
             }
         }
-        Ok(self.report)
+        Ok((self.report, self.reserved))
     }
 }
 

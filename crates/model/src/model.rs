@@ -1,7 +1,10 @@
 //! A loaded model: hyperparameters and weights on a device. It never changes after loading.
 
 use crate::arch::{self, Decoder};
+use crate::keys::Keys;
+use crate::layers::Heads;
 use crate::matrix::{Vector, WeightMatrix};
+use crate::reserved::Reserved;
 use crate::{Config, Error, LoadReport, Loader};
 use ridgeline_compute::Executor;
 use ridgeline_kernels::Tuning;
@@ -18,6 +21,7 @@ pub struct Model {
     pub(crate) head: Option<WeightMatrix>,
     pub(crate) decoder: Box<dyn Decoder>,
     pub(crate) tuning: Tuning,
+    pub(crate) reserved: Reserved,
     report: LoadReport,
     format: Format,
 }
@@ -28,20 +32,16 @@ impl Model {
     /// # Errors
     /// An unknown family, a missing or misshapen tensor, an invalid dimension, or a device too small.
     pub fn load(checkpoint: &Checkpoint, executor: &mut dyn Executor) -> Result<Self, Error> {
-        let family = arch::of(checkpoint)?;
-        let config = family.config(checkpoint)?;
-        let mut loader = Loader::new(checkpoint, executor);
-        let (embed, norm, head) = loader.embedding_and_head(&config)?;
+        let keys = Keys::of(checkpoint)?;
+        let family = arch::of(keys)?;
+        let config = family.config(keys)?;
+        let mut loader = Loader::new(keys, executor);
         let decoder = family.load(&mut loader, &config)?;
-        let report = loader.finish(&config)?;
+        let (embed, norm, head) = loader.embedding_and_head(&config)?;
+        let (report, reserved) = loader.finish(&config)?;
         let format = checkpoint.main_format().unwrap_or(embed.format);
         let tuning = Tuning::default();
-        Ok(Self { config, embed, norm, head, decoder, tuning, report, format })
-    }
-
-    /// The distinct windows of the layers, in tokens. `None`: a token sees all tokens before it.
-    pub(crate) fn windows(&self) -> Vec<Option<usize>> {
-        vec![self.config.window]
+        Ok(Self { config, embed, norm, head, decoder, tuning, reserved, report, format })
     }
 
     /// Replaces the default kernel choices by those of `tuning`, the fastest measured on the device.
@@ -54,6 +54,12 @@ impl Model {
     #[must_use]
     pub const fn format(&self) -> Format {
         self.format
+    }
+
+    /// The distinct attention shapes of the layers, in order of first use.
+    #[must_use]
+    pub fn heads(&self) -> &[Heads] {
+        &self.reserved.heads
     }
 
     /// Parameters and bytes.

@@ -1,11 +1,10 @@
 //! Activation buffers, allocated once per session. Each temporary has its own buffer, so that independent launches
-//! never share a written one.
+//! never share a written one. The layers that write one reserve its width.
 
-use crate::{Config, Error};
+use crate::Error;
+use crate::reserved::Reserved;
 use ridgeline_compute::{Buffer, Executor, Role};
-use ridgeline_kernels::argmax::MAX_ARGMAX_SPLITS;
-use ridgeline_kernels::{MAX_KV_SPLITS, SMALL_BATCH, stride};
-use ridgeline_quant::Format;
+use ridgeline_kernels::{MAX_KV_SPLITS, SMALL_BATCH};
 
 /// Most tokens that are decoded on the device between two read-backs. [`Temp::Tokens`] has room for as many.
 pub(crate) const MAX_AHEAD: usize = 16;
@@ -33,13 +32,13 @@ temps! {
     Residual,
     /// Output of a norm, `(tokens, hidden)`.
     Normed,
-    /// Queries, keys and values before RoPE, `(tokens, heads + 2 · kv_heads, head_dim)`.
+    /// Queries, keys and values before RoPE, `(tokens, width of queries + keys + values)`.
     Qkv,
-    /// Queries after RoPE, `(tokens, heads, head_dim)`.
+    /// Queries after RoPE, `(tokens, heads, key width)`.
     Query,
-    /// Partial results of attention per KV split, `(splits, tokens, heads, head_dim + 4)`.
+    /// Partial results of attention per KV split, `(splits, tokens, heads, value width + 4)`.
     AttnPartials,
-    /// Output of attention, `(tokens, heads, head_dim)`.
+    /// Output of attention, `(tokens, heads, value width)`.
     AttnOut,
     /// Output of a block before the residual add, `(tokens, hidden)`.
     BlockOut,
@@ -71,46 +70,32 @@ pub(crate) struct Scratch {
     pub(crate) rows: usize,
 }
 
-/// Least bytes of the buffers that a forward pass over `tokens` tokens with `rows` rows of logits touches. Achievable
-/// bandwidth is looked up by this size: it rises as the size falls.
-pub(crate) fn min_activation_bytes(config: &Config, tokens: usize, rows: usize) -> u64 {
-    let per_token = 2 * config.hidden + 2 * config.q_width() + 2 * config.kv_width() + config.ffn + 1;
-    4 * (tokens * per_token + rows * (config.vocab + 1)) as u64
-}
-
 impl Scratch {
     /// Buffers for recordings of up to `tokens` tokens with at least `least` rows of logits.
     ///
     /// `scores` is the context of unfused attention, 0 without it. `int8` reserves room for int8 activations.
     pub(crate) fn new(
         executor: &mut dyn Executor,
-        config: &Config,
+        reserved: &Reserved,
         [tokens, least]: [usize; 2],
         (scores, int8): (usize, bool),
     ) -> Result<Self, Error> {
-        let rows = (MAX_LOGITS_BYTES / (4 * config.vocab)).max(least).clamp(1, tokens);
-        let split_rows = MAX_KV_SPLITS as usize * tokens.min(SMALL_BATCH as usize);
-        let floats = |temp| match temp {
-            Temp::Residual | Temp::Normed | Temp::BlockOut => tokens * config.hidden,
-            Temp::Qkv => tokens * (config.q_width() + 2 * config.kv_width()),
-            Temp::Query | Temp::AttnOut => tokens * config.q_width(),
-            Temp::AttnPartials => split_rows * config.heads * (config.head_dim + 4),
-            Temp::GateUp => tokens * 2 * config.ffn,
-            Temp::FfnHidden => tokens * config.ffn,
-            Temp::Scores => (tokens * config.heads * scores).max(1),
-            Temp::Logits => rows * config.vocab,
-            Temp::GreedyTokens => rows,
-            Temp::PartialArgmax => rows * MAX_ARGMAX_SPLITS as usize,
-            Temp::Bytes if int8 => {
-                let widest = config.hidden.max(config.q_width()).max(config.ffn);
-                4 * stride(Format::INT8_ACTIVATIONS, widest) as usize * tokens.min(SMALL_BATCH as usize)
-            }
-            Temp::Bytes => 1,
+        let vocab = reserved.width(Temp::Logits).max(1);
+        let rows = (MAX_LOGITS_BYTES / (4 * vocab)).max(least).clamp(1, tokens);
+        let small = tokens.min(SMALL_BATCH as usize);
+        let count = |temp| match temp {
+            Temp::AttnPartials => MAX_KV_SPLITS as usize * small,
+            Temp::Scores => tokens * scores,
+            Temp::Logits | Temp::GreedyTokens | Temp::PartialArgmax => rows,
+            Temp::Bytes if int8 => small,
+            Temp::Bytes => 0,
             Temp::Tokens => tokens.max(MAX_AHEAD),
+            _ => tokens,
         };
         let mut buffers = Vec::with_capacity(Temp::ALL.len());
         for &temp in Temp::ALL {
-            buffers.push(executor.alloc(4 * floats(temp) as u64, Role::Activation, &format!("{temp:?}"))?);
+            let floats = (count(temp) * reserved.width(temp)).max(1);
+            buffers.push(executor.alloc(4 * floats as u64, Role::Activation, &format!("{temp:?}"))?);
         }
         Ok(Self { buffers, tokens, rows })
     }

@@ -31,7 +31,7 @@ fn session<E: Executor>(family: &str, mut executor: E, switches: Switches) -> Se
 }
 
 fn record(session: &mut Session<Cpu>, tokens: u32, want: Rows) -> &Recording {
-    session.truncate(0);
+    session.truncate(0).expect("a rewind");
     session.set_kv_len(DEPTH).expect("within the context");
     let ids: Vec<u32> = (0..tokens).collect();
     session.record(&ids, want).expect("a forward pass")

@@ -169,7 +169,7 @@ fn check<E: Executor>(
         // Rounding may change greedy choices, so they are not compared.
         return uses_cooperative_matrices(&mut session, &ids);
     }
-    session.truncate(0);
+    session.truncate(0)?;
     let mut token = session.extend_greedy(&ids, Rows::Last)?;
     let mut picks = Vec::new();
     while picks.len() < greedy.len() {
@@ -180,7 +180,7 @@ fn check<E: Executor>(
         return Err(format!("greedy {picks:?}, golden {greedy:?}").into());
     }
     // The same with several tokens per submission. The first submission measures the time of a token.
-    session.truncate(0);
+    session.truncate(0)?;
     let mut picks = session.extend_greedy(&ids, Rows::Last)?;
     let len = greedy.len();
     session.take_times();
@@ -207,7 +207,7 @@ fn check<E: Executor>(
 
 /// Checks that the forward pass has a launch of the kernel that rounds operands.
 fn uses_cooperative_matrices<E: Executor>(session: &mut Session<E>, ids: &[Token]) -> Result<(), Failed> {
-    session.truncate(0);
+    session.truncate(0)?;
     let pass = session.record(ids, Rows::Last)?;
     let rounds = |step| pass.kernel(step).name() == "mat_mul_coop";
     let found = pass.launches().iter().any(rounds);
@@ -225,12 +225,12 @@ fn check_sampling<E: Executor>(
     let at: Vec<f64> = (1..=n).map(|i| (i as f64 * 0.618_034).fract()).collect();
     let choice = speculative::Choice::Sampled(sampler, &at);
     let (mut device, mut host): (Vec<Token>, Vec<Token>) = (Vec::new(), Vec::new());
-    session.truncate(from);
+    session.truncate(from)?;
     session.decode(token, choice, &mut |picks| {
         device.extend_from_slice(picks);
         ControlFlow::Continue(())
     })?;
-    session.truncate(from);
+    session.truncate(from)?;
     decode_on_host(session, token, choice, &mut |picks| {
         host.extend_from_slice(picks);
         ControlFlow::Continue(())
@@ -239,14 +239,14 @@ fn check_sampling<E: Executor>(
         return Err(format!("sampled on the device {device:?}, on the host {host:?}").into());
     }
     // After a break, the cache holds only tokens that were submitted.
-    session.truncate(from);
+    session.truncate(from)?;
     let mut calls = 0;
     session.decode(token, choice, &mut |_| {
         calls += 1;
         ControlFlow::Break(())
     })?;
     let left = session.len() - from;
-    session.truncate(from + n);
+    session.truncate(from + n)?;
     if calls == 1 && (1..=n).contains(&left) {
         Ok(())
     } else {

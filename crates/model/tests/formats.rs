@@ -223,7 +223,7 @@ fn greedy(folder: &Path, name: &str) -> Result<(), Failed> {
             entry["min_top2_gap"].as_f64().is_some_and(|gap| gap > 1e-3),
             "golden texts have no near ties"
         );
-        session.truncate(0);
+        session.truncate(0).expect("a rewind");
         let mut token = session.extend_greedy(&prompt, Rows::Last)?;
         let mut picks = Vec::new();
         while picks.len() < expected.len() {

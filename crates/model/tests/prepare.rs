@@ -70,14 +70,14 @@ fn run(session: &mut Session<PrepareLog>, lengths: &[usize]) {
     for &n in lengths {
         for want in [Rows::Last, Rows::All] {
             for position in [0, CONTEXT - n] {
-                session.truncate(0);
+                session.truncate(0).expect("a rewind");
                 session.set_kv_len(position).expect("within the context");
                 session.extend_greedy(&vec![1; n], want).expect("choices");
             }
         }
     }
     for position in [0, CONTEXT - 8] {
-        session.truncate(0);
+        session.truncate(0).expect("a rewind");
         session.set_kv_len(position).expect("within the context");
         session.extend(&[1], Rows::Last).expect("logits");
         session.decode_greedy(1, 3).expect("choices");
@@ -124,7 +124,7 @@ fn only_the_end_of_the_context_uses_kv_splits() {
     let mut session = session("llama", Caps::webgpu(), Switches::default());
     session.prepare(&[]).expect("kernels");
     let names = |session: &mut Session<PrepareLog>, position| -> Vec<&str> {
-        session.truncate(0);
+        session.truncate(0).expect("a rewind");
         session.set_kv_len(position).expect("within the context");
         let pass = session.record(&[1], Rows::Last).expect("a forward pass");
         pass.launches().iter().map(|step| pass.kernel(step).name()).collect()

@@ -137,17 +137,17 @@ fn a_sliding_window_counts_only_where_it_is_used() {
         }
     };
     let model = load_of("qwen2", |_| (), window("\"use_sliding_window\": false")).expect("it loads");
-    assert_eq!(model.config.window, None);
+    assert_eq!(model.heads()[0].window, None);
     // The first layer with a window follows the last layer, unless the configuration says otherwise.
     let model = load_of("qwen2", |_| (), window("\"use_sliding_window\": true")).expect("it loads");
-    assert_eq!(model.config.window, None);
+    assert_eq!(model.heads()[0].window, None);
     let reached = |c: String| {
         let c = c.replace("\"max_window_layers\": 28", "\"max_window_layers\": 0");
         c.replacen("\"full_attention\"", "\"sliding_attention\"", 1)
     };
     let used = |c: String| window("\"use_sliding_window\": true")(reached(c));
     let model = load_of("qwen2", |_| (), used).expect("it loads");
-    assert_eq!(model.config.window, Some(32));
+    assert_eq!(model.heads()[0].window, Some(32));
     let executor = Rc::new(RefCell::new(Cpu::new(Caps::webgpu())));
     let longer = SessionOptions { context: 33, ..SessionOptions::default() };
     let refusal = Session::new(Arc::new(model), executor, longer).map(|_| ());

@@ -46,6 +46,15 @@ pub(crate) fn evaluate<M: LanguageModel>(
     if got == expected { Ok(evaluated) } else { Err(Error::RowCount { expected, got }) }
 }
 
+/// Forgets the tokens from position `len` on. `wrap` converts the model's error.
+pub(crate) fn rewind<M: LanguageModel>(
+    model: &mut M,
+    len: usize,
+    wrap: fn(crate::error::Source) -> Error,
+) -> Result<(), Error> {
+    model.truncate(len).map_err(|e| wrap(Box::new(e)))
+}
+
 /// Checks that a cache of `len` tokens has room for `needed` more.
 pub(crate) fn require_room(model: &impl LanguageModel, len: usize, needed: usize) -> Result<(), Error> {
     let capacity = model.capacity();

@@ -1,7 +1,7 @@
 //! Plain generation, one token per forward pass, and the output state that speculation shares.
 
 use crate::dist::uniform;
-use crate::evaluate::{evaluate, require_room};
+use crate::evaluate::{evaluate, require_room, rewind};
 use crate::{Choice, Error, LanguageModel, RngStream, Rows, Sampler, SamplerRng, Token};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
@@ -53,7 +53,7 @@ pub fn generate<M: LanguageModel>(
     let mut evaluated = 0;
     // Whether `decode` met a row without a distribution. Evaluating that row here gives the error.
     let mut bad_row = false;
-    model.truncate(0);
+    rewind(model, 0, Error::Target)?;
     while !output.is_finished() {
         if output.ends_before(model.capacity(), evaluated) {
             break;
@@ -62,7 +62,7 @@ pub fn generate<M: LanguageModel>(
             bad_row = decode_on_device(model, &mut output, sampler, &mut rng)?;
             evaluated = output.context.len() - 1;
             if bad_row {
-                model.truncate(evaluated);
+                rewind(model, evaluated, Error::Target)?;
             }
             continue;
         }
@@ -73,7 +73,7 @@ pub fn generate<M: LanguageModel>(
         output.push(rows.dist(0, sampler, &output.context)?.sample(&mut rng));
     }
     // Forgets tokens that were decoded after a stop token.
-    model.truncate(output.context.len());
+    rewind(model, output.context.len(), Error::Target)?;
     Ok(output.into_generation())
 }
 

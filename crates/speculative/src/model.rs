@@ -106,7 +106,11 @@ pub trait LanguageModel {
 
     /// Forgets every token from position `len` on, as if it had never been appended. Does nothing if the
     /// cache holds no more than `len` tokens.
-    fn truncate(&mut self, len: usize);
+    ///
+    /// # Errors
+    /// When the model cannot return to its state after `len` tokens, which a recurrent layer overwrites. Until
+    /// a truncation to zero, the model must then refuse to go on.
+    fn truncate(&mut self, len: usize) -> Result<(), Self::Error>;
 
     /// Appends `tokens` and returns the most probable next token at the positions that `want` names. The
     /// lowest id wins a tie.
@@ -200,8 +204,8 @@ impl<M: LanguageModel + ?Sized> LanguageModel for &mut M {
         (**self).extend(tokens, want)
     }
 
-    fn truncate(&mut self, len: usize) {
-        (**self).truncate(len);
+    fn truncate(&mut self, len: usize) -> Result<(), Self::Error> {
+        (**self).truncate(len)
     }
 
     fn extend_greedy(&mut self, tokens: &[Token], want: Rows) -> Result<Vec<Token>, Self::Error> {

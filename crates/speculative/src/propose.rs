@@ -1,6 +1,6 @@
 //! Drafting with a smaller model that shares the target's vocabulary.
 
-use crate::evaluate::{Evaluated, evaluate};
+use crate::evaluate::{Evaluated, evaluate, rewind};
 use crate::{Dist, Draft, Error, LanguageModel, Proposer, RngStream, Rows, Sampler, SamplerRng, Token};
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +42,7 @@ impl<M: LanguageModel> ModelProposer<M> {
     /// sampling target, the target's own settings give the highest acceptance.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for settings out of range.
+    /// [`Error::Parameter`] for settings out of range; [`Error::DraftModel`] if the cache cannot be cleared.
     pub fn new(mut model: M, sampler: Sampler, options: DraftOptions) -> Result<Self, Error> {
         sampler.check()?;
         if !(0.0..=1.0).contains(&options.p_min) {
@@ -56,7 +56,7 @@ impl<M: LanguageModel> ModelProposer<M> {
             let value = options.n_min as f64;
             return Err(Error::Parameter { name: "n_min", value, requirement: "no larger than n_max" });
         }
-        model.truncate(0);
+        rewind(&mut model, 0, Error::DraftModel)?;
         Ok(Self { model, sampler, options, rng: sampler.rng(RngStream::Draft), cached: Vec::new() })
     }
 
@@ -136,7 +136,7 @@ impl<M: LanguageModel> Proposer for ModelProposer<M> {
     fn begin(&mut self, prompt: &[Token]) -> Result<(), Error> {
         self.rng = self.sampler.rng(RngStream::Draft);
         self.cached.clear();
-        self.model.truncate(0);
+        rewind(&mut self.model, 0, Error::DraftModel)?;
         let head = &prompt[..prompt.len().saturating_sub(1)];
         if !head.is_empty() && head.len() <= self.model.capacity() {
             self.evaluate_new_tokens(head, Rows::None)?;
@@ -155,8 +155,8 @@ impl<M: LanguageModel> Proposer for ModelProposer<M> {
         // The last token is always evaluated again, because its logits are needed.
         let shared =
             self.cached.iter().zip(context).take_while(|(a, b)| a == b).count().min(context.len() - 1);
+        rewind(&mut self.model, shared, Error::DraftModel)?;
         self.cached.truncate(shared);
-        self.model.truncate(shared);
         if self.greedy_only() {
             return self.propose_greedy(context, max);
         }

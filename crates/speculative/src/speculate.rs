@@ -10,7 +10,7 @@
 //! Between rounds the target's cache holds all of the context except its last token. One forward pass over that token
 //! and the draft then gives the distribution at every position to verify.
 
-use crate::evaluate::{Evaluated, evaluate, require_room};
+use crate::evaluate::{Evaluated, evaluate, require_room, rewind};
 use crate::generate::{Generation, Output};
 use crate::{
     Acceptance, Dist, Draft, Error, LanguageModel, Proposer, RngStream, Rows, Sampler, SamplerRng, Stats,
@@ -85,7 +85,7 @@ impl<T: LanguageModel, P: Proposer> Speculator<T, P> {
         let mut stats = Stats { prompt_tokens: prompt.len() as u64, synthetic, ..Stats::default() };
         let mut rng = self.sampler.rng(RngStream::Target);
         let mut timer = Stopwatch::start(clock);
-        self.target.truncate(0);
+        rewind(&mut self.target, 0, Error::Target)?;
         if !output.is_finished() {
             self.prefill(prompt, &mut stats, &mut timer)?;
         }
@@ -97,7 +97,7 @@ impl<T: LanguageModel, P: Proposer> Speculator<T, P> {
             self.round(&mut output, &mut rng, &mut stats, &mut timer)?;
         }
         // A stop token inside a draft leaves later draft tokens in the cache.
-        self.target.truncate(output.context.len());
+        rewind(&mut self.target, output.context.len(), Error::Target)?;
         stats.generated = output.len() as u64;
         Ok(Speculation { generation: output.into_generation(), stats })
     }
@@ -144,7 +144,7 @@ impl<T: LanguageModel, P: Proposer> Speculator<T, P> {
         let verdict = verify(&self.acceptance, &target, &draft, rng)?;
         let accepted = verdict.accepted();
         stats.record(draft.len(), accepted);
-        self.target.truncate(evaluated + 1 + accepted);
+        rewind(&mut self.target, evaluated + 1 + accepted, Error::Target)?;
         for token in draft.tokens[..accepted].iter().copied().chain([verdict.next]) {
             if !output.is_finished() {
                 output.push(token);

@@ -84,8 +84,8 @@ impl LanguageModel for Broken {
         }
         Ok(logits)
     }
-    fn truncate(&mut self, len: usize) {
-        self.0.truncate(len);
+    fn truncate(&mut self, len: usize) -> Result<(), Full> {
+        self.0.truncate(len)
     }
 }
 

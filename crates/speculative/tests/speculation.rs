@@ -265,8 +265,8 @@ impl LanguageModel for Faulty {
         Ok(logits)
     }
 
-    fn truncate(&mut self, len: usize) {
-        self.0.truncate(len);
+    fn truncate(&mut self, len: usize) -> Result<(), Full> {
+        self.0.truncate(len)
     }
 }
 
@@ -292,8 +292,8 @@ impl LanguageModel for GreedyOnly {
         Err(Full)
     }
 
-    fn truncate(&mut self, len: usize) {
-        self.0.truncate(len);
+    fn truncate(&mut self, len: usize) -> Result<(), Full> {
+        self.0.truncate(len)
     }
 
     fn extend_greedy(&mut self, tokens: &[Token], want: Rows) -> Result<Vec<Token>, Full> {

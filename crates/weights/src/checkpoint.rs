@@ -9,10 +9,10 @@ use std::{
 use ridgeline_quant::Format;
 
 use crate::{
-    Container, Error, Metadata, Quantization, RopePairing, Shape, Value,
+    Container, Error, LayerKind, Metadata, Quantization, RopePairing, Shape,
     convention::{self, Unneeded},
-    entry::{Parts, Storage, TensorEntry, narrowed},
-    hf,
+    depth,
+    entry::{Parts, Storage, TensorEntry},
     map::Map,
     random, rope,
 };
@@ -103,8 +103,8 @@ impl Checkpoint {
 
     /// A checkpoint with the tensors and hyperparameters of this one, but random weights and no vocabulary.
     ///
-    /// With `layers`, it has that many: the first ones, or copies of the last beyond. Without a quantization, each tensor
-    /// keeps its type. The time of a forward pass is that of this checkpoint with as many layers.
+    /// With `layers`, it has that many: the first ones, and beyond them copies of the last one of the same kind. Without a
+    /// quantization, each tensor keeps its type. The time of a forward pass is that of this checkpoint with as many layers.
     ///
     /// # Errors
     /// [`Error::MissingKey`] without a number of layers, and as [`Quantization::formats`].
@@ -115,20 +115,16 @@ impl Checkpoint {
         seed: u64,
     ) -> Result<Self, Error> {
         let family = convention::family(&self.path, &self.metadata)?;
-        let key = family.key("block_count");
-        let stored = self.metadata.u32(&key)? as usize;
-        let n_layers = layers.unwrap_or(stored);
-        let mut metadata = self.metadata.clone();
+        let (mut metadata, sources) = depth::with_layers(family, &self.metadata, layers)?;
         metadata.retain(|key| !key.starts_with("tokenizer."));
-        metadata.set(key, Value::U32(u32::try_from(n_layers).unwrap_or(u32::MAX)));
         let mut entries = Vec::new();
         for entry in &self.entries {
             let copy = |name| TensorEntry { name, storage: Storage::Random, ..entry.clone() };
             match layer_of(&entry.name) {
                 None => entries.push(copy(entry.name.clone())),
                 Some((layer, rest)) => {
-                    let last = if layer + 1 == stored { n_layers.max(stored) } else { layer + 1 };
-                    entries.extend((layer..last.min(n_layers)).map(|i| copy(format!("blk.{i}.{rest}"))));
+                    let copies = (0..sources.len()).filter(|&i| sources[i] == layer);
+                    entries.extend(copies.map(|i| copy(format!("blk.{i}.{rest}"))));
                 }
             }
         }
@@ -308,18 +304,10 @@ impl Checkpoint {
             .get(name)
             .map(|&i| &self.entries[i])
             .ok_or_else(|| Error::MissingTensor { path: self.path.clone(), tensor: name.to_owned() })?;
-        let bytes = match &entry.storage {
-            Storage::Mapped(range) => Cow::Borrowed(range.bytes(&self.maps)),
-            Storage::Double(range) => {
-                let values = narrowed(range.bytes(&self.maps));
-                Cow::Owned(values.into_iter().flat_map(f32::to_le_bytes).collect())
-            }
-            Storage::Affine(affine) => Cow::Owned(hf::assemble(affine, &self.maps)),
-            Storage::Random => {
-                let generator = self.generator.as_ref().expect("a random checkpoint has a generator");
-                Cow::Owned(generator.draw(&entry.name, &entry.shape, entry.format))
-            }
-        };
+        let bytes = entry.storage.bytes(&self.maps).unwrap_or_else(|| {
+            let generator = self.generator.as_ref().expect("a random checkpoint has a generator");
+            Cow::Owned(generator.draw(&entry.name, &entry.shape, entry.format))
+        });
         Ok(Tensor { name: &entry.name, shape: entry.shape.clone(), format: entry.format, bytes })
     }
 
@@ -348,7 +336,17 @@ impl Checkpoint {
         convention::rope_pairing(self.container, &self.metadata, &self.path)
     }
 
-    /// The divisors of the `RoPE` frequencies (`rotary width / 2` of them); `None` without scaling.
+    /// The kind of each layer: full attention, a sliding window, or a recurrent state.
+    ///
+    /// # Errors
+    /// [`Error::UnknownFamily`], [`Error::MissingKey`], [`Error::KeyType`]; [`Error::RefusedKey`] for a list of another
+    /// length than the layers.
+    pub fn layer_kinds(&self) -> Result<Vec<LayerKind>, Error> {
+        convention::layer_kinds(convention::family(&self.path, &self.metadata)?, &self.metadata)
+    }
+
+    /// The divisors of the `RoPE` frequencies (`rotary width / 2` of them); `None` without scaling. Layers with a sliding
+    /// window and frequencies of their own (`rope.freq_base_swa`) have no scaling.
     ///
     /// # Errors
     /// [`Error::RopeScaling`] for an unsupported kind of scaling, [`Error::MissingKey`] for a missing parameter.

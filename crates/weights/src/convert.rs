@@ -7,6 +7,7 @@ use ridgeline_quant::Format;
 use crate::{
     Checkpoint, Container, Error, Metadata, Quantization, RopePairing, Tensor, TensorInfo, Value, convention,
     encode::{sample, write_tensor},
+    gather::Order,
     gguf::{Writer, header},
     hf,
 };
@@ -210,6 +211,10 @@ fn metadata(
         metadata.retain(|key| !key.starts_with(&scaling));
     }
     metadata.retain(|key| key != "general.alignment" && !key.starts_with("split."));
+    // To llama.cpp, these keys say that MLA's projections are split. They are added to files of before when opened.
+    if !checkpoint.tensors().any(|it| it.name.ends_with(".attn_k_b.weight")) {
+        metadata.retain(|key| !key.ends_with("_length_mla"));
+    }
     // The file type is that of most weights.
     let weights_in = |format: Format| -> usize {
         plan.iter().filter(|it| it.2 == format).map(|(_, shape, _)| shape.iter().product::<usize>()).sum()
@@ -229,22 +234,14 @@ fn metadata(
     Ok(metadata)
 }
 
-/// llama.cpp's `permute`: in each head of `w` rows, the pair (`i`, `i + w/2`) becomes (`2i`, `2i + 1`).
+/// Interleaves the pairs of each head.
 fn interleave(path: &Path, tensor: &mut Tensor<'_>, heads: usize) -> Result<(), Error> {
     let rows = tensor.shape[0];
-    if heads == 0 || !rows.is_multiple_of(2 * heads) {
+    let Some(order) = Order::interleaved(rows, heads) else {
         let problem = "its rows do not divide into heads of an even width";
         return Err(Error::TensorEntry { path: path.to_owned(), tensor: tensor.name.to_owned(), problem });
-    }
-    let width = rows / heads;
-    let row_bytes = tensor.bytes.len() / rows;
-    let mut reordered = Vec::with_capacity(tensor.bytes.len());
-    for row in 0..rows {
-        let (head, i) = (row / width, row % width);
-        let from = head * width + (i % 2) * (width / 2) + i / 2;
-        reordered.extend_from_slice(&tensor.bytes[from * row_bytes..][..row_bytes]);
-    }
-    tensor.bytes = reordered.into();
+    };
+    tensor.bytes = order.apply(&tensor.bytes, tensor.bytes.len() / rows).into();
     Ok(())
 }
 

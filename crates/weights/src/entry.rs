@@ -1,10 +1,10 @@
 //! The directory of a checkpoint as its readers (`gguf`, `hf`) hand it over: one entry per tensor.
 
-use std::path::PathBuf;
+use std::{borrow::Cow, path::PathBuf};
 
 use ridgeline_quant::Format;
 
-use crate::{Metadata, map::Map, value::narrow};
+use crate::{Metadata, gather::Order, map::Map, value::narrow};
 
 /// The kind of file that a checkpoint comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -60,8 +60,10 @@ pub(crate) enum Storage {
     Mapped(ByteRange),
     /// One range of a mapped file in double precision, rounded to single precision on request.
     Double(ByteRange),
-    /// Three ranges of mapped files, interleaved on request by `hf::assemble`.
+    /// Three ranges of mapped files, interleaved on request.
     Affine(Box<Affine>),
+    /// Tensors of a folder that GGUF has in another form, computed on request.
+    Derived(Box<Derived>),
     /// Generated on request from a seed.
     Random,
 }
@@ -72,6 +74,19 @@ pub(crate) fn narrowed(bytes: &[u8]) -> Vec<f32> {
 }
 
 impl Storage {
+    /// The bytes; `None` for those that are generated.
+    pub(crate) fn bytes<'a>(&self, maps: &'a [Map]) -> Option<Cow<'a, [u8]>> {
+        Some(match self {
+            Self::Mapped(range) => Cow::Borrowed(range.bytes(maps)),
+            Self::Double(range) => {
+                Cow::Owned(narrowed(range.bytes(maps)).into_iter().flat_map(f32::to_le_bytes).collect())
+            }
+            Self::Affine(affine) => Cow::Owned(affine.bytes(maps)),
+            Self::Derived(derived) => Cow::Owned(derived.bytes(maps)?),
+            Self::Random => return None,
+        })
+    }
+
     /// Keeps the first `rows` of `of` rows.
     pub(crate) fn truncate(&mut self, rows: usize, of: usize) {
         let cut = |range: &mut ByteRange| {
@@ -82,7 +97,8 @@ impl Storage {
             Self::Affine(affine) => {
                 [&mut affine.weight, &mut affine.scales, &mut affine.biases].into_iter().for_each(cut);
             }
-            Self::Random => {}
+            // No embedding and no head is derived.
+            Self::Derived(_) | Self::Random => {}
         }
     }
 
@@ -99,7 +115,7 @@ impl Storage {
     pub(crate) const fn range(&self) -> Option<ByteRange> {
         match *self {
             Self::Mapped(range) | Self::Double(range) => Some(range),
-            Self::Affine(_) | Self::Random => None,
+            Self::Affine(_) | Self::Derived(_) | Self::Random => None,
         }
     }
 }
@@ -130,4 +146,52 @@ pub(crate) struct Affine {
     pub(crate) stored: Format,
     /// Bytes of the quants of one group.
     pub(crate) group_bytes: usize,
+}
+
+impl Affine {
+    /// The blocks of the affine format, as `ridgeline-quant` defines them: quants, scale and bias of each group.
+    fn bytes(&self, maps: &[Map]) -> Vec<u8> {
+        let step = self.stored.spec().block_bytes;
+        let [scales, biases] = [self.scales, self.biases].map(|it| it.bytes(maps).chunks_exact(step));
+        let quants = self.weight.bytes(maps).chunks_exact(self.group_bytes);
+        let mut blocks = Vec::with_capacity(quants.len() * (self.group_bytes + 8));
+        let mut single = [0.0];
+        for ((quants, scale), bias) in quants.zip(scales).zip(biases) {
+            blocks.extend_from_slice(quants);
+            for field in [scale, bias] {
+                (self.stored.spec().decode)(field, &mut single);
+                blocks.extend(single[0].to_le_bytes());
+            }
+        }
+        blocks
+    }
+}
+
+/// A tensor in GGUF's form that a folder has in another one.
+#[derive(Clone, Debug)]
+pub(crate) struct Derived {
+    /// The stored tensors, one behind the other: several for stacked experts.
+    pub(crate) parts: Vec<Storage>,
+    /// Their quantization type.
+    pub(crate) stored: Format,
+    /// The order of the weights; `None` for the stored one. Its units have whole blocks.
+    pub(crate) order: Option<Order>,
+    /// A function of each weight. Its results are in single precision.
+    pub(crate) map: Option<fn(f32) -> f32>,
+}
+
+impl Derived {
+    fn bytes(&self, maps: &[Map]) -> Option<Vec<u8>> {
+        let mut parts = self.parts.iter().map(|it| it.bytes(maps)).collect::<Option<Vec<_>>>()?;
+        let stored = if parts.len() == 1 { parts.swap_remove(0) } else { Cow::Owned(parts.concat()) };
+        let spec = self.stored.spec();
+        let ordered = match &self.order {
+            Some(order) => Cow::Owned(order.apply(&stored, order.unit / spec.block_len * spec.block_bytes)),
+            None => stored,
+        };
+        let Some(map) = self.map else { return Some(ordered.into_owned()) };
+        let mut values = vec![0.0; ordered.len() / spec.block_bytes * spec.block_len];
+        (spec.decode)(&ordered, &mut values);
+        Some(values.into_iter().flat_map(|it| map(it).to_le_bytes()).collect())
+    }
 }

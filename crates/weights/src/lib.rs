@@ -1,15 +1,18 @@
 //! GGUF and safetensors checkpoints over mmap, random-weight checkpoints, GGUF writer.
 //!
 //! [`Checkpoint::open`] maps a file and checks every length, offset and type before it uses them. Tensors are bytes in
-//! the quantization type of the file. They are borrowed from the mapping, except for random weights and MLX matrices.
+//! the quantization type of the file. They are borrowed from the mapping, except for random weights, MLX matrices and
+//! tensors that a folder has in another form.
 //! Names and metadata keys are GGUF's for every container; only `convention` knows the differences.
 
 mod checkpoint;
 mod convention;
 mod convert;
+mod depth;
 mod encode;
 mod entry;
 mod error;
+mod gather;
 mod gguf;
 mod hf;
 mod map;
@@ -25,7 +28,7 @@ mod shape;
 mod value;
 
 pub use checkpoint::{Checkpoint, Tensor, TensorInfo};
-pub use convention::RopePairing;
+pub use convention::{LayerKind, RopePairing};
 pub use convert::{Progress, convert, convert_weights, fingerprint, write_gguf};
 pub use entry::Container;
 pub use error::Error;

@@ -21,6 +21,11 @@ impl Metadata {
         Self { path: path.to_owned(), entries, unreadable: Vec::new() }
     }
 
+    /// The file, or the label of a checkpoint without one.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Adds keys whose values cannot be read, with the reason of each.
     pub(crate) fn with_unreadable(self, unreadable: Vec<(String, &'static str)>) -> Self {
         Self { unreadable, ..self }

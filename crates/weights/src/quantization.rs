@@ -25,14 +25,14 @@ impl Quantization {
         }
     }
 
-    /// The type of every tensor of a checkpoint, by its name. Norms and biases are in single precision.
+    /// The type of every tensor of a checkpoint, by its name. Norms, biases, routers and filters are in single precision.
     ///
     /// # Errors
     /// As [`formats`](crate::formats).
     pub fn formats(self, checkpoint: &Checkpoint) -> Result<HashMap<&str, Format>, Error> {
         match self {
             Self::Uniform(format) => {
-                Ok(checkpoint.tensors().map(|it| (it.name, uniform(format, it.shape))).collect())
+                Ok(checkpoint.tensors().map(|it| (it.name, uniform(format, it.name, it.shape))).collect())
             }
             Self::Mixed(mix) => quantize::formats(checkpoint, mix, false),
         }
@@ -47,11 +47,11 @@ impl Quantization {
     }
 }
 
-fn uniform(format: Format, shape: &[usize]) -> Format {
-    match shape {
-        [_, .., n_cols] if n_cols.is_multiple_of(format.spec().block_len) => format,
-        [_, .., _] => Format::HALF,
-        _ => Format::SINGLE,
+fn uniform(format: Format, name: &str, shape: &[usize]) -> Format {
+    match shape.last() {
+        _ if !quantize::is_quantized(name, shape) => Format::SINGLE,
+        Some(n_cols) if n_cols.is_multiple_of(format.spec().block_len) => format,
+        _ => Format::HALF,
     }
 }
 

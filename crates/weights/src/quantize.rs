@@ -9,8 +9,14 @@ use crate::{
     convert::{How, write},
 };
 
-/// llama.cpp never quantizes tensors with these in their names.
-const KEPT: &[&str] = &["_norm.weight", "ffn_gate_inp.weight"];
+/// llama.cpp never quantizes tensors with these in their names: norms, routers, and the filters of convolutions.
+const KEPT: &[&str] = &["_norm.weight", "ffn_gate_inp.weight", "ssm_conv1d.weight"];
+
+/// Whether a tensor is quantized. One row is a vector to llama.cpp, which quantizes matrices only.
+pub(crate) fn is_quantized(name: &str, shape: &[usize]) -> bool {
+    let rows: usize = shape.iter().rev().skip(1).product();
+    rows > 1 && name.ends_with("weight") && !KEPT.iter().any(|kept| name.contains(kept))
+}
 
 /// Writes a checkpoint as GGUF by a mix; `pure` uses its base type for all matrices. Tensors that are not quantized
 /// are written in single precision. `progress` is called before each tensor.
@@ -41,8 +47,7 @@ pub fn formats<'a>(
     let tied = checkpoint.tied_head();
     let mut matrices: Vec<_> = checkpoint
         .tensors()
-        .filter(|it| it.shape.len() > 1 && it.name.ends_with("weight"))
-        .filter(|it| !KEPT.iter().any(|kept| it.name.contains(kept)))
+        .filter(|it| is_quantized(it.name, it.shape))
         .map(|it| (layer(it.name).unwrap_or(0), it))
         .collect();
     // Mixes count matrices in layer order; files may list them in any order.

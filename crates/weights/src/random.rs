@@ -54,7 +54,12 @@ impl Generator {
         let mut bytes = vec![0; n / spec.block_len * spec.block_bytes];
         if shape.len() < 2 {
             let encode = spec.encode.expect("single precision has an encoder");
-            let value = if name.ends_with(".bias") { 0.0 } else { 1.0 };
+            let value = match name {
+                // The decay of Gated DeltaNet is exp(ssm_a · softplus(…)): 0.5 with these values and an input of 0.
+                it if it.ends_with("ssm_a") => -1.0,
+                it if it.ends_with(".bias") => 0.0,
+                _ => 1.0,
+            };
             encode(&vec![value; n], &mut bytes);
             return bytes;
         }

@@ -2,13 +2,16 @@
 
 use serde::Deserialize;
 
-use crate::{Error, Value, convention::Dim};
+use crate::{Array, Error, Value, value::narrow};
 
 /// Largest dimension.
-const LARGEST: usize = 1 << 24;
+pub(crate) const LARGEST: usize = 1 << 24;
 
 /// Length of the longest block of a quantization type, in weights.
 const BLOCK: usize = 256;
+
+/// Ends of keys whose values are widths.
+const WIDTHS: &[&str] = &["_length", "_size", "_rank", "_length_mla"];
 
 /// The dimensions of a model and where its weights are published.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
@@ -59,6 +62,10 @@ pub struct Shape {
     /// The scaling of the frequencies.
     #[serde(default)]
     pub rope_scaling: Option<RopeScaling>,
+    /// Further keys of GGUF's metadata without the architecture's prefix, such as `expert_count`. They replace those of the
+    /// fields above.
+    #[serde(default)]
+    pub metadata: toml::Table,
 }
 
 /// Parameters of `RoPE` scaling.
@@ -115,8 +122,14 @@ impl Shape {
     /// feed-forward width up to whole blocks of every quantization type.
     ///
     /// # Errors
-    /// [`Error::ShapeDimensions`] where the width gives no whole number of heads.
+    /// [`Error::ShapeDimensions`] where the width gives no whole number of heads. So is a shape with widths that the fields above
+    /// do not name: nothing says how these follow.
     pub fn with_hidden(mut self, hidden: usize) -> Result<Self, Error> {
+        let is_width = |key: &str| WIDTHS.iter().any(|it| key.ends_with(it));
+        if hidden != self.hidden && self.own_keys()?.iter().any(|it| is_width(&it.0)) {
+            let problem = "its widths under [metadata] do not follow from a new width; give the layers only";
+            return Err(Error::ShapeDimensions { name: self.name, problem });
+        }
         let whole = hidden <= LARGEST && (self.heads * hidden).is_multiple_of(self.hidden);
         let heads = if whole { self.heads * hidden / self.hidden } else { 0 };
         if heads == 0 {
@@ -130,21 +143,8 @@ impl Shape {
         Ok(self)
     }
 
-    pub(crate) const fn dim(&self, dim: Dim) -> usize {
-        match dim {
-            Dim::Hidden => self.hidden,
-            Dim::Vocab => self.vocab,
-            Dim::Ffn => self.ffn,
-            Dim::Heads => self.heads,
-            Dim::KvHeads => self.kv_heads,
-            Dim::Head => self.head_dim,
-            Dim::Q => self.heads * self.head_dim,
-            Dim::Kv => self.kv_heads * self.head_dim,
-        }
-    }
-
-    /// The dimensions as metadata, keys without the architecture's prefix.
-    pub(crate) fn metadata(&self) -> Vec<(&'static str, Value)> {
+    /// The fields as metadata, keys without the architecture's prefix. Families have one of the two keys of ε.
+    pub(crate) fn common_keys(&self) -> Vec<(&'static str, Value)> {
         let count = |it: usize| Value::U32(u32::try_from(it).expect("dimensions were checked to fit"));
         let mut entries = vec![
             ("block_count", count(self.layers)),
@@ -155,6 +155,7 @@ impl Shape {
             ("attention.head_count_kv", count(self.kv_heads)),
             ("rope.freq_base", Value::F32(self.rope_base)),
             ("attention.layer_norm_rms_epsilon", Value::F32(self.norm_epsilon)),
+            ("attention.layer_norm_epsilon", Value::F32(self.norm_epsilon)),
             ("attention.key_length", count(self.head_dim)),
             ("attention.value_length", count(self.head_dim)),
             ("vocab_size", count(self.vocab)),
@@ -172,4 +173,46 @@ impl Shape {
         }
         entries
     }
+
+    /// The keys of the `metadata` table.
+    ///
+    /// # Errors
+    /// [`Error::ShapeDimensions`] for a value that GGUF cannot hold.
+    pub(crate) fn own_keys(&self) -> Result<Vec<(String, Value)>, Error> {
+        let problem =
+            "a value under [metadata] is no text, flag, number or list of flags or unsigned numbers";
+        let wrong = || Error::ShapeDimensions { name: self.name.clone(), problem };
+        let mut keys = Vec::new();
+        flatten("", &self.metadata, &mut keys);
+        keys.into_iter().map(|(key, it)| Ok((key, value(it).ok_or_else(wrong)?))).collect()
+    }
+}
+
+/// The values of a table and of the tables in it: in TOML, `ssm.inner_size = 4` is a table `ssm` with a key.
+fn flatten<'a>(prefix: &str, table: &'a toml::Table, keys: &mut Vec<(String, &'a toml::Value)>) {
+    for (key, value) in table {
+        let key = format!("{prefix}{key}");
+        match value {
+            toml::Value::Table(inner) => flatten(&format!("{key}."), inner, keys),
+            value => keys.push((key, value)),
+        }
+    }
+}
+
+/// A value of TOML as metadata: unsigned 32-bit integers and single precision, as llama.cpp writes them.
+fn value(toml: &toml::Value) -> Option<Value> {
+    Some(match toml {
+        toml::Value::String(it) => Value::Str(it.clone()),
+        toml::Value::Boolean(it) => Value::Bool(*it),
+        toml::Value::Integer(it) => Value::U32(u32::try_from(*it).ok()?),
+        toml::Value::Float(it) => Value::F32(narrow(*it)),
+        toml::Value::Array(all) if all.iter().all(toml::Value::is_bool) => {
+            Value::Array(Array::Bool(all.iter().filter_map(toml::Value::as_bool).collect()))
+        }
+        toml::Value::Array(all) => {
+            let number = |it: &toml::Value| u32::try_from(it.as_integer()?).ok();
+            Value::Array(Array::U32(all.iter().map(number).collect::<Option<_>>()?))
+        }
+        _ => return None,
+    })
 }

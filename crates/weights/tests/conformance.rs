@@ -4,17 +4,53 @@
 use std::path::PathBuf;
 
 use ridgeline_quant::Format;
-use ridgeline_weights::{Checkpoint, Container, Error, RopePairing, TensorInfo, convert, write_gguf};
+use ridgeline_weights::{
+    Checkpoint, Container, Error, LayerKind, RopePairing, Tensor, TensorInfo, convert, write_gguf,
+};
 
 fn data(model: &str, file: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "../model/tests/data", model, file].iter().collect()
 }
 
-const MODELS: [&str; 5] = ["llama", "llama-mha-tied", "mistral", "qwen2", "qwen3"];
+const MODELS: [&str; 12] = [
+    "llama",
+    "llama-mha-tied",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "gemma3",
+    "gptneox",
+    "plm",
+    "deepseek2",
+    "qwen3moe",
+    "qwen35",
+    "qwen35moe",
+];
 
 /// Models of the Llama family, whose Q and K rows llama.cpp permutes.
 fn permuted(model: &str) -> bool {
-    !model.starts_with("qwen")
+    model.starts_with("llama") || model == "mistral"
+}
+
+/// Models with MLA, which rotate adjacent elements in both containers.
+fn latent(model: &str) -> bool {
+    ["plm", "deepseek2"].contains(&model)
+}
+
+/// Fails unless the values are equal; those of a function are, to the last bits.
+fn assert_same(ours: &Tensor<'_>, theirs: &Tensor<'_>, model: &str) {
+    let name = ours.name;
+    assert_eq!((&ours.shape, ours.format), (&theirs.shape, theirs.format), "{model}: {name}");
+    if name.ends_with("ssm_a") {
+        let (ours, theirs) = (ours.to_f32(), theirs.to_f32());
+        assert!(
+            ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs()),
+            "{ours:?} {theirs:?}"
+        );
+        assert!(theirs.iter().all(|&it| it < 0.0), "{model}: {name}");
+    } else {
+        assert!(ours.bytes == theirs.bytes, "{model}: {name}");
+    }
 }
 
 fn both(model: &str) -> (Checkpoint, Checkpoint) {
@@ -37,10 +73,15 @@ fn both_containers_have_the_same_directory() {
         };
         assert_eq!(list(&gguf), list(&hf), "{model}");
         assert_eq!(gguf.tied_head(), hf.tied_head());
-        assert_eq!(gguf.tied_head(), !["llama", "mistral"].contains(&model));
-        let pairing = if permuted(model) { RopePairing::Interleaved } else { RopePairing::HalfSplit };
-        assert_eq!(gguf.rope_pairing().unwrap(), pairing);
-        assert_eq!(hf.rope_pairing().unwrap(), RopePairing::HalfSplit);
+        let untied = ["llama", "mistral", "gptneox", "deepseek2", "qwen3moe", "qwen35moe"];
+        assert_eq!(gguf.tied_head(), !untied.contains(&model));
+        let pairing = |it| if it { RopePairing::Interleaved } else { RopePairing::HalfSplit };
+        assert_eq!(gguf.rope_pairing().unwrap(), pairing(permuted(model) || latent(model)));
+        assert_eq!(hf.rope_pairing().unwrap(), pairing(latent(model)));
+        for it in [&gguf, &hf] {
+            assert!(it.notes().is_empty(), "{model}: {:?}", it.notes());
+            it.check().unwrap();
+        }
     }
 }
 
@@ -52,6 +93,7 @@ fn both_containers_have_the_same_metadata() {
         let prefix = format!("{family}.");
         let model_keys: Vec<_> = gguf.metadata().iter().filter(|(key, _)| key.starts_with(&prefix)).collect();
         assert!(model_keys.len() > 10, "{model}");
+        assert_eq!(hf.layer_kinds().unwrap(), gguf.layer_kinds().unwrap(), "{model}");
         for (key, value) in model_keys {
             assert_eq!(hf.metadata().value(key), Some(value), "{model}: {key}");
         }
@@ -82,13 +124,17 @@ fn llama3_divisors_from_parameters_equal_the_tensor() {
 }
 
 #[test]
-fn unpermuted_tensors_are_byte_identical_and_q_is_permuted() {
+fn a_folders_tensors_are_those_of_gguf_except_for_permuted_rows() {
     for model in MODELS {
         let (gguf, hf) = both(model);
         for TensorInfo { name, .. } in hf.tensors() {
             let (ours, theirs) = (hf.tensor(name).unwrap(), gguf.tensor(name).unwrap());
             let rotary = name.contains("attn_q") || name.contains("attn_k");
-            assert_eq!(ours.bytes == theirs.bytes, !(rotary && permuted(model)), "{model}: {name}");
+            if rotary && permuted(model) {
+                assert!(ours.bytes != theirs.bytes, "{model}: {name}");
+            } else {
+                assert_same(&ours, &theirs, model);
+            }
         }
     }
 }
@@ -104,11 +150,10 @@ fn converting_gives_llama_cpps_file() {
         assert_eq!(ours.tensors().count(), gguf.tensors().count());
         for TensorInfo { name, shape, .. } in gguf.tensors() {
             let (ours, theirs) = (ours.expect(name, shape).unwrap(), gguf.tensor(name).unwrap());
-            assert!(ours.format == theirs.format, "{model}: {name}");
             if name == "rope_freqs.weight" {
                 continue; // compared above, to a tolerance
             }
-            assert!(ours.bytes == theirs.bytes, "{model}: {name}");
+            assert_same(&ours, &theirs, model);
         }
         for (key, value) in gguf.metadata().iter() {
             // The converters take these labels from the folder's name and the number of parameters.
@@ -132,6 +177,36 @@ fn converting_gguf_to_gguf_keeps_everything() {
     assert!(again.metadata().iter().eq(gguf.metadata().iter()));
     let left: Vec<_> = out.path().read_dir().unwrap().map(|it| it.unwrap().file_name()).collect();
     assert_eq!(left, ["again.gguf"]);
+}
+
+#[test]
+fn layers_have_the_kinds_of_their_family() {
+    use LayerKind::{Full, Recurrent, Windowed};
+    let w = Windowed(8);
+    for (model, kinds) in [
+        ("llama", &[Full, Full, Full][..]),
+        ("mistral-window", &[Windowed(12); 3]),
+        ("gemma3", &[w, w, w, w, w, Full, w]),
+        ("qwen35", &[Recurrent, Recurrent, Recurrent, Full]),
+    ] {
+        let folder = Checkpoint::open(&data(model, "")).unwrap();
+        assert_eq!(folder.layer_kinds().unwrap(), kinds, "{model}");
+    }
+}
+
+#[test]
+fn the_text_part_of_a_model_that_sees_images_is_a_llama() {
+    let text = Checkpoint::open(&data("smolvlm", "")).unwrap();
+    assert_eq!(text.metadata().str("general.architecture").unwrap(), "llama");
+    assert_eq!(text.metadata().u32("llama.embedding_length").unwrap(), 64);
+    assert_eq!(text.tensors().count(), 3 + 3 * 9);
+    assert!(!text.tied_head());
+    let [note] = text.notes() else { panic!("{:?}", text.notes()) };
+    assert!(note.contains("model.connector.modality_projection.proj.weight` and 37 more"), "{note}");
+    let out = tempfile::tempdir().unwrap();
+    let path = out.path().join("text.gguf");
+    convert(&text, &path, Format::SINGLE).unwrap();
+    assert_eq!(Checkpoint::open(&path).unwrap().tensors().count(), 30);
 }
 
 #[test]

@@ -242,7 +242,7 @@ pub(crate) fn require_finite(session: &mut Session<Device>, text: &[Token]) -> a
     let Some(last) = text.len().min(session.capacity()).min(session.len() + 1).checked_sub(1) else {
         return Ok(());
     };
-    session.truncate(last);
+    session.truncate(last)?;
     let logits = session.extend(&text[last..=last], Rows::Last)?;
     if logits.data.iter().all(|it| it.is_finite()) {
         Ok(())
@@ -275,10 +275,10 @@ pub(crate) fn warm_up(
         session.set_kv_len(if tokens.len() <= MAX_ROWS { options.context - tokens.len() } else { 0 })?;
         session.extend_greedy(&tokens, want)?;
     }
-    session.truncate(0);
+    session.truncate(0)?;
     if sampler.ignores_history() && !sampler.is_greedy() {
         session.decode(0, Choice::Sampled(sampler, &[0.5]), &mut |_| ControlFlow::Continue(()))?;
-        session.truncate(0);
+        session.truncate(0)?;
     }
     session.take_times();
     Ok(())

@@ -92,7 +92,7 @@ impl Run<MeasureContext> for Kind {
 /// The loop that a user of the model's interface writes: logits to the host, the largest, the next token.
 fn by_hand(session: &mut Session<Device>, prompt: &[Token], n: usize) -> Result<(Times, Vec<Token>), Error> {
     let stopwatch = Stopwatch::start();
-    session.truncate(0);
+    session.truncate(0)?;
     let mut token = largest(session.extend(prompt, Rows::Last)?.row(0));
     let (first_ns, mut tokens) = (stopwatch.ns(), vec![token]);
     while tokens.len() < n {

@@ -6,7 +6,9 @@
 use super::stream::fill;
 use super::{Error, Timer};
 use ridgeline_compute::{Buffer, Executor, Recording, Role};
-use ridgeline_kernels::{HeadShape, TokenInfo, VisibleRows, attention, attention_for, cache_in_texture, stride};
+use ridgeline_kernels::{
+    HeadShape, TokenInfo, VisibleRows, attention, attention_for, cache_in_texture, stride,
+};
 use ridgeline_quant::Format;
 
 /// Widths of the heads.
@@ -40,7 +42,8 @@ fn work(timer: &mut Timer<'_>, head: u32) -> Result<(String, Recording, Vec<Buff
     let keys = alloc(held, N_HEADS / GROUP * context * row, "keys")?;
     let values = alloc(held, N_HEADS / GROUP * context * row, "values")?;
     let (q, out) = (alloc(false, TOKENS * width / 4, "q")?, alloc(false, TOKENS * width / 4, "out")?);
-    let seen: Vec<TokenInfo> = (BEFORE..context).map(|position| TokenInfo::causal(0, position, None)).collect();
+    let seen: Vec<TokenInfo> =
+        (BEFORE..context).map(|position| TokenInfo::causal(0, position, None)).collect();
     let VisibleRows { visible, unique, end, .. } = VisibleRows::of(&seen);
     let tokens = timer.device.alloc(TokenInfo::BYTES * u64::from(TOKENS), Role::Activation, "tokens")?;
     timer.device.write(tokens.all(), bytemuck::cast_slice(&seen))?;

@@ -6,7 +6,8 @@ use crate::probe::Timer;
 use crate::{Device, Error, MeasureContext};
 use ridgeline_compute::{Executor, Recording};
 use ridgeline_kernels::{KvHeads, Tuning, attention_workgroups};
-use ridgeline_model::{Config, Session, SessionOptions};
+use ridgeline_model::layers::Heads;
+use ridgeline_model::{Session, SessionOptions};
 use ridgeline_speculative::Rows;
 
 /// Depths at which the attention of one token is timed, as far as the context of the model allows.
@@ -21,20 +22,17 @@ pub struct Split {
     pub depths: Vec<usize>,
 }
 
-fn heads(config: &Config) -> KvHeads {
-    let [count, width] = [config.kv_heads, config.head_dim].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
-    KvHeads { count, width }
-}
-
-/// Tries a sixteenth to four times the default workgroups.
+/// Tries a sixteenth to four times the default workgroups, for the first attention shape of the model.
 ///
-/// `None` where all of them give the same split, or no depth fits the device.
+/// `None` where all of them give the same split, no depth fits the device, or no layer has attention.
 pub(super) fn tune(cx: &MeasureContext, loaded: &Loaded) -> Result<Option<Split>, Error> {
-    let config = &loaded.model.config;
-    let most = config.window.unwrap_or(usize::MAX).min(config.trained_context);
+    let model = &loaded.model;
+    let Some(&Heads { kv: count, key: width, .. }) = model.heads().first() else { return Ok(None) };
+    let window = model.heads().iter().filter_map(|it| it.window).min();
+    let most = window.map_or(usize::MAX, |it| it as usize).min(model.config.trained_context);
     let mut depths: Vec<usize> = DEPTHS.into_iter().filter(|depth| *depth < most).collect();
     let Some(mut session) = session(cx, loaded, &mut depths) else { return Ok(None) };
-    let (heads, default) = (heads(config), attention_workgroups(cx.device.borrow().caps()));
+    let (heads, default) = (KvHeads { count, width }, attention_workgroups(cx.device.borrow().caps()));
     let baseline = work(&mut session, &depths, (heads, default))?;
     let mut others: Vec<(u32, Recording)> = Vec::new();
     for workgroups in [default / 2, default / 4, default / 8, default / 16, 2 * default, 4 * default] {

@@ -1,7 +1,7 @@
 //! Llama (Touvron et al. 2023) and the families with the same layers: Mistral, SmolLM2, TinyLlama.
 
 use super::{Architecture, Decoder};
-use crate::layers::{Attention, Block};
+use crate::layers::{Attention, Block, Heads};
 use crate::{Config, Error, Loader};
 
 pub(super) struct Llama;
@@ -12,11 +12,12 @@ impl Architecture for Llama {
     }
 
     fn load(&self, loader: &mut Loader<'_>, config: &Config) -> Result<Box<dyn Decoder>, Error> {
+        let heads = Heads::read(loader)?;
         Ok(Box::new(Block::load_all(loader, config, |loader, prefix| {
-            let attention = Attention::load(loader, prefix, config)?;
+            let attention = Attention::load(loader, prefix, config, heads)?;
             // Only a few checkpoints of the family have biases.
             let biased = loader.has(&format!("{prefix}.attn_q.bias"));
-            if biased { attention.with_bias(loader, prefix, config) } else { Ok(attention) }
+            if biased { attention.with_bias(loader, prefix) } else { Ok(attention) }
         })?))
     }
 }

@@ -1,17 +1,23 @@
 //! The model families. Each is one file that composes a layer from blocks, and one entry in the list below.
 
 use crate::layers::Block;
-use crate::{Config, Error, Loader, Ops};
-use ridgeline_weights::Checkpoint;
+use crate::{Config, Error, Keys, Loader, Ops, State};
 use std::fmt::Debug;
 
 /// The layers of a loaded model.
 pub trait Decoder: Debug + Send + Sync {
+    /// What each layer keeps of the tokens that it has seen.
+    fn states(&self) -> Vec<State>;
+
     /// Records layer `index`. It reads and updates the residual stream.
     fn layer(&self, ops: &mut Ops<'_>, index: usize);
 }
 
 impl Decoder for Vec<Block> {
+    fn states(&self) -> Vec<State> {
+        self.iter().map(Block::state).collect()
+    }
+
     fn layer(&self, ops: &mut Ops<'_>, index: usize) {
         self[index].forward(ops, index);
     }
@@ -26,8 +32,8 @@ pub trait Architecture: Sync {
     ///
     /// # Errors
     /// A missing key or an invalid dimension.
-    fn config(&self, checkpoint: &Checkpoint) -> Result<Config, Error> {
-        Config::read(checkpoint)
+    fn config(&self, keys: Keys<'_>) -> Result<Config, Error> {
+        Config::read(keys, "attention.layer_norm_rms_epsilon")
     }
 
     /// Loads the layers.
@@ -51,10 +57,10 @@ architectures! { llama::Llama, qwen2::Qwen2, qwen3::Qwen3 }
 ///
 /// # Errors
 /// [`Error::Architecture`] names the supported families.
-pub fn of(checkpoint: &Checkpoint) -> Result<&'static dyn Architecture, Error> {
-    let name = checkpoint.metadata().str("general.architecture")?;
+pub fn of(keys: Keys<'_>) -> Result<&'static dyn Architecture, Error> {
+    let name = keys.architecture();
     ALL.iter().copied().find(|family| family.name() == name).ok_or_else(|| Error::Architecture {
-        path: checkpoint.path().to_owned(),
+        path: keys.checkpoint().path().to_owned(),
         name: name.to_owned(),
         supported: ALL.iter().map(|family| family.name()).collect::<Vec<_>>().join(", "),
     })

@@ -2,7 +2,7 @@
 //! to it.
 
 use super::{Attention, GatedMlp};
-use crate::{Config, Error, Loader, Ops, Vector};
+use crate::{Config, Error, Loader, Ops, State, Vector};
 
 /// One layer: attention, then a gated feed-forward block.
 #[derive(Debug)]
@@ -24,16 +24,22 @@ impl Block {
         config: &Config,
         attention: impl Fn(&mut Loader<'a>, &str) -> Result<Attention, Error>,
     ) -> Result<Vec<Self>, Error> {
+        let ffn = loader.keys().width("feed_forward_length")?;
         let mut load = |layer| {
             let prefix = format!("blk.{layer}");
             Ok(Self {
                 attn_norm: loader.vector(&format!("{prefix}.attn_norm.weight"), config.hidden)?,
                 attention: attention(loader, &prefix)?,
                 ffn_norm: loader.vector(&format!("{prefix}.ffn_norm.weight"), config.hidden)?,
-                mlp: GatedMlp::load(loader, &prefix, config)?,
+                mlp: GatedMlp::load(loader, &prefix, config, ffn)?,
             })
         };
         (0..config.layers).map(&mut load).collect()
+    }
+
+    /// What the block keeps of each token.
+    pub(crate) fn state(&self) -> State {
+        self.attention.state()
     }
 
     /// Records the block as layer `layer`. It reads and updates the residual stream.

@@ -1,6 +1,7 @@
 //! The gated feed-forward block with SwiGLU (Shazeer 2020).
 
-use crate::{Activation, Config, Error, FusedLinear, Loader, Ops, WeightMatrix};
+use crate::config::dim32;
+use crate::{Activation, Config, Error, FusedLinear, Loader, Ops, Temp, WeightMatrix};
 
 /// The projections of a gated feed-forward block.
 #[derive(Debug)]
@@ -10,15 +11,19 @@ pub struct GatedMlp {
 }
 
 impl GatedMlp {
-    /// Loads `<prefix>.ffn_{gate,up,down}.weight`.
+    /// Loads `<prefix>.ffn_{gate,up,down}.weight` with a hidden width of `ffn`.
     ///
     /// # Errors
     /// A missing tensor, another shape, a device too small.
-    pub fn load(loader: &mut Loader<'_>, prefix: &str, config: &Config) -> Result<Self, Error> {
+    pub fn load(loader: &mut Loader<'_>, prefix: &str, config: &Config, ffn: u32) -> Result<Self, Error> {
         let [gate, up, down] = ["gate", "up", "down"].map(|name| format!("{prefix}.ffn_{name}.weight"));
+        loader.reserve(Temp::GateUp, 2 * ffn);
+        loader.reserve(Temp::FfnHidden, ffn);
+        loader.reserve(Temp::BlockOut, dim32(config.hidden));
+        let rows = ffn as usize;
         Ok(Self {
-            gate_up: loader.fused_linear(&[(&*gate, config.ffn), (&*up, config.ffn)], config.hidden)?,
-            down: loader.matrix(&down, config.hidden, config.ffn)?,
+            gate_up: loader.fused_linear(&[(&*gate, rows), (&*up, rows)], config.hidden)?,
+            down: loader.matrix(&down, config.hidden, rows)?,
         })
     }
 

@@ -3,8 +3,10 @@
 
 mod attention;
 mod block;
+mod heads;
 mod mlp;
 
 pub use attention::Attention;
 pub use block::Block;
+pub use heads::Heads;
 pub use mlp::GatedMlp;

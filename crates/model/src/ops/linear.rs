@@ -55,7 +55,11 @@ impl Ops<'_> {
             first: 0,
         };
         let kernel = KvAppend { format: Format::INT8_ACTIVATIONS, workgroup_size: 64, texture: false };
-        self.recording.run(kernel, params, kv_append::Args { x: x.slice, tokens: self.token_table, cache: bytes });
+        self.recording.run(
+            kernel,
+            params,
+            kv_append::Args { x: x.slice, tokens: self.token_table, cache: bytes },
+        );
         (bytes, stride)
     }
 

@@ -7,6 +7,7 @@ mod sampling;
 use crate::cache::KvCache;
 use crate::config::dim32;
 use crate::matrix::{FusedLinear, Vector, WeightMatrix};
+use crate::rope::RopeTable;
 use crate::scratch::{Scratch, Temp};
 use crate::session::token_table::TokensSeen;
 use crate::{Config, Fusion, Model, Part, Switches};
@@ -30,8 +31,8 @@ pub struct Ops<'a> {
     pub(crate) config: &'a Config,
     pub(crate) scratch: &'a Scratch,
     pub(crate) cache: &'a KvCache,
-    /// Cosines and sines of [`crate::RopeConfig::table`].
-    pub(crate) rope_table: Slice,
+    /// The rotations that [`Heads::rope`](crate::layers::Heads) indexes.
+    pub(crate) ropes: &'a [RopeTable],
     /// What every token of the context sees.
     pub(crate) token_table: Slice,
     /// What the tokens of the forward pass see, once per distinct window of the layers.

@@ -2,9 +2,10 @@
 
 use super::Session;
 use crate::config::dim32;
-use crate::{Config, Error};
+use crate::layers::Heads;
+use crate::{Error, Model};
 use ridgeline_compute::{Caps, Executor};
-use ridgeline_kernels::{HeadShape, attention_for};
+use ridgeline_kernels::attention_for;
 use ridgeline_quant::Format;
 use ridgeline_speculative::Token;
 
@@ -27,10 +28,10 @@ impl<E: Executor> Session<E> {
 }
 
 /// Refuses a context beyond the sliding window, where not all layers may have it. In the Llama family all have.
-pub(super) fn window(config: &Config, context: usize) -> Result<(), Error> {
-    match config.window {
-        Some(window) if context > window && config.architecture != "llama" => {
-            Err(Error::Window { context, window })
+pub(super) fn window(model: &Model, context: usize) -> Result<(), Error> {
+    match model.heads().iter().filter_map(|it| it.window).min() {
+        Some(window) if context > window as usize && model.config.architecture != "llama" => {
+            Err(Error::Window { context, window: window as usize })
         }
         _ => Ok(()),
     }
@@ -38,18 +39,21 @@ pub(super) fn window(config: &Config, context: usize) -> Result<(), Error> {
 
 /// Refuses heads whose fused attention kernel needs more workgroup memory than the device has.
 pub(super) fn attention_memory(
-    config: &Config,
+    heads: &[Heads],
     cache: [Format; 2],
     batch: usize,
     caps: &Caps,
 ) -> Result<(), Error> {
-    let kernel = attention_for(cache, HeadShape::of_width(dim32(config.head_dim), dim32(config.group())), dim32(batch), caps);
-    let (bytes, limit) = (kernel.workgroup_bytes(), caps.max_workgroup_memory);
-    if bytes <= limit {
-        return Ok(());
+    let limit = caps.max_workgroup_memory;
+    for it in heads {
+        let bytes = attention_for(cache, it.shape(), dim32(batch), caps).workgroup_bytes();
+        if bytes > limit {
+            let label = format!("attention with {} query heads of {} per key/value head", it.group(), it.key);
+            let (bytes, limit) = (u64::from(bytes), u64::from(limit));
+            return Err(
+                ridgeline_compute::Error::Limit { label, bytes, limit, what: "workgroup memory" }.into()
+            );
+        }
     }
-    let label =
-        format!("attention with {} query heads of {} per key/value head", config.group(), config.head_dim);
-    let (bytes, limit) = (u64::from(bytes), u64::from(limit));
-    Err(ridgeline_compute::Error::Limit { label, bytes, limit, what: "workgroup memory" }.into())
+    Ok(())
 }

@@ -9,10 +9,11 @@ pub(crate) mod token_table;
 
 use crate::cache::KvCache;
 use crate::ops::Sample;
+use crate::rope::RopeTable;
 use crate::scratch::Scratch;
 use crate::{AttentionPath, Error, Model, RunTimes, Switches};
 use record::Output;
-use ridgeline_compute::{Buffer, Executor, Recording, Role, RunOptions};
+use ridgeline_compute::{Executor, Recording, RunOptions};
 use ridgeline_kernels::{Tuning, can_fuse_attention};
 use ridgeline_quant::Format;
 use ridgeline_speculative::{Choice, LanguageModel, Logits, OnTokens, Rows, Token, decode_on_host};
@@ -68,7 +69,7 @@ pub struct Session<E: Executor> {
     executor: Shared<E>,
     cache: KvCache,
     scratch: Scratch,
-    rope_table: Buffer,
+    ropes: Vec<RopeTable>,
     token_table: TokenTable,
     switches: Switches,
     run: RunOptions,
@@ -93,9 +94,10 @@ impl<E: Executor> Session<E> {
         // Kernels count the visible rows of all tokens in 32 bits.
         let countable = usize::try_from(u32::MAX).unwrap_or(usize::MAX) / context;
         let batch = options.batch.min(countable).clamp(1, context);
-        let cache = KvCache::new(&mut *device, &model.config, options.cache, context)?;
-        check::window(&model.config, context)?;
-        check::attention_memory(&model.config, options.cache, batch, device.caps())?;
+        let states = model.decoder.states();
+        let cache = KvCache::new(&mut *device, (&states, model.heads()), options.cache, context)?;
+        check::window(&model, context)?;
+        check::attention_memory(model.heads(), options.cache, batch, device.caps())?;
         let mut switches = options.switches;
         if !can_fuse_attention(device.caps()) {
             switches.attention = AttentionPath::Unfused;
@@ -103,21 +105,20 @@ impl<E: Executor> Session<E> {
         let unfused = switches.attention == AttentionPath::Unfused;
         let scratch = Scratch::new(
             &mut *device,
-            &model.config,
+            &model.reserved,
             [batch, options.logit_rows],
             (if unfused { context } else { 0 }, switches.int8_dot),
         )?;
-        let values = model.config.rope.table(context);
-        let rope_table = device.alloc(4 * values.len() as u64, Role::Activation, "rope table")?;
-        device.write(rope_table.all(), bytemuck::cast_slice(&values))?;
-        let token_table = TokenTable::new(&mut *device, model.windows(), context)?;
+        let tables = model.reserved.ropes.iter().map(|rope| RopeTable::new(&mut *device, rope, context));
+        let ropes = tables.collect::<Result<_, Error>>()?;
+        let token_table = TokenTable::new(&mut *device, model.heads(), context)?;
         drop(device);
         let (recording, times) = (Recording::new(), RunTimes::default());
         Ok(Self {
             executor,
             cache,
             scratch,
-            rope_table,
+            ropes,
             token_table,
             switches,
             run: options.run,
@@ -165,12 +166,6 @@ impl<E: Executor> Session<E> {
         Ok(())
     }
 
-    /// Least bytes of activation buffers that a forward pass touches: `tokens` tokens with `rows` rows of logits.
-    #[must_use]
-    pub fn activation_bytes(&self, tokens: usize, rows: usize) -> u64 {
-        crate::scratch::min_activation_bytes(&self.model.config, tokens, rows)
-    }
-
     /// Most tokens per recording.
     #[must_use]
     pub const fn batch(&self) -> usize {
@@ -204,8 +199,9 @@ impl<E: Executor> LanguageModel for Session<E> {
         Ok(Logits { vocab: self.vocab(), data })
     }
 
-    fn truncate(&mut self, len: usize) {
+    fn truncate(&mut self, len: usize) -> Result<(), Error> {
         self.len = self.len.min(len);
+        Ok(())
     }
 
     fn extend_greedy(&mut self, tokens: &[Token], want: Rows) -> Result<Vec<Token>, Error> {

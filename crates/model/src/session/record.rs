@@ -74,7 +74,7 @@ impl<E: Executor> Session<E> {
             config: &self.model.config,
             scratch: &self.scratch,
             cache: &self.cache,
-            rope_table: self.rope_table.all(),
+            ropes: &self.ropes,
             token_table: self.token_table.slice(),
             seen: &seen,
             caps: &caps,

@@ -3,6 +3,7 @@
 
 use crate::Error;
 use crate::config::dim32;
+use crate::layers::Heads;
 use ridgeline_compute::{Buffer, Executor, Role, Slice};
 use ridgeline_kernels::{TokenInfo, VisibleRows};
 
@@ -13,7 +14,7 @@ use ridgeline_kernels::{TokenInfo, VisibleRows};
 #[derive(Debug)]
 pub(crate) struct TokenTable {
     buffer: Buffer,
-    windows: Vec<Option<usize>>,
+    windows: Vec<Option<u32>>,
     context: usize,
 }
 
@@ -21,7 +22,7 @@ pub(crate) struct TokenTable {
 #[derive(Clone, Debug)]
 pub(crate) struct TokensSeen {
     /// The window, in tokens. `None`: a token sees all tokens before it.
-    pub(crate) window: Option<usize>,
+    pub(crate) window: Option<u32>,
     /// Index of the first in the table.
     pub(crate) token0: u32,
     pub(crate) tokens: Vec<TokenInfo>,
@@ -30,12 +31,11 @@ pub(crate) struct TokensSeen {
 }
 
 impl TokenTable {
-    /// The table for a context of `context` positions and for `windows` without repetitions.
-    pub(crate) fn new(
-        executor: &mut dyn Executor,
-        windows: Vec<Option<usize>>,
-        context: usize,
-    ) -> Result<Self, Error> {
+    /// The table for a context of `context` positions and for the windows of `heads`.
+    pub(crate) fn new(executor: &mut dyn Executor, heads: &[Heads], context: usize) -> Result<Self, Error> {
+        let mut windows: Vec<Option<u32>> = heads.iter().map(|it| it.window).collect();
+        windows.sort_unstable();
+        windows.dedup();
         let tokens: Vec<_> = windows.iter().flat_map(|&window| causal(0..context, window)).collect();
         let buffer = executor.alloc(TokenInfo::BYTES * tokens.len() as u64, Role::Activation, "tokens")?;
         executor.write(buffer.all(), bytemuck::cast_slice(&tokens))?;
@@ -49,7 +49,7 @@ impl TokenTable {
 
     /// What `n` tokens from `position` on see, for every window.
     pub(crate) fn seen(&self, position: usize, n: usize) -> Vec<TokensSeen> {
-        let seen = |(index, &window): (usize, &Option<usize>)| {
+        let seen = |(index, &window): (usize, &Option<u32>)| {
             let tokens: Vec<_> = causal(position..position + n, window).collect();
             let (token0, rows) = (dim32(index * self.context + position), VisibleRows::of(&tokens));
             TokensSeen { window, token0, tokens, rows }
@@ -59,9 +59,6 @@ impl TokenTable {
 }
 
 /// The tokens at `positions` of a sequence that begins at row 0.
-fn causal(
-    positions: std::ops::Range<usize>,
-    window: Option<usize>,
-) -> impl Iterator<Item = TokenInfo> {
-    positions.map(move |position| TokenInfo::causal(0, dim32(position), window.map(dim32)))
+fn causal(positions: std::ops::Range<usize>, window: Option<u32>) -> impl Iterator<Item = TokenInfo> {
+    positions.map(move |position| TokenInfo::causal(0, dim32(position), window))
 }

@@ -84,8 +84,9 @@ impl LanguageModel for Toy {
         Ok(Logits { vocab: self.vocab, data })
     }
 
-    fn truncate(&mut self, len: usize) {
+    fn truncate(&mut self, len: usize) -> Result<(), Full> {
         self.cache.truncate(len);
+        Ok(())
     }
 
     fn decode(&mut self, token: Token, choice: Choice<'_>, on_tokens: &mut OnTokens<'_>) -> Result<(), Full> {

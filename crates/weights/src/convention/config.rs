@@ -5,13 +5,20 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use super::{Family, Kind, by_model_type, limits, lookup, rotation};
+use super::{
+    Family, Kind, by_model_type, limits, lookup,
+    nested::{self, Nested},
+    rotation, windows,
+};
 use crate::{Error, Metadata, Value, value::narrow};
 
 /// A config.json with its family.
 pub(crate) struct Config<'a> {
     path: &'a Path,
-    json: &'a Json,
+    /// The keys of the text model.
+    pub(crate) json: &'a Json,
+    /// The whole file, if the text model is one part of it.
+    outer: Option<(&'a Json, &'static Nested)>,
     model_type: &'a str,
     pub(crate) family: &'static Family,
 }
@@ -23,8 +30,46 @@ impl<'a> Config<'a> {
     /// [`Error::MissingKey`] without `model_type`, [`Error::UnknownFamily`].
     pub(crate) fn new(path: &'a Path, json: &'a Json) -> Result<Self, Error> {
         let missing = || Error::MissingKey { path: path.to_owned(), key: "model_type".to_owned() };
-        let model_type = lookup(json, "model_type").and_then(Json::as_str).ok_or_else(missing)?;
-        Ok(Self { path, json, model_type, family: by_model_type(path, model_type)? })
+        let model_type = |json: &'a Json| lookup(json, "model_type").and_then(Json::as_str);
+        let whole = model_type(json).ok_or_else(missing)?;
+        let Some((text, nested)) = nested::text(json, whole) else {
+            return Ok(Self {
+                path,
+                json,
+                outer: None,
+                model_type: whole,
+                family: by_model_type(path, whole)?,
+            });
+        };
+        let of_text = model_type(text).unwrap_or(nested.text_type);
+        if of_text != nested.text_type {
+            return Err(super::unknown(path, of_text));
+        }
+        let family = by_model_type(path, of_text)?;
+        Ok(Self { path, json: text, outer: Some((json, nested)), model_type: of_text, family })
+    }
+
+    /// The name of a tensor in a folder of the text model alone; `None` if it belongs to another part.
+    pub(crate) fn text_name<'n>(&self, name: &'n str) -> Option<std::borrow::Cow<'n, str>> {
+        match self.outer {
+            None => Some(name.into()),
+            Some((_, nested)) => nested.text_name(name),
+        }
+    }
+
+    /// Whether a layer needs the tensor of this name.
+    pub(crate) fn needs(&self, name: &str) -> bool {
+        self.text_name(name).is_some_and(|it| self.family.has_folder_tensor(&it))
+    }
+
+    /// Whether the output head is said to be tied to the embedding. A stored head is compared all the same.
+    pub(crate) fn tied(&self) -> bool {
+        let said = |json: &Json| lookup(json, "tie_word_embeddings").and_then(flag);
+        let (text, whole) = (said(self.json), self.outer.and_then(|it| said(it.0)));
+        match (text, whole) {
+            (None, None) => self.family.tied,
+            (text, whole) => text == Some(true) || whole == Some(true),
+        }
     }
 
     /// The metadata, and the keys that nothing here knows.
@@ -39,9 +84,10 @@ impl<'a> Config<'a> {
         metadata.set("general.type", text("model"));
         metadata.set("general.name", text(name));
         for rule in family.keys() {
-            let Some(hf) = rule.hf else { continue };
-            let value = match self.json.get(hf) {
-                Some(json) => self.read(hf, rule.kind, json)?,
+            let value = match rule.hf.and_then(|hf| Some((hf, self.json.get(hf)?))) {
+                Some((hf, json)) => self.read(hf, rule.kind, json)?,
+                // `windows` asks first whether there are some.
+                None if rule.suffix == windows::WIDTH => None,
                 None => self.default(rule.suffix, rule.kind),
             };
             if let Some(value) = value {
@@ -49,19 +95,22 @@ impl<'a> Config<'a> {
             }
         }
         let layers = metadata.find::<u32>(&family.key("block_count"))?;
-        for (suffix, value) in rotation::keys(self.path, self.json, layers)? {
-            metadata.set(family.key(suffix), value);
-        }
-        if let Some(window) = self.window(layers)? {
-            metadata.set(family.key("attention.sliding_window"), window);
-        }
+        rotation::add(self, layers, &mut metadata)?;
+        windows::add(self, layers, &mut metadata)?;
+        (family.derive)(self, &mut metadata)?;
         family.fill_in(&mut metadata)?;
-        let unknown = limits::check_config(self.path, self.json, family, &metadata)?;
+        let mut unknown = limits::check_config(self.path, self.json, family, &metadata)?;
+        if let Some((whole, _)) = self.outer {
+            unknown.extend(limits::check_outer(self.path, whole, self.json, family, &metadata)?);
+        }
         Ok((metadata, unknown))
     }
 
     /// The value of a key; `None` where it says that there is none.
-    fn read(&self, key: &str, kind: Kind, json: &Json) -> Result<Option<Value>, Error> {
+    ///
+    /// # Errors
+    /// [`Error::KeyType`].
+    pub(super) fn read(&self, key: &str, kind: Kind, json: &Json) -> Result<Option<Value>, Error> {
         value(kind, json).ok_or_else(|| Error::KeyType {
             path: self.path.to_owned(),
             key: key.to_owned(),
@@ -69,31 +118,43 @@ impl<'a> Config<'a> {
                 Kind::U32 => "an unsigned 32-bit integer",
                 Kind::F32 => "a number",
                 Kind::Str => "a string",
+                Kind::Bool => "true or false",
+                Kind::Other => "a value of another type",
             },
             found: json.to_string().chars().take(40).collect(),
         })
     }
 
     /// What transformers assumes where the key is absent.
-    fn default(&self, suffix: &str, kind: Kind) -> Option<Value> {
-        let of_type = self.family.config_defaults.iter().find(|it| it.0 == self.model_type)?;
-        let (_, number) = of_type.1.iter().find(|it| it.0 == suffix)?;
+    pub(super) fn default(&self, suffix: &str, kind: Kind) -> Option<Value> {
+        let of_type = self.family.config_defaults.iter().filter(|it| it.0 == self.model_type);
+        let (_, number) = of_type.flat_map(|it| it.1).find(|it| it.0 == suffix)?;
         value(kind, &Json::from(*number)).flatten()
     }
 
-    /// The sliding window, unless no layer has one. A window of some layers limits the context too.
-    fn window(&self, layers: Option<u32>) -> Result<Option<Value>, Error> {
-        let key = "sliding_window";
-        let Some(json) = self.json.get(key) else { return Ok(None) };
-        let flag = lookup(self.json, "use_sliding_window").and_then(flag);
-        // Only Qwen has the flag, the layers' types and the first layer with a window.
-        let qwen = self.family.architecture.starts_with("qwen");
-        let full = |kinds: &Vec<Json>| kinds.iter().all(|it| it == "full_attention");
-        let all_full = lookup(self.json, "layer_types").and_then(Json::as_array).map(full);
-        let first = lookup(self.json, "max_window_layers").and_then(Json::as_u64);
-        let none_reached = layers.zip(first).is_some_and(|(layers, first)| first >= u64::from(layers));
-        let unused = flag == Some(false) || qwen && (flag.is_none() || all_full.unwrap_or(none_reached));
-        if unused { Ok(None) } else { self.read(key, Kind::U32, json) }
+    /// A size of the text model, or its default where the key is absent.
+    ///
+    /// # Errors
+    /// [`Error::KeyType`]; [`Error::MissingKey`] where there is no default.
+    pub(super) fn size(&self, key: &str, default: Option<u32>) -> Result<u32, Error> {
+        let found = match lookup(self.json, key) {
+            Some(json) => self.read(key, Kind::U32, json)?,
+            None => default.map(Value::U32),
+        };
+        match found {
+            Some(Value::U32(it)) => Ok(it),
+            _ => Err(Error::MissingKey { path: self.path.to_owned(), key: key.to_owned() }),
+        }
+    }
+
+    /// The error for a value that no layer can obey.
+    pub(super) fn refuse(&self, key: &str, json: &Json, needs: impl Into<String>) -> Error {
+        let (path, value) = (self.path.to_owned(), limits::shorten(json));
+        Error::RefusedKey { path, key: key.to_owned(), value, needs: needs.into() }
+    }
+
+    pub(super) const fn path(&self) -> &'a Path {
+        self.path
     }
 }
 
@@ -114,6 +175,9 @@ pub(super) fn number(json: &Json) -> Option<f64> {
 
 /// A value as metadata: `Some(None)` where it says that there is none, `None` where it is of another kind.
 pub(super) fn value(kind: Kind, json: &Json) -> Option<Option<Value>> {
+    if let (Kind::Bool, Some(it)) = (kind, flag(json)) {
+        return Some(Some(Value::Bool(it)));
+    }
     match json {
         Json::Null | Json::Bool(false) => return Some(None),
         // One value per layer.
@@ -126,6 +190,7 @@ pub(super) fn value(kind: Kind, json: &Json) -> Option<Option<Value>> {
     match kind {
         Kind::F32 => number(json).map(|it| Some(Value::F32(narrow(it)))),
         Kind::Str => json.as_str().map(|it| Some(Value::Str(it.to_owned()))),
+        Kind::Bool | Kind::Other => None,
         Kind::U32 => {
             let number = number(json)?;
             #[expect(

@@ -15,17 +15,20 @@ pub(super) const GGUF: &[(&str, Only)] = &[
     ("attention.layer_norm_epsilon", Same("attention.layer_norm_rms_epsilon")),
     ("attention.max_alibi_bias", Off),
     ("attention.q_lora_rank", Off),
+    ("attention.recurrent_layers", Off),
     ("attention.scale", HeadScale),
     ("attention.shared_kv_layers", Off),
-    ("attention.value_length", Same("attention.key_length")),
     ("attention.value_length_mla", Off),
     ("attention.value_length_swa", Same("attention.value_length")),
     ("attn_logit_softcapping", Off),
     ("embedding_length_out", Same("embedding_length")),
     ("embedding_scale", ONE_OR_ZERO),
     ("expert_count", Off),
+    ("expert_gating_func", Off),
+    ("expert_group_count", Off),
     ("expert_used_count", Off),
     ("final_logit_softcapping", Off),
+    ("full_attention_interval", Off),
     ("leading_dense_block_count", Off),
     ("logit_scale", ONE_OR_ZERO),
     ("nextn_predict_layers", Off),
@@ -42,10 +45,8 @@ pub(super) const GGUF: &[(&str, Only)] = &[
 
 /// Keys of GGUF behind the architecture that never change the logits.
 ///
-/// A window limits the context, whatever the pattern of the layers that have it. The parameters of `YaRN` matter to that
-/// kind of scaling, which `rope` refuses.
+/// The parameters of `YaRN` matter to that kind of scaling, which `rope` refuses.
 pub(super) const GGUF_HARMLESS: &[&str] = &[
-    "attention.sliding_window_pattern",
     "pooling_type",
     "rope.scaling.finetuned",
     "rope.scaling.yarn_beta_fast",

@@ -9,7 +9,7 @@ use super::{
     Family,
     config::number,
     known::{self, Only},
-    known_gguf,
+    known_gguf, known_words,
 };
 use crate::{Array, Error, Metadata, Value, value::narrow};
 
@@ -46,7 +46,33 @@ pub(super) fn check_config(
     check_quantization(path, config)?;
     for (key, json) in config.as_object().into_iter().flatten() {
         let obeyed = family.keys().any(|rule| rule.hf == Some(key)) || known::CONFIG_OBEYED.contains(&&**key);
-        if !obeyed && !known::CONFIG_HARMLESS.contains(&&**key) {
+        let harmless = known::CONFIG_HARMLESS.contains(&&**key);
+        if check.of_family(key).is_some() || !obeyed && !harmless {
+            unknown.extend(check.key(key, key, json)?);
+        }
+    }
+    Ok(unknown)
+}
+
+/// Checks the keys of a model of several parts, of which `text` runs, and returns those that nothing here knows.
+///
+/// # Errors
+/// [`Error::RefusedKey`] for one that can change the arithmetic of the text part.
+pub(super) fn check_outer(
+    path: &Path,
+    whole: &Json,
+    text: &Json,
+    family: &Family,
+    metadata: &Metadata,
+) -> Result<Vec<String>, Error> {
+    let check = Check { path, family, metadata, limits: known::CONFIG };
+    let tables = [known::OTHER_PARTS, known::CONFIG_HARMLESS, known::CONFIG_OBEYED];
+    let mut unknown = Vec::new();
+    check_quantization(path, whole)?;
+    for (key, json) in whole.as_object().into_iter().flatten() {
+        // Some files repeat a key of the text part.
+        let repeated = text.get(key) == Some(json);
+        if !repeated && !tables.iter().any(|it| it.contains(&&**key)) {
             unknown.extend(check.key(key, key, json)?);
         }
     }
@@ -96,9 +122,8 @@ pub(crate) fn check_metadata(path: &Path, metadata: &Metadata) -> Result<Vec<Str
             unknown.push(describe(key, &json));
             continue;
         };
-        let limited = known_gguf::GGUF.iter().any(|it| it.0 == suffix);
-        let obeyed = family.keys().any(|rule| rule.suffix == suffix);
-        if limited || !obeyed && !known_gguf::GGUF_HARMLESS.contains(&suffix) {
+        let known = family.has_key(suffix) || known_gguf::GGUF_HARMLESS.contains(&suffix);
+        if check.of_family(suffix).is_some() || !known {
             unknown.extend(check.key(key, suffix, &json)?);
         }
     }
@@ -138,9 +163,15 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
+    /// The family's own limit of a key.
+    fn of_family(&self, name: &str) -> Option<Only> {
+        self.family.limits.iter().find(|it| it.0 == name).map(|it| it.1)
+    }
+
     /// Checks a key; returns it with its value if nothing here knows it. `name` is the key without its prefix.
     fn key(&self, key: &str, name: &str, json: &Json) -> Result<Option<String>, Error> {
-        let limit = self.limits.iter().find(|it| it.0 == name).map(|it| it.1);
+        let of_all = || self.limits.iter().find(|it| it.0 == name).map(|it| it.1);
+        let limit = self.of_family(name).or_else(of_all);
         let needs = match limit {
             Some(only) => (!self.holds(only, json)).then(|| self.needs(only)),
             None if is_off(json) => None,
@@ -170,6 +201,7 @@ impl Check<'_> {
         let close = |to: f64| number(json).is_some_and(|it| (it - to).abs() <= 1e-5 * to.abs());
         let on = super::flag(json) == Some(true);
         match only {
+            Only::Any => true,
             Only::Off => is_off(json) || number(json) == Some(-1.0),
             Only::On => on,
             Only::QkNorm => on == self.has_qk_norm(),
@@ -186,6 +218,7 @@ impl Check<'_> {
     fn needs(&self, only: Only) -> String {
         let list = |all: Vec<String>| all.join(" or ");
         match only {
+            Only::Any => "it may have any value".to_owned(),
             Only::Off => "it must be absent or off, because no kernel of this family does it".to_owned(),
             Only::On => "it must be true".to_owned(),
             Only::QkNorm => format!("it must be {} for this family", self.has_qk_norm()),
@@ -223,7 +256,8 @@ impl Check<'_> {
 fn can_matter(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let words = || lower.split(|it: char| !it.is_ascii_alphanumeric()).filter(|it| !it.is_empty());
-    words().any(|it| known::ARITHMETIC.contains(&it)) && !words().any(|it| known::TRAINING.contains(&it))
+    words().any(|it| known_words::ARITHMETIC.contains(&it))
+        && !words().any(|it| known_words::TRAINING.contains(&it))
 }
 
 #[cfg(test)]
@@ -285,10 +319,18 @@ mod tests {
 
     #[test]
     fn the_tables_name_each_key_once() {
-        let obeyed = FAMILIES.iter().flat_map(|it| it.keys()).filter_map(|it| it.hf);
-        for key in obeyed.chain(known::CONFIG_OBEYED.iter().copied()) {
-            assert!(!known::CONFIG.iter().any(|it| it.0 == key), "{key}");
+        let limited = |key: &str| known::CONFIG.iter().any(|it| it.0 == key);
+        for key in FAMILIES.iter().flat_map(|it| it.keys()).filter_map(|it| it.hf) {
             assert!(!known::CONFIG_HARMLESS.contains(&key), "{key}");
+        }
+        for key in known::CONFIG_OBEYED {
+            assert!(!limited(key) && !known::CONFIG_HARMLESS.contains(key), "{key}");
+        }
+        // A limit of one family is stricter or wider than that of all, and never repeats it.
+        for family in FAMILIES {
+            for (i, (key, _)) in family.limits.iter().enumerate() {
+                assert!(!family.limits[..i].iter().any(|it| it.0 == *key), "{}: {key}", family.architecture);
+            }
         }
         for (key, _) in known::CONFIG {
             assert!(!known::CONFIG_HARMLESS.contains(key), "{key}");

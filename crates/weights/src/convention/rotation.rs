@@ -5,11 +5,11 @@ use std::path::Path;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    Kind,
+    Config, Family, Kind,
     config::{number, value},
     limits, lookup,
 };
-use crate::{Error, Value};
+use crate::{Error, Metadata, Value};
 
 /// The parameters of each supported kind of scaling: key suffix in GGUF, and key in config.json.
 const LLAMA3: &[(&str, &str, Kind)] = &[
@@ -30,81 +30,136 @@ const COMMON: &[&str] = &[
     "finetuned",
 ];
 
-/// The metadata of the rotation, as key suffixes and values.
+/// Keys that split the rotation between positions in an image. The positions of a text are equal.
+const IMAGE_POSITIONS: &[&str] = &["mrope_section", "mrope_interleaved"];
+
+/// Keys outside of the parameters that say which part of a head is rotated.
+const PARTS: &[&str] = &["partial_rotary_factor", "rotary_pct"];
+
+/// Adds the metadata of the rotation.
 ///
 /// # Errors
 /// [`Error::RopeScaling`] for an unsupported kind, [`Error::RefusedKey`] for parameters that contradict or that no
 /// kernel can obey, [`Error::KeyType`].
-pub(super) fn keys(
-    path: &Path,
-    config: &Json,
-    layers: Option<u32>,
-) -> Result<Vec<(&'static str, Value)>, Error> {
-    check_layer_types(path, config, layers)?;
-    let [older, newer] = ["rope_scaling", "rope_parameters"].map(|key| table(path, config, key));
+pub(super) fn add(config: &Config<'_>, layers: Option<u32>, metadata: &mut Metadata) -> Result<(), Error> {
+    let (path, json, family) = (config.path(), config.json, config.family);
+    check_layer_types(config, layers)?;
+    let [older, newer] = ["rope_scaling", "rope_parameters"].map(|key| tables(config, key));
     let (older, newer) = (older?, newer?);
-    if let (Some(older), Some(newer)) = (older, newer)
+    if let (Some(older), Some(newer)) = (&older, &newer)
         && older != newer
     {
-        return Err(refuse(path, "rope_scaling", older, "it must equal `rope_parameters`"));
+        return Err(refuse(path, "rope_scaling", older.full, "it must equal `rope_parameters`"));
     }
     let empty = Map::new();
     let (key, found) = if older.is_some() { ("rope_scaling", older) } else { ("rope_parameters", newer) };
-    let parameters = found.unwrap_or(&empty);
-    let mut keys = Vec::new();
-    let flat = lookup(config, "rope_theta");
-    if let Some(theta) = parameters.get("rope_theta").filter(|it| !it.is_null()).or(flat) {
-        keys.extend(read(path, "rope_theta", Kind::F32, theta)?.map(|it| ("rope.freq_base", it)));
+    let Tables { full: parameters, local } = found.unwrap_or(Tables { full: &empty, local: None });
+    let flat = lookup(json, "rope_theta");
+    let theta = |table: &'_ Map<String, Json>| table.get("rope_theta").filter(|it| !it.is_null()).cloned();
+    if let Some(theta) = theta(parameters).or_else(|| flat.cloned())
+        && let Some(base) = read(path, "rope_theta", Kind::F32, &theta)?
+    {
+        metadata.set(family.key("rope.freq_base"), base);
     }
-    keys.extend(Scaling { path, key, parameters }.keys()?);
-    Ok(keys)
+    if let Some(theta) = local.and_then(theta)
+        && let Some(base) = read(path, "rope_theta", Kind::F32, &theta)?
+    {
+        metadata.set(family.key("rope.freq_base_swa"), base);
+    }
+    if let Some(default) = family.rotated_part {
+        let flat = || PARTS.iter().find_map(|key| lookup(json, key));
+        let part = parameters.get("partial_rotary_factor").filter(|it| !it.is_null()).or_else(flat);
+        let part = part.map_or(Some(default), number);
+        metadata.set(family.key("rope.dimension_count"), rotated(config, part, metadata)?);
+    }
+    let scaling = Scaling { path, key, parameters, family };
+    for (suffix, value) in scaling.keys()? {
+        metadata.set(family.key(suffix), value);
+    }
+    if let Some(local) = local {
+        Scaling { path, key, parameters: local, family }.check_unscaled()?;
+    }
+    Ok(())
+}
+
+/// The rotated width of a head, of which `part` is rotated.
+fn rotated(config: &Config<'_>, part: Option<f64>, metadata: &Metadata) -> Result<Value, Error> {
+    let find = |suffix: &str| metadata.find::<u32>(&config.family.key(suffix));
+    let head = match find("attention.key_length")? {
+        Some(width) => width,
+        None => {
+            let (hidden, heads) = (find("embedding_length")?, find("attention.head_count")?);
+            hidden.zip(heads).and_then(|(hidden, heads)| hidden.checked_div(heads)).unwrap_or_default()
+        }
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "transformers rounds down too, and the part is below 1"
+    )]
+    let width = |part: f64| (f64::from(head) * part) as u32;
+    match part.filter(|part| (0.0..=1.0).contains(part)) {
+        Some(part) => Ok(Value::U32(width(part))),
+        None => Err(Error::RefusedKey {
+            path: config.path().to_owned(),
+            key: "partial_rotary_factor".to_owned(),
+            value: format!("{part:?}"),
+            needs: "it must be a number between 0 and 1".to_owned(),
+        }),
+    }
+}
+
+/// The parameters of the layers with full attention, and those of the layers with a window where they differ.
+#[derive(PartialEq)]
+struct Tables<'a> {
+    full: &'a Map<String, Json>,
+    local: Option<&'a Map<String, Json>>,
 }
 
 /// The parameters under `key`, if there are some: one table, or one per type of layer.
-fn table<'a>(
-    path: &Path,
-    config: &'a Json,
-    key: &'static str,
-) -> Result<Option<&'a Map<String, Json>>, Error> {
-    let Some(json) = lookup(config, key) else { return Ok(None) };
+fn tables<'a>(config: &Config<'a>, key: &'static str) -> Result<Option<Tables<'a>>, Error> {
+    let Some(json) = lookup(config.json, key) else { return Ok(None) };
     let wrong = || Error::KeyType {
-        path: path.to_owned(),
+        path: config.path().to_owned(),
         key: key.to_owned(),
         expected: "an object",
         found: json.to_string().chars().take(40).collect(),
     };
     let all = json.as_object().ok_or_else(wrong)?;
-    let kinds: Vec<_> = all.iter().filter(|(_, it)| it.is_object()).collect();
+    let kinds: Vec<_> = all.iter().filter_map(|(kind, it)| Some((kind.as_str(), it.as_object()?))).collect();
     if kinds.is_empty() {
-        return Ok(Some(all).filter(|it| !it.is_empty()));
+        return Ok(Some(Tables { full: all, local: None }).filter(|_| !all.is_empty()));
     }
-    let types = lookup(config, "layer_types").and_then(Json::as_array);
+    let of = |kind: &str| kinds.iter().find(|it| it.0 == kind).map(|it| it.1);
+    let two = [of("full_attention"), of("sliding_attention")];
+    if let ([Some(full), Some(local)], true) = (two, config.family.has_key("rope.freq_base_swa")) {
+        return Ok(Some(Tables { full, local: Some(local) }));
+    }
+    let types = lookup(config.json, "layer_types").and_then(Json::as_array);
     let used = |kind: &str| types.is_none_or(|types| types.iter().any(|it| it == kind));
     let mut tables = kinds.iter().filter(|(kind, _)| used(kind)).map(|(_, it)| *it);
     let first = tables.next();
     match first {
-        Some(first) if kinds.len() == all.len() && tables.all(|it| it == first) => Ok(first.as_object()),
-        _ => Err(refuse(path, key, all, "all layers must have the same rotation")),
+        Some(full) if kinds.len() == all.len() && tables.all(|it| it == full) => {
+            Ok(Some(Tables { full, local: None }))
+        }
+        _ => Err(refuse(config.path(), key, all, "all layers must have the same rotation")),
     }
 }
 
-/// Fails unless every layer has attention that the kernels know.
-fn check_layer_types(path: &Path, config: &Json, layers: Option<u32>) -> Result<(), Error> {
-    let Some(json) = lookup(config, "layer_types") else { return Ok(()) };
-    let known = |it: &Json| it == "full_attention" || it == "sliding_attention";
+/// Fails unless every layer is of a kind that the family has.
+fn check_layer_types(config: &Config<'_>, layers: Option<u32>) -> Result<(), Error> {
+    let Some(json) = lookup(config.json, "layer_types") else { return Ok(()) };
+    let kinds = config.family.layer_types;
+    let known = |it: &Json| it.as_str().is_some_and(|it| kinds.contains(&it));
     let right = json
         .as_array()
         .is_some_and(|it| it.iter().all(known) && layers.is_none_or(|layers| it.len() == layers as usize));
     if right {
         return Ok(());
     }
-    let needs = "it must name `full_attention` or `sliding_attention` for each layer";
-    Err(Error::RefusedKey {
-        path: path.to_owned(),
-        key: "layer_types".to_owned(),
-        value: limits::shorten(json),
-        needs: needs.to_owned(),
-    })
+    let kinds: Vec<String> = kinds.iter().map(|it| format!("`{it}`")).collect();
+    Err(config.refuse("layer_types", json, format!("it must name {} for each layer", kinds.join(" or "))))
 }
 
 fn read(path: &Path, key: &str, kind: Kind, json: &Json) -> Result<Option<Value>, Error> {
@@ -127,6 +182,7 @@ struct Scaling<'a> {
     path: &'a Path,
     key: &'static str,
     parameters: &'a Map<String, Json>,
+    family: &'static Family,
 }
 
 impl Scaling<'_> {
@@ -154,6 +210,17 @@ impl Scaling<'_> {
         Ok(keys)
     }
 
+    /// Fails if the layers with a window have a scaled rotation.
+    fn check_unscaled(&self) -> Result<(), Error> {
+        match self.kind()? {
+            None => self.check_rest(&[]),
+            Some(_) => {
+                let needs = "the rotation of layers with a window must not be scaled";
+                Err(refuse(self.path, self.key, self.parameters, needs))
+            }
+        }
+    }
+
     /// The kind of scaling; `None` without scaling.
     fn kind(&self) -> Result<Option<&str>, Error> {
         let [old, new] = ["type", "rope_type"].map(|name| self.parameters.get(name).and_then(Json::as_str));
@@ -165,7 +232,10 @@ impl Scaling<'_> {
 
     /// Fails for a parameter that this kind of scaling does not have, unless it changes nothing.
     fn check_rest(&self, parameters: &[(&str, &str, Kind)]) -> Result<(), Error> {
-        let known = |name: &str| COMMON.contains(&name) || parameters.iter().any(|it| it.1 == name);
+        let known = |name: &str| {
+            let of_image = self.family.image_positions && IMAGE_POSITIONS.contains(&name);
+            COMMON.contains(&name) || of_image || parameters.iter().any(|it| it.1 == name)
+        };
         // A factor of 1 scales nothing.
         let neutral = |json: &Json| limits::is_off(json) || number(json) == Some(1.0);
         let partial = self.parameters.get("partial_rotary_factor").is_some_and(|it| !neutral(it));
@@ -185,7 +255,7 @@ impl Scaling<'_> {
                 Error::RefusedKey { path: self.path.to_owned(), key, value, needs }
             });
         }
-        if partial {
+        if partial && self.family.rotated_part.is_none() {
             return Err(refuse(self.path, self.key, self.parameters, "`partial_rotary_factor` must be 1"));
         }
         Ok(())

@@ -44,13 +44,24 @@ pub(crate) enum Unneeded {
 pub(crate) fn unneeded(name: &str, real: bool) -> Unneeded {
     let lower = name.to_ascii_lowercase();
     let last = lower.rsplit('.').next().unwrap_or_default();
-    let in_model = ["model.", "lm_head.", "blk.", "token_embd", "output", "rope_"]
-        .iter()
-        .any(|it| lower.starts_with(it));
+    let in_model = [
+        "model.",
+        "language_model.",
+        "gpt_neox.",
+        "embed_out.",
+        "lm_head.",
+        "blk.",
+        "token_embd",
+        "output",
+        "rope_",
+    ]
+    .iter()
+    .any(|it| lower.starts_with(it));
     if BUFFERS.iter().any(|it| last == *it || lower.contains(&format!(".{it}."))) {
         return Unneeded::Buffer;
     }
     let parameter = ["weight", "bias"].contains(&last)
+        || last.ends_with("_bias")
         || PARAMETERS.iter().any(|it| last == *it || last.ends_with(&format!("_{it}")));
     // Integers are indices and masks, except in packed weights.
     let packed = ["qweight", "qzeros", "weight_packed", "g_idx"].contains(&last);
@@ -87,6 +98,10 @@ mod tests {
             ("lm_head.bias", true, Parameter),
             ("blk.2.ffn_gate_inp.weight", true, Parameter),
             ("rope_factors_long.weight", true, Parameter),
+            ("model.layers.3.mlp.gate.e_score_correction_bias", true, Parameter),
+            ("gpt_neox.layers.0.attention.query.weight", true, Parameter),
+            ("gpt_neox.layers.0.attention.bias", false, LeftOver),
+            ("gpt_neox.layers.0.attention.masked_bias", true, Buffer),
         ] {
             assert_eq!(unneeded(name, real), judged, "{name}");
         }

@@ -8,8 +8,6 @@ use crate::{
     map::Map,
 };
 
-use super::mlx::assemble;
-
 /// Values that are compared at a time.
 const PIECE: usize = 1 << 16;
 
@@ -53,11 +51,6 @@ fn same(a: &TensorEntry, b: &TensorEntry, maps: &[Map]) -> bool {
     if a.shape != b.shape {
         return false;
     }
-    let bytes = |it: &TensorEntry| match &it.storage {
-        Storage::Mapped(range) | Storage::Double(range) => range.bytes(maps).to_vec(),
-        Storage::Affine(affine) => assemble(affine, maps),
-        Storage::Random => Vec::new(),
-    };
     let is_double = |it: &TensorEntry| matches!(it.storage, Storage::Double(_));
     if let (Some(left), Some(right)) = (a.storage.range(), b.storage.range())
         && a.format == b.format
@@ -66,11 +59,9 @@ fn same(a: &TensorEntry, b: &TensorEntry, maps: &[Map]) -> bool {
         return left.bytes(maps) == right.bytes(maps);
     }
     let n: usize = a.shape.iter().product();
+    let bytes = |it: &TensorEntry| it.storage.bytes(maps).unwrap_or_default();
     let (left, right) = (bytes(a), bytes(b));
     let values = |it: &TensorEntry, bytes: &[u8], i: usize, n: usize| -> Vec<f32> {
-        if is_double(it) {
-            return crate::entry::narrowed(&bytes[8 * i..8 * (i + n)]);
-        }
         let spec = it.format.spec();
         let mut values = vec![0.0; n];
         let at = |i: usize| i / spec.block_len * spec.block_bytes;

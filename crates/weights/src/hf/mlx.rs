@@ -13,7 +13,6 @@ use crate::{
     Error,
     convention::lookup,
     entry::{Affine, Storage, TensorEntry},
-    map::Map,
 };
 
 /// The `quantization` table of config.json.
@@ -22,23 +21,6 @@ pub(super) struct Quantization<'a> {
     json: &'a Json,
     bits: usize,
     group: usize,
-}
-
-/// The blocks of the affine format, as `ridgeline-quant` defines them: quants, scale and bias of each group.
-pub(crate) fn assemble(affine: &Affine, maps: &[Map]) -> Vec<u8> {
-    let step = affine.stored.spec().block_bytes;
-    let [scales, biases] = [affine.scales, affine.biases].map(|it| it.bytes(maps).chunks_exact(step));
-    let quants = affine.weight.bytes(maps).chunks_exact(affine.group_bytes);
-    let mut blocks = Vec::with_capacity(quants.len() * (affine.group_bytes + 8));
-    let mut single = [0.0];
-    for ((quants, scale), bias) in quants.zip(scales).zip(biases) {
-        blocks.extend_from_slice(quants);
-        for field in [scale, bias] {
-            (affine.stored.spec().decode)(field, &mut single);
-            blocks.extend(single[0].to_le_bytes());
-        }
-    }
-    blocks
 }
 
 /// Reads the `quantization` table of config.json; `None` where there is none.

@@ -1,5 +1,6 @@
 //! Hugging Face folders: config.json, one or more safetensors files, tokenizer.json.
 
+mod assemble;
 mod biases;
 mod head;
 mod header;
@@ -23,7 +24,6 @@ use crate::{
     recognize::{recognize, recognize_json},
 };
 
-pub(crate) use mlx::assemble;
 pub(crate) use vocabulary::vocabulary;
 
 /// Reads the directory of a folder, or of one safetensors file and the config.json beside it. A part of several stands for
@@ -54,8 +54,8 @@ pub(crate) fn read(path: &Path) -> Result<Parts, Error> {
     let family = config.family;
     let quantization = mlx::quantization(&config_path, &json)?;
     let needs = |name: &str| {
-        let part = |end| name.strip_suffix(end).is_some_and(|it| is_tensor(family, &format!("{it}.weight")));
-        is_tensor(family, name) || quantization.is_some() && (part(".scales") || part(".biases"))
+        let part = |end| name.strip_suffix(end).is_some_and(|it| config.needs(&format!("{it}.weight")));
+        config.needs(name) || quantization.is_some() && (part(".scales") || part(".biases"))
     };
     let mut maps = Vec::new();
     let mut entries = Vec::new();
@@ -74,11 +74,10 @@ pub(crate) fn read(path: &Path) -> Result<Parts, Error> {
     if let Some(quantization) = &quantization {
         entries = mlx::join(path, quantization, entries, &words)?;
     }
-    let entries = rename(family, entries);
-    biases::check(&config_path, &json, family, &entries)?;
+    let entries = assemble::assemble(path, &config, &metadata, entries)?;
+    biases::check(&config_path, config.json, family, &entries)?;
     check_rows(&config_path, &metadata, family, &entries)?;
-    let tied = convention::lookup(&json, "tie_word_embeddings").and_then(convention::flag).unwrap_or(false);
-    let (entries, note) = head::check(path, tied, entries, &maps)?;
+    let (entries, note) = head::check(path, config.tied(), entries, &maps)?;
     notes.extend(note);
     let tokenizer_json = Some(folder.join("tokenizer.json")).filter(|it| it.is_file());
     Ok(Parts { metadata, entries, maps, files: files.paths, tokenizer_json, notes })
@@ -117,22 +116,19 @@ fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or_else(|| Path::new(""))
 }
 
-fn is_tensor(family: &Family, name: &str) -> bool {
-    family.canonical_name(name).is_some()
-}
-
 /// Whether a header could not even be taken apart.
 const fn is_header(error: &Error) -> bool {
     matches!(error, Error::SafetensorsHeader { .. })
 }
 
-/// Judges the tensors that the family does not define. Returns a note for those that are left out.
-fn others(path: &Path, family: &Family, others: &[header::Other]) -> Result<Option<String>, Error> {
+/// Judges the tensors that the family does not define. Returns notes about those that are left out.
+fn others(path: &Path, family: &Family, others: &[header::Other]) -> Result<Vec<String>, Error> {
     let judged = |it: &header::Other| {
         let judged = convention::unneeded(&it.name, it.real);
         // An empty tensor and a bias of zeros change nothing.
         if it.zero && judged == Unneeded::Parameter { Unneeded::LeftOver } else { judged }
     };
+    let (parts, others): (Vec<_>, Vec<_>) = others.iter().partition(|it| convention::is_other_part(&it.name));
     if let Some(it) = others.iter().find(|it| judged(it) == Unneeded::Parameter) {
         return Err(Error::UnexpectedTensor {
             path: path.to_owned(),
@@ -142,16 +138,14 @@ fn others(path: &Path, family: &Family, others: &[header::Other]) -> Result<Opti
     }
     let left: Vec<&str> =
         others.iter().filter(|it| judged(it) == Unneeded::LeftOver).map(|it| &*it.name).collect();
-    Ok(convention::left_out(&left))
-}
-
-/// Renames tensors to their canonical names.
-fn rename(family: &Family, entries: Vec<TensorEntry>) -> Vec<TensorEntry> {
-    let renamed = |entry: TensorEntry| {
-        let name = family.canonical_name(&entry.name)?;
-        Some(TensorEntry { name, ..entry })
-    };
-    entries.into_iter().filter_map(renamed).collect()
+    let parts = parts.first().map(|it| {
+        format!(
+            "tensor `{}` and {} more of parts beside the text: only the text part runs",
+            it.name,
+            parts.len() - 1
+        )
+    });
+    Ok(parts.into_iter().chain(convention::left_out(&left)).collect())
 }
 
 fn read_json(path: &Path) -> Result<Json, Error> {

@@ -39,8 +39,11 @@ pub(crate) struct Gguf {
 
 impl Gguf {
     pub(crate) fn new(n_tensors: u64) -> Self {
+        Self::of("llama", n_tensors)
+    }
+    pub(crate) fn of(architecture: &str, n_tensors: u64) -> Self {
         let mut it = Self { version: 3, n_tensors, n_keys: 1, body: Vec::new() };
-        it.string("general.architecture").u32(8).string("llama");
+        it.string("general.architecture").u32(8).string(architecture);
         it
     }
     pub(crate) fn u32(&mut self, value: u32) -> &mut Self {
