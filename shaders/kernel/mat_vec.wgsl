@@ -19,9 +19,9 @@
 fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let chunks = params.n_cols / UNPACK_LEN;
     //# if ROWS % 2 == 0
-    // With SwiGLU, half of a block's rows are gate rows. The others are the matching up rows, at W row + `n_rows`.
-    let is_swiglu = params.epilogue == SWIGLU;
-    let outputs = select(ROWS, ROWS / 2u, is_swiglu);
+    // With a GLU, half of a block's rows are gate rows. The others are the matching up rows, at W row + `n_rows`.
+    let is_glu = params.epilogue == GLU;
+    let outputs = select(ROWS, ROWS / 2u, is_glu);
     //# else
     let outputs = ROWS;
     //# endif
@@ -39,8 +39,8 @@ fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
         let first = ((group % row_groups) * BLOCKS + block) * outputs;
         //# for r in range(ROWS)
         //# if ROWS % 2 == 0
-        let output${r} = min(first + select(${r}u, ${r % (ROWS // 2)}u, is_swiglu), params.n_rows - 1u);
-        let row${r} = weights_row(output${r} + select(0u, ${r // (ROWS // 2)}u * params.n_rows, is_swiglu), params.stride);
+        let output${r} = min(first + select(${r}u, ${r % (ROWS // 2)}u, is_glu), params.n_rows - 1u);
+        let row${r} = weights_row(output${r} + select(0u, ${r // (ROWS // 2)}u * params.n_rows, is_glu), params.stride);
         //# else
         let row${r} = weights_row(min(first + ${r}u, params.n_rows - 1u), params.stride);
         //# endif

@@ -20,9 +20,9 @@
 
 fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let chunks = params.n_cols / UNPACK_LEN;
-    // With SwiGLU, half of a block's rows are gate rows. The others are the matching up rows, at W row + `n_rows`.
-    let is_swiglu = params.epilogue == SWIGLU;
-    let outputs = select(ROWS, ROWS / 2u, is_swiglu);
+    // With a GLU, half of a block's rows are gate rows. The others are the matching up rows, at W row + `n_rows`.
+    let is_glu = params.epilogue == GLU;
+    let outputs = select(ROWS, ROWS / 2u, is_glu);
     let row_groups = (params.n_rows + BLOCKS * outputs - 1u) / (BLOCKS * outputs);
     let group = group_index(at_group, groups);
     let vec0 = (group / row_groups) * VECS;
@@ -36,8 +36,8 @@ fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     for (var block = reduce_group(ids); block < BLOCKS; block += reduce_groups(ids)) {
         let first = ((group % row_groups) * BLOCKS + block) * outputs;
         //# for r in range(ROWS)
-        let output${r} = min(first + select(${r}u, ${r % (ROWS // 2)}u, is_swiglu), params.n_rows - 1u);
-        let row${r} = weights_row(output${r} + select(0u, ${r // (ROWS // 2)}u * params.n_rows, is_swiglu), params.stride);
+        let output${r} = min(first + select(${r}u, ${r % (ROWS // 2)}u, is_glu), params.n_rows - 1u);
+        let row${r} = weights_row(output${r} + select(0u, ${r // (ROWS // 2)}u * params.n_rows, is_glu), params.stride);
         //# for c in range(VECS)
         var acc${r}_${c} = 0.0;
         //# endfor

@@ -28,9 +28,9 @@ fn main(
 ) {
     let quads = params.n_cols / 4u;
     let row_chunks = params.n_cols / UNPACK_LEN;
-    // With SwiGLU, half of a lane's rows are gate rows. The others are the matching up rows, at W row + `n_rows`.
-    let is_swiglu = params.epilogue == SWIGLU;
-    let outputs = select(ROWS, ROWS / 2u, is_swiglu);
+    // With a GLU, half of a lane's rows are gate rows. The others are the matching up rows, at W row + `n_rows`.
+    let is_glu = params.epilogue == GLU;
+    let outputs = select(ROWS, ROWS / 2u, is_glu);
     let row_groups = (params.n_rows + 8u * outputs - 1u) / (8u * outputs);
     let group = group_index(at_group, groups);
     let vec0 = (group / row_groups) * VECS;
@@ -43,8 +43,8 @@ fn main(
     //# endfor
     let first = (group % row_groups) * 8u * outputs + lane;
     //# for r in range(ROWS)
-    let output${r} = min(first + select(${8 * r}u, ${8 * (r % (ROWS // 2))}u, is_swiglu), params.n_rows - 1u);
-    let row${r} = weights_row(output${r} + select(0u, ${r // (ROWS // 2)}u * params.n_rows, is_swiglu), params.stride);
+    let output${r} = min(first + select(${8 * r}u, ${8 * (r % (ROWS // 2))}u, is_glu), params.n_rows - 1u);
+    let row${r} = weights_row(output${r} + select(0u, ${r // (ROWS // 2)}u * params.n_rows, is_glu), params.stride);
     //# for c in range(VECS)
     var acc${r}_${c} = 0.0;
     //# endfor
@@ -121,10 +121,10 @@ fn main(
     //# for c in range(VECS)
     let at${c} = (vec0 + ${c}u) * params.ld + params.row0 + first;
     if vec0 + ${c}u < params.n_vecs {
-        if is_swiglu {
+        if is_glu {
             //# for r in range(ROWS // 2)
             if first + ${8 * r}u < params.n_rows {
-                y[at${c} + ${8 * r}u] = silu(acc${r}_${c}) * acc${r + ROWS // 2}_${c};
+                y[at${c} + ${8 * r}u] = activate(acc${r}_${c}) * acc${r + ROWS // 2}_${c};
             }
             //# endfor
         } else {

@@ -1,7 +1,7 @@
 // Epilogues of the linear kernels, as in `Epilogue` of Rust.
 const STORE: u32 = 0u;
 const ADD: u32 = 1u;
-const SWIGLU: u32 = 2u;
+const GLU: u32 = 2u;
 
 fn write_output(at: u32, sum: f32) {
     if params.epilogue == ADD {
@@ -10,7 +10,9 @@ fn write_output(at: u32, sum: f32) {
         y[at] = sum;
     }
 }
+//# if ACTIVATION is defined
+//# with of = "f32"
 
-fn silu(v: f32) -> f32 {
-    return v / (1.0 + exp(-v));
-}
+//# include "shared/activation.wgsl"
+//# endwith
+//# endif

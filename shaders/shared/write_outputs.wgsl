@@ -5,10 +5,10 @@ if reduce_lane(ids) == 0u {
     let at${c} = (vec0 + ${c}u) * params.ld + params.row0 + first;
     if vec0 + ${c}u < params.n_vecs {
         //# if ROWS % 2 == 0
-        if is_swiglu {
+        if is_glu {
             //# for r in range(ROWS // 2)
             if first + ${r}u < params.n_rows {
-                y[at${c} + ${r}u] = silu(sum${r}_${c}) * sum${r + ROWS // 2}_${c};
+                y[at${c} + ${r}u] = activate(sum${r}_${c}) * sum${r + ROWS // 2}_${c};
             }
             //# endfor
         } else {

@@ -8,6 +8,8 @@ use ridgeline_compute::{Buffer, Executor, Kernel, Recording, Role, Slice, TestRn
 use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
 use ridgeline_kernels::attention;
 use ridgeline_kernels::dequantize::{self, Dequantize, Output};
+use ridgeline_kernels::gated_delta_rule::{self, GatedDeltaRule};
+use ridgeline_kernels::layer_norm::{self, LayerNorm};
 use ridgeline_kernels::mat_mul::{self, MatMul, Tile};
 use ridgeline_kernels::mat_mul_coop::MatMulCoop;
 use ridgeline_kernels::mat_vec;
@@ -45,6 +47,7 @@ fn main() {
     dequantizes(&mut criterion, &gpu);
     attentions(&mut criterion, &gpu);
     norms(&mut criterion, &gpu);
+    delta_rules(&mut criterion, &gpu);
     criterion.final_summary();
 }
 
@@ -171,6 +174,31 @@ fn norms(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
         let params = rms_norm::Params { n_rows, n_cols, row0: 0, eps: 1e-5 };
         let id = BenchmarkId::new("rms", format!("{n_rows}x{n_cols}"));
         bench(criterion, gpu, ("norm", id), (kernel, params));
+        let kernel = LayerNorm::new(gpu.borrow().caps());
+        let params = layer_norm::Params { n_rows, n_cols, row0: 0, eps: 1e-5 };
+        let id = BenchmarkId::new("layer", format!("{n_rows}x{n_cols}"));
+        bench(criterion, gpu, ("norm", id), (kernel, params));
+    }
+}
+
+/// The recurrence of Gated DeltaNet with the heads of Qwen3.5-0.8B, for one token and for a short prompt.
+fn delta_rules(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
+    let (key, value, heads) = (128, 128, 16);
+    let kernel = GatedDeltaRule::new(key, gpu.borrow().caps());
+    for n_tokens in [1, 32] {
+        let params = gated_delta_rule::Params {
+            n_tokens,
+            key_heads: heads,
+            value_heads: heads,
+            value,
+            ld: heads * (2 * key + value),
+            gates_ld: 2 * heads,
+            alpha0: 0,
+            beta0: heads,
+            scale: 0.088,
+        };
+        let id = BenchmarkId::new("gated", format!("{n_tokens} tokens"));
+        bench(criterion, gpu, ("delta_rule", id), (kernel, params));
     }
 }
 

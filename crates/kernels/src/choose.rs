@@ -1,6 +1,7 @@
 //! Default kernel variants by shape and device: pure functions, called while recording. Measured choices are in
 //! [`Tuning`](crate::Tuning).
 
+use crate::activation::Activation;
 use crate::attention::{self, Attention};
 use crate::attention_shape::HeadShape;
 use crate::attention_simd::{self, AttentionSimd};
@@ -58,13 +59,23 @@ impl LinearKernel {
         }
     }
 
-    /// Whether the SwiGLU epilogue is available. It needs the gate row and the up row in the same reduction group.
+    /// Whether the GLU epilogue is available. It needs the gate row and the up row in the same reduction group.
     #[must_use]
-    pub const fn can_swiglu(self) -> bool {
+    pub const fn can_glu(self) -> bool {
         match self {
             Self::Vec(kernel) => kernel.rows.is_multiple_of(2),
             Self::Rows(_) => true,
             Self::Mul(_) | Self::Coop(_) => false,
+        }
+    }
+
+    /// The variant whose GLU epilogue has this activation. Kernels without the epilogue stay unchanged.
+    #[must_use]
+    pub const fn with_activation(self, activation: Activation) -> Self {
+        match self {
+            Self::Vec(kernel) => Self::Vec(MatVec { activation, ..kernel }),
+            Self::Rows(kernel) => Self::Rows(MatVecRows { activation, ..kernel }),
+            Self::Mul(_) | Self::Coop(_) => self,
         }
     }
 

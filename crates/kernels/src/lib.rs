@@ -9,6 +9,7 @@
 //! cache is row-major. The number of columns is a multiple of the values that one `unpack` call of the shaders dequantizes
 //! (a *chunk*).
 
+mod activation;
 mod attention_shape;
 mod choose;
 mod common;
@@ -17,6 +18,7 @@ mod linear;
 mod token_info;
 mod tuning;
 
+pub use activation::Activation;
 pub use attention_shape::HeadShape;
 pub use choose::{
     AttentionKernel, LinearKernel, MAX_KV_SPLITS, SMALL_BATCH, attention_for, attention_workgroups,
@@ -46,6 +48,7 @@ macro_rules! kernels {
 }
 
 kernels! {
+    activate::Activate,
     add::Add,
     argmax::Argmax,
     argmax_reduce::ArgmaxReduce,
@@ -55,26 +58,36 @@ kernels! {
     attn_scores::AttnScores,
     attn_softmax::AttnSoftmax,
     attn_values::AttnValues,
+    combine_experts::CombineExperts,
+    conv1d::Conv1d,
     copy::Copy,
     copy_heads::CopyHeads,
     dequantize::Dequantize,
     embed::Embed,
     empty::Empty,
     head_linear::HeadLinear,
+    gated_delta_rule::GatedDeltaRule,
+    gated_rms_norm::GatedRmsNorm,
+    glu::Glu,
     kv_append::KvAppend,
+    l2_norm::L2Norm,
+    layer_norm::LayerNorm,
     mat_mul::MatMul,
     mat_mul_coop::MatMulCoop,
     mat_vec::MatVec,
     mat_vec_dual::MatVecDual,
     mat_vec_i8::MatVecI8,
+    mat_vec_id::MatVecId,
     mat_vec_rows::MatVecRows,
     qk_norm::QkNorm,
     rms_norm::RmsNorm,
+    rms_norm_add::RmsNormAdd,
     rope::Rope,
     rope_append::RopeAppend,
     sample_top_k::SampleTopK,
+    sigmoid_gate::SigmoidGate,
     stream_read::StreamRead,
-    swi_glu::SwiGlu,
+    top_k::TopK,
     triad::Triad,
 }
 

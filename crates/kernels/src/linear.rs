@@ -1,9 +1,10 @@
 //! Shared by the kernels of a linear layer, `y[v, row0 + r] = Σ_c W[r, c] · x[v, c]`: epilogues, sizes, costs, test
 //! inputs and the CPU reference.
 
+use crate::activation::Activation;
 use crate::common::{bytes4, dot, format_bytes, random_rows, stride, to_u32};
+use crate::glu::{glu, glu_flops};
 use crate::layout::{WeightLayout, decode_layout_row, to_layout};
-use crate::swi_glu::{SWIGLU_FLOPS, swiglu};
 use bytemuck::{Pod, Zeroable};
 use ridgeline_compute::TestRng;
 use ridgeline_quant::Format;
@@ -16,14 +17,15 @@ pub enum Epilogue {
     Store = 0,
     /// y += sum: the residual connection.
     Add = 1,
-    /// y = silu(sum of row r) · (sum of row `n_rows` + r). W has 2 · `n_rows` rows: the gate matrix, then the up matrix.
-    SwiGlu = 2,
+    /// y = f(sum of row r) · (sum of row `n_rows` + r), where f is the variant's activation. W has 2 · `n_rows` rows: the
+    /// gate matrix, then the up matrix.
+    Glu = 2,
 }
 
 impl Epilogue {
-    /// The epilogues of a kernel. `swiglu`: whether a gate row and its up row are in the same reduction group.
-    pub(crate) const fn supported(swiglu: bool) -> &'static [Self] {
-        if swiglu { &[Self::Store, Self::Add, Self::SwiGlu] } else { &[Self::Store, Self::Add] }
+    /// The epilogues of a kernel. `glu`: whether a gate row and its up row are in the same reduction group.
+    pub(crate) const fn supported(glu: bool) -> &'static [Self] {
+        if glu { &[Self::Store, Self::Add, Self::Glu] } else { &[Self::Store, Self::Add] }
     }
 }
 
@@ -47,11 +49,16 @@ pub(crate) struct LinearShape {
 /// activations. Use it inside `impl Kernel`. The module's `Params` must match [`LinearShape`], and its bindings are
 /// `weights`, `x` and `y`.
 ///
-/// `test_size` is the maximum of rows and of vectors in a test, `epilogues` the epilogues to test.
+/// `test_size` is the maximum of rows and of vectors in a test, `epilogues` the epilogues to test. `activation` is that of
+/// the GLU epilogue, and any where there is none.
 macro_rules! linear_members {
-    (layout: $layout:expr, test_size: |$this:ident| $test_size:expr, epilogues: $epilogues:expr $(,)?) => {
+    (
+        layout: $layout:expr, activation: |$that:ident| $activation:expr, test_size: |$this:ident| $test_size:expr,
+        epilogues: $epilogues:expr $(,)?
+    ) => {
         fn flops(&self, p: &Params) -> u64 {
-            LinearShape::of(p).flops()
+            let $that = self;
+            LinearShape::of(p).flops($activation)
         }
         fn traffic(&self, p: &Params) -> Bytes {
             let [weights, x, y] = LinearShape::of(p).traffic(self.format);
@@ -67,7 +74,9 @@ macro_rules! linear_members {
             TestInput { params: bytemuck::cast(shape), bindings }
         }
         fn reference(&self, p: &Params, host: Host<'_>) {
-            LinearShape::of(p).reference((self.format, $layout), host.weights, host.x, host.y);
+            let $that = self;
+            let of = (self.format, $layout, $activation);
+            LinearShape::of(p).reference(of, host.weights, host.x, host.y);
         }
     };
 }
@@ -79,21 +88,21 @@ impl LinearShape {
         bytemuck::cast(*params)
     }
 
-    const fn is_swiglu(self) -> bool {
-        self.epilogue == Epilogue::SwiGlu as u32
+    const fn is_glu(self) -> bool {
+        self.epilogue == Epilogue::Glu as u32
     }
 
     /// Rows of W.
     fn weight_rows(self) -> u64 {
-        u64::from(self.n_rows) * if self.is_swiglu() { 2 } else { 1 }
+        u64::from(self.n_rows) * if self.is_glu() { 2 } else { 1 }
     }
 
     /// Two operations per multiply-add, plus those of the epilogue.
-    pub(crate) fn flops(self) -> u64 {
+    pub(crate) fn flops(self, activation: Activation) -> u64 {
         let outputs = u64::from(self.n_rows) * u64::from(self.n_vecs);
         let epilogue = match self.epilogue {
             e if e == Epilogue::Add as u32 => outputs,
-            e if e == Epilogue::SwiGlu as u32 => SWIGLU_FLOPS * outputs,
+            e if e == Epilogue::Glu as u32 => glu_flops(activation) * outputs,
             _ => 0,
         };
         2 * self.weight_rows() * u64::from(self.n_cols) * u64::from(self.n_vecs) + epilogue
@@ -125,9 +134,9 @@ impl LinearShape {
         // The maximum is at least three blocks, so that planes (`shared/plane.wgsl`) of several blocks are tested.
         let n_cols = rng.range(1, (160 / unit).max(2) + 1) * unit;
         let epilogue = rng.pick(epilogues);
-        // The tolerance is relative to the largest output. With few outputs all sums may nearly cancel, and a SwiGLU of
+        // The tolerance is relative to the largest output. With few outputs all sums may nearly cancel, and a GLU of
         // such sums has no accurate digits.
-        let least = if epilogue == Epilogue::SwiGlu { 8 } else { 1 };
+        let least = if epilogue == Epilogue::Glu { 8 } else { 1 };
         let (n_rows, n_vecs, row0) = (rng.range(least, max_rows), rng.range(1, max_vecs), rng.range(0, 3));
         let (ld, epilogue) = (row0 + n_rows + rng.range(0, 5), epilogue as u32);
         let stride = stride(format, n_cols as usize);
@@ -139,12 +148,19 @@ impl LinearShape {
     }
 
     /// The twin: one dot product per output.
-    pub(crate) fn reference(self, of: (Format, WeightLayout), weights: &[u32], x: &[f32], y: &mut [f32]) {
+    pub(crate) fn reference(
+        self,
+        (format, layout, activation): (Format, WeightLayout, Activation),
+        weights: &[u32],
+        x: &[f32],
+        y: &mut [f32],
+    ) {
+        let of = (format, layout);
         let cols = self.n_cols as usize;
         let (mut row, mut up_row) = (vec![0.0; cols], vec![0.0; cols]);
         for r in 0..self.n_rows {
             decode_layout_row(of, weights, (r, self.stride), &mut row);
-            if self.is_swiglu() {
+            if self.is_glu() {
                 decode_layout_row(of, weights, (self.n_rows + r, self.stride), &mut up_row);
             }
             for (v, x) in x.chunks_exact(cols).take(self.n_vecs as usize).enumerate() {
@@ -152,7 +168,9 @@ impl LinearShape {
                 let sum = dot(&row, x);
                 *y = match self.epilogue {
                     e if e == Epilogue::Add as u32 => *y + sum,
-                    e if e == Epilogue::SwiGlu as u32 => swiglu(f64::from(sum), f64::from(dot(&up_row, x))),
+                    e if e == Epilogue::Glu as u32 => {
+                        glu(activation, f64::from(sum), f64::from(dot(&up_row, x)))
+                    }
                     _ => sum,
                 };
             }

@@ -1,5 +1,6 @@
 //! Tiled matmul (GEMM), y = x·Wᵀ, for large batches.
 
+use crate::activation::Activation;
 use crate::common::{without_sums, with_format};
 use crate::layout::WeightLayout;
 use crate::linear::{Epilogue, LinearShape, MAX_TEST_ROWS, linear_members};
@@ -55,6 +56,7 @@ impl Kernel for MatMul {
     }
     linear_members! {
         layout: WeightLayout::Plain,
+        activation: |_it| Activation::default(),
         test_size: |_it| [MAX_TEST_ROWS, 70],
         epilogues: Epilogue::supported(false),
     }

@@ -1,5 +1,6 @@
 //! Matmul (GEMM), y = x·Wᵀ, for large batches with cooperative matrices (tensor cores).
 
+use crate::activation::Activation;
 use crate::common::{without_sums, with_format};
 use crate::layout::WeightLayout;
 use crate::linear::{Epilogue, LinearShape, linear_members};
@@ -71,6 +72,7 @@ impl Kernel for MatMulCoop {
     }
     linear_members! {
         layout: WeightLayout::Plain,
+        activation: |_it| Activation::default(),
         test_size: |it| [2 * it.tile + 12; 2],
         epilogues: Epilogue::supported(false),
     }

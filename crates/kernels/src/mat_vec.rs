@@ -1,5 +1,6 @@
 //! Mat-vec (GEMV), y = W·x, for small batches.
 
+use crate::activation::Activation;
 use crate::common::{Reduce, with_format};
 use crate::layout::WeightLayout;
 use crate::linear::{Epilogue, LinearShape, MAX_TEST_ROWS, linear_members};
@@ -8,10 +9,13 @@ use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\], then the `epilogue` ([`Epilogue`]). SwiGLU needs an even `rows`.
+    /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\], then the `epilogue` ([`Epilogue`]). A GLU needs an even `rows`, and
+    /// `activation` is its function.
     /// A reduction group computes a block of `rows` rows of W by `vecs` vectors, and a workgroup computes `blocks` of them.
     /// `stride` counts vec4s per row of W, `ld` floats per row of y.
-    pub struct MatVec("mat_vec") { format: Format, reduce: Reduce, workgroup_size: u32, blocks: u32, rows: u32, vecs: u32 }
+    pub struct MatVec("mat_vec") {
+        format: Format, activation: Activation, reduce: Reduce, workgroup_size: u32, blocks: u32, rows: u32, vecs: u32
+    }
     params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32 }
     bindings { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
 }
@@ -22,11 +26,12 @@ impl MatVec {
     pub fn new(format: Format, caps: &Caps, rows: u32, vecs: u32) -> Self {
         let workgroup_size = 64;
         let reduce = Reduce::all(caps)[0];
-        Self { format, reduce, workgroup_size, blocks: reduce.groups_per_workgroup(caps, workgroup_size), rows, vecs }
+        let blocks = reduce.groups_per_workgroup(caps, workgroup_size);
+        Self { format, activation: Activation::Silu, reduce, workgroup_size, blocks, rows, vecs }
     }
 }
 
-/// Rows and vectors of a block, where reduction groups are subgroups. SwiGLU needs even rows.
+/// Rows and vectors of a block, where reduction groups are subgroups. a GLU needs even rows.
 const SHAPES: [(u32, u32); 15] = [
     (1, 1),
     (2, 1),
@@ -65,9 +70,17 @@ impl Kernel for MatVec {
             let blocks = reduce.groups_per_workgroup(caps, workgroup_size);
             let shapes = shapes.iter().filter(|(rows, vecs)| caps.software || rows * vecs <= MOST_SUMS);
             for &format in Format::ALL {
-                let variant = |&(rows, vecs): &_| Self { format, reduce, workgroup_size, blocks, rows, vecs };
+                let silu = Activation::Silu;
+                let variant =
+                    |&(rows, vecs): &_| Self { format, activation: silu, reduce, workgroup_size, blocks, rows, vecs };
                 all.extend(shapes.clone().map(variant));
             }
+        }
+        // The epilogue depends neither on the type of the weights nor on the shape. So the other activations have one of each.
+        let is_one = |it: &Self| it.format == Format::HALF && (it.rows, it.vecs) == (2, 1);
+        let ones: Vec<Self> = all.iter().copied().filter(is_one).collect();
+        for &activation in &Activation::ALL[1..] {
+            all.extend(ones.iter().map(|it| Self { activation, ..*it }));
         }
         all
     }
@@ -75,14 +88,16 @@ impl Kernel for MatVec {
         let d = with_format(self.reduce.define(Defines::new(self.workgroup_size)), "weights_file", self.format);
         // Split-K reduces all sums of a block with one barrier.
         let sums = if self.reduce == Reduce::SplitK { self.rows * self.vecs } else { 0 };
-        d.u32("BLOCKS", self.blocks).u32("ROWS", self.rows).u32("VECS", self.vecs).u32("SUMS", sums)
+        let d = self.activation.define(d.u32("SUMS", sums));
+        d.u32("BLOCKS", self.blocks).u32("ROWS", self.rows).u32("VECS", self.vecs)
     }
     fn groups(&self, p: &Params) -> u64 {
-        let outputs = if p.epilogue == Epilogue::SwiGlu as u32 { self.rows / 2 } else { self.rows };
+        let outputs = if p.epilogue == Epilogue::Glu as u32 { self.rows / 2 } else { self.rows };
         u64::from(p.n_rows.div_ceil(self.blocks * outputs)) * u64::from(p.n_vecs.div_ceil(self.vecs))
     }
     linear_members! {
         layout: WeightLayout::Plain,
+        activation: |it| it.activation,
         test_size: |it| [MAX_TEST_ROWS, 2 * it.vecs + 1],
         epilogues: Epilogue::supported(it.rows.is_multiple_of(2)),
     }

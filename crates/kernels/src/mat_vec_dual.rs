@@ -1,5 +1,6 @@
 //! Mat-vec (GEMV), y = W·x, of two stacked matrices of different quantization types, in one launch.
 
+use crate::activation::Activation;
 use crate::common::{Reduce, bytes4, device_bytes, format_bytes, random_rows, to_u32, stride};
 use crate::linear::LinearShape;
 use ridgeline_compute::wgsl::{array, vec4};
@@ -58,7 +59,7 @@ impl Kernel for MatVecDual {
         of(p.upper_rows) + of(p.lower_rows)
     }
     fn flops(&self, p: &Params) -> u64 {
-        self.halves(p).into_iter().map(|(_, it)| it.flops()).sum()
+        self.halves(p).into_iter().map(|(_, it)| it.flops(Activation::default())).sum()
     }
     fn traffic(&self, p: &Params) -> Bytes {
         let [upper, lower] = [(self.formats[0], p.upper_rows), (self.formats[1], p.lower_rows)]
@@ -86,7 +87,7 @@ impl Kernel for MatVecDual {
         let (upper, lower) = host.y.split_at_mut(p.upper_rows as usize);
         let halves = [(host.upper, upper), (host.lower, lower)];
         for ((format, linear), (weights, y)) in self.halves(p).into_iter().zip(halves) {
-            linear.reference((format, crate::WeightLayout::Plain), weights, host.x, y);
+            linear.reference((format, crate::WeightLayout::Plain, Activation::default()), weights, host.x, y);
         }
     }
 }

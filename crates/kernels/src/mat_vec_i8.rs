@@ -1,5 +1,6 @@
 //! Mat-vec (GEMV), y = W·x, for small batches of 8-bit activations, with integer dot products (DP4A).
 
+use crate::activation::Activation;
 use crate::common::{Reduce, device_bytes, format_bytes, random_rows, stride, with_format};
 use crate::layout::{WeightLayout, decode_layout_row};
 use crate::linear::{Epilogue, LinearShape, MAX_TEST_ROWS};
@@ -11,11 +12,12 @@ kernel! {
     /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\], then the `epilogue` ([`Epilogue`]). x has the type
     /// [`Format::INT8_ACTIVATIONS`] and rows of `x_stride` vec4s. A reduction group computes a block of `rows` rows of W,
     /// an even number, by `vecs` vectors. A workgroup computes `blocks` of them. `stride` counts vec4s per row of W, `ld`
-    /// floats per row of y.
+    /// floats per row of y. `activation` is the function of the GLU epilogue.
     ///
     /// Integer sums are exact. The only approximation beyond f32 rounding is the 8-bit quantization of x.
     pub struct MatVecI8("mat_vec_i8") {
-        format: Format, layout: WeightLayout, reduce: Reduce, workgroup_size: u32, blocks: u32, rows: u32, vecs: u32
+        format: Format, layout: WeightLayout, activation: Activation, reduce: Reduce, workgroup_size: u32, blocks: u32,
+        rows: u32, vecs: u32
     }
     params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32, x_stride: u32 }
     bindings { weights: read array<vec4<u32>>, x: read array<vec4<u32>>, y: update array<f32> }
@@ -41,7 +43,7 @@ impl MatVecI8 {
 
     fn new(format: Format, layout: WeightLayout, (reduce, caps): (Reduce, &Caps), (rows, vecs): (u32, u32)) -> Self {
         let (workgroup_size, blocks) = (64, reduce.groups_per_workgroup(caps, 64));
-        Self { format, layout, reduce, workgroup_size, blocks, rows, vecs }
+        Self { format, layout, activation: Activation::Silu, reduce, workgroup_size, blocks, rows, vecs }
     }
 }
 
@@ -55,23 +57,27 @@ impl Kernel for MatVecI8 {
                 }
             }
         }
+        // The other activations do not depend on the type of the weights.
+        if let Some(&one) = all.first() {
+            all.extend(Activation::ALL[1..].iter().map(|&activation| Self { activation, ..one }));
+        }
         all
     }
     fn defines(&self) -> Defines {
         let bytes = Format::INT8_ACTIVATIONS.spec().wgsl;
         let d = self.reduce.define(Defines::new(self.workgroup_size)).value("x_file", bytes);
         let d = self.layout.define(with_format(d, "weights_file", self.format));
-        d.u32("BLOCKS", self.blocks).u32("ROWS", self.rows).u32("VECS", self.vecs)
+        self.activation.define(d).u32("BLOCKS", self.blocks).u32("ROWS", self.rows).u32("VECS", self.vecs)
     }
     fn in_texture(&self, binding: &str) -> bool {
         binding == "weights" && self.layout.in_texture()
     }
     fn groups(&self, p: &Params) -> u64 {
-        let outputs = if p.epilogue == Epilogue::SwiGlu as u32 { self.rows / 2 } else { self.rows };
+        let outputs = if p.epilogue == Epilogue::Glu as u32 { self.rows / 2 } else { self.rows };
         u64::from(p.n_rows.div_ceil(self.blocks * outputs)) * u64::from(p.n_vecs.div_ceil(self.vecs))
     }
     fn flops(&self, p: &Params) -> u64 {
-        linear(p).flops()
+        linear(p).flops(self.activation)
     }
     fn traffic(&self, p: &Params) -> Bytes {
         let [weights, _, y] = linear(p).traffic(self.format);
@@ -93,7 +99,7 @@ impl Kernel for MatVecI8 {
         for (v, row) in (0..).zip(x.chunks_exact_mut(p.n_cols as usize)) {
             decode_layout_row((Format::INT8_ACTIVATIONS, WeightLayout::Plain), host.x, (v, p.x_stride), row);
         }
-        linear(p).reference((self.format, self.layout), host.weights, &x, host.y);
+        linear(p).reference((self.format, self.layout, self.activation), host.weights, &x, host.y);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Measured kernel choices for one device. Shapes without a measurement use the defaults of [`linear_for`].
 
+use crate::activation::Activation;
 use crate::choose::{LinearKernel, SMALL_BATCH, attention_workgroups, layout_for, linear_for};
 use crate::mat_mul::{MatMul, Tile};
 use crate::mat_mul_coop::MatMulCoop;
@@ -75,18 +76,23 @@ impl LinearClass {
     ///
     /// Candidates are limited to the weight layout of this device ([`layout_for`]). Mat-vecs process at most twice the batch
     /// size at once. Tiled matmuls start at a batch of 5, cooperative matrices beyond [`SMALL_BATCH`]. Blocks with an odd
-    /// number of rows are tried only for [`RowCount::Small`].
+    /// number of rows are tried only for [`RowCount::Small`]. The activation of a GLU epilogue changes no time, so the
+    /// candidates have that of SwiGLU.
     #[must_use]
     pub fn candidates(self, caps: &Caps) -> Vec<LinearKernel> {
         let fits = |kernel: &MatVec| {
             let even = kernel.rows.is_multiple_of(2) || self.rows == RowCount::Small;
-            kernel.format == self.format && even && kernel.vecs <= 2 * self.vectors
+            let silu = kernel.activation == Activation::Silu;
+            kernel.format == self.format && silu && even && kernel.vecs <= 2 * self.vectors
         };
         let vec = MatVec::all(caps).into_iter().filter(fits).map(LinearKernel::Vec);
         let tiled =
             |kernel: &MatMul| kernel.format == self.format && kernel.tile == Tile::F32 && self.vectors > 4;
         let tiled = MatMul::all(caps).into_iter().filter(tiled).map(LinearKernel::Mul);
-        let fits = |kernel: &MatVecRows| kernel.format == self.format && kernel.vecs <= 2 * self.vectors;
+        let fits = |kernel: &MatVecRows| {
+            let silu = kernel.activation == Activation::Silu;
+            kernel.format == self.format && silu && kernel.vecs <= 2 * self.vectors
+        };
         let row = MatVecRows::all(caps).into_iter().filter(fits).map(LinearKernel::Rows);
         let coop = |kernel: &MatMulCoop| kernel.format == self.format && self.vectors > SMALL_BATCH;
         let coop = MatMulCoop::all(caps).into_iter().filter(coop).map(LinearKernel::Coop);

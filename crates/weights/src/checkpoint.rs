@@ -13,6 +13,7 @@ use crate::{
     convention::{self, Unneeded},
     depth,
     entry::{Parts, Storage, TensorEntry},
+    layer::layer_of,
     map::Map,
     random, rope,
 };
@@ -28,12 +29,6 @@ pub struct TensorInfo<'a> {
     pub format: Format,
     /// Bytes in the file layout.
     pub bytes: u64,
-}
-
-/// Layer and rest of a name such as `blk.3.attn_q.weight`.
-fn layer_of(name: &str) -> Option<(usize, &str)> {
-    let (layer, rest) = name.strip_prefix("blk.")?.split_once('.')?;
-    Some((layer.parse().ok()?, rest))
 }
 
 impl TensorInfo<'_> {

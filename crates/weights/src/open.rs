@@ -7,7 +7,7 @@ use crate::{
     convention::{self, Unneeded},
     entry::Parts,
     gguf::{self, LeftOut},
-    hf,
+    hf, prediction,
     recognize::recognize,
 };
 
@@ -30,11 +30,13 @@ impl Checkpoint {
             let other = || Error::NotACheckpoint { path: path.to_owned(), expected };
             return Err(recognize(path).unwrap_or_else(other));
         }
-        let (file, maps, files) = gguf::read_all(path)?;
+        let (mut file, maps, files) = gguf::read_all(path)?;
         let mut metadata = Metadata::new(path, file.metadata).with_unreadable(file.unreadable);
         convention::complete(&mut metadata)?;
+        let prediction = prediction::leave_out(&mut metadata, &mut file.tensors)?;
         let mut parts = Parts { maps, files, ..Parts::new(metadata, file.tensors) };
         parts.notes = notes(path, &parts, file.left_out)?;
+        parts.notes.extend(prediction);
         Self::from_parts(path, Container::Gguf, parts)
     }
 }

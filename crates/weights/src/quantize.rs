@@ -7,6 +7,7 @@ use ridgeline_quant::{Format, Mix, ModelTraits, TensorCategory};
 use crate::{
     Checkpoint, Error, Progress, convention,
     convert::{How, write},
+    layer::layer_of,
 };
 
 /// llama.cpp never quantizes tensors with these in their names: norms, routers, and the filters of convolutions.
@@ -48,7 +49,7 @@ pub fn formats<'a>(
     let mut matrices: Vec<_> = checkpoint
         .tensors()
         .filter(|it| is_quantized(it.name, it.shape))
-        .map(|it| (layer(it.name).unwrap_or(0), it))
+        .map(|it| (layer_of(it.name).map_or(0, |it| it.0), it))
         .collect();
     // Mixes count matrices in layer order; files may list them in any order.
     matrices.sort_by_key(|it| it.0);
@@ -81,11 +82,6 @@ fn role(name: &str, tied: bool) -> TensorCategory {
         return TensorCategory::Head;
     }
     role.iter().find(|it| name.contains(it.0)).map_or(TensorCategory::Other, |it| it.1)
-}
-
-/// The layer of a tensor.
-fn layer(name: &str) -> Option<usize> {
-    name.strip_prefix("blk.")?.split('.').next()?.parse().ok()
 }
 
 fn traits(checkpoint: &Checkpoint, n_values: usize) -> Result<ModelTraits, Error> {

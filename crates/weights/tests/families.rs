@@ -163,7 +163,7 @@ fn what_no_layer_of_a_family_does_is_refused_by_name() {
                 let other = key == "num_experts" && found == "num_local_experts";
                 assert!(found == key || other, "{model}: {key}: {found}");
             }
-            other => panic!("{model}: {key} = {value}: {other:?}"),
+            other => panic!("{model}: {key} = {value}: {:?}", other.err()),
         }
     }
     let yarn = json!({ "rope_scaling": { "type": "yarn", "factor": 40.0, "mscale": 0.7 } });
@@ -234,6 +234,26 @@ fn the_text_part_of_a_larger_model_is_that_model() {
     }
 }
 
+/// mlx-lm adds one to the gains when it converts, and moves a dimension of the filters.
+#[test]
+fn a_hybrid_that_mlx_converted_is_the_same_model() {
+    let mut tensors = stored("qwen35");
+    for (name, shape, bytes) in &mut tensors {
+        if name.ends_with("conv1d.weight") {
+            *shape = vec![128, 4, 1];
+        } else if name.ends_with("norm.weight") && !name.ends_with("linear_attn.norm.weight") {
+            let gains = bytes.as_chunks().0.iter().map(|&it| f32::from_le_bytes(it) + 1.0);
+            *bytes = gains.flat_map(f32::to_le_bytes).collect();
+        }
+        *name = format!("language_model.{name}");
+    }
+    let mut of_text = config("qwen35");
+    of_text.remove("architectures");
+    let folder = TempDir::new().unwrap();
+    save(folder.path(), &json!({ "model_type": "qwen3_5", "text_config": of_text }), &tensors);
+    assert_same_tensors(&Checkpoint::open(folder.path()).unwrap(), "qwen35");
+}
+
 #[test]
 fn experts_that_the_folder_stacks_are_the_same_experts() {
     let mut tensors = stored("qwen35moe");
@@ -259,16 +279,14 @@ fn tensors_that_have_no_such_form_are_refused() {
         change(&mut tensors);
         let folder = TempDir::new().unwrap();
         save(folder.path(), &Json::Object(config(model)), &tensors);
-        let error = Checkpoint::open(folder.path()).unwrap_err().to_string();
+        let error = Checkpoint::open(folder.path()).expect_err(part).to_string();
         assert!(error.contains(part), "{model}: {error}");
     };
     let lost = "blk.1.ffn_up_exps.weight";
     refused("qwen3moe", &|it| it.retain(|it| it.0 != "model.layers.1.mlp.experts.7.up_proj.weight"), lost);
     let filters = "model.layers.0.linear_attn.conv1d.weight";
-    // MLX's order of the dimensions. Its norms are other ones too.
-    let other_order =
-        |it: &mut Vec<Stored>| it.iter_mut().find(|it| it.0 == filters).unwrap().1 = vec![128, 4, 1];
-    refused("qwen35", &other_order, filters);
+    let flat = |it: &mut Vec<Stored>| it.iter_mut().find(|it| it.0 == filters).unwrap().1 = vec![128, 4];
+    refused("qwen35", &flat, filters);
     let fused = "gpt_neox.layers.2.attention.query_key_value.weight";
     let longer = |it: &mut Vec<Stored>| {
         let qkv = it.iter_mut().find(|it| it.0 == fused).unwrap();
@@ -319,4 +337,40 @@ fn a_file_of_before_with_one_expansion_keeps_its_form() {
         Checkpoint::open(&again).unwrap().metadata().u32("deepseek2.attention.key_length_mla").unwrap(),
         24
     );
+}
+
+#[test]
+fn layers_that_predict_several_tokens_are_left_out_of_a_file() {
+    let open = |layers: u32, first: usize| {
+        let mut it = Gguf::of("qwen35", 4);
+        for (key, value) in [
+            ("block_count", layers),
+            ("context_length", 64),
+            ("embedding_length", 32),
+            ("feed_forward_length", 32),
+            ("attention.head_count", 2),
+            ("ssm.conv_kernel", 4),
+            ("ssm.state_size", 8),
+            ("ssm.group_count", 2),
+            ("ssm.time_step_rank", 2),
+            ("ssm.inner_size", 16),
+            ("nextn_predict_layers", 1),
+        ] {
+            it.key(&format!("qwen35.{key}"), 4).u32(value);
+        }
+        it.key("qwen35.attention.layer_norm_rms_epsilon", 6).u32(1e-6_f32.to_bits());
+        it.tensor("token_embd.weight", &[32, 4], 0, 0).tensor("blk.7.attn_norm.weight", &[32], 0, 512);
+        it.tensor(&format!("blk.{first}.attn_norm.weight"), &[32], 0, 640);
+        it.tensor(&format!("blk.{first}.nextn.eh_proj.weight"), &[32], 0, 768);
+        support::open(&it.bytes(896), "file.gguf")
+    };
+    for layers in [8, 9] {
+        let file = open(layers, 8).unwrap();
+        file.check().unwrap();
+        assert_eq!((file.layer_kinds().unwrap().len(), file.tensors().count()), (8, 2));
+        let [note] = file.notes() else { panic!("{:?}", file.notes()) };
+        assert!(note.contains("layers from 8 on"), "{note}");
+    }
+    let error = open(12, 8).expect_err("a contradiction").to_string();
+    assert!(error.contains("nextn_predict_layers"), "{error}");
 }

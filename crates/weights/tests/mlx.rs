@@ -63,6 +63,39 @@ fn three_tensors_become_one_matrix() {
 }
 
 #[test]
+fn stacked_experts_become_one_tensor() {
+    let config = serde_json::json!({
+        "model_type": "qwen3_moe", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1,
+        "num_attention_heads": 1, "num_key_value_heads": 1, "head_dim": 32, "vocab_size": 2, "num_experts": 2,
+        "num_experts_per_tok": 1, "moe_intermediate_size": 3, "norm_topk_prob": true, "tie_word_embeddings": true,
+        "quantization": { "group_size": 32, "bits": 4 },
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("config.json"), config.to_string()).expect("a file");
+    // Row r of all experts has the scale r, and the values 0 to 15 twice.
+    let words: Vec<u8> =
+        [0x7654_3210_u32, 0xfedc_ba98].repeat(12).iter().flat_map(|it| it.to_le_bytes()).collect();
+    let halves: Vec<u8> = (0..6_u16).flat_map(|it| f32::from(it).to_le_bytes()).collect();
+    let (zeros, embedding) = ([0; 24], [0; 256]);
+    let view = |dtype, shape: &[usize], data| TensorView::new(dtype, shape.to_vec(), data).expect("it fits");
+    let base = "model.layers.0.mlp.switch_mlp.up_proj";
+    let names = ["weight", "scales", "biases"].map(|it| format!("{base}.{it}"));
+    let tensors = vec![
+        (names[0].as_str(), view(Dtype::U32, &[2, 3, 4], &words)),
+        (names[1].as_str(), view(Dtype::F32, &[2, 3, 1], &halves)),
+        (names[2].as_str(), view(Dtype::F32, &[2, 3, 1], &zeros)),
+        ("model.embed_tokens.weight", view(Dtype::F32, &[2, 32], &embedding)),
+    ];
+    let file = safetensors::serialize(tensors, None).expect("a file");
+    std::fs::write(folder.path().join("model.safetensors"), file).expect("a file");
+    let checkpoint = Checkpoint::open(folder.path()).expect("a folder as MLX writes it");
+    let experts = checkpoint.expect("blk.0.ffn_up_exps.weight", &[2, 3, 32]).expect("the experts");
+    assert_eq!(experts.format, Format::Mlx4G32);
+    let values = experts.to_f32();
+    assert!((0..192).all(|i| values[i] == (i / 32 * (i % 16)) as f32), "{values:?}");
+}
+
+#[test]
 fn parts_that_do_not_fit_are_refused_by_name() {
     for (bits, scales, with_biases) in [(4, [2, 2], false), (8, [2, 2], true), (4, [1, 4], true)] {
         match open(bits, scales, with_biases) {

@@ -29,8 +29,8 @@ impl Launch {
         let format = LinearKernel::of(pass.kernel(launch))?.format();
         // All linear kernels share one layout of parameters.
         let params: mat_vec::Params = bytemuck::pod_read_unaligned(pass.params(launch));
-        // SwiGLU stores one row for every two of the matrix: gate and up.
-        let halves = if params.epilogue == Epilogue::SwiGlu as u32 { 2 } else { 1 };
+        // A GLU stores one row for every two of the matrix: gate and up.
+        let halves = if params.epilogue == Epilogue::Glu as u32 { 2 } else { 1 };
         let class = LinearClass::of(format, params.n_vecs, halves * params.n_rows);
         Some((class, Self { params, slices: pass.slices(launch).to_vec() }))
     }

@@ -71,7 +71,7 @@ impl Ops<'_> {
         (to, first, epilogue): (Activation, u32, Epilogue),
     ) {
         let (n_cols, n_vecs, stride, ld) = (matrix.cols, x.rows, matrix.stride, to.width);
-        let halves = if epilogue == Epilogue::SwiGlu { 2 } else { 1 };
+        let halves = if epilogue == Epilogue::Glu { 2 } else { 1 };
         let epilogue = epilogue as u32;
         for chunk in &matrix.chunks {
             let (n_rows, row0) = (chunk.rows / halves, first + chunk.row0);
@@ -131,9 +131,9 @@ impl Ops<'_> {
     }
 
     /// Whether the kernel for this matrix has a SwiGLU epilogue.
-    pub(crate) fn can_swiglu(&self, matrix: &WeightMatrix, x: Operand) -> bool {
+    pub(crate) fn can_glu(&self, matrix: &WeightMatrix, x: Operand) -> bool {
         let int8 = x.bytes.is_some() && MatVecI8::takes(matrix.format);
-        int8 || self.kernel_for(matrix, (x.rows, matrix.rows), true).can_swiglu()
+        int8 || self.kernel_for(matrix, (x.rows, matrix.rows), true).can_glu()
     }
 
     /// The kernel for a batch of `n_vecs` rows and a matrix of `n_rows` rows.
@@ -142,7 +142,7 @@ impl Ops<'_> {
     /// Otherwise SwiGLU would need another launch.
     fn kernel_for(&self, matrix: &WeightMatrix, (n_vecs, n_rows): (u32, u32), swiglu: bool) -> LinearKernel {
         let tuned = self.tuning.linear_for(matrix.format, n_vecs, n_rows, self.caps);
-        if swiglu && !tuned.can_swiglu() && !tuned.is_tiled() {
+        if swiglu && !tuned.can_glu() && !tuned.is_tiled() {
             return linear_for(matrix.format, n_vecs, self.caps);
         }
         tuned

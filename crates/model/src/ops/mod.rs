@@ -172,16 +172,17 @@ impl Ops<'_> {
         if let [(_, both)] = &*gate_up.merged
             && fused
             && both.chunks.len() == 1
-            && self.can_swiglu(both, x)
+            && self.can_glu(both, x)
         {
-            self.linear(both, x, (out, 0, Epilogue::SwiGlu));
+            self.linear(both, x, (out, 0, Epilogue::Glu));
             return out;
         }
         let both = self.activation(Temp::GateUp, gate_up.rows);
         self.linear_each(if fused { &gate_up.merged } else { &gate_up.parts }, x, both);
-        let args = kernels::swi_glu::Args { gate_up: both.slice, out: out.slice };
-        let params = kernels::swi_glu::Params { n_rows: self.tokens, n_cols: width };
-        self.recording.run(kernels::swi_glu::SwiGlu { workgroup_size: 64 }, params, args);
+        let args = kernels::glu::Args { gate_up: both.slice, out: out.slice };
+        let params = kernels::glu::Params { n_rows: self.tokens, n_cols: width };
+        let kernel = kernels::glu::Glu { activation: kernels::Activation::Silu, workgroup_size: 64 };
+        self.recording.run(kernel, params, args);
         out
     }
 

@@ -48,7 +48,7 @@ impl Family {
     }
 
     /// Whether a table has the key of a suffix.
-    pub(super) fn has_key(&self, suffix: &str) -> bool {
+    pub(crate) fn has_key(&self, suffix: &str) -> bool {
         self.keys().any(|rule| rule.suffix == suffix)
     }
 

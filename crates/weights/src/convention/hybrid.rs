@@ -121,6 +121,7 @@ const KEYS: &[KeyRule] = &[
     derived(RECURRENT, Kind::Other, Absent),
     // llama.cpp's default.
     key(INTERVAL, "full_attention_interval", Kind::U32, Count(4)),
+    derived(super::PREDICTION, Kind::U32, Absent),
     // How a position in an image splits the rotation. Those of a text are equal.
     derived("rope.dimension_sections", Kind::Other, Absent),
 ];
@@ -166,7 +167,15 @@ pub(super) const QWEN35: Family = Family {
 pub(super) const QWEN35_MOE: Family = Family {
     architecture: "qwen35moe",
     model_types: &["qwen3_5_moe_text"],
-    tensors: &[shared::VOCABULARY, NORMS, ATTENTION, DELTA_NET, moe::EXPERTS, SHARED_EXPERT],
+    tensors: &[
+        shared::VOCABULARY,
+        NORMS,
+        ATTENTION,
+        DELTA_NET,
+        moe::EXPERTS,
+        moe::EXPERTS_OF_MLX,
+        SHARED_EXPERT,
+    ],
     keys: &[
         &shared::keys(Absent),
         KEYS,

@@ -171,6 +171,7 @@ pub(super) const DEEPSEEK2: Family = Family {
         DEEPSEEK_BLOCK,
         moe::LEADING_DENSE,
         moe::EXPERTS,
+        moe::EXPERTS_OF_MLX,
         moe::SHARED_EXPERTS,
     ],
     keys: &[&keys(Required, Required, Required), ROTATION, DEEPSEEK_KEYS, shared::SCALING_AND_WINDOWS],

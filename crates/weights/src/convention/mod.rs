@@ -47,6 +47,8 @@ pub(crate) use unneeded::{Unneeded, left_out, unneeded};
 pub(crate) const EMBEDDING: &str = "token_embd.weight";
 /// The output head; absent if it is tied to the token embedding.
 pub(crate) const OUTPUT: &str = "output.weight";
+/// The key of the number of layers that predict several tokens at once.
+pub(crate) const PREDICTION: &str = "nextn_predict_layers";
 /// The divisors of the `RoPE` frequencies.
 pub(crate) const ROPE_FREQS: &str = "rope_freqs.weight";
 

@@ -91,6 +91,28 @@ pub(super) const EXPERTS: &[TensorRule] = &[
     ),
 ];
 
+/// [`EXPERTS`] as mlx-lm stacks them.
+pub(super) const EXPERTS_OF_MLX: &[TensorRule] = &[
+    already_stacked(
+        "blk.*.ffn_gate_exps.weight",
+        "model.layers.*.mlp.switch_mlp.gate_proj.weight",
+        &[N_EXPERTS, EXPERT_FFN, HIDDEN],
+        Transform::Same,
+    ),
+    already_stacked(
+        "blk.*.ffn_up_exps.weight",
+        "model.layers.*.mlp.switch_mlp.up_proj.weight",
+        &[N_EXPERTS, EXPERT_FFN, HIDDEN],
+        Transform::Same,
+    ),
+    already_stacked(
+        "blk.*.ffn_down_exps.weight",
+        "model.layers.*.mlp.switch_mlp.down_proj.weight",
+        &[N_EXPERTS, HIDDEN, EXPERT_FFN],
+        Transform::Same,
+    ),
+];
+
 /// The width of the experts that every token sees.
 const SHARED: Dim = Product(&[EXPERT_FFN, Key("expert_shared_count")]);
 
@@ -123,7 +145,7 @@ pub(super) const KEYS: &[KeyRule] = &[
 pub(super) const QWEN3: Family = Family {
     architecture: "qwen3moe",
     model_types: &["qwen3_moe"],
-    tensors: &[shared::EMBEDDING_AND_HEAD, shared::ATTENTION, shared::HEAD_NORMS, EXPERTS],
+    tensors: &[shared::EMBEDDING_AND_HEAD, shared::ATTENTION, shared::HEAD_NORMS, EXPERTS, EXPERTS_OF_MLX],
     keys: &[
         shared::KEYS,
         KEYS,

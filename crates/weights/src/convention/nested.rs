@@ -15,27 +15,18 @@ pub(crate) struct Nested {
     prefixes: &'static [(&'static str, &'static str)],
 }
 
+/// The names of transformers, and those of its older versions and of mlx-lm.
+const LANGUAGE_MODEL: &[(&str, &str)] = &[
+    ("model.language_model.", "model."),
+    ("lm_head.", "lm_head."),
+    ("language_model.model.", "model."),
+    ("language_model.lm_head.", "lm_head."),
+];
+
 const NESTED: &[Nested] = &[
-    Nested {
-        model_type: "gemma3",
-        text_type: "gemma3_text",
-        prefixes: &[
-            ("model.language_model.", "model."),
-            ("language_model.model.", "model."),
-            ("language_model.lm_head.", "lm_head."),
-            ("lm_head.", "lm_head."),
-        ],
-    },
-    Nested {
-        model_type: "qwen3_5",
-        text_type: "qwen3_5_text",
-        prefixes: &[("model.language_model.", "model."), ("lm_head.", "lm_head.")],
-    },
-    Nested {
-        model_type: "qwen3_5_moe",
-        text_type: "qwen3_5_moe_text",
-        prefixes: &[("model.language_model.", "model."), ("lm_head.", "lm_head.")],
-    },
+    Nested { model_type: "gemma3", text_type: "gemma3_text", prefixes: LANGUAGE_MODEL },
+    Nested { model_type: "qwen3_5", text_type: "qwen3_5_text", prefixes: LANGUAGE_MODEL },
+    Nested { model_type: "qwen3_5_moe", text_type: "qwen3_5_moe_text", prefixes: LANGUAGE_MODEL },
     Nested {
         model_type: "smolvlm",
         text_type: "llama",

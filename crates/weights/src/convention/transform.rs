@@ -36,7 +36,8 @@ pub(crate) enum Tiled {
     Rows,
     /// In its rows, behind those of all queries and keys.
     RowsBehindKeys,
-    /// As [`Self::RowsBehindKeys`], of a convolution: one filter a channel, `[channels, 1, width]` in the folder.
+    /// As [`Self::RowsBehindKeys`], of a convolution: one filter a channel, `[channels, 1, width]` in the folder, or
+    /// `[channels, width, 1]` by MLX.
     Filters,
     /// In its columns.
     Columns,
@@ -161,8 +162,7 @@ impl Tiled {
             }
         };
         if self == Self::Filters {
-            // MLX stores [channels, width, 1], and other norms too.
-            let &[channels, 1, width] = shape else { return None };
+            let (&[channels, 1, width] | &[channels, width, 1]) = shape else { return None };
             form.shape = vec![channels, width];
         }
         if self == Self::Decay {

@@ -2,13 +2,13 @@
 
 use std::{collections::HashMap, path::Path};
 
+use ridgeline_quant::Format;
+
 use crate::{
     Error, Metadata,
-    convention::{Config, Keys, TensorRule, Transform, matched},
+    convention::{Config, Keys, Transform, matched},
     entry::{Derived, Storage, TensorEntry},
 };
-
-use ridgeline_quant::Format;
 
 /// The canonical tensors, in the order of the stored ones. Each rule of the family takes the stored tensors that it matches, so
 /// that one of them can give several.
@@ -22,6 +22,7 @@ pub(super) fn assemble(
     stored: Vec<TensorEntry>,
 ) -> Result<Vec<TensorEntry>, Error> {
     let keys = Keys { family: config.family, metadata };
+    let by_mlx = stored.iter().any(is_filter_of_mlx);
     let mut entries = Vec::with_capacity(stored.len());
     let mut experts: HashMap<String, Vec<(usize, TensorEntry)>> = HashMap::new();
     for entry in stored {
@@ -29,7 +30,11 @@ pub(super) fn assemble(
         for rule in config.family.tensors() {
             let Some(found) = matched(rule.hf, &name) else { continue };
             let canonical = rule.gguf.replacen('*', found.layer, 1);
-            if rule.transform == Transform::StackExperts {
+            let transform = match rule.transform {
+                Transform::AddOne if by_mlx => Transform::Same,
+                other => other,
+            };
+            if transform == Transform::StackExperts {
                 let stack = experts.entry(canonical.clone()).or_default();
                 if stack.is_empty() {
                     // Its place among the tensors; the stack follows when all are known.
@@ -37,7 +42,7 @@ pub(super) fn assemble(
                 }
                 stack.push((found.expert.parse().unwrap_or(usize::MAX), entry.clone()));
             } else {
-                entries.push(in_form(path, keys, rule, canonical, entry.clone())?);
+                entries.push(in_form(path, keys, transform, canonical, entry.clone())?);
             }
         }
     }
@@ -53,18 +58,24 @@ fn refuse(path: &Path, tensor: &str, problem: &'static str) -> Error {
     Error::TensorEntry { path: path.to_owned(), tensor: tensor.to_owned(), problem }
 }
 
-/// One stored tensor in the form of a rule.
+/// Whether a filter of a convolution has MLX's order of the dimensions, `[channels, width, 1]`. In such folders, mlx-lm has
+/// added one to the gains of norms.
+fn is_filter_of_mlx(entry: &TensorEntry) -> bool {
+    entry.name.ends_with(".conv1d.weight") && matches!(entry.shape[..], [_, width, 1] if width > 1)
+}
+
+/// One stored tensor in GGUF's form.
 fn in_form(
     path: &Path,
     keys: Keys<'_>,
-    rule: &TensorRule,
+    transform: Transform,
     name: String,
     entry: TensorEntry,
 ) -> Result<TensorEntry, Error> {
-    if rule.transform == Transform::Same {
+    if transform == Transform::Same {
         return Ok(TensorEntry { name, ..entry });
     }
-    let form = rule.transform.form(keys, &entry.shape)?;
+    let form = transform.form(keys, &entry.shape)?;
     let form = form.ok_or_else(|| refuse(path, &entry.name, "its shape does not fit the hyperparameters"))?;
     if let Some(order) = &form.order {
         let n: usize = entry.shape.iter().product();

@@ -104,10 +104,11 @@ fn matrix(
     (bits, group): (usize, usize),
     format: Format,
 ) -> Option<TensorEntry> {
-    let [rows, words] = weight.shape[..] else { return None };
+    // A matrix, or those of all experts.
+    let (&words, rows) = weight.shape.split_last().filter(|it| !it.1.is_empty())?;
     let cols = words.checked_mul(32)? / bits;
-    let fits =
-        words * 32 == cols * bits && scales.shape == [rows, cols / group] && cols.is_multiple_of(group);
+    let of_groups = [rows, &[cols / group]].concat();
+    let fits = words * 32 == cols * bits && scales.shape == of_groups && cols.is_multiple_of(group);
     let stored = scales.format;
     if !fits || scales.shape != biases.shape || stored != biases.format || stored.spec().block_len != 1 {
         return None;
@@ -121,7 +122,7 @@ fn matrix(
     };
     Some(TensorEntry {
         name: weight.name.clone(),
-        shape: vec![rows, cols],
+        shape: [rows, &[cols]].concat(),
         format,
         storage: Storage::Affine(Box::new(affine)),
     })

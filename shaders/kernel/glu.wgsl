@@ -1,6 +1,9 @@
-// SwiGLU (Shazeer 2020): out = silu(gate) · up, four values per invocation. Rows of `gate_up` hold the gate, then the up
-// values.
+// Gated linear unit (Shazeer 2020): out = f(gate) · up, four values per invocation. Rows of `gate_up` hold the gate, then
+// the up values.
 //# include reduce
+//# with of = "vec4f"
+//# include "shared/activation.wgsl"
+//# endwith
 
 fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let i = global_index(ids, at_group, groups);
@@ -9,6 +12,5 @@ fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
         return;
     }
     let at = (i / quads) * 2u * quads + i % quads;
-    let g = gate_up[at];
-    out[i] = g / (vec4f(1.0) + exp(-g)) * gate_up[at + quads];
+    out[i] = activate(gate_up[at]) * gate_up[at + quads];
 }
