@@ -1,7 +1,9 @@
 // A linear layer with a matrix W_h of n_rows · n_cols per head.
 //
-//   y[t, h, r] = Σ_c W_h[r, c] · x[t, h, c]: a reduction group per value, whose lanes take chunks of the row in turn
-//   if TRANSPOSED: y[t, h, c] = Σ_r W_h[r, c] · x[t, h, r]: an invocation per vec4, so that neighbours read neighbours
+//   y[t, h, r] = Σ_c W_h[r, c] · x[t, h, c]
+//   if TRANSPOSED: y[t, h, c] = Σ_r W_h[r, c] · x[t, h, r]
+//
+// A reduction group computes a value. If TRANSPOSED, an invocation computes a vec4, so that neighbours read neighbours.
 //# include reduce
 //# include "shared/runs.wgsl"
 //# with src = "weights", interleaved = INTERLEAVED, texture = INTERLEAVED

@@ -8,8 +8,8 @@ use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// out\[t, h\] = Σ_c weights\[t, h, c\] · v\[h / group, first + c\] over the rows that token t sees ([`TokenInfo`]), of the
-    /// `n_cols` cache rows from `first` on. Values are in a buffer or in a `texture`.
+    /// out\[t, h\] = Σ_c weights\[t, h, c\] · v\[h / group, first + c\] over the rows that token t sees ([`TokenInfo`]). Weights
+    /// have a column for each of the `n_cols` cache rows from `first` on. Values are in a buffer or in a `texture`.
     ///
     /// The launch's tokens begin at index `token0` of `tokens`. They see `visible` rows, of which `unique` are distinct.
     pub struct AttnValues("attn_values") { cache: Format, workgroup_size: u32, texture: bool }

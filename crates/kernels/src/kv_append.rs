@@ -7,8 +7,8 @@ use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// Cache row (head · capacity + row) = the `head_dim` values from x\[t · ld + first + head · head_dim\] on, where row is
-    /// that of tokens\[token0 + t\] ([`TokenInfo`]) and below `end`. Only those rows are written. `ld` and `first` are
+    /// Cache row (head · capacity + row) = the `head_dim` values from x\[t · ld + first + head · head_dim\] on. The row is
+    /// that of tokens\[token0 + t\] ([`TokenInfo`]), and below `end`. Only those rows are written. `ld` and `first` are
     /// multiples of 4, `stride` counts vec4s per cache row. The cache is in a buffer or in a `texture`.
     pub struct KvAppend("kv_append") { format: Format, workgroup_size: u32, texture: bool }
     params {

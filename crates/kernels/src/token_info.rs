@@ -172,7 +172,7 @@ impl TestTokens {
             2 => all.extend((depth..depth + n).map(|position| TokenInfo::causal(0, position, Some(window)))),
             3 => all.extend((depth..depth + n).map(|row| TokenInfo::new(row, row, 0, depth + n))),
             4 => {
-                // Two sequences in turn, the second in later rows and at another depth.
+                // Two sequences alternate. The second is in later rows and at another depth.
                 let token = |t: u32| match t % 2 {
                     0 => TokenInfo::causal(0, depth + t / 2, None),
                     _ => TokenInfo::causal(depth + n + 5, 3 + t / 2, None),

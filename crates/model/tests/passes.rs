@@ -143,8 +143,8 @@ fn the_head_computes_only_the_wanted_rows() {
     }
 }
 
-/// The attention of `tokens` tokens after `depth`, for 4 query heads, 1 KV head of 32 values and a window of 12: rows read
-/// and multiply-adds, by enumeration.
+/// Rows read and multiply-adds of attention for `tokens` tokens after `depth`, by enumeration. The window is 12, and 4 query
+/// heads share a KV head of 32 values.
 fn windowed_attention(depth: u64, tokens: u64) -> (u64, u64) {
     let seen = |at: u64| at.saturating_sub(11)..=at;
     let pairs: u64 = (depth..depth + tokens).map(|at| seen(at).count() as u64).sum();
