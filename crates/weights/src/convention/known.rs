@@ -62,6 +62,8 @@ const CLASSES: &[&str] = &[
     "SmolVLMModel",
     "Idefics3ForConditionalGeneration",
     "Idefics3Model",
+    // The text part of SmolVLM2, a Llama.
+    "VLlama3ForCausalLM",
 ];
 
 /// Keys of config.json that change the arithmetic unless they have these values.
@@ -155,6 +157,7 @@ pub(super) const CONFIG_HARMLESS: &[&str] = &[
     "attention_dropout",
     "attention_probs_dropout_prob",
     "attn_pdrop",
+    "auto_map",
     "attn_implementation",
     "_attn_implementation",
     "bad_words_ids",
@@ -170,6 +173,8 @@ pub(super) const CONFIG_HARMLESS: &[&str] = &[
     "dtype",
     "early_stopping",
     "embd_pdrop",
+    "cache_implementation",
+    "ep_size",
     "encoder_no_repeat_ngram_size",
     "eos_token_id",
     "exponential_decay_length_penalty",

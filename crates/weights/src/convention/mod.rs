@@ -16,6 +16,8 @@ mod moe;
 mod names;
 mod neox;
 mod nested;
+#[cfg(test)]
+mod published;
 mod qwen;
 mod rotation;
 mod rule;
