@@ -90,6 +90,25 @@ impl KvCache {
         KvLayer { keys: keys.all(), values, strides: *strides }
     }
 
+    /// The state of a recurrent layer.
+    ///
+    /// # Panics
+    /// If the layer has keys and values: it then asks for another state than it declared.
+    pub(crate) fn recurrent(&self, layer: usize) -> Slice {
+        let LayerState::Recurrent(state) = &self.layers[layer] else {
+            panic!("layer {layer} declared keys and values");
+        };
+        state.all()
+    }
+
+    /// The states of all recurrent layers.
+    pub(crate) fn recurrent_states(&self) -> impl Iterator<Item = Slice> {
+        self.layers.iter().filter_map(|layer| match layer {
+            LayerState::Kv { .. } => None,
+            LayerState::Recurrent(state) => Some(state.all()),
+        })
+    }
+
     /// Bytes allocated.
     #[must_use]
     pub fn bytes(&self) -> u64 {

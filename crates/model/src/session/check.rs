@@ -1,9 +1,9 @@
 //! Validation: options against model and device, tokens against vocabulary and cache.
 
 use super::Session;
+use crate::Error;
 use crate::config::dim32;
 use crate::layers::Heads;
-use crate::{Error, Model};
 use ridgeline_compute::{Caps, Executor};
 use ridgeline_kernels::attention_for;
 use ridgeline_quant::Format;
@@ -24,16 +24,6 @@ impl<E: Executor> Session<E> {
             Some(&token) => Err(Error::Token { token, vocab }),
             None => Ok(()),
         }
-    }
-}
-
-/// Refuses a context beyond the sliding window, where not all layers may have it. In the Llama family all have.
-pub(super) fn window(model: &Model, context: usize) -> Result<(), Error> {
-    match model.heads().iter().filter_map(|it| it.window).min() {
-        Some(window) if context > window as usize && model.config.architecture != "llama" => {
-            Err(Error::Window { context, window: window as usize })
-        }
-        _ => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@ mod decode;
 mod prepare;
 mod read_back;
 mod record;
+mod rewind;
 pub(crate) mod token_table;
 
 use crate::cache::KvCache;
@@ -13,6 +14,7 @@ use crate::rope::RopeTable;
 use crate::scratch::Scratch;
 use crate::{AttentionPath, Error, Model, RunTimes, Switches};
 use record::Output;
+use rewind::History;
 use ridgeline_compute::{Executor, Recording, RunOptions};
 use ridgeline_kernels::{Tuning, can_fuse_attention};
 use ridgeline_quant::Format;
@@ -68,6 +70,7 @@ pub struct Session<E: Executor> {
     model: Arc<Model>,
     executor: Shared<E>,
     cache: KvCache,
+    history: History,
     scratch: Scratch,
     ropes: Vec<RopeTable>,
     token_table: TokenTable,
@@ -87,7 +90,7 @@ impl<E: Executor> Session<E> {
     /// An empty sequence.
     ///
     /// # Errors
-    /// A cache format that does not fit the model, a context beyond the attention window, or a device too small.
+    /// A cache format that does not fit the model, or a device too small.
     pub fn new(model: Arc<Model>, executor: Shared<E>, options: SessionOptions) -> Result<Self, Error> {
         let mut device = executor.borrow_mut();
         let context = options.context.max(1);
@@ -96,7 +99,7 @@ impl<E: Executor> Session<E> {
         let batch = options.batch.min(countable).clamp(1, context);
         let states = model.decoder.states();
         let cache = KvCache::new(&mut *device, (&states, model.heads()), options.cache, context)?;
-        check::window(&model, context)?;
+        let history = History::new(&mut *device, &cache)?;
         check::attention_memory(model.heads(), options.cache, batch, device.caps())?;
         let mut switches = options.switches;
         if !can_fuse_attention(device.caps()) {
@@ -117,6 +120,7 @@ impl<E: Executor> Session<E> {
         Ok(Self {
             executor,
             cache,
+            history,
             scratch,
             ropes,
             token_table,
@@ -162,6 +166,9 @@ impl<E: Executor> Session<E> {
     /// [`Error::ContextFull`] beyond the cache.
     pub fn set_kv_len(&mut self, len: usize) -> Result<(), Error> {
         self.check_room(len)?;
+        if len != self.len {
+            self.history.moved();
+        }
         self.len = len;
         Ok(())
     }
@@ -200,8 +207,7 @@ impl<E: Executor> LanguageModel for Session<E> {
     }
 
     fn truncate(&mut self, len: usize) -> Result<(), Error> {
-        self.len = self.len.min(len);
-        Ok(())
+        self.rewind(len)
     }
 
     fn extend_greedy(&mut self, tokens: &[Token], want: Rows) -> Result<Vec<Token>, Error> {

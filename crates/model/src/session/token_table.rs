@@ -36,6 +36,10 @@ impl TokenTable {
         let mut windows: Vec<Option<u32>> = heads.iter().map(|it| it.window).collect();
         windows.sort_unstable();
         windows.dedup();
+        if windows.is_empty() {
+            // Recurrent layers see no rows, but some launches store rows of activations.
+            windows.push(None);
+        }
         let tokens: Vec<_> = windows.iter().flat_map(|&window| causal(0..context, window)).collect();
         let buffer = executor.alloc(TokenInfo::BYTES * tokens.len() as u64, Role::Activation, "tokens")?;
         executor.write(buffer.all(), bytemuck::cast_slice(&tokens))?;
