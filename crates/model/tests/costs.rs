@@ -11,8 +11,18 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-const FAMILIES: [&str; 9] =
-    ["gptneox", "llama", "llama-mha-tied", "mistral", "qwen2", "qwen3", "qwen35", "qwen35moe", "qwen3moe"];
+const FAMILIES: [&str; 10] = [
+    "gemma3",
+    "gptneox",
+    "llama",
+    "llama-mha-tied",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "qwen35",
+    "qwen35moe",
+    "qwen3moe",
+];
 
 /// Bytes of a stored key or value, in f16.
 const KV_BYTES: u64 = 2;
