@@ -11,7 +11,8 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-const FAMILIES: [&str; 7] = ["gptneox", "llama", "llama-mha-tied", "mistral", "qwen2", "qwen3", "qwen35"];
+const FAMILIES: [&str; 8] =
+    ["gemma3", "gptneox", "llama", "llama-mha-tied", "mistral", "qwen2", "qwen3", "qwen35"];
 
 /// Bytes of a stored key or value, in f16.
 const KV_BYTES: u64 = 2;
