@@ -147,9 +147,10 @@ fn tokenizer_model_gives_the_ids_of_sentencepiece() {
         }
         assert!(tokenizer.encode_special("a<|im_end|>").expect("ids").ends_with(&[500]));
         assert_eq!((tokenizer.bos(), tokenizer.add_bos(), tokenizer.add_eos()), (Some(1), true, false));
+        // Token 0 is the end that config.json names, and 500 is one by its name.
         assert_eq!(
             (tokenizer.ends(), tokenizer.vocab_size(), tokenizer.used_size()),
-            (vec![2, 500], 512, 501)
+            (vec![0, 2, 500], 512, 501)
         );
         assert!(tokenizer.is_control(0).expect("an id") && tokenizer.chat_template().is_some());
     }
