@@ -3,12 +3,15 @@
 //! Field names and the text of the `test` column follow llama.cpp's `tools/llama-bench`, so that scripts written
 //! for its output work. [`BenchRow::fields`] lists the fields for all output formats.
 
-use crate::report::{Align, Table, markdown, number, plain};
+mod writer;
+
+pub use writer::{Writer, export};
+
+use crate::report::{Align, Table, number};
 use crate::stats;
 use ridgeline_roofline::{Bound, Measured};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
-use std::fmt::Write;
+use serde_json::{Value, json};
 
 /// One test of one model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -155,7 +158,7 @@ impl BenchRow {
     }
 }
 
-/// A column that the table has only where rows differ in it.
+/// A column that not every table has.
 type Varied = (&'static str, fn(&BenchRow) -> String);
 
 /// As llama-bench titles them.
@@ -167,12 +170,43 @@ const VARIED: [Varied; 5] = [
     ("fa", |row| u8::from(row.flash_attn).to_string()),
 ];
 
-/// The rows as a table of the report.
+/// The settings that have a column of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Largest logical and physical batch.
+    pub batches: [bool; 2],
+    /// Data types of keys and values in the KV cache.
+    pub cache_types: [bool; 2],
+    /// Whether attention is one fused kernel.
+    pub flash_attn: bool,
+}
+
+impl Shown {
+    /// The settings in which rows differ.
+    #[must_use]
+    pub fn of(rows: &[BenchRow]) -> Self {
+        let differs = |it: &Varied| rows.windows(2).any(|pair| it.1(&pair[0]) != it.1(&pair[1]));
+        let [batch, ubatch, key, value, flash_attn] = VARIED.each_ref().map(differs);
+        Self { batches: [batch, ubatch], cache_types: [key, value], flash_attn }
+    }
+
+    fn columns(self) -> Vec<Varied> {
+        let Self { batches: [batch, ubatch], cache_types: [key, value], flash_attn } = self;
+        let shown = [batch, ubatch, key, value, flash_attn];
+        VARIED.into_iter().zip(shown).filter_map(|(column, shown)| shown.then_some(column)).collect()
+    }
+}
+
+/// The rows as a table of the report. A setting has a column where rows differ in it.
 #[must_use]
 pub fn table(caption: &str, rows: &[BenchRow]) -> Table {
+    table_of(caption, rows, Shown::of(rows))
+}
+
+/// The rows as a table with these settings.
+fn table_of(caption: &str, rows: &[BenchRow], shown: Shown) -> Table {
     use Align::{Left, Right};
-    let differs = |it: &Varied| rows.windows(2).any(|pair| it.1(&pair[0]) != it.1(&pair[1]));
-    let varied: Vec<Varied> = VARIED.into_iter().filter(differs).collect();
+    let varied = shown.columns();
     let first = [("model", Left), ("size", Right), ("params", Right), ("backend", Left)];
     let mut table = Table::new(
         caption,
@@ -203,96 +237,6 @@ pub fn table(caption: &str, rows: &[BenchRow]) -> Table {
         ]));
     }
     table
-}
-
-/// The rows in one of the formats.
-///
-/// # Errors
-/// [`crate::Error::Json`] where a value cannot be written as JSON.
-pub fn export(rows: &[BenchRow], output: Output) -> Result<String, crate::Error> {
-    let object = |row: &BenchRow| {
-        Value::Object(row.fields().into_iter().map(|(k, v)| (k.to_owned(), v)).collect::<Map<_, _>>())
-    };
-    let write = crate::Error::json("benchmark rows");
-    match output {
-        Output::Plain => Ok(with_footer(plain::table, rows)),
-        Output::Md => Ok(with_footer(markdown::table, rows)),
-        Output::Csv => Ok(csv(rows)),
-        Output::Sql => Ok(sql(rows)),
-        Output::Json => {
-            let all: Vec<Value> = rows.iter().map(object).collect();
-            Ok(serde_json::to_string_pretty(&all).map_err(write)? + "\n")
-        }
-        Output::Jsonl => Ok(rows.iter().map(|row| format!("{}\n", object(row))).collect()),
-    }
-}
-
-/// The table and llama-bench's footer.
-fn with_footer(render: fn(&Table) -> String, rows: &[BenchRow]) -> String {
-    let mut text = render(&table("", rows));
-    if let Some(row) = rows.first() {
-        text += &format!("\nbuild: {} ({})\n", row.build_commit, row.build_number);
-    }
-    text
-}
-
-/// The fields with a single value: all but the raw samples.
-fn scalars(row: &BenchRow) -> Vec<(&'static str, Value)> {
-    row.fields().into_iter().filter(|(_, v)| !v.is_array()).collect()
-}
-
-/// CSV with every value quoted (RFC 4180), as llama-bench does.
-fn csv(rows: &[BenchRow]) -> String {
-    let mut text = String::new();
-    let names: Vec<&str> = scalars(&BenchRow::default()).into_iter().map(|(name, _)| name).collect();
-    text += &names.join(",");
-    text.push('\n');
-    for row in rows {
-        let cells: Vec<String> = scalars(row).iter().map(|(_, v)| unquoted(v).replace('"', "\"\"")).collect();
-        text += &format!("\"{}\"\n", cells.join("\",\""));
-    }
-    text
-}
-
-fn sql(rows: &[BenchRow]) -> String {
-    let column = |(name, value): &(&str, Value)| {
-        let kind = match value {
-            Value::Number(n) if n.is_f64() => "REAL",
-            Value::Number(_) | Value::Bool(_) => "INTEGER",
-            Value::Null => "REAL",
-            _ => "TEXT",
-        };
-        format!("  {name} {kind}")
-    };
-    // Column types come from a row in which no value is null.
-    let mut model = BenchRow { samples_ns: vec![1, 2], n_gen: 1, ..BenchRow::default() };
-    (model.mbu, model.roof_fraction, model.bound) = (Some(0.5), Some(0.5), Some(Bound::Memory));
-    let model = scalars(&model);
-    let columns: Vec<String> = model.iter().map(column).collect();
-    let names: Vec<&str> = model.iter().map(|(name, _)| *name).collect();
-    let mut text = format!("CREATE TABLE IF NOT EXISTS llama_bench (\n{}\n);\n\n", columns.join(",\n"));
-    for row in rows {
-        let quoted = |v: &Value| match v {
-            Value::Null => "NULL".to_owned(),
-            Value::Bool(b) => u8::from(*b).to_string(),
-            Value::Number(n) => n.to_string(),
-            other => format!("'{}'", unquoted(other).replace('\'', "''")),
-        };
-        let values: Vec<String> = scalars(row).iter().map(|(_, v)| quoted(v)).collect();
-        // Writing to a string cannot fail.
-        let _ =
-            writeln!(text, "INSERT INTO llama_bench ({}) VALUES ({});", names.join(", "), values.join(", "));
-    }
-    text
-}
-
-/// A value without quotes; null is empty.
-fn unquoted(value: &Value) -> String {
-    match value {
-        Value::String(s) => s.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    }
 }
 
 /// Bytes as llama-bench writes them: two decimals, MiB below a GiB.

@@ -13,7 +13,7 @@ use ridgeline_kernels::dequantize::{self, Dequantize};
 use ridgeline_kernels::kv_append::{self, KvAppend};
 use ridgeline_kernels::mat_vec::MatVec;
 use ridgeline_kernels::rope_append::{self, RopeAppend};
-use ridgeline_kernels::{attention_for, linear_for, norm_for, stride};
+use ridgeline_kernels::{HeadShape, attention_for, linear_for, norm_for, stride};
 use ridgeline_quant::Format;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -159,7 +159,7 @@ fn used(name: &str) -> Result<(), Failed> {
     // The choices for GPUs name other kernels, and are tried as well.
     let as_gpu = Caps { software: false, ..caps.clone() };
     let linear = |caps| AnyKernel::from(linear_for(Format::INT8_ACTIVATIONS, 32, caps));
-    let attention = AnyKernel::from(attention_for([Format::HALF; 2], 64, 3, 1, &caps));
+    let attention = AnyKernel::from(attention_for([Format::HALF; 2], HeadShape::of_width(64, 3), 1, &caps));
     let known = [linear(&caps), linear(&as_gpu), attention, AnyKernel::new(norm_for(&caps))];
     let mut variants = known.into_iter().chain(ridgeline_kernels::all(&caps));
     let kernel = variants.find(|it| it.name() == name).ok_or("no variant runs on this adapter")?;
@@ -233,12 +233,12 @@ fn stores(kernel: &AnyKernel, params: &[u8]) -> Vec<Store> {
     };
     if let Some(k) = kernel.downcast::<KvAppend>() {
         let p: kv_append::Params = bytemuck::pod_read_unaligned(params);
-        return vec![store(1, k.format, p.head_dim, p.stride)];
+        return vec![store(2, k.format, p.head_dim, p.stride)];
     }
     if let Some(k) = kernel.downcast::<RopeAppend>() {
         let p: rope_append::Params = bytemuck::pod_read_unaligned(params);
-        let keys = Store { by_row: k.with.norm, ..store(5, k.keys, p.head_dim, p.key_stride) };
-        return vec![keys, store(6, k.values, p.head_dim, p.value_stride)];
+        let keys = Store { by_row: k.with.norm, ..store(6, k.keys, p.head_dim, p.key_stride) };
+        return vec![keys, store(7, k.values, p.head_dim, p.value_stride)];
     }
     if let Some(k) = kernel.downcast::<Dequantize>() {
         let p: dequantize::Params = bytemuck::pod_read_unaligned(params);

@@ -20,9 +20,13 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("-ub", "--ubatch-size"),
     ("-fa", "--flash-attn"),
     ("-dev", "--device"),
-    // No command has this flag, because all layers run on the device. Without this line clap would report a bad
-    // value of `-n`.
     ("-ngl", "--n-gpu-layers"),
+    ("-tb", "--threads-batch"),
+    ("-oe", "--output-err"),
+    ("-cnv", "--chat"),
+    ("-no-cnv", "--no-chat"),
+    ("-sys", "--system"),
+    ("-st", "--single-turn"),
 ];
 
 /// What a new user and a script need beside the list of commands.

@@ -30,6 +30,12 @@ pub fn note(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// Writes a question to stderr, without a line break. Errors are ignored, as in [`note`].
+pub fn ask(text: &str) {
+    let mut stderr = io::stderr();
+    let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
+}
+
 /// A size with a binary prefix, such as `16.1 MiB`.
 #[must_use]
 pub fn bytes(n: u64) -> String {

@@ -49,7 +49,7 @@ impl KvCache {
         formats: [Format; 2],
         capacity: usize,
     ) -> Result<Self, Error> {
-        let in_texture = |it: &Heads| cache_in_texture(formats, it.key, it.group(), executor.caps());
+        let in_texture = |it: &Heads| cache_in_texture(formats, it.shape(), executor.caps());
         let texture = !heads.is_empty() && heads.iter().all(in_texture);
         let allocate = |(layer, state): (usize, &State)| {
             let name = |what: &str| format!("blk.{layer}.{what}");
@@ -88,6 +88,25 @@ impl KvCache {
         };
         let values = values.as_ref().unwrap_or(keys).all();
         KvLayer { keys: keys.all(), values, strides: *strides }
+    }
+
+    /// The state of a recurrent layer.
+    ///
+    /// # Panics
+    /// If the layer has keys and values: it then asks for another state than it declared.
+    pub(crate) fn recurrent(&self, layer: usize) -> Slice {
+        let LayerState::Recurrent(state) = &self.layers[layer] else {
+            panic!("layer {layer} declared keys and values");
+        };
+        state.all()
+    }
+
+    /// The states of all recurrent layers.
+    pub(crate) fn recurrent_states(&self) -> impl Iterator<Item = Slice> {
+        self.layers.iter().filter_map(|layer| match layer {
+            LayerState::Kv { .. } => None,
+            LayerState::Recurrent(state) => Some(state.all()),
+        })
     }
 
     /// Bytes allocated.

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::keys::{Keys, is_multiple};
+use crate::layers::NormKind;
 
 /// Dimensions and constants that all layers of a model share.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,11 +24,11 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the hyperparameters that every family stores under the same keys. `epsilon` is the key of ε.
+    /// Reads the hyperparameters that every family stores under the same keys.
     ///
     /// # Errors
     /// A missing key, one that no kernel can obey, or a dimension that no kernel supports.
-    pub fn read(keys: Keys<'_>, epsilon: &str) -> Result<Self, Error> {
+    pub fn read(keys: Keys<'_>, norm: NormKind) -> Result<Self, Error> {
         let checkpoint = keys.checkpoint();
         checkpoint.check()?;
         let layers = keys.size("block_count")?;
@@ -36,7 +37,7 @@ impl Config {
         keys.check("embedding_length", hidden, is_multiple(hidden, 8), "it must be a multiple of 8")?;
         let vocab = checkpoint.tensor("token_embd.weight")?.shape.first().copied().unwrap_or(0);
         keys.check("vocabulary", vocab, vocab > 0, "it must be at least 1")?;
-        let norm_eps = keys.number(epsilon)?;
+        let norm_eps = keys.number(norm.epsilon_key())?;
         keys.check("ε of the norms", norm_eps, norm_eps >= 0.0, "it must not be negative")?;
         Ok(Self {
             architecture: keys.architecture().to_owned(),

@@ -70,16 +70,6 @@ pub enum Error {
         /// Most rows per recording.
         most: usize,
     },
-    /// A context longer than the model's sliding attention window.
-    #[error(
-        "a context of {context} exceeds the model's sliding attention window of {window}; use at most {window} tokens of prompt, depth and output"
-    )]
-    Window {
-        /// Requested context.
-        context: usize,
-        /// Length of the window.
-        window: usize,
-    },
     /// A token outside the vocabulary.
     #[error("token {token} is outside the vocabulary of {vocab} tokens")]
     Token {
@@ -88,6 +78,11 @@ pub enum Error {
         /// Size of the vocabulary.
         vocab: usize,
     },
+    /// The recurrent state is not known, because an earlier call failed.
+    #[error(
+        "an earlier call failed and left an unknown recurrent state; truncate the sequence before going on"
+    )]
+    StateLost,
     /// A quantization type that cannot store keys and values.
     #[error("{format} is not supported for the key/value cache of this model; supported: {supported}")]
     CacheFormat {

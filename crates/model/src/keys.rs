@@ -79,6 +79,14 @@ impl<'a> Keys<'a> {
         Ok(if metadata.has(&key) { metadata.f32(&key)? } else { default })
     }
 
+    /// An optional flag.
+    ///
+    /// # Errors
+    /// A value that is no boolean.
+    pub fn flag_or(self, name: &str, default: bool) -> Result<bool, Error> {
+        Ok(self.checkpoint.metadata().find::<bool>(&self.key(name))?.unwrap_or(default))
+    }
+
     /// Refuses a hyperparameter unless it `holds` to its rule.
     ///
     /// # Errors

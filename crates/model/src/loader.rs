@@ -2,10 +2,11 @@
 
 use crate::config::dim32;
 use crate::keys::Keys;
-use crate::layers::Heads;
+use crate::layers::{Heads, Norm, NormKind};
 use crate::matrix::{FusedLinear, RowChunk, Vector, WeightMatrix};
 use crate::reserved::Reserved;
 use crate::rope::RopeConfig;
+use crate::rows::{Rows, Source};
 use crate::scratch::Temp;
 use crate::{Config, Error};
 use ridgeline_compute::{Buffer, Executor, Role, Slice};
@@ -13,7 +14,6 @@ use ridgeline_kernels::argmax::MAX_ARGMAX_SPLITS;
 use ridgeline_kernels::{WeightLayout, layout_for, stride};
 use ridgeline_quant::Format;
 use ridgeline_weights::Checkpoint;
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -97,7 +97,11 @@ impl<'a> Loader<'a> {
     /// # Errors
     /// A missing tensor, another shape, columns that are not whole blocks, or a device too small.
     pub fn matrix(&mut self, name: &str, rows: usize, cols: usize) -> Result<WeightMatrix, Error> {
-        let source = self.source(name, rows, cols)?;
+        self.matrix_of(Rows::all(name, rows), cols)
+    }
+
+    fn matrix_of(&mut self, rows: Rows<'_>, cols: usize) -> Result<WeightMatrix, Error> {
+        let (source, name, rows) = (self.source(rows, cols)?, rows.name, rows.count());
         let limit = self.binding_limit();
         // Multiples of 16 rows keep every staging write aligned to 256 bytes.
         let most = usize::try_from(limit / source.row_bytes()).unwrap_or(usize::MAX) / 16 * 16;
@@ -122,12 +126,20 @@ impl<'a> Loader<'a> {
     /// # Errors
     /// As [`Self::matrix`].
     pub fn fused_linear(&mut self, tensors: &[(&str, usize)], cols: usize) -> Result<FusedLinear, Error> {
+        let rows: Vec<Rows<'_>> = tensors.iter().map(|&(name, rows)| Rows::all(name, rows)).collect();
+        self.fused_rows(&rows, cols)
+    }
+
+    /// The same for rows of tensors of `cols` columns.
+    ///
+    /// # Errors
+    /// As [`Self::matrix`].
+    pub fn fused_rows(&mut self, tensors: &[Rows<'_>], cols: usize) -> Result<FusedLinear, Error> {
         let mut fused = FusedLinear { merged: Vec::new(), parts: Vec::new(), rows: 0 };
         let mut rest = tensors;
-        while let Some(&(name, _)) = rest.first() {
-            let format = self.checkpoint.format(name);
-            let n_same_type =
-                rest.iter().take_while(|(name, _)| self.checkpoint.format(name) == format).count();
+        while let Some(first) = rest.first() {
+            let format = self.checkpoint.format(first.name);
+            let n_same_type = rest.iter().take_while(|it| self.checkpoint.format(it.name) == format).count();
             let (run, others) = rest.split_at(n_same_type);
             rest = others;
             let first = fused.rows;
@@ -137,9 +149,7 @@ impl<'a> Loader<'a> {
             };
             let parts = match &whole {
                 Some(whole) => split(whole, run),
-                None => {
-                    run.iter().map(|(name, rows)| self.matrix(name, *rows, cols)).collect::<Result<_, _>>()?
-                }
+                None => run.iter().map(|rows| self.matrix_of(*rows, cols)).collect::<Result<_, _>>()?,
             };
             for part in parts {
                 fused.parts.push((fused.rows, part.clone()));
@@ -154,34 +164,29 @@ impl<'a> Loader<'a> {
     }
 
     /// Whether one binding can hold these tensors without gaps, each at a valid binding offset.
-    fn can_fuse(&self, run: &[(&str, usize)], format: Format, cols: usize) -> bool {
+    fn can_fuse(&self, run: &[Rows<'_>], format: Format, cols: usize) -> bool {
         let row_bytes = (format.spec().row_words)(cols) as u64 * 4;
-        let (total, aligned) = run.iter().fold((0_u64, true), |(offset, aligned), (_, rows)| {
-            let whole = rows.is_multiple_of(self.layout.rows_interleaved());
-            let bytes = row_bytes.saturating_mul(*rows as u64);
+        let (total, aligned) = run.iter().fold((0_u64, true), |(offset, aligned), rows| {
+            let whole = rows.count().is_multiple_of(self.layout.rows_interleaved());
+            let bytes = row_bytes.saturating_mul(rows.count() as u64);
             (offset.saturating_add(bytes), aligned && whole && offset.is_multiple_of(OFFSET_ALIGNMENT))
         });
         // A tensor of another shape is loaded alone, where its error names it.
-        let shaped = |&(name, rows): &(&str, usize)| {
-            self.checkpoint.tensors().any(|it| it.name == name && it.shape == [rows, cols])
+        let shaped = |rows: &Rows<'_>| {
+            self.checkpoint.tensors().any(|it| it.name == rows.name && it.shape == [rows.of, cols])
         };
         run.len() > 1 && run.iter().all(shaped) && total <= self.binding_limit() && aligned
     }
 
     /// Loads tensors of one quantization type into one buffer.
-    fn load_fused(
-        &mut self,
-        run: &[(&str, usize)],
-        format: Format,
-        cols: usize,
-    ) -> Result<WeightMatrix, Error> {
+    fn load_fused(&mut self, run: &[Rows<'_>], format: Format, cols: usize) -> Result<WeightMatrix, Error> {
         let row_bytes = (format.spec().row_words)(cols) as u64 * 4;
-        let total_rows: usize = run.iter().map(|(_, rows)| rows).sum();
-        let label: Vec<&str> = run.iter().map(|(name, _)| *name).collect();
+        let total_rows: usize = run.iter().map(|it| it.count()).sum();
+        let label: Vec<&str> = run.iter().map(|it| it.name).collect();
         let buffer = self.alloc(total_rows as u64 * row_bytes, &label.join(" + "))?;
         let mut offset = 0;
-        for &(name, rows) in run {
-            let source = self.source(name, rows, cols)?;
+        for rows in run {
+            let (source, rows) = (self.source(*rows, cols)?, rows.count());
             let slice = buffer.slice(offset, rows as u64 * row_bytes);
             self.upload(slice, &source, 0..rows)?;
             offset += slice.bytes;
@@ -200,9 +205,10 @@ impl<'a> Loader<'a> {
         Ok(self.executor.alloc_in(self.layout.in_texture(), bytes, Role::Weights, label)?)
     }
 
-    /// Finds a matrix in the checkpoint and marks it as used.
-    fn source(&mut self, name: &str, rows: usize, cols: usize) -> Result<Source<'a>, Error> {
-        let tensor = self.checkpoint.expect(name, &[rows, cols])?;
+    /// Finds rows of a tensor in the checkpoint and marks the tensor as used.
+    fn source(&mut self, taken: Rows<'_>, cols: usize) -> Result<Source<'a>, Error> {
+        let (name, rows) = (taken.name, taken.count());
+        let tensor = self.checkpoint.expect(name, &[taken.of, cols])?;
         let (format, spec) = (tensor.format, tensor.format.spec());
         if !cols.is_multiple_of(spec.unpack_len.max(spec.block_len)) {
             let (path, value) =
@@ -210,7 +216,7 @@ impl<'a> Loader<'a> {
             let rule = "it must be a multiple of the quantization type's block length";
             return Err(Error::Dimension { path, what: "number of columns", value, rule });
         }
-        let source = Source { format, layout: self.layout, rows, cols, bytes: tensor.bytes };
+        let source = Source { format, layout: self.layout, rows, cols, bytes: taken.take(tensor.bytes) };
         self.used.insert(name.to_owned());
         self.reserve(Temp::Bytes, 4 * stride(Format::INT8_ACTIVATIONS, cols));
         let on_device = source.padded_rows(rows) as u64 * source.row_bytes();
@@ -252,8 +258,24 @@ impl<'a> Loader<'a> {
             self.count(len as u64, tensor.bytes.len() as u64, 4 * len as u64);
         }
         let label: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
-        let buffer = self.executor.alloc(4 * values.len() as u64, Role::Weights, &label.join(" + "))?;
-        self.executor.write(buffer.all(), bytemuck::cast_slice(&values))?;
+        self.upload_vector(&values, &label.join(" + "))
+    }
+
+    /// Loads the tensor `name` of any shape, converted to f32, row by row.
+    ///
+    /// # Errors
+    /// As [`Self::vector`].
+    pub fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Vector, Error> {
+        let tensor = self.checkpoint.expect(name, shape)?;
+        self.used.insert(name.to_owned());
+        let values = tensor.to_f32();
+        self.count(values.len() as u64, tensor.bytes.len() as u64, 4 * values.len() as u64);
+        self.upload_vector(&values, name)
+    }
+
+    fn upload_vector(&mut self, values: &[f32], label: &str) -> Result<Vector, Error> {
+        let buffer = self.executor.alloc(4 * values.len() as u64, Role::Weights, label)?;
+        self.executor.write(buffer.all(), bytemuck::cast_slice(values))?;
         Ok(Vector { buffer, len: dim32(values.len()) })
     }
 
@@ -271,15 +293,15 @@ impl<'a> Loader<'a> {
     pub(crate) fn embedding_and_head(
         &mut self,
         config: &Config,
-    ) -> Result<(WeightMatrix, Vector, Option<WeightMatrix>), Error> {
+        kind: NormKind,
+    ) -> Result<(WeightMatrix, Norm, Option<WeightMatrix>), Error> {
         self.reserve(Temp::Tokens, 1);
         self.reserve(Temp::Residual, dim32(config.hidden));
-        self.reserve(Temp::Normed, dim32(config.hidden));
         self.reserve(Temp::Logits, dim32(config.vocab));
         self.reserve(Temp::GreedyTokens, 1);
         self.reserve(Temp::PartialArgmax, MAX_ARGMAX_SPLITS);
         let embed = self.matrix("token_embd.weight", config.vocab, config.hidden)?;
-        let norm = self.vector("output_norm.weight", config.hidden)?;
+        let norm = Norm::load(self, kind, "output_norm", config.hidden)?;
         let untied = self.has("output.weight");
         let head =
             if untied { Some(self.matrix("output.weight", config.vocab, config.hidden)?) } else { None };
@@ -287,59 +309,12 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// A matrix in the checkpoint.
-struct Source<'a> {
-    format: Format,
-    layout: WeightLayout,
-    rows: usize,
-    cols: usize,
-    bytes: Cow<'a, [u8]>,
-}
-
-impl Source<'_> {
-    /// Words of a device row.
-    fn row_words(&self) -> usize {
-        (self.format.spec().row_words)(self.cols)
-    }
-
-    /// `rows`, padded to whole groups of interleaved rows.
-    const fn padded_rows(&self, rows: usize) -> usize {
-        rows.next_multiple_of(self.layout.rows_interleaved())
-    }
-
-    /// Bytes of a device row.
-    fn row_bytes(&self) -> u64 {
-        self.row_words() as u64 * 4
-    }
-
-    /// Packs whole rows of the file into rows of the device, one group of interleaved rows at a time.
-    fn pack(&self, from: &[u8], to: &mut [u32]) {
-        let (rows_interleaved, row_words) = (self.layout.rows_interleaved(), self.row_words());
-        let (pack_row, file_row) = (self.format.spec().pack_row, self.bytes.len() / self.rows);
-        let mut rows = vec![0; rows_interleaved * row_words];
-        for (from, to) in
-            from.chunks(rows_interleaved * file_row).zip(to.chunks_mut(rows_interleaved * row_words))
-        {
-            for (from, row) in from.chunks_exact(file_row).zip(rows.chunks_exact_mut(row_words)) {
-                pack_row(from, row);
-            }
-            // Rows missing from the last group keep old values, which no kernel uses.
-            self.layout.store_rows(&rows, row_words, to);
-        }
-    }
-
-    /// The matrix on the device.
-    fn matrix(&self, chunks: Vec<RowChunk>) -> WeightMatrix {
-        let (rows, cols, stride) = (dim32(self.rows), dim32(self.cols), dim32(self.row_words() / 4));
-        WeightMatrix { chunks, format: self.format, rows, cols, stride, layout: self.layout }
-    }
-}
-
 /// The tensors of one buffer as separate matrices.
-fn split(whole: &WeightMatrix, run: &[(&str, usize)]) -> Vec<WeightMatrix> {
+fn split(whole: &WeightMatrix, run: &[Rows<'_>]) -> Vec<WeightMatrix> {
     let buffer = &whole.chunks[0].buffer;
     let mut offset = 0;
-    let mut part = |&(_, rows): &(&str, usize)| {
+    let mut part = |rows: &Rows<'_>| {
+        let rows = rows.count();
         let slice = buffer.slice(offset, rows as u64 * u64::from(whole.stride) * 16);
         offset += slice.bytes;
         let chunks = vec![RowChunk { buffer: buffer.clone(), slice, row0: 0, rows: dim32(rows) }];

@@ -2,8 +2,8 @@
 
 use crate::arch::{self, Decoder};
 use crate::keys::Keys;
-use crate::layers::Heads;
-use crate::matrix::{Vector, WeightMatrix};
+use crate::layers::{Heads, Norm};
+use crate::matrix::WeightMatrix;
 use crate::reserved::Reserved;
 use crate::{Config, Error, LoadReport, Loader};
 use ridgeline_compute::Executor;
@@ -17,7 +17,7 @@ pub struct Model {
     /// Hyperparameters.
     pub config: Config,
     pub(crate) embed: WeightMatrix,
-    pub(crate) norm: Vector,
+    pub(crate) norm: Norm,
     pub(crate) head: Option<WeightMatrix>,
     pub(crate) decoder: Box<dyn Decoder>,
     pub(crate) tuning: Tuning,
@@ -37,7 +37,7 @@ impl Model {
         let config = family.config(keys)?;
         let mut loader = Loader::new(keys, executor);
         let decoder = family.load(&mut loader, &config)?;
-        let (embed, norm, head) = loader.embedding_and_head(&config)?;
+        let (embed, norm, head) = loader.embedding_and_head(&config, family.norm())?;
         let (report, reserved) = loader.finish(&config)?;
         let format = checkpoint.main_format().unwrap_or(embed.format);
         let tuning = Tuning::default();

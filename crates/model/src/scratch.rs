@@ -32,6 +32,8 @@ temps! {
     Residual,
     /// Output of a norm, `(tokens, hidden)`.
     Normed,
+    /// Output of the second norm of a layer whose halves are parallel, `(tokens, hidden)`.
+    FfnNormed,
     /// Queries, keys and values before RoPE, `(tokens, width of queries + keys + values)`.
     Qkv,
     /// Queries after RoPE, `(tokens, heads, key width)`.
@@ -42,10 +44,16 @@ temps! {
     AttnOut,
     /// Output of a block before the residual add, `(tokens, hidden)`.
     BlockOut,
-    /// Gate and up projections of the feed-forward block, `(tokens, 2, ffn)`.
+    /// Gate and up projections of a gated feed-forward block, `(tokens, 2, ffn)`.
     GateUp,
-    /// SwiGLU of gate and up, `(tokens, ffn)`.
+    /// Hidden activations of the feed-forward block, `(tokens, ffn)`.
     FfnHidden,
+    /// Input projections of a Gated DeltaNet layer, `(tokens, queries + keys + values + gates)`.
+    DeltaIn,
+    /// Its queries, keys and values after the convolution.
+    DeltaQkv,
+    /// Output of its recurrence, `(tokens, value heads, value width)`.
+    DeltaOut,
     /// Scores of the unfused attention, `(tokens, heads, context)`.
     Scores,
     /// Logits, `(rows, vocab)`.

@@ -63,12 +63,13 @@ impl Part {
     pub fn of(module: &str) -> Option<Self> {
         Some(match module {
             "embed" => Self::Embed,
-            "attn_norm" | "qk_norm" | "ffn_norm" | "output_norm" => Self::Norm,
-            "qkv" | "qkv_bias" | "o" => Self::Projection,
+            "attn_norm" | "qk_norm" | "attn_post_norm" | "ffn_norm" | "ffn_post_norm" | "output_norm"
+            | "delta_norm" => Self::Norm,
+            "qkv" | "qkv_bias" | "delta_in" | "o" => Self::Projection,
             "rope" => Self::Rope,
             "kv_write" => Self::KvWrite,
-            "attention" => Self::Attention,
-            "gate_up" | "down" => Self::Mlp,
+            "attention" | "attn_gate" | "delta_conv" | "delta_rule" => Self::Attention,
+            "gate_up" | "up" | "down" => Self::Mlp,
             "lm_head" => Self::Head,
             _ => return None,
         })

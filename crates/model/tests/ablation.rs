@@ -12,7 +12,8 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-const FAMILIES: [&str; 5] = ["llama", "llama-mha-tied", "mistral", "qwen2", "qwen3"];
+const FAMILIES: [&str; 8] =
+    ["gemma3", "gptneox", "llama", "llama-mha-tied", "mistral", "qwen2", "qwen3", "qwen35"];
 
 /// Positions in the cache before the forward pass.
 const DEPTH: usize = 5;

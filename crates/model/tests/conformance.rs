@@ -21,7 +21,11 @@ use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
 
-const FAMILIES: [&str; 5] = ["llama", "llama-mha-tied", "mistral", "qwen2", "qwen3"];
+const FAMILIES: [&str; 9] =
+    ["gemma3", "gptneox", "llama", "llama-mha-tied", "mistral", "mistral-window", "qwen2", "qwen3", "qwen35"];
+
+/// Families with weights in safetensors only. The golden logits are of an independent forward pass in f64.
+const FOLDERS: [&str; 1] = ["mistral-window"];
 
 /// ‖ours − golden‖ / ‖golden‖ over all positions.
 const TOLERANCE: f64 = 1e-4;
@@ -38,7 +42,8 @@ fn main() {
     let no_swiftshader = ridgeline_gpu::swiftshader().is_none() && !(required && cfg!(target_os = "linux"));
     let mut trials = Vec::new();
     for family in FAMILIES {
-        for file in ["model.gguf", "."] {
+        let files: &[&str] = if FOLDERS.contains(&family) { &["."] } else { &["model.gguf", "."] };
+        for &file in files {
             let container = if file == "." { "safetensors" } else { "gguf" };
             let trial = move || on_cpu(family, file);
             trials.push(Trial::test(format!("{family}_{container}_cpu"), trial));
@@ -60,22 +65,25 @@ fn main() {
     // It compiles the kernels of software adapters slowly, so that one family has to do for those.
     let as_gpu = FAMILIES.map(|family| (family, "as_gpu"));
     for (family, kernels) in as_gpu.into_iter().chain([(FAMILIES[0], "whole")]) {
-        let trial = move || on_swiftshader(&format!("{family}_gguf_device_{kernels}"));
-        let trial = Trial::test(format!("{family}_gguf_swiftshader_{kernels}"), trial);
+        let container = if FOLDERS.contains(&family) { "safetensors" } else { "gguf" };
+        let trial = move || on_swiftshader(&format!("{family}_{container}_device_{kernels}"));
+        let trial = Trial::test(format!("{family}_{container}_swiftshader_{kernels}"), trial);
         trials.push(trial.with_ignored_flag(no_swiftshader));
     }
     libtest_mimic::run(&args, trials).exit();
 }
 
-/// Variations with equal results: one chunk, ragged chunks, unfused attention, no fusions at all, and short
-/// KV splits.
-fn variations() -> [(&'static str, SessionOptions); 6] {
+/// Variations with equal results: one chunk, single tokens, chunks of three and of seven, unfused attention, no fusions at
+/// all, and short KV splits.
+fn variations() -> [(&'static str, SessionOptions); 8] {
     let whole = whole(Switches::exact());
     let unfused = Switches { attention: AttentionPath::Unfused, ..whole.switches };
     let no_fusions = Switches { fusions: Fusions::NONE, ..whole.switches };
     let splits = Switches { kv_split_len: Some(8), ..whole.switches };
     [
         ("whole", whole),
+        ("single", SessionOptions { batch: 1, ..whole }),
+        ("threes", SessionOptions { batch: 3, ..whole }),
         ("chunked", SessionOptions { batch: 7, ..whole }),
         ("unfused", SessionOptions { switches: unfused, ..whole }),
         ("no_fusions", SessionOptions { switches: no_fusions, ..whole }),
@@ -137,17 +145,8 @@ fn check<E: Executor>(
     let model = Arc::new(Model::load(&checkpoint, &mut executor)?);
     let mut session = Session::new(model, Rc::new(RefCell::new(executor)), options)?;
     let ours = session.extend(&ids, Rows::All)?.data;
-    if ours.len() != logits.len() {
-        return Err(format!("{} logits, golden {}", ours.len(), logits.len()).into());
-    }
-    let square = |v: f64| v * v;
-    let difference: f64 = ours.iter().zip(&logits).map(|(a, b)| square(f64::from(a - b))).sum();
-    let size: f64 = logits.iter().map(|&g| square(f64::from(g))).sum();
-    let relative = (difference / size).sqrt();
     let exact = !options.switches.cooperative;
-    if relative.is_nan() || relative > if exact { TOLERANCE } else { ROUNDED_TOLERANCE } {
-        return Err(format!("relative distance of the logits is {relative:.2e}").into());
-    }
+    compare(&ours, &logits, if exact { TOLERANCE } else { ROUNDED_TOLERANCE })?;
     if !exact {
         // Rounding may change greedy choices, so they are not compared.
         return uses_cooperative_matrices(&mut session, &ids);
@@ -180,12 +179,46 @@ fn check<E: Executor>(
     for sampler in [wide, Sampler::default()] {
         check_sampling(&mut session, &sampler, [ids.len(), len - 1], picks[0])?;
     }
+    check_rewinding(&mut session, &ids, &logits)?;
     // Decoding past the end of the cache fails and appends nothing.
     let room = session.capacity() - session.len();
     match session.decode_greedy(picks[0], room + 1) {
         Err(Error::ContextFull { .. }) => Ok(()),
         other => Err(format!("decoding past the end of the cache: {other:?}").into()),
     }
+}
+
+/// Checks the relative distance of logits.
+fn compare(ours: &[f32], golden: &[f32], tolerance: f64) -> Result<(), Failed> {
+    if ours.len() != golden.len() {
+        return Err(format!("{} logits, golden {}", ours.len(), golden.len()).into());
+    }
+    let square = |v: f64| v * v;
+    let difference: f64 = ours.iter().zip(golden).map(|(a, b)| square(f64::from(a - b))).sum();
+    let size: f64 = golden.iter().map(|&g| square(f64::from(g))).sum();
+    let relative = (difference / size).sqrt();
+    if relative.is_nan() || relative > tolerance {
+        return Err(format!("relative distance of the logits is {relative:.2e}").into());
+    }
+    Ok(())
+}
+
+/// After a rewind, tokens give the logits that they give in a fresh session. The sequence is longer than `ids`.
+fn check_rewinding<E: Executor>(
+    session: &mut Session<E>,
+    ids: &[Token],
+    golden: &[f32],
+) -> Result<(), Failed> {
+    for len in [ids.len() - 1, ids.len() / 2, 1] {
+        session.truncate(len)?;
+        if session.len() != len {
+            return Err(format!("{} tokens after a rewind to {len}", session.len()).into());
+        }
+        let ours = session.extend(&ids[len..], Rows::All)?;
+        compare(&ours.data, &golden[len * ours.vocab..], TOLERANCE)
+            .map_err(|error| format!("after a rewind to {len}: {error:?}"))?;
+    }
+    Ok(())
 }
 
 /// Checks that the forward pass has a launch of the kernel that rounds operands.

@@ -47,18 +47,37 @@ pub fn generate<M: LanguageModel>(
     stop: &[Token],
     on_token: &mut dyn FnMut(Token) -> ControlFlow<()>,
 ) -> Result<Generation, Error> {
+    generate_after(model, 0, sampler, prompt, n, stop, on_token)
+}
+
+/// As [`generate`], where the first `cached` tokens of the prompt are in the model's cache already, as in the later turns of
+/// a chat. The cache keeps these. The prompt's last token is always evaluated, because its logits choose the next one.
+///
+/// # Errors
+/// As [`generate`].
+#[expect(clippy::too_many_arguments, reason = "they are those of `generate` and one more")]
+pub fn generate_after<M: LanguageModel>(
+    model: &mut M,
+    cached: usize,
+    sampler: &Sampler,
+    prompt: &[Token],
+    n: usize,
+    stop: &[Token],
+    on_token: &mut dyn FnMut(Token) -> ControlFlow<()>,
+) -> Result<Generation, Error> {
     sampler.check()?;
     let mut output = Output::new(prompt, model.vocab(), n, stop, on_token)?;
     let mut rng = sampler.rng(RngStream::Target);
-    let mut evaluated = 0;
+    let cached = cached.min(model.len()).min(prompt.len() - 1);
+    let mut evaluated = cached;
     // Whether `decode` met a row without a distribution. Evaluating that row here gives the error.
     let mut bad_row = false;
-    rewind(model, 0, Error::Target)?;
+    rewind(model, cached, Error::Target)?;
     while !output.is_finished() {
         if output.ends_before(model.capacity(), evaluated) {
             break;
         }
-        if evaluated > 0 && sampler.ignores_history() && !bad_row {
+        if output.len() > 0 && sampler.ignores_history() && !bad_row {
             bad_row = decode_on_device(model, &mut output, sampler, &mut rng)?;
             evaluated = output.context.len() - 1;
             if bad_row {

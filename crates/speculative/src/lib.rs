@@ -26,7 +26,7 @@ mod verify;
 pub use dist::Dist;
 pub use draft::{Draft, Proposer};
 pub use error::Error;
-pub use generate::{FinishReason, Generation, generate};
+pub use generate::{FinishReason, Generation, generate, generate_after};
 pub use model::{Choice, LanguageModel, Logits, OnTokens, Rows, Token, argmax, decode_on_host};
 pub use propose::{DraftOptions, ModelProposer};
 pub use sampling::{RngStream, Sampler, SamplerRng};

@@ -6,6 +6,7 @@ mod common;
 use common::{Full, Toy, plain};
 use ridgeline_speculative::{
     Error, FinishReason, Generation, LanguageModel, Logits, RngStream, Rows, Sampler, Token, generate,
+    generate_after,
 };
 use std::ops::ControlFlow;
 
@@ -100,5 +101,49 @@ fn a_row_without_a_distribution_is_an_error() {
         });
         assert!(matches!(run, Err(Error::BadLogit { token: 0, .. })), "{run:?}");
         assert_eq!(seen, at - 1, "on_token received the tokens before the bad row");
+    }
+}
+
+/// A toy that counts the tokens that it evaluates in `extend`.
+struct Counting(Toy, usize);
+
+impl LanguageModel for Counting {
+    type Error = Full;
+
+    fn vocab(&self) -> usize {
+        self.0.vocab()
+    }
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+    fn extend(&mut self, tokens: &[Token], want: Rows) -> Result<Logits, Full> {
+        self.1 += tokens.len();
+        self.0.extend(tokens, want)
+    }
+    fn truncate(&mut self, len: usize) -> Result<(), Full> {
+        self.0.truncate(len)
+    }
+}
+
+#[test]
+fn a_cached_prefix_is_not_evaluated_again_and_changes_no_token() {
+    let sampler = Sampler::default();
+    let mut model = Counting(Toy::new(5, 0.0, 9, 64), 0);
+    let mut go = |_: Token| ControlFlow::Continue(());
+    let first = generate(&mut model, &sampler, &[1, 2, 3], 4, &[], &mut go).expect("the cache has room");
+    // The next turn has the first one's tokens in front, of which the last is not in the cache.
+    let prompt = [&[1, 2, 3], &first.tokens[..], &[4, 0]].concat();
+    let alone = plain(Toy::new(5, 0.0, 9, 64), &sampler, &prompt, 6, &[]).expect("the cache has room");
+    for cached in [0, 3, 6, 99] {
+        model.0.truncate(0).expect("a toy forgets");
+        model.extend(&prompt[..6], Rows::None).expect("the cache has room");
+        model.1 = 0;
+        let run = generate_after(&mut model, cached, &sampler, &prompt, 6, &[], &mut go);
+        assert_eq!(run.expect("the cache has room"), alone, "{cached}");
+        // Each later token is evaluated once, except the last.
+        assert_eq!(model.1, prompt.len() - cached.min(6) + 5, "{cached}");
     }
 }

@@ -144,6 +144,16 @@ pub enum Error {
         /// The type found.
         found: String,
     },
+    /// A BPE model that leaves out merges at random, so that a text has no one list of ids.
+    #[error(
+        "{file}: its BPE model drops merges at random (`dropout` {dropout}), so that ids differ from run to run; set `dropout` to null"
+    )]
+    Dropout {
+        /// The file.
+        file: String,
+        /// The share of merges that it drops.
+        dropout: f64,
+    },
     /// A valid vocabulary from which no tokenizer can be built.
     #[error("{file}: the tokenizer cannot be built: {detail}")]
     Build {

@@ -76,6 +76,9 @@ pub(crate) fn build(
 ) -> Result<Parts<JsonEncoder>, Error> {
     let tree = parse(json, TOKENIZER, file)?;
     check_merges(&tree["model"], file)?;
+    if let Some(dropout) = tree["model"]["dropout"].as_f64().filter(|it| *it > 0.0) {
+        return Err(Error::Dropout { file: file.to_owned(), dropout });
+    }
     let spelling = spelling(&tree["decoder"], file)?;
     let byte_level_without_unknown = spelling == Spelling::ByteLevel
         && tree["model"]["type"].as_str() == Some("BPE")

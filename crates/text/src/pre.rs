@@ -6,158 +6,14 @@
 //! error. The `regex` crate takes linear time and has no look-ahead. These expressions use only one look-ahead,
 //! `\s+(?!\S)`, which [`Spaces`] implements.
 
+mod table;
+
 use std::ops::Range;
 
 use regex::Regex;
 
-/// A pre-tokenizer: its expressions, and two options of the BPE model that depend on its name.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Pre {
-    splits: &'static [Split],
-    /// A word that is a token becomes that token, without merges.
-    pub(crate) ignore_merges: bool,
-    /// The default of `tokenizer.ggml.add_bos_token`.
-    pub(crate) add_bos: bool,
-}
-
-/// One expression of a list.
-#[derive(Debug, Clone, Copy)]
-struct Split {
-    pattern: &'static str,
-    spaces: Spaces,
-}
-
-/// The matches that replace `\s+(?!\S)|\s+`. Before a word, such a run of whitespace loses its last character,
-/// unless it has only one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Spaces {
-    /// Every match made of whitespace.
-    All,
-    /// Every match made of whitespace that does not end in a line break. The others are from an earlier branch,
-    /// `\s*[\r\n]+`, which matches up to the last line break of a run.
-    AfterNewlines,
-}
-
-/// English contractions, in any case of ASCII letters.
-macro_rules! contraction {
-    () => {
-        r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
-    };
-}
-/// Symbols and whitespace of GPT-4 and its descendants.
-macro_rules! symbols_and_spaces {
-    () => {
-        r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+"
-    };
-}
-/// Words of GPT-4o: an optional leading symbol, upper case, lower case, then `$tail`.
-macro_rules! cased_words {
-    ($tail:expr) => {
-        concat!(
-            r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+",
-            $tail,
-            r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*",
-            $tail
-        )
-    };
-}
-
-const fn all(pattern: &'static str) -> Split {
-    Split { pattern, spaces: Spaces::All }
-}
-
-const fn after_newlines(pattern: &'static str) -> Split {
-    Split { pattern, spaces: Spaces::AfterNewlines }
-}
-
-const WORDS: Split = all(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+");
-const DIGIT: Split = all(r"\p{N}");
-const THREE_DIGITS: Split = all("[0-9][0-9][0-9]");
-
-const GPT2: &[Split] = &[WORDS];
-const STARCODER: &[Split] = &[DIGIT, WORDS];
-const DEFAULT: &[Split] = &[all(r"[\p{P}\$\+<=>\^~\|]+"), WORDS, all(r"\p{N}+"), THREE_DIGITS];
-const FALCON: &[Split] = &[all(r"[\p{P}\$\+<=>\^~\|`]+"), WORDS, THREE_DIGITS];
-const LLAMA3: &[Split] = &[after_newlines(concat!(
-    contraction!(),
-    r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}",
-    symbols_and_spaces!()
-))];
-const QWEN2: &[Split] =
-    &[after_newlines(concat!(contraction!(), r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}", symbols_and_spaces!()))];
-const QWEN35: &[Split] = &[after_newlines(concat!(
-    contraction!(),
-    r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+"
-))];
-/// From the models' tokenizer.json; llama.cpp approximates the letter classes.
-const TEKKEN: &[Split] =
-    &[after_newlines(concat!(cased_words!(""), r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+"))];
-/// From the models' tokenizer.json; llama.cpp approximates the letter classes.
-const GPT4O: &[Split] = &[after_newlines(concat!(
-    cased_words!(concat!(contraction!(), "?")),
-    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+"
-))];
-const DEEPSEEK3: &[Split] = &[
-    all(r"\p{N}{1,3}"),
-    all(r"[一-龥\x{3040}-ゟ゠-ヿ]+"),
-    after_newlines(concat!(
-        r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"##,
-        r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+"
-    )),
-];
-
-const fn plain(splits: &'static [Split]) -> Pre {
-    Pre { splits, ignore_merges: false, add_bos: false }
-}
-
-/// Every supported name, grouped by expressions.
-const TABLE: &[(&[&str], Pre)] = &[
-    (&["default"], plain(DEFAULT)),
-    (
-        &[
-            "gpt-2",
-            "phi-2",
-            "mpt",
-            "olmo",
-            "jais",
-            "trillion",
-            "granite-docling",
-            "gigachat",
-            "a.x-4.0",
-            "mellum",
-            "exaone4",
-        ],
-        plain(GPT2),
-    ),
-    (
-        &["starcoder", "refact", "command-r", "smollm", "codeshell", "exaone", "minerva-7b", "mellum2"],
-        plain(STARCODER),
-    ),
-    (&["falcon"], plain(FALCON)),
-    (
-        &["llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2"],
-        Pre { splits: LLAMA3, ignore_merges: true, add_bos: true },
-    ),
-    (&["dbrx", "smaug-bpe", "glm4", "chatglm-bpe"], plain(LLAMA3)),
-    (
-        &[
-            "qwen2",
-            "deepseek-r1-qwen",
-            "megrez",
-            "stablelm2",
-            "hunyuan",
-            "solar-open",
-            "grok-2",
-            "kormo",
-            "f2llmv2",
-        ],
-        plain(QWEN2),
-    ),
-    (&["qwen35"], plain(QWEN35)),
-    (&["tekken"], Pre { splits: TEKKEN, ignore_merges: true, add_bos: true }),
-    (&["gpt-4o", "llama4", "kanana2"], plain(GPT4O)),
-    (&["deepseek-v3", "hunyuan-dense", "joyai-llm"], plain(DEEPSEEK3)),
-];
+pub(crate) use table::Pre;
+use table::{Spaces, Split, TABLE};
 
 /// The supported values of `tokenizer.ggml.pre`.
 pub fn supported() -> impl Iterator<Item = &'static str> {
@@ -224,7 +80,7 @@ fn split_piece(regex: &Regex, spaces: Spaces, text: &str, piece: Range<usize>, o
 /// the next character is not whitespace.
 fn trimmed_len(found: &str, spaces: Spaces, at_end: bool) -> usize {
     let from_earlier_branch = spaces == Spaces::AfterNewlines && found.ends_with(['\r', '\n']);
-    if at_end || from_earlier_branch || !found.chars().all(char::is_whitespace) {
+    if spaces == Spaces::Never || at_end || from_earlier_branch || !found.chars().all(char::is_whitespace) {
         return found.len();
     }
     match found.char_indices().next_back() {
@@ -259,6 +115,26 @@ mod tests {
         }
     }
 
+    /// The published tokenizers' words, by the implementation that `tests/data/make.py` names.
+    #[test]
+    fn words_are_those_of_an_independent_tokenizer() {
+        let file = include_str!("../tests/data/pre_tokenizers.json");
+        let golden: serde_json::Value = serde_json::from_str(file).unwrap();
+        let samples = golden["samples"].as_array().unwrap();
+        let names = golden["names"].as_object().unwrap();
+        assert!(names.len() >= 20 && samples.len() >= 8);
+        for (name, cases) in names {
+            let cases = cases.as_array().unwrap();
+            assert_eq!(cases.len(), samples.len());
+            for (text, case) in samples.iter().zip(cases) {
+                let text = text.as_str().unwrap();
+                let expected: Vec<&str> =
+                    case["words"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+                assert_eq!(words(name, text), expected, "{name}: {text:?}");
+            }
+        }
+    }
+
     #[test]
     fn names_are_unique_and_unknown_ones_are_refused() {
         let mut names: Vec<_> = supported().collect();
@@ -266,6 +142,18 @@ mod tests {
         let before = names.len();
         names.dedup();
         assert_eq!(names.len(), before);
+        for wanted in [
+            "deepseek-llm",
+            "deepseek-coder",
+            "deepseek-v3",
+            "gpt-neox",
+            "olmo",
+            "smollm",
+            "tekken",
+            "qwen35",
+        ] {
+            assert!(Pre::find(Some(wanted)).is_some(), "{wanted}");
+        }
         assert!(Pre::find(Some("gpt-5")).is_none());
         assert!(Pre::find(Some("GPT-2")).is_none());
         assert!(Pre::find(None).is_some());

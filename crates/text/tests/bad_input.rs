@@ -193,6 +193,18 @@ fn malformed_json_is_refused() {
 }
 
 #[test]
+fn random_merges_are_refused_by_name() {
+    let e = from_json(None, |t| t["model"]["dropout"] = json!(0.1)).unwrap_err();
+    assert!(
+        matches!(e, Error::Dropout { dropout: 0.1, .. }) && e.to_string().contains("`dropout` 0.1"),
+        "{e}"
+    );
+    for none in [json!(null), json!(0.0)] {
+        assert!(from_json(None, |t| t["model"]["dropout"] = none).is_ok());
+    }
+}
+
+#[test]
 fn configurations_are_checked() {
     let unchanged = |_: &mut Value| {};
     let e = from_json(Some(&json!({ "bos_token": "<nope>" })), unchanged).unwrap_err();

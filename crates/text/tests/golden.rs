@@ -96,6 +96,25 @@ fn both_forms_of_the_vocabulary_agree_and_round_trip() {
     }
 }
 
+/// Ids by the pre-tokenizer of every published model that `data/make.py` lists, from another implementation.
+#[test]
+fn ids_are_those_of_an_independent_tokenizer_for_every_pre_tokenizer() {
+    let golden: Value = serde_json::from_slice(&data("pre_tokenizers.json")).unwrap();
+    let samples = golden["samples"].as_array().unwrap();
+    let mut lists = std::collections::HashSet::new();
+    for (name, cases) in golden["names"].as_object().unwrap() {
+        let vocab = GgufVocab { pre: Some(name.clone()), ..gguf_vocab() };
+        let tokenizer = Tokenizer::from_gguf(vocab, name).unwrap();
+        assert!(tokenizer.notes().is_empty());
+        for (text, case) in samples.iter().zip(cases.as_array().unwrap()) {
+            let text = text.as_str().unwrap();
+            assert_eq!(tokenizer.encode(text).unwrap(), ids(&case["ids"]), "{name}: {text:?}");
+        }
+        lists.insert(cases.to_string());
+    }
+    assert!(lists.len() > 12, "the samples tell {} of them apart", lists.len());
+}
+
 #[test]
 fn the_longest_accepted_run_of_whitespace_is_still_cut_right() {
     let gguf = Tokenizer::from_gguf(gguf_vocab(), "golden").unwrap();
@@ -159,4 +178,22 @@ fn a_sentence_piece_json_streams_bytes_and_strips_its_prefix_space() {
     let parts: Vec<String> = ids.iter().map(|&id| stream.push(id).unwrap()).collect();
     assert_eq!(parts, [" ab", " ", "", "é"]);
     assert_eq!(tokenizer.encode_special("<s>ab").unwrap(), [1, 8]);
+}
+
+/// The forms in which published models have SentencePiece in a tokenizer.json, by another implementation.
+#[test]
+fn sentence_piece_json_files_give_the_ids_of_an_independent_tokenizer() {
+    let golden: Value = serde_json::from_slice(&data("sentencepiece.json")).unwrap();
+    let texts = golden["texts"].as_array().unwrap();
+    for (name, form) in golden["forms"].as_object().unwrap() {
+        let mut json = golden["tokenizer"].clone();
+        for part in ["normalizer", "pre_tokenizer"] {
+            json[part] = form[part].clone();
+        }
+        let tokenizer = Tokenizer::from_json(json.to_string().as_bytes(), None, name).unwrap();
+        for (text, expected) in texts.iter().zip(form["ids"].as_array().unwrap()) {
+            let text = text.as_str().unwrap();
+            assert_eq!(tokenizer.encode_special(text).unwrap(), ids(expected), "{name}: {text:?}");
+        }
+    }
 }

@@ -31,12 +31,19 @@ pub fn markdown(report: &Report) -> String {
 /// A pipe table, padded so that it is readable as plain text.
 #[must_use]
 pub fn table(table: &Table) -> String {
+    aligned(table, &[]).0
+}
+
+/// As [`table`], with columns of at least these widths in characters. Returns the widths, too.
+#[must_use]
+pub fn aligned(table: &Table, least: &[usize]) -> (String, Vec<usize>) {
     let cell = |text: &str| escape(text);
     let heads: Vec<String> = table.columns.iter().map(|c| cell(&c.title)).collect();
     let rows: Vec<Vec<String>> = table.rows.iter().map(|r| r.iter().map(|c| cell(c)).collect()).collect();
     let width = |i: usize| {
         let column = rows.iter().filter_map(|r| r.get(i)).chain(heads.get(i));
-        column.map(|c| c.chars().count()).max().unwrap_or(0).max(3)
+        let least = least.get(i).copied().unwrap_or(0).max(3);
+        column.map(|c| c.chars().count()).max().unwrap_or(0).max(least)
     };
     let widths: Vec<usize> = (0..heads.len()).map(width).collect();
     let line = |cells: &[String]| {
@@ -56,7 +63,7 @@ pub fn table(table: &Table) -> String {
     for row in &rows {
         text += &line(row);
     }
-    text
+    (text, widths)
 }
 
 fn block_markdown(block: &Block, defined: &mut Vec<&'static str>) -> String {

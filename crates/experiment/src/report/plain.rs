@@ -8,12 +8,19 @@ const GAP: &str = "  ";
 /// The headings, a rule and the rows, with cells padded to the width of their column. Nothing is escaped.
 #[must_use]
 pub fn table(table: &Table) -> String {
+    aligned(table, &[]).0
+}
+
+/// As [`table`], with columns of at least these widths in characters. Returns the widths, too.
+#[must_use]
+pub fn aligned(table: &Table, least: &[usize]) -> (String, Vec<usize>) {
     let heads: Vec<String> = table.columns.iter().map(|column| clean(&column.title)).collect();
     let rows: Vec<Vec<String>> =
         table.rows.iter().map(|row| row.iter().map(|cell| clean(cell)).collect()).collect();
     let widest = |i: usize| {
         let cells = rows.iter().filter_map(|row| row.get(i)).chain(heads.get(i));
-        cells.map(|cell| width(cell)).max().unwrap_or(0)
+        let least = least.get(i).copied().unwrap_or(0);
+        cells.map(|cell| width(cell)).max().unwrap_or(0).max(least)
     };
     let widths: Vec<usize> = (0..heads.len()).map(widest).collect();
     let line = |cells: &[String]| {
@@ -27,11 +34,11 @@ pub fn table(table: &Table) -> String {
         format!("{}\n", padded.collect::<Vec<_>>().join(GAP).trim_end())
     };
     if heads.is_empty() {
-        return String::new();
+        return (String::new(), widths);
     }
     let rules: Vec<String> = widths.iter().map(|&wide| "─".repeat(wide)).collect();
     let body: String = rows.iter().map(|row| line(row)).collect();
-    format!("{}{}\n{body}", line(&heads), rules.join(GAP))
+    (format!("{}{}\n{body}", line(&heads), rules.join(GAP)), widths)
 }
 
 /// A cell on one line. Control characters could move the terminal's cursor.

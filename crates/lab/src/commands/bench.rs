@@ -1,30 +1,26 @@
 //! `ridgeline bench`: prompt processing and text generation speed, as llama-bench measures them, with confidence
 //! intervals and shares of the device's ceilings.
 
+use super::accepted::AcceptedArgs;
 use super::bench_case::Case;
-use super::flags::{MODELS, cache_help};
-use super::outputs;
+use super::bench_profile::create_trace;
+use super::bench_rows::{Rows, format_of, is_table};
+use super::flags::{MODELS, cache_help, warn_beyond};
 use super::token_counts::numbers;
-use super::variations::{Variation, VariationArgs, VariedRow, export};
+use super::variations::{Variation, VariationArgs};
 use crate::globals::{FAILED, Globals, UsageError};
 use crate::measures::pass::Row;
-use crate::tables::{described, launches};
-use crate::{install, output, provenance, trace};
-use anyhow::Context;
-use ridgeline_experiment::bench_table::{BenchRow, Output};
+use crate::tables::described;
+use crate::{install, output, provenance};
+use ridgeline_experiment::bench_table::{BenchRow, Output, Shown};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::record::utc;
-use ridgeline_experiment::report::{markdown, number, plain};
 use ridgeline_kernels::SMALL_BATCH;
-use ridgeline_measure::int8::int8_effect;
 use ridgeline_measure::pass::{Bench, Clock, Test};
-use ridgeline_measure::profile::profile;
 use ridgeline_measure::{MeasureContext, models};
 use ridgeline_model::{AttentionPath, Fusion, Fusions, SessionOptions, Switches};
 use ridgeline_quant::Format;
 use ridgeline_roofline::Machine;
-use std::fs::File;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -36,7 +32,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[arg(short, long, help = format!("{MODELS}. The default is a toy model to try the tool"), value_delimiter = ',', default_value = "tiny-target")]
-    model: Vec<String>,
+    pub(super) model: Vec<String>,
     /// Prompt lengths in tokens, such as 512 or 128,256 or 128-512+128 or 1-16*2 (which is 1,2,4,8,16); 0 skips; repeatable
     #[arg(short = 'p', long, default_value = "512")]
     n_prompt: Vec<String>,
@@ -59,12 +55,12 @@ pub(crate) struct Args {
     #[arg(long, default_value = "512")]
     ubatch_size: Vec<String>,
     #[arg(long, help = cache_help('K') + "; separate several with commas", value_name = "TYPE", value_delimiter = ',', default_value = Format::HALF.spec().name)]
-    cache_type_k: Vec<Format>,
+    pub(super) cache_type_k: Vec<Format>,
     #[arg(long, help = cache_help('V') + "; separate several with commas", value_name = "TYPE", value_delimiter = ',', default_value = Format::HALF.spec().name)]
-    cache_type_v: Vec<Format>,
-    /// Flash attention: 1 is on, 0 is off, 0,1 is both (also -fa)
-    #[arg(long = "fa", alias = "flash-attn", value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u8).range(0..=1))]
-    flash_attn: Vec<u8>,
+    pub(super) cache_type_v: Vec<Format>,
+    /// Flash attention: 1 or on, 0 or off, 0,1 is both (also -fa)
+    #[arg(long = "fa", alias = "flash-attn", value_delimiter = ',', default_value = "1", value_parser = switch)]
+    pub(super) flash_attn: Vec<bool>,
     /// Turn off kernel fusions, to measure their gain: qkv (one launch for Q, K and V), rope-append (RoPE and KV store),
     /// residual (the add), gate-up. Separate several with commas [default: all are on]
     #[arg(long, value_name = "FUSION", value_delimiter = ',')]
@@ -74,10 +70,13 @@ pub(crate) struct Args {
     #[arg(long, help = coop_help())]
     no_coop: bool,
     #[command(flatten)]
-    variations: VariationArgs,
+    pub(super) variations: VariationArgs,
     /// Output format, not a file: md, csv, json, jsonl or sql [default: an aligned table on a terminal, md elsewhere]
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<String>,
+    /// Also print the rows on stderr in this format (also -oe); progress is then not printed [default: none]
+    #[arg(long, value_name = "FORMAT")]
+    output_err: Option<String>,
     /// Skip the untimed warm-up repetition
     #[arg(long)]
     no_warmup: bool,
@@ -86,14 +85,28 @@ pub(crate) struct Args {
     no_probe: bool,
     /// After the tests, time each kernel isolated: its share of the forward pass, and % of its roofline speed
     #[arg(long)]
-    profile: bool,
+    pub(super) profile: bool,
     /// After the tests, time the kernels of one forward pass of each, and write a Chrome trace (open it in Perfetto)
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
     /// Seed of the random tokens of prompts
     #[arg(short, long, default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    accepted: AcceptedArgs,
 }
+
+/// Parses a switch as llama.cpp writes them.
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "on" | "auto" => Ok(true),
+        "0" | "off" => Ok(false),
+        _ => Err("use 0, 1, on or off".to_owned()),
+    }
+}
+
+/// Tests, depths and batches of a command line.
+type Plan<'a> = (&'a [Test], &'a [usize], &'a [[usize; 2]]);
 
 fn int8_help() -> String {
     format!(
@@ -110,21 +123,24 @@ fn coop_help() -> String {
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
-    let output = if globals.json { Output::Json } else { format_of(args.output.as_deref())? };
+    let output = if globals.json { Output::Json } else { format_of("-o", args.output.as_deref())? };
+    let second = args.output_err.as_deref().map(|it| format_of("-oe", Some(it))).transpose()?;
     if args.profile && !is_table(output) {
         return Err(
             UsageError("--profile prints tables: use -o md, or write a --trace file".to_owned()).into()
         );
     }
+    args.accepted.note()?;
     let sink = args.trace.as_ref().map(create_trace).transpose()?;
-    args.variations.check(output)?;
+    for output in [Some(output), second].into_iter().flatten() {
+        args.variations.check(output)?;
+    }
     let tests = args.tests()?;
     let depths = numbers("-d", &args.n_depth)?;
     let batches = args.batches()?;
+    let plan: Plan<'_> = (&tests, &depths, &batches);
     args.check_models()?;
     let mut device = install::open(globals)?;
-    let build = provenance::build();
-    let cpu = provenance::machine_id(&mut device).cpu;
     let tuning = ridgeline_measure::tune::stored(&mut device);
     let mut cx = MeasureContext::new(device, None, tuning, args.seed);
     if args.variations.clocks().contains(&Clock::Device) {
@@ -134,39 +150,16 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let ceilings = if args.no_probe {
         None
     } else {
-        output::note("measuring the device's ceilings (--no-probe skips this)");
+        args.progress("measuring the device's ceilings (--no-probe skips this)");
         Some(cx.ceilings()?)
     };
-    let (mut rows, mut code) = (Vec::new(), ExitCode::SUCCESS);
-    let cases = args.cases(&tests, &depths, &batches, &args.variations.all());
-    for (i, case) in cases.iter().enumerate() {
-        let variation = case.variation;
-        let how = args.variations.describe(variation);
-        output::note(&format!("[{}/{}] {}{how}", i + 1, cases.len(), case.label()));
-        let measured = match args.measure(&mut cx, case, ceilings.as_ref()) {
-            Ok(measured) => measured,
-            // A configuration that fails costs its own row: the others are measured and printed.
-            Err(error) => {
-                output::note(&format!("error: {error:#}"));
-                code = ExitCode::from(FAILED);
-                continue;
-            }
-        };
-        for (clock, mut row) in measured {
-            row.build_commit = build.git_rev.clone().unwrap_or_else(|| "unknown".to_owned());
-            row.cpu_info.clone_from(&cpu);
-            rows.push(VariedRow { row, fields: args.variations.fields(variation, clock) });
-        }
-    }
-    // A table without rows says nothing; a program expects its empty list.
-    if !(rows.is_empty() && is_table(output)) {
-        output::text(&export(&rows, output)?).context("standard output")?;
-    }
+    let rows = Rows::new(output, second, args.shown(&batches), args.variations.names());
+    let code = args.rows(&mut cx, plan, ceilings.as_ref(), rows)?;
     if args.int8_dot {
         args.int8_effects(&mut cx, output)?;
     }
     if args.profile || sink.is_some() {
-        args.profiles(&mut cx, (&tests, &depths, &batches), ceilings.as_ref(), (output, sink))?;
+        args.profiles(&mut cx, plan, ceilings.as_ref(), (output, sink))?;
     }
     Ok(code)
 }
@@ -193,8 +186,60 @@ impl Args {
         }
     }
 
+    /// Measures every case, and prints its rows at once.
+    fn rows(
+        &self,
+        cx: &mut MeasureContext,
+        (tests, depths, batches): Plan<'_>,
+        ceilings: Option<&Machine>,
+        mut rows: Rows,
+    ) -> anyhow::Result<ExitCode> {
+        let build_commit = provenance::build().git_rev.unwrap_or_else(|| "unknown".to_owned());
+        let cpu_info = provenance::machine_id(&mut cx.device.borrow_mut()).cpu;
+        let mut code = ExitCode::SUCCESS;
+        let cases = self.cases(tests, depths, batches, &self.variations.all());
+        for (i, case) in cases.iter().enumerate() {
+            let variation = case.variation;
+            let how = self.variations.describe(variation);
+            self.progress(&format!("[{}/{}] {}{how}", i + 1, cases.len(), case.label()));
+            let measured = match self.measure(cx, case, ceilings) {
+                Ok(measured) => measured,
+                // A configuration that fails costs its own row: the others are measured and printed.
+                Err(error) => {
+                    output::note(&format!("error: {error:#}"));
+                    code = ExitCode::from(FAILED);
+                    continue;
+                }
+            };
+            for (clock, mut row) in measured {
+                (row.build_commit, row.cpu_info) = (build_commit.clone(), cpu_info.clone());
+                rows.push(&row, &self.variations.fields(variation, clock))?;
+            }
+        }
+        rows.finish()?;
+        Ok(code)
+    }
+
+    /// Prints what is measured next, unless the rows are on stderr too.
+    pub(super) fn progress(&self, text: &str) {
+        if self.output_err.is_none() {
+            output::note(text);
+        }
+    }
+
+    /// The settings of which the command line has several values: these have columns.
+    fn shown(&self, batches: &[[usize; 2]]) -> Shown {
+        let several = |i: usize| batches.iter().any(|it| it[i] != batches[0][i]);
+        let types = |list: &[Format]| list.iter().any(|it| *it != list[0]);
+        Shown {
+            batches: [several(0), several(1)],
+            cache_types: [types(&self.cache_type_k), types(&self.cache_type_v)],
+            flash_attn: self.flash_attn.iter().any(|it| *it != self.flash_attn[0]),
+        }
+    }
+
     /// The combinations of logical and physical batch.
-    fn batches(&self) -> Result<Vec<[usize; 2]>, UsageError> {
+    pub(super) fn batches(&self) -> Result<Vec<[usize; 2]>, UsageError> {
         let (logical, physical) = (numbers("-b", &self.batch_size)?, numbers("-ub", &self.ubatch_size)?);
         for (flag, all) in [("-b", &logical), ("-ub", &physical)] {
             if all.contains(&0) {
@@ -219,7 +264,7 @@ impl Args {
     }
 
     /// Every combination of model, batch, cache types, attention, depth, test and variation, models outermost.
-    fn cases<'a>(
+    pub(super) fn cases<'a>(
         &'a self,
         tests: &[Test],
         depths: &[usize],
@@ -243,14 +288,13 @@ impl Args {
                 self.cache_type_k.iter().flat_map(|&k| self.cache_type_v.iter().map(move |&v| [k, v]));
             pairs.map(move |cache| Case { cache, ..it })
         });
-        let cases =
-            cases.flat_map(|it| self.flash_attn.iter().map(move |&on| Case { flash_attn: on == 1, ..it }));
+        let cases = cases.flat_map(|it| self.flash_attn.iter().map(move |&on| Case { flash_attn: on, ..it }));
         let cases = cases.flat_map(|it| depths.iter().map(move |&depth| Case { depth, ..it }));
         let cases = cases.flat_map(|it| tests.iter().map(move |&test| Case { test, ..it }));
         cases.flat_map(|it| variations.iter().map(move |&variation| Case { variation, ..it })).collect()
     }
 
-    fn options(&self, case: &Case<'_>) -> SessionOptions {
+    pub(super) fn options(&self, case: &Case<'_>) -> SessionOptions {
         let &Case { cache, variation, flash_attn, .. } = case;
         let attention = if flash_attn { AttentionPath::Fused } else { AttentionPath::Unfused };
         let fusions = self.without.iter().fold(Fusions::all(), |all, &it| all.without(it));
@@ -259,73 +303,6 @@ impl Args {
         let switches = Switches { attention, fusions, ablate, int8_dot, cooperative, ..Switches::default() };
         let options = SessionOptions { batch: case.pass(), cache, switches, ..SessionOptions::default() };
         self.variations.options(variation, options)
-    }
-
-    /// Prints how int8 dot products change each model's logits, with the first cache type of the command line. Other
-    /// formats than tables are for programs, so there the text goes to stderr.
-    fn int8_effects(&self, cx: &mut MeasureContext, output: Output) -> anyhow::Result<()> {
-        let batches = self.batches()?;
-        for name in &self.model {
-            let loaded = cx.load(name, None)?;
-            let cache = [self.cache_type_k[0], self.cache_type_v[0]];
-            let (test, variation) = (Test { prompt: 0, generate: 0 }, Variation::default());
-            let flash_attn = self.flash_attn[0] == 1;
-            let case = Case { name, depth: 0, test, cache, batch: batches[0], flash_attn, variation };
-            let options = self.options(&case);
-            let effect = format!("{name}: {}", int8_effect(cx, &loaded, options)?);
-            if is_table(output) {
-                output::text(&format!("{effect}\n"))?;
-            } else {
-                output::note(&effect);
-            }
-        }
-        Ok(())
-    }
-
-    /// Profiles the forward passes of the tests: the first batch of each prompt, and one decode step.
-    fn profiles(
-        &self,
-        cx: &mut MeasureContext,
-        (tests, depths, batches): (&[Test], &[usize], &[[usize; 2]]),
-        machine: Option<&Machine>,
-        (output, sink): (Output, Option<File>),
-    ) -> anyhow::Result<()> {
-        cx.require_clock()?;
-        let longest = batches.iter().map(|it| it[0].min(it[1])).max().unwrap_or(1);
-        let mut passes: Vec<usize> = tests.iter().map(|test| test.prompt.min(longest)).collect();
-        passes.extend(tests.iter().map(|test| usize::from(test.generate > 0)));
-        passes.sort_unstable();
-        passes.dedup();
-        let passes: Vec<Test> =
-            passes.into_iter().filter(|&n| n > 0).map(|prompt| Test { prompt, generate: 0 }).collect();
-        let mut events = Vec::new();
-        for case in self.cases(&passes, depths, &batches[..1], &self.variations.ablations()) {
-            let Case { name, depth, test: Test { prompt: tokens, .. }, variation, .. } = case;
-            let loaded = cx.load(name, None)?;
-            let test = if tokens == 1 { "tg1".to_owned() } else { format!("pp{tokens}") };
-            let mut title =
-                if depth == 0 { format!("{name} {test}") } else { format!("{name} {test} @ d{depth}") };
-            title += &self.variations.describe(variation);
-            output::note(&format!("timing each kernel of {title}"));
-            let profile = profile(cx, &loaded, (depth, tokens), self.options(&case), &LAUNCHES)?;
-            if self.profile {
-                let total = number::si(profile.row.total_s(), "s");
-                let caption = format!("{title}: {} launches, {total} in total", profile.of.len());
-                let table = launches(&profile.row, String::new(), machine);
-                let table =
-                    if output == Output::Plain { plain::table(&table) } else { markdown::table(&table) };
-                output::text(&format!("\n{caption}\n\n{table}"))?;
-            }
-            if sink.is_some() {
-                let times = trace::step_ns(cx, &profile)?;
-                events.extend(trace::events(&title, events.len(), &profile, &times));
-            }
-        }
-        if let Some(mut file) = sink {
-            let whole = serde_json::json!({ "displayTimeUnit": "ns", "traceEvents": events });
-            file.write_all(&serde_json::to_vec(&whole)?).context("the --trace file cannot be written")?;
-        }
-        Ok(())
     }
 
     /// Measures a case, and returns a row for each clock.
@@ -337,6 +314,7 @@ impl Args {
     ) -> anyhow::Result<Vec<(Clock, BenchRow)>> {
         let &Case { name, depth, test, cache, .. } = case;
         let loaded = cx.load(name, None)?;
+        warn_beyond(depth + test.prompt + test.generate, loaded.model.config.trained_context);
         let options = self.options(case);
         let batch = options.batch;
         let (n, warmup) = (self.repetitions, u32::from(!self.no_warmup));
@@ -369,31 +347,4 @@ impl Args {
         };
         self.variations.clocks().into_iter().map(row).collect()
     }
-}
-
-/// Creates the file of a trace before anything is measured, so that no measurement is lost.
-fn create_trace(path: &PathBuf) -> anyhow::Result<File> {
-    outputs::replaceable(path, "a JSON trace", |bytes| bytes.starts_with(b"{"))?;
-    File::create(path).with_context(|| path.display().to_string())
-}
-
-/// Repetitions of each kernel of a profile.
-const LAUNCHES: Budget = Budget { warmup: 0, min_reps: 5, max_reps: 20, budget_s: 3.0 };
-
-/// The format that `-o` names, or the one that suits stdout.
-fn format_of(text: Option<&str>) -> Result<Output, UsageError> {
-    match text {
-        None if output::is_terminal() => Ok(Output::Plain),
-        None | Some("md") => Ok(Output::Md),
-        Some("csv") => Ok(Output::Csv),
-        Some("json") => Ok(Output::Json),
-        Some("jsonl") => Ok(Output::Jsonl),
-        Some("sql") => Ok(Output::Sql),
-        Some(other) => Err(UsageError(format!("-o {other:?} is unknown: use md, csv, json, jsonl or sql"))),
-    }
-}
-
-/// Whether a format is for people, so that text may follow the rows.
-const fn is_table(output: Output) -> bool {
-    matches!(output, Output::Plain | Output::Md)
 }

@@ -2,7 +2,6 @@
 
 use crate::globals::UsageError;
 use crate::output;
-use anyhow::Context;
 use ridgeline_measure::Device;
 use ridgeline_measure::models::Loaded;
 use ridgeline_model::{Session, SessionOptions};
@@ -11,7 +10,6 @@ use ridgeline_speculative::{Choice, LanguageModel, Rows, Sampler, Token};
 use ridgeline_text::Tokenizer;
 use ridgeline_weights::Quantization;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 
 /// Help of one model.
 pub(crate) const MODEL: &str = "Model: GGUF file, safetensors folder, or a name that `ridgeline doctor` lists. \
@@ -79,11 +77,28 @@ pub(crate) fn quantization(text: &str) -> Result<Quantization, String> {
     text.parse().map_err(|_| format!("choose one of: {}", quantizations()))
 }
 
+/// The length of a text, in tokens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Length {
+    /// Prompt and output together.
+    AtMost(usize),
+    /// As long as the model goes on after a prompt.
+    Open {
+        /// Tokens of the prompt.
+        prompt: usize,
+    },
+}
+
+/// Context without `-c` where the length of a text is open, unless the model is trained for less. The cache of a trained context
+/// of 128 k tokens may not fit the device.
+const OPEN_CONTEXT: usize = 4096;
+
 /// The size of a session.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Session")]
 pub(crate) struct SessionArgs {
-    /// Context size in tokens; 0 is the context that the model was trained with [default: prompt plus -n]
+    /// Context size in tokens; 0 is the context that the model was trained with [default: prompt plus -n; at most 4096
+    /// without a limit]
     #[arg(short, long)]
     ctx_size: Option<usize>,
     /// Maximum tokens of a forward pass; longer inputs take several passes
@@ -96,25 +111,35 @@ pub(crate) struct SessionArgs {
 }
 
 impl SessionArgs {
-    /// Options for a session that will hold `needed` positions of a model trained for `trained`.
+    /// Options for a session of a text of this length, with a model trained for `trained` positions. Prints a warning where
+    /// the text may be longer than that.
     ///
     /// # Errors
     /// The batch size is 0.
-    pub(crate) fn options(&self, needed: usize, trained: usize) -> Result<SessionOptions, UsageError> {
+    pub(crate) fn options(&self, length: Length, trained: usize) -> Result<SessionOptions, UsageError> {
         if self.batch_size == 0 {
             return Err(UsageError("-b must be at least 1".to_owned()));
         }
+        let (wanted, most) = match length {
+            Length::AtMost(n) => (n, n),
+            Length::Open { prompt } => (trained.min(OPEN_CONTEXT).max(prompt + 1), usize::MAX),
+        };
         let context = match self.ctx_size {
             Some(0) => trained,
-            given => given.unwrap_or(needed),
+            given => given.unwrap_or(wanted),
         };
-        if needed.min(context) > trained {
-            output::note(&format!(
-                "warning: {needed} tokens may exceed the model's trained context of {trained}"
-            ));
-        }
+        warn_beyond(most.min(context), trained);
         let cache = [self.cache_type_k, self.cache_type_v];
         Ok(SessionOptions { context, batch: self.batch_size, cache, ..SessionOptions::default() })
+    }
+}
+
+/// Prints a warning where a text of `tokens` may be longer than the model's trained context.
+pub(crate) fn warn_beyond(tokens: usize, trained: usize) {
+    if tokens > trained {
+        output::note(&format!(
+            "warning: {tokens} tokens may exceed the model's trained context of {trained}"
+        ));
     }
 }
 
@@ -162,57 +187,6 @@ impl SamplingArgs {
         };
         sampler.check().map_err(|error| UsageError(error.to_string()))?;
         Ok(sampler)
-    }
-}
-
-/// The prompt and the end of generation.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct PromptArgs {
-    /// Text of the prompt; not with -f. Without either, the prompt is the BOS token, if the model adds one
-    #[arg(short, long, conflicts_with = "file", allow_hyphen_values = true)]
-    prompt: Option<String>,
-    /// File with the prompt, in UTF-8; not with -p
-    #[arg(short, long)]
-    file: Option<PathBuf>,
-    /// Maximum number of tokens to generate
-    #[arg(short, long, default_value_t = 128)]
-    pub(crate) n_predict: usize,
-    /// Do not start the prompt with the BOS token. By default the model's metadata decides
-    #[arg(long)]
-    no_bos: bool,
-    /// Continue generating after EOS and other tokens that end a turn
-    #[arg(long)]
-    ignore_eos: bool,
-    /// Skip the untimed warm-up; the timed passes then include the compilation of the kernels
-    #[arg(long)]
-    pub(crate) no_warmup: bool,
-}
-
-impl PromptArgs {
-    /// The prompt's tokens.
-    pub(crate) fn tokens(&self, tokenizer: &Tokenizer) -> anyhow::Result<Vec<Token>> {
-        let text = match (&self.prompt, &self.file) {
-            (Some(text), _) => text.clone(),
-            (None, Some(path)) => {
-                std::fs::read_to_string(path).with_context(|| path.display().to_string())?
-            }
-            (None, None) => String::new(),
-        };
-        let bos = tokenizer.bos().filter(|_| tokenizer.add_bos() && !self.no_bos);
-        let mut tokens: Vec<Token> = bos.into_iter().collect();
-        tokens.extend(tokenizer.encode(&text)?);
-        if tokens.is_empty() {
-            return Err(UsageError(
-                "nothing to continue: the prompt is empty; set it with -p or -f".to_owned(),
-            )
-            .into());
-        }
-        Ok(tokens)
-    }
-
-    /// Tokens that end the output.
-    pub(crate) fn stop(&self, tokenizer: &Tokenizer) -> Vec<Token> {
-        if self.ignore_eos { Vec::new() } else { tokenizer.ends() }
     }
 }
 
@@ -286,6 +260,7 @@ pub(crate) fn warm_up(
 
 #[cfg(test)]
 mod tests {
+    use super::Length::{AtMost, Open};
     use super::SessionArgs;
     use ridgeline_quant::Format;
 
@@ -293,11 +268,15 @@ mod tests {
     fn the_context_is_that_of_the_flag_or_as_long_as_needed() {
         let f16 = Format::F16;
         let args = |ctx_size| SessionArgs { ctx_size, batch_size: 8, cache_type_k: f16, cache_type_v: f16 };
-        let context = |ctx_size, needed| {
-            args(ctx_size).options(needed, 256).expect("the batch size is positive").context
+        let of = |ctx_size, length, trained| {
+            args(ctx_size).options(length, trained).expect("the batch size is positive").context
         };
+        let context = |ctx_size, needed| of(ctx_size, AtMost(needed), 256);
         assert_eq!([context(None, 40), context(None, 300), context(Some(7), 40)], [40, 300, 7]);
         assert_eq!(context(Some(0), 40), 256, "0 is the trained context");
-        assert!(SessionArgs { batch_size: 0, ..args(None) }.options(1, 1).is_err());
+        let open = |ctx_size, prompt, trained| of(ctx_size, Open { prompt }, trained);
+        assert_eq!([open(None, 9, 256), open(None, 300, 256), open(None, 9, 1 << 17)], [256, 301, 4096]);
+        assert_eq!([open(Some(0), 9, 1 << 17), open(Some(50), 9, 256)], [1 << 17, 50]);
+        assert!(SessionArgs { batch_size: 0, ..args(None) }.options(AtMost(1), 1).is_err());
     }
 }

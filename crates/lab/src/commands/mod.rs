@@ -1,10 +1,15 @@
 //! The commands. Each has a word in the list below and a file with `Args`, whose first doc line is the help text, and
 //! `fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode>`.
 
+mod accepted;
 mod bench_case;
+mod bench_profile;
+mod bench_rows;
+mod chat;
 mod flags;
 mod outputs;
 mod printer;
+mod prompt;
 mod token_counts;
 mod variations;
 

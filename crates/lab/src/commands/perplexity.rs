@@ -1,9 +1,10 @@
 //! `ridgeline perplexity`: perplexity of a model on a text, and its divergence from a reference model.
 
-use super::flags::{MODEL, SessionArgs, first_difference, format_help, vocabulary_of};
+use super::accepted::AcceptedArgs;
+use super::flags::{Length, MODEL, SessionArgs, first_difference, format_help, vocabulary_of, warn_beyond};
+use super::prompt::{ESCAPE, text_of, unescape};
 use crate::globals::{Globals, UsageError};
 use crate::{install, output};
-use anyhow::Context;
 use ridgeline_experiment::quality::{Estimate, PairedSummary};
 use ridgeline_experiment::report::{Align, Table};
 use ridgeline_measure::models::Loaded;
@@ -29,9 +30,14 @@ pub(crate) struct Args {
     model: String,
     #[arg(long, help = format_help(), value_name = "TYPE")]
     format: Option<Format>,
-    /// Text file to score, in UTF-8
-    #[arg(short, long)]
-    file: PathBuf,
+    /// Text file to score, in UTF-8, without the line break at its end
+    #[arg(short, long, required_unless_present = "prompt", conflicts_with = "prompt")]
+    file: Option<PathBuf>,
+    /// Text to score, or - for stdin; in place of -f
+    #[arg(short, long, allow_hyphen_values = true)]
+    prompt: Option<String>,
+    #[arg(short, long, help = ESCAPE)]
+    escape: bool,
     /// Score only the first N chunks [default: all]
     #[arg(long, value_name = "N")]
     chunks: Option<usize>,
@@ -41,22 +47,30 @@ pub(crate) struct Args {
     reference: Option<String>,
     #[command(flatten)]
     session: SessionArgs,
+    #[command(flatten)]
+    accepted: AcceptedArgs,
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
-    let options = SessionOptions { switches: Switches::exact(), ..args.session.options(CHUNK, CHUNK)? };
+    let options = args.session.options(Length::AtMost(CHUNK), CHUNK)?;
+    let options = SessionOptions { switches: Switches::exact(), ..options };
     if options.context < SHORTEST {
         return Err(UsageError(format!("-c must be at least {SHORTEST}")).into());
     }
     if args.chunks == Some(0) {
         return Err(UsageError("--chunks must be at least 1".to_owned()).into());
     }
-    let text = std::fs::read_to_string(&args.file).with_context(|| args.file.display().to_string())?;
+    args.accepted.note()?;
+    let text = text_of(args.prompt.as_deref(), args.file.as_deref())?.unwrap_or_default();
+    let text = if args.escape { unescape(&text)? } else { text };
     let mut device = install::open(globals)?;
     let tuning = ridgeline_measure::tune::stored(&mut device);
     let loaded = models::load(&mut device, &args.model, args.format, tuning.clone())?;
     let reference =
         args.reference.as_deref().map(|name| models::load(&mut device, name, None, tuning)).transpose()?;
+    for it in [Some(&loaded), reference.as_ref()].into_iter().flatten() {
+        warn_beyond(options.context, it.model.config.trained_context);
+    }
     let text = Text::new(tokenizer_of(&loaded, reference.as_ref())?, &text, options.context, args.chunks)?;
 
     let device = Rc::new(RefCell::new(device));

@@ -1,9 +1,10 @@
-//! `ridgeline run`: generates text from a prompt.
+//! `ridgeline run`: generates text from a prompt, or the answers of a chat.
 
-use super::flags::{
-    MODEL, PromptArgs, SamplingArgs, SessionArgs, format_help, require_finite, vocabulary_of, warm_up,
-};
+use super::accepted::AcceptedArgs;
+use super::chat::{self, ChatArgs};
+use super::flags::{MODEL, SamplingArgs, SessionArgs, format_help, require_finite, vocabulary_of, warm_up};
 use super::printer::{Printer, Timings, finish_name, ms, note_full, rate};
+use super::prompt::PromptArgs;
 use crate::globals::Globals;
 use crate::{install, output};
 use ridgeline_measure::models;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// Generate text from a prompt; stdout has only the generated text, stderr has the times
+/// Generate text from a prompt, or chat; stdout has only the generated text, stderr has the times
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[arg(short, long, help = MODEL)]
@@ -23,28 +24,39 @@ pub(crate) struct Args {
     #[arg(long, help = format_help(), value_name = "TYPE")]
     format: Option<Format>,
     #[command(flatten)]
-    prompt: PromptArgs,
+    pub(super) prompt: PromptArgs,
+    #[command(flatten)]
+    pub(super) chat: ChatArgs,
     #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
-    session: SessionArgs,
+    pub(super) session: SessionArgs,
+    #[command(flatten)]
+    accepted: AcceptedArgs,
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let sampler = args.sampling.sampler()?;
+    args.accepted.note()?;
     let mut device = install::open(globals)?;
     let begun = Instant::now();
     let tuning = ridgeline_measure::tune::stored(&mut device);
     let loaded = models::load_for_text(&mut device, &args.model, args.format, tuning)?;
     let load = begun.elapsed();
+    let device = Rc::new(RefCell::new(device));
+    if args.chat.is_on() {
+        return chat::run(&args, &loaded, device, sampler, globals.json);
+    }
     let tokenizer = vocabulary_of(&loaded)?;
     let begun = Instant::now();
     let prompt = args.prompt.tokens(tokenizer)?;
     let tokenize = begun.elapsed();
 
-    let n = args.prompt.n_predict;
-    let options = args.session.options(prompt.len() + n, loaded.model.config.trained_context)?;
-    let mut session = Session::new(loaded.model.clone(), Rc::new(RefCell::new(device)), options)?;
+    let trained = loaded.model.config.trained_context;
+    let options = args.session.options(args.prompt.length(prompt.len()), trained)?;
+    // Without a limit the context ends the text.
+    let n = args.prompt.limit().unwrap_or(options.context + 1);
+    let mut session = Session::new(loaded.model.clone(), device, options)?;
     if !args.prompt.no_warmup {
         warm_up(&mut session, &options, &[prompt.len(), 1], &sampler)?;
     }

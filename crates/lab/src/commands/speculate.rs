@@ -1,9 +1,11 @@
 //! `ridgeline speculate`: speculative decoding with a draft model, and its statistics.
 
+use super::accepted::AcceptedArgs;
 use super::flags::{
-    MODEL, PromptArgs, SamplingArgs, SessionArgs, first_difference, require_finite, vocabulary_of, warm_up,
+    MODEL, SamplingArgs, SessionArgs, first_difference, require_finite, vocabulary_of, warm_up,
 };
 use super::printer::{Printed, Printer, Timings, finish_name, ms, nanos, note_full};
+use super::prompt::PromptArgs;
 use crate::globals::{Globals, UsageError};
 use crate::{install, output};
 use ridgeline_measure::models::Loaded;
@@ -45,10 +47,13 @@ pub(crate) struct Args {
     sampling: SamplingArgs,
     #[command(flatten)]
     session: SessionArgs,
+    #[command(flatten)]
+    accepted: AcceptedArgs,
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let sampler = args.sampling.sampler()?;
+    args.accepted.note()?;
     let mut device = install::open(globals)?;
     let tuning = ridgeline_measure::tune::stored(&mut device);
     let target = models::load_for_text(&mut device, &args.model, None, tuning.clone())?;
@@ -57,16 +62,18 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     same_vocabulary(&target, &draft)?;
     let prompt = args.prompt.tokens(tokenizer)?;
     let trained = target.model.config.trained_context;
-    let options = args.session.options(prompt.len() + args.prompt.n_predict, trained)?;
+    let options = args.session.options(args.prompt.length(prompt.len()), trained)?;
+    // Without a limit the context ends the text.
+    let n = args.prompt.limit().unwrap_or(options.context + 1);
     let draft_options = DraftOptions {
         n_max: args.spec_draft_n_max,
         n_min: args.spec_draft_n_min,
         p_min: args.spec_draft_p_min,
     };
     let device = Rc::new(RefCell::new(device));
-    let job = Job { args: &args, sampler, options, prompt, stop: args.prompt.stop(tokenizer) };
+    let job = Job { args: &args, sampler, options, prompt, n, stop: args.prompt.stop(tokenizer) };
     // The target verifies the draft and one more token. The draft model first evaluates one or two accepted tokens.
-    let longest = draft_options.n_max.min(args.prompt.n_predict);
+    let longest = draft_options.n_max.min(n);
     let passes: Vec<usize> = (1..=longest + 1).collect();
     let mut session = job.session(&target, &device, &passes)?;
     let baseline = if args.baseline { Some(job.alone(&mut session, tokenizer)?) } else { None };
@@ -75,13 +82,10 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
 
     let mut printer = Printer::start(tokenizer, !globals.json);
     let clock = Instant::now();
-    let Speculation { generation, stats } = speculator.generate(
-        &job.prompt,
-        args.prompt.n_predict,
-        &job.stop,
-        &mut |token| printer.push(token),
-        &mut || nanos(clock.elapsed()),
-    )?;
+    let Speculation { generation, stats } =
+        speculator.generate(&job.prompt, n, &job.stop, &mut |token| printer.push(token), &mut || {
+            nanos(clock.elapsed())
+        })?;
     let printed = printer.finish()?;
     note_full(generation.finish, job.options.context);
     let text = [&job.prompt[..], &generation.tokens].concat();
@@ -101,6 +105,8 @@ struct Job<'a> {
     sampler: Sampler,
     options: SessionOptions,
     prompt: Vec<Token>,
+    /// Most tokens to generate.
+    n: usize,
     stop: Vec<Token>,
 }
 
@@ -128,9 +134,9 @@ impl Job<'_> {
     /// Generates with the target alone.
     fn alone(&self, session: &mut Session<Device>, tokenizer: &Tokenizer) -> anyhow::Result<Baseline> {
         let mut printer = Printer::start(tokenizer, false);
-        let n = self.args.prompt.n_predict;
-        let output =
-            generate(session, &self.sampler, &self.prompt, n, &self.stop, &mut |token| printer.push(token))?;
+        let output = generate(session, &self.sampler, &self.prompt, self.n, &self.stop, &mut |token| {
+            printer.push(token)
+        })?;
         let spent = session.take_times();
         let times = Timings::of(&printer.finish()?, self.prompt.len(), spent.tokens);
         Ok(Baseline { tokens: output.tokens, times: times.with(spent) })

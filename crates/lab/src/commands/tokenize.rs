@@ -1,22 +1,29 @@
-//! `ridgeline tokenize`: prints the token ids of a text, without special tokens.
+//! `ridgeline tokenize`: prints the token ids of a text.
 
 use super::flags::MODEL;
+use super::prompt::{ESCAPE, read, stdin, unescape};
 use crate::globals::{Globals, UsageError};
 use crate::output;
-use anyhow::Context;
 use ridgeline_measure::models;
-use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Print the token ids of a text on one line, without BOS and EOS; special tokens such as <s> count as plain text
+/// Print the token ids of a text on one line, without BOS and EOS
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[arg(short, long, help = MODEL)]
     model: String,
     /// File with the text, in UTF-8 [default: stdin]
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "prompt")]
     file: Option<PathBuf>,
+    /// The text, or - for stdin; not with -f
+    #[arg(short, long, allow_hyphen_values = true)]
+    prompt: Option<String>,
+    #[arg(short, long, help = ESCAPE)]
+    escape: bool,
+    /// Read special tokens in the text, such as <s>, as those tokens, as `run` does [default: as plain text]
+    #[arg(long)]
+    parse_special: bool,
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
@@ -27,7 +34,8 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
             args.model
         ))
     })?;
-    let ids = tokenizer.encode(&text(&args)?)?;
+    let text = args.text()?;
+    let ids = if args.parse_special { tokenizer.encode_special(&text)? } else { tokenizer.encode(&text)? };
     if globals.json {
         output::json(&serde_json::json!({ "ids": ids }))?;
     } else {
@@ -37,19 +45,14 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn text(args: &Args) -> anyhow::Result<String> {
-    let (bytes, name) = match &args.file {
-        Some(path) => {
-            (std::fs::read(path).with_context(|| path.display().to_string())?, path.display().to_string())
-        }
-        None => {
-            let mut bytes = Vec::new();
-            std::io::stdin().lock().read_to_end(&mut bytes).context("stdin")?;
-            (bytes, "stdin".to_owned())
-        }
-    };
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        anyhow::anyhow!("{name}: byte {at} is not UTF-8; the input must be UTF-8 text")
-    })
+impl Args {
+    /// The whole text: here a line break at its end counts.
+    fn text(&self) -> anyhow::Result<String> {
+        let text = match (&self.prompt, &self.file) {
+            (Some(text), _) if text != "-" => text.clone(),
+            (None, Some(path)) => read(path)?,
+            _ => stdin()?,
+        };
+        if self.escape { unescape(&text) } else { Ok(text) }
+    }
 }

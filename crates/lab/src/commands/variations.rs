@@ -1,12 +1,11 @@
 //! Variations of a benchmark for studies: ablated parts, submissions and clocks, and the columns that tell them apart.
 
 use crate::globals::UsageError;
-use ridgeline_experiment::bench_table::{self, BenchRow, Output};
-use ridgeline_experiment::report::{Align, Column, Table, markdown, plain};
+use ridgeline_experiment::bench_table::Output;
 use ridgeline_measure::Error;
 use ridgeline_measure::pass::{Clock, PassTiming, Submission};
 use ridgeline_model::{Part, Parts, SessionOptions};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Flags of variations. Lists give a row for each combination.
 #[derive(Clone, Debug, clap::Args)]
@@ -67,13 +66,6 @@ impl Default for Variation {
     fn default() -> Self {
         Self { ablate: Parts::NONE, submission: Submission::default() }
     }
-}
-
-/// A row of the table with the fields that tell variations apart.
-#[derive(Clone, Debug)]
-pub(crate) struct VariedRow {
-    pub(crate) row: BenchRow,
-    pub(crate) fields: Vec<(&'static str, Value)>,
 }
 
 /// A list, or its default where it is empty.
@@ -158,6 +150,11 @@ impl VariationArgs {
         }
     }
 
+    /// The names of [`Self::fields`].
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        self.fields(Variation::default(), Clock::default()).into_iter().map(|(name, _)| name).collect()
+    }
+
     /// The fields of the flags that were given.
     pub(crate) fn fields(&self, variation: Variation, clock: Clock) -> Vec<(&'static str, Value)> {
         let Variation { ablate, submission } = variation;
@@ -174,62 +171,6 @@ impl VariationArgs {
         }
         fields
     }
-}
-
-/// The rows in one of the formats, with their fields.
-///
-/// # Errors
-/// A value cannot be written as JSON.
-pub(crate) fn export(rows: &[VariedRow], output: Output) -> anyhow::Result<String> {
-    let plain_rows: Vec<BenchRow> = rows.iter().map(|it| it.row.clone()).collect();
-    if rows.iter().all(|it| it.fields.is_empty()) {
-        return Ok(bench_table::export(&plain_rows, output)?);
-    }
-    let object = |it: &VariedRow| {
-        let fields = it.row.fields().into_iter().chain(it.fields.clone());
-        Value::Object(fields.map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>())
-    };
-    let objects: Vec<Value> = rows.iter().map(object).collect();
-    Ok(match output {
-        Output::Json => serde_json::to_string_pretty(&objects)? + "\n",
-        Output::Jsonl => objects.iter().map(|object| format!("{object}\n")).collect(),
-        Output::Csv => csv(rows, &bench_table::export(&plain_rows, output)?),
-        Output::Md | Output::Plain | Output::Sql => {
-            let table = table(rows, bench_table::table("", &plain_rows));
-            let text = if output == Output::Plain { plain::table(&table) } else { markdown::table(&table) };
-            let BenchRow { build_commit, build_number, .. } = &rows[0].row;
-            format!("{text}\nbuild: {build_commit} ({build_number})\n")
-        }
-    })
-}
-
-/// A value as the text of a cell.
-fn cell(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// Adds the fields as columns behind `test`.
-fn table(rows: &[VariedRow], mut table: Table) -> Table {
-    let at = table.columns.iter().position(|it| it.title == "test").map_or(0, |test| test + 1);
-    for (i, (name, _)) in rows[0].fields.iter().enumerate() {
-        table.columns.insert(at + i, Column { title: (*name).to_owned(), align: Align::Left });
-    }
-    for (cells, varied) in table.rows.iter_mut().zip(rows) {
-        cells.splice(at..at, varied.fields.iter().map(|(_, value)| cell(value)));
-    }
-    table
-}
-
-/// Adds the fields at the end of each line. No value of a row contains a line break.
-fn csv(rows: &[VariedRow], text: &str) -> String {
-    let mut lines = text.lines();
-    let names = rows[0].fields.iter().map(|(name, _)| format!(",{name}"));
-    let mut out = lines.next().unwrap_or_default().to_owned() + &names.collect::<String>() + "\n";
-    for (line, varied) in lines.zip(rows) {
-        let cells = varied.fields.iter().map(|(_, value)| format!(",\"{}\"", cell(value)));
-        out += &(line.to_owned() + &cells.collect::<String>() + "\n");
-    }
-    out
 }
 
 #[cfg(test)]

@@ -14,6 +14,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("every_end_of_a_turn_stops_the_text", every_end_of_a_turn_stops_the_text),
     ("padding_behind_the_vocabulary_is_never_chosen", padding_behind_the_vocabulary_is_never_chosen),
     ("a_broken_vocabulary_stops_no_measurement", a_broken_vocabulary_stops_no_measurement),
+    (
+        "a_folder_with_tokenizer_model_alone_says_what_it_lacks",
+        a_folder_with_tokenizer_model_alone_says_what_it_lacks,
+    ),
     ("a_full_context_ends_the_text", a_full_context_ends_the_text),
     ("weights_that_are_not_numbers_end_every_command", weights_that_are_not_numbers_end_every_command),
     ("an_unknown_key_is_printed_once", an_unknown_key_is_printed_once),
@@ -22,10 +26,15 @@ pub(crate) const TESTS: &[Test] = &[
 pub(crate) const ON_A_DEVICE: &[Test] =
     &[("a_configuration_that_fails_costs_its_own_row", a_configuration_that_fails_costs_its_own_row)];
 
-type Tensors = BTreeMap<String, (Vec<usize>, Vec<u8>)>;
+pub(crate) type Tensors = BTreeMap<String, (Vec<usize>, Vec<u8>)>;
 
 /// A copy of a small model with changed tensors and configuration.
-fn copy(model: &str, to: &Path, tensors: impl FnOnce(&mut Tensors), config: impl FnOnce(&mut Value)) {
+pub(crate) fn copy(
+    model: &str,
+    to: &Path,
+    tensors: impl FnOnce(&mut Tensors),
+    config: impl FnOnce(&mut Value),
+) {
     let from = repository("crates/model/tests/data").join(model);
     let bytes = fs::read(from.join("model.safetensors")).expect("it is in the repository");
     let file = SafeTensors::deserialize(&bytes).expect("a valid file");
@@ -62,7 +71,8 @@ const REPEATED: u64 = 399;
 fn every_end_of_a_turn_stops_the_text() {
     let plain = run(&repository("crates/model/tests/data/qwen2"), &["-n", "3"]).json();
     assert_eq!((ids(&plain["tokens"]), &plain["finish"]), (vec![REPEATED; 3], &Value::from("length")));
-    let list = serde_json::json!({ "eos_token_id": [0, REPEATED] });
+    // More than the three for which llama.cpp has keys.
+    let list = serde_json::json!({ "eos_token_id": [0, 5, 6, 7, REPEATED] });
     for name in ["config.json", "generation_config.json"] {
         let folder = tempfile::tempdir().expect("a folder");
         copy(
@@ -129,6 +139,18 @@ fn a_broken_vocabulary_stops_no_measurement() {
         ridgeline(&["inspect", &requantized]).ok();
         run(folder.path(), &["-n", "1"]).fails(1, &[part]);
     }
+}
+
+/// The older file of SentencePiece is no vocabulary here, which a conversion says too.
+fn a_folder_with_tokenizer_model_alone_says_what_it_lacks() {
+    let folder = tempfile::tempdir().expect("a folder");
+    copy("llama", folder.path(), |_| (), |_| ());
+    fs::rename(folder.path().join("tokenizer.json"), folder.path().join("tokenizer.model")).expect("a file");
+    run(folder.path(), &["-n", "1"]).fails(2, &["no vocabulary", "needs the tokenizer.json"]);
+    let file = folder.path().join("converted.gguf");
+    let done = ridgeline(&["quantize", text_of(folder.path()), text_of(&file), "F16"]);
+    assert!(done.stderr.contains("needs the tokenizer.json"), "{}", done.stderr);
+    done.ok();
 }
 
 fn a_full_context_ends_the_text() {

@@ -3,6 +3,7 @@
 //! Tests that need an adapter are ignored without one. So are tests on the original weights, which are not in the
 //! repository (`RIDGELINE_SHARED`). With `CI=true` both fail instead.
 
+mod chat;
 mod diagnose;
 mod files;
 mod folders;
@@ -27,7 +28,7 @@ fn main() {
     let no_adapter = ridgeline_gpu::adapters().is_empty() && !required;
     let no_originals = !program::originals().is_dir() && !required;
     let no_swiftshader = ridgeline_gpu::swiftshader().is_none() && !(required && cfg!(target_os = "linux"));
-    let groups: [(&str, &[Test], bool); 24] = [
+    let groups: [(&str, &[Test], bool); 25] = [
         ("usage", usage::TESTS, false),
         ("usage", usage::ON_DEBIAN_AS_ROOT, !usage::can_play_install()),
         ("usage", usage::ON_SWIFTSHADER, no_swiftshader),
@@ -46,6 +47,7 @@ fn main() {
         ("variations", variations::ON_A_DEVICE, no_adapter),
         ("text", text::TESTS, false),
         ("text", text::ON_A_DEVICE, no_adapter),
+        ("chat", chat::TESTS, false),
         ("golden", golden::TESTS, false),
         ("golden", golden::ON_A_DEVICE, no_adapter),
         ("quality", quality::TESTS, false),

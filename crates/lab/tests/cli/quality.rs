@@ -8,6 +8,7 @@ use std::path::Path;
 pub(crate) const TESTS: &[Test] = &[
     ("a_model_beside_a_reference", a_model_beside_a_reference),
     ("what_cannot_be_scored_is_refused", what_cannot_be_scored_is_refused),
+    ("a_text_may_be_on_the_command_line", a_text_may_be_on_the_command_line),
 ];
 
 /// Quick enough to run always.
@@ -124,4 +125,32 @@ fn what_cannot_be_scored_is_refused() {
     score(&["--chunks", "0"]).fails(2, &["--chunks must be at least 1"]);
     on_cpu(&["perplexity", "-m", "bench-110m", "-f", text]).fails(2, &["has no vocabulary"]);
     on_cpu(&["perplexity", "-m", "tiny-draft", "-f", "missing.txt"]).fails(1, &["missing.txt"]);
+}
+
+fn a_text_may_be_on_the_command_line() {
+    let model = repository("crates/model/tests/data/llama-mha-tied");
+    let model = model.to_str().expect("UTF-8");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("text");
+    let text = "the cat sat on the mat\n".repeat(60);
+    std::fs::write(&file, &text).expect("a file");
+    let score = |more: &[&str]| on_cpu(&[&["perplexity", "-m", model, "--json"], more].concat());
+    let short = |more: &[&str]| score(&[&["-c", "16", "--chunks", "2"], more].concat());
+    let from_file = short(&["-f", file.to_str().expect("UTF-8")]).json();
+    assert_eq!(short(&["-p", &text]).json()["perplexity"], from_file["perplexity"]);
+    let escaped = text.replace('\n', r"\n");
+    assert_eq!(short(&["-e", "-p", &escaped]).json()["perplexity"], from_file["perplexity"]);
+    score(&[]).fails(2, &["--file"]);
+    // The model is trained for 512 positions, and 0 is the default of 512.
+    let long = text.repeat(3);
+    let beyond = score(&["-p", &long, "-c", "600", "--chunks", "1"]);
+    assert!(
+        beyond.stderr.contains("600 tokens may exceed the model's trained context of 512"),
+        "{}",
+        beyond.stderr
+    );
+    beyond.ok();
+    let done = score(&["-p", &long, "-c", "0", "--chunks", "1"]);
+    assert!(!done.stderr.contains("may exceed"), "{}", done.stderr);
+    assert_eq!(done.json()["ctx"], 512);
 }

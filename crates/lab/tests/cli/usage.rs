@@ -43,7 +43,6 @@ fn wrong_flags_are_usage_errors() {
     let cases: &[(&[&str], &str)] = &[
         (&["run", "-m", "tiny-target", "--no-such-flag"], "--no-such-flag"),
         (&["run", "-p", "x"], "--model"),
-        (&["run", "-m", "tiny-target", "-p", "x", "-ngl", "99"], "--n-gpu-layers"),
         (&["run", "-m", "tiny-target", "-p", "x", "-n", "many"], "many"),
         (&["run", "-m", "tiny-target", "-p", "x", "-ctk", "q99"], "q99"),
         (&["synth", "smollm2-135m", "Q99", "x.gguf"], "choose one of: F32, F16"),

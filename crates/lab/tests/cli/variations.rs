@@ -1,9 +1,10 @@
 //! `bench` with parts left out, other submissions and other clocks.
 
 use crate::Test;
-use crate::program::{on_cpu, one_of_five, ridgeline};
+use crate::program::{command, on_cpu, one_of_five, ridgeline};
 use serde_json::Value;
 use std::fs;
+use std::io::{BufRead, BufReader};
 
 pub(crate) const TESTS: &[Test] = &[
     ("unknown_values_list_the_known_ones", unknown_values_list_the_known_ones),
@@ -16,6 +17,8 @@ pub(crate) const ON_A_DEVICE: &[Test] = &[
     ("an_ablated_pass_is_faster", an_ablated_pass_is_faster),
     ("profiles_lack_the_ablated_parts", profiles_lack_the_ablated_parts),
     ("clocks_are_ordered", clocks_are_ordered),
+    ("rows_are_printed_when_they_are_measured", rows_are_printed_when_they_are_measured),
+    ("rows_go_to_both_streams_in_their_formats", rows_go_to_both_streams_in_their_formats),
 ];
 
 const BENCH: &[&str] = &["bench", "-m", "tiny-draft", "-p", "0", "-n", "4", "-r", "2", "--no-probe"];
@@ -35,6 +38,10 @@ fn unknown_values_list_the_known_ones() {
     fails(&["--no-wait"], &["--submission"]);
     fails(&["--submission", "pass", "--no-wait"], &["--submission launch or layer"]);
     fails(&["--clock", "encode", "-o", "sql"], &["no columns", "-o csv"]);
+    fails(&["--clock", "encode", "-oe", "sql"], &["no columns", "-o csv"]);
+    fails(&["-oe", "xml"], &["-oe \"xml\" is unknown", "jsonl"]);
+    fails(&["-fa", "2"], &["use 0, 1, on or off"]);
+    fails(&["-ngl", "0"], &["-ngl 0", "--device cpu"]);
 }
 
 fn the_cpu_has_no_timestamps() {
@@ -128,4 +135,64 @@ fn clocks_are_ordered() {
     for i in [0, 2] {
         assert!(mean_ns(&rows[i]) < 1.05 * mean_ns(&rows[i + 1]), "{rows}");
     }
+}
+
+/// The first row can be read while the second is measured.
+fn rows_are_printed_when_they_are_measured() {
+    for (format, lines) in [("jsonl", 1), ("csv", 2), ("md", 3), ("sql", 1)] {
+        let bench =
+            ["bench", "-m", "tiny-draft", "-p", "2,512", "-n", "0", "-r", "30", "--no-probe", "-o", format];
+        let mut child = command(&bench).arg("--no-install").spawn().expect("the program starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let mut text = String::new();
+        for _ in 0..lines {
+            assert!(stdout.read_line(&mut text).expect("UTF-8") > 0, "{format}: {text}");
+        }
+        assert!(child.try_wait().expect("a child").is_none(), "{format}: it measures the second row: {text}");
+        child.kill().expect("it runs");
+        child.wait().expect("it ends");
+    }
+}
+
+fn rows_go_to_both_streams_in_their_formats() {
+    let bench =
+        ["bench", "-m", "tiny-draft", "-p", "2,4", "-n", "0", "-r", "2", "--no-probe", "-fa", "on,off"];
+    let done = ridgeline(&[&bench[..], &["-o", "md", "-oe", "jsonl"]].concat());
+    let rows: Vec<Value> =
+        done.stderr.lines().map(|it| serde_json::from_str(it).expect("rows alone")).collect();
+    assert_eq!(rows.len(), 4);
+    let text = done.ok();
+    let table: Vec<Vec<&str>> = text
+        .lines()
+        .filter(|it| it.starts_with('|'))
+        .map(|it| it.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    assert!(table.len() == 6 && text.contains("\nbuild: "), "{text}");
+    assert!(table.iter().all(|it| it.len() == table[0].len()), "{text}");
+    let fa = table[0].iter().position(|it| *it == "fa").expect("a column of what differs");
+    let column: Vec<_> = table[2..].iter().map(|it| it[fa]).collect();
+    assert_eq!(column, ["1", "1", "0", "0"]);
+    assert!(!table[0].contains(&"n\\_batch"), "{text}");
+    // The file names 2048 positions.
+    let long = [
+        "bench",
+        "-m",
+        "tiny-draft",
+        "-p",
+        "1",
+        "-n",
+        "0",
+        "-r",
+        "1",
+        "--no-probe",
+        "-d",
+        "6000",
+        "--no-warmup",
+    ];
+    let done = ridgeline(&long);
+    assert!(
+        done.stderr.contains("6001 tokens may exceed the model's trained context of 2048"),
+        "{}",
+        done.stderr
+    );
 }

@@ -114,6 +114,9 @@ fn from_json(path: &Path) -> Result<Tokenizer, Error> {
 /// The key of a whole tokenizer.json in a GGUF file. It has steps, such as normalization, that the other keys lack.
 const WHOLE: &str = "tokenizer.huggingface.json";
 
+/// The key of all ends of a text, where a conversion found more than llama.cpp's keys name.
+const ENDS: &str = "tokenizer.ridgeline.eos_token_ids";
+
 fn from_gguf(metadata: &Metadata, path: &Path) -> Result<Tokenizer, Error> {
     let id = |name: &str| {
         let id = metadata.find::<u32>(&format!("tokenizer.ggml.{name}_token_id"));
@@ -126,7 +129,8 @@ fn from_gguf(metadata: &Metadata, path: &Path) -> Result<Tokenizer, Error> {
         Some(json) => Tokenizer::from_embedded_json(json, &vocab, &source)?,
         None => Tokenizer::from_gguf(vocab, &source)?,
     };
-    let ends = [id("eot")?, id("eom")?].into_iter().flatten().collect();
+    let more = metadata.find::<Vec<u32>>(ENDS)?.unwrap_or_default();
+    let ends = [id("eot")?, id("eom")?].into_iter().flatten().chain(more).collect();
     tokenizer.add_ends(&Ends { bos: None, eos: ends });
     Ok(tokenizer)
 }

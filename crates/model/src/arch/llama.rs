@@ -1,7 +1,7 @@
 //! Llama (Touvron et al. 2023) and the families with the same layers: Mistral, SmolLM2, TinyLlama.
 
-use super::{Architecture, Decoder};
-use crate::layers::{Attention, Block, Heads};
+use super::{Architecture, Decoder, swiglu};
+use crate::layers::{Attention, Block, Heads, Wiring};
 use crate::{Config, Error, Loader};
 
 pub(super) struct Llama;
@@ -13,11 +13,15 @@ impl Architecture for Llama {
 
     fn load(&self, loader: &mut Loader<'_>, config: &Config) -> Result<Box<dyn Decoder>, Error> {
         let heads = Heads::read(loader)?;
-        Ok(Box::new(Block::load_all(loader, config, |loader, prefix| {
+        let kinds = loader.keys().checkpoint().layer_kinds()?;
+        let ffn = swiglu(loader.keys(), config)?;
+        let attention = |loader: &mut Loader<'_>, layer: usize, prefix: &str| -> Result<_, Error> {
+            let heads = heads.seeing(kinds[layer]);
             let attention = Attention::load(loader, prefix, config, heads)?;
             // Only a few checkpoints of the family have biases.
             let biased = loader.has(&format!("{prefix}.attn_q.bias"));
-            if biased { attention.with_bias(loader, prefix) } else { Ok(attention) }
-        })?))
+            Ok(Box::new(if biased { attention.with_bias(loader, prefix)? } else { attention }) as _)
+        };
+        Ok(Box::new(Block::load_all(loader, config, Wiring::LLAMA, attention, ffn)?))
     }
 }

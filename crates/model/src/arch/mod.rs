@@ -1,7 +1,8 @@
 //! The model families. Each is one file that composes a layer from blocks, and one entry in the list below.
 
-use crate::layers::Block;
+use crate::layers::{Block, FeedForward, GatedMlp, NormKind};
 use crate::{Config, Error, Keys, Loader, Ops, State};
+use ridgeline_kernels::Activation;
 use std::fmt::Debug;
 
 /// The layers of a loaded model.
@@ -28,12 +29,17 @@ pub trait Architecture: Sync {
     /// Its `general.architecture`.
     fn name(&self) -> &'static str;
 
-    /// Reads the hyperparameters.
+    /// The kind of its norms.
+    fn norm(&self) -> NormKind {
+        NormKind::Rms
+    }
+
+    /// Reads the hyperparameters of the whole model.
     ///
     /// # Errors
     /// A missing key or an invalid dimension.
     fn config(&self, keys: Keys<'_>) -> Result<Config, Error> {
-        Config::read(keys, "attention.layer_norm_rms_epsilon")
+        Config::read(keys, self.norm())
     }
 
     /// Loads the layers.
@@ -51,7 +57,18 @@ macro_rules! architectures {
     };
 }
 
-architectures! { llama::Llama, qwen2::Qwen2, qwen3::Qwen3 }
+/// Loads half of a layer, by its index and the prefix of its tensors.
+type Load<'c, Half> = Box<dyn Fn(&mut Loader<'_>, usize, &str) -> Result<Box<Half>, Error> + 'c>;
+
+/// A loader of gated feed-forward blocks with SiLU (SwiGLU), one per layer.
+fn swiglu<'c>(keys: Keys<'_>, config: &'c Config) -> Result<Load<'c, dyn FeedForward>, Error> {
+    let ffn = keys.width("feed_forward_length")?;
+    Ok(Box::new(move |loader, _, prefix| {
+        Ok(Box::new(GatedMlp::load(loader, prefix, config, (ffn, Activation::Silu))?))
+    }))
+}
+
+architectures! { gemma3::Gemma3, gptneox::GptNeoX, llama::Llama, qwen2::Qwen2, qwen3::Qwen3, qwen35::Qwen35 }
 
 /// The family of a checkpoint.
 ///

@@ -1,17 +1,17 @@
 //! Grouped-query attention (Ainslie et al. 2023) with RoPE (Su et al. 2021).
 
-use super::Heads;
-use crate::config::dim32;
-use crate::{Activation, Config, Error, FusedLinear, Loader, Ops, State, Temp, Vector, WeightMatrix};
+use super::{Heads, Mixer, Output};
+use crate::{Activation, Config, Error, FusedLinear, Loader, Ops, Rows, State, Temp, Vector};
 
-/// The projections of an attention block, with optional bias and QK norm.
+/// An attention block, with optional biases, QK norm, output gate and post-norm.
 #[derive(Debug)]
 pub struct Attention {
     heads: Heads,
-    qkv: FusedLinear,      // (queries + keys + values, hidden)
-    bias: Option<Vector>,  // (rows of qkv)
+    qkv: FusedLinear, // (queries + keys + values, and the gates of queries if it has them, hidden)
+    gated: bool,
+    bias: Option<Vector>,  // (queries + keys + values)
     gains: Option<Vector>, // (2, key width): QK norm of queries, of keys
-    o: WeightMatrix,       // (hidden, query heads * value width)
+    output: Output,        // (hidden, query heads * value width)
 }
 
 impl Attention {
@@ -20,17 +20,56 @@ impl Attention {
     /// # Errors
     /// A missing tensor, another shape, a device too small.
     pub fn load(loader: &mut Loader<'_>, prefix: &str, config: &Config, heads: Heads) -> Result<Self, Error> {
-        let [q, k, v, o] = ["q", "k", "v", "output"].map(|name| format!("{prefix}.attn_{name}.weight"));
+        let [q, k, v] = ["q", "k", "v"].map(|name| format!("{prefix}.attn_{name}.weight"));
         let [queries, keys, values] = widths(heads);
+        let rows = [Rows::all(&q, queries), Rows::all(&k, keys), Rows::all(&v, values)];
+        Self::from_rows(loader, (prefix, &rows), config, heads)
+    }
+
+    /// Loads `<prefix>.attn_{qkv,output}.weight`: queries, keys and values in one tensor.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_fused(
+        loader: &mut Loader<'_>,
+        prefix: &str,
+        config: &Config,
+        heads: Heads,
+    ) -> Result<Self, Error> {
+        let name = format!("{prefix}.attn_qkv.weight");
+        Self::from_rows(loader, (prefix, &[Rows::all(&name, heads.qkv_width() as usize)]), config, heads)
+    }
+
+    /// Loads `<prefix>.attn_{q,k,v,output}.weight`. Each head of `attn_q` has the rows of its query, then those of the
+    /// gate of its output (Qwen3.5).
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_gated(
+        loader: &mut Loader<'_>,
+        prefix: &str,
+        config: &Config,
+        heads: Heads,
+    ) -> Result<Self, Error> {
+        let [q, k, v] = ["q", "k", "v"].map(|name| format!("{prefix}.attn_{name}.weight"));
+        let [queries, keys, values] = widths(heads);
+        let half = |second| Rows::half(&q, 2 * queries, heads.key as usize, second);
+        let rows = [half(false), Rows::all(&k, keys), Rows::all(&v, values), half(true)];
+        Ok(Self { gated: true, ..Self::from_rows(loader, (prefix, &rows), config, heads)? })
+    }
+
+    fn from_rows(
+        loader: &mut Loader<'_>,
+        (prefix, rows): (&str, &[Rows<'_>]),
+        config: &Config,
+        heads: Heads,
+    ) -> Result<Self, Error> {
         heads.reserve(loader);
-        loader.reserve(Temp::BlockOut, dim32(config.hidden));
-        Ok(Self {
-            heads,
-            qkv: loader.fused_linear(&[(&*q, queries), (&*k, keys), (&*v, values)], config.hidden)?,
-            bias: None,
-            gains: None,
-            o: loader.matrix(&o, config.hidden, heads.out_width() as usize)?,
-        })
+        let qkv = loader.fused_rows(rows, config.hidden)?;
+        loader.reserve(Temp::Qkv, qkv.rows);
+        let name = format!("{prefix}.attn_output");
+        let output = Output::load(loader, &name, config.hidden, heads.out_width() as usize)?;
+        Ok(Self { heads, qkv, gated: false, bias: None, gains: None, output })
     }
 
     /// Loads `<prefix>.attn_{q,k,v}.bias` too.
@@ -44,6 +83,16 @@ impl Attention {
         Ok(Self { bias: Some(loader.vectors(&parts)?), ..self })
     }
 
+    /// Loads `<prefix>.attn_{qkv,output}.bias` too.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn with_fused_bias(self, loader: &mut Loader<'_>, prefix: &str) -> Result<Self, Error> {
+        let bias = loader.vector(&format!("{prefix}.attn_qkv.bias"), self.heads.qkv_width() as usize)?;
+        let output = self.output.with_bias(loader, &format!("{prefix}.attn_output"))?;
+        Ok(Self { bias: Some(bias), output, ..self })
+    }
+
     /// Loads `<prefix>.attn_{q,k}_norm.weight` too: the gains of QK norm.
     ///
     /// # Errors
@@ -54,20 +103,33 @@ impl Attention {
         Ok(Self { gains: Some(loader.vectors(&[(&*q, key), (&*k, key)])?), ..self })
     }
 
-    /// What the block keeps of each token.
-    pub(crate) fn state(&self) -> State {
+    /// Loads the post-norm `<prefix>.post_attention_norm.weight` too.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn with_post_norm(self, loader: &mut Loader<'_>, prefix: &str) -> Result<Self, Error> {
+        let name = format!("{prefix}.post_attention_norm");
+        Ok(Self { output: self.output.with_post_norm(loader, &name, "attn_post_norm")?, ..self })
+    }
+}
+
+impl Mixer for Attention {
+    fn state(&self) -> State {
         self.heads.state()
     }
 
-    /// Records the block of layer `layer`: adds its output for x (tokens, hidden) to the residual stream.
-    pub fn forward(&self, ops: &mut Ops<'_>, x: Activation, layer: usize) {
+    fn forward(&self, ops: &mut Ops<'_>, x: Activation, layer: usize) {
         ops.enter_module("qkv");
-        let qkv = ops.qkv_projection(&self.qkv, x);
+        let qkv = ops.project_each(&self.qkv, x, Temp::Qkv);
         let q = ops.rope_and_store_kv((layer, &self.heads), qkv, [self.bias.as_ref(), self.gains.as_ref()]);
         ops.enter_module("attention");
         let out = ops.attention((layer, &self.heads), q);
+        if self.gated {
+            ops.enter_module("attn_gate");
+            ops.sigmoid_gate(out, qkv, self.heads.qkv_width());
+        }
         ops.enter_module("o");
-        ops.linear_add_residual(&self.o, out);
+        self.output.forward(ops, out);
     }
 }
 

@@ -1,54 +1,84 @@
-//! The pre-norm block of Llama (Touvron et al. 2023): both halves read a norm of the residual stream and add
-//! to it.
+//! A pre-norm layer: both halves read a norm of the residual stream and add to it.
 
-use super::{Attention, GatedMlp};
-use crate::{Config, Error, Loader, Ops, State, Vector};
+use super::{FeedForward, Mixer, Norm, NormKind};
+use crate::{Config, Error, Loader, Ops, State, Temp};
 
-/// One layer: attention, then a gated feed-forward block.
+/// One layer: a token mixer such as attention, then a feed-forward block.
 #[derive(Debug)]
 pub struct Block {
-    attn_norm: Vector, // (hidden)
-    attention: Attention,
-    ffn_norm: Vector, // (hidden)
-    mlp: GatedMlp,
+    mixer_norm: Norm, // (hidden)
+    mixer: Box<dyn Mixer>,
+    ffn_norm: Norm, // (hidden)
+    ffn: Box<dyn FeedForward>,
+    parallel: bool,
+}
+
+/// How the layers of a family are put together.
+#[derive(Clone, Copy, Debug)]
+pub struct Wiring {
+    /// The kind of both norms.
+    pub norm: NormKind,
+    /// Name of the norm before the feed-forward block, without prefix.
+    pub ffn_norm: &'static str,
+    /// Whether both halves read the same residual stream (GPT-J), or the second reads the sum of the first.
+    pub parallel: bool,
+}
+
+impl Wiring {
+    /// The wiring of Llama (Touvron et al. 2023).
+    pub const LLAMA: Self = Self { norm: NormKind::Rms, ffn_norm: "ffn_norm", parallel: false };
 }
 
 impl Block {
-    /// Loads every layer. `attention` loads the family's attention block from the tensors with the given
-    /// prefix.
+    /// Loads every layer. `mixer` and `ffn` load the halves of a layer by its index and the prefix of its tensors.
     ///
     /// # Errors
     /// A missing tensor, another shape, a device too small.
     pub fn load_all<'a>(
         loader: &mut Loader<'a>,
         config: &Config,
-        attention: impl Fn(&mut Loader<'a>, &str) -> Result<Attention, Error>,
+        wiring: Wiring,
+        mixer: impl Fn(&mut Loader<'a>, usize, &str) -> Result<Box<dyn Mixer>, Error>,
+        ffn: impl Fn(&mut Loader<'a>, usize, &str) -> Result<Box<dyn FeedForward>, Error>,
     ) -> Result<Vec<Self>, Error> {
-        let ffn = loader.keys().width("feed_forward_length")?;
+        let Wiring { norm, parallel, .. } = wiring;
+        if parallel {
+            loader.reserve(Temp::FfnNormed, crate::config::dim32(config.hidden));
+        }
         let mut load = |layer| {
             let prefix = format!("blk.{layer}");
+            let ffn_norm = format!("{prefix}.{}", wiring.ffn_norm);
             Ok(Self {
-                attn_norm: loader.vector(&format!("{prefix}.attn_norm.weight"), config.hidden)?,
-                attention: attention(loader, &prefix)?,
-                ffn_norm: loader.vector(&format!("{prefix}.ffn_norm.weight"), config.hidden)?,
-                mlp: GatedMlp::load(loader, &prefix, config, ffn)?,
+                mixer_norm: Norm::load(loader, norm, &format!("{prefix}.attn_norm"), config.hidden)?,
+                mixer: mixer(loader, layer, &prefix)?,
+                ffn_norm: Norm::load(loader, norm, &ffn_norm, config.hidden)?,
+                ffn: ffn(loader, layer, &prefix)?,
+                parallel,
             })
         };
         (0..config.layers).map(&mut load).collect()
     }
 
-    /// What the block keeps of each token.
+    /// What the block keeps of the tokens that it has seen.
     pub(crate) fn state(&self) -> State {
-        self.attention.state()
+        self.mixer.state()
     }
 
     /// Records the block as layer `layer`. It reads and updates the residual stream.
     pub fn forward(&self, ops: &mut Ops<'_>, layer: usize) {
         ops.enter_module("attn_norm");
-        let normed = ops.rms_norm(ops.residual(), &self.attn_norm);
-        self.attention.forward(ops, normed, layer);
+        let x = ops.norm(ops.residual(), &self.mixer_norm, Temp::Normed);
+        if self.parallel {
+            // The second norm reads the residual stream before the first half adds to it.
+            ops.enter_module("ffn_norm");
+            let y = ops.norm(ops.residual(), &self.ffn_norm, Temp::FfnNormed);
+            self.mixer.forward(ops, x, layer);
+            self.ffn.forward(ops, y);
+            return;
+        }
+        self.mixer.forward(ops, x, layer);
         ops.enter_module("ffn_norm");
-        let normed = ops.rms_norm(ops.residual(), &self.ffn_norm);
-        self.mlp.forward(ops, normed);
+        let x = ops.norm(ops.residual(), &self.ffn_norm, Temp::Normed);
+        self.ffn.forward(ops, x);
     }
 }

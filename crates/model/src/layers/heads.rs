@@ -3,6 +3,8 @@
 use crate::keys::{Keys, is_multiple};
 use crate::rope::RopeConfig;
 use crate::{Error, Loader, State, Temp};
+use ridgeline_kernels::HeadShape;
+use ridgeline_weights::LayerKind;
 
 /// Heads of an attention block, and what they see.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,7 +26,7 @@ pub struct Heads {
 }
 
 impl Heads {
-    /// Reads the shape that most families store under the same keys, with its rotation.
+    /// Reads the shape that most families store under the same keys, with its rotation and without a window.
     ///
     /// # Errors
     /// A missing key, or heads that no kernel supports.
@@ -45,17 +47,16 @@ impl Heads {
         let holds = is_multiple(key, 8) && key <= 512;
         keys.check("key_length", key, holds, "it must be a multiple of 8, at most 512")?;
         keys.check("value_length", value, value == key, "it must equal key_length")?;
+        let scale = keys.number_or("attention.scale", inverse_root(key))?;
         let rule = "it must be at most 16, the query rows that an attention kernel keeps in registers";
         keys.check("heads per key/value head", query / kv, query / kv <= 16, rule)?;
-        // Some writers store -1, for no window, as the largest integer.
-        let window = Some(keys.size_or("attention.sliding_window", 0)?).filter(|&w| w > 0 && w < u32::MAX);
-        Ok(Self { query, kv, key, value, scale: inverse_root(key), window, rope: 0 })
+        Ok(Self { query, kv, key, value, scale, window: None, rope: 0 })
     }
 
     /// Reserves what attention of this shape writes: its temporaries, and partial results of KV splits.
     pub(crate) fn reserve(self, loader: &mut Loader<'_>) {
         loader.attends(self);
-        loader.reserve(Temp::Qkv, self.query_width() + self.key_width() + self.value_width());
+        loader.reserve(Temp::Qkv, self.qkv_width());
         loader.reserve(Temp::Query, self.query_width());
         loader.reserve(Temp::AttnPartials, self.query * (self.value + 4));
         loader.reserve(Temp::AttnOut, self.out_width());
@@ -66,6 +67,19 @@ impl Heads {
     #[must_use]
     pub const fn state(self) -> State {
         State::Kv { heads: self.kv, key: self.key, value: Some(self.value) }
+    }
+
+    /// The shape that attention kernels take.
+    #[must_use]
+    pub(crate) const fn shape(self) -> HeadShape {
+        HeadShape { key: self.key, value: self.value, group: self.group(), latent: false }
+    }
+
+    /// The same heads in a layer of the given kind: with or without a sliding window.
+    #[must_use]
+    pub const fn seeing(self, kind: LayerKind) -> Self {
+        let window = if let LayerKind::Windowed(window) = kind { Some(window) } else { None };
+        Self { window, ..self }
     }
 
     /// Query heads that share a key/value head.
@@ -90,6 +104,12 @@ impl Heads {
     #[must_use]
     pub const fn value_width(self) -> u32 {
         self.kv * self.value
+    }
+
+    /// Total width of queries, keys and values.
+    #[must_use]
+    pub const fn qkv_width(self) -> u32 {
+        self.query_width() + self.key_width() + self.value_width()
     }
 
     /// Width of the output: one value head per query head.

@@ -3,10 +3,33 @@
 
 mod attention;
 mod block;
+mod delta_net;
 mod heads;
 mod mlp;
+mod norm;
+mod output;
 
+use crate::{Activation, Ops, State};
 pub use attention::Attention;
-pub use block::Block;
+pub use block::{Block, Wiring};
+pub use delta_net::{DeltaHeads, GatedDeltaNet};
 pub use heads::Heads;
-pub use mlp::GatedMlp;
+pub use mlp::{GatedMlp, Mlp};
+pub use norm::{Norm, NormKind};
+pub use output::Output;
+use std::fmt::Debug;
+
+/// The half of a layer that mixes tokens: attention, or a recurrence.
+pub trait Mixer: Debug + Send + Sync {
+    /// What it keeps of the tokens that it has seen.
+    fn state(&self) -> State;
+
+    /// Records it as part of layer `layer`: adds its output for x (tokens, hidden) to the residual stream.
+    fn forward(&self, ops: &mut Ops<'_>, x: Activation, layer: usize);
+}
+
+/// The half of a layer that treats each token alone: a dense block, or a mixture of experts.
+pub trait FeedForward: Debug + Send + Sync {
+    /// Records it: adds its output for x (tokens, hidden) to the residual stream.
+    fn forward(&self, ops: &mut Ops<'_>, x: Activation);
+}

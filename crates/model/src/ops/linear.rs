@@ -8,7 +8,9 @@ use ridgeline_compute::Slice;
 use ridgeline_kernels::kv_append::{self, KvAppend};
 use ridgeline_kernels::mat_vec_dual::{self, MatVecDual};
 use ridgeline_kernels::mat_vec_i8::{self, MatVecI8};
-use ridgeline_kernels::{Epilogue, LinearKernel, SMALL_BATCH, WeightLayout, linear_for, mat_vec, stride};
+use ridgeline_kernels::{
+    Activation as Function, Epilogue, LinearKernel, SMALL_BATCH, WeightLayout, linear_for, mat_vec, stride,
+};
 use ridgeline_quant::Format;
 
 /// The activation operand of a linear operation.
@@ -44,25 +46,42 @@ impl Ops<'_> {
         let bytes = self.scratch.buffer(Temp::Bytes).slice(0, 16 * u64::from(rows) * u64::from(stride));
         let params = kv_append::Params {
             n_tokens: rows,
+            // The first tokens of a sequence are in its first rows.
+            token0: 0,
             n_heads: 1,
             head_dim: x.width,
             capacity: rows,
-            position: 0,
+            end: rows,
             stride,
             ld: x.width,
             first: 0,
         };
         let kernel = KvAppend { format: Format::INT8_ACTIVATIONS, workgroup_size: 64, texture: false };
-        self.recording.run(kernel, params, kv_append::Args { x: x.slice, cache: bytes });
+        self.recording.run(
+            kernel,
+            params,
+            kv_append::Args { x: x.slice, tokens: self.token_table, cache: bytes },
+        );
         (bytes, stride)
     }
 
     /// x·Wᵀ, combined by `epilogue` with `to` from column `first` on.
-    pub(crate) fn linear(
+    pub(crate) fn linear(&mut self, matrix: &WeightMatrix, x: Operand, to: (Activation, u32, Epilogue)) {
+        // Only the GLU epilogue uses the activation.
+        self.linear_with(matrix, x, to, Function::Silu);
+    }
+
+    /// f(gate) ⊙ up of the stacked gate and up projections of x, stored in `to`.
+    pub(crate) fn linear_glu(&mut self, matrix: &WeightMatrix, x: Operand, to: Activation, f: Function) {
+        self.linear_with(matrix, x, (to, 0, Epilogue::Glu), f);
+    }
+
+    fn linear_with(
         &mut self,
         matrix: &WeightMatrix,
         x: Operand,
         (to, first, epilogue): (Activation, u32, Epilogue),
+        activation: Function,
     ) {
         let (n_cols, n_vecs, stride, ld) = (matrix.cols, x.rows, matrix.stride, to.width);
         let halves = if epilogue == Epilogue::Glu { 2 } else { 1 };
@@ -72,12 +91,14 @@ impl Ops<'_> {
             let (weights, y) = (chunk.slice, to.slice);
             if let Some((bytes, x_stride)) = x.bytes.filter(|_| MatVecI8::takes(matrix.format)) {
                 let kernel = MatVecI8::for_batch(matrix.format, matrix.layout, self.caps, x.rows);
+                let kernel = MatVecI8 { activation, ..kernel };
                 let params =
                     mat_vec_i8::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue, x_stride };
                 self.recording.run(kernel, params, mat_vec_i8::Args { weights, x: bytes, y });
                 continue;
             }
             let kernel = self.kernel_for(matrix, (x.rows, chunk.rows), halves == 2);
+            let kernel = kernel.with_activation(activation);
             let params = mat_vec::Params { n_rows, n_cols, n_vecs, stride, ld, row0, epilogue };
             kernel.record(self.recording, params, mat_vec::Args { weights, x: x.activation.slice, y });
         }
@@ -124,7 +145,7 @@ impl Ops<'_> {
         true
     }
 
-    /// Whether the kernel for this matrix has a SwiGLU epilogue.
+    /// Whether the kernel for this matrix has a GLU epilogue.
     pub(crate) fn can_glu(&self, matrix: &WeightMatrix, x: Operand) -> bool {
         let int8 = x.bytes.is_some() && MatVecI8::takes(matrix.format);
         int8 || self.kernel_for(matrix, (x.rows, matrix.rows), true).can_glu()
@@ -132,11 +153,11 @@ impl Ops<'_> {
 
     /// The kernel for a batch of `n_vecs` rows and a matrix of `n_rows` rows.
     ///
-    /// A tuned mat-vec that lacks a SwiGLU epilogue is replaced by the default where `swiglu` is wanted.
-    /// Otherwise SwiGLU would need another launch.
-    fn kernel_for(&self, matrix: &WeightMatrix, (n_vecs, n_rows): (u32, u32), swiglu: bool) -> LinearKernel {
+    /// A tuned mat-vec that lacks a GLU epilogue is replaced by the default where `glu` is wanted. Otherwise the
+    /// activation would need another launch.
+    fn kernel_for(&self, matrix: &WeightMatrix, (n_vecs, n_rows): (u32, u32), glu: bool) -> LinearKernel {
         let tuned = self.tuning.linear_for(matrix.format, n_vecs, n_rows, self.caps);
-        if swiglu && !tuned.can_glu() && !tuned.is_tiled() {
+        if glu && !tuned.can_glu() && !tuned.is_tiled() {
             return linear_for(matrix.format, n_vecs, self.caps);
         }
         tuned

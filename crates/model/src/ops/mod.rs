@@ -2,6 +2,8 @@
 
 mod attention;
 mod linear;
+mod norm;
+mod recurrent;
 mod sampling;
 
 use crate::cache::KvCache;
@@ -9,6 +11,7 @@ use crate::config::dim32;
 use crate::matrix::{FusedLinear, Vector, WeightMatrix};
 use crate::rope::RopeTable;
 use crate::scratch::{Scratch, Temp};
+use crate::session::token_table::TokensSeen;
 use crate::{Config, Fusion, Model, Part, Switches};
 use ridgeline_compute::{Caps, Recording, Region, Slice};
 use ridgeline_kernels::{self as kernels, Epilogue, Tuning};
@@ -23,7 +26,7 @@ pub struct Activation {
     pub width: u32,
 }
 
-/// Records the operations of one forward pass over `tokens` tokens, which begin at `position`.
+/// Records the operations of one forward pass over `tokens` tokens.
 #[derive(Debug)]
 pub struct Ops<'a> {
     pub(crate) recording: &'a mut Recording,
@@ -32,13 +35,16 @@ pub struct Ops<'a> {
     pub(crate) cache: &'a KvCache,
     /// The rotations that [`Heads::rope`](crate::layers::Heads) indexes.
     pub(crate) ropes: &'a [RopeTable],
+    /// What every token of the context sees.
+    pub(crate) token_table: Slice,
+    /// What the tokens of the forward pass see, once per distinct window of the layers.
+    pub(crate) seen: &'a [TokensSeen],
     pub(crate) caps: &'a Caps,
     pub(crate) tuning: &'a Tuning,
     pub(crate) switches: Switches,
     /// Index of the first id in [`Temp::Tokens`].
     pub(crate) first: u32,
     pub(crate) tokens: u32,
-    pub(crate) position: u32,
     pub(crate) layer: Option<u32>,
     /// Whether the current module is ablated: its operations then record nothing.
     pub(crate) ablated: bool,
@@ -101,52 +107,57 @@ impl Ops<'_> {
         y
     }
 
-    /// RMSNorm of every token.
-    pub fn rms_norm(&mut self, x: Activation, gain: &Vector) -> Activation {
-        self.rms_norm_rows(x, gain, 0, self.tokens)
-    }
-
-    /// RMSNorm of `rows` tokens, beginning at token `row0`.
-    pub(crate) fn rms_norm_rows(&mut self, x: Activation, gain: &Vector, row0: u32, rows: u32) -> Activation {
-        if self.ablated {
-            return x.rows_from(row0);
-        }
-        let y = self.activation(Temp::Normed, x.width);
-        let params =
-            kernels::rms_norm::Params { n_rows: rows, n_cols: x.width, row0, eps: self.config.norm_eps };
-        let args = kernels::rms_norm::Args { x: x.slice, gain: gain.slice(), y: y.slice };
-        self.recording.run(kernels::norm_for(self.caps), params, args);
-        y
-    }
-
-    /// The Q, K and V projections of every token.
-    pub fn qkv_projection(&mut self, qkv: &FusedLinear, x: Activation) -> Activation {
-        let to = self.activation(Temp::Qkv, qkv.rows);
+    /// x·Wᵀ of fused linear layers, stored in `to`.
+    pub fn project_each(&mut self, fused: &FusedLinear, x: Activation, to: Temp) -> Activation {
+        let to = self.activation(to, fused.rows);
         if self.ablated {
             return to;
         }
         let merged = self.switches.fusions.has(Fusion::Qkv);
-        let x = self.operand(x, self.tokens, qkv.formats());
-        if merged && self.linear_dual(&qkv.merged, x, to) {
+        let x = self.operand(x, self.tokens, fused.formats());
+        if merged && self.linear_dual(&fused.merged, x, to) {
             return to;
         }
-        self.linear_each(if merged { &qkv.merged } else { &qkv.parts }, x, to);
+        self.linear_each(if merged { &fused.merged } else { &fused.parts }, x, to);
         to
     }
 
-    /// Adds x·Wᵀ to the residual stream.
-    pub fn linear_add_residual(&mut self, matrix: &WeightMatrix, x: Activation) {
+    /// x·Wᵀ + bias, stored in `to`.
+    pub fn project(
+        &mut self,
+        matrix: &WeightMatrix,
+        bias: Option<&Vector>,
+        x: Activation,
+        to: Temp,
+    ) -> Activation {
+        let to = self.activation(to, matrix.rows);
+        if self.ablated {
+            return to;
+        }
+        let x = self.operand(x, self.tokens, once(matrix.format));
+        self.linear(matrix, x, (to, 0, Epilogue::Store));
+        if let Some(bias) = bias {
+            self.add(to, bias.slice(), bias.len);
+        }
+        to
+    }
+
+    /// Adds x·Wᵀ + bias to the residual stream.
+    pub fn linear_add_residual(&mut self, matrix: &WeightMatrix, bias: Option<&Vector>, x: Activation) {
         if self.ablated {
             return;
         }
-        let (residual, x) = (self.residual(), self.operand(x, self.tokens, once(matrix.format)));
+        let residual = self.residual();
         if self.switches.fusions.has(Fusion::Residual) {
+            let x = self.operand(x, self.tokens, once(matrix.format));
             self.linear(matrix, x, (residual, 0, Epilogue::Add));
+            if let Some(bias) = bias {
+                self.add(residual, bias.slice(), bias.len);
+            }
             return;
         }
-        let block_out = self.activation(Temp::BlockOut, matrix.rows);
-        self.linear(matrix, x, (block_out, 0, Epilogue::Store));
-        self.add(residual, block_out.slice, self.tokens * residual.width);
+        let out = self.project(matrix, bias, x, Temp::BlockOut);
+        self.add(residual, out.slice, self.tokens * residual.width);
     }
 
     /// Adds a vector of `period` values to x, repeated over all of x.
@@ -156,36 +167,10 @@ impl Ops<'_> {
         self.recording.run(kernels::add::Add { workgroup_size: 64 }, params, args);
     }
 
-    /// SwiGLU of the gate and up projections.
-    pub fn swiglu(&mut self, gate_up: &FusedLinear, x: Activation) -> Activation {
-        let width = gate_up.rows / 2;
-        let out = self.activation(Temp::FfnHidden, width);
-        if self.ablated {
-            return out;
-        }
-        let x = self.operand(x, self.tokens, gate_up.formats());
-        let fused = self.switches.fusions.has(Fusion::GateUp);
-        if let [(_, both)] = &*gate_up.merged
-            && fused
-            && both.chunks.len() == 1
-            && self.can_glu(both, x)
-        {
-            self.linear(both, x, (out, 0, Epilogue::Glu));
-            return out;
-        }
-        let both = self.activation(Temp::GateUp, gate_up.rows);
-        self.linear_each(if fused { &gate_up.merged } else { &gate_up.parts }, x, both);
-        let args = kernels::glu::Args { gate_up: both.slice, out: out.slice };
-        let params = kernels::glu::Params { n_rows: self.tokens, n_cols: width };
-        let kernel = kernels::glu::Glu { activation: kernels::Activation::Silu, workgroup_size: 64 };
-        self.recording.run(kernel, params, args);
-        out
-    }
-
     /// Final norm and head of `rows` tokens, beginning at token `row0`: logits (rows, vocab).
     pub(crate) fn head(&mut self, model: &Model, row0: u32, rows: u32) -> Activation {
         self.enter_module("output_norm");
-        let normed = self.rms_norm_rows(self.residual(), &model.norm, row0, rows);
+        let normed = self.norm_rows(self.residual(), &model.norm, Temp::Normed, [row0, rows]);
         self.enter_module("lm_head");
         let matrix = model.head.as_ref().unwrap_or(&model.embed);
         let logits = self.activation(Temp::Logits, matrix.rows);

@@ -46,6 +46,8 @@ struct DecodeAhead<'a, E: Executor> {
     start: usize,
     n: usize,
     submitted: usize,
+    /// The first token of the oldest submission in flight.
+    next: Token,
     /// Submissions with their numbers of tokens, oldest first.
     in_flight: VecDeque<(InFlight, usize)>,
     state: State,
@@ -60,8 +62,11 @@ impl<E: Executor> DecodeAhead<'_, E> {
                 self.submit_next();
             } else if let Some((oldest, n)) = self.in_flight.pop_front() {
                 self.wait_for(oldest, n, on_tokens)?;
+            } else if let Some(error) = self.failure {
+                return Err(error.into());
             } else {
-                return self.failure.map_or(Ok(()), |error| Err(error.into()));
+                self.session.history.settle();
+                return Ok(());
             }
         }
     }
@@ -101,13 +106,13 @@ impl<E: Executor> DecodeAhead<'_, E> {
         session.times.add(&timing, n as u64);
         session.update_token_time(&timing, n);
         session.len += n;
-        if self.state == State::Discarding {
-            return Ok(());
-        }
         let mut picks: Vec<Token> = reads.iter().flat_map(|bytes| words(bytes)).collect();
         // The last choice was stored at index 0.
         picks.rotate_left(1);
-        if on_tokens(&picks).is_break() {
+        session.history.append(&[self.next]);
+        session.history.append(&picks[..n - 1]);
+        self.next = picks[n - 1];
+        if self.state != State::Discarding && on_tokens(&picks).is_break() {
             self.state = State::Discarding;
         }
         Ok(())
@@ -124,12 +129,23 @@ impl<E: Executor> Session<E> {
         sample: &dyn Fn(usize) -> Option<Sample>,
         on_tokens: &mut OnTokens<'_>,
     ) -> Result<(), Error> {
+        self.begin_append(n)?;
         self.start_recording(&[token]);
         let start = self.len;
         let state = if n == 0 { State::Draining } else { State::Submitting };
         let in_flight = VecDeque::new();
-        DecodeAhead { session: self, sample, start, n, submitted: 0, in_flight, state, failure: None }
-            .run(on_tokens)
+        DecodeAhead {
+            session: self,
+            sample,
+            start,
+            n,
+            submitted: 0,
+            next: token,
+            in_flight,
+            state,
+            failure: None,
+        }
+        .run(on_tokens)
     }
 
     /// The number of tokens that take [`MAX_SUBMISSION_NS`]. One while the time per token is unknown, or if decoding is

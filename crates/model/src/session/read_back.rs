@@ -19,6 +19,7 @@ impl<E: Executor> Session<E> {
         let most =
             if want == Rows::All { self.scratch.tokens.min(self.scratch.rows) } else { self.scratch.tokens };
         let chunks = tokens.len().div_ceil(most.max(1));
+        self.begin_append(tokens.len())?;
         for (i, chunk) in tokens.chunks(most).enumerate() {
             let last = i + 1 == chunks;
             let rows = if want == Rows::Last && !last { Rows::None } else { want };
@@ -27,8 +28,10 @@ impl<E: Executor> Session<E> {
                 self.executor.borrow_mut().run_with(&self.recording, self.run)?;
             self.times.add(&timing, chunk.len() as u64);
             self.len += chunk.len();
+            self.history.append(chunk);
             reads.iter().for_each(|bytes| on_bytes(bytes));
         }
+        self.history.settle();
         Ok(())
     }
 }

@@ -1,9 +1,11 @@
-//! Writes, reads and damages random small GGUF files: a million inputs per target, in memory where there is /dev/shm.
+//! Writes, reads and damages random small GGUF files, and damages config.json and tokenizer.json: a million inputs per target, in
+//! memory where there is /dev/shm.
 //!
 //! `cargo run --release -p ridgeline-weights --example fuzz_gguf -- [--inputs N] [--target NAME] [--seed S]`. Input `i` of
 //! a run is the seed plus `i`; a failure names its seed, and `--inputs 1 --seed` with it repeats it.
 
 mod random_input;
+mod random_json;
 mod targets;
 
 use std::{path::Path, process::ExitCode, time::Instant};

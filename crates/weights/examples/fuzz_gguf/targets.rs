@@ -1,4 +1,5 @@
-//! Properties of the reader and writer for any small GGUF file, valid or damaged; shared by the example `fuzz_gguf` and the test `fuzz`.
+//! Properties of the reader and writer for any small GGUF file or folder, valid or damaged; shared by the example `fuzz_gguf` and
+//! the test `fuzz`.
 //!
 //! `random_input` builds the files without the crate's writer, so the reader is tested independently.
 //! The seed determines the input, so that a failure is reproduced from its seed.
@@ -10,9 +11,11 @@ use std::{
 };
 
 use ridgeline_quant::Format;
-use ridgeline_weights::{Checkpoint, Value, write_gguf};
+use ridgeline_weights::{Checkpoint, Value, convert, write_gguf};
+use serde_json::Value as Json;
 
 use crate::random_input::{InputRng, Model};
+use crate::random_json::damaged;
 
 /// A fuzz target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,15 +24,21 @@ pub(crate) enum Target {
     RoundTrip,
     /// Files with flipped bits, replaced bytes or a missing end: a result or an error, but no panic.
     Damaged,
+    /// A folder whose config.json has values of another kind: a result or an error, but no panic.
+    Config,
+    /// A folder with such a tokenizer.json, converted: what is written can be opened.
+    Tokenizer,
 }
 
 impl Target {
-    pub(crate) const ALL: [Self; 2] = [Self::RoundTrip, Self::Damaged];
+    pub(crate) const ALL: [Self; 4] = [Self::RoundTrip, Self::Damaged, Self::Config, Self::Tokenizer];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::RoundTrip => "round-trip",
             Self::Damaged => "damaged",
+            Self::Config => "config",
+            Self::Tokenizer => "tokenizer",
         }
     }
 }
@@ -38,11 +47,57 @@ impl Target {
 pub(crate) struct Files {
     by_hand: PathBuf,
     written: PathBuf,
+    /// A folder with a small model.
+    folder: PathBuf,
+    config: Json,
+    /// A byte-level tokenizer and a SentencePiece one.
+    tokenizers: [Json; 2],
 }
+
+/// A small model of the repository.
+const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../model/tests/data/llama");
+/// A small SentencePiece vocabulary of the repository.
+const SENTENCEPIECE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../text/tests/data/sentencepiece.json");
+
+/// Keys of config.json that other families obey, or that change the arithmetic.
+const KEYS: [&str; 14] = [
+    "rope_scaling",
+    "rope_parameters",
+    "sliding_window",
+    "layer_types",
+    "head_dim",
+    "num_experts",
+    "num_local_experts",
+    "quantization",
+    "quantization_config",
+    "text_config",
+    "partial_rotary_factor",
+    "hidden_activation",
+    "max_window_layers",
+    "kv_lora_rank",
+];
 
 impl Files {
     pub(crate) fn within(folder: &Path) -> Self {
-        Self { by_hand: folder.join("by_hand.gguf"), written: folder.join("written.gguf") }
+        let read = |path: &Path| -> Json {
+            let text = fs::read(path).expect("it is in the repository");
+            serde_json::from_slice(&text).expect("it is JSON")
+        };
+        let (from, to) = (Path::new(MODEL), folder.join("model"));
+        fs::create_dir_all(&to).expect("there is room for a folder");
+        for name in ["config.json", "model.safetensors"] {
+            fs::copy(from.join(name), to.join(name)).expect("there is room for a small model");
+        }
+        Self {
+            by_hand: folder.join("by_hand.gguf"),
+            written: folder.join("written.gguf"),
+            folder: to,
+            config: read(&from.join("config.json")),
+            tokenizers: [
+                read(&from.join("tokenizer.json")),
+                read(Path::new(SENTENCEPIECE))["tokenizer"].clone(),
+            ],
+        }
     }
 }
 
@@ -50,17 +105,29 @@ impl Files {
 pub(crate) fn check(target: Target, files: &Files, seed: u64) -> Result<bool, String> {
     let tried = catch_unwind(AssertUnwindSafe(|| {
         let mut rng = InputRng::new(seed);
-        let model = Model::random(&mut rng);
-        let mut bytes = model.bytes();
         match target {
             Target::RoundTrip => {
-                save(&files.by_hand, &bytes)?;
+                let model = Model::random(&mut rng);
+                save(&files.by_hand, &model.bytes())?;
                 round_trip(&model, files).map(|()| true)
             }
             Target::Damaged => {
+                let mut bytes = Model::random(&mut rng).bytes();
                 damage(&mut bytes, &mut rng);
                 save(&files.by_hand, &bytes)?;
                 read_whatever_it_is(&files.by_hand)
+            }
+            Target::Config => {
+                let bytes = damaged(&files.config, &KEYS, &mut |n| rng.below(n));
+                save(&files.folder.join("config.json"), &bytes)?;
+                read_whatever_it_is(&files.folder)
+            }
+            Target::Tokenizer => {
+                let base = &files.tokenizers[rng.below(2)];
+                let bytes = damaged(base, &["dropout", "ignore_merges"], &mut |n| rng.below(n));
+                save(&files.folder.join("config.json"), files.config.to_string().as_bytes())?;
+                save(&files.folder.join("tokenizer.json"), &bytes)?;
+                convert_whatever_it_is(files)
             }
         }
     }));
@@ -120,6 +187,27 @@ fn read_whatever_it_is(path: &Path) -> Result<bool, String> {
     // These depend on metadata, so an error is correct too.
     let _ = (checkpoint.rope_pairing(), checkpoint.rope_freq_factors());
     Ok(true)
+}
+
+/// Converts a folder. A tokenizer that cannot be carried is an error, and leaves no file.
+fn convert_whatever_it_is(files: &Files) -> Result<bool, String> {
+    let checkpoint = Checkpoint::open(&files.folder).map_err(|error| error.to_string())?;
+    if files.written.exists() {
+        fs::remove_file(&files.written).map_err(|error| error.to_string())?;
+    }
+    if convert(&checkpoint, &files.written, Format::HALF).is_err() {
+        let left = files.written.exists();
+        return if left { Err("a file is left behind".to_owned()) } else { Ok(false) };
+    }
+    let written = Checkpoint::open(&files.written).map_err(|error| format!("written: {error}"))?;
+    let tokens = written.metadata().get::<&[String]>("tokenizer.ggml.tokens").map(<[String]>::len);
+    let rows =
+        checkpoint.tensor("token_embd.weight").map(|it| it.shape[0]).map_err(|error| error.to_string())?;
+    if tokens.as_ref().ok() == Some(&rows) {
+        Ok(true)
+    } else {
+        Err(format!("{tokens:?} tokens for {rows} rows"))
+    }
 }
 
 fn round_trip(model: &Model, files: &Files) -> Result<(), String> {

@@ -5,6 +5,7 @@ mod biases;
 mod head;
 mod header;
 mod mlx;
+mod sentencepiece;
 mod shards;
 mod tokenizer;
 mod vocabulary;
@@ -80,6 +81,12 @@ pub(crate) fn read(path: &Path) -> Result<Parts, Error> {
     let (entries, note) = head::check(path, config.tied(), entries, &maps)?;
     notes.extend(note);
     let tokenizer_json = Some(folder.join("tokenizer.json")).filter(|it| it.is_file());
+    if tokenizer_json.is_none() && folder.join("tokenizer.model").is_file() {
+        notes.push(
+            "tokenizer.model: this file is not read; text needs the tokenizer.json of the model beside it"
+                .to_owned(),
+        );
+    }
     Ok(Parts { metadata, entries, maps, files: files.paths, tokenizer_json, notes })
 }
 

@@ -2,15 +2,16 @@
 
 use serde_json::Value as Json;
 
+use super::sentencepiece;
 use crate::convention::lookup;
 
 /// The type of a step.
-fn kind(step: &Json) -> &str {
+pub(super) fn kind(step: &Json) -> &str {
     step.get("type").and_then(Json::as_str).unwrap_or_default()
 }
 
 /// The steps of a normalizer or decoder: none, one, or those of a sequence.
-fn steps<'a>(json: &'a Json, part: &str, list: &str) -> Vec<&'a Json> {
+pub(super) fn steps<'a>(json: &'a Json, part: &str, list: &str) -> Vec<&'a Json> {
     match lookup(json, part) {
         None => Vec::new(),
         Some(it) => match it.get(list).and_then(Json::as_array) {
@@ -28,9 +29,8 @@ pub(super) fn normalizes(json: &Json) -> bool {
 /// The first step that cannot be carried; `None` if all can.
 pub(super) fn unrepresentable(json: &Json) -> Option<String> {
     let model = json.get("model").unwrap_or(&Json::Null);
-    let flag = |it: &Json, name: &str| it.get(name).and_then(Json::as_bool) == Some(true);
-    if kind(model) != "BPE" || flag(model, "byte_fallback") {
-        return Some("only byte-level BPE can be converted".to_owned());
+    if kind(model) != "BPE" {
+        return Some(format!("its model is `{}`, and only BPE can be converted", kind(model)));
     }
     let has_text = |name: &str| model.get(name).and_then(Json::as_str).is_some_and(|it| !it.is_empty());
     for name in ["continuing_subword_prefix", "end_of_word_suffix"] {
@@ -41,6 +41,12 @@ pub(super) fn unrepresentable(json: &Json) -> Option<String> {
     if model.get("dropout").and_then(Json::as_f64).is_some_and(|it| it > 0.0) {
         return Some("its merges are dropped at random (`dropout`)".to_owned());
     }
+    if sentencepiece::is(json) { sentencepiece::unrepresentable(json) } else { beyond_byte_level(json) }
+}
+
+/// The first step that byte-level BPE in GGUF does not have.
+fn beyond_byte_level(json: &Json) -> Option<String> {
+    let flag = |it: &Json, name: &str| it.get(name).and_then(Json::as_bool) == Some(true);
     if let Some(it) = steps(json, "normalizer", "normalizers").iter().find(|it| kind(it) != "NFC") {
         return Some(format!("GGUF has no key for its normalizer `{}`", kind(it)));
     }
@@ -101,7 +107,7 @@ mod tests {
                 json!({ "normalizer": { "type": "Sequence", "normalizers": [{ "type": "NFC" }, { "type": "Strip" }] } }),
                 "Strip",
             ),
-            (json!({ "model": { "type": "Unigram" } }), "byte-level BPE"),
+            (json!({ "model": { "type": "Unigram" } }), "`Unigram`"),
             (json!({ "model": { "type": "BPE", "dropout": 0.1 } }), "dropout"),
             (json!({ "model": { "type": "BPE", "end_of_word_suffix": "</w>" } }), "end_of_word_suffix"),
             (json!({ "decoder": { "type": "Metaspace" } }), "decoder"),

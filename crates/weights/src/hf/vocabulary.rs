@@ -1,13 +1,13 @@
 //! tokenizer.json as `tokenizer.*` metadata of a GGUF file, like llama.cpp's converter.
 //!
-//! Only byte-level BPE vocabularies can be converted. The pre-tokenizer must be one with a name in
+//! Byte-level BPE and SentencePiece's BPE can be converted. The pre-tokenizer of byte-level BPE must be one with a name in
 //! `tokenizer.ggml.pre`, because a guess would split text differently.
 
 use std::path::Path;
 
 use serde_json::Value as Json;
 
-use super::{read_json, sibling_json, tokenizer};
+use super::{read_json, sentencepiece, sibling_json, tokenizer};
 use crate::{
     Array, Error, Metadata, Value,
     convention::{flag, lookup},
@@ -24,9 +24,26 @@ const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{
 /// The split pattern of Qwen2.
 const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
+/// The split pattern of Qwen3.5.
+const QWEN35: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// The split pattern of Mistral's Tekken.
+const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// The split patterns of `DeepSeek`-V3.
+const DEEPSEEK3: [&str; 3] = [
+    r"\p{N}{1,3}",
+    "[一-龥\u{3040}-ゟ゠-ヿ]+",
+    r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"##,
+];
+
 /// Split patterns, whether a word that is a token skips the merges, and the name of both in `tokenizer.ggml.pre`.
-const PATTERNS: &[(&str, bool, &str)] =
-    &[(LLAMA3, true, "llama-bpe"), (LLAMA3, false, "smaug-bpe"), (QWEN2, false, "qwen2")];
+const PATTERNS: &[(&[&str], bool, &str)] = &[
+    (&[LLAMA3], true, "llama-bpe"),
+    (&[LLAMA3], false, "smaug-bpe"),
+    (&[QWEN2], false, "qwen2"),
+    (&[QWEN35], false, "qwen35"),
+    (&[TEKKEN], true, "tekken"),
+    (&DEEPSEEK3, false, "deepseek-v3"),
+];
 
 /// The key of a whole tokenizer.json, which this program reads in place of the other keys.
 pub(crate) const WHOLE: &str = "tokenizer.huggingface.json";
@@ -40,33 +57,19 @@ pub(crate) fn vocabulary(path: &Path, metadata: &mut Metadata, n_vocab: usize) -
     if let Some(step) = tokenizer::unrepresentable(&json) {
         return Err(refuse(step));
     }
-    let pre = pre_tokenizer(&json)
-        .ok_or_else(|| refuse_this("its pre-tokenizer has no name in tokenizer.ggml.pre"))?;
     let (tokens, types) = tokens(&json, n_vocab)
         .ok_or_else(|| refuse_this("a token id is missing, out of range or used twice"))?;
     let merges = merges(&json).ok_or_else(|| refuse_this("it has no list of merges"))?;
     let ends = Ends::of(path, &tokenizer_config, &tokens)?;
-
-    let text = |it: &str| Value::Str(it.to_owned());
-    metadata.set("tokenizer.ggml.model", text("gpt2"));
-    metadata.set("tokenizer.ggml.pre", text(pre));
-    metadata.set("tokenizer.ggml.tokens", Value::Array(Array::Str(tokens)));
-    metadata.set("tokenizer.ggml.token_type", Value::Array(Array::I32(types)));
-    metadata.set("tokenizer.ggml.merges", Value::Array(Array::Str(merges)));
-    if let Some(bos) = ends.bos {
-        metadata.set("tokenizer.ggml.bos_token_id", Value::U32(bos));
+    let whole = sentencepiece::is(&json);
+    if whole {
+        set_sentencepiece(metadata, &json, tokens, types, &merges);
+    } else {
+        let pre = pre_tokenizer(&json)
+            .ok_or_else(|| refuse_this("its pre-tokenizer has no name in tokenizer.ggml.pre"))?;
+        set_byte_level(metadata, pre, tokens, types, &merges);
     }
-    let slots = ["eos_token_id", "eot_token_id", "eom_token_id"];
-    if ends.eos.len() > slots.len() {
-        let n = ends.eos.len();
-        return Err(refuse(format!(
-            "its texts end with any of {n} tokens, and GGUF names at most {}",
-            slots.len()
-        )));
-    }
-    for (slot, end) in slots.iter().zip(&ends.eos) {
-        metadata.set(format!("tokenizer.ggml.{slot}"), Value::U32(*end));
-    }
+    ends.set(metadata);
     let (first, last) = tokenizer::around(&json);
     for (name, token, added) in
         [("add_bos_token", ends.bos, first), ("add_eos_token", ends.eos.first().copied(), last)]
@@ -81,11 +84,52 @@ pub(crate) fn vocabulary(path: &Path, metadata: &mut Metadata, n_vocab: usize) -
     if let Some(template) = chat_template(path, &tokenizer_config)? {
         metadata.set("tokenizer.chat_template", Value::Str(template));
     }
-    if tokenizer::normalizes(&json) {
+    if whole || tokenizer::normalizes(&json) {
         metadata.set(WHOLE, Value::Str(json.to_string()));
     }
     Ok(())
 }
+
+/// Writes a byte-level vocabulary.
+fn set_byte_level(
+    metadata: &mut Metadata,
+    pre: &str,
+    tokens: Vec<String>,
+    types: Vec<i32>,
+    merges: &[[String; 2]],
+) {
+    // A space inside a side of a merge becomes `Ġ` (U+0120).
+    let line = |it: &[String; 2]| it.each_ref().map(|side| side.replace(' ', "\u{120}")).join(" ");
+    metadata.set("tokenizer.ggml.model", Value::Str("gpt2".to_owned()));
+    metadata.set("tokenizer.ggml.pre", Value::Str(pre.to_owned()));
+    metadata.set("tokenizer.ggml.tokens", Value::Array(Array::Str(tokens)));
+    metadata.set("tokenizer.ggml.token_type", Value::Array(Array::I32(types)));
+    metadata.set("tokenizer.ggml.merges", Value::Array(Array::Str(merges.iter().map(line).collect())));
+}
+
+/// Writes a SentencePiece vocabulary.
+fn set_sentencepiece(
+    metadata: &mut Metadata,
+    json: &Json,
+    tokens: Vec<String>,
+    mut types: Vec<i32>,
+    merges: &[[String; 2]],
+) {
+    let unknown = sentencepiece::unknown(json, &tokens);
+    sentencepiece::mark(&mut types, &tokens, unknown);
+    metadata.set("tokenizer.ggml.model", Value::Str("llama".to_owned()));
+    metadata.set("tokenizer.ggml.pre", Value::Str("default".to_owned()));
+    metadata.set("tokenizer.ggml.scores", Value::Array(Array::F32(sentencepiece::scores(&tokens, merges))));
+    metadata.set("tokenizer.ggml.tokens", Value::Array(Array::Str(tokens)));
+    metadata.set("tokenizer.ggml.token_type", Value::Array(Array::I32(types)));
+    metadata.set("tokenizer.ggml.add_space_prefix", Value::Bool(sentencepiece::adds_space(json)));
+    if let Some(unknown) = unknown {
+        metadata.set("tokenizer.ggml.unknown_token_id", Value::U32(unknown));
+    }
+}
+
+/// The key of all ends of a text, where they are more than llama.cpp's keys name.
+pub(crate) const ENDS: &str = "tokenizer.ridgeline.eos_token_ids";
 
 /// The tokens that begin and end a text.
 struct Ends {
@@ -124,6 +168,20 @@ impl Ends {
         }
         Ok(Self { bos, eos })
     }
+
+    /// Writes them: llama.cpp has keys for three ends.
+    fn set(&self, metadata: &mut Metadata) {
+        if let Some(bos) = self.bos {
+            metadata.set("tokenizer.ggml.bos_token_id", Value::U32(bos));
+        }
+        let slots = ["eos_token_id", "eot_token_id", "eom_token_id"];
+        for (slot, end) in slots.iter().zip(&self.eos) {
+            metadata.set(format!("tokenizer.ggml.{slot}"), Value::U32(*end));
+        }
+        if self.eos.len() > slots.len() {
+            metadata.set(ENDS, Value::Array(Array::U32(self.eos.clone())));
+        }
+    }
 }
 
 /// The name of the pre-tokenizer, if it has one.
@@ -151,14 +209,20 @@ fn pre_tokenizer(json: &Json) -> Option<&'static str> {
         {
             Some("smollm")
         }
-        [split, last] if kind(split).as_deref() == Some("Split") && byte_level(last, false) => {
-            let pattern = lookup(split, "pattern.Regex")?.as_str()?;
-            let isolated = split.get("behavior").is_some_and(|it| it == "Isolated")
-                && flag(split, "invert") != Some(true);
-            PATTERNS.iter().find(|it| isolated && (it.0, it.1) == (pattern, ignore_merges)).map(|it| it.2)
+        [ref splits @ .., last] if byte_level(last, false) => {
+            let patterns: Vec<&str> = splits.iter().map(|it| isolated(it)).collect::<Option<_>>()?;
+            PATTERNS.iter().find(|it| it.0 == patterns && it.1 == ignore_merges).map(|it| it.2)
         }
         _ => None,
     }
+}
+
+/// The pattern of a step that splits a text into its matches and the text between them.
+fn isolated(step: &Json) -> Option<&str> {
+    let isolated = step.get("type").is_some_and(|it| it == "Split")
+        && step.get("behavior").is_some_and(|it| it == "Isolated")
+        && step.get("invert").and_then(Json::as_bool) != Some(true);
+    lookup(step, "pattern.Regex").filter(|_| isolated)?.as_str()
 }
 
 /// Tokens by id with their types; ids of the model that the vocabulary lacks become `[PAD…]` tokens of type unused. `None` for
@@ -187,13 +251,13 @@ fn tokens(json: &Json, n_vocab: usize) -> Option<(Vec<String>, Vec<i32>)> {
     Some((tokens.into_iter().enumerate().map(name).collect(), types))
 }
 
-/// Merges as GGUF has them: the two sides with a space between. A space inside a side becomes `Ġ` (U+0120).
-fn merges(json: &Json) -> Option<Vec<String>> {
-    let side = |it: &Json| Some(it.as_str()?.replace(' ', "\u{120}"));
+/// The two sides of each merge.
+fn merges(json: &Json) -> Option<Vec<[String; 2]>> {
+    let text = |it: &Json| it.as_str().map(str::to_owned);
     let merge = |it: &Json| match it {
-        Json::String(it) => Some(it.clone()),
+        Json::String(line) => line.split_once(' ').map(|(left, right)| [left.to_owned(), right.to_owned()]),
         Json::Array(pair) => match &pair[..] {
-            [left, right] => Some(format!("{} {}", side(left)?, side(right)?)),
+            [left, right] => Some([text(left)?, text(right)?]),
             _ => None,
         },
         _ => None,

@@ -1,0 +1,130 @@
+//! The cost of a forward pass against a count from the tensors and the hyperparameters alone.
+
+use ridgeline_compute::{Caps, Cpu};
+use ridgeline_model::{Fusions, Keys, Model, Session, SessionOptions, Switches};
+use ridgeline_quant::Format;
+use ridgeline_roofline::Cost;
+use ridgeline_speculative::Rows;
+use ridgeline_weights::{Checkpoint, LayerKind};
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+const FAMILIES: [&str; 8] =
+    ["gemma3", "gptneox", "llama", "llama-mha-tied", "mistral", "qwen2", "qwen3", "qwen35"];
+
+/// Bytes of a stored key or value, in f16.
+const KV_BYTES: u64 = 2;
+
+/// Floating-point operations of norms, rotations, softmax and activations, relative to the others, at most.
+const ELEMENTWISE: f64 = 0.12;
+
+/// What the formulas of each layer count.
+#[derive(Default)]
+struct Count {
+    weights: u64,
+    kv_read: u64,
+    kv_write: u64,
+    flops: u64,
+}
+
+/// The count of `n` tokens at `depth`, with logits for the last.
+fn count(checkpoint: &Checkpoint, depth: u64, n: u64) -> Count {
+    let keys = Keys::of(checkpoint).expect("an architecture");
+    let size = |name: &str| u64::from(keys.size(name).expect("a size"));
+    let hidden = size("embedding_length");
+    let mut count = Count::default();
+    for tensor in checkpoint.tensors().filter(|it| it.name != "rope_freqs.weight") {
+        let values: u64 = tensor.shape.iter().map(|&n| n as u64).product();
+        let rows = match tensor.name {
+            "token_embd.weight" if !checkpoint.tied_head() => 0,
+            "token_embd.weight" | "output.weight" => 1,
+            _ => n,
+        };
+        count.weights += if rows == 0 { 0 } else { 4 * values };
+        if tensor.shape.len() == 2 && !tensor.name.contains("conv1d") {
+            count.flops += 2 * rows * values;
+        }
+    }
+    // The embedding rows of the tokens.
+    count.weights += 4 * n * hidden;
+    for kind in checkpoint.layer_kinds().expect("the kinds of the layers") {
+        count += match kind {
+            LayerKind::Full => attention(&size, (depth, n), u64::MAX),
+            LayerKind::Windowed(window) => attention(&size, (depth, n), u64::from(window)),
+            LayerKind::Recurrent => recurrence(&size, n),
+        };
+    }
+    count
+}
+
+/// Scores and weighted values, and the keys and values that they read: each once.
+fn attention(size: &dyn Fn(&str) -> u64, (depth, n): (u64, u64), window: u64) -> Count {
+    let heads = size("attention.head_count");
+    let kv_heads = size("attention.head_count_kv");
+    let width = size("attention.key_length");
+    let seen: u64 = (depth + 1..=depth + n).map(|position| position.min(window)).sum();
+    let rows = (depth + n).min(window.saturating_add(n - 1));
+    Count {
+        kv_read: KV_BYTES * 2 * kv_heads * width * rows,
+        kv_write: KV_BYTES * 2 * kv_heads * width * n,
+        flops: 4 * heads * width * seen,
+        weights: 0,
+    }
+}
+
+/// The state of a Gated DeltaNet layer, read and written once, and its decay, correction, update and output.
+fn recurrence(size: &dyn Fn(&str) -> u64, n: u64) -> Count {
+    let [key, inner, key_heads] = ["ssm.state_size", "ssm.inner_size", "ssm.group_count"].map(size);
+    let conv = (size("ssm.conv_kernel") - 1) * (2 * key * key_heads + inner);
+    let bytes = 4 * (key * inner + conv);
+    Count { kv_read: bytes, kv_write: bytes, flops: 7 * n * key * inner, weights: 0 }
+}
+
+impl std::ops::AddAssign for Count {
+    fn add_assign(&mut self, other: Self) {
+        self.weights += other.weights;
+        self.kv_read += other.kv_read;
+        self.kv_write += other.kv_write;
+        self.flops += other.flops;
+    }
+}
+
+/// The cost that the recording of the same pass states.
+fn recorded(checkpoint: &Checkpoint, depth: usize, n: u32, switches: Switches) -> Cost {
+    let mut cpu = Cpu::new(Caps { subgroup: Some((32, 32)), ..Caps::webgpu() });
+    let model = Arc::new(Model::load(checkpoint, &mut cpu).expect("the model"));
+    let options = SessionOptions {
+        context: 64,
+        batch: 16,
+        cache: [Format::F16; 2],
+        switches,
+        ..SessionOptions::default()
+    };
+    let mut session = Session::new(model, Rc::new(RefCell::new(cpu)), options).expect("a session");
+    session.set_kv_len(depth).expect("within the context");
+    let ids: Vec<u32> = (0..n).collect();
+    session.record(&ids, Rows::Last).expect("a forward pass").cost()
+}
+
+#[test]
+fn costs_equal_an_independent_count() {
+    for family in FAMILIES {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(family);
+        let checkpoint = Checkpoint::open(&folder.join("model.gguf")).expect("the checkpoint");
+        for (depth, n) in [(0, 1), (30, 1), (11, 5)] {
+            let expected = count(&checkpoint, depth, n);
+            for fusions in [Fusions::all(), Fusions::NONE] {
+                let switches = Switches { fusions, ..Switches::exact() };
+                let (at, tokens) = (usize::try_from(depth).expect("small"), u32::try_from(n).expect("small"));
+                let cost = recorded(&checkpoint, at, tokens, switches);
+                let context = format!("{family}: {n} tokens at depth {depth}, {fusions:?}");
+                let bytes = (cost.weights, cost.kv_read, cost.kv_write);
+                assert_eq!(bytes, (expected.weights, expected.kv_read, expected.kv_write), "{context}");
+                let rest = cost.flops as f64 / expected.flops as f64 - 1.0;
+                assert!((0.0..ELEMENTWISE).contains(&rest), "{context}: {rest:.3}");
+            }
+        }
+    }
+}
