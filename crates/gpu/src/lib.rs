@@ -9,6 +9,7 @@ mod adapter;
 mod bind_groups;
 mod checked_device;
 mod clocks;
+mod completion;
 mod error;
 mod gpu;
 mod memory;
