@@ -6,6 +6,7 @@
 //! No environment variable is read, and no error of the driver becomes a panic.
 
 mod adapter;
+mod apple;
 mod bind_groups;
 mod checked_device;
 mod clocks;
@@ -23,6 +24,7 @@ mod run;
 mod submission;
 mod swiftshader;
 mod texture;
+mod undriven;
 mod write;
 
 pub use adapter::{AdapterChoice, AdapterInfo, AdapterLimits, DeviceKind, Features, adapters};
@@ -32,3 +34,4 @@ pub use memory::{MemoryUsage, Usage};
 pub use options::{Checks, GpuOptions};
 pub use raw_launches::RawLaunches;
 pub use swiftshader::swiftshader;
+pub use undriven::{KnownGpu, Vendor, known_gpus, remedies, require_driver};
