@@ -21,8 +21,19 @@ use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
 
-const FAMILIES: [&str; 9] =
-    ["gemma3", "gptneox", "llama", "llama-mha-tied", "mistral", "mistral-window", "qwen2", "qwen3", "qwen35"];
+const FAMILIES: [&str; 11] = [
+    "gemma3",
+    "gptneox",
+    "llama",
+    "llama-mha-tied",
+    "mistral",
+    "mistral-window",
+    "qwen2",
+    "qwen3",
+    "qwen35",
+    "qwen35moe",
+    "qwen3moe",
+];
 
 /// Families with weights in safetensors only. The golden logits are of an independent forward pass in f64.
 const FOLDERS: [&str; 1] = ["mistral-window"];

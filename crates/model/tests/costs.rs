@@ -11,8 +11,18 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-const FAMILIES: [&str; 8] =
-    ["gemma3", "gptneox", "llama", "llama-mha-tied", "mistral", "qwen2", "qwen3", "qwen35"];
+const FAMILIES: [&str; 10] = [
+    "gemma3",
+    "gptneox",
+    "llama",
+    "llama-mha-tied",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "qwen35",
+    "qwen35moe",
+    "qwen3moe",
+];
 
 /// Bytes of a stored key or value, in f16.
 const KV_BYTES: u64 = 2;
@@ -36,7 +46,12 @@ fn count(checkpoint: &Checkpoint, depth: u64, n: u64) -> Count {
     let hidden = size("embedding_length");
     let mut count = Count::default();
     for tensor in checkpoint.tensors().filter(|it| it.name != "rope_freqs.weight") {
-        let values: u64 = tensor.shape.iter().map(|&n| n as u64).product();
+        let mut values: u64 = tensor.shape.iter().map(|&n| n as u64).product();
+        if tensor.name.contains("_exps.") {
+            // Each token reads and multiplies the matrices of its experts. At least, all tokens have the same ones.
+            values = values * size("expert_used_count") / size("expert_count");
+            count.flops += 2 * n * values;
+        }
         let rows = match tensor.name {
             "token_embd.weight" if !checkpoint.tied_head() => 0,
             "token_embd.weight" | "output.weight" => 1,

@@ -2,6 +2,7 @@
 
 mod attention;
 mod linear;
+mod mixture;
 mod norm;
 mod recurrent;
 mod sampling;
