@@ -1,5 +1,6 @@
 // Fused attention with online softmax (Milakov & Gimelshein 2018; FlashAttention, Dao et al. 2022). A workgroup serves
-// TOKENS queries of the GROUP heads that share a KV head. So it reads each key and value once for ROWS query rows.
+// TOKENS queries of HEADS heads, all or some of the GROUP that share a KV head. So it reads each key and value once for ROWS
+// query rows.
 //
 //   for each tile of WORKGROUP_SIZE positions: s = q · k;  m' = max(m, max s);  w = exp(s - m')
 //       acc = acc · exp(m - m') + Σ w · v;  total = total · exp(m - m') + Σ w;  m = m'
@@ -8,6 +9,7 @@
 // Scores: one position per invocation. Values: one vec4 of the head per invocation, V_ROWS_IN_PARALLEL positions at a
 // time.
 //# include reduce
+//# include "shared/visible_rows.wgsl"
 //# with src = "keys", interleaved = false, texture = false
 //# include "shared/rows.wgsl"
 //# include keys_file
@@ -16,9 +18,10 @@
 //# include "shared/rows.wgsl"
 //# include values_file
 //# endwith
-const QUADS: u32 = HEAD / 4u;
+const KEY_QUADS: u32 = KEY / 4u;
+const QUADS: u32 = VALUE / 4u;
 const V_ROWS_IN_PARALLEL: u32 = WORKGROUP_SIZE / QUADS;
-var<workgroup> query: array<vec4f, ROWS * QUADS>;
+var<workgroup> query: array<vec4f, ROWS * KEY_QUADS>;
 var<workgroup> maxima: array<f32, ROWS * WORKGROUP_SIZE>;
 var<workgroup> weight: array<f32, ROWS * WORKGROUP_SIZE>;
 var<workgroup> partial_out: array<vec4f, WORKGROUP_SIZE>;
@@ -26,12 +29,12 @@ var<workgroup> totals: array<f32, WORKGROUP_SIZE>;
 
 fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     //# include "shared/attention_workgroup.wgsl"
-    // Row r is query token0 + r / GROUP, head kv_head · GROUP + r % GROUP.
-    for (var i = ids.local; i < ROWS * QUADS; i += WORKGROUP_SIZE) {
-        let r = i / QUADS;
-        let token = min(token0 + r / GROUP, params.n_tokens - 1u);
-        let head = kv_head * GROUP + r % GROUP;
-        query[i] = params.scale * q[token * (params.ld / 4u) + head * QUADS + i % QUADS];
+    // Row r is query first_token + r / HEADS, head first_head + r % HEADS.
+    for (var i = ids.local; i < ROWS * KEY_QUADS; i += WORKGROUP_SIZE) {
+        let r = i / KEY_QUADS;
+        let token = min(first_token + r / HEADS, params.n_tokens - 1u);
+        let head = first_head + r % HEADS;
+        query[i] = params.scale * q[token * (params.ld / 4u) + head * KEY_QUADS + i % KEY_QUADS];
     }
     workgroupBarrier();
     // Online softmax state of each row: maximum, sum of weights and weighted sum of values.
@@ -39,13 +42,11 @@ fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     var running_max${r} = MASKED;
     var total${r} = 0.0;
     var acc${r} = vec4f();
-    let last${r} = params.position + min(token0 + ${r}u / GROUP, params.n_tokens - 1u);
     //# endfor
-    let end = min(last${ROWS - 1} + 1u, (kv_split + 1u) * params.split_len);
     let base = kv_head * params.capacity;
     let quad = ids.local % QUADS;
     let value_row = ids.local / QUADS;
-    for (var start = kv_split * params.split_len; start < end; start += WORKGROUP_SIZE) {
+    for (; start < end; start += WORKGROUP_SIZE) {
         let at = start + ids.local;
         // Invocations beyond `end` load the last row and are masked below.
         let row = keys_row(base + min(at, end - 1u), params.key_stride);
@@ -54,17 +55,20 @@ fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
         //# endfor
         // One key row per invocation, so that a score needs no reduction. UNPACK_LEN is that of keys. Cache formats have one
         // run per chunk, so values unpack in the order of columns.
-        for (var p = 0u; p < HEAD / UNPACK_LEN; p++) {
-            let k = keys_unpack(row, HEAD, p);
+        for (var p = 0u; p < KEY / UNPACK_LEN; p++) {
+            let k = keys_unpack(row, KEY, p);
             let first = p * (UNPACK_LEN / 4u);
             //# for r in range(ROWS)
             //# for i in range(UNPACK_LEN // 4)
-            s${r} += dot(k[${i}], query[${r}u * QUADS + first + ${i}u]);
+            s${r} += dot(k[${i}], query[${r}u * KEY_QUADS + first + ${i}u]);
             //# endfor
             //# endfor
         }
+        //# for t in range(TOKENS)
+        let seen${t} = sees(token${t}, at) & (at < end);
+        //# endfor
         //# for r in range(ROWS)
-        s${r} = select(MASKED, s${r}, at <= last${r} && at < end);
+        s${r} = select(MASKED, s${r}, seen${r // HEADS});
         let partial_max${r} = partial_max(s${r});
         //# endfor
         // Maximum over the tile: first within subgroups, where there are some, then over their partial maxima.
@@ -84,7 +88,7 @@ fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
         }
         // `select`, because exp(0) would be 1 where all positions so far are masked and the maximum is MASKED.
         //# for r in range(ROWS)
-        weight[${r}u * WORKGROUP_SIZE + ids.local] = select(0.0, exp(s${r} - new_max${r}), at <= last${r} && at < end);
+        weight[${r}u * WORKGROUP_SIZE + ids.local] = select(0.0, exp(s${r} - new_max${r}), seen${r // HEADS});
         let rescale${r} = exp(running_max${r} - new_max${r});
         acc${r} *= rescale${r};
         total${r} *= rescale${r};
@@ -96,7 +100,7 @@ fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
         if value_row < V_ROWS_IN_PARALLEL {
             let n = min(WORKGROUP_SIZE, end - start);
             for (var i = value_row; i < n; i += V_ROWS_IN_PARALLEL) {
-                let v = values_vec4(values_row(base + start + i, params.value_stride), HEAD, quad);
+                let v = values_vec4(values_row(base + start + i, params.value_stride), VALUE_COLS, quad);
                 //# for r in range(ROWS)
                 acc${r} += weight[${r}u * WORKGROUP_SIZE + i] * v;
                 total${r} += weight[${r}u * WORKGROUP_SIZE + i];
@@ -110,15 +114,15 @@ fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     partial_out[ids.local] = acc${r};
     totals[ids.local] = total${r};
     workgroupBarrier();
-    if ids.local < QUADS && token0 + ${r}u / GROUP < params.n_tokens {
+    if ids.local < QUADS && first_token + ${r // HEADS}u < params.n_tokens {
         var sum = vec4f();
         var total = 0.0;
         for (var i = 0u; i < V_ROWS_IN_PARALLEL; i++) {
             sum += partial_out[i * QUADS + ids.local];
             total += totals[i * QUADS + ids.local];
         }
-        let row = (token0 + ${r}u / GROUP) * params.n_heads + kv_head * GROUP + ${r}u % GROUP;
-        if kv_splits == 1u {
+        let row = (first_token + ${r // HEADS}u) * params.n_heads + first_head + ${r % HEADS}u;
+        if params.kv_splits == 1u {
             out[row * QUADS + ids.local] = sum / total;
         } else {
             let at = (kv_split * params.n_tokens * params.n_heads + row) * (QUADS + 1u);

@@ -6,6 +6,7 @@
 //       online softmax with subgroupMax;  every lane: acc += broadcast weight · its eighth of the row of V
 //   out = acc / total, or with KV splits (acc, m, total) for attn_reduce
 //# include "shared/group_index.wgsl"
+//# include "shared/visible_rows.wgsl"
 //# include "shared/dot_add.wgsl"
 //# with src = "keys", interleaved = false, texture = true
 //# include "shared/rows.wgsl"
@@ -15,14 +16,15 @@
 //# include "shared/rows.wgsl"
 //# include values_file
 //# endwith
-//# set quads = HEAD // 4
-//# set quads_per_lane = quads // 8
+//# set key_quads_per_lane = KEY // 32
+//# set quads_per_lane = VALUE // 32
 // Of 1, 2, 3, 4 and 8 positions per lane, 2 was the fastest on llvmpipe (docs/measurements.md).
 //# set per_lane = 2
-// If HEAD is a multiple of eight chunks of V, each lane unpacks whole chunks. Otherwise it loads single vec4s.
-//# set whole_chunks = HEAD % (8 * VALUES_UNPACK_LEN) == 0
+// If VALUE is a multiple of eight chunks of V, each lane unpacks whole chunks. Otherwise it loads single vec4s.
+//# set whole_chunks = VALUE % (8 * VALUES_UNPACK_LEN) == 0
 //# set quads_per_load = VALUES_UNPACK_LEN // 4 if whole_chunks else 1
-const QUADS: u32 = HEAD / 4u;
+const KEY_QUADS: u32 = KEY / 4u;
+const QUADS: u32 = VALUE / 4u;
 const POSITIONS_PER_LANE: u32 = ${per_lane}u;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -32,21 +34,21 @@ fn main(
     @builtin(num_workgroups) groups: vec3u,
 ) {
     //# include "shared/attention_workgroup.wgsl"
-    // Row r is query token0 + r / GROUP, head kv_head · GROUP + r % GROUP. A lane holds every eighth vec4 of it.
+    // Row r is query first_token + r / HEADS, head first_head + r % HEADS. A lane holds every eighth vec4 of it.
     //# for r in range(ROWS)
-    let row_token${r} = min(token0 + ${r // GROUP}u, params.n_tokens - 1u);
-    let query${r} = row_token${r} * (params.ld / 4u) + (kv_head * GROUP + ${r % GROUP}u) * QUADS + lane;
-    let last${r} = params.position + row_token${r};
+    let row_token${r} = min(first_token + ${r // HEADS}u, params.n_tokens - 1u);
+    let query${r} = row_token${r} * (params.ld / 4u) + (first_head + ${r % HEADS}u) * KEY_QUADS + lane;
     var running_max${r} = MASKED;
     var total${r} = 0.0;
-    //# for i in range(quads_per_lane)
+    //# for i in range(key_quads_per_lane)
     let q${r}_${i} = params.scale * q[query${r} + ${8 * i}u];
+    //# endfor
+    //# for i in range(quads_per_lane)
     var acc${r}_${i} = vec4f();
     //# endfor
     //# endfor
-    let end = min(last${ROWS - 1} + 1u, (kv_split + 1u) * params.split_len);
     let base = kv_head * params.capacity;
-    for (var start = kv_split * params.split_len; start < end; start += 8u * POSITIONS_PER_LANE) {
+    for (; start < end; start += 8u * POSITIONS_PER_LANE) {
         //# for b in range(per_lane)
         let at${b} = start + ${8 * b}u + lane;
         let key${b} = keys_row(base + min(at${b}, end - 1u), params.key_stride);
@@ -54,10 +56,10 @@ fn main(
         var s${r}_${b} = 0.0;
         //# endfor
         //# endfor
-        //# for p in range(HEAD // UNPACK_LEN)
+        //# for p in range(KEY // UNPACK_LEN)
         {
             //# for b in range(per_lane)
-            let k${b} = keys_unpack(key${b}, HEAD, ${p}u);
+            let k${b} = keys_unpack(key${b}, KEY, ${p}u);
             //# endfor
             //# for r in range(ROWS)
             //# for i in range(UNPACK_LEN // 4)
@@ -72,11 +74,15 @@ fn main(
             //# endfor
         }
         //# endfor
+        //# for t in range(TOKENS)
+        //# for b in range(per_lane)
+        let seen${t}_${b} = sees(token${t}, at${b}) & (at${b} < end);
+        //# endfor
+        //# endfor
         //# for r in range(ROWS)
         var new_max${r} = MASKED;
         //# for b in range(per_lane)
-        let visible${r}_${b} = at${b} <= last${r} && at${b} < end;
-        new_max${r} = max(new_max${r}, select(MASKED, s${r}_${b}, visible${r}_${b}));
+        new_max${r} = max(new_max${r}, select(MASKED, s${r}_${b}, seen${r // HEADS}_${b}));
         //# endfor
         new_max${r} = max(running_max${r}, subgroupMax(new_max${r}));
         let rescale${r} = exp(running_max${r} - new_max${r});
@@ -86,7 +92,7 @@ fn main(
         acc${r}_${i} *= rescale${r};
         //# endfor
         //# for b in range(per_lane)
-        let w${r}_${b} = select(0.0, exp(s${r}_${b} - new_max${r}), visible${r}_${b});
+        let w${r}_${b} = select(0.0, exp(s${r}_${b} - new_max${r}), seen${r // HEADS}_${b});
         total${r} += w${r}_${b};
         //# endfor
         //# endfor
@@ -100,9 +106,9 @@ fn main(
             //# for i in range(quads_per_lane // quads_per_load)
             {
                 //# if whole_chunks
-                let v = values_unpack(row, HEAD, lane + ${8 * i}u);
+                let v = values_unpack(row, VALUE_COLS, lane + ${8 * i}u);
                 //# else
-                let v = array<vec4f, 1>(values_vec4(row, HEAD, lane + ${8 * i}u));
+                let v = array<vec4f, 1>(values_vec4(row, VALUE_COLS, lane + ${8 * i}u));
                 //# endif
                 //# for r in range(ROWS)
                 //# for c in range(quads_per_load)
@@ -117,9 +123,9 @@ fn main(
     //# for r in range(ROWS)
     {
         let total = subgroupAdd(total${r});
-        if token0 + ${r // GROUP}u < params.n_tokens {
-            let row = row_token${r} * params.n_heads + kv_head * GROUP + ${r % GROUP}u;
-            let unsplit = kv_splits == 1u;
+        if first_token + ${r // HEADS}u < params.n_tokens {
+            let row = row_token${r} * params.n_heads + first_head + ${r % HEADS}u;
+            let unsplit = params.kv_splits == 1u;
             let at = select((kv_split * params.n_tokens * params.n_heads + row) * (QUADS + 1u), row * QUADS, unsplit);
             let factor = select(1.0, 1.0 / total, unsplit);
             //# for i in range(quads_per_lane // quads_per_load)

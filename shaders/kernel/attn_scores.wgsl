@@ -1,20 +1,20 @@
-// Unfused attention, step 1 of 3: scores = scale · q·k for every query row and cached position. Positions after the query
-// are masked. One invocation per score.
+// Unfused attention, step 1 of 3: scores = scale · q·k for every query row and n_cols cache rows. Rows that the token does
+// not see are masked. One invocation per score.
 //# include reduce
+//# include "shared/visible_rows.wgsl"
 //# with src = "keys", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"
 //# include cache_file
 //# endwith
 
 fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
-    let context = params.position + params.n_tokens;
     let i = global_index(ids, at_group, groups);
-    if i >= params.n_tokens * params.n_heads * context {
+    if i >= params.n_tokens * params.n_heads * params.n_cols {
         return;
     }
-    let at = i % context;
-    let query = i / context;
-    if at > params.position + query / params.n_heads {
+    let at = params.first + i % params.n_cols;
+    let query = i / params.n_cols;
+    if !sees(visible_rows(query / params.n_heads), at) {
         scores[i] = MASKED;
         return;
     }

@@ -1,5 +1,6 @@
 // Unfused attention, step 3 of 3: out = weights · V. One invocation per vec4 of the output.
 //# include reduce
+//# include "shared/visible_rows.wgsl"
 //# with src = "values", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"
 //# include cache_file
@@ -14,12 +15,13 @@ fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let quad = i % quads;
     let query = i / quads;
     let kv_head = (query % params.n_heads) / params.group;
-    let context = params.position + params.n_tokens;
-    let seen = params.position + query / params.n_heads + 1u;
+    let token = visible_rows(query / params.n_heads);
     var sum = vec4f();
-    for (var at = 0u; at < seen; at++) {
-        let row = values_row(kv_head * params.capacity + at, params.stride);
-        sum += weights[query * context + at] * values_vec4(row, params.head_dim, quad);
+    for (var at = token.first; at < visible_end(token); at++) {
+        if sees(token, at) {
+            let row = values_row(kv_head * params.capacity + at, params.stride);
+            sum += weights[query * params.n_cols + at - params.first] * values_vec4(row, params.head_dim, quad);
+        }
     }
     out[i] = sum;
 }

@@ -1,9 +1,10 @@
 // Stores new key or value rows in the KV cache, in its quantization type. The cache holds all positions of a head
-// together: row = head · capacity + position.
+// together: row = head · capacity + row of the token.
 //
 // One invocation per vec4 of a stored row. So no two invocations write parts of the same vec4, although the scales of
 // several blocks share one.
 //# include reduce
+//# include "shared/token_info.wgsl"
 //# with src = "cache", input = "value", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"
 //# include cache_file
@@ -22,7 +23,7 @@ fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     if row >= params.n_tokens * params.n_heads {
         return;
     }
-    let at = (row % params.n_heads) * params.capacity + params.position + row / params.n_heads;
+    let at = (row % params.n_heads) * params.capacity + token_row(row / params.n_heads);
     let column = i % params.stride;
     cache_store_vec4(at * params.stride + column, cache_encode(row * (params.head_dim / 4u), params.head_dim, column));
 }

@@ -2,6 +2,7 @@
 // pair. Cosines and sines are from a table that the host computes in f64, because shader sines are inaccurate at large
 // angles.
 //# include reduce
+//# include "shared/token_info.wgsl"
 
 fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     let pairs = params.rotary / 2u;
@@ -11,10 +12,10 @@ fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     }
     let pair = i % pairs;
     let head = i / pairs;
-    let at = 2u * ((params.position + head / params.n_heads) * pairs + pair);
+    let token = head / params.n_heads;
+    let at = 2u * (token_position(token) * pairs + pair);
     let c = table[at];
     let s = table[at + 1u];
-    let token = head / params.n_heads;
     let first = token * params.ld + params.first + (head % params.n_heads) * params.head_dim + pair * PAIR_STEP;
     let second = first + select(pairs, 1u, PAIR_STEP == 2u);
     let a = x[first];

@@ -4,6 +4,7 @@
 //   with BIAS: head += bias;  with NORM and for queries and keys: head = RMSNorm(head)
 //   query: q = rope(head);  key: cache = quantize(rope(head));  value: cache = quantize(head)
 //# include reduce
+//# include "shared/token_info.wgsl"
 //# with src = "keys", input = "rotated", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"
 //# include keys_file
@@ -49,7 +50,7 @@ fn rotated(quad: u32) -> vec4f {
     if quad >= rotary_vec4s {
         return x;
     }
-    let first = (params.position + token) * rotary_vec4s;
+    let first = token_position(token) * rotary_vec4s;
     // A vec4 of the table is (cos, sin) of two pairs. Interleaved: both pairs are in x. Half-split: the partners of the four
     // values are in `other`, in the other half of the rotated part.
     //# if PAIR_STEP == 2
@@ -78,7 +79,7 @@ fn store(ids: Ids) {
         return;
     }
     let key = head - params.n_heads;
-    let row = (key % params.kv_heads) * params.capacity + params.position + token;
+    let row = (key % params.kv_heads) * params.capacity + token_row(token);
     if key < params.kv_heads {
         for (var i = reduce_lane(ids); i < params.key_stride; i += reduce_lanes(ids)) {
             keys_store_vec4(row * params.key_stride + i, keys_encode(0u, params.head_dim, i));

@@ -15,7 +15,8 @@ use ridgeline_kernels::mat_mul_coop::MatMulCoop;
 use ridgeline_kernels::mat_vec;
 use ridgeline_kernels::rms_norm;
 use ridgeline_kernels::{
-    AttentionKernel, LinearKernel, attention_for, layout_for, linear_for, norm_for, stride,
+    AttentionKernel, HeadShape, LinearKernel, TokenInfo, VisibleRows, attention_for, layout_for, linear_for,
+    norm_for, stride,
 };
 use ridgeline_quant::Format;
 use std::cell::RefCell;
@@ -130,26 +131,39 @@ fn dequantizes(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
 }
 
 fn attentions(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
-    let (cache, head, group, n_heads) = (Format::HALF, 64, 3, 9);
+    let (cache, head, n_heads) = (Format::HALF, 64, 9);
+    let shape = HeadShape::of_width(head, 3);
     for (n_tokens, position) in [(1, 64), (1, 1024), (32, 256)] {
-        let kernel = attention_for([cache; 2], head, group, n_tokens, gpu.borrow().caps());
-        let (context, stride) = (position + n_tokens, stride(cache, head as usize));
+        let kernel = attention_for([cache; 2], shape, n_tokens, gpu.borrow().caps());
+        let stride = stride(cache, head as usize);
+        let tokens: Vec<TokenInfo> =
+            (position..position + n_tokens).map(|at| TokenInfo::causal(0, at, None)).collect();
+        let VisibleRows { visible, unique, end, .. } = VisibleRows::of(&tokens);
         let params = attention::Params {
             n_tokens,
+            token0: 0,
             n_heads,
-            capacity: context,
-            position,
+            capacity: end,
+            end,
+            visible,
+            unique,
             key_stride: stride,
             value_stride: stride,
             ld: n_heads * head,
-            split_len: context,
+            kv_splits: 1,
+            split_len: end,
             scale: 0.125,
         };
         let id = BenchmarkId::new("fused", format!("{n_tokens} after {position}"));
         let names = ("attention", id);
+        let tokens: &[u32] = bytemuck::cast_slice(&tokens);
         match kernel {
-            AttentionKernel::Workgroup(kernel) => bench(criterion, gpu, names, (kernel, params)),
-            AttentionKernel::Simd(kernel) => bench(criterion, gpu, names, (kernel, bytemuck::cast(params))),
+            AttentionKernel::Workgroup(kernel) => {
+                bench_with(criterion, gpu, names, (kernel, params), tokens);
+            }
+            AttentionKernel::Simd(kernel) => {
+                bench_with(criterion, gpu, names, (kernel, bytemuck::cast(params)), tokens);
+            }
         }
     }
 }
@@ -192,8 +206,19 @@ fn delta_rules(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
 fn bench<K: Kernel>(
     criterion: &mut Criterion,
     gpu: &RefCell<Gpu>,
+    names: (&str, BenchmarkId),
+    launch: (K, K::Params),
+) {
+    bench_with(criterion, gpu, names, launch, &[]);
+}
+
+/// The same with these words in the binding `tokens`, if the kernel has one.
+fn bench_with<K: Kernel>(
+    criterion: &mut Criterion,
+    gpu: &RefCell<Gpu>,
     (group, id): (&str, BenchmarkId),
     (kernel, params): (K, K::Params),
+    tokens: &[u32],
 ) {
     let mut min_binding_sizes = Vec::new();
     K::bytes(kernel.min_binding_size(&params), &mut min_binding_sizes);
@@ -207,6 +232,10 @@ fn bench<K: Kernel>(
         Err(error) => return skip(&format!("{group}: {error}")),
     };
     let slices: Vec<Slice> = buffers.iter().map(Buffer::all).collect();
+    for (binding, slice) in K::BINDINGS.iter().zip(&slices).filter(|(binding, _)| binding.name == "tokens") {
+        let written = gpu.borrow_mut().write(*slice, bytemuck::cast_slice(tokens));
+        written.unwrap_or_else(|error| panic!("{}: {error}", binding.name));
+    }
     let erased = ridgeline_compute::AnyKernel::new(kernel);
     let launches = |n: u64| {
         let mut recording = Recording::new();

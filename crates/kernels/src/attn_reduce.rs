@@ -50,9 +50,10 @@ impl Kernel for AttnReduce {
         let head_dim = rng.pick(&[8, 40, 64, 80, 128, 256, 320]);
         let params = Params { n_rows: rng.range(1, 9), head_dim, kv_splits: rng.pick(&[2, 3, 5, 33, MAX_KV_SPLITS]) };
         let mut partials = rng.floats(crate::common::to_u32(self.traffic(&params).partials / 4) as usize);
-        for (i, partial) in partials.chunks_exact_mut(params.head_dim as usize + 4).enumerate() {
-            // Later splits may have seen no position. The first always has.
-            let seen = i < params.n_rows as usize || rng.range(0, 3) > 0;
+        let visible_split = rng.range(0, params.kv_splits - 1);
+        for (i, partial) in (0..).zip(partials.chunks_exact_mut(params.head_dim as usize + 4)) {
+            // A query may see no row of a split, but it sees one of some split.
+            let seen = i / params.n_rows == visible_split || rng.range(0, 3) > 0;
             let tail = if seen { [10.0 * rng.float(), 1.0 + rng.float().abs()] } else { [MASKED, 0.0] };
             partial[params.head_dim as usize..][..2].copy_from_slice(&tail);
             if !seen {

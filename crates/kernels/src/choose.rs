@@ -3,6 +3,7 @@
 
 use crate::activation::Activation;
 use crate::attention::{self, Attention};
+use crate::attention_shape::HeadShape;
 use crate::attention_simd::{self, AttentionSimd};
 use crate::common::Reduce;
 use crate::layout::WeightLayout;
@@ -11,7 +12,7 @@ use crate::mat_mul_coop::{self, MatMulCoop};
 use crate::mat_vec::{self, MatVec};
 use crate::mat_vec_rows::{self, MatVecRows};
 use crate::rms_norm::RmsNorm;
-use ridgeline_compute::{AnyKernel, Caps, Recording};
+use ridgeline_compute::{AnyKernel, Bindings, Caps, Recording};
 use ridgeline_quant::Format;
 
 /// The kernel of a linear layer, y = x·Wᵀ: mat-vec (GEMV) for small batches, matmul (GEMM) for large ones.
@@ -195,6 +196,15 @@ impl AttentionKernel {
         }
     }
 
+    /// Query heads per workgroup.
+    #[must_use]
+    pub const fn heads(self) -> u32 {
+        match self {
+            Self::Workgroup(kernel) => kernel.heads,
+            Self::Simd(kernel) => kernel.heads,
+        }
+    }
+
     /// Bytes of workgroup memory.
     #[must_use]
     pub const fn workgroup_bytes(self) -> u32 {
@@ -206,11 +216,15 @@ impl AttentionKernel {
 
     /// Records a launch. Both kernels take the same parameters.
     pub fn record(self, recording: &mut Recording, params: attention::Params, args: attention::Args) {
-        let attention::Args { q, keys, values, out } = args;
+        let attention::Args { q, keys, values, tokens, out } = args;
         match self {
             Self::Workgroup(kernel) => recording.run(kernel, params, args),
             Self::Simd(kernel) => {
-                recording.run(kernel, bytemuck::cast(params), attention_simd::Args { q, keys, values, out });
+                recording.run(
+                    kernel,
+                    bytemuck::cast(params),
+                    attention_simd::Args { q, keys, values, tokens, out },
+                );
             }
         }
     }
@@ -219,33 +233,30 @@ impl AttentionKernel {
 /// The default attention kernel for `n_tokens` queries and a KV cache of the types `cache` (keys, values). It takes as
 /// many queries per workgroup as registers and workgroup memory allow, so that K and V are read less often.
 #[must_use]
-pub fn attention_for(
-    cache: [Format; 2],
-    head: u32,
-    group: u32,
-    n_tokens: u32,
-    caps: &Caps,
-) -> AttentionKernel {
-    let most_first = || attention::queries(group).rev().filter(|tokens| *tokens <= n_tokens.max(1));
-    if reads_textures(caps)
-        && let Some(kernel) =
-            most_first().find_map(|tokens| AttentionSimd::new(cache, head, group, tokens, caps))
-    {
-        return AttentionKernel::Simd(kernel);
+pub fn attention_for(cache: [Format; 2], shape: HeadShape, n_tokens: u32, caps: &Caps) -> AttentionKernel {
+    let serves = |tokens: u32| tokens <= n_tokens.max(1);
+    if reads_textures(caps) {
+        let mut kernels = AttentionSimd::variants(cache, shape, caps).into_iter();
+        if let Some(kernel) = kernels.find(|kernel| serves(kernel.tokens)) {
+            return AttentionKernel::Simd(kernel);
+        }
     }
-    let ([keys, values], reduce) = (cache, Reduce::all(caps)[0]);
-    // The kernel needs an invocation per vec4 of a head.
-    let workgroup_size = if head > 256 { head / 4 } else { 64 };
-    let variant = |tokens| Attention { keys, values, reduce, workgroup_size, head, group, tokens };
-    let fits = |tokens: &u32| variant(*tokens).workgroup_bytes() <= caps.max_workgroup_memory;
+    let kernels = Attention::variants(cache, Reduce::all(caps)[0], shape, caps);
     // If even one token does not fit, the model's session refuses it with an error.
-    AttentionKernel::Workgroup(variant(most_first().find(fits).unwrap_or(1)))
+    let kernel = kernels.iter().find(|kernel| serves(kernel.tokens)).or(kernels.last());
+    AttentionKernel::Workgroup(*kernel.expect("there is a variant for every shape"))
+}
+
+/// Whether the device allows the bindings of fused attention. If not, unfused attention takes its place.
+#[must_use]
+pub const fn can_fuse_attention(caps: &Caps) -> bool {
+    caps.max_storage_buffers as usize >= <Attention as Bindings>::BINDINGS.len()
 }
 
 /// Whether the KV cache is in textures: where [`attention_for`] chooses the kernel that reads textures.
 #[must_use]
-pub fn cache_in_texture(cache: [Format; 2], head: u32, group: u32, caps: &Caps) -> bool {
-    matches!(attention_for(cache, head, group, 1, caps), AttentionKernel::Simd(_))
+pub fn cache_in_texture(cache: [Format; 2], shape: HeadShape, caps: &Caps) -> bool {
+    matches!(attention_for(cache, shape, 1, caps), AttentionKernel::Simd(_))
 }
 
 /// Most KV splits of one attention launch.

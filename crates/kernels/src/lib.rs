@@ -15,16 +15,19 @@ mod choose;
 mod common;
 mod layout;
 mod linear;
+mod token_info;
 mod tuning;
 
 pub use activation::Activation;
+pub use attention_shape::HeadShape;
 pub use choose::{
     AttentionKernel, LinearKernel, MAX_KV_SPLITS, SMALL_BATCH, attention_for, attention_workgroups,
-    cache_in_texture, kv_split_len, layout_for, linear_for, max_kv_splits, norm_for,
+    cache_in_texture, can_fuse_attention, kv_split_len, layout_for, linear_for, max_kv_splits, norm_for,
 };
 pub use common::{Reduce, stride};
 pub use layout::WeightLayout;
 pub use linear::Epilogue;
+pub use token_info::{TokenInfo, VisibleRows, positions, stored_end, widest_range};
 pub use tuning::{KvHeads, LinearClass, RowCount, Tuning};
 
 use ridgeline_compute::{AnyKernel, Caps, Error, Kernel, Linker};
@@ -58,9 +61,11 @@ kernels! {
     combine_experts::CombineExperts,
     conv1d::Conv1d,
     copy::Copy,
+    copy_heads::CopyHeads,
     dequantize::Dequantize,
     embed::Embed,
     empty::Empty,
+    head_linear::HeadLinear,
     gated_delta_rule::GatedDeltaRule,
     gated_rms_norm::GatedRmsNorm,
     glu::Glu,

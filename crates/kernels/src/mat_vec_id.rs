@@ -10,9 +10,10 @@ use ridgeline_quant::Format;
 use std::collections::HashSet;
 
 kernel! {
-    /// y\[p, row0 + r\] = Σ_c W\[e, r, c\] · x\[p / share, c\] with e = experts\[p\], for `n_pairs` pairs of a token and one of its `top_k`
-    /// experts. Row r of expert e is row e · `expert_rows` + r of the matrix `weights`. `share` pairs in sequence have one row
-    /// of x: `top_k` where all experts of a token read the same input, else 1.
+    /// y\[p, row0 + r\] = Σ_c W\[e, r, c\] · x\[p / share, c\] with e = experts\[p\]. The `n_pairs` pairs are those of a token and
+    /// one of its `top_k` experts. Of `all_experts`, this launch has the `n_experts` from `expert0` on: those beyond the binding
+    /// limit are split. For other pairs y stays unchanged. Row r of expert e is row (e − `expert0`) · `expert_rows` + r of the matrix
+    /// `weights`. `share` pairs in sequence have one row of x: `top_k` where all experts of a token read the same input, else 1.
     ///
     /// With `gated` = 1, y\[p, row0 + r\] = f(gate row) · (up row), where f is the `activation`. The gate row is the one above, and
     /// the up row lies `up_row` rows below it. So the gates of all experts may precede all ups, or each expert's its ups.
@@ -24,8 +25,8 @@ kernel! {
         rows: u32
     }
     params {
-        n_rows: u32, n_cols: u32, n_pairs: u32, top_k: u32, share: u32, stride: u32, ld: u32, row0: u32, n_experts: u32,
-        expert_rows: u32, up_row: u32, gated: u32,
+        n_rows: u32, n_cols: u32, n_pairs: u32, top_k: u32, share: u32, stride: u32, ld: u32, row0: u32, expert0: u32,
+        n_experts: u32, all_experts: u32, expert_rows: u32, up_row: u32, gated: u32,
     }
     bindings {
         weights: read array<vec4<u32>>, x: read array<vec4<f32>>, experts: read array<u32>, y: write array<f32>,
@@ -42,13 +43,6 @@ impl MatVecId {
     fn with(format: Format, layout: WeightLayout, reduce: Reduce, caps: &Caps) -> Self {
         let (workgroup_size, blocks) = (64, reduce.groups_per_workgroup(caps, 64));
         Self { format, layout, activation: Activation::Silu, reduce, workgroup_size, blocks, rows: 4 }
-    }
-
-    /// [`Kernel::traffic`] once the routing is known: each expert of `experts` is read once.
-    #[must_use]
-    pub fn traffic_of(&self, p: &Params, experts: &[u32]) -> Bytes {
-        let distinct = experts.iter().collect::<HashSet<_>>().len() as u64;
-        Bytes { weights: distinct * self.expert_bytes(p), ..self.traffic(p) }
     }
 
     /// Bytes of the rows that one expert contributes.
@@ -85,19 +79,28 @@ impl Kernel for MatVecId {
     fn flops(&self, p: &Params) -> u64 {
         let outputs = u64::from(p.n_rows) * u64::from(p.n_pairs);
         let epilogue = if p.gated == 0 { 0 } else { glu_flops(self.activation) };
-        outputs * (2 * matrices(p) * u64::from(p.n_cols) + epilogue)
+        share_of(p, outputs * (2 * matrices(p) * u64::from(p.n_cols) + epilogue))
     }
     /// The experts of one token are distinct, and those of all tokens may be the same. So the weights of `top_k` experts are
-    /// the least, and exact for one token.
+    /// the least, and exact for one token. Where experts are split, each launch has its share of them.
     fn traffic(&self, p: &Params) -> Bytes {
-        let experts = u64::from(p.top_k.min(p.n_pairs));
-        let x = bytes4(u64::from(p.n_pairs / p.share) * u64::from(p.n_cols));
+        let weights = u64::from(p.top_k.min(p.n_pairs)) * self.expert_bytes(p);
         let y = bytes4(u64::from(p.n_pairs) * u64::from(p.n_rows));
-        Bytes { weights: experts * self.expert_bytes(p), x, experts: bytes4(u64::from(p.n_pairs)), y }
+        let [weights, x, y] = [weights, x_bytes(p), y].map(|bytes| share_of(p, bytes));
+        Bytes { weights, x, experts: bytes4(u64::from(p.n_pairs)), y }
+    }
+    /// Each expert that the pairs name and this launch has is read once.
+    fn traffic_given(&self, p: &Params, contents: &[Option<&[u32]>]) -> Bytes {
+        let [_, _, Some(experts), _] = *contents else { return self.traffic(p) };
+        let named = experts.iter().take(p.n_pairs as usize);
+        let here = named.filter(|&&e| (p.expert0..p.expert0 + p.n_experts).contains(&e));
+        let distinct = here.collect::<HashSet<_>>().len() as u64;
+        Bytes { weights: distinct * self.expert_bytes(p), ..self.traffic(p) }
     }
     fn min_binding_size(&self, p: &Params) -> Bytes {
         let y = u64::from(p.n_pairs - 1) * u64::from(p.ld) + u64::from(p.row0) + u64::from(p.n_rows);
-        Bytes { weights: self.layout.bytes(weight_rows(p), p.stride), y: bytes4(y), ..self.traffic(p) }
+        let weights = self.layout.bytes(weight_rows(p), p.stride);
+        Bytes { weights, x: x_bytes(p), experts: bytes4(u64::from(p.n_pairs)), y: bytes4(y) }
     }
     fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let unit = to_u32(self.format.spec().unpack_len.max(self.format.spec().block_len));
@@ -105,7 +108,9 @@ impl Kernel for MatVecId {
         let gated = rng.range(0, 1);
         // As in the linear kernels: with few outputs of a GLU, none may have accurate digits.
         let (n_rows, n_experts) = (rng.range(if gated == 1 { 8 } else { 1 }, 40), rng.range(1, 5));
-        let (top_k, n_tokens) = (rng.range(1, n_experts), rng.range(1, 4));
+        let (expert0, after) = (rng.range(0, 2), rng.range(0, 2));
+        let all_experts = expert0 + n_experts + after;
+        let (top_k, n_tokens) = (rng.range(1, all_experts), rng.range(1, 4));
         let n_pairs = n_tokens * top_k;
         // All gates before all ups, or expert by expert.
         let (expert_rows, up_row) =
@@ -115,11 +120,12 @@ impl Kernel for MatVecId {
         let row0 = rng.range(0, 3);
         let ld = row0 + n_rows + rng.range(0, 5);
         let params = Params {
-            n_rows, n_cols, n_pairs, top_k, share, stride, ld, row0, n_experts, expert_rows, up_row, gated,
+            n_rows, n_cols, n_pairs, top_k, share, stride, ld, row0, expert0, n_experts, all_experts, expert_rows,
+            up_row, gated,
         };
         let rows = random_rows(rng, self.format, to_u32(weight_rows(&params)), n_cols);
         let x = rng.words((n_pairs / share * n_cols) as usize);
-        let experts = (0..n_pairs).map(|_| rng.range(0, n_experts - 1)).collect();
+        let experts = (0..n_pairs).map(|_| rng.range(0, all_experts - 1)).collect();
         TestInput { params, bindings: vec![to_layout(self.layout, &rows, stride), x, experts, vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
@@ -127,6 +133,7 @@ impl Kernel for MatVecId {
         let (mut row, mut up_row) = (vec![0.0; cols], vec![0.0; cols]);
         let of = (self.format, self.layout);
         for ((pair, y), &expert) in host.y.chunks_mut(p.ld as usize).enumerate().zip(host.experts) {
+            let Some(expert) = expert.checked_sub(p.expert0).filter(|&expert| expert < p.n_experts) else { continue };
             let x = &host.x[pair / p.share as usize * cols..][..cols];
             for (r, y) in (expert * p.expert_rows..).zip(&mut y[rows.clone()]) {
                 decode_layout_row(of, host.weights, (r, p.stride), &mut row);
@@ -138,6 +145,17 @@ impl Kernel for MatVecId {
             }
         }
     }
+}
+
+/// The share of this launch in a total over all experts. The shares of all launches add up to the total.
+fn share_of(p: &Params, total: u64) -> u64 {
+    let up_to = |experts: u32| total * u64::from(experts) / u64::from(p.all_experts);
+    up_to(p.expert0 + p.n_experts) - up_to(p.expert0)
+}
+
+/// Bytes of all rows of x.
+fn x_bytes(p: &Params) -> u64 {
+    bytes4(u64::from(p.n_pairs / p.share) * u64::from(p.n_cols))
 }
 
 /// Matrices that an output needs: one, or gate and up.

@@ -9,8 +9,8 @@ use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
 kernel! {
     /// head = head / sqrt(mean head² + eps) · gain, in place. Rows of x are \[n_tokens, ld\], and their first columns are
-    /// \[n_heads + kv_heads, head_dim\]. `gains` \[2, head_dim\] holds the gain of queries, then that of keys.
-    /// `ld` and `head_dim` are multiples of 4.
+    /// \[n_heads + kv_heads, head_dim\]. `gains` \[2, head_dim\] holds the gain of queries, then that of keys. With no
+    /// `kv_heads`, it has the first only. `ld` and `head_dim` are multiples of 4.
     pub struct QkNorm("qk_norm") { reduce: Reduce, workgroup_size: u32 }
     params { n_tokens: u32, n_heads: u32, kv_heads: u32, head_dim: u32, ld: u32, eps: f32 }
     bindings { x: update array<vec4<f32>>, gains: read array<vec4<f32>> }
@@ -37,8 +37,8 @@ impl Kernel for QkNorm {
         Bytes { x: bytes4(u64::from(p.n_tokens - 1) * u64::from(p.ld) + row), gains: gain_bytes(p) }
     }
     fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
-        let (n_tokens, kv_heads, head_dim) = (rng.range(1, 5), rng.range(1, 3), 4 * rng.range(1, 70));
-        let n_heads = kv_heads * rng.range(1, 3);
+        let (n_tokens, kv_heads, head_dim) = (rng.range(1, 5), rng.range(0, 3), 4 * rng.range(1, 70));
+        let n_heads = kv_heads.max(1) * rng.range(1, 3);
         let ld = (n_heads + kv_heads) * head_dim + 4 * rng.range(0, 9);
         let bindings = vec![rng.words((n_tokens * ld) as usize), rng.words(2 * head_dim as usize)];
         TestInput { params: Params { n_tokens, n_heads, kv_heads, head_dim, ld, eps: 1e-5 }, bindings }
@@ -60,5 +60,6 @@ fn heads(p: &Params) -> u64 {
 }
 
 fn gain_bytes(p: &Params) -> u64 {
-    bytes4(2 * u64::from(p.head_dim))
+    let gains = if p.kv_heads == 0 { 1 } else { 2 };
+    bytes4(gains * u64::from(p.head_dim))
 }

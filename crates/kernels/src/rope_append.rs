@@ -3,14 +3,16 @@
 use crate::common::{Reduce, bytes4, cache_formats, device_bytes, encode_row, format_bytes, random_head, stride, with_format};
 use crate::rms_norm::normalise;
 use crate::rope::{Pairing, rotate};
+use crate::token_info::{TestTokens, TokenInfo, tokens};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Bindings, Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
     /// Splits rows of qkv \[n_tokens, ld\], which hold \[n_heads + 2 · kv_heads, head_dim\]. The rotated queries go to
-    /// q \[n_tokens, n_heads, head_dim\]. The rotated keys and the values go to rows (head · capacity + position + t) of the
-    /// KV cache. The rotation is that of [`Rope`](crate::rope::Rope).
+    /// q \[n_tokens, n_heads, head_dim\]. The rotated keys and the values go to rows (head · capacity + row) of the KV cache.
+    /// The rotation is that of [`Rope`](crate::rope::Rope). Row and position of token t are in tokens\[token0 + t\]
+    /// ([`TokenInfo`]). They are below `end` and below `positions`.
     ///
     /// First, `with.bias` adds `bias` \[n_heads + 2 · kv_heads, head_dim\] to every row. Then `with.norm` applies
     /// [`QkNorm`](crate::qk_norm::QkNorm) with `eps` to heads of queries and keys. A binding that the variant does not use
@@ -23,13 +25,13 @@ kernel! {
         texture: bool,
     }
     params {
-        n_tokens: u32, n_heads: u32, kv_heads: u32, head_dim: u32, rotary: u32, position: u32, capacity: u32, ld: u32,
-        key_stride: u32, value_stride: u32, eps: f32,
+        n_tokens: u32, token0: u32, n_heads: u32, kv_heads: u32, head_dim: u32, rotary: u32, positions: u32, capacity: u32,
+        end: u32, ld: u32, key_stride: u32, value_stride: u32, eps: f32,
     }
     bindings {
         qkv: read array<vec4<f32>>, bias: read array<vec4<f32>>, gains: read array<vec4<f32>>,
-        table: read array<vec4<f32>>, q: write array<vec4<f32>>, keys: write array<vec4<u32>>,
-        values: write array<vec4<u32>>,
+        table: read array<vec4<f32>>, tokens: read array<vec4<u32>>, q: write array<vec4<f32>>,
+        keys: write array<vec4<u32>>, values: write array<vec4<u32>>,
     }
 }
 
@@ -111,6 +113,7 @@ impl Kernel for RopeAppend {
             bias: self.bias_bytes(p),
             gains: self.gain_bytes(p),
             table: bytes4(u64::from(p.n_tokens) * u64::from(p.rotary)),
+            tokens: u64::from(p.n_tokens) * TokenInfo::PLACE_BYTES,
             q: query_bytes(p),
             keys: format_bytes(self.keys, new_rows(p), p.head_dim),
             values: format_bytes(self.values, new_rows(p), p.head_dim),
@@ -118,12 +121,13 @@ impl Kernel for RopeAppend {
     }
     fn min_binding_size(&self, p: &Params) -> Bytes {
         let heads = u64::from(p.n_heads + 2 * p.kv_heads);
-        let last = u64::from(p.kv_heads - 1) * u64::from(p.capacity) + u64::from(p.position + p.n_tokens);
+        let last = u64::from(p.kv_heads - 1) * u64::from(p.capacity) + u64::from(p.end);
         Bytes {
             qkv: bytes4(u64::from(p.n_tokens - 1) * u64::from(p.ld) + heads * u64::from(p.head_dim)),
             bias: self.bias_bytes(p),
             gains: self.gain_bytes(p),
-            table: bytes4(u64::from(p.position + p.n_tokens) * u64::from(p.rotary)),
+            table: bytes4(u64::from(p.positions) * u64::from(p.rotary)),
+            tokens: u64::from(p.token0 + p.n_tokens) * TokenInfo::BYTES,
             q: query_bytes(p),
             keys: device_bytes(last, p.key_stride),
             values: device_bytes(last, p.value_stride),
@@ -132,27 +136,30 @@ impl Kernel for RopeAppend {
     fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let wider = if self.keys.spec().kv_block >= self.values.spec().kv_block { self.keys } else { self.values };
         let head_dim = random_head(rng, wider);
-        let (n_tokens, kv_heads, position) = (rng.range(1, 7), rng.range(1, 3), rng.range(0, 9));
+        let (n_tokens, kv_heads, depth) = (rng.range(1, 7), rng.range(1, 3), rng.range(0, 9));
+        let tokens = TestTokens::sample(rng, n_tokens, depth);
+        let (token0, positions, end) = (tokens.token0, tokens.positions(), tokens.stored_end());
         let n_heads = kv_heads * rng.range(1, 3);
         let rotary = if rng.range(0, 1) == 0 { head_dim } else { head_dim / 2 };
-        let capacity = position + n_tokens + rng.range(0, 3);
+        let capacity = end + rng.range(0, 3);
         let ld = (n_heads + 2 * kv_heads) * head_dim + 4 * rng.range(0, 2);
         let [key_stride, value_stride] = [self.keys, self.values].map(|f| stride(f, head_dim as usize));
         let eps = 1e-5;
-        let params =
-            Params { n_tokens, n_heads, kv_heads, head_dim, rotary, position, capacity, ld, key_stride, value_stride, eps };
+        let params = Params {
+            n_tokens, token0, n_heads, kv_heads, head_dim, rotary, positions, capacity, end, ld, key_stride, value_stride, eps,
+        };
         let bias = rng.words(((n_heads + 2 * kv_heads) * head_dim) as usize);
         let gains = rng.words(2 * head_dim as usize);
-        let table = rng.words(((position + n_tokens) * rotary) as usize);
+        let table = rng.words((positions * rotary) as usize);
         let qkv = rng.words((n_tokens * ld) as usize);
-        TestInput { params, bindings: vec![qkv, bias, gains, table, vec![], vec![], vec![]] }
+        TestInput { params, bindings: vec![qkv, bias, gains, table, tokens.words(), vec![], vec![], vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
         let (width, half) = (p.head_dim as usize, p.rotary as usize / 2);
         let [n_heads, kv_heads] = [p.n_heads, p.kv_heads].map(|n| n as usize);
-        for (token, row) in host.qkv.chunks(p.ld as usize).enumerate() {
-            let position = p.position as usize + token;
-            let cos_sin = &host.table[2 * position * half..][..2 * half];
+        let tokens = &tokens(host.tokens)[p.token0 as usize..];
+        for ((token, info), row) in tokens.iter().enumerate().zip(host.qkv.chunks(p.ld as usize)) {
+            let cos_sin = &host.table[2 * info.position as usize * half..][..2 * half];
             for (head, x) in row.chunks_exact(width).take(n_heads + 2 * kv_heads).enumerate() {
                 let mut x = x.to_vec();
                 if self.with.bias {
@@ -165,7 +172,7 @@ impl Kernel for RopeAppend {
                 if head < n_heads + kv_heads {
                     rotate(self.pairing, &mut x, cos_sin);
                 }
-                let at = |head: usize, stride: u32| (head * p.capacity as usize + position) * 4 * stride as usize;
+                let at = |head: usize, stride: u32| (head * p.capacity as usize + info.row as usize) * 4 * stride as usize;
                 if head < n_heads {
                     host.q[(token * n_heads + head) * width..][..width].copy_from_slice(&x);
                 } else if head < n_heads + kv_heads {

@@ -88,10 +88,11 @@ fn kv_append_traffic_is_exactly_the_bytes_of_the_type() {
         let stride = stride(k.format, COLS as usize);
         let p = kv_append::Params {
             n_tokens: 5,
+            token0: 0,
             n_heads: 2,
             head_dim: COLS,
             capacity: 9,
-            position: 4,
+            end: 9,
             stride,
             ld: 2 * COLS,
             first: 0,

@@ -49,7 +49,7 @@ impl KvCache {
         formats: [Format; 2],
         capacity: usize,
     ) -> Result<Self, Error> {
-        let in_texture = |it: &Heads| cache_in_texture(formats, it.key, it.group(), executor.caps());
+        let in_texture = |it: &Heads| cache_in_texture(formats, it.shape(), executor.caps());
         let texture = !heads.is_empty() && heads.iter().all(in_texture);
         let allocate = |(layer, state): (usize, &State)| {
             let name = |what: &str| format!("blk.{layer}.{what}");

@@ -70,16 +70,6 @@ pub enum Error {
         /// Most rows per recording.
         most: usize,
     },
-    /// A context longer than the model's sliding attention window.
-    #[error(
-        "a context of {context} exceeds the model's sliding attention window of {window}; use at most {window} tokens of prompt, depth and output"
-    )]
-    Window {
-        /// Requested context.
-        context: usize,
-        /// Length of the window.
-        window: usize,
-    },
     /// A token outside the vocabulary.
     #[error("token {token} is outside the vocabulary of {vocab} tokens")]
     Token {

@@ -97,17 +97,22 @@ impl<'a> Loader<'a> {
     /// # Errors
     /// A missing tensor, another shape, columns that are not whole blocks, or a device too small.
     pub fn matrix(&mut self, name: &str, rows: usize, cols: usize) -> Result<WeightMatrix, Error> {
-        self.matrix_of(Rows::all(name, rows), cols)
+        self.rows(Rows::all(name, rows), cols)
     }
 
-    fn matrix_of(&mut self, rows: Rows<'_>, cols: usize) -> Result<WeightMatrix, Error> {
-        let (source, name, rows) = (self.source(rows, cols)?, rows.name, rows.count());
+    /// Loads rows of a tensor of `cols` columns. Experts stay whole in a binding.
+    ///
+    /// # Errors
+    /// As [`Self::matrix`].
+    pub fn rows(&mut self, rows: Rows<'_>, cols: usize) -> Result<WeightMatrix, Error> {
+        let (source, name, unit) = (self.source(rows, cols)?, rows.name, rows.unit());
+        let rows = rows.count();
         let limit = self.binding_limit();
-        // Multiples of 16 rows keep every staging write aligned to 256 bytes.
-        let most = usize::try_from(limit / source.row_bytes()).unwrap_or(usize::MAX) / 16 * 16;
+        // Rows are padded to whole groups of interleaved ones, which divide 16.
+        let most = usize::try_from(limit / source.row_bytes()).unwrap_or(usize::MAX) / 16 * 16 / unit * unit;
         if most == 0 {
-            let (label, bytes) = (name.to_owned(), 16 * source.row_bytes());
-            let what = "16 rows of the tensor in one binding";
+            let (label, bytes) = (name.to_owned(), unit as u64 * source.row_bytes());
+            let what = "16 rows of the tensor, or an expert, in one binding";
             return Err(ridgeline_compute::Error::Limit { label, bytes, limit, what }.into());
         }
         let mut chunks = Vec::new();
@@ -149,7 +154,7 @@ impl<'a> Loader<'a> {
             };
             let parts = match &whole {
                 Some(whole) => split(whole, run),
-                None => run.iter().map(|rows| self.matrix_of(*rows, cols)).collect::<Result<_, _>>()?,
+                None => run.iter().map(|rows| self.rows(*rows, cols)).collect::<Result<_, _>>()?,
             };
             for part in parts {
                 fused.parts.push((fused.rows, part.clone()));
@@ -173,7 +178,7 @@ impl<'a> Loader<'a> {
         });
         // A tensor of another shape is loaded alone, where its error names it.
         let shaped = |rows: &Rows<'_>| {
-            self.checkpoint.tensors().any(|it| it.name == rows.name && it.shape == [rows.of, cols])
+            self.checkpoint.tensors().any(|it| it.name == rows.name && it.shape == rows.shape(cols))
         };
         run.len() > 1 && run.iter().all(shaped) && total <= self.binding_limit() && aligned
     }
@@ -208,7 +213,7 @@ impl<'a> Loader<'a> {
     /// Finds rows of a tensor in the checkpoint and marks the tensor as used.
     fn source(&mut self, taken: Rows<'_>, cols: usize) -> Result<Source<'a>, Error> {
         let (name, rows) = (taken.name, taken.count());
-        let tensor = self.checkpoint.expect(name, &[taken.of, cols])?;
+        let tensor = self.checkpoint.expect(name, &taken.shape(cols))?;
         let (format, spec) = (tensor.format, tensor.format.spec());
         if !cols.is_multiple_of(spec.unpack_len.max(spec.block_len)) {
             let (path, value) =

@@ -14,19 +14,44 @@ pub struct Rows<'n> {
     pub(crate) of: usize,
     /// The length of the blocks of which every second one is taken, and whether that is the first or the second.
     half: Option<(usize, bool)>,
+    /// The number of experts, where the tensor has three dimensions.
+    experts: Option<usize>,
 }
 
 impl<'n> Rows<'n> {
     /// All `of` rows of the tensor `name`.
     #[must_use]
     pub const fn all(name: &'n str, of: usize) -> Self {
-        Self { name, of, half: None }
+        Self { name, of, half: None, experts: None }
+    }
+
+    /// The matrices of `experts` experts, `rows` rows each. The tensor has three dimensions.
+    #[must_use]
+    pub const fn experts(name: &'n str, experts: usize, rows: usize) -> Self {
+        Self { experts: Some(experts), ..Self::all(name, experts * rows) }
     }
 
     /// Half of the `of` rows of the tensor `name`: the first or the `second` of each pair of blocks of `block` rows.
     #[must_use]
     pub const fn half(name: &'n str, of: usize, block: usize, second: bool) -> Self {
-        Self { name, of, half: Some((block, second)) }
+        Self { half: Some((block, second)), ..Self::all(name, of) }
+    }
+
+    /// Shape of the tensor, with `cols` columns.
+    pub(crate) fn shape(self, cols: usize) -> Vec<usize> {
+        match self.experts {
+            Some(experts) => vec![experts, self.of / experts, cols],
+            None => vec![self.of, cols],
+        }
+    }
+
+    /// Rows that one binding must hold together: those of an expert. Multiples of 16 keep every staging write aligned to
+    /// 256 bytes.
+    pub(crate) const fn unit(self) -> usize {
+        match self.experts {
+            Some(experts) => self.of / experts,
+            None => 16,
+        }
     }
 
     /// Rows taken.

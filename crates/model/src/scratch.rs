@@ -48,6 +48,16 @@ temps! {
     GateUp,
     /// Hidden activations of the feed-forward block, `(tokens, ffn)`.
     FfnHidden,
+    /// Logits of the router, `(tokens, experts)`.
+    RouterLogits,
+    /// Experts of each token, `(layers, tokens, top_k)`.
+    Experts,
+    /// Their weights, `(tokens, top_k)`.
+    ExpertWeights,
+    /// Their outputs, `(tokens, top_k, hidden)`.
+    ExpertOut,
+    /// Gate of the shared expert, `(tokens, 1)`.
+    SharedGate,
     /// Input projections of a Gated DeltaNet layer, `(tokens, queries + keys + values + gates)`.
     DeltaIn,
     /// Its queries, keys and values after the convolution.

@@ -47,7 +47,7 @@ named! {
         KvWrite = "kv-write",
         /// Scores, softmax and weighted values.
         Attention = "attention",
-        /// Gate, up and down projections, with activation and residual add.
+        /// Gate, up and down projections, with activation and residual add. Of a mixture of experts, its router too.
         Mlp = "mlp",
         /// The projection to logits, without the choice of the next token.
         Head = "head",
@@ -69,7 +69,9 @@ impl Part {
             "rope" => Self::Rope,
             "kv_write" => Self::KvWrite,
             "attention" | "attn_gate" | "delta_conv" | "delta_rule" => Self::Attention,
-            "gate_up" | "up" | "down" => Self::Mlp,
+            "gate_up" | "up" | "down" | "router" | "experts_gate_up" | "experts_down" | "shared_gate" => {
+                Self::Mlp
+            }
             "lm_head" => Self::Head,
             _ => return None,
         })

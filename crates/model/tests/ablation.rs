@@ -12,7 +12,18 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-const FAMILIES: [&str; 7] = ["gptneox", "llama", "llama-mha-tied", "mistral", "qwen2", "qwen3", "qwen35"];
+const FAMILIES: [&str; 10] = [
+    "gemma3",
+    "gptneox",
+    "llama",
+    "llama-mha-tied",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "qwen35",
+    "qwen35moe",
+    "qwen3moe",
+];
 
 /// Positions in the cache before the forward pass.
 const DEPTH: usize = 5;

@@ -1,11 +1,13 @@
 //! The launches of a forward pass: how many per layer, and the size of the head.
 
-use ridgeline_compute::{Caps, Cpu, Recording, Role};
+use ridgeline_compute::{Caps, Cpu, Launch, Recording, Role};
 use ridgeline_kernels::{LinearKernel, mat_vec};
-use ridgeline_model::{Fusion, Fusions, Model, Session, SessionOptions, Switches};
+use ridgeline_model::{AttentionPath, Fusion, Fusions, Model, Session, SessionOptions, Switches};
+use ridgeline_roofline::Cost;
 use ridgeline_speculative::{LanguageModel, Rows, argmax};
 use ridgeline_weights::{Checkpoint, Quantization, Shape};
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -141,14 +143,50 @@ fn the_head_computes_only_the_wanted_rows() {
     }
 }
 
+/// Rows read and multiply-adds of attention for `tokens` tokens after `depth`, by enumeration. The window is 12, and 4 query
+/// heads share a KV head of 32 values.
+fn windowed_attention(depth: u64, tokens: u64) -> (u64, u64) {
+    let seen = |at: u64| at.saturating_sub(11)..=at;
+    let pairs: u64 = (depth..depth + tokens).map(|at| seen(at).count() as u64).sum();
+    let rows: HashSet<u64> = (depth..depth + tokens).flat_map(seen).collect();
+    (rows.len() as u64, 4 * 32 * pairs)
+}
+
+#[test]
+fn attention_with_a_window_costs_what_its_tokens_see() {
+    for (depth, tokens) in [(0, 5), (0, 30), (7, 9), (40, 1), (45, 16)] {
+        let (rows, multiply_adds) = windowed_attention(depth, tokens);
+        for (attention, softmax) in [(AttentionPath::Fused, true), (AttentionPath::Unfused, false)] {
+            let mut session =
+                session(&family("mistral-window"), Switches { attention, ..Switches::default() });
+            session.set_kv_len(usize::try_from(depth).expect("a depth")).expect("within the context");
+            let ids: Vec<u32> = (0..u32::try_from(tokens).expect("a length")).collect();
+            let pass = session.record(&ids, Rows::Last).expect("a forward pass");
+            let is_read = |step: &&Launch| {
+                ["attention", "attn_scores", "attn_values"].contains(&pass.kernel(step).name())
+            };
+            let cost: Cost = pass.launches().iter().filter(is_read).map(|step| pass.launch_cost(step)).sum();
+            // Keys and values of 32 values in f16, once per layer.
+            assert_eq!(
+                cost.kv_read,
+                u64::from(LAYERS) * rows * 2 * 32 * 2,
+                "{attention:?}, {tokens} after {depth}"
+            );
+            // Scores and weighted values, and 5 operations per score where the softmax is in the same launch.
+            let flops = 2 * 2 * multiply_adds + if softmax { 5 * multiply_adds / 32 } else { 0 };
+            assert_eq!(cost.flops, u64::from(LAYERS) * flops, "{attention:?}, {tokens} after {depth}");
+        }
+    }
+}
+
 #[test]
 fn the_footprint_is_what_a_pass_touches() {
     // Residual, norm, Q K V, queries, attention output and hidden activations of the small llama, in values per token.
     let per_token = 64 + 64 + (64 + 2 * 32) + 64 + 64 + 160;
     for (depth, n) in [(0, 1), (40, 1), (3, 2)] {
         let pass = pass(&family("llama"), (depth, n), Rows::Last, None);
-        // The id and the rotation of each token, the logits of one row, and the choice.
-        let bytes = 4 * (u64::from(n) * (per_token + 1 + 16) + 512 + 1);
+        // The id, the rotation and what it sees of each token, the logits of one row, and the choice.
+        let bytes = 4 * (u64::from(n) * (per_token + 1 + 16 + 8) + 512 + 1);
         assert_eq!(pass.footprint(Role::Activation), bytes, "{n} tokens at depth {depth}");
     }
 }

@@ -147,11 +147,8 @@ fn a_sliding_window_counts_only_where_it_is_used() {
     };
     let used = |c: String| window("\"use_sliding_window\": true")(reached(c));
     let model = load_of("qwen2", |_| (), used).expect("it loads");
-    assert_eq!(model.heads()[0].window, Some(32));
-    let executor = Rc::new(RefCell::new(Cpu::new(Caps::webgpu())));
-    let longer = SessionOptions { context: 33, ..SessionOptions::default() };
-    let refusal = Session::new(Arc::new(model), executor, longer).map(|_| ());
-    assert!(matches!(refusal, Err(Error::Window { context: 33, window: 32 })), "{refusal:?}");
+    let windows: Vec<_> = model.heads().iter().map(|heads| heads.window).collect();
+    assert_eq!(windows, [Some(32), None], "the first layer alone has a window");
 }
 
 #[test]

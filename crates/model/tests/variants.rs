@@ -1,7 +1,7 @@
 //! The kernel tests cover every kernel variant that the shipped models use.
 
 use ridgeline_compute::{AnyKernel, Caps};
-use ridgeline_kernels::{attention_for, linear_for};
+use ridgeline_kernels::{HeadShape, attention_for, linear_for};
 use ridgeline_model::arch;
 use ridgeline_quant::Format;
 use ridgeline_weights::Shape;
@@ -57,7 +57,9 @@ fn attention_of_every_shipped_shape_is_tested() {
     let heads = heads();
     assert!(heads.len() >= 8, "{heads:?}");
     are_tested(|tokens, caps| {
-        let of = |&(head, group)| attention_for([Format::HALF; 2], head, group, tokens, caps).into();
+        let of = |&(head, group)| {
+            attention_for([Format::HALF; 2], HeadShape::of_width(head, group), tokens, caps).into()
+        };
         heads.iter().map(of).collect()
     });
 }

@@ -202,15 +202,19 @@ fn metadata(
 ) -> Result<Metadata, Error> {
     let family = convention::family(checkpoint.path(), checkpoint.metadata())?;
     let mut metadata = checkpoint.metadata().clone();
-    // llama.cpp reads the parameters of linear scaling only; llama3 scaling is the tensor `rope_freqs.weight`.
+    // llama.cpp reads the parameters of linear scaling and YaRN; llama3 scaling is the tensor `rope_freqs.weight`.
     // The keys of a GGUF source are valid already.
-    if checkpoint.container() != Container::Gguf
-        && metadata.find::<&str>(&family.key("rope.scaling.type"))? != Some("linear")
-    {
+    let kind = metadata.find::<&str>(&family.key("rope.scaling.type"))?;
+    let yarn = kind == Some("yarn");
+    if checkpoint.container() != Container::Gguf && !yarn && kind != Some("linear") {
         let scaling = family.key("rope.scaling.");
         metadata.retain(|key| !key.starts_with(&scaling));
     }
     metadata.retain(|key| key != "general.alignment" && !key.starts_with("split."));
+    // llama.cpp computes the scale of attention from YaRN's parameters, and so do we when the file is opened.
+    if yarn {
+        metadata.retain(|key| key != family.key("attention.scale"));
+    }
     // To llama.cpp, these keys say that MLA's projections are split. They are added to files of before when opened.
     if !checkpoint.tensors().any(|it| it.name.ends_with(".attn_k_b.weight")) {
         metadata.retain(|key| !key.ends_with("_length_mla"));
@@ -228,7 +232,8 @@ fn metadata(
             let n_vocab = checkpoint.tensor(convention::EMBEDDING)?.shape[0];
             hf::vocabulary(tokenizer, &mut metadata, n_vocab)?;
         }
-        None if checkpoint.container() == Container::Gguf => {}
+        // A tokenizer.model is in the metadata already.
+        None if checkpoint.container() == Container::Gguf || metadata.has("tokenizer.ggml.tokens") => {}
         _ => metadata.set("tokenizer.ggml.model", Value::Str("no_vocab".to_owned())),
     }
     Ok(metadata)

@@ -8,6 +8,9 @@ use crate::{
     value::narrow,
 };
 
+/// The key of 0.1 times the magnitude of `YaRN`. Only models whose cosines are not scaled have it.
+pub(crate) const YARN_MAGNITUDE: &str = "rope.scaling.yarn_log_multiplier";
+
 /// See [`Checkpoint::rope_freq_factors`].
 pub(crate) fn freq_factors(checkpoint: &Checkpoint) -> Result<Option<Vec<f32>>, Error> {
     let metadata = checkpoint.metadata();
@@ -29,6 +32,10 @@ pub(crate) fn freq_factors(checkpoint: &Checkpoint) -> Result<Option<Vec<f32>>, 
             let scaling = Llama3::from_metadata(metadata, key)?;
             Ok(Some((0..n).map(|i| narrow(scaling.divisor(frequency(base, i, n)))).collect()))
         }
+        Scaling::Yarn => {
+            let scaling = Yarn::from_metadata(metadata, family, n)?;
+            Ok(Some((0..n).map(|i| narrow(scaling.divisor(i))).collect()))
+        }
     }
 }
 
@@ -38,6 +45,7 @@ enum Scaling {
     /// All frequencies are divided by this factor.
     Linear(f32),
     Llama3,
+    Yarn,
 }
 
 impl Scaling {
@@ -49,6 +57,7 @@ impl Scaling {
         match metadata.find::<&str>(&family.key("rope.scaling.type"))? {
             Some("none" | "default") => Ok(Self::None),
             Some("llama3") => Ok(Self::Llama3),
+            Some("yarn") if find(YARN_MAGNITUDE)?.is_some_and(|it| it != 0.0) => Ok(Self::Yarn),
             None | Some("linear" | "") => match factor {
                 Some(factor) if factor > 0.0 => {
                     Ok(if factor == 1.0 { Self::None } else { Self::Linear(factor) })
@@ -104,6 +113,35 @@ impl Llama3 {
     }
 }
 
+/// `YaRN` (Peng et al. 2023): frequencies of few periods in the original context are divided by `factor`, and those of many
+/// are unchanged. Those between are interpolated along a ramp over the pairs.
+struct Yarn {
+    factor: f64,
+    /// The pairs between which the ramp rises.
+    first: f64,
+    last: f64,
+}
+
+impl Yarn {
+    fn from_metadata(metadata: &Metadata, family: &Family, pairs: usize) -> Result<Self, Error> {
+        let number = |suffix: &str| metadata.f32(&family.key(suffix)).map(f64::from);
+        let or = |suffix: &str, default: f32| -> Result<f64, Error> {
+            Ok(metadata.find::<f32>(&family.key(suffix))?.unwrap_or(default).into())
+        };
+        let (base, context) = (number("rope.freq_base")?, number("rope.scaling.original_context_length")?);
+        // The pair that turns this many times in the original context.
+        let pair = |turns: f64| pairs as f64 * (context / (turns * TAU)).ln() / base.ln();
+        let first = pair(or("rope.scaling.yarn_beta_fast", 32.0)?).floor().max(0.0);
+        let last = pair(or("rope.scaling.yarn_beta_slow", 1.0)?).ceil().min(2.0 * pairs as f64 - 1.0);
+        Ok(Self { factor: number("rope.scaling.factor")?, first, last: last.max(first + 0.001) })
+    }
+
+    fn divisor(&self, pair: usize) -> f64 {
+        let ramp = ((pair as f64 - self.first) / (self.last - self.first)).clamp(0.0, 1.0);
+        1.0 / (ramp / self.factor + 1.0 - ramp)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,7 +155,7 @@ mod tests {
         match Scaling::of(path, &metadata, convention::family(path, &metadata)?)? {
             Scaling::None => Ok(None),
             Scaling::Linear(factor) => Ok(Some(factor)),
-            Scaling::Llama3 => Ok(Some(0.0)),
+            Scaling::Llama3 | Scaling::Yarn => Ok(Some(0.0)),
         }
     }
 
@@ -139,5 +177,27 @@ mod tests {
         let yarn = [("scaling.type", text("yarn")), ("scaling.factor", Value::F32(4.0))];
         assert!(matches!(scaling(&yarn), Err(Error::RopeScaling { kind, .. }) if kind == "yarn"));
         assert!(matches!(scaling(&[("scaling.factor", Value::F32(-1.0))]), Err(Error::RefusedKey { .. })));
+    }
+
+    /// Values of DeepSeek-V2-Lite, by the formulae of the paper in double precision.
+    #[test]
+    fn yarn_divides_low_frequencies_along_a_ramp() {
+        let mut metadata = Metadata::new(Path::new("x.gguf"), Vec::new());
+        metadata.set("general.architecture", Value::Str("deepseek2".to_owned()));
+        for (key, value) in [
+            ("freq_base", 10_000.0),
+            ("scaling.factor", 40.0),
+            ("scaling.original_context_length", 4096.0),
+            ("scaling.yarn_log_multiplier", 0.0707),
+        ] {
+            metadata.set(format!("deepseek2.rope.{key}"), Value::F32(value));
+        }
+        let path = Path::new("x.gguf");
+        let yarn = Yarn::from_metadata(&metadata, convention::family(path, &metadata).unwrap(), 32).unwrap();
+        for (pair, divisor) in
+            [(0, 1.0), (10, 1.0), (11, 1.081_081), (16, 1.818_182), (22, 10.0), (23, 40.0), (31, 40.0)]
+        {
+            assert!((yarn.divisor(pair) - divisor).abs() < 1e-6 * divisor, "{pair}: {}", yarn.divisor(pair));
+        }
     }
 }

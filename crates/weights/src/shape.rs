@@ -72,7 +72,7 @@ pub struct Shape {
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RopeScaling {
-    /// `llama3` or `linear`.
+    /// `llama3`, `linear` or, for MLA, `yarn`.
     pub kind: String,
     /// The divisor of low frequencies.
     pub factor: f32,

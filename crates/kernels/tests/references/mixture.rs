@@ -54,7 +54,9 @@ fn params() -> mat_vec_id::Params {
         stride: stride(Format::SINGLE, cols),
         ld: 2,
         row0: 0,
+        expert0: 0,
         n_experts: 3,
+        all_experts: 3,
         expert_rows: 2,
         up_row: 0,
         gated: 0,
@@ -82,7 +84,15 @@ fn gates_and_ups_are_stacked_in_two_orders() {
     let all_gates_first = ([0.0, 1.0, 5.0, 7.0], 1, 2);
     let by_expert = ([0.0, 5.0, 1.0, 7.0], 2, 1);
     for (rows, expert_rows, up_row) in [all_gates_first, by_expert] {
-        let one = mat_vec_id::Params { n_rows: 1, n_pairs: 2, n_experts: 2, ld: 3, row0: 1, ..params() };
+        let one = mat_vec_id::Params {
+            n_rows: 1,
+            n_pairs: 2,
+            n_experts: 2,
+            all_experts: 2,
+            ld: 3,
+            row0: 1,
+            ..params()
+        };
         let params = mat_vec_id::Params { expert_rows, up_row, gated: 1, ..one };
         let mut bindings = [words(&rows.map(row).concat()), words(&row(1.0)), vec![1, 0], words(&[9.0; 5])];
         run(kernel(), &params, &mut bindings);
@@ -91,17 +101,46 @@ fn gates_and_ups_are_stacked_in_two_orders() {
     }
 }
 
+/// Bytes of weights, once the experts are known.
+fn routed(p: &mat_vec_id::Params, experts: &[u32]) -> u64 {
+    kernel().traffic_given(p, &[None, None, Some(experts), None]).weights
+}
+
+#[test]
+fn experts_are_split_over_launches() {
+    let weights = [1.0, 10.0, 2.0, 20.0, 3.0, 30.0].map(row).concat();
+    let (mut y, mut flops, mut bytes) = (words(&[7.0; 8]), 0, 0);
+    for (expert0, n_experts) in [(0, 1), (1, 2)] {
+        let p = mat_vec_id::Params { expert0, n_experts, ..params() };
+        let first = 2 * expert0 as usize * row(0.0).len();
+        let x = words(&[row(1.0), row(-1.0)].concat());
+        let mut bindings = [words(&weights[first..]), x, vec![2, 0, 2, 1], y];
+        run(kernel(), &p, &mut bindings);
+        [_, _, _, y] = bindings;
+        let first_half = [7.0, 7.0, 1.0, 10.0, 7.0, 7.0, 7.0, 7.0];
+        assert_floats(
+            &y,
+            if expert0 == 0 { &first_half } else { &[3.0, 30.0, 1.0, 10.0, -3.0, -30.0, -2.0, -20.0] },
+        );
+        flops += kernel().flops(&p);
+        bytes += kernel().traffic(&p).weights;
+        let here = routed(&p, &[2, 0, 2, 1]);
+        assert_eq!(here, u64::from(n_experts * 2 * 4 * p.n_cols));
+    }
+    assert_eq!([flops, bytes], [kernel().flops(&params()), kernel().traffic(&params()).weights]);
+}
+
 #[test]
 fn traffic_counts_each_expert_once() {
     let (kernel, p) = (kernel(), params());
     let row_bytes = 4 * u64::from(p.n_cols);
     // The least: both tokens have the same two experts, of two rows each.
     assert_eq!(kernel.traffic(&p).weights, 2 * 2 * row_bytes);
-    assert_eq!(kernel.traffic_of(&p, &[2, 0, 2, 1]).weights, 3 * 2 * row_bytes);
-    assert_eq!(kernel.traffic_of(&p, &[2, 0, 2, 0]).weights, kernel.traffic(&p).weights);
+    assert_eq!(routed(&p, &[2, 0, 2, 1]), 3 * 2 * row_bytes);
+    assert_eq!(routed(&p, &[2, 0, 2, 0]), kernel.traffic(&p).weights);
     // For one token the least is exact.
     let one = mat_vec_id::Params { n_pairs: 2, ..p };
-    assert_eq!(kernel.traffic_of(&one, &[1, 2]).weights, kernel.traffic(&one).weights);
+    assert_eq!(routed(&one, &[1, 2]), kernel.traffic(&one).weights);
     assert_eq!(kernel.traffic(&p).x, 2 * row_bytes);
     assert_eq!(kernel.flops(&p), 4 * 2 * 2 * u64::from(p.n_cols));
 }

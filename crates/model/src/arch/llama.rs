@@ -13,8 +13,10 @@ impl Architecture for Llama {
 
     fn load(&self, loader: &mut Loader<'_>, config: &Config) -> Result<Box<dyn Decoder>, Error> {
         let heads = Heads::read(loader)?;
+        let kinds = loader.keys().checkpoint().layer_kinds()?;
         let ffn = swiglu(loader.keys(), config)?;
-        let attention = |loader: &mut Loader<'_>, _, prefix: &str| -> Result<_, Error> {
+        let attention = |loader: &mut Loader<'_>, layer: usize, prefix: &str| -> Result<_, Error> {
+            let heads = heads.seeing(kinds[layer]);
             let attention = Attention::load(loader, prefix, config, heads)?;
             // Only a few checkpoints of the family have biases.
             let biased = loader.has(&format!("{prefix}.attn_q.bias"));

@@ -68,7 +68,16 @@ fn swiglu<'c>(keys: Keys<'_>, config: &'c Config) -> Result<Load<'c, dyn FeedFor
     }))
 }
 
-architectures! { gemma3::Gemma3, gptneox::GptNeoX, llama::Llama, qwen2::Qwen2, qwen3::Qwen3, qwen35::Qwen35 }
+architectures! {
+    gemma3::Gemma3,
+    gptneox::GptNeoX,
+    llama::Llama,
+    qwen2::Qwen2,
+    qwen3::Qwen3,
+    qwen35::Qwen35,
+    qwen35moe::Qwen35Moe,
+    qwen3moe::Qwen3Moe,
+}
 
 /// The family of a checkpoint.
 ///

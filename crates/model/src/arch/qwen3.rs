@@ -13,8 +13,10 @@ impl Architecture for Qwen3 {
 
     fn load(&self, loader: &mut Loader<'_>, config: &Config) -> Result<Box<dyn Decoder>, Error> {
         let heads = Heads::read(loader)?;
+        let kinds = loader.keys().checkpoint().layer_kinds()?;
         let ffn = swiglu(loader.keys(), config)?;
-        let attention = |loader: &mut Loader<'_>, _, prefix: &str| -> Result<_, Error> {
+        let attention = |loader: &mut Loader<'_>, layer: usize, prefix: &str| -> Result<_, Error> {
+            let heads = heads.seeing(kinds[layer]);
             Ok(Box::new(Attention::load(loader, prefix, config, heads)?.with_norms(loader, prefix)?) as _)
         };
         Ok(Box::new(Block::load_all(loader, config, Wiring::LLAMA, attention, ffn)?))

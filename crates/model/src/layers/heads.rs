@@ -3,6 +3,7 @@
 use crate::keys::{Keys, is_multiple};
 use crate::rope::RopeConfig;
 use crate::{Error, Loader, State, Temp};
+use ridgeline_kernels::HeadShape;
 use ridgeline_weights::LayerKind;
 
 /// Heads of an attention block, and what they see.
@@ -25,7 +26,7 @@ pub struct Heads {
 }
 
 impl Heads {
-    /// Reads the shape that most families store under the same keys, with its rotation.
+    /// Reads the shape that most families store under the same keys, with its rotation and without a window.
     ///
     /// # Errors
     /// A missing key, or heads that no kernel supports.
@@ -49,9 +50,7 @@ impl Heads {
         let scale = keys.number_or("attention.scale", inverse_root(key))?;
         let rule = "it must be at most 16, the query rows that an attention kernel keeps in registers";
         keys.check("heads per key/value head", query / kv, query / kv <= 16, rule)?;
-        // Some writers store -1, for no window, as the largest integer.
-        let window = Some(keys.size_or("attention.sliding_window", 0)?).filter(|&w| w > 0 && w < u32::MAX);
-        Ok(Self { query, kv, key, value, scale, window, rope: 0 })
+        Ok(Self { query, kv, key, value, scale, window: None, rope: 0 })
     }
 
     /// Reserves what attention of this shape writes: its temporaries, and partial results of KV splits.
@@ -68,6 +67,12 @@ impl Heads {
     #[must_use]
     pub const fn state(self) -> State {
         State::Kv { heads: self.kv, key: self.key, value: Some(self.value) }
+    }
+
+    /// The shape that attention kernels take.
+    #[must_use]
+    pub(crate) const fn shape(self) -> HeadShape {
+        HeadShape { key: self.key, value: self.value, group: self.group(), latent: false }
     }
 
     /// The same heads in a layer of the given kind: with or without a sliding window.

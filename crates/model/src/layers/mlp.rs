@@ -21,16 +21,29 @@ impl GatedMlp {
         loader: &mut Loader<'_>,
         prefix: &str,
         config: &Config,
+        shape: (u32, Function),
+    ) -> Result<Self, Error> {
+        Self::load_named(loader, (prefix, ""), config, shape)
+    }
+
+    /// Loads `<prefix>.ffn_{gate,up,down}<suffix>.weight`.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub(crate) fn load_named(
+        loader: &mut Loader<'_>,
+        (prefix, suffix): (&str, &str),
+        config: &Config,
         (ffn, function): (u32, Function),
     ) -> Result<Self, Error> {
-        let [gate, up] = ["gate", "up"].map(|name| format!("{prefix}.ffn_{name}.weight"));
+        let [gate, up] = ["gate", "up"].map(|name| format!("{prefix}.ffn_{name}{suffix}.weight"));
         loader.reserve(Temp::GateUp, 2 * ffn);
         loader.reserve(Temp::FfnHidden, ffn);
         let rows = ffn as usize;
         Ok(Self {
             gate_up: loader.fused_linear(&[(&*gate, rows), (&*up, rows)], config.hidden)?,
             function,
-            down: Output::load(loader, &format!("{prefix}.ffn_down"), config.hidden, rows)?,
+            down: Output::load(loader, &format!("{prefix}.ffn_down{suffix}"), config.hidden, rows)?,
         })
     }
 
@@ -46,8 +59,22 @@ impl GatedMlp {
 
 impl FeedForward for GatedMlp {
     fn forward(&self, ops: &mut Ops<'_>, x: Activation) {
+        self.forward_gated(ops, x, None);
+    }
+}
+
+impl GatedMlp {
+    /// Records the block with its output multiplied by σ(gate · x), one number for each token, if there is a gate.
+    ///
+    /// The hidden activations are multiplied, because the down projection is linear.
+    pub(crate) fn forward_gated(&self, ops: &mut Ops<'_>, x: Activation, gate: Option<&WeightMatrix>) {
         ops.enter_module("gate_up");
         let hidden = ops.glu(&self.gate_up, self.function, x);
+        if let Some(gate) = gate {
+            ops.enter_module("shared_gate");
+            let gate = ops.project(gate, None, x, Temp::SharedGate);
+            ops.sigmoid_gate_tokens(hidden, gate);
+        }
         ops.enter_module("down");
         self.down.forward(ops, hidden);
     }

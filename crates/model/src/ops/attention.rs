@@ -6,13 +6,14 @@ use crate::config::dim32;
 use crate::layers::Heads;
 use crate::matrix::Vector;
 use crate::scratch::Temp;
+use crate::session::token_table::TokensSeen;
 use crate::{AttentionPath, Fusion, Part};
 use ridgeline_compute::Slice;
 use ridgeline_kernels::rope_append::{QkNormBias, RopeAppend};
-use ridgeline_kernels::{self as kernels, KvHeads};
+use ridgeline_kernels::{self as kernels, KvHeads, VisibleRows};
 use ridgeline_quant::Format;
 
-impl Ops<'_> {
+impl<'a> Ops<'a> {
     /// Prepares Q, K and V for attention: bias, QK norm, RoPE, and the store to the KV cache of `layer`.
     /// Returns the queries.
     ///
@@ -37,14 +38,17 @@ impl Ops<'_> {
         self.enter_module("rope");
         let KvLayer { keys, values, strides: [key_stride, value_stride] } = self.cache.kv(layer);
         let out = self.activation(Temp::Query, heads.query_width());
+        let seen = self.seen(heads.window);
         let params = kernels::rope_append::Params {
             n_tokens: self.tokens,
+            token0: seen.token0,
             n_heads: heads.query,
             kv_heads: heads.kv,
             head_dim: heads.key,
             rotary: rope.rotary,
-            position: self.position,
+            positions: kernels::positions(&seen.tokens),
             capacity: dim32(self.cache.capacity),
+            end: kernels::stored_end(&seen.tokens),
             ld: qkv.width,
             key_stride,
             value_stride,
@@ -56,8 +60,8 @@ impl Ops<'_> {
         let table = rope.slice();
         // Absent bias and gains are never read, but each binding needs a buffer.
         let [bias, gains] = [bias, gains].map(|it| it.map_or(table, Vector::slice));
-        let (qkv, q) = (qkv.slice, out.slice);
-        let args = kernels::rope_append::Args { qkv, bias, gains, table, q, keys, values };
+        let (qkv, q, tokens) = (qkv.slice, out.slice, self.token_table);
+        let args = kernels::rope_append::Args { qkv, bias, gains, table, tokens, q, keys, values };
         self.recording.run(kernel, params, args);
         out
     }
@@ -86,12 +90,9 @@ impl Ops<'_> {
         self.enter_module("kv_write");
         if !self.ablated {
             let KvLayer { keys, values, strides } = self.cache.kv(layer);
-            self.append(qkv, (heads.kv, heads.key, first_key), (keys, strides[0], self.cache.formats[0]));
-            self.append(
-                qkv,
-                (heads.kv, heads.value, first_value),
-                (values, strides[1], self.cache.formats[1]),
-            );
+            let [key_format, value_format] = self.cache.formats;
+            self.append(heads, qkv, (heads.key, first_key), (keys, strides[0], key_format));
+            self.append(heads, qkv, (heads.value, first_value), (values, strides[1], value_format));
         }
     }
 
@@ -113,44 +114,56 @@ impl Ops<'_> {
 
     /// RoPE of `n_heads` heads in place, beginning at column `first`.
     fn rope(&mut self, heads: &Heads, x: Activation, (n_heads, first): (u32, u32)) {
-        let rope = &self.ropes[heads.rope];
+        let (rope, seen) = (&self.ropes[heads.rope], self.seen(heads.window));
         let params = kernels::rope::Params {
             n_tokens: self.tokens,
+            token0: seen.token0,
             n_heads,
             head_dim: heads.key,
             rotary: rope.rotary,
-            position: self.position,
+            positions: kernels::positions(&seen.tokens),
             ld: x.width,
             first,
         };
         let kernel = kernels::rope::Rope { pairing: rope.pairing, workgroup_size: 64 };
-        self.recording.run(kernel, params, kernels::rope::Args { x: x.slice, table: rope.slice() });
+        let (table, tokens) = (rope.slice(), self.token_table);
+        self.recording.run(kernel, params, kernels::rope::Args { x: x.slice, table, tokens });
     }
 
-    /// Stores `n_heads` keys or values of `head_dim` values, beginning at column `first`, in the KV cache with `stride`
-    /// vec4s per row.
+    /// Stores the keys or the values, heads of `head_dim` values from column `first` on, in the KV cache with `stride` vec4s
+    /// per row.
     fn append(
         &mut self,
+        heads: &Heads,
         x: Activation,
-        (n_heads, head_dim, first): (u32, u32, u32),
+        (head_dim, first): (u32, u32),
         (cache, stride, format): (Slice, u32, Format),
     ) {
+        let seen = self.seen(heads.window);
         let params = kernels::kv_append::Params {
             n_tokens: self.tokens,
-            n_heads,
+            token0: seen.token0,
+            n_heads: heads.kv,
             head_dim,
             capacity: dim32(self.cache.capacity),
-            position: self.position,
+            end: kernels::stored_end(&seen.tokens),
             stride,
             ld: x.width,
             first,
         };
         let texture = self.cache.texture;
         let kernel = kernels::kv_append::KvAppend { format, workgroup_size: 64, texture };
-        self.recording.run(kernel, params, kernels::kv_append::Args { x: x.slice, cache });
+        let args = kernels::kv_append::Args { x: x.slice, tokens: self.token_table, cache };
+        self.recording.run(kernel, params, args);
     }
 
-    /// Causal attention over the KV cache of `layer`. Each row of `q` begins with the queries.
+    /// What the tokens see in layers with that window.
+    fn seen(&self, window: Option<u32>) -> &'a TokensSeen {
+        let of_window = |it: &&TokensSeen| it.window == window;
+        self.seen.iter().find(of_window).expect("the session has the windows of all layers")
+    }
+
+    /// Attention over the KV cache of `layer`. Each row of `q` begins with the queries.
     pub fn attention(&mut self, (layer, heads): (usize, &Heads), q: Activation) -> Activation {
         let out = self.activation(Temp::AttnOut, heads.out_width());
         if self.ablated {
@@ -168,39 +181,45 @@ impl Ops<'_> {
     /// Attention in one kernel with online softmax. Several KV splits need a second launch, which reduces their partial
     /// results (flash-decoding, Dao et al. 2023).
     fn fused_attention(&mut self, heads: &Heads, q: Activation, kv: KvLayer, out: Activation) {
-        let (head, group, n_heads) = (heads.key, heads.group(), heads.query);
-        let kernel = kernels::attention_for(self.cache.formats, head, group, self.tokens, self.caps);
-        let context = self.position + self.tokens;
-        let groups = u64::from(heads.kv) * u64::from(self.tokens.div_ceil(kernel.tokens()));
+        let (seen, n_heads) = (self.seen(heads.window), heads.query);
+        let kernel = kernels::attention_for(self.cache.formats, heads.shape(), self.tokens, self.caps);
+        let range = kernels::widest_range(&seen.tokens, kernel.tokens());
+        let groups = u64::from(n_heads / kernel.heads()) * u64::from(self.tokens.div_ceil(kernel.tokens()));
         // The buffer of partial results limits the number of KV splits.
         let split_len = match self.switches.kv_split_len {
-            Some(split_len) => {
-                split_len.max(context.div_ceil(kernels::max_kv_splits(self.tokens))).min(context)
-            }
+            Some(split_len) => split_len.max(range.div_ceil(kernels::max_kv_splits(self.tokens))).min(range),
             None => {
-                let class = KvHeads { count: heads.kv, width: head };
+                let class = KvHeads { count: heads.kv, width: heads.key };
                 let wanted = self.tuning.attention_workgroups(class, self.caps);
-                kernels::kv_split_len(context, self.tokens, groups, wanted, self.caps)
+                kernels::kv_split_len(range, self.tokens, groups, wanted, self.caps)
             }
         };
         let KvLayer { keys, values, strides: [key_stride, value_stride] } = kv;
+        let (VisibleRows { visible, unique, end, .. }, kv_splits) = (seen.rows, range.div_ceil(split_len));
         let params = kernels::attention::Params {
             n_tokens: self.tokens,
+            token0: seen.token0,
             n_heads,
             capacity: dim32(self.cache.capacity),
-            position: self.position,
+            end,
+            visible,
+            unique,
             key_stride,
             value_stride,
             ld: q.width,
+            kv_splits,
             split_len,
             scale: heads.scale,
         };
-        let kv_splits = params.kv_splits();
         let to = if kv_splits == 1 { out.slice } else { self.scratch.buffer(Temp::AttnPartials).all() };
-        kernel.record(self.recording, params, kernels::attention::Args { q: q.slice, keys, values, out: to });
+        let (q, tokens) = (q.slice, self.token_table);
+        kernel.record(self.recording, params, kernels::attention::Args { q, keys, values, tokens, out: to });
         if kv_splits > 1 {
-            let params =
-                kernels::attn_reduce::Params { n_rows: self.tokens * n_heads, head_dim: head, kv_splits };
+            let params = kernels::attn_reduce::Params {
+                n_rows: self.tokens * n_heads,
+                head_dim: heads.value,
+                kv_splits,
+            };
             let args = kernels::attn_reduce::Args { partials: to, out: out.slice };
             self.recording.run(kernels::attn_reduce::AttnReduce::new(self.caps), params, args);
         }
@@ -208,33 +227,49 @@ impl Ops<'_> {
 
     /// Attention as three kernels: scores, softmax, weighted values.
     fn unfused_attention(&mut self, heads: &Heads, q: Activation, kv: KvLayer, out: Activation) {
-        let (n_tokens, n_heads, position) = (self.tokens, heads.query, self.position);
+        let (n_tokens, n_heads, tokens) = (self.tokens, heads.query, self.token_table);
+        let &TokensSeen { token0, rows: VisibleRows { visible, unique, first, end }, .. } =
+            self.seen(heads.window);
+        let n_cols = end - first;
         let (group, capacity) = (heads.group(), dim32(self.cache.capacity));
         let KvLayer { keys, values, strides: [stride, value_stride] } = kv;
         let ([cache, value_cache], texture, workgroup_size) = (self.cache.formats, self.cache.texture, 64);
         let scores = self.scratch.buffer(Temp::Scores).all();
         let params = kernels::attn_scores::Params {
             n_tokens,
+            token0,
             n_heads,
             head_dim: heads.key,
             group,
             capacity,
-            position,
+            first,
+            n_cols,
+            visible,
+            unique,
             stride,
             ld: q.width,
             scale: heads.scale,
         };
-        let args = kernels::attn_scores::Args { q: q.slice, keys, scores };
+        let args = kernels::attn_scores::Args { q: q.slice, keys, tokens, scores };
         self.recording.run(kernels::attn_scores::AttnScores { cache, workgroup_size, texture }, params, args);
-        let params =
-            kernels::attn_softmax::Params { n_rows: n_tokens * n_heads, n_cols: position + n_tokens };
+        let params = kernels::attn_softmax::Params { n_rows: n_tokens * n_heads, n_cols };
         let reduce = kernels::Reduce::all(self.caps)[0];
         let kernel = kernels::attn_softmax::AttnSoftmax { reduce, workgroup_size };
         self.recording.run(kernel, params, kernels::attn_softmax::Args { scores });
-        let (head_dim, stride) = (heads.value, value_stride);
-        let params =
-            kernels::attn_values::Params { n_tokens, n_heads, head_dim, group, capacity, position, stride };
-        let args = kernels::attn_values::Args { weights: scores, values, out: out.slice };
+        let params = kernels::attn_values::Params {
+            n_tokens,
+            token0,
+            n_heads,
+            head_dim: heads.value,
+            group,
+            capacity,
+            first,
+            n_cols,
+            visible,
+            unique,
+            stride: value_stride,
+        };
+        let args = kernels::attn_values::Args { weights: scores, values, tokens, out: out.slice };
         self.recording.run(
             kernels::attn_values::AttnValues { cache: value_cache, workgroup_size, texture },
             params,

@@ -46,16 +46,22 @@ impl Ops<'_> {
         let bytes = self.scratch.buffer(Temp::Bytes).slice(0, 16 * u64::from(rows) * u64::from(stride));
         let params = kv_append::Params {
             n_tokens: rows,
+            // The first tokens of a sequence are in its first rows.
+            token0: 0,
             n_heads: 1,
             head_dim: x.width,
             capacity: rows,
-            position: 0,
+            end: rows,
             stride,
             ld: x.width,
             first: 0,
         };
         let kernel = KvAppend { format: Format::INT8_ACTIVATIONS, workgroup_size: 64, texture: false };
-        self.recording.run(kernel, params, kv_append::Args { x: x.slice, cache: bytes });
+        self.recording.run(
+            kernel,
+            params,
+            kv_append::Args { x: x.slice, tokens: self.token_table, cache: bytes },
+        );
         (bytes, stride)
     }
 

@@ -2,6 +2,7 @@
 
 mod attention;
 mod linear;
+mod mixture;
 mod norm;
 mod recurrent;
 mod sampling;
@@ -11,6 +12,7 @@ use crate::config::dim32;
 use crate::matrix::{FusedLinear, Vector, WeightMatrix};
 use crate::rope::RopeTable;
 use crate::scratch::{Scratch, Temp};
+use crate::session::token_table::TokensSeen;
 use crate::{Config, Fusion, Model, Part, Switches};
 use ridgeline_compute::{Caps, Recording, Region, Slice};
 use ridgeline_kernels::{self as kernels, Epilogue, Tuning};
@@ -25,7 +27,7 @@ pub struct Activation {
     pub width: u32,
 }
 
-/// Records the operations of one forward pass over `tokens` tokens, which begin at `position`.
+/// Records the operations of one forward pass over `tokens` tokens.
 #[derive(Debug)]
 pub struct Ops<'a> {
     pub(crate) recording: &'a mut Recording,
@@ -34,13 +36,16 @@ pub struct Ops<'a> {
     pub(crate) cache: &'a KvCache,
     /// The rotations that [`Heads::rope`](crate::layers::Heads) indexes.
     pub(crate) ropes: &'a [RopeTable],
+    /// What every token of the context sees.
+    pub(crate) token_table: Slice,
+    /// What the tokens of the forward pass see, once per distinct window of the layers.
+    pub(crate) seen: &'a [TokensSeen],
     pub(crate) caps: &'a Caps,
     pub(crate) tuning: &'a Tuning,
     pub(crate) switches: Switches,
     /// Index of the first id in [`Temp::Tokens`].
     pub(crate) first: u32,
     pub(crate) tokens: u32,
-    pub(crate) position: u32,
     pub(crate) layer: Option<u32>,
     /// Whether the current module is ablated: its operations then record nothing.
     pub(crate) ablated: bool,

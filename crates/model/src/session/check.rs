@@ -27,14 +27,6 @@ impl<E: Executor> Session<E> {
     }
 }
 
-/// Refuses a context beyond the sliding window of a layer: no kernel masks positions outside it.
-pub(super) fn window(heads: &[Heads], context: usize) -> Result<(), Error> {
-    match heads.iter().filter_map(|it| it.window).min() {
-        Some(window) if context > window as usize => Err(Error::Window { context, window: window as usize }),
-        _ => Ok(()),
-    }
-}
-
 /// Refuses heads whose fused attention kernel needs more workgroup memory than the device has.
 pub(super) fn attention_memory(
     heads: &[Heads],
@@ -44,7 +36,7 @@ pub(super) fn attention_memory(
 ) -> Result<(), Error> {
     let limit = caps.max_workgroup_memory;
     for it in heads {
-        let bytes = attention_for(cache, it.key, it.group(), dim32(batch), caps).workgroup_bytes();
+        let bytes = attention_for(cache, it.shape(), dim32(batch), caps).workgroup_bytes();
         if bytes > limit {
             let label = format!("attention with {} query heads of {} per key/value head", it.group(), it.key);
             let (bytes, limit) = (u64::from(bytes), u64::from(limit));

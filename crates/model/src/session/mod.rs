@@ -6,6 +6,7 @@ mod prepare;
 mod read_back;
 mod record;
 mod rewind;
+pub(crate) mod token_table;
 
 use crate::cache::KvCache;
 use crate::ops::Sample;
@@ -15,13 +16,14 @@ use crate::{AttentionPath, Error, Model, RunTimes, Switches};
 use record::Output;
 use rewind::History;
 use ridgeline_compute::{Executor, Recording, RunOptions};
-use ridgeline_kernels::Tuning;
+use ridgeline_kernels::{Tuning, can_fuse_attention};
 use ridgeline_quant::Format;
 use ridgeline_speculative::{Choice, LanguageModel, Logits, OnTokens, Rows, Token, decode_on_host};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use token_table::TokenTable;
 
 /// An executor that several sessions use, one at a time: a draft and a target on one device.
 pub type Shared<E> = Rc<RefCell<E>>;
@@ -71,6 +73,7 @@ pub struct Session<E: Executor> {
     history: History,
     scratch: Scratch,
     ropes: Vec<RopeTable>,
+    token_table: TokenTable,
     switches: Switches,
     run: RunOptions,
     pipelined: bool,
@@ -87,25 +90,31 @@ impl<E: Executor> Session<E> {
     /// An empty sequence.
     ///
     /// # Errors
-    /// A cache format that does not fit the model, a context beyond the attention window, or a device too small.
+    /// A cache format that does not fit the model, or a device too small.
     pub fn new(model: Arc<Model>, executor: Shared<E>, options: SessionOptions) -> Result<Self, Error> {
         let mut device = executor.borrow_mut();
         let context = options.context.max(1);
-        let batch = options.batch.clamp(1, context);
+        // Kernels count the visible rows of all tokens in 32 bits.
+        let countable = usize::try_from(u32::MAX).unwrap_or(usize::MAX) / context;
+        let batch = options.batch.min(countable).clamp(1, context);
         let states = model.decoder.states();
         let cache = KvCache::new(&mut *device, (&states, model.heads()), options.cache, context)?;
         let history = History::new(&mut *device, &cache)?;
-        check::window(model.heads(), context)?;
         check::attention_memory(model.heads(), options.cache, batch, device.caps())?;
-        let unfused = options.switches.attention == AttentionPath::Unfused;
+        let mut switches = options.switches;
+        if !can_fuse_attention(device.caps()) {
+            switches.attention = AttentionPath::Unfused;
+        }
+        let unfused = switches.attention == AttentionPath::Unfused;
         let scratch = Scratch::new(
             &mut *device,
             &model.reserved,
             [batch, options.logit_rows],
-            (if unfused { context } else { 0 }, options.switches.int8_dot),
+            (if unfused { context } else { 0 }, switches.int8_dot),
         )?;
         let tables = model.reserved.ropes.iter().map(|rope| RopeTable::new(&mut *device, rope, context));
         let ropes = tables.collect::<Result<_, Error>>()?;
+        let token_table = TokenTable::new(&mut *device, model.heads(), context)?;
         drop(device);
         let (recording, times) = (Recording::new(), RunTimes::default());
         Ok(Self {
@@ -114,7 +123,8 @@ impl<E: Executor> Session<E> {
             history,
             scratch,
             ropes,
-            switches: options.switches,
+            token_table,
+            switches,
             run: options.run,
             pipelined: options.pipelined,
             tuning: model.tuning.clone(),

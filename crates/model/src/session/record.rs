@@ -68,18 +68,20 @@ impl<E: Executor> Session<E> {
             caps.cooperative = &[];
         }
         let TokenRange { first, n, position } = range;
+        let seen = self.token_table.seen(position, n);
         let mut ops = Ops {
             recording: &mut self.recording,
             config: &self.model.config,
             scratch: &self.scratch,
             cache: &self.cache,
             ropes: &self.ropes,
+            token_table: self.token_table.slice(),
+            seen: &seen,
             caps: &caps,
             tuning: &self.tuning,
             switches: self.switches,
             first: dim32(first),
             tokens: dim32(n),
-            position: dim32(position),
             layer: None,
             ablated: false,
         };

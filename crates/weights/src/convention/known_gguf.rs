@@ -59,3 +59,6 @@ pub(super) const GGUF_HARMLESS: &[&str] = &[
 /// First parts of GGUF's keys that describe a file, its vocabulary or its making.
 pub(super) const GGUF_NAMESPACES: &[&str] =
     &["general", "imatrix", "quantize", "ridgeline", "split", "tokenizer", "training"];
+
+/// Beginnings of keys behind the architecture that describe a part which sees images.
+pub(super) const GGUF_OTHER_PARTS: &[&str] = &["mm.", "vision."];

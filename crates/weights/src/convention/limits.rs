@@ -122,7 +122,8 @@ pub(crate) fn check_metadata(path: &Path, metadata: &Metadata) -> Result<Vec<Str
             unknown.push(describe(key, &json));
             continue;
         };
-        let known = family.has_key(suffix) || known_gguf::GGUF_HARMLESS.contains(&suffix);
+        let other_part = known_gguf::GGUF_OTHER_PARTS.iter().any(|it| suffix.starts_with(it));
+        let known = family.has_key(suffix) || other_part || known_gguf::GGUF_HARMLESS.contains(&suffix);
         if check.of_family(suffix).is_some() || !known {
             unknown.extend(check.key(key, suffix, &json)?);
         }
@@ -308,6 +309,7 @@ mod tests {
             ("llama.rope.dimension_sections", Value::Array(Array::I32(vec![0, 0]))),
             ("llama.attention.new_kind_of_sink", Value::Bool(false)),
             ("llama.rope.scaling.finetuned", Value::Bool(true)),
+            ("llama.vision.attention.head_count", Value::U32(16)),
             ("general.author", Value::Str("me".to_owned())),
             ("training.attention", Value::U32(3)),
         ] {

@@ -6,7 +6,7 @@
 use super::{
     Config,
     Dim::{self, Difference, Key, Product, Sum},
-    Fallback::{self, Absent, Flag, Number, Required, Same, Tokens},
+    Fallback::{self, Absent, Computed, Flag, Number, Required, Same, Tokens},
     Family, KeyRule, Keys, Kind,
     Presence::Sometimes,
     RopePairing, TensorRule, Transform,
@@ -14,7 +14,7 @@ use super::{
     moe,
     shared::{self, EPSILON, FFN, HEADS, HIDDEN, derived, key, tensor},
 };
-use crate::{Error, Metadata, Value};
+use crate::{Error, Metadata, Value, rope::YARN_MAGNITUDE, value::narrow};
 
 /// The latent vector.
 const LATENT: Dim = Key("attention.kv_lora_rank");
@@ -140,7 +140,23 @@ const DEEPSEEK_KEYS: &[KeyRule] = &[
     key("expert_group_used_count", "topk_group", Kind::U32, Absent),
     key("expert_weights_scale", "routed_scaling_factor", Kind::F32, Number(1.0)),
     key("expert_weights_norm", "norm_topk_prob", Kind::Bool, Flag(false)),
+    derived(YARN_MAGNITUDE, Kind::F32, Absent),
+    derived("rope.scaling.yarn_beta_fast", Kind::F32, Absent),
+    derived("rope.scaling.yarn_beta_slow", Kind::F32, Absent),
+    derived("attention.scale", Kind::F32, Computed(scale_of_yarn)),
 ];
+
+/// The scale of attention in a context that `YaRN` extends: the usual one times (0.1 · magnitude · ln factor + 1)². Formula:
+/// `DeepseekV2Attention` of the authors' `modeling_deepseek.py`.
+fn scale_of_yarn(keys: Keys<'_>) -> Option<Value> {
+    let find =
+        |suffix: &str| keys.metadata.find::<f32>(&keys.family.key(suffix)).ok().flatten().map(f64::from);
+    let kind = keys.metadata.find::<&str>(&keys.family.key("rope.scaling.type")).ok().flatten();
+    let (magnitude, factor) = (find(YARN_MAGNITUDE)?, find("rope.scaling.factor")?);
+    let head = keys.size_or_zero("attention.key_length_mla") as f64;
+    let scale = (magnitude * factor.ln() + 1.0).powi(2) / head.sqrt();
+    (kind == Some("yarn") && factor > 1.0 && head > 0.0).then(|| Value::F32(narrow(scale)))
+}
 
 pub(super) const PLM: Family = Family {
     architecture: "plm",
@@ -193,6 +209,7 @@ pub(super) const DEEPSEEK2: Family = Family {
         ("num_key_value_heads", Only::Same("attention.head_count")),
         ("qk_head_dim", Only::Same("attention.key_length_mla")),
         ("qk_nope_head_dim", Only::Any),
+        ("rope.scaling.yarn_ext_factor", Only::Numbers(&[-1.0, 1.0])),
         ("rope_interleave", Only::On),
         ("scoring_func", Only::Words(&["softmax"])),
         ("seq_aux", Only::Any),

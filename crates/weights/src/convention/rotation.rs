@@ -9,7 +9,7 @@ use super::{
     config::{number, value},
     limits, lookup,
 };
-use crate::{Error, Metadata, Value};
+use crate::{Error, Metadata, Value, rope::YARN_MAGNITUDE, value::narrow};
 
 /// The parameters of each supported kind of scaling: key suffix in GGUF, and key in config.json.
 const LLAMA3: &[(&str, &str, Kind)] = &[
@@ -19,6 +19,16 @@ const LLAMA3: &[(&str, &str, Kind)] = &[
     ("rope.scaling.original_context_length", "original_max_position_embeddings", Kind::U32),
 ];
 const LINEAR: &[(&str, &str, Kind)] = &[("rope.scaling.factor", "factor", Kind::F32)];
+const YARN: &[(&str, &str, Kind)] = &[
+    ("rope.scaling.factor", "factor", Kind::F32),
+    ("rope.scaling.original_context_length", "original_max_position_embeddings", Kind::U32),
+    ("rope.scaling.yarn_beta_fast", "beta_fast", Kind::F32),
+    ("rope.scaling.yarn_beta_slow", "beta_slow", Kind::F32),
+];
+/// transformers' defaults of `YaRN`.
+const YARN_DEFAULTS: &[(&str, f32)] = &[("beta_fast", 32.0), ("beta_slow", 1.0)];
+/// The two magnitudes of `YaRN`, of cosines and of attention. They cancel in the cosines if they are equal.
+const MAGNITUDES: [&str; 2] = ["mscale", "mscale_all_dim"];
 
 /// Keys that every kind of scaling may have.
 const COMMON: &[&str] = &[
@@ -191,6 +201,7 @@ impl Scaling<'_> {
             None => &[],
             Some("linear") => LINEAR,
             Some("llama3") => LLAMA3,
+            Some("yarn") if self.family.has_key(YARN_MAGNITUDE) => YARN,
             Some(other) => {
                 return Err(Error::RopeScaling { path: self.path.to_owned(), kind: other.to_owned() });
             }
@@ -203,11 +214,27 @@ impl Scaling<'_> {
         for &(suffix, name, kind) in parameters {
             let json = self.parameters.get(name).unwrap_or(&Json::Null);
             let key = format!("{}.{name}", self.key);
-            let value = read(self.path, &key, kind, json)?;
+            let default = YARN_DEFAULTS.iter().find(|it| it.0 == name).map(|it| Value::F32(it.1));
+            let value = read(self.path, &key, kind, json)?.or(default);
             let value = value.ok_or_else(|| Error::MissingKey { path: self.path.to_owned(), key })?;
             keys.push((suffix, value));
         }
+        if self.kind()? == Some("yarn") {
+            keys.push((YARN_MAGNITUDE, self.magnitude()?));
+        }
         Ok(keys)
+    }
+
+    /// The magnitude of `YaRN` times 0.1, as llama.cpp writes it.
+    fn magnitude(&self) -> Result<Value, Error> {
+        let [cosines, attention] = MAGNITUDES.map(|it| self.parameters.get(it).and_then(number));
+        match attention.filter(|&it| cosines == Some(it) && it != 0.0) {
+            Some(it) => Ok(Value::F32(narrow(0.1 * it))),
+            None => {
+                let needs = "YaRN needs `mscale` equal to `mscale_all_dim`, so that cosines are not scaled";
+                Err(refuse(self.path, self.key, self.parameters, needs))
+            }
+        }
     }
 
     /// Fails if the layers with a window have a scaled rotation.
@@ -234,7 +261,8 @@ impl Scaling<'_> {
     fn check_rest(&self, parameters: &[(&str, &str, Kind)]) -> Result<(), Error> {
         let known = |name: &str| {
             let of_image = self.family.image_positions && IMAGE_POSITIONS.contains(&name);
-            COMMON.contains(&name) || of_image || parameters.iter().any(|it| it.1 == name)
+            let of_yarn = parameters == YARN && MAGNITUDES.contains(&name);
+            COMMON.contains(&name) || of_image || of_yarn || parameters.iter().any(|it| it.1 == name)
         };
         // A factor of 1 scales nothing.
         let neutral = |json: &Json| limits::is_off(json) || number(json) == Some(1.0);
