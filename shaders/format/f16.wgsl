@@ -19,6 +19,6 @@ fn ${src}_vec4(row: u32, cols: u32, i: u32) -> vec4f {
 fn ${src}_encode(first: u32, cols: u32, i: u32) -> vec4u {
     let a = ${input}(first + 2u * i);
     let b = ${input}(first + 2u * i + 1u);
-    return vec4u(pack2x16float(a.xy), pack2x16float(a.zw), pack2x16float(b.xy), pack2x16float(b.zw));
+    return vec4u(${src}_pack_f16(a.xy), ${src}_pack_f16(a.zw), ${src}_pack_f16(b.xy), ${src}_pack_f16(b.zw));
 }
 //# endif

@@ -73,7 +73,7 @@ fn ${src}_encode(first: u32, cols: u32, i: u32) -> vec4u {
     let block = 8u * (i - quants);
     return vec4u(
         //# for i in range(4)
-        pack2x16float(
+        ${src}_pack_f16(
             vec2f(
                 ${src}_block_scale(first, cols, block + ${2 * i}u),
                 ${src}_block_scale(first, cols, block + ${2 * i + 1}u),

@@ -18,6 +18,8 @@ fn ${src}_row(r: u32, stride: u32) -> u32 {
 //# endif
 //# if input is defined
 
+//# include "shared/pack_f16.wgsl"
+
 // Stores `v` as vec4 `i` of the binding.
 fn ${src}_store_vec4(i: u32, v: vec4u) {
     //# if texture

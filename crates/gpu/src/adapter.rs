@@ -1,6 +1,6 @@
 //! Adapters as plain data, and the choice between them.
 
-use crate::Error;
+use crate::{Error, apple};
 use serde::{Deserialize, Serialize};
 
 /// The type of an adapter, in order of preference.
@@ -84,7 +84,7 @@ pub struct AdapterInfo {
     pub kind: DeviceKind,
     /// The driver's name.
     pub driver: String,
-    /// The driver's version and build.
+    /// The driver's version and build. On Metal, the build of macOS and the number of GPU cores.
     pub driver_info: String,
     /// `vulkan`, `metal`, `dx12`, `gl` or `noop`.
     pub backend: String,
@@ -108,7 +108,10 @@ impl AdapterInfo {
             device: info.device,
             kind: kind(info.device_type),
             driver: info.driver,
-            driver_info: info.driver_info,
+            driver_info: match info.backend {
+                wgpu::Backend::Metal => apple::driver_info(),
+                _ => info.driver_info,
+            },
             backend: info.backend.to_str().to_owned(),
             pci_bus: info.device_pci_bus_id,
             subgroup: if apple { (32, 32) } else { (info.subgroup_min_size, info.subgroup_max_size) },

@@ -95,6 +95,13 @@ impl CheckedDevice {
         })
     }
 
+    /// Marks the device as lost, for a loss that the driver does not report. Returns the error.
+    pub(crate) fn lose(&self, reason: String) -> Error {
+        tracing::warn!(%reason, "device lost");
+        self.errors.store(|s| s.lost = s.lost.take().or(Some(reason.clone())));
+        Error::DeviceLost { reason }
+    }
+
     /// Blocks until a submission is done and its callbacks have run.
     pub(crate) fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<(), Error> {
         self.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(self.timeout) })?;

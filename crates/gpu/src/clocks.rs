@@ -36,12 +36,15 @@ pub(crate) struct HostTimes {
     pub(crate) read_bytes: u64,
 }
 
+/// What Metal returns for a timestamp that it could not take (`MTLCounterErrorValue`).
+const ERROR_TICK: u64 = u64::MAX;
+
 /// Why timestamps are implausible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// The clock's period is not positive.
     NoPeriod,
-    /// A timestamp is zero.
+    /// A timestamp is zero or [`ERROR_TICK`].
     NotWritten,
     /// An end comes before its begin, or passes are out of order.
     OutOfOrder,
@@ -65,14 +68,15 @@ const SMALL_READ: u64 = 64 << 10;
 /// begin to the last end. Both bounds hold for several recordings in flight too.
 ///
 /// # Errors
-/// The first [`Fault`]. Metal may return zeros. The timestamps of llvmpipe (LLVM 15.0.6) and of SwiftShader pass, except
-/// in runs that other programs interrupt. Another exception is a kernel's first run, in which llvmpipe compiles it.
+/// The first [`Fault`]. Metal may return zeros or [`ERROR_TICK`]. The timestamps of llvmpipe (LLVM 15.0.6) and of
+/// SwiftShader pass, except in runs that other programs interrupt. Another exception is a kernel's first run, in which
+/// llvmpipe compiles it.
 pub(crate) fn device_times(ticks: &[u64], period: f32, host: HostTimes) -> Result<Vec<u64>, Fault> {
     if !period.is_finite() || period <= 0.0 {
         return Err(Fault::NoPeriod);
     }
     let pairs = ticks.as_chunks::<2>().0;
-    if pairs.is_empty() || ticks.contains(&0) {
+    if pairs.is_empty() || ticks.iter().any(|tick| [0, ERROR_TICK].contains(tick)) {
         return Err(Fault::NotWritten);
     }
     let ordered = pairs.iter().all(|[begin, end]| begin <= end);
@@ -88,7 +92,8 @@ pub(crate) fn device_times(ticks: &[u64], period: f32, host: HostTimes) -> Resul
     let ns = |ticks: u64| (ticks as f64 * f64::from(period)).round() as u64;
     let times: Vec<u64> = pairs.iter().map(|[begin, end]| ns(end - begin)).collect();
     let (first, last) = (pairs[0][0], pairs.iter().map(|[_, end]| *end).max().unwrap_or(0));
-    check_total(times.iter().sum(), ns(last - first), host)?;
+    let sum = times.iter().fold(0, |sum: u64, time| sum.saturating_add(*time));
+    check_total(sum, ns(last - first), host)?;
     Ok(times)
 }
 
@@ -97,7 +102,7 @@ fn check_total(sum: u64, span: u64, host: HostTimes) -> Result<(), Fault> {
     if sum == 0 {
         return Err(Fault::Stopped);
     }
-    let (device_ns, most_ns) = (sum.max(span), host.elapsed_ns + host.elapsed_ns / 20);
+    let (device_ns, most_ns) = (sum.max(span), host.elapsed_ns.saturating_add(host.elapsed_ns / 20));
     if device_ns > most_ns {
         return Err(Fault::TooLong { device_ns, most_ns });
     }
@@ -133,12 +138,19 @@ mod tests {
         assert_eq!(fault(&[], 1.0), Fault::NotWritten);
         assert_eq!(fault(&[0, 0, 0, 0], 1.0), Fault::NotWritten);
         assert_eq!(fault(&[5, 0], 1.0), Fault::NotWritten, "only the begin");
+        assert_eq!(fault(&[5, u64::MAX, 7, u64::MAX], 1.0), Fault::NotWritten, "Metal's error value");
         assert_eq!(fault(&[20, 10], 1.0), Fault::OutOfOrder, "backwards");
         assert_eq!(fault(&[20, 30, 10, 40], 1.0), Fault::OutOfOrder, "passes");
         assert_eq!(fault(&[7, 7, 7, 7], 1.0), Fault::Stopped);
         for period in [0.0, -1.0, f32::NAN, f32::INFINITY] {
             assert_eq!(fault(&[100, 200], period), Fault::NoPeriod);
         }
+    }
+
+    #[test]
+    fn a_sum_beyond_64_bits_is_too_long() {
+        let fault = Fault::TooLong { device_ns: u64::MAX, most_ns: 105 };
+        assert_eq!(device_times(&[1, u64::MAX - 1, 2, u64::MAX - 1], 1.0, waited(100)), Err(fault));
     }
 
     #[test]

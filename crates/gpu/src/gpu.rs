@@ -3,6 +3,7 @@
 use crate::adapter::{choose, noop};
 use crate::bind_groups::BindGroupCache;
 use crate::checked_device::CheckedDevice;
+use crate::completion::Completion;
 use crate::memory::Memory;
 use crate::pipeline::Pipelines;
 use crate::pipeline_cache::PipelineCacheFile;
@@ -36,6 +37,8 @@ pub struct Gpu {
     pub(crate) writer: Writer,
     pub(crate) read_back: ReadBack,
     pub(crate) profiler: Profiler,
+    /// Set if each submission is verified.
+    pub(crate) completion: Option<Completion>,
     /// Pipeline indices of the current recording's kernels. A field, so that its memory is reused.
     pub(crate) resolved: Vec<usize>,
 }
@@ -116,6 +119,7 @@ impl Gpu {
             writer: Writer::default(),
             read_back: ReadBack::default(),
             profiler: Profiler::default(),
+            completion: None,
             resolved: Vec::new(),
         })
     }

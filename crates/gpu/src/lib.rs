@@ -6,9 +6,11 @@
 //! No environment variable is read, and no error of the driver becomes a panic.
 
 mod adapter;
+mod apple;
 mod bind_groups;
 mod checked_device;
 mod clocks;
+mod completion;
 mod error;
 mod gpu;
 mod memory;
@@ -22,6 +24,7 @@ mod run;
 mod submission;
 mod swiftshader;
 mod texture;
+mod undriven;
 mod write;
 
 pub use adapter::{AdapterChoice, AdapterInfo, AdapterLimits, DeviceKind, Features, adapters};
@@ -31,3 +34,4 @@ pub use memory::{MemoryUsage, Usage};
 pub use options::{Checks, GpuOptions};
 pub use raw_launches::RawLaunches;
 pub use swiftshader::swiftshader;
+pub use undriven::{KnownGpu, Vendor, known_gpus, remedies, require_driver};

@@ -34,7 +34,7 @@ impl ReadBack {
         device: &CheckedDevice,
         memory: &Memory,
         encoder: &mut wgpu::CommandEncoder,
-        reads: &[Slice],
+        reads: Vec<Slice>,
     ) -> Result<Reads, Error> {
         let total: u64 = reads.iter().map(staged_bytes).sum();
         let staging = if total > 0 { Some(self.take(device, total)?) } else { None };
@@ -51,7 +51,7 @@ impl ReadBack {
                 at += staged_bytes(slice);
             }
         }
-        Ok(Reads { staging, slices: reads.to_vec() })
+        Ok(Reads { staging, slices: reads })
     }
 
     /// Takes a free buffer of at least `bytes` bytes, or creates one.

@@ -2,6 +2,7 @@
 
 use crate::bind_groups::BindGroupBuilder;
 use crate::clocks::{HostTimes, Stopwatch};
+use crate::completion::{Serial, Serials};
 use crate::profile::Queries;
 use crate::readback::Reads;
 use crate::texture::first_texel;
@@ -19,6 +20,8 @@ pub(crate) struct Submitted {
     since: Stopwatch,
     /// Submissions that the host waits for.
     waits: u32,
+    /// The serials that follow the results; `None` if completion is not verified.
+    serials: Option<Serials>,
     /// The timestamps, and the submission that copies them to the host.
     stamps: Option<(Queries, wgpu::SubmissionIndex)>,
 }
@@ -30,6 +33,8 @@ impl Gpu {
         self.resolve(recording)?;
         let launches = recording.launches();
         let mut queries = self.queries(launches.len(), options.stamps)?;
+        // There are at most as many submissions as launches.
+        let mut serials = if launches.is_empty() { None } else { self.serials(launches.len())? };
         let granularity = submission::granularity(options, &self.caps);
         let mut timing = Timing::default();
         let since = Stopwatch::start();
@@ -39,9 +44,11 @@ impl Gpu {
         let (last_submission, reads) = loop {
             let end = submission::end(granularity, recording, first);
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            self.encode(&mut encoder, recording, first..end, queries.as_mut())?;
+            let serial = serials.as_mut().map(Serials::next);
+            self.encode(&mut encoder, recording, first..end, queries.as_mut(), serial)?;
             let last = end == launches.len();
-            let reads = if last { recording.reads() } else { &[] };
+            let mut reads = if last { recording.reads().to_vec() } else { Vec::new() };
+            reads.extend(serials.iter().filter(|_| last).map(Serials::read));
             let reads = self.read_back.encode(&self.device, &self.memory, &mut encoder, reads)?;
             ready.push(encoder.finish());
             timing.encode_ns += watch.lap();
@@ -71,7 +78,7 @@ impl Gpu {
         // Meanwhile the device runs the recording, so this is time that the host would have waited.
         timing.wait_ns += watch.lap();
         let waits = if options.wait { timing.submissions } else { 1 };
-        Ok(Submitted { last_submission, reads, timing, since, waits, stamps })
+        Ok(Submitted { last_submission, reads, timing, since, waits, serials, stamps })
     }
 
     /// Queries for a recording of `launches` launches; `None` if it takes no timestamps.
@@ -80,15 +87,17 @@ impl Gpu {
             return Ok(None);
         }
         self.profiler.calibrate(&self.device, &self.queue)?;
-        // There are at most as many submissions as launches.
         self.profiler.take(&self.device, launches, stamps).map(Some)
     }
 
     /// Waits for the device and returns the results.
     pub(crate) fn end(&mut self, submitted: Submitted) -> Result<RunOutput, Error> {
-        let Submitted { last_submission, reads, mut timing, since, waits, stamps } = submitted;
+        let Submitted { last_submission, reads, mut timing, since, waits, serials, stamps } = submitted;
         let mut watch = Stopwatch::start();
-        let reads = self.read_back.collect(&self.device, last_submission, reads)?;
+        let mut reads = self.read_back.collect(&self.device, last_submission, reads)?;
+        if let Some(serials) = serials {
+            self.check_serials(&serials, &reads.pop().unwrap_or_default())?;
+        }
         timing.wait_ns += watch.lap();
         if let Some((queries, copied)) = stamps {
             let (elapsed_ns, wait_ns) = ({ since }.lap(), timing.wait_ns);
@@ -121,13 +130,15 @@ impl Gpu {
         Ok(())
     }
 
-    /// Encodes one submission's launches: one compute pass, or one for each launch that is timestamped.
+    /// Encodes one submission's launches: one compute pass, or one for each launch that is timestamped. Then the launch
+    /// that writes `serial`, outside the timestamps.
     fn encode(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         recording: &Recording,
         launches: Range<usize>,
         mut queries: Option<&mut Queries>,
+        serial: Option<Serial>,
     ) -> Result<(), Error> {
         let launches = &recording.launches()[launches];
         let per_pass = match &queries {
@@ -139,6 +150,17 @@ impl Gpu {
             let mut pass =
                 encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
             self.encode_launches(&mut pass, recording, launches)?;
+            if queries.is_none()
+                && let Some(serial) = serial
+            {
+                self.encode_serial(&mut pass, serial)?;
+            }
+        }
+        if queries.is_some()
+            && let Some(serial) = serial
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            self.encode_serial(&mut pass, serial)?;
         }
         Ok(())
     }

@@ -18,6 +18,14 @@ const CHUNK: u64 = 4 << 20;
 /// Bytes that a thread produces before it copies them to staging. They fit its cache.
 const CACHED: u64 = 128 << 10;
 
+/// Threads that fill a chunk. Starting one costs about as much as producing a few KiB, so more do not pay.
+const MAX_THREADS: usize = 16;
+
+/// Threads on a machine of `cores` cores.
+fn threads(cores: usize) -> u64 {
+    cores.min(MAX_THREADS) as u64
+}
+
 /// Stages `bytes` bytes, `step` at a time. Returns whether the device has staging memory.
 fn stage(
     queue: &wgpu::Queue,
@@ -128,7 +136,7 @@ impl Writer {
         check(device, storage, at.offset, at.bytes)?;
         check(device, storage, at.offset, unit)?;
         let units = |bytes: u64| unit * (bytes / unit).max(1);
-        let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+        let threads = threads(std::thread::available_parallelism().map_or(1, usize::from));
         let mut done = 0;
         while done < at.bytes {
             let chunk = units(CHUNK).min(at.bytes - done);
@@ -197,4 +205,15 @@ impl Writer {
 
 fn no_staging(bytes: u64) -> Error {
     Error::Device { reason: format!("no staging memory for a write of {bytes} bytes") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CACHED, CHUNK, threads};
+
+    #[test]
+    fn every_thread_has_a_cache_full_of_work() {
+        assert_eq!([1, 2, 16, 17, 192].map(threads), [1, 2, 16, 16, 16]);
+        assert!(CHUNK / threads(192) >= CACHED);
+    }
 }

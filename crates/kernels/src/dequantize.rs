@@ -9,8 +9,8 @@ use ridgeline_quant::Format;
 /// The type of the values that [`Dequantize`] stores.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Output {
-    /// 16-bit floats, two per word. The device needs no f16 in shaders. What it stores for a magnitude beyond 65504 is
-    /// unspecified.
+    /// 16-bit floats, two per word, rounded as the device does: AMD and DX12 round towards zero. The device needs no f16 in
+    /// shaders. What it stores for a magnitude beyond 65504 is unspecified.
     F16,
     /// 32-bit floats.
     F32,

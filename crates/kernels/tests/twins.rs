@@ -49,6 +49,7 @@ fn main() {
         one("a_few_of_each", a_few_of_each, true);
     }
     one("wide_subgroups", wide_subgroups, true);
+    one("halves_are_rounded_to_nearest_even", halves_are_rounded, true);
     // Only llvmpipe reads the variable.
     let mesa = adapters.first().is_none_or(|it| it.name.contains("llvmpipe"));
     one("other_subgroups", other_subgroups, mesa);
@@ -140,15 +141,16 @@ fn on_swiftshader(required: bool) -> Vec<Trial> {
     let missing = ridgeline_gpu::swiftshader().is_none();
     let mut names: Vec<_> = ridgeline_kernels::all(&caps).iter().map(|kernel| kernel.name()).collect();
     names.dedup();
-    let trial = |name: &'static str| {
+    let trial = |name: &str, child: String| {
         let run = move || {
             let settings =
                 ridgeline_gpu::swiftshader().ok_or("not installed: Debian's chromium-common has it")?;
-            Ok(again(&format!("{name}_used"), settings)?)
+            Ok(again(&child, settings)?)
         };
         Trial::test(format!("{name}_swiftshader"), run).with_ignored_flag(missing && !required)
     };
-    names.into_iter().map(trial).collect()
+    let halves = trial("halves_are_rounded", "halves_are_rounded_to_nearest_even".to_owned());
+    names.into_iter().map(|name| trial(name, format!("{name}_used"))).chain([halves]).collect()
 }
 
 /// Tests the variant that the device would use if that is known, else the first one. Without shader checks, as measured.
@@ -177,6 +179,35 @@ fn wide_subgroups() -> Result<(), Failed> {
         ..MatVec::new(Format::INT8_ACTIVATIONS, gpu.caps(), 4, 2)
     };
     (0..SAMPLES).try_for_each(|seed| compare(&mut gpu, &AnyKernel::new(kernel), seed))
+}
+
+/// Stores f16 values of a KV cache, and expects the bits of the CPU reference. The input is beside the boundaries between
+/// two f16.
+fn halves_are_rounded() -> Result<(), Failed> {
+    let linker = Arc::new(ridgeline_kernels::linker()?);
+    let mut gpu = Gpu::open(&AdapterChoice::Best, linker, GpuOptions::default())?;
+    let kernel = AnyKernel::new(KvAppend { format: Format::HALF, workgroup_size: 64, texture: false });
+    let named = |name| kernel.bindings().iter().position(|it| it.name == name).ok_or("no such binding");
+    let (x, cache) = (named("x")?, named("cache")?);
+    let of = |bits| half::f16::from_bits(bits).to_f32();
+    let beside = |bits: u16| {
+        let middle = f32::midpoint(of(bits), of(bits + 1));
+        [-of(bits), middle.next_down(), -middle, middle.next_up()]
+    };
+    let mut values = (0..0x7bff_u16).flat_map(beside).cycle();
+    for seed in 0..200 {
+        let (params, mut bindings) = kernel.test_input(&mut TestRng::new(seed));
+        bindings[x].iter_mut().zip(&mut values).for_each(|(word, value)| *word = value.to_bits());
+        let bytes = kernel.min_binding_size(&params)[cache];
+        bindings[cache] = vec![f32::NAN.to_bits(); usize::try_from(bytes / 4)?];
+        let here = run(&mut gpu, &kernel, &params, &bindings)?;
+        let twin = run(&mut Cpu::new(gpu.caps().clone()), &kernel, &params, &bindings)?;
+        if let Some(i) = here[cache].iter().zip(&twin[cache]).position(|(a, b)| a != b) {
+            let (here, twin) = (here[cache][i], twin[cache][i]);
+            return Err(format!("seed {seed}, word {i}: device {here:#x}, twin {twin:#x}").into());
+        }
+    }
+    Ok(())
 }
 
 fn compare(gpu: &mut Gpu, kernel: &AnyKernel, seed: u64) -> Result<(), Failed> {

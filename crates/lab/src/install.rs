@@ -6,7 +6,9 @@
 
 use crate::globals::Globals;
 use crate::output;
+use ridgeline_gpu::{KnownGpu, known_gpus, remedies};
 use ridgeline_measure::Device;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Packages of Mesa's software adapter (lavapipe).
@@ -85,7 +87,12 @@ pub fn ensure_adapter(globals: &Globals) -> Result<(), NoDevice> {
         }
         output::note("the installation did not provide an adapter");
     }
-    Err(NoDevice { remedy: remedy.text() })
+    Err(NoDevice { remedy: with_drivers(remedy.text(), &known_gpus(Path::new("/"))) })
+}
+
+/// The remedy for a machine with these GPUs: their own drivers too.
+fn with_drivers(remedy: String, gpus: &[KnownGpu]) -> String {
+    if gpus.is_empty() { remedy } else { format!("{remedy}; for the GPU: {}", remedies(gpus)) }
 }
 
 /// Opens the device that `--device` names, after [`ensure_adapter`].
@@ -123,7 +130,16 @@ const fn is_root() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Remedy;
+    use super::{Remedy, with_drivers};
+    use ridgeline_gpu::{KnownGpu, Vendor};
+
+    #[test]
+    fn a_gpu_without_a_driver_adds_its_remedy() {
+        assert_eq!(with_drivers("apt".to_owned(), &[]), "apt");
+        let gpu = KnownGpu { vendor: Vendor::Amd, name: "an AMD GPU".into(), node: "/dev/kfd".into() };
+        let text = with_drivers("apt".to_owned(), &[gpu]);
+        assert!(text.starts_with("apt; ") && text.contains("/dev/dri"), "{text}");
+    }
 
     #[test]
     fn the_remedy_depends_on_system_and_user() {

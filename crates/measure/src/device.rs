@@ -2,14 +2,17 @@
 //!
 //! The CPU executor runs the CPU twin of each kernel, its reference implementation in Rust.
 
+use crate::device_check::run_once;
 use crate::folders;
 use ridgeline_compute::{
     AnyKernel, Buffer, Caps, Cpu, Error, Executor, FillFn, InFlight, Kernel, Linker, Recording, Role,
     RunOptions, RunOutput, Slice, TestRng,
 };
-use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
+use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions, known_gpus, require_driver};
+use ridgeline_kernels::empty::Empty;
 use ridgeline_kernels::mat_mul_coop::MatMulCoop;
 use ridgeline_quant::Format;
+use std::path::Path;
 use std::sync::Arc;
 
 /// An executor selected at run time.
@@ -25,7 +28,8 @@ impl Device {
     /// Opens a device by name: the best adapter for `None`, the CPU executor for `cpu`, else an adapter by part of its name.
     ///
     /// # Errors
-    /// No adapter has that name, or the adapter cannot be used. The message lists all adapters.
+    /// No adapter has that name, or the adapter cannot be used. The message lists all adapters. Without a name, the best
+    /// adapter is a software one although the machine has a GPU: its times would pass for those of the GPU.
     pub fn open(name: Option<&str>) -> Result<Self, ridgeline_gpu::Error> {
         let choice = match name {
             Some("cpu") => return Ok(Self::Cpu(Cpu::new(Caps::webgpu()))),
@@ -33,6 +37,16 @@ impl Device {
             None => AdapterChoice::Best,
         };
         let mut gpu = Gpu::open(&choice, linker(), GpuOptions::default())?;
+        if choice == AdapterChoice::Best {
+            require_driver(gpu.info(), known_gpus(Path::new("/")))?;
+        }
+        if gpu.info().backend == "metal" {
+            let verified = gpu.verify_completion(AnyKernel::new(Empty { workgroup_size: 1 }));
+            verified.map_err(|error| ridgeline_gpu::Error::Refused {
+                adapter: gpu.info().name.clone(),
+                reason: error.to_string(),
+            })?;
+        }
         if let Some(folder) = folders::pipelines() {
             gpu.set_pipeline_cache_dir(&folder);
         }
@@ -102,23 +116,14 @@ fn is_close(gpu: &[f32], twin: &[f32]) -> bool {
     gpu.iter().zip(twin).all(|(a, b)| (a - b).abs() <= 4e-3 * largest)
 }
 
-/// Runs one matmul and reads its result back.
+/// The result of one matmul, whose last binding is y.
 fn run_matmul<E: Executor>(
     executor: &mut E,
     kernel: &AnyKernel,
     (params, bindings): &(Vec<u8>, Vec<Vec<u32>>),
 ) -> Result<Vec<f32>, Error> {
-    let (mut buffers, mut recording) = (Vec::new(), Recording::new());
-    for (info, words) in kernel.bindings().iter().zip(bindings) {
-        let buffer = executor.alloc(4 * words.len() as u64, Role::Activation, info.name)?;
-        executor.write(buffer.all(), bytemuck::cast_slice(words))?;
-        buffers.push(buffer);
-    }
-    let slices: Vec<Slice> = buffers.iter().map(Buffer::all).collect();
-    recording.run_erased(kernel, params, &slices);
-    // y is the last binding.
-    recording.read_back(slices[slices.len() - 1]);
-    Ok(executor.run(&recording)?.reads.concat().chunks_exact(4).map(bytemuck::pod_read_unaligned).collect())
+    let words = run_once(executor, kernel, params, bindings)?;
+    Ok(words.last().into_iter().flatten().map(|&word| f32::from_bits(word)).collect())
 }
 
 impl Executor for Device {

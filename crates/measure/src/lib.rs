@@ -5,6 +5,7 @@
 //! - [`prompts`]: prompts of text against random tokens of equal lengths, interleaved.
 //! - [`profile`]: the launches of one forward pass, each timed isolated.
 //! - [`quality`] and [`int8`]: perplexity, and how far two sets of logits differ.
+//! - [`device_check`]: kernels compared with their CPU references, for reports from new devices.
 //! - [`tune`]: the fastest kernel variants for a model on a device.
 //!
 //! [`Device`] opens a GPU, [`models`] opens weights, and [`MeasureContext`] holds both during a series of measurements.
@@ -13,6 +14,7 @@
 
 pub mod context;
 pub mod device;
+pub mod device_check;
 pub mod error;
 mod folders;
 pub mod int8;

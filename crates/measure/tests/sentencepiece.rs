@@ -117,3 +117,46 @@ fn what_a_conversion_cannot_carry_is_named() {
         assert!(error.to_string().contains(part), "{error}");
     }
 }
+
+/// The older file alone, with a token that another file adds: before and after a conversion.
+#[test]
+fn tokenizer_model_gives_the_ids_of_sentencepiece() {
+    let golden = golden();
+    let older = &golden["older"];
+    let folder = folder(&golden, &golden["forms"]["llama-2"]);
+    let at = |name: &str| folder.path().join(name);
+    fs::remove_file(at("tokenizer.json")).expect("a file");
+    fs::copy(repository("text/tests/data/sentencepiece.model"), at("tokenizer.model"))
+        .expect("it is in the repository");
+    let config = serde_json::json!({
+        "bos_token": "<s>", "eos_token": "</s>", "chat_template": "{{ bos_token }}",
+        "added_tokens_decoder": {
+            "0": { "content": "<unk>", "special": true }, "500": { "content": "<|im_end|>", "special": true },
+        },
+    });
+    fs::write(at("tokenizer_config.json"), config.to_string()).expect("a file");
+    let checkpoint = Checkpoint::open(folder.path()).expect("a model");
+    assert!(checkpoint.notes().is_empty(), "{:?}", checkpoint.notes());
+    convert(&checkpoint, &at("converted.gguf"), Format::F16).expect("it can be converted");
+    for checkpoint in [checkpoint, Checkpoint::open(&at("converted.gguf")).expect("a model")] {
+        let tokenizer = models::tokenizer(&checkpoint).expect("it is valid").expect("a vocabulary");
+        let lists = older["ids"].as_array().expect("lists");
+        for (text, expected) in older["texts"].as_array().expect("texts").iter().zip(lists) {
+            let text = text.as_str().expect("text");
+            assert_eq!(tokenizer.encode(text).expect("ids"), ids(expected), "{text:?}");
+        }
+        assert!(tokenizer.encode_special("a<|im_end|>").expect("ids").ends_with(&[500]));
+        assert_eq!((tokenizer.bos(), tokenizer.add_bos(), tokenizer.add_eos()), (Some(1), true, false));
+        // Token 0 is the end that config.json names, and 500 is one by its name.
+        assert_eq!(
+            (tokenizer.ends(), tokenizer.vocab_size(), tokenizer.used_size()),
+            (vec![0, 2, 500], 512, 501)
+        );
+        assert!(tokenizer.is_control(0).expect("an id") && tokenizer.chat_template().is_some());
+    }
+    // What cannot be read stops no measurement.
+    fs::write(at("tokenizer.model"), "not a vocabulary").expect("a file");
+    let checkpoint = Checkpoint::open(folder.path()).expect("a model");
+    assert!(checkpoint.notes()[0].contains("tokenizer.json"), "{:?}", checkpoint.notes());
+    assert!(models::tokenizer(&checkpoint).expect("none is valid").is_none());
+}

@@ -103,9 +103,13 @@ pub(crate) fn to_half(value: f32) -> [u8; 2] {
 }
 
 /// A scale of either sign between `largest / 2` and `largest`, chosen by the random bits of the field.
+///
+/// One in eight is 256 times smaller. In types with small scales it is a subnormal f16, as many are in real models. So a
+/// device that flushes those to zero fails the tests.
 pub(crate) fn bound_half(field: [u8; 2], largest: f32) -> [u8; 2] {
     let [low, high] = field;
     let size = largest * (1.0 + f32::from(low) / 256.0) / 2.0;
+    let size = if high & 0b1110 == 0 { size / 256.0 } else { size };
     to_half(if high.is_multiple_of(2) { size } else { -size })
 }
 

@@ -73,3 +73,21 @@ impl QuantBlock for Block {
         self.d = blocks::bound_half(self.d, 1.0 / 4096.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use half::f16;
+
+    #[test]
+    fn an_eighth_of_the_bounded_scales_is_subnormal() {
+        let subnormal = |bits: u16| {
+            let mut block = Block::zeroed();
+            block.d = bits.to_le_bytes();
+            block.bound_scales();
+            f16::from_le_bytes(block.d).classify() == std::num::FpCategory::Subnormal
+        };
+        let count = (0..=u16::MAX).filter(|&bits| subnormal(bits)).count();
+        assert_eq!(count, 65_536 / 8);
+    }
+}

@@ -232,7 +232,8 @@ fn metadata(
             let n_vocab = checkpoint.tensor(convention::EMBEDDING)?.shape[0];
             hf::vocabulary(tokenizer, &mut metadata, n_vocab)?;
         }
-        None if checkpoint.container() == Container::Gguf => {}
+        // A tokenizer.model is in the metadata already.
+        None if checkpoint.container() == Container::Gguf || metadata.has("tokenizer.ggml.tokens") => {}
         _ => metadata.set("tokenizer.ggml.model", Value::Str("no_vocab".to_owned())),
     }
     Ok(metadata)

@@ -47,6 +47,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 }
 ",
     ),
+    ("kernel/mark.wgsl", "@compute @workgroup_size(1) fn main() { to[0] = params.value; }\n"),
     ("kernel/broken.wgsl", "@compute @workgroup_size(1) fn main() { y[0] = no_such_name; }\n"),
 ];
 
@@ -233,6 +234,46 @@ pub(crate) mod spin {
                     *y = y.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 }
             }
+        }
+    }
+}
+
+/// Writes its parameter.
+pub(crate) mod mark {
+    use super::{Caps, Defines, Kernel, TestInput, TestRng};
+    use ridgeline_compute::wgsl::array;
+
+    ridgeline_compute::kernel! {
+        /// to[0] = value.
+        pub struct Mark("mark") {}
+        params { value: u32 }
+        bindings { to: write array<u32> }
+    }
+
+    impl Kernel for Mark {
+        fn all(_: &Caps) -> Vec<Self> {
+            vec![Self {}]
+        }
+        fn defines(&self) -> Defines {
+            Defines::default()
+        }
+        fn groups(&self, _: &Params) -> u64 {
+            1
+        }
+        fn flops(&self, _: &Params) -> u64 {
+            0
+        }
+        fn traffic(&self, p: &Params) -> Bytes {
+            self.min_binding_size(p)
+        }
+        fn min_binding_size(&self, _: &Params) -> Bytes {
+            Bytes { to: 4 }
+        }
+        fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
+            TestInput { params: Params { value: rng.range(1, 99) }, bindings: vec![Vec::new()] }
+        }
+        fn reference(&self, p: &Params, host: Host<'_>) {
+            host.to[0] = p.value;
         }
     }
 }

@@ -35,6 +35,10 @@ fn main() {
         ("two_devices_at_once", results::two_devices_at_once),
         ("run_options_do_not_change_results", run_options::run_options_do_not_change_results),
         (
+            "verified_submissions_have_the_same_results",
+            run_options::verified_submissions_have_the_same_results,
+        ),
+        (
             "recordings_in_flight_have_their_own_timestamps",
             run_options::recordings_in_flight_have_their_own_timestamps,
         ),
@@ -61,8 +65,13 @@ fn main() {
     ];
     let missing = adapters().is_empty() && std::env::var("CI").as_deref() != Ok("true");
     let needs_device = tests.iter().map(|&(name, test)| (name, test, missing));
-    let anywhere: [(&str, fn(), bool); 2] = [
+    let anywhere: [(&str, fn(), bool); 3] = [
         ("the_noop_backend_encodes", run_options::the_noop_backend_encodes, false),
+        (
+            "a_submission_that_did_not_run_is_a_lost_device",
+            run_options::a_submission_that_did_not_run_is_a_lost_device,
+            false,
+        ),
         ("the_bind_group_cache_is_bounded", run_options::the_bind_group_cache_is_bounded, false),
     ];
     let trials = needs_device.chain(anywhere).map(|(name, test, ignored)| {

@@ -2,11 +2,14 @@
 
 use crate::kernels::add_to::{self, AddTo};
 use crate::kernels::linker;
+use crate::kernels::mark::{self, Mark};
 use crate::kernels::scale::{self, Scale};
 use crate::kernels::spin::{self, Spin};
 use crate::results::{bytes, floats};
 use crate::{gpu, open};
-use ridgeline_compute::{Buffer, Executor, Granularity, Recording, Region, Role, RunOptions, Stamps};
+use ridgeline_compute::{
+    AnyKernel, Buffer, Error, Executor, Granularity, Recording, Region, Role, RunOptions, Stamps,
+};
 use ridgeline_gpu::{Gpu, GpuOptions};
 
 /// Three layers of two modules with two launches each: `y = 2 x`, then eleven times `y += x`.
@@ -38,8 +41,42 @@ fn layered(gpu: &mut Gpu) -> (Recording, [Buffer; 2]) {
 }
 
 pub(crate) fn run_options_do_not_change_results() {
+    check_run_options(&mut gpu());
+}
+
+/// The launch that marks the end of a submission is in no result and in no timestamp.
+pub(crate) fn verified_submissions_have_the_same_results() {
     let mut gpu = gpu();
+    gpu.verify_completion(AnyKernel::new(Mark {})).expect("a kernel");
+    check_run_options(&mut gpu);
+    let (recording, keep) = layered(&mut gpu);
+    let options = RunOptions { submission: Some(Granularity::Layer), ..RunOptions::default() };
+    let started = [(); 3].map(|()| gpu.start_with(&recording, options).expect("a start"));
+    for started in started {
+        assert_eq!(floats(&gpu.finish(started).expect("a run").reads[0]), vec![19.5; 128], "in flight");
+    }
+    let mut silent = Recording::new();
+    silent.run(Mark {}, mark::Params { value: 1 }, mark::Args { to: keep[0].all() });
+    assert!(gpu.run(&silent).expect("a run without results").reads.is_empty());
+    assert!(gpu.run(&Recording::new()).expect("a run without launches").reads.is_empty());
+}
+
+/// The noop backend reports launches as done that it never ran, as Metal does after a failure.
+pub(crate) fn a_submission_that_did_not_run_is_a_lost_device() {
+    let mut gpu = Gpu::noop(linker()).expect("the noop backend is built in");
     let (recording, _keep) = layered(&mut gpu);
+    gpu.run(&recording).expect("a run that is not verified");
+    let other = gpu.verify_completion(AnyKernel::new(Scale { workgroup_size: 64 }));
+    assert!(matches!(other, Err(Error::Shader { .. })), "two parameters: {other:?}");
+    gpu.verify_completion(AnyKernel::new(Mark {})).expect("a kernel");
+    for _ in 0..2 {
+        let error = gpu.run(&recording).expect_err("no launch ran");
+        assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
+    }
+}
+
+fn check_run_options(gpu: &mut Gpu) {
+    let (recording, _keep) = layered(gpu);
     let each = recording.launch_cost(&recording.launches()[0]).flops;
     assert!(
         recording.launches().iter().all(|step| recording.launch_cost(step).flops == each),

@@ -3,19 +3,28 @@
 use crate::globals::{Globals, NO_DEVICE};
 use crate::install::Remedy;
 use crate::output;
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use ridgeline_compute::{Executor, Kernel, Recording, Role, RunOptions};
-use ridgeline_gpu::{AdapterInfo, DeviceKind, Gpu, adapters};
+use ridgeline_gpu::{AdapterInfo, DeviceKind, Error, Gpu, KnownGpu, adapters, known_gpus, remedies};
 use ridgeline_kernels::copy;
+use ridgeline_measure::device_check::{KernelCheck, check_kernels};
 use ridgeline_measure::{Device, models};
 use serde::Serialize;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// List this machine's GPUs and models, run a test copy on the chosen device, and print problems with their remedy
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Also check every kernel against its CPU reference, and write all findings to FILE as JSON, to be sent to the
+    /// developers
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+/// Variants of each kernel that `--report` checks.
+const VARIANTS: usize = 4;
 
 /// Size of the test copy in 32-bit words.
 const WORDS: u32 = 1 << 20;
@@ -49,6 +58,8 @@ impl Timestamps {
 struct Findings {
     version: &'static str,
     adapters: Vec<AdapterInfo>,
+    /// GPUs that the system knows, with a driver or without one.
+    gpus: Vec<KnownGpu>,
     chosen: Option<String>,
     timestamps: Option<Timestamps>,
     models_folder: String,
@@ -58,10 +69,19 @@ struct Findings {
     shapes: Vec<String>,
     problems: Vec<String>,
     remedy: Option<String>,
+    /// Kernels compared with their CPU references, for `--report`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    kernels: Vec<KernelCheck>,
 }
 
-pub(crate) fn run(_args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
-    let findings = examine(globals);
+pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
+    let mut findings = examine(globals);
+    if let Some(file) = &args.report {
+        findings.check_kernels(globals);
+        let json = serde_json::to_string_pretty(&findings)?;
+        std::fs::write(file, json + "\n").with_context(|| format!("cannot write {}", file.display()))?;
+        output::note(&format!("wrote {}", file.display()));
+    }
     if globals.json {
         output::json(&findings)?;
     } else {
@@ -72,16 +92,22 @@ pub(crate) fn run(_args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
 
 /// Runs all checks. Failures become problems of the result, and nothing is installed.
 fn examine(globals: &Globals) -> Findings {
-    let adapters = adapters();
+    let (adapters, gpus) = (adapters(), known_gpus(Path::new("/")));
     let mut problems = Vec::new();
-    let (mut chosen, mut timestamps) = (None, None);
+    let (mut chosen, mut timestamps, mut undriven) = (None, None, false);
     match Device::open(globals.device.as_deref()) {
         Ok(Device::Cpu(_)) => chosen = Some("cpu".to_owned()),
         Ok(Device::Gpu(mut gpu)) => match check(&mut gpu) {
             Ok(found) => (chosen, timestamps) = (Some(gpu.info().name.clone()), Some(found)),
             Err(error) => problems.push(format!("{}: {error:#}", gpu.info().name)),
         },
-        Err(error) => problems.push(error.to_string()),
+        Err(error) => {
+            undriven = matches!(error, Error::Undriven { .. });
+            problems.push(error.to_string());
+        }
+    }
+    if !undriven && !gpus.is_empty() && adapters.iter().all(|it| it.kind == DeviceKind::Software) {
+        problems.push(format!("no Vulkan driver serves the GPU: {}", remedies(&gpus)));
     }
     let used = adapters.iter().find(|it| Some(&it.name) == chosen.as_ref());
     if used.is_some_and(|it| it.kind == DeviceKind::Software) {
@@ -108,12 +134,14 @@ fn examine(globals: &Globals) -> Findings {
         version: env!("CARGO_PKG_VERSION"),
         remedy: adapters.is_empty().then(|| Remedy::here().text()),
         adapters,
+        gpus,
         chosen,
         timestamps,
         models_folder: folder.display().to_string(),
         models: names,
         shapes,
         problems,
+        kernels: Vec::new(),
     }
 }
 
@@ -149,12 +177,32 @@ fn check(gpu: &mut Gpu) -> anyhow::Result<Timestamps> {
 }
 
 impl Findings {
+    /// Checks kernels on the device, if it is a GPU. Failures become problems.
+    fn check_kernels(&mut self, globals: &Globals) {
+        if let Ok(Device::Gpu(mut gpu)) = Device::open(globals.device.as_deref()) {
+            self.kernels = check_kernels(&mut gpu, VARIANTS);
+        }
+        let failed = self.kernels.iter().filter(|it| !it.passes());
+        let text = |it: &KernelCheck| match &it.error {
+            Some(error) => error.clone(),
+            None => format!("{}: its results differ from the CPU reference", it.kernel),
+        };
+        self.problems.extend(failed.map(text));
+    }
+
     fn text(&self) -> String {
         let mut text = format!("ridgeline {}\n\nadapters (* is used)\n", self.version);
         for adapter in &self.adapters {
             text += &adapter_text(adapter, self.chosen.as_ref() == Some(&adapter.name));
         }
         if self.adapters.is_empty() {
+            text += "  none\n";
+        }
+        text += "\nGPUs that the system knows\n";
+        for gpu in &self.gpus {
+            let _ = writeln!(text, "  {gpu}");
+        }
+        if self.gpus.is_empty() {
             text += "  none\n";
         }
         if let Some(timestamps) = self.timestamps {

@@ -250,8 +250,18 @@ fn the_doctor_runs_a_kernel() {
     assert!(json["adapters"].as_array().expect("adapters").iter().any(|it| it["name"] == chosen));
     assert!(["plausible", "implausible", "absent"].contains(&json["timestamps"].as_str().expect("a word")));
     assert!(json["remedy"].is_null(), "there is an adapter");
+    let gpus =
+        serde_json::to_value(ridgeline_gpu::known_gpus(std::path::Path::new("/"))).expect("plain data");
+    assert_eq!(json["gpus"], gpus);
     assert!(json["models"].as_array().expect("names").iter().any(|it| it == "tiny-target"));
     assert!(ridgeline(&["doctor"]).ok().contains(chosen));
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("device.json");
+    // The CPU executor runs the references themselves, so that no kernel is checked. Tests of `measure` check some.
+    let printed = ridgeline(&["doctor", "--json", "--device", "cpu", "--report", text_of(&file)]).json();
+    let report = fs::read_to_string(&file).expect("a report");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&report).expect("JSON"), printed);
+    ridgeline(&["doctor", "--device", "cpu", "--report", "/no/such/folder/x"]).fails(1, &["cannot write"]);
 }
 
 /// Cells of a model file are identified by its hash, not by its name.

@@ -141,7 +141,7 @@ fn a_broken_vocabulary_stops_no_measurement() {
     }
 }
 
-/// The older file of SentencePiece is no vocabulary here, which a conversion says too.
+/// A vocabulary that cannot be read is no vocabulary, which a conversion says too.
 fn a_folder_with_tokenizer_model_alone_says_what_it_lacks() {
     let folder = tempfile::tempdir().expect("a folder");
     copy("llama", folder.path(), |_| (), |_| ());

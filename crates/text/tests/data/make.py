@@ -1,7 +1,7 @@
 """Writes pre_tokenizers.json and sentencepiece.json: ids of sample texts by the `tokenizers` package, an independent
-implementation.
+implementation; and sentencepiece.model, with ids by the `sentencepiece` package.
 
-    pip install tokenizers && python3 make.py
+    pip install tokenizers sentencepiece && python3 make.py
 
 The vocabulary of the first is tokenizer.json of this folder. The pre-tokenizers are those of published models, as their
 tokenizer.json or tiktoken code states them; each stands under its name in `tokenizer.ggml.pre`. The second has a small
@@ -9,8 +9,10 @@ SentencePiece vocabulary, in the four forms in which published models have their
 """
 
 import json
+import os
 import pathlib
 
+import sentencepiece as older
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 HERE = pathlib.Path(__file__).parent
@@ -206,7 +208,30 @@ def sentencepiece(vocab, merges, normalizer, pre_tokenizer):
     return made
 
 
-def write_sentencepiece():
+def write_older():
+    """Writes a tokenizer.model, and returns texts with their ids."""
+    # The model holds the paths, which are relative for that reason.
+    os.chdir(HERE)
+    older.SentencePieceTrainer.train(
+        input="../../../../models/tiny/wikitext-2-excerpt.txt",
+        model_prefix="sentencepiece",
+        model_type="bpe",
+        vocab_size=500,
+        byte_fallback=True,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        character_coverage=1.0,
+        num_threads=1,
+        minloglevel=2,
+    )
+    (HERE / "sentencepiece.vocab").unlink()
+    model = older.SentencePieceProcessor(model_file=str(HERE / "sentencepiece.model"))
+    # It reads no special tokens in a text.
+    texts = [it for it in TEXTS if "<" not in it] + ["<s> is plain </s>"]
+    return {"texts": texts, "ids": [model.encode(text) for text in texts]}
+
+
+def write_sentencepiece(of_model):
     vocab, merges = sentencepiece_vocabulary()
     spaces = normalizers.Replace(" ", "\u2581")
     forms = {
@@ -224,9 +249,10 @@ def write_sentencepiece():
         parts[name] = {"normalizer": tree["normalizer"], "pre_tokenizer": tree["pre_tokenizer"], "ids": ids}
     lines = [f"{json.dumps(name)}: {json.dumps(it, ensure_ascii=False)}" for name, it in parts.items()]
     text = '{"texts": ' + json.dumps(TEXTS, ensure_ascii=False) + ',\n"forms": {\n' + ",\n".join(lines)
-    text += '\n},\n"tokenizer": ' + json.dumps(whole, ensure_ascii=False) + "}\n"
+    text += '\n},\n"older": ' + json.dumps(of_model, ensure_ascii=False)
+    text += ',\n"tokenizer": ' + json.dumps(whole, ensure_ascii=False) + "}\n"
     (HERE / "sentencepiece.json").write_text(text)
 
 
 write_pre_tokenizers()
-write_sentencepiece()
+write_sentencepiece(write_older())

@@ -6,6 +6,7 @@ mod head;
 mod header;
 mod mlx;
 mod sentencepiece;
+mod sentencepiece_model;
 mod shards;
 mod tokenizer;
 mod vocabulary;
@@ -46,7 +47,7 @@ pub(crate) fn read(path: &Path) -> Result<Parts, Error> {
     let config = Config::new(&config_path, &json)?;
     let name = std::fs::canonicalize(folder).ok();
     let name = name.as_deref().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-    let (metadata, unknown) = config.metadata(&name)?;
+    let (mut metadata, unknown) = config.metadata(&name)?;
     let mut notes: Vec<String> = unknown
         .iter()
         .map(|it| format!("config.json: {it}: nothing here knows this key, and it is ignored"))
@@ -81,11 +82,14 @@ pub(crate) fn read(path: &Path) -> Result<Parts, Error> {
     let (entries, note) = head::check(path, config.tied(), entries, &maps)?;
     notes.extend(note);
     let tokenizer_json = Some(folder.join("tokenizer.json")).filter(|it| it.is_file());
-    if tokenizer_json.is_none() && folder.join("tokenizer.model").is_file() {
-        notes.push(
-            "tokenizer.model: this file is not read; text needs the tokenizer.json of the model beside it"
-                .to_owned(),
-        );
+    let older = folder.join("tokenizer.model");
+    if tokenizer_json.is_none() && older.is_file() {
+        let embedding = entries.iter().find(|it| it.name == convention::EMBEDDING);
+        let rows = embedding.map_or(0, |it| it.shape[0]);
+        // A vocabulary that cannot be read stops no measurement.
+        if let Err(error) = vocabulary::older(&older, &mut metadata, rows) {
+            notes.push(format!("{error}; text needs the tokenizer.json of the model"));
+        }
     }
     Ok(Parts { metadata, entries, maps, files: files.paths, tokenizer_json, notes })
 }

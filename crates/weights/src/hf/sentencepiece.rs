@@ -16,7 +16,7 @@ use super::tokenizer::{kind, steps};
 use crate::convention::lookup;
 
 /// llama.cpp's token types.
-const UNKNOWN: i32 = 2;
+pub(super) const UNKNOWN: i32 = 2;
 const BYTE: i32 = 6;
 
 /// SentencePiece's spelling of a space.

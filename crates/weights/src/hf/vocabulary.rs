@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use super::{read_json, sentencepiece, sibling_json, tokenizer};
+use super::{read_json, sentencepiece, sentencepiece_model, sibling_json, tokenizer};
 use crate::{
     Array, Error, Metadata, Value,
     convention::{flag, lookup},
@@ -90,6 +90,76 @@ pub(crate) fn vocabulary(path: &Path, metadata: &mut Metadata, n_vocab: usize) -
     Ok(())
 }
 
+/// Adds the vocabulary of a tokenizer.model, the older file of SentencePiece, and the special tokens that other files add to it.
+pub(super) fn older(path: &Path, metadata: &mut Metadata, n_vocab: usize) -> Result<(), Error> {
+    let refuse = |problem: String| Error::Vocabulary { path: path.to_owned(), problem };
+    let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    let sentencepiece_model::Pieces { mut tokens, mut scores, mut types, adds_space } =
+        sentencepiece_model::read(&bytes).map_err(refuse)?;
+    let tokenizer_config = sibling_json(path, "tokenizer_config.json")?;
+    let last = scores.iter().copied().fold(0.0, f32::min);
+    for (id, name, special) in added_tokens(path, &tokenizer_config)? {
+        if id >= n_vocab || tokens.get(id).is_some_and(|it| *it != name) {
+            return Err(refuse(format!(
+                "the id {id} of the added token `{name}` is another token's, or out of range"
+            )));
+        }
+        // Files list the tokens of the model again, whose kind is known.
+        if types.get(id).is_some_and(|it| *it != NORMAL) {
+            continue;
+        }
+        if id >= tokens.len() {
+            tokens.resize(id + 1, String::new());
+            types.resize(id + 1, UNUSED);
+            scores.resize(id + 1, last);
+        }
+        tokens[id] = name;
+        types[id] = if special { CONTROL } else { USER_DEFINED };
+    }
+    if tokens.len() > n_vocab {
+        return Err(refuse(format!("it has {} tokens, and the embedding {n_vocab} rows", tokens.len())));
+    }
+    types.resize(n_vocab, UNUSED);
+    scores.resize(n_vocab, last);
+    tokens.resize(n_vocab, String::new());
+    for (id, token) in tokens.iter_mut().enumerate().filter(|(id, it)| types[*id] == UNUSED && it.is_empty())
+    {
+        *token = format!("[PAD{id}]");
+    }
+    let unknown = types.iter().position(|it| *it == sentencepiece::UNKNOWN);
+    let unknown = unknown.and_then(|it| u32::try_from(it).ok());
+    let ends = Ends::of(path, &tokenizer_config, &tokens)?;
+    write_sentencepiece(metadata, tokens, types, scores, adds_space, unknown);
+    ends.set(metadata);
+    for (name, default) in [("add_bos_token", true), ("add_eos_token", false)] {
+        let stated = lookup(&tokenizer_config, name).and_then(flag);
+        metadata.set(format!("tokenizer.ggml.{name}"), Value::Bool(stated.unwrap_or(default)));
+    }
+    if let Some(template) = chat_template(path, &tokenizer_config)? {
+        metadata.set("tokenizer.chat_template", Value::Str(template));
+    }
+    Ok(())
+}
+
+/// The tokens that `added_tokens.json` and `tokenizer_config.json` add: id, text, and whether it is a control token.
+fn added_tokens(path: &Path, tokenizer_config: &Json) -> Result<Vec<(usize, String, bool)>, Error> {
+    let listed = sibling_json(path, "added_tokens.json")?;
+    let listed = listed.as_object().into_iter().flatten();
+    let mut found: Vec<(usize, String, bool)> = listed
+        .filter_map(|(name, id)| Some((usize::try_from(id.as_u64()?).ok()?, name.clone(), true)))
+        .collect();
+    let described = lookup(tokenizer_config, "added_tokens_decoder").and_then(Json::as_object);
+    for (id, token) in described.into_iter().flatten() {
+        let Some(name) = token.get("content").and_then(Json::as_str) else { continue };
+        let Ok(id) = id.parse() else { continue };
+        let special = token.get("special").and_then(Json::as_bool).unwrap_or(true);
+        found.retain(|it| it.0 != id);
+        found.push((id, name.to_owned(), special));
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// Writes a byte-level vocabulary.
 fn set_byte_level(
     metadata: &mut Metadata,
@@ -107,7 +177,7 @@ fn set_byte_level(
     metadata.set("tokenizer.ggml.merges", Value::Array(Array::Str(merges.iter().map(line).collect())));
 }
 
-/// Writes a SentencePiece vocabulary.
+/// Writes the SentencePiece vocabulary of a tokenizer.json.
 fn set_sentencepiece(
     metadata: &mut Metadata,
     json: &Json,
@@ -117,12 +187,25 @@ fn set_sentencepiece(
 ) {
     let unknown = sentencepiece::unknown(json, &tokens);
     sentencepiece::mark(&mut types, &tokens, unknown);
+    let scores = sentencepiece::scores(&tokens, merges);
+    write_sentencepiece(metadata, tokens, types, scores, sentencepiece::adds_space(json), unknown);
+}
+
+/// Writes a SentencePiece vocabulary.
+fn write_sentencepiece(
+    metadata: &mut Metadata,
+    tokens: Vec<String>,
+    types: Vec<i32>,
+    scores: Vec<f32>,
+    adds_space: bool,
+    unknown: Option<u32>,
+) {
     metadata.set("tokenizer.ggml.model", Value::Str("llama".to_owned()));
     metadata.set("tokenizer.ggml.pre", Value::Str("default".to_owned()));
-    metadata.set("tokenizer.ggml.scores", Value::Array(Array::F32(sentencepiece::scores(&tokens, merges))));
+    metadata.set("tokenizer.ggml.scores", Value::Array(Array::F32(scores)));
     metadata.set("tokenizer.ggml.tokens", Value::Array(Array::Str(tokens)));
     metadata.set("tokenizer.ggml.token_type", Value::Array(Array::I32(types)));
-    metadata.set("tokenizer.ggml.add_space_prefix", Value::Bool(sentencepiece::adds_space(json)));
+    metadata.set("tokenizer.ggml.add_space_prefix", Value::Bool(adds_space));
     if let Some(unknown) = unknown {
         metadata.set("tokenizer.ggml.unknown_token_id", Value::U32(unknown));
     }
