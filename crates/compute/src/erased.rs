@@ -21,8 +21,9 @@ pub trait DynKernel: fmt::Debug + Send + Sync {
     fn in_texture(&self, binding: &BindingInfo) -> bool;
     /// Number of workgroups.
     fn groups(&self, params: &[u8]) -> u64;
-    /// The launch's cost. The role of each binding's buffer decides which field counts its traffic.
-    fn cost(&self, params: &[u8], roles: &[Role]) -> Cost;
+    /// The launch's cost. The role of each binding's buffer decides which field counts its traffic. After a run, `contents` has
+    /// the words of each binding that was read back. Before it is empty.
+    fn cost(&self, params: &[u8], roles: &[Role], contents: &[Option<&[u32]>]) -> Cost;
     /// Bytes that the launch moves through each binding, in binding order.
     fn traffic(&self, params: &[u8]) -> Vec<u64>;
     /// Minimum size of each binding in bytes, in binding order.
@@ -68,9 +69,13 @@ impl<K: Kernel> DynKernel for K {
     fn groups(&self, params: &[u8]) -> u64 {
         Kernel::groups(self, &params_of::<K>(params))
     }
-    fn cost(&self, params: &[u8], roles: &[Role]) -> Cost {
-        let mut cost = Cost { flops: self.flops(&params_of::<K>(params)), launches: 1, ..Cost::ZERO };
-        let bytes = DynKernel::traffic(self, params);
+    fn cost(&self, params: &[u8], roles: &[Role], contents: &[Option<&[u32]>]) -> Cost {
+        let p = params_of::<K>(params);
+        let mut cost = Cost { flops: self.flops(&p), launches: 1, ..Cost::ZERO };
+        let mut bytes = Vec::with_capacity(roles.len());
+        let known = contents.iter().any(Option::is_some);
+        let traffic = if known { self.traffic_given(&p, contents) } else { Kernel::traffic(self, &p) };
+        K::bytes(traffic, &mut bytes);
         for ((binding, &role), &n) in K::BINDINGS.iter().zip(roles).zip(&bytes) {
             add_traffic(&mut cost, binding.access, role, n);
         }

@@ -87,6 +87,11 @@ pub trait Kernel: Bindings + Copy + Eq + Hash + Debug + Send + Sync + 'static {
     /// Bytes that each binding must move at least, without repeated reads. An `update` binding counts the bytes it reads and
     /// those it writes. Bandwidth probes count every round.
     fn traffic(&self, p: &Self::Params) -> Self::Bytes;
+    /// [`Self::traffic`] after a run. `contents` has the words of each binding that was read back. Kernels whose traffic
+    /// depends on data override it, such as those that read the matrices of chosen experts.
+    fn traffic_given(&self, p: &Self::Params, _contents: &[Option<&[u32]>]) -> Self::Bytes {
+        self.traffic(p)
+    }
     /// Minimum size of each binding in bytes. The kernel accesses nothing beyond it, even without bounds checks.
     fn min_binding_size(&self, p: &Self::Params) -> Self::Bytes;
     /// Random valid parameters and binding contents for the twin tests. Ragged shapes are included.

@@ -1,6 +1,6 @@
 //! A recording: uploads, kernel launches in order, and read-backs. It does not use a device.
 
-use crate::{Access, AnyKernel, Bindings, Kernel, Role, Slice};
+use crate::{Access, AnyKernel, Bindings, Kernel, Role, RunOutput, Slice};
 use ridgeline_roofline::Cost;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -36,6 +36,7 @@ pub struct Recording {
     uploads: Vec<(Slice, Range<usize>)>,
     upload_bytes: Vec<u8>,
     reads: Vec<Slice>,
+    deciding: Vec<Slice>,
     region: Region,
 }
 
@@ -54,6 +55,7 @@ impl Recording {
         self.uploads.clear();
         self.upload_bytes.clear();
         self.reads.clear();
+        self.deciding.clear();
         self.region = Region::default();
     }
 
@@ -79,6 +81,16 @@ impl Recording {
     pub fn read_back(&mut self, from: Slice) -> usize {
         self.reads.push(from);
         self.reads.len() - 1
+    }
+
+    /// Marks data that decides the traffic of launches, such as the ids of chosen experts. No later launch may overwrite it.
+    pub fn decides(&mut self, data: Slice) {
+        self.deciding.push(data);
+    }
+
+    /// Reads back the data that decides the traffic, so that [`Self::cost_after`] is exact.
+    pub fn read_back_deciding(&mut self) {
+        self.reads.extend_from_slice(&self.deciding);
     }
 
     /// Records one launch.
@@ -134,6 +146,7 @@ impl Recording {
             self.run_erased(other.kernel(launch), other.params(launch), other.slices(launch));
         }
         self.reads.extend_from_slice(&other.reads);
+        self.deciding.extend_from_slice(&other.deciding);
     }
 
     /// The launches.
@@ -180,13 +193,35 @@ impl Recording {
     /// Cost of one launch.
     #[must_use]
     pub fn launch_cost(&self, launch: &Launch) -> Cost {
+        self.launch_cost_given(launch, &[])
+    }
+
+    /// Cost of one launch, given the words of each binding that was read back.
+    fn launch_cost_given(&self, launch: &Launch, contents: &[Option<&[u32]>]) -> Cost {
         let slices = self.slices(launch);
         // On the stack, because this runs for every launch. A kernel with more than 16 bindings would panic below.
         let mut roles = [Role::Activation; 16];
         for (role, slice) in roles.iter_mut().zip(slices) {
             *role = slice.role;
         }
-        self.kernel(launch).cost(self.params(launch), &roles[..slices.len()])
+        self.kernel(launch).cost(self.params(launch), &roles[..slices.len()], contents)
+    }
+
+    /// [`Self::cost`] after a run. Traffic that depends on data is counted from what was read back
+    /// ([`Self::read_back_deciding`]).
+    #[must_use]
+    pub fn cost_after(&self, output: &RunOutput) -> Cost {
+        let words = output.reads.iter().map(|bytes| bytemuck::pod_collect_to_vec(bytes));
+        let reads: Vec<(Slice, Vec<u32>)> = self.reads.iter().copied().zip(words).collect();
+        let of = |slice: &Slice| {
+            let read = reads.iter().find(|(it, _)| (it.id, it.offset) == (slice.id, slice.offset));
+            read.map(|(_, words)| &words[..])
+        };
+        let cost = |launch| {
+            let contents: Vec<_> = self.slices(launch).iter().map(of).collect();
+            self.launch_cost_given(launch, &contents)
+        };
+        self.launches.iter().map(cost).sum()
     }
 
     /// Cost of the whole recording: bytes by role, operations and launches. Known before anything runs.

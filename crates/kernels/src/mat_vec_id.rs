@@ -45,14 +45,6 @@ impl MatVecId {
         Self { format, layout, activation: Activation::Silu, reduce, workgroup_size, blocks, rows: 4 }
     }
 
-    /// [`Kernel::traffic`] once the routing is known: each of these `experts` that this launch has is read once.
-    #[must_use]
-    pub fn traffic_of(&self, p: &Params, experts: &[u32]) -> Bytes {
-        let here = experts.iter().filter(|&&e| (p.expert0..p.expert0 + p.n_experts).contains(&e));
-        let distinct = here.collect::<HashSet<_>>().len() as u64;
-        Bytes { weights: distinct * self.expert_bytes(p), ..self.traffic(p) }
-    }
-
     /// Bytes of the rows that one expert contributes.
     fn expert_bytes(&self, p: &Params) -> u64 {
         format_bytes(self.format, matrices(p) * u64::from(p.n_rows), p.n_cols)
@@ -96,6 +88,14 @@ impl Kernel for MatVecId {
         let y = bytes4(u64::from(p.n_pairs) * u64::from(p.n_rows));
         let [weights, x, y] = [weights, x_bytes(p), y].map(|bytes| share_of(p, bytes));
         Bytes { weights, x, experts: bytes4(u64::from(p.n_pairs)), y }
+    }
+    /// Each expert that the pairs name and this launch has is read once.
+    fn traffic_given(&self, p: &Params, contents: &[Option<&[u32]>]) -> Bytes {
+        let [_, _, Some(experts), _] = *contents else { return self.traffic(p) };
+        let named = experts.iter().take(p.n_pairs as usize);
+        let here = named.filter(|&&e| (p.expert0..p.expert0 + p.n_experts).contains(&e));
+        let distinct = here.collect::<HashSet<_>>().len() as u64;
+        Bytes { weights: distinct * self.expert_bytes(p), ..self.traffic(p) }
     }
     fn min_binding_size(&self, p: &Params) -> Bytes {
         let y = u64::from(p.n_pairs - 1) * u64::from(p.ld) + u64::from(p.row0) + u64::from(p.n_rows);

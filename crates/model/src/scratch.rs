@@ -62,7 +62,7 @@ temps! {
     AbsorbedQuery,
     /// Logits of the router, `(tokens, experts)`.
     RouterLogits,
-    /// Experts of each token, `(tokens, top_k)`.
+    /// Experts of each token, `(layers, tokens, top_k)`.
     Experts,
     /// Their weights, `(tokens, top_k)`.
     ExpertWeights,

@@ -1,12 +1,13 @@
 //! The cost of a forward pass against a count from the tensors and the hyperparameters alone.
 
-use ridgeline_compute::{Caps, Cpu};
+use ridgeline_compute::{Caps, Cpu, Executor};
 use ridgeline_model::{Fusions, Keys, MlaForm, Model, Session, SessionOptions, Switches};
 use ridgeline_quant::Format;
 use ridgeline_roofline::Cost;
 use ridgeline_speculative::Rows;
 use ridgeline_weights::{Checkpoint, LayerKind};
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -130,8 +131,8 @@ impl std::ops::AddAssign for Count {
     }
 }
 
-/// The cost that the recording of the same pass states.
-fn recorded(checkpoint: &Checkpoint, depth: usize, n: u32, switches: Switches) -> Cost {
+/// A session on the CPU.
+fn session(checkpoint: &Checkpoint, switches: Switches) -> Session<Cpu> {
     let mut cpu = Cpu::new(Caps { subgroup: Some((32, 32)), ..Caps::webgpu() });
     let model = Arc::new(Model::load(checkpoint, &mut cpu).expect("the model"));
     let options = SessionOptions {
@@ -141,7 +142,12 @@ fn recorded(checkpoint: &Checkpoint, depth: usize, n: u32, switches: Switches) -
         switches,
         ..SessionOptions::default()
     };
-    let mut session = Session::new(model, Rc::new(RefCell::new(cpu)), options).expect("a session");
+    Session::new(model, Rc::new(RefCell::new(cpu)), options).expect("a session")
+}
+
+/// The cost that the recording of the same pass states.
+fn recorded(checkpoint: &Checkpoint, depth: usize, n: u32, switches: Switches) -> Cost {
+    let mut session = session(checkpoint, switches);
     session.set_kv_len(depth).expect("within the context");
     let ids: Vec<u32> = (0..n).collect();
     session.record(&ids, Rows::Last).expect("a forward pass").cost()
@@ -165,6 +171,40 @@ fn costs_equal_an_independent_count() {
                 let rest = cost.flops as f64 / expected.flops as f64 - 1.0;
                 assert!((0.0..ELEMENTWISE).contains(&rest), "{context}: {rest:.3}");
             }
+        }
+    }
+}
+
+#[test]
+fn the_traffic_of_a_mixture_follows_its_routing() {
+    for family in ["qwen3moe", "qwen35moe"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(family);
+        let checkpoint = Checkpoint::open(&folder.join("model.gguf")).expect("the checkpoint");
+        let keys = Keys::of(&checkpoint).expect("an architecture");
+        let size = |name: &str| keys.size(name).expect("a size") as usize;
+        let (layers, top_k) = (size("block_count"), size("expert_used_count"));
+        // Gate, up and down projections in f32.
+        let expert_bytes = 4 * 3 * size("expert_feed_forward_length") * size("embedding_length");
+        for n in [1, 5] {
+            let mut session = session(&checkpoint, Switches::exact());
+            let ids: Vec<u32> = (0..n).collect();
+            let mut pass = session.record(&ids, Rows::Last).expect("a forward pass").clone();
+            let others = pass.reads().len();
+            pass.read_back_deciding();
+            let output = session.executor().borrow_mut().run(&pass).expect("the pass");
+            let distinct = |bytes: &Vec<u8>| {
+                let ids = bytes.chunks_exact(4).take(n as usize * top_k);
+                ids.collect::<HashSet<_>>().len()
+            };
+            let distinct: usize = output.reads[others..].iter().map(distinct).sum();
+            let (before, after) = (pass.cost(), pass.cost_after(&output));
+            let more = (distinct - layers * top_k) * expert_bytes;
+            assert_eq!(
+                after,
+                Cost { weights: before.weights + more as u64, ..before },
+                "{family}: {n} tokens"
+            );
+            assert_eq!(more > 0, n > 1, "{family}: {n} tokens differ in their experts");
         }
     }
 }

@@ -72,7 +72,8 @@ impl Mixture {
     ) -> Result<Self, Error> {
         let Routing { experts, top_k, ffn, .. } = routing;
         loader.reserve(Temp::RouterLogits, experts);
-        loader.reserve(Temp::Experts, top_k);
+        // A part for each layer, so that all can be read back after a pass. Parts begin at multiples of 64 values.
+        loader.reserve(Temp::Experts, dim32(config.layers) * (top_k + 64));
         loader.reserve(Temp::ExpertWeights, top_k);
         loader.reserve(Temp::GateUp, 2 * top_k * ffn);
         loader.reserve(Temp::FfnHidden, top_k * ffn);

@@ -31,7 +31,9 @@ struct Product {
 impl Ops<'_> {
     /// The experts with the largest logits, and their softmax weights.
     pub(crate) fn top_k(&mut self, logits: Activation, routing: &Routing) -> Chosen {
-        let experts = self.activation(Temp::Experts, routing.top_k).slice;
+        let bytes = (4 * self.scratch.tokens as u64 * u64::from(routing.top_k)).next_multiple_of(256);
+        let first = u64::from(self.layer.unwrap_or(0)) * bytes;
+        let experts = self.scratch.buffer(Temp::Experts).slice(first, bytes);
         let weights = self.activation(Temp::ExpertWeights, routing.top_k).slice;
         if !self.ablated {
             let params = top_k::Params {
@@ -43,6 +45,7 @@ impl Ops<'_> {
             };
             let args = top_k::Args { x: logits.slice, experts, weights };
             self.recording.run(top_k::TopK::new(self.caps), params, args);
+            self.recording.decides(experts);
         }
         Chosen { experts, weights }
     }
