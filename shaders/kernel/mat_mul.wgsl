@@ -9,6 +9,7 @@
 // 32 words, the usual number of banks, so the reads would conflict. So rows of `ws` are padded by one vec4 (ROW_STRIDE).
 // The same invocations read one row of `xs`, which is a broadcast. Their rows of W are adjacent, so that stores coalesce.
 //# include reduce
+//# include "shared/dot_add.wgsl"
 //# include "shared/epilogue.wgsl"
 //# include "shared/runs.wgsl"
 //# with src = "weights", interleaved = false, texture = false
@@ -63,7 +64,11 @@ fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
             //# endfor
             //# for i in range(4)
             //# for j in range(4)
+            //# if F32_TILES
+            acc${i}_${j} = dot_add(a${i}, b${j}, acc${i}_${j});
+            //# else
             acc${i}_${j} += f32(dot(a${i}, b${j}));
+            //# endif
             //# endfor
             //# endfor
         }

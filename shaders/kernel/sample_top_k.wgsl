@@ -1,8 +1,8 @@
 // Samples one token from a row of logits: top-k, top-p, min-p and temperature, with the same result as the host sampler.
 // Top-k in rounds: every round takes the largest logit that is left. One workgroup; the result does not depend on its size.
 //
-//   each lane: best two of its columns.
-//   for r in 0..top_k: top[r] = argmax over the lanes. Its lane moves to its second best, or rescans its columns.
+//   each lane: the KEPT best of its columns.
+//   for r in 0..top_k: top[r] = argmax over the lanes. Its lane moves to its next best, or rescans its columns.
 //   kept = number of top logits after top-p and min-p. sums = cumulative exp(top / temperature) by id.
 //   pick the first sum > random · all.
 //# include "shared/no_index.wgsl"
@@ -20,44 +20,60 @@ fn before(a: f32, a_id: u32, b: f32, b_id: u32) -> bool {
     return a > b || (a == b && a_id < b_id);
 }
 
-// A lane's largest two logits.
-struct TopTwo { v: f32, id: u32, next: f32, next_id: u32 }
+// A lane's KEPT largest logits, in descending order.
+struct Largest {
+    //# for k in range(KEPT)
+    v${k}: f32,
+    id${k}: u32,
+    //# endfor
+}
 
 // Whether one of the lane's logits is NaN or +∞.
 var<private> has_invalid: bool;
 
-// The largest two of a lane's logits that come after the selected one, or of all where `selected_id` is NO_INDEX.
-fn scan_top_two(local: u32, selected: f32, selected_id: u32) -> TopTwo {
-    var top_two = TopTwo(LOWEST, NO_INDEX, LOWEST, NO_INDEX);
+// The largest of a lane's logits that come after the selected one, or of all where `selected_id` is NO_INDEX.
+fn scan_largest(local: u32, selected: f32, selected_id: u32) -> Largest {
+    var largest = Largest(
+        //# for k in range(KEPT)
+        LOWEST, NO_INDEX,
+        //# endfor
+    );
     for (var first = local; first < params.n_cols; first += 4u * WORKGROUP_SIZE) {
         // Four loads in flight per lane, because one workgroup has too few lanes to hide memory latency.
         //# for k in range(4)
         let v${k} = x[min(first + ${k}u * WORKGROUP_SIZE, params.n_cols - 1u)];
         //# endfor
         //# for k in range(4)
-        top_two = insert(top_two, v${k}, first + ${k}u * WORKGROUP_SIZE, selected, selected_id);
+        largest = insert(largest, v${k}, first + ${k}u * WORKGROUP_SIZE, selected, selected_id);
         //# endfor
     }
-    return top_two;
+    return largest;
 }
 
-// Inserts a logit into the two, if it is larger than one of them.
-fn insert(top_two: TopTwo, v: f32, i: u32, selected: f32, selected_id: u32) -> TopTwo {
+// Inserts a logit, if it is larger than one of those that are kept.
+fn insert(largest: Largest, v: f32, i: u32, selected: f32, selected_id: u32) -> Largest {
     // Test the bits, because compilers may assume that NaN and infinities do not occur.
     let bits = bitcast<u32>(v);
     let finite = (bits & 0x7f800000u) != 0x7f800000u;
     has_invalid = has_invalid || !(finite || bits == 0xff800000u);
     if i >= params.n_cols || !finite || !(selected_id == NO_INDEX || before(selected, selected_id, v, i)) {
-        return top_two;
+        return largest;
     }
     // Ids ascend within a lane, so `>` keeps the lower id in a tie.
-    if top_two.id == NO_INDEX || v > top_two.v {
-        return TopTwo(v, i, top_two.v, top_two.id);
+    //# for k in range(KEPT)
+    if largest.id${k} == NO_INDEX || v > largest.v${k} {
+        return Largest(
+            //# for p in range(KEPT)
+            //# if p == k
+            v, i,
+            //# else
+            largest.v${p if p < k else p - 1}, largest.id${p if p < k else p - 1},
+            //# endif
+            //# endfor
+        );
     }
-    if top_two.next_id == NO_INDEX || v > top_two.next {
-        return TopTwo(top_two.v, top_two.id, v, i);
-    }
-    return top_two;
+    //# endfor
+    return largest;
 }
 
 // How many of the `n` largest remain after top-p and min-p.
@@ -83,11 +99,11 @@ fn count_kept(n: u32) -> u32 {
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(local_invocation_index) local: u32) {
-    var candidates = scan_top_two(local, 0.0, NO_INDEX);
+    var candidates = scan_largest(local, 0.0, NO_INDEX);
     invalid[local] = select(0u, 1u, has_invalid);
     for (var r = 0u; r < min(params.top_k, params.n_cols); r++) {
-        best[local] = candidates.v;
-        best_index[local] = candidates.id;
+        best[local] = candidates.v0;
+        best_index[local] = candidates.id0;
         workgroupBarrier();
         // WORKGROUP_SIZE must be a power of two.
         for (var stride = WORKGROUP_SIZE / 2u; stride > 0u; stride >>= 1u) {
@@ -107,12 +123,17 @@ fn main(@builtin(local_invocation_index) local: u32) {
             top_ids[r] = selected;
         }
         workgroupBarrier();
-        if selected != NO_INDEX && selected == candidates.id {
-            // A rescan makes all other lanes wait. The second best makes it rare.
-            if candidates.next_id != NO_INDEX {
-                candidates = TopTwo(candidates.next, candidates.next_id, LOWEST, NO_INDEX);
+        if selected != NO_INDEX && selected == candidates.id0 {
+            // A rescan makes all other lanes wait. The other kept logits make it rare.
+            if candidates.id1 != NO_INDEX {
+                candidates = Largest(
+                    //# for k in range(1, KEPT)
+                    candidates.v${k}, candidates.id${k},
+                    //# endfor
+                    LOWEST, NO_INDEX,
+                );
             } else {
-                candidates = scan_top_two(local, candidates.v, selected);
+                candidates = scan_largest(local, candidates.v0, selected);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! A verdict in one plain sentence, and whether the run is a fair test of the claim.
 
 use crate::report::number;
-use crate::verdict::{Comparison, Outcome, Range, Verdict};
+use crate::verdict::{Comparison, Outcome, Verdict};
 
 impl Verdict {
     /// The reason of the outcome: one sentence without its first word, which is *because*.
@@ -9,17 +9,15 @@ impl Verdict {
     pub fn sentence(&self) -> String {
         let decides = |outcome: Outcome| self.comparisons.iter().find(|it| it.outcome() == outcome);
         match self.outcome {
-            Outcome::CannotBeTested => {
-                let is_clause = ["is missing", "is not built yet"].iter().any(|it| self.because.contains(it));
-                let lead = if is_clause { "" } else { "something is missing here: " };
-                format!("{lead}{}.", self.because)
-            }
+            Outcome::CannotBeTested => format!("{}.", self.because),
             Outcome::DoesNotHold => decides(Outcome::DoesNotHold).map_or_else(
                 || format!("{}.", self.because),
-                |it| format!("{}, where the claim requires {}.", measured(it), required(it.range)),
+                |it| format!("{}, where the claim requires {}.", measured(it), it.unit.range(it.range)),
             ),
             Outcome::Undecided => match (decides(Outcome::Undecided), self.holm_p) {
-                (Some(it), _) => format!("{}, and the claim requires {}.", across(it), required(it.range)),
+                (Some(it), _) => {
+                    format!("{}, and the claim requires {}.", across(it), it.unit.range(it.range))
+                }
                 (None, Some(p)) => format!(
                     "one value is not enough evidence among the claims of its study: p = {} after Holm's correction.",
                     number::digits(p, 2)
@@ -28,11 +26,11 @@ impl Verdict {
             },
             Outcome::Holds => match self.comparisons.as_slice() {
                 [] => format!("{}.", self.because),
-                [it] => format!("{}, as the claim requires: {}.", measured(it), required(it.range)),
+                [it] => format!("{}, as the claim requires: {}.", measured(it), it.unit.range(it.range)),
                 [it, others @ ..] => format!(
                     "{}, as the claim requires ({}), and {} more {} as well.",
                     measured(it),
-                    required(it.range),
+                    it.unit.range(it.range),
                     others.len(),
                     if others.len() == 1 { "value fits" } else { "values fit" }
                 ),
@@ -49,7 +47,7 @@ impl Verdict {
             0 | 1 => String::new(),
             n => format!(" and {} more", n - 1),
         };
-        format!("{}{more}", interval(it))
+        format!("{}{more}", it.unit.interval(it.value))
     }
 
     /// `contradicted` where the claim does not hold in a fair test, and `poor test` where the run is none.
@@ -65,17 +63,12 @@ impl Verdict {
 
 /// A value as a clause: `copy over matvec f32 is 0.243 [0.239, 0.263]`.
 fn measured(it: &Comparison) -> String {
-    format!("{} is {}", plain(&it.what), interval(it))
+    format!("{} is {}", plain(&it.what), it.unit.interval(it.value))
 }
 
 fn across(it: &Comparison) -> String {
-    let (lo, hi) = (number::digits(it.value.lo, 3), number::digits(it.value.hi, 3));
+    let (lo, hi) = (it.unit.show(it.value.lo), it.unit.show(it.value.hi));
     format!("the interval of {} reaches from {lo} to {hi}", plain(&it.what))
-}
-
-fn interval(it: &Comparison) -> String {
-    let digits = |x: f64| number::digits(x, 3);
-    format!("{} [{}, {}]", digits(it.value.value), digits(it.value.lo), digits(it.value.hi))
 }
 
 /// The name of a value in words. What was measured stands in parentheses and keeps its underscores.
@@ -83,15 +76,5 @@ pub(crate) fn plain(what: &str) -> String {
     match what.split_once(" (") {
         Some((name, subject)) => format!("{} ({subject}", name.replace('_', " ")),
         None => what.replace('_', " "),
-    }
-}
-
-fn required(range: Range) -> String {
-    match range {
-        Range::Above(t) => format!("more than {t}"),
-        Range::Below(t) => format!("less than {t}"),
-        Range::Within(low, high) => format!("between {low} and {high}"),
-        Range::AtLeast(t) => format!("at least {t}"),
-        Range::AtMost(t) => format!("at most {t}"),
     }
 }

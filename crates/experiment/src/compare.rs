@@ -135,7 +135,8 @@ impl PointDiff {
 /// `margin` is the smallest relative difference that counts, such as 0.02.
 #[must_use]
 pub fn compare(before: &[Record], after: &[Record], margin: f64) -> JournalDiff {
-    let (first, second) = (keyed(before), keyed(after));
+    let by_device = [before, after].iter().any(|it| has_several_devices(it));
+    let (first, second) = (keyed(before, by_device), keyed(after, by_device));
     let (earlier, later): (BTreeMap<_, _>, BTreeMap<_, _>) =
         (first.iter().cloned().collect(), second.iter().cloned().collect());
     let both: Vec<(&Vec<&Record>, &Vec<&Record>)> =
@@ -147,11 +148,17 @@ pub fn compare(before: &[Record], after: &[Record], margin: f64) -> JournalDiff 
         VariancePrior::fit(&variances.filter_map(|it| stats::visit_variance(&it)).collect::<Vec<_>>());
     // Repetitions are plentiful, and a prior of other cells would only hide how much each varies.
     let prior = prior.filter(|_| !repetitions);
-    let diff = |(a, b): &(&Vec<&Record>, &Vec<&Record>)| point_diff(a, b, (&seconds(a), &seconds(b)), prior);
+    let diff = |(a, b): &(&Vec<&Record>, &Vec<&Record>)| PointDiff {
+        label: label(a, by_device),
+        ..point_diff(a, b, (&seconds(a), &seconds(b)), prior)
+    };
     let mut changes: Vec<PointDiff> = both.iter().map(diff).collect();
     correct(&mut changes, margin);
     let missing = |side: &Cells<'_>, other: &BTreeMap<String, Vec<&Record>>| {
-        side.iter().filter(|(key, _)| !other.contains_key(key)).map(|(_, cell)| label(cell)).collect()
+        side.iter()
+            .filter(|(key, _)| !other.contains_key(key))
+            .map(|(_, cell)| label(cell, by_device))
+            .collect()
     };
     JournalDiff { changes, only_before: missing(&first, &later), only_after: missing(&second, &earlier) }
 }
@@ -159,10 +166,24 @@ pub fn compare(before: &[Record], after: &[Record], margin: f64) -> JournalDiff 
 /// Cells with their keys: the visits of each.
 type Cells<'a> = Vec<(String, Vec<&'a Record>)>;
 
-fn keyed(records: &[Record]) -> Cells<'_> {
+/// With `by_device`, cells of the same point on two devices have two keys.
+fn keyed(records: &[Record], by_device: bool) -> Cells<'_> {
     // The anchor has many visits in every run, and is no cell of the matrix.
     let cells = records.iter().filter(|r| !r.studies.iter().any(|it| it == ANCHOR));
-    visits(cells).into_iter().map(|cell| (point_key(cell[0]), cell)).collect()
+    let key = |r: &Record| if by_device { device(r) + &point_key(r) } else { point_key(r) };
+    visits(cells).into_iter().map(|cell| (key(cell[0]), cell)).collect()
+}
+
+/// Whether records are of several devices, as after `merge`. Each is then compared with itself only.
+///
+/// Two journals of one device each are compared whatever the devices are.
+fn has_several_devices(records: &[Record]) -> bool {
+    records.iter().any(|r| device(r) != device(&records[0]))
+}
+
+/// The device of a record. Its driver is left out, so that two drivers of one device can be compared.
+fn device(record: &Record) -> String {
+    format!("{} ({}) ", record.machine.adapter, record.machine.backend)
 }
 
 /// Seconds by visit; with `repetitions`, each repetition counts as a visit.
@@ -198,7 +219,7 @@ fn point_diff(
 ) -> PointDiff {
     let test: Option<LogRatio> = stats::unpaired_log_ratio(y, x, prior);
     PointDiff {
-        label: label(before),
+        label: String::new(),
         before_s: stats::median(&x.concat()),
         after_s: stats::median(&y.concat()),
         ratio: test.as_ref().map(|test| test.interval),
@@ -221,6 +242,7 @@ fn noise_floor(x: &[Vec<f64>], y: &[Vec<f64>], prior: Option<VariancePrior>) -> 
 }
 
 /// The label of a cell.
-fn label(cell: &[&Record]) -> String {
-    matrix::label(&cell[0].measure, &cell[0].point)
+fn label(cell: &[&Record], by_device: bool) -> String {
+    let label = matrix::label(&cell[0].measure, &cell[0].point);
+    if by_device { device(cell[0]) + &label } else { label }
 }

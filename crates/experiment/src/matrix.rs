@@ -177,11 +177,13 @@ impl Matrix {
     }
 
     /// This matrix with other models: `names` replace the values of every axis `model`.
+    ///
+    /// `renamed` turns a name into one of the kind of the axis's values, such as `shape:NAME`.
     #[must_use]
-    pub fn of_models(mut self, names: &[String]) -> Self {
+    pub fn of_models(mut self, names: &[String], renamed: impl Fn(&[Value], &str) -> String) -> Self {
         for Group { axes: Axes(axes), .. } in &mut self.groups {
             if let Some(values) = axes.get_mut("model") {
-                *values = names.iter().map(|name| Value::from(name.as_str())).collect();
+                *values = names.iter().map(|name| Value::from(renamed(values, name))).collect();
             }
         }
         self

@@ -1,7 +1,7 @@
 //! Numbers and claims of the published studies, as printed, with codes for their known inconsistencies.
 
 use crate::Error;
-use crate::verdict::{Outcome, Range};
+use crate::verdict::{Outcome, Range, Unit};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -60,6 +60,8 @@ pub struct Requirement {
     pub value: String,
     /// The range.
     pub range: Range,
+    /// How the value is printed.
+    pub unit: Unit,
     /// Why the range has these ends.
     pub why: String,
 }
@@ -74,6 +76,8 @@ struct RawRequirement {
     within: Option<[f64; 2]>,
     at_least: Option<f64>,
     at_most: Option<f64>,
+    #[serde(default)]
+    unit: Unit,
     /// Only beside a verdict: that of a claim is a key of the claim.
     predicted: Option<Outcome>,
     why: String,
@@ -106,9 +110,9 @@ impl TryFrom<RawRequirement> for Requirement {
 
     fn try_from(raw: RawRequirement) -> Result<Self, String> {
         let range = raw.range()?.ok_or_else(|| raw.wrong(0))?;
-        let RawRequirement { value, predicted, why, .. } = raw;
+        let RawRequirement { value, unit, predicted, why, .. } = raw;
         match predicted {
-            None => Ok(Self { value, range, why }),
+            None => Ok(Self { value, range, unit, why }),
             Some(_) => Err(format!("{value} has a predicted outcome; give that of the claim")),
         }
     }
@@ -122,6 +126,8 @@ pub struct Beside {
     pub value: String,
     /// The range that would decide the claim by this value alone, and the outcome expected before any run.
     pub test: Option<(Range, Outcome)>,
+    /// How the value is printed.
+    pub unit: Unit,
     /// What it shows.
     pub why: String,
 }
@@ -131,10 +137,10 @@ impl TryFrom<RawRequirement> for Beside {
 
     fn try_from(raw: RawRequirement) -> Result<Self, String> {
         let range = raw.range()?;
-        let RawRequirement { value, predicted, why, .. } = raw;
+        let RawRequirement { value, unit, predicted, why, .. } = raw;
         match (range, predicted) {
-            (None, None) => Ok(Self { value, test: None, why }),
-            (Some(range), Some(predicted)) => Ok(Self { value, test: Some((range, predicted)), why }),
+            (None, None) => Ok(Self { value, test: None, unit, why }),
+            (Some(range), Some(predicted)) => Ok(Self { value, test: Some((range, predicted)), unit, why }),
             _ => Err(format!("{value} beside a verdict has a range and a predicted outcome, or neither")),
         }
     }

@@ -9,14 +9,14 @@
 //! ```
 
 use crate::Error;
+use crate::because::plain;
 use crate::caveats::caveats;
 use crate::data::Data;
 use crate::published::{Beside, Claim, Published, Requirement};
 use crate::record::{Record, Status};
-use crate::report::number;
 use crate::stats;
 use crate::study::{Chapter, Study, Value};
-use crate::verdict::{Comparison, Outcome, Range, Verdict, all};
+use crate::verdict::{Comparison, Outcome, Range, Unit, Verdict, all};
 use ridgeline_roofline::Measured;
 use statrs::distribution::{ContinuousCDF, Normal};
 
@@ -95,14 +95,15 @@ fn verdict(claim: &Claim, values: &[&Value], sources: &Sources<'_>, control: f64
             evidence.extend(
                 value.evidence.iter().filter(|id| !evidence.contains(id)).cloned().collect::<Vec<_>>(),
             );
-            here.push(measured(value));
+            here.push(measured(value, requirement.unit));
             compared.push(value);
-            comparisons.push(comparison(requirement.range, value, control));
+            comparisons.push(comparison((requirement.range, requirement.unit), value, control));
         }
     }
     let beside = claim.beside.iter().filter_map(|it| beside(it, &named(&it.value), control));
     let because = match (&claim.needs, missing) {
-        (Some(needs), _) => Some(needs.clone()),
+        (Some(needs), _) if needs.starts_with("study ") => Some(needs.clone()),
+        (Some(needs), _) => Some(format!("something is missing here: {needs}")),
         (None, Some(requirement)) => Some(reason(claim, requirement, sources)),
         (None, None) => None,
     };
@@ -135,9 +136,9 @@ fn verdict(claim: &Claim, values: &[&Value], sources: &Sources<'_>, control: f64
 
 /// Values beside a verdict in text. With a range they have an outcome, without Holm's correction: it decides nothing.
 fn beside(it: &Beside, values: &[&Value], control: f64) -> Option<String> {
-    let figures = values.iter().map(|value| measured(value)).collect::<Vec<_>>().join("; ");
+    let figures = values.iter().map(|value| measured(value, it.unit)).collect::<Vec<_>>().join("; ");
     let outcomes = |range| -> Vec<Outcome> {
-        values.iter().map(|value| comparison(range, value, control).outcome()).collect()
+        values.iter().map(|value| comparison((range, it.unit), value, control).outcome()).collect()
     };
     let text = it.test.map_or_else(String::new, |(range, predicted)| {
         let outcome = all(&outcomes(range));
@@ -145,20 +146,18 @@ fn beside(it: &Beside, values: &[&Value], control: f64) -> Option<String> {
             it if it == outcome => "as predicted".to_owned(),
             other => format!("predicted: {}", other.label()),
         };
-        format!("{} ({expected}), required {range}: ", outcome.label())
+        format!("{} ({expected}), required {}: ", outcome.label(), it.unit.range(range))
     });
     (!values.is_empty()).then(|| format!("{}: {text}{figures}", it.why))
 }
 
 /// A value in text: what was measured, and its interval.
-fn measured(value: &Value) -> String {
-    let Measured { value: v, lo, hi } = value.value;
-    let digits = |x: f64| number::digits(x, 3);
-    format!("{} {} [{}, {}]", value.what, digits(v), digits(lo), digits(hi)).trim_start().to_owned()
+fn measured(value: &Value, unit: Unit) -> String {
+    format!("{} {}", value.what, unit.interval(value.value)).trim_start().to_owned()
 }
 
 /// A value against its range. The error of the run's controls widens the interval, as far as times are behind the value.
-fn comparison(range: Range, value: &Value, control: f64) -> Comparison {
+fn comparison((range, unit): (Range, Unit), value: &Value, control: f64) -> Comparison {
     let Measured { value: v, lo, hi } = value.value;
     let error = control * value.per_time;
     let what = if value.what.is_empty() {
@@ -167,7 +166,7 @@ fn comparison(range: Range, value: &Value, control: f64) -> Comparison {
         format!("{} ({})", value.name, value.what)
     };
     let value_ = Measured { value: v, lo: lo - error, hi: hi + error };
-    Comparison { what, value: value_, n: Some(value.visits), range }
+    Comparison { what, value: value_, n: Some(value.visits), range, unit }
 }
 
 /// Where values come from: the studies, and the cells of this device.
@@ -187,16 +186,14 @@ fn reason(claim: &Claim, requirement: &Requirement, sources: &Sources<'_>) -> St
     if let Some(first) = own.first() {
         let verb = if first.status == Status::Skipped { "cannot run here" } else { "failed" };
         let why = first.reason.as_deref().unwrap_or("no reason given");
-        return format!("the value {value} is missing: {} cells of {study} {verb}: {why}", own.len());
+        let cells = if own.len() == 1 { "cell" } else { "cells" };
+        return format!("{} {cells} of {study} {verb}: {why}", own.len());
     }
     if sources.data.cells().iter().flatten().any(|r| wanted(r)) {
-        return format!(
-            "the value {value} is missing: the cells of {study} do not hold all that it compares"
-        );
+        let value = plain(value);
+        return format!("the measured cells of {study} are too few for what the claim compares: {value}");
     }
-    format!(
-        "the value {value} is missing: the cells of {study} are not measured yet; run `bench-all --study {study}`"
-    )
+    format!("the cells of {study} are not measured yet; run `bench-all --study {study}`")
 }
 
 /// p value of the decision. A claim holds if all comparisons do, so that the largest of their p values counts.

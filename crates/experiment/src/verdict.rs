@@ -86,6 +86,64 @@ impl Range {
     }
 }
 
+/// How a value is printed, so that it stands in the unit of the published figure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// As it is.
+    #[default]
+    Plain,
+    /// A share of one, printed in per cent.
+    Share,
+    /// Per cent.
+    Percent,
+    /// A ratio, printed with ×.
+    Times,
+}
+
+impl Unit {
+    /// A number of this unit with its sign, to three digits.
+    #[must_use]
+    pub fn show(self, x: f64) -> String {
+        self.number(x) + self.sign()
+    }
+
+    /// A value with its interval, which has the sign once: `38.6 % [30.3, 45.9]`.
+    #[must_use]
+    pub fn interval(self, Measured { value, lo, hi }: Measured) -> String {
+        format!("{} [{}, {}]", self.show(value), self.number(lo), self.number(hi))
+    }
+
+    /// A range in words: `more than 10 %`.
+    #[must_use]
+    pub fn range(self, range: Range) -> String {
+        // The shortest form: a threshold is exact, and 100 times 0.1 is not.
+        let t = |x: f64| match self {
+            Self::Share => format!("{} %", (1e6 * x).round() / 1e4),
+            _ => format!("{x}{}", self.sign()),
+        };
+        match range {
+            Range::Above(x) => format!("more than {}", t(x)),
+            Range::Below(x) => format!("less than {}", t(x)),
+            Range::Within(low, high) => format!("between {} and {}", t(low), t(high)),
+            Range::AtLeast(x) => format!("at least {}", t(x)),
+            Range::AtMost(x) => format!("at most {}", t(x)),
+        }
+    }
+
+    fn number(self, x: f64) -> String {
+        crate::report::number::digits(if self == Self::Share { 100.0 * x } else { x }, 3)
+    }
+
+    const fn sign(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Share | Self::Percent => " %",
+            Self::Times => "×",
+        }
+    }
+}
+
 /// One measured value and its required range.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
@@ -97,25 +155,28 @@ pub struct Comparison {
     pub n: Option<usize>,
     /// The required range.
     pub range: Range,
+    /// How the value is printed.
+    #[serde(default)]
+    pub unit: Unit,
 }
 
 impl Comparison {
     /// Requires `what` to lie above `threshold`.
     #[must_use]
     pub fn above(what: impl Into<String>, value: Measured, threshold: f64) -> Self {
-        Self { what: what.into(), value, n: None, range: Range::Above(threshold) }
+        Self { what: what.into(), value, n: None, range: Range::Above(threshold), unit: Unit::Plain }
     }
 
     /// Requires `what` to lie below `threshold`.
     #[must_use]
     pub fn below(what: impl Into<String>, value: Measured, threshold: f64) -> Self {
-        Self { what: what.into(), value, n: None, range: Range::Below(threshold) }
+        Self { what: what.into(), value, n: None, range: Range::Below(threshold), unit: Unit::Plain }
     }
 
     /// Requires `what` to lie between `low` and `high`, both inclusive.
     #[must_use]
     pub fn within(what: impl Into<String>, value: Measured, low: f64, high: f64) -> Self {
-        Self { what: what.into(), value, n: None, range: Range::Within(low, high) }
+        Self { what: what.into(), value, n: None, range: Range::Within(low, high), unit: Unit::Plain }
     }
 
     /// This comparison with its number of visits, which [`Comparison::sentence`] prints.
@@ -144,15 +205,13 @@ impl Comparison {
     /// The comparison in one line.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let Measured { value, lo, hi } = self.value;
         let samples = match self.n {
             None => String::new(),
             Some(1) => ", 1 visit".to_owned(),
             Some(n) => format!(", {n} visits"),
         };
-        let digits = |x: f64| crate::report::number::digits(x, 3);
-        let interval = format!("[{}, {}]", digits(lo), digits(hi));
-        format!("{} = {} {interval}{samples}; required {}", self.what, digits(value), self.range)
+        let Self { what, value, range, unit, .. } = self;
+        format!("{what} = {}{samples}; required {}", unit.interval(*value), unit.range(*range))
     }
 }
 

@@ -155,3 +155,26 @@ fn failed_cells_are_not_compared() {
     assert_eq!((c.changes.len(), c.only_before.as_slice()), (11, &["pass depth=0 model=m03".to_owned()][..]));
     assert!(!c.has_regression());
 }
+
+/// Merged journals hold the same points of two devices. Each device is compared with itself.
+#[test]
+fn devices_of_merged_journals_are_kept_apart() {
+    let on = |adapter: &str, paces: &[u64]| {
+        let mut records = visited(paces, |_| 1000);
+        for record in &mut records {
+            record.machine.adapter = adapter.to_owned();
+        }
+        records
+    };
+    let before = [on("slow", &[2000, 2010, 1990]), on("fast", &[1000, 1005, 995])].concat();
+    let after = [on("fast", &[1001, 1004, 996]), on("slow", &[1500, 1510, 1490])].concat();
+    let diff = compare(&before, &after);
+    assert_eq!((diff.changes.len(), diff.only_before.len(), diff.only_after.len()), (24, 0, 0));
+    for change in &diff.changes {
+        let expected = if change.label.starts_with("slow (") { Change::Faster } else { Change::Same };
+        assert_eq!(change.outcome, expected, "{change:?}");
+    }
+    let one = compare(&on("slow", &[2000, 2010, 1990]), &on("fast", &[1000, 1005, 995]));
+    assert_eq!(one.changes.len(), 12, "two journals of one device each are compared");
+    assert!(outcomes(&one).iter().all(|it| *it == Change::Faster), "{one:?}");
+}

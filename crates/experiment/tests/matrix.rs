@@ -89,8 +89,11 @@ fn files_are_joined_in_order() {
 #[test]
 fn other_models_take_the_place_of_a_matrixs() {
     let names = ["x".to_owned(), "y".to_owned(), "z".to_owned()];
-    let groups = parse(TWO).expect("parses").of_models(&names).groups;
-    assert_eq!(groups[0].axes.values("model"), names.map(Value::from));
+    let groups = parse(TWO).expect("parses").of_models(&names, |_, name| name.to_owned()).groups;
+    assert_eq!(groups[0].axes.values("model"), names.clone().map(Value::from));
+    let renamed = |values: &[Value], name: &str| format!("{name} for {}", values.len());
+    let groups = parse(TWO).expect("parses").of_models(&names[..1], renamed).groups;
+    assert_eq!(groups[0].axes.values("model"), [json!("x for 2")]);
     assert!(groups[1].axes.values("model").is_empty(), "no axis is added");
 }
 

@@ -3,7 +3,7 @@
 use regex::Regex;
 use ridgeline_experiment::Error;
 use ridgeline_experiment::published::{Beside, Published, Requirement};
-use ridgeline_experiment::verdict::{Outcome, Range};
+use ridgeline_experiment::verdict::{Outcome, Range, Unit};
 use std::collections::HashSet;
 
 #[test]
@@ -71,7 +71,7 @@ fn every_claim_is_compared_or_says_what_it_needs() {
         assert!(!claim.prediction.why.trim().is_empty(), "{id}: a prediction has a reason");
         assert!(claim.needs.as_ref().is_none_or(|it| !it.trim().is_empty()), "{id}");
         let mut names = HashSet::new();
-        for Requirement { value, range, why } in &claim.compare {
+        for Requirement { value, range, why, .. } in &claim.compare {
             assert!(names.insert(value), "{id} compares {value} twice");
             assert!(!why.trim().is_empty(), "{id}: {value} has no reason for its range");
             let ordered = if let Range::Within(low, high) = range { low < high } else { true };
@@ -100,9 +100,16 @@ fn a_requirement_has_exactly_one_range() {
         ("at_least = 1.5", Range::AtLeast(1.5)),
         ("at_most = 1.5", Range::AtMost(1.5)),
     ] {
-        let expected = Requirement { value: "loss".to_owned(), range, why: "because".to_owned() };
+        let expected =
+            Requirement { value: "loss".to_owned(), range, unit: Unit::Plain, why: "because".to_owned() };
         assert_eq!(parse(text).expect("one range"), expected);
     }
+    let share = parse("above = 0.1\nunit = \"share\"").expect("a share");
+    assert_eq!(
+        (share.unit.show(0.386), share.unit.range(share.range)),
+        ("38.6 %".into(), "more than 10 %".into())
+    );
+    assert!(parse("above = 0.1\nunit = \"furlongs\"").is_err());
     let two = parse("above = 1.0\nbelow = 2.0").expect_err("two ranges").to_string();
     assert!(two.contains("loss has 2 ranges; give one of above, below, within"), "{two}");
     assert!(parse("").expect_err("no range").to_string().contains("0 ranges"));

@@ -1,6 +1,6 @@
 //! Verdicts from intervals: holds, does not, undecided, cannot be tested.
 
-use ridgeline_experiment::verdict::{Comparison, Outcome, Range, Verdict, all};
+use ridgeline_experiment::verdict::{Comparison, Outcome, Range, Unit, Verdict, all};
 use ridgeline_roofline::Measured;
 
 const fn m(value: f64, lo: f64, hi: f64) -> Measured {
@@ -28,7 +28,7 @@ fn an_interval_decides_only_when_it_lies_on_one_side() {
 fn inclusive_ranges_hold_at_their_ends() {
     let outcome = |range, lo, hi| {
         let value = m(f64::midpoint(lo, hi), lo, hi);
-        Comparison { what: "x".to_owned(), value, n: None, range }.outcome()
+        Comparison { what: "x".to_owned(), value, n: None, range, unit: Unit::Plain }.outcome()
     };
     assert_eq!(outcome(Range::AtLeast(1.0), 1.0, 1.2), Outcome::Holds);
     assert_eq!(outcome(Range::AtMost(1.0), 0.8, 1.0), Outcome::Holds);
@@ -56,13 +56,13 @@ fn one_failing_comparison_refutes_a_claim() {
 #[test]
 fn a_comparison_is_one_sentence() {
     let it = Comparison::above("bw(copy) / bw(matvec)", m(1.4, 1.3, 1.5), 1.0);
-    assert_eq!(it.sentence(), "bw(copy) / bw(matvec) = 1.40 [1.30, 1.50]; required > 1");
-    assert_eq!(
-        it.clone().of(1).sentence(),
-        "bw(copy) / bw(matvec) = 1.40 [1.30, 1.50], 1 visit; required > 1"
-    );
+    assert_eq!(it.sentence(), "bw(copy) / bw(matvec) = 1.40 [1.30, 1.50]; required more than 1");
+    let one = it.clone().of(1).sentence();
+    assert_eq!(one, "bw(copy) / bw(matvec) = 1.40 [1.30, 1.50], 1 visit; required more than 1");
     let within = Comparison::within("loss", m(0.3, 0.2, 0.4), 0.25, 0.45).of(3);
-    assert_eq!(within.sentence(), "loss = 0.300 [0.200, 0.400], 3 visits; required in [0.25, 0.45]");
+    assert_eq!(within.sentence(), "loss = 0.300 [0.200, 0.400], 3 visits; required between 0.25 and 0.45");
+    let share = Comparison { unit: Unit::Share, ..within };
+    assert_eq!(share.sentence(), "loss = 30.0 % [20.0, 40.0], 3 visits; required between 25 % and 45 %");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn the_reason_is_one_plain_sentence() {
     let corrected = Verdict { holm_p: Some(0.079), ..of(Outcome::Undecided, &[high]) };
     assert!(corrected.sentence().contains("p = 0.079 after Holm's correction"), "{}", corrected.sentence());
     let untested = Verdict { because: "no device has it".to_owned(), ..of(Outcome::CannotBeTested, &[]) };
-    assert_eq!(untested.sentence(), "something is missing here: no device has it.");
+    assert_eq!(untested.sentence(), "no device has it.");
     assert_eq!(untested.short(), "–");
 }
 

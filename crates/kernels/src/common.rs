@@ -28,9 +28,9 @@ impl Reduce {
     pub(crate) fn groups_per_workgroup(self, caps: &Caps, workgroup_size: u32) -> u32 {
         match (self, caps.subgroup) {
             (Self::Subgroup, Some((smallest, largest))) => {
-                // Where the size is a range, drivers pick 16 or more: Intel picks 16 from 8 to 32. If the count is too
-                // high, each subgroup loops over several blocks. If it is too low, some subgroups are idle.
-                let size = if smallest == largest { smallest } else { smallest.max(16) };
+                // Where the size is a range, the driver picks one for each kernel: Intel picks from 8 to 32. If the count is
+                // too high, each subgroup loops over several blocks. If it is too low, some subgroups are idle, which is worse.
+                let size = if smallest == largest { smallest } else { smallest.max(8) };
                 (workgroup_size / size).max(1)
             }
             _ => 1,

@@ -47,8 +47,8 @@ impl Kernel for MatMul {
     fn defines(&self) -> Defines {
         let d = with_format(without_sums(WORKGROUP_SIZE), "weights_file", self.format).u32("DEPTH", self.depth);
         match self.tile {
-            Tile::F32 => d.alias("Tile", "f32"),
-            Tile::F16 => d.enable("f16").alias("Tile", "f16"),
+            Tile::F32 => d.alias("Tile", "f32").value("F32_TILES", true),
+            Tile::F16 => d.enable("f16").alias("Tile", "f16").value("F32_TILES", false),
         }
     }
     fn groups(&self, p: &Params) -> u64 {

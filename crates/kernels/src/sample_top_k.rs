@@ -14,7 +14,9 @@ kernel! {
     /// Their probabilities are proportional to exp(x / `temperature`). `random` in \[0, 1) is the uniform random number: it
     /// selects a token on the cumulative distribution in the order of ids. The pick is [`u32::MAX`] where x holds NaN or +∞, or
     /// nothing finite.
-    pub struct SampleTopK("sample_top_k") { workgroup_size: u32 }
+    ///
+    /// A lane keeps its `kept` largest logits, 2 or more. It reads its columns again when all of them are selected.
+    pub struct SampleTopK("sample_top_k") { workgroup_size: u32, kept: u32 }
     params { n_cols: u32, pick0: u32, top_k: u32, top_p: f32, min_p_ln: f32, temperature: f32, random: f32 }
     bindings { x: read array<f32>, picks: write array<u32> }
 }
@@ -22,12 +24,22 @@ kernel! {
 /// Largest `top_k`.
 pub const MAX_K: u32 = 64;
 
+impl SampleTopK {
+    /// The default variant. On a GPU, four logits a lane make a rescan rare: at top-40 over 256 lanes, two would need about
+    /// three a token. A software adapter has one thread for the workgroup, and a rescan costs it less than keeping more.
+    #[must_use]
+    pub fn new(caps: &Caps) -> Self {
+        Self { workgroup_size: caps.max_invocations.min(256), kept: if caps.software { 2 } else { 4 } }
+    }
+}
+
 impl Kernel for SampleTopK {
     fn all(_caps: &Caps) -> Vec<Self> {
-        vec![Self { workgroup_size: 64 }, Self { workgroup_size: 256 }]
+        let all = [(64, 2), (256, 2), (64, 4), (256, 4)];
+        all.map(|(workgroup_size, kept)| Self { workgroup_size, kept }).to_vec()
     }
     fn defines(&self) -> Defines {
-        without_sums(self.workgroup_size).u32("MAX_K", MAX_K)
+        without_sums(self.workgroup_size).u32("MAX_K", MAX_K).value("KEPT", self.kept)
     }
     fn groups(&self, _p: &Params) -> u64 {
         1

@@ -13,7 +13,7 @@ mod vocabulary;
 
 pub use crate::folders::{ROOT_ENV, cache, root};
 use names::{Resolved, resolve};
-pub use names::{SHAPE, Size, names};
+pub use names::{SHAPE, Size, names, shape_of, split_quantization};
 pub use vocabulary::{Vocabulary, tokenizer};
 
 use crate::Device;

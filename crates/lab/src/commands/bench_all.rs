@@ -183,7 +183,13 @@ fn matrix(named: &[PathBuf], models: &[String], root: &Path) -> Result<Matrix, r
             Matrix::parse(&Path::new("built-in matrix").join(file), built_in)?
         });
     }
-    Ok(if models.is_empty() { matrix } else { matrix.of_models(models) })
+    Ok(if models.is_empty() { matrix } else { matrix.of_models(models, of_same_kind) })
+}
+
+/// A model's name, or that of random weights in its shape where the axis has such.
+fn of_same_kind(values: &[serde_json::Value], name: &str) -> String {
+    let is_shape = |it: &serde_json::Value| it.as_str().is_some_and(|it| it.starts_with(models::SHAPE));
+    if values.iter().any(is_shape) { models::shape_of(name) } else { name.to_owned() }
 }
 
 fn print_cells(cells: &[Cell], as_json: bool) -> anyhow::Result<()> {

@@ -218,24 +218,26 @@ impl Session {
         let size =
             Size::of(checkpoint, machine.bandwidth.memory().value, self.identity.machine.memory_bytes)?;
         let is_shape = checkpoint.container() == Container::Random;
-        let shaped = if is_shape { args.model.clone() } else { format!("{SHAPE}{}", args.model) };
+        // The quantization of a name is the format of the cells, so that others can take its place.
+        let (model, format) = models::split_quantization(&args.model);
+        let shaped = if is_shape { model.to_owned() } else { models::shape_of(model) };
         let shape = Scope { name: shaped, cut: size.cut_shape(), layers: size.layers };
         let whole = if is_shape || !size.fits() {
             shape.clone()
         } else {
-            Scope { name: args.model.clone(), cut: None, layers: size.layers }
+            Scope { name: model.to_owned(), cut: None, layers: size.layers }
         };
-        if is_shape && args.model.contains('@') && shape.cut.is_some() {
+        if is_shape && model.contains('@') && shape.cut.is_some() {
             return Err(
                 UsageError(format!("{} has a number of layers already; leave it out", args.model)).into()
             );
         }
-        let shipped = (args.model == "tiny-target").then(|| "tiny-draft".to_owned());
-        let stored =
-            checkpoint.main_format().map_or_else(|| STORED.to_owned(), |it| it.spec().name.to_uppercase());
+        let shipped = (model == "tiny-target").then(|| "tiny-draft".to_owned());
+        let main = checkpoint.main_format().map(|it| it.spec().name.to_uppercase());
+        let stored = format.map(str::to_uppercase).or(main).unwrap_or_else(|| STORED.to_owned());
         let subject = Subject {
-            model: args.model.clone(),
-            format: STORED.to_owned(),
+            model: model.to_owned(),
+            format: format.unwrap_or(STORED).to_owned(),
             stored,
             draft: args.model_draft.clone().or(shipped).filter(|_| whole.cut.is_none() && !is_shape),
             whole,

@@ -26,7 +26,7 @@ use ridgeline_experiment::Error;
 use ridgeline_experiment::data::Data;
 use ridgeline_experiment::report::number;
 use ridgeline_experiment::rows::Rows;
-use ridgeline_measure::models::{SHAPE, STORED};
+use ridgeline_measure::models::{self, STORED};
 use ridgeline_measure::profile::Profiled;
 use ridgeline_roofline::{Machine, Measured};
 use scope::plain;
@@ -106,7 +106,7 @@ impl Subject {
             format: format.to_owned(),
             stored: if format == STORED { "as stored".to_owned() } else { format.to_uppercase() },
             whole: scope(model.to_owned()),
-            shape: scope(format!("{SHAPE}{model}")),
+            shape: scope(models::shape_of(model)),
             draft: None,
             depth,
             tuned: false,
@@ -199,7 +199,9 @@ fn of(source: &Source<'_>, machine: &Machine) -> Option<Diagnosis> {
         source.launches.iter().filter(|e| e.point.model == scope.profiled().0).map(|e| e.point.depth);
     // The nearest depth at which kernels were profiled.
     let depth = depths.min_by_key(|depth| depth.abs_diff(source.depth)).unwrap_or(source.depth);
-    let at = (depth, source.format.clone());
+    // The quantization in the model's name is that of its cells; its profiles have it as their format.
+    let format = models::split_quantization(&source.model).1.filter(|_| source.format == STORED);
+    let at = (depth, format.unwrap_or(&source.format).to_owned());
     let baseline = Baseline::new(scope, &source.launches, (&step, tokens), at, machine);
     let formats = formats::rows(source, &baseline);
     let advice = advice::advice(source, &baseline, &answer, &formats);

@@ -1,6 +1,6 @@
 //! The model of a diagnosis, measured whole or with two smaller numbers of layers.
 //!
-//! Every layer costs the same, so that time and cost are straight lines over the number of layers:
+//! The numbers of layers differ by whole periods of unlike layers, so that time and cost are on a straight line:
 //!
 //! ```text
 //! T(L) = T(b) + (L − b) · (T(b) − T(a)) / (b − a)      a < b < L layers measured

@@ -18,7 +18,7 @@ pub(crate) use stable::stable;
 pub(crate) use upload::upload;
 
 use ridgeline_experiment::matrix::Budget;
-use ridgeline_experiment::verdict::{Comparison, Outcome, Range};
+use ridgeline_experiment::verdict::{Comparison, Outcome, Range, Unit};
 use ridgeline_measure::pass::Test;
 use ridgeline_measure::{Error, models};
 use ridgeline_roofline::Measured;
@@ -41,7 +41,8 @@ impl TargetResult {
     /// Met where the whole interval lies inside the range, missed where it lies outside, else undecided.
     pub(crate) fn verdict(&self) -> &'static str {
         let Some(range) = self.target else { return "–" };
-        let comparison = Comparison { what: self.what.clone(), value: self.here, n: None, range };
+        let comparison =
+            Comparison { what: self.what.clone(), value: self.here, n: None, range, unit: Unit::Plain };
         match comparison.outcome() {
             Outcome::Holds => "met",
             Outcome::DoesNotHold => "missed",

@@ -35,6 +35,20 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 /// Prefix of a model whose weights are random in the shape of another's.
 pub const SHAPE: &str = "shape:";
 
+/// The model of a name without the quantization after its colon, and that quantization.
+#[must_use]
+pub fn split_quantization(name: &str) -> (&str, Option<&str>) {
+    let base = resolve(name, None).map_or(name, |it| it.base);
+    (base, name.strip_prefix(base).and_then(|rest| rest.strip_prefix(':')))
+}
+
+/// The name of random weights in a model's shape. Its quantization is left out.
+#[must_use]
+pub fn shape_of(name: &str) -> String {
+    let (base, _) = split_quantization(name);
+    format!("{SHAPE}{}", base.strip_prefix(SHAPE).unwrap_or(base))
+}
+
 /// Another size of a shape: the part of a name after the `@`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
@@ -118,4 +132,24 @@ fn find(name: &str) -> Option<PathBuf> {
     let listed = || names().into_iter().find(|(it, _)| *it == name.replace('/', "-")).map(|(_, path)| path);
     // A name takes precedence over a file without extension. A path with an extension is never a name.
     listed().or_else(|| Some(PathBuf::from(name)).filter(|path| path.exists()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{shape_of, split_quantization};
+
+    #[test]
+    fn a_name_has_a_quantization_or_none() {
+        assert_eq!(split_quantization("tiny-target:q4_k_m"), ("tiny-target", Some("q4_k_m")));
+        assert_eq!(split_quantization("tiny-target"), ("tiny-target", None));
+        assert_eq!(split_quantization("shape:tiny-target"), ("shape:tiny-target", None));
+        assert_eq!(split_quantization("no such model:q8_0"), ("no such model:q8_0", None));
+    }
+
+    #[test]
+    fn a_shape_has_no_quantization() {
+        for name in ["tiny-target", "tiny-target:q8_0", "shape:tiny-target", "shape:tiny-target:q8_0"] {
+            assert_eq!(shape_of(name), "shape:tiny-target", "{name}");
+        }
+    }
 }

@@ -46,9 +46,8 @@ impl Ops<'_> {
             random,
         };
         let picks = self.scratch.buffer(Temp::Tokens).slice(0, 4 * u64::from(pick0 + 1));
-        let workgroup_size = self.caps.max_invocations.min(256);
         self.recording.run(
-            kernels::sample_top_k::SampleTopK { workgroup_size },
+            kernels::sample_top_k::SampleTopK::new(self.caps),
             params,
             kernels::sample_top_k::Args { x: logits.slice, picks },
         );

@@ -20,6 +20,9 @@ pub(crate) const STUDY: Study = Study {
     conclude,
 };
 
+const CAPTION: &str = "Square products at the widths of the study's two models. The peak is the median of a probe; a share above \
+                       100 % lies within the probe's interval.";
+
 fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
     let mut chapter = Chapter::default();
     let rows = products(data, STUDY.id)?;
@@ -35,7 +38,7 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
         Column::number("% of peak", share),
         Column::number("% of peak with a wait each", |e| Some(number::percent(waited(e)?.value / peak?))),
     ];
-    chapter.table(rows.table("Square products at the widths of the study's two models.", &columns));
+    chapter.table(rows.table(CAPTION, &columns));
     let square = |n: u32| rows.find(|p| (p.shape.rows, p.shape.cols, p.vectors) == (n, n, n));
     if let (Some(small), Some(large)) = (square(576), square(2048)) {
         let evidence = small.evidence().and(&large.evidence());
