@@ -20,7 +20,7 @@ fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     for (var at = token.first; at < visible_end(token); at++) {
         if sees(token, at) {
             let row = values_row(kv_head * params.capacity + at, params.stride);
-            sum += weights[query * params.n_cols + at - params.first] * values_vec4(row, params.head_dim, quad);
+            sum += weights[query * params.n_cols + at - params.first] * values_vec4(row, params.row_values, quad);
         }
     }
     out[i] = sum;

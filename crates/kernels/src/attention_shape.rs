@@ -42,7 +42,8 @@ impl HeadShape {
     }
 
     /// Values in the cache row that a value is read from.
-    pub(crate) const fn value_cols(self) -> u32 {
+    #[must_use]
+    pub const fn value_cols(self) -> u32 {
         if self.latent { self.key } else { self.value }
     }
 

@@ -9,13 +9,14 @@ use ridgeline_quant::Format;
 
 kernel! {
     /// out\[t, h\] = Σ_c weights\[t, h, c\] · v\[h / group, first + c\] over the rows that token t sees ([`TokenInfo`]). Weights
-    /// have a column for each of the `n_cols` cache rows from `first` on. Values are in a buffer or in a `texture`.
+    /// have a column for each of the `n_cols` cache rows from `first` on. A value is the first `head_dim` of the
+    /// `row_values` values of a cache row. Values are in a buffer or in a `texture`.
     ///
     /// The launch's tokens begin at index `token0` of `tokens`. They see `visible` rows, of which `unique` are distinct.
     pub struct AttnValues("attn_values") { cache: Format, workgroup_size: u32, texture: bool }
     params {
-        n_tokens: u32, token0: u32, n_heads: u32, head_dim: u32, group: u32, capacity: u32, first: u32, n_cols: u32,
-        visible: u32, unique: u32, stride: u32,
+        n_tokens: u32, token0: u32, n_heads: u32, head_dim: u32, group: u32, row_values: u32, capacity: u32,
+        first: u32, n_cols: u32, visible: u32, unique: u32, stride: u32,
     }
     bindings {
         weights: read array<f32>, values: read array<vec4<u32>>, tokens: read array<vec4<u32>>, out: write array<vec4<f32>>,
@@ -53,12 +54,15 @@ impl Kernel for AttnValues {
         let (shape, tokens) = AttentionShape::sample(rng, self.cache);
         let AttentionShape { n_tokens, n_heads, head_dim, group, capacity, visible, unique, end, stride } = shape;
         let (token0, first) = (tokens.token0, tokens.visible().first);
-        let n_cols = end - first;
-        let params =
-            Params { n_tokens, token0, n_heads, head_dim, group, capacity, first, n_cols, visible, unique, stride };
+        let (row_values, n_cols) = (head_dim, end - first);
+        // Sometimes rows are wider than values, as in latent attention.
+        let head_dim = if rng.range(0, 2) == 0 { row_values / 2 } else { row_values };
+        let params = Params {
+            n_tokens, token0, n_heads, head_dim, group, row_values, capacity, first, n_cols, visible, unique, stride,
+        };
         // Random weights of rows that a token does not see, too: the kernel skips them.
         let weights = rng.words(to_u32(weight_values(&params)) as usize);
-        let values = random_rows(rng, self.cache, to_u32(heads(&params).rows_required()), head_dim);
+        let values = random_rows(rng, self.cache, to_u32(heads(&params).rows_required()), row_values);
         TestInput { params, bindings: vec![weights, values, tokens.words(), vec![]] }
     }
     #[expect(clippy::cast_possible_truncation, reason = "the twin rounds once, at the end")]
@@ -70,7 +74,8 @@ impl Kernel for AttnValues {
             let mut sums = vec![0.0; out.len()];
             for row in token.rows() {
                 let weight = f64::from(weights[(row - p.first) as usize]);
-                let values = heads(p).row(head, row, self.cache, host.values);
+                let rows = AttentionShape { head_dim: p.row_values, ..heads(p) };
+                let values = rows.row(head, row, self.cache, host.values);
                 sums.iter_mut().zip(values).for_each(|(sum, v)| *sum += weight * f64::from(v));
             }
             out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum as f32);

@@ -1,5 +1,5 @@
-//! Every variant of every kernel renders, validates in naga and translates to MSL and SPIR-V. It keeps WebGPU's default
-//! limits, and its parameters and bindings match the Rust declaration. Needs no GPU.
+//! Every variant of every kernel renders, validates in naga and translates to HLSL, MSL and SPIR-V. It keeps WebGPU's
+//! default limits, and its parameters and bindings match the Rust declaration. Needs no GPU.
 
 mod translate;
 
@@ -101,10 +101,10 @@ fn parameters_and_bindings_match_the_rust_declaration() {
 /// Line numbers of barriers, and of early returns before one, in control flow that is not uniform.
 ///
 /// Control flow is not uniform inside an `if` or a loop over a value that differs between invocations, such as
-/// `ids.local`, lanes and subgroup numbers. naga accepts such barriers, browsers and hardware do not.
+/// `local`, lanes and subgroup numbers. naga accepts such barriers, browsers and hardware do not.
 fn non_uniform_barriers(wgsl: &str) -> Vec<usize> {
     let varies = |line: &str| {
-        ["ids.local", "ids.lane", "ids.subgroup", "reduce_lane", "writes_partial", "value_row"]
+        ["local", "ids.lane", "ids.subgroup", "reduce_lane", "writes_partial", "value_row"]
             .iter()
             .any(|v| line.contains(v))
     };
@@ -145,11 +145,61 @@ fn barriers_stand_in_uniform_control_flow() {
     }
 }
 
+/// Inputs of an HLSL entry point without a semantic, also as members of a struct. DXC refuses them.
+///
+/// naga replaces the builtins of subgroups, which have no semantic, only where they are direct arguments in WGSL.
+fn without_semantic(hlsl: &str) -> Vec<&str> {
+    let (_, entry) = hlsl.split_once("\nvoid main(").expect("an entry point");
+    let (arguments, _) = entry.split_once(")\n{").expect("a body");
+    let mut found = Vec::new();
+    for argument in arguments.split(", ").filter(|it| !it.contains(" : SV_")) {
+        let structure = argument.split(' ').next().unwrap_or_default();
+        match hlsl.split_once(&format!("struct {structure} {{\n")) {
+            Some((_, members)) => {
+                let members = members.lines().take_while(|line| *line != "};");
+                found.extend(members.map(str::trim).filter(|it| !it.contains(" : SV_")));
+            }
+            None => found.push(argument),
+        }
+    }
+    found
+}
+
+#[test]
+fn every_input_of_an_hlsl_entry_point_has_a_semantic() {
+    let bad = "struct Ids {\n    uint local : SV_GroupIndex;\n    uint lane;\n};\n\n[numthreads(8, 1, 1)]\n\
+               void main(Ids ids, uint3 group : SV_GroupID, uint size)\n{\n}\n";
+    assert_eq!(without_semantic(bad), ["uint lane;", "uint size"]);
+    for shader in shaders().iter().filter(|it| it.kernel.name() != "mat_mul_coop") {
+        let text = shader.hlsl().unwrap_or_else(|e| panic!("{}: HLSL: {e}", shader.label));
+        let found = without_semantic(&text);
+        assert!(found.is_empty(), "{}: {found:?}", shader.label);
+    }
+}
+
+/// The name that MSL gives to the index of the invocation, and the name by which it zeroes workgroup memory.
+///
+/// naga writes the zeroing with the name before clashes are resolved, if the builtin is a member of a struct in WGSL.
+fn names_of_local_index(msl: &str) -> Option<(&str, &str)> {
+    let (before, _) = msl.split_once(" [[thread_index_in_threadgroup]]")?;
+    let body = msl.split_once("kernel void ")?.1;
+    let zeroes = body.lines().find_map(|line| line.strip_prefix("    if (")?.strip_suffix(" == 0u) {"))?;
+    Some((before.rsplit(' ').next()?, zeroes))
+}
+
 #[test]
 fn every_variant_translates_to_msl_and_spirv() {
+    let clash = "[[max]] kernel void main_(\n  uint local_2 [[thread_index_in_threadgroup]]\n) {\n    if (local == 0u) {\n";
+    assert_eq!(names_of_local_index(clash), Some(("local_2", "local")));
     for shader in shaders() {
         let text = shader.msl().unwrap_or_else(|e| panic!("{}: MSL: {e}", shader.label));
         assert!(text.contains("kernel void"), "{}", shader.label);
+        if shader.workgroup_bytes() > 0 {
+            let names = names_of_local_index(&text);
+            let (index, zeroes) =
+                names.unwrap_or_else(|| panic!("{}: workgroup memory is not zeroed:\n{text}", shader.label));
+            assert_eq!(index, zeroes, "{}", shader.label);
+        }
         let words = shader.spirv().unwrap_or_else(|e| panic!("{}: SPIR-V: {e}", shader.label));
         assert_eq!(words[0], 0x0723_0203, "{}", shader.label);
     }

@@ -38,5 +38,5 @@ pub use rows::Rows;
 pub use scratch::Temp;
 pub use session::{Session, SessionOptions, Shared};
 pub use state::State;
-pub use switches::{AttentionPath, Fusion, Fusions, Part, Parts, Switches};
+pub use switches::{AttentionPath, Fusion, Fusions, MlaForm, Part, Parts, Switches};
 pub use timing::RunTimes;

@@ -126,6 +126,19 @@ impl<'a> Loader<'a> {
         Ok(source.matrix(chunks))
     }
 
+    /// Refuses a matrix whose kernel reads all of it in one binding, where it was split.
+    ///
+    /// # Errors
+    /// [`Limit`](ridgeline_compute::Error::Limit) with size and limit.
+    pub(crate) fn check_one_binding(&self, matrix: &WeightMatrix, label: &str) -> Result<(), Error> {
+        if matrix.chunks.len() == 1 {
+            return Ok(());
+        }
+        let bytes = u64::from(matrix.rows) * u64::from(matrix.stride) * 16;
+        let (label, limit, what) = (label.to_owned(), self.binding_limit(), "a matrix in one binding");
+        Err(ridgeline_compute::Error::Limit { label, bytes, limit, what }.into())
+    }
+
     /// Loads matrices of `cols` columns that share their input: (name, rows), from top to bottom.
     ///
     /// # Errors

@@ -48,6 +48,18 @@ temps! {
     GateUp,
     /// Hidden activations of the feed-forward block, `(tokens, ffn)`.
     FfnHidden,
+    /// Latent rows of MLA after their norm, `(tokens, latent)`, or `(tokens, latent + rotated)` if absorbed.
+    Latent,
+    /// Compressed queries of MLA after their norm, `(tokens, rank)`.
+    QueryLatent,
+    /// Keys of MLA without their rotated part, `(tokens, heads, key width without position)`.
+    KeyPart,
+    /// Keys of MLA, `(tokens, heads, key width)`.
+    MlaKeys,
+    /// Values of MLA, or the outputs of its heads if absorbed, `(tokens, heads, value width)`.
+    MlaValues,
+    /// Queries of absorbed MLA, `(tokens, heads, latent + rotated)`.
+    AbsorbedQuery,
     /// Logits of the router, `(tokens, experts)`.
     RouterLogits,
     /// Experts of each token, `(layers, tokens, top_k)`.

@@ -19,6 +19,18 @@ named! {
 }
 
 named! {
+    /// How multi-head latent attention is computed. Both forms give the same logits at different costs.
+    #[derive(Default)]
+    "a form of MLA" MlaForm {
+        /// Every head has keys and values in the cache.
+        #[default]
+        Expanded = "expanded",
+        /// All heads share one latent row per token in the cache, with projections absorbed into queries and outputs.
+        Absorbed = "absorbed",
+    }
+}
+
+named! {
     /// Fusions: launches that can be merged.
     "a fusion" Fusion {
         /// One launch for queries, keys and values.
@@ -91,6 +103,9 @@ pub struct Switches {
     /// How attention is computed.
     #[serde(skip_serializing_if = "AttentionPath::is_default")]
     pub attention: AttentionPath,
+    /// How multi-head latent attention is computed. Other families are unaffected.
+    #[serde(skip_serializing_if = "MlaForm::is_default")]
+    pub mla: MlaForm,
     /// Length of a KV split (flash-decoding), in positions. `None`: chosen by position and device.
     ///
     /// Shorter splits occupy more cores. The splits must fit the buffer of partial results, so that long
@@ -114,6 +129,12 @@ pub struct Switches {
     /// bits; sums keep f32.
     #[serde(skip_serializing_if = "Clone::clone")]
     pub cooperative: bool,
+}
+
+impl MlaForm {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl AttentionPath {
@@ -142,6 +163,7 @@ impl Default for Switches {
     fn default() -> Self {
         Self {
             attention: AttentionPath::default(),
+            mla: MlaForm::default(),
             kv_split_len: None,
             fusions: Fusions::all(),
             ablate: Parts::NONE,

@@ -12,12 +12,14 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-const FAMILIES: [&str; 10] = [
+const FAMILIES: [&str; 12] = [
+    "deepseek2",
     "gemma3",
     "gptneox",
     "llama",
     "llama-mha-tied",
     "mistral",
+    "plm",
     "qwen2",
     "qwen3",
     "qwen35",

@@ -9,7 +9,9 @@
 use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_compute::{Caps, Cpu, Executor};
 use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
-use ridgeline_model::{AttentionPath, Error, Fusion, Fusions, Model, Session, SessionOptions, Switches};
+use ridgeline_model::{
+    AttentionPath, Error, Fusion, Fusions, MlaForm, Model, Session, SessionOptions, Switches,
+};
 use ridgeline_quant::Format;
 use ridgeline_speculative::{self as speculative, LanguageModel, Rows, Sampler, Token, decode_on_host};
 use ridgeline_weights::Checkpoint;
@@ -21,13 +23,15 @@ use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
 
-const FAMILIES: [&str; 11] = [
+const FAMILIES: [&str; 13] = [
+    "deepseek2",
     "gemma3",
     "gptneox",
     "llama",
     "llama-mha-tied",
     "mistral",
     "mistral-window",
+    "plm",
     "qwen2",
     "qwen3",
     "qwen35",
@@ -37,6 +41,9 @@ const FAMILIES: [&str; 11] = [
 
 /// Families with weights in safetensors only. The golden logits are of an independent forward pass in f64.
 const FOLDERS: [&str; 1] = ["mistral-window"];
+
+/// Families with MLA, in both of its forms.
+const LATENT: [&str; 2] = ["deepseek2", "plm"];
 
 /// ‖ours − golden‖ / ‖golden‖ over all positions.
 const TOLERANCE: f64 = 1e-4;
@@ -58,7 +65,7 @@ fn main() {
             let container = if file == "." { "safetensors" } else { "gguf" };
             let trial = move || on_cpu(family, file);
             trials.push(Trial::test(format!("{family}_{container}_cpu"), trial));
-            for (name, options) in variations() {
+            for (name, options) in variations_of(family) {
                 let trial = move || on_gpu(family, file, options, GpuOptions::default());
                 let trial = Trial::test(format!("{family}_{container}_device_{name}"), trial);
                 trials.push(trial.with_ignored_flag(!adapter && !required));
@@ -103,6 +110,21 @@ fn variations() -> [(&'static str, SessionOptions); 8] {
     ]
 }
 
+/// The variations of a family. MLA has absorbed ones too.
+fn variations_of(family: &str) -> Vec<(&'static str, SessionOptions)> {
+    let whole = whole(Switches { mla: MlaForm::Absorbed, ..Switches::exact() });
+    let unfused = Switches { attention: AttentionPath::Unfused, ..whole.switches };
+    let splits = Switches { kv_split_len: Some(8), ..whole.switches };
+    let absorbed = [
+        ("absorbed", whole),
+        ("absorbed_single", SessionOptions { batch: 1, ..whole }),
+        ("absorbed_unfused", SessionOptions { switches: unfused, ..whole }),
+        ("absorbed_splits", SessionOptions { batch: 7, switches: splits, ..whole }),
+    ];
+    let n_absorbed = if LATENT.contains(&family) { absorbed.len() } else { 0 };
+    variations().into_iter().chain(absorbed.into_iter().take(n_absorbed)).collect()
+}
+
 fn whole(switches: Switches) -> SessionOptions {
     let cache = [Format::F32; 2];
     SessionOptions { context: 64, batch: 64, cache, switches, ..SessionOptions::default() }
@@ -111,8 +133,8 @@ fn whole(switches: Switches) -> SessionOptions {
 fn on_cpu(family: &str, file: &str) -> Result<(), Failed> {
     let caps = Caps { subgroup: Some((8, 8)), ..Caps::webgpu() };
     // A binding limit of a few rows splits embedding, head and projections into chunks.
-    let narrow = Caps { max_binding: 20_000, ..caps.clone() };
-    for (_, options) in variations() {
+    let narrow = Caps { max_binding: 27_000, ..caps.clone() };
+    for (_, options) in variations_of(family) {
         check(family, file, Cpu::new(caps.clone()), options)?;
     }
     for &fusion in Fusion::ALL {

@@ -1,7 +1,7 @@
 //! The cost of a forward pass against a count from the tensors and the hyperparameters alone.
 
 use ridgeline_compute::{Caps, Cpu, Executor};
-use ridgeline_model::{Fusions, Keys, Model, Session, SessionOptions, Switches};
+use ridgeline_model::{Fusions, Keys, MlaForm, Model, Session, SessionOptions, Switches};
 use ridgeline_quant::Format;
 use ridgeline_roofline::Cost;
 use ridgeline_speculative::Rows;
@@ -12,12 +12,14 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-const FAMILIES: [&str; 10] = [
+const FAMILIES: [&str; 12] = [
+    "deepseek2",
     "gemma3",
     "gptneox",
     "llama",
     "llama-mha-tied",
     "mistral",
+    "plm",
     "qwen2",
     "qwen3",
     "qwen35",
@@ -41,7 +43,7 @@ struct Count {
 }
 
 /// The count of `n` tokens at `depth`, with logits for the last.
-fn count(checkpoint: &Checkpoint, depth: u64, n: u64) -> Count {
+fn count(checkpoint: &Checkpoint, depth: u64, n: u64, form: MlaForm) -> Count {
     let keys = Keys::of(checkpoint).expect("an architecture");
     let size = |name: &str| u64::from(keys.size(name).expect("a size"));
     let hidden = size("embedding_length");
@@ -59,7 +61,8 @@ fn count(checkpoint: &Checkpoint, depth: u64, n: u64) -> Count {
             _ => n,
         };
         count.weights += if rows == 0 { 0 } else { 4 * values };
-        if tensor.shape.len() == 2 && !tensor.name.contains("conv1d") {
+        let of_heads = ["attn_k_b.", "attn_v_b."].iter().any(|it| tensor.name.contains(it));
+        if (tensor.shape.len() == 2 || of_heads) && !tensor.name.contains("conv1d") {
             count.flops += 2 * rows * values;
         }
     }
@@ -67,6 +70,9 @@ fn count(checkpoint: &Checkpoint, depth: u64, n: u64) -> Count {
     count.weights += 4 * n * hidden;
     for kind in checkpoint.layer_kinds().expect("the kinds of the layers") {
         count += match kind {
+            LayerKind::Full if checkpoint.tensors().any(|it| it.name.contains("attn_kv_a_mqa")) => {
+                latent_attention(&size, (depth, n), form)
+            }
             LayerKind::Full => attention(&size, (depth, n), u64::MAX),
             LayerKind::Windowed(window) => attention(&size, (depth, n), u64::from(window)),
             LayerKind::Recurrent => recurrence(&size, n),
@@ -86,6 +92,24 @@ fn attention(size: &dyn Fn(&str) -> u64, (depth, n): (u64, u64), window: u64) ->
         kv_read: KV_BYTES * 2 * kv_heads * width * rows,
         kv_write: KV_BYTES * 2 * kv_heads * width * n,
         flops: 4 * heads * width * seen,
+        weights: 0,
+    }
+}
+
+/// The same for MLA. Expanded, every head has keys and values. Absorbed, all heads share a row of latent and rotated values.
+fn latent_attention(size: &dyn Fn(&str) -> u64, (depth, n): (u64, u64), form: MlaForm) -> Count {
+    let [heads, key, value] =
+        ["attention.head_count", "attention.key_length_mla", "attention.value_length_mla"].map(size);
+    let [latent, rotated] = ["attention.kv_lora_rank", "rope.dimension_count"].map(size);
+    let seen: u64 = (depth + 1..=depth + n).sum();
+    let (row, per_score) = match form {
+        MlaForm::Expanded => (heads * (key + value), key + value),
+        MlaForm::Absorbed => (latent + rotated, 2 * latent + rotated),
+    };
+    Count {
+        kv_read: KV_BYTES * row * (depth + n),
+        kv_write: KV_BYTES * row * n,
+        flops: 2 * heads * per_score * seen,
         weights: 0,
     }
 }
@@ -135,12 +159,13 @@ fn costs_equal_an_independent_count() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(family);
         let checkpoint = Checkpoint::open(&folder.join("model.gguf")).expect("the checkpoint");
         for (depth, n) in [(0, 1), (30, 1), (11, 5)] {
-            let expected = count(&checkpoint, depth, n);
-            for fusions in [Fusions::all(), Fusions::NONE] {
-                let switches = Switches { fusions, ..Switches::exact() };
+            let fused = [Fusions::all(), Fusions::NONE].map(|fusions| (fusions, MlaForm::Expanded));
+            for (fusions, mla) in fused.into_iter().chain([(Fusions::all(), MlaForm::Absorbed)]) {
+                let expected = count(&checkpoint, depth, n, mla);
+                let switches = Switches { fusions, mla, ..Switches::exact() };
                 let (at, tokens) = (usize::try_from(depth).expect("small"), u32::try_from(n).expect("small"));
                 let cost = recorded(&checkpoint, at, tokens, switches);
-                let context = format!("{family}: {n} tokens at depth {depth}, {fusions:?}");
+                let context = format!("{family}: {n} tokens at depth {depth}, {fusions:?}, {mla}");
                 let bytes = (cost.weights, cost.kv_read, cost.kv_write);
                 assert_eq!(bytes, (expected.weights, expected.kv_read, expected.kv_write), "{context}");
                 let rest = cost.flops as f64 / expected.flops as f64 - 1.0;

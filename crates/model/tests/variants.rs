@@ -56,11 +56,14 @@ fn are_tested(kernels: impl Fn(u32, &Caps) -> Vec<AnyKernel>) {
 fn attention_of_every_shipped_shape_is_tested() {
     let heads = heads();
     assert!(heads.len() >= 8, "{heads:?}");
+    // PLM and DeepSeek-V2, expanded and absorbed.
+    let expanded = HeadShape { key: 192, value: 128, group: 1, latent: false };
+    let absorbed = HeadShape { key: 576, value: 512, group: 16, latent: true };
+    let shapes = heads.into_iter().map(|(width, group)| HeadShape::of_width(width, group));
+    let shapes: Vec<HeadShape> = shapes.chain([expanded, absorbed]).collect();
     are_tested(|tokens, caps| {
-        let of = |&(head, group)| {
-            attention_for([Format::HALF; 2], HeadShape::of_width(head, group), tokens, caps).into()
-        };
-        heads.iter().map(of).collect()
+        let of = |&shape| attention_for([Format::HALF; 2], shape, tokens, caps).into();
+        shapes.iter().map(of).collect()
     });
 }
 

@@ -1,6 +1,6 @@
 //! A kernel variant as a naga module, and its translations. Shared by the tests and an example.
 
-use naga::back::{msl, spv};
+use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
 use naga::{AddressSpace, Module};
 use ridgeline_compute::{Access, AnyKernel, Caps, Linker};
@@ -78,6 +78,26 @@ impl Shader {
         };
         let pipeline = msl::PipelineOptions::default();
         Ok(msl::write_string(&self.module, &self.info, &options, &pipeline)?.0)
+    }
+
+    /// Translates to HLSL of shader model 6.4, for DX12 with the compiler DXC. naga has no cooperative matrices there.
+    pub(crate) fn hlsl(&self) -> Result<String, hlsl::Error> {
+        let target = |register| hlsl::BindTarget { register, ..Default::default() };
+        let bindings = (0..).zip(self.kernel.bindings());
+        let options = hlsl::Options {
+            shader_model: hlsl::ShaderModel::V6_4,
+            binding_map: bindings
+                .map(|(binding, _)| (naga::ResourceBinding { group: 0, binding }, target(binding)))
+                .collect(),
+            fake_missing_bindings: false,
+            special_constants_binding: Some(target(20)),
+            immediates_target: Some(target(21)),
+            ..Default::default()
+        };
+        let pipeline = hlsl::PipelineOptions::default();
+        let mut text = String::new();
+        hlsl::Writer::new(&mut text, &options, &pipeline).write(&self.module, &self.info, None)?;
+        Ok(text)
     }
 
     /// Translates to SPIR-V words for Vulkan.

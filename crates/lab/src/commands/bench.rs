@@ -18,7 +18,7 @@ use ridgeline_experiment::record::utc;
 use ridgeline_kernels::SMALL_BATCH;
 use ridgeline_measure::pass::{Bench, Clock, Test};
 use ridgeline_measure::{MeasureContext, models};
-use ridgeline_model::{AttentionPath, Fusion, Fusions, SessionOptions, Switches};
+use ridgeline_model::{AttentionPath, Fusion, Fusions, MlaForm, SessionOptions, Switches};
 use ridgeline_quant::Format;
 use ridgeline_roofline::Machine;
 use std::path::PathBuf;
@@ -65,6 +65,10 @@ pub(crate) struct Args {
     /// residual (the add), gate-up. Separate several with commas [default: all are on]
     #[arg(long, value_name = "FUSION", value_delimiter = ',')]
     without: Vec<Fusion>,
+    /// Form of MLA (PLM, DeepSeek-V2): expanded, with keys and values of every head in the KV cache; absorbed, with one latent
+    /// row per token
+    #[arg(long, value_name = "FORM", default_value_t)]
+    mla: MlaForm,
     #[arg(long = "integer", help = int8_help())]
     int8_dot: bool,
     #[arg(long, help = coop_help())]
@@ -298,9 +302,10 @@ impl Args {
         let &Case { cache, variation, flash_attn, .. } = case;
         let attention = if flash_attn { AttentionPath::Fused } else { AttentionPath::Unfused };
         let fusions = self.without.iter().fold(Fusions::all(), |all, &it| all.without(it));
-        let (int8_dot, cooperative) = (self.int8_dot, !self.no_coop);
+        let (mla, int8_dot, cooperative) = (self.mla, self.int8_dot, !self.no_coop);
         let ablate = variation.ablate;
-        let switches = Switches { attention, fusions, ablate, int8_dot, cooperative, ..Switches::default() };
+        let switches =
+            Switches { attention, mla, fusions, ablate, int8_dot, cooperative, ..Switches::default() };
         let options = SessionOptions { batch: case.pass(), cache, switches, ..SessionOptions::default() };
         self.variations.options(variation, options)
     }
@@ -315,6 +320,10 @@ impl Args {
         let &Case { name, depth, test, cache, .. } = case;
         let loaded = cx.load(name, None)?;
         warn_beyond(depth + test.prompt + test.generate, loaded.model.config.trained_context);
+        let absorbed = self.mla == MlaForm::Absorbed;
+        if absorbed && !loaded.model.heads().iter().any(|heads| heads.latent) {
+            anyhow::bail!("--mla absorbed: {name} has no multi-head latent attention; leave it out");
+        }
         let options = self.options(case);
         let batch = options.batch;
         let (n, warmup) = (self.repetitions, u32::from(!self.no_warmup));
@@ -332,6 +341,9 @@ impl Args {
         }
         if self.no_coop {
             name += " no-coop";
+        }
+        if absorbed {
+            name += " absorbed";
         }
         let row = |clock: Clock| {
             let pass = self.variations.timing(&pass, clock, &adapter)?;

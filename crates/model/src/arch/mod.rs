@@ -1,22 +1,22 @@
 //! The model families. Each is one file that composes a layer from blocks, and one entry in the list below.
 
 use crate::layers::{Block, FeedForward, GatedMlp, NormKind};
-use crate::{Config, Error, Keys, Loader, Ops, State};
+use crate::{Config, Error, Keys, Loader, Ops, State, Switches};
 use ridgeline_kernels::Activation;
 use std::fmt::Debug;
 
 /// The layers of a loaded model.
 pub trait Decoder: Debug + Send + Sync {
     /// What each layer keeps of the tokens that it has seen.
-    fn states(&self) -> Vec<State>;
+    fn states(&self, switches: &Switches) -> Vec<State>;
 
     /// Records layer `index`. It reads and updates the residual stream.
     fn layer(&self, ops: &mut Ops<'_>, index: usize);
 }
 
 impl Decoder for Vec<Block> {
-    fn states(&self) -> Vec<State> {
-        self.iter().map(Block::state).collect()
+    fn states(&self, switches: &Switches) -> Vec<State> {
+        self.iter().map(|block| block.state(switches)).collect()
     }
 
     fn layer(&self, ops: &mut Ops<'_>, index: usize) {
@@ -69,9 +69,11 @@ fn swiglu<'c>(keys: Keys<'_>, config: &'c Config) -> Result<Load<'c, dyn FeedFor
 }
 
 architectures! {
+    deepseek2::DeepSeek2,
     gemma3::Gemma3,
     gptneox::GptNeoX,
     llama::Llama,
+    plm::Plm,
     qwen2::Qwen2,
     qwen3::Qwen3,
     qwen35::Qwen35,

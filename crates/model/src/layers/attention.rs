@@ -1,7 +1,7 @@
 //! Grouped-query attention (Ainslie et al. 2023) with RoPE (Su et al. 2021).
 
 use super::{Heads, Mixer, Output};
-use crate::{Activation, Config, Error, FusedLinear, Loader, Ops, Rows, State, Temp, Vector};
+use crate::{Activation, Config, Error, FusedLinear, Loader, Ops, Rows, State, Switches, Temp, Vector};
 
 /// An attention block, with optional biases, QK norm, output gate and post-norm.
 #[derive(Debug)]
@@ -114,7 +114,7 @@ impl Attention {
 }
 
 impl Mixer for Attention {
-    fn state(&self) -> State {
+    fn state(&self, _switches: &Switches) -> State {
         self.heads.state()
     }
 

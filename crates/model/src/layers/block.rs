@@ -1,7 +1,7 @@
 //! A pre-norm layer: both halves read a norm of the residual stream and add to it.
 
 use super::{FeedForward, Mixer, Norm, NormKind};
-use crate::{Config, Error, Loader, Ops, State, Temp};
+use crate::{Config, Error, Loader, Ops, State, Switches, Temp};
 
 /// One layer: a token mixer such as attention, then a feed-forward block.
 #[derive(Debug)]
@@ -60,8 +60,8 @@ impl Block {
     }
 
     /// What the block keeps of the tokens that it has seen.
-    pub(crate) fn state(&self) -> State {
-        self.mixer.state()
+    pub(crate) fn state(&self, switches: &Switches) -> State {
+        self.mixer.state(switches)
     }
 
     /// Records the block as layer `layer`. It reads and updates the residual stream.

@@ -3,7 +3,7 @@
 use super::{Mixer, Output};
 use crate::keys::{Keys, is_multiple};
 use crate::layers::heads::inverse_root;
-use crate::{Activation, Config, Error, FusedLinear, Loader, Ops, State, Temp, Vector};
+use crate::{Activation, Config, Error, FusedLinear, Loader, Ops, State, Switches, Temp, Vector};
 use ridgeline_compute::Slice;
 
 /// Heads of a Gated DeltaNet layer.
@@ -134,7 +134,7 @@ impl GatedDeltaNet {
 }
 
 impl Mixer for GatedDeltaNet {
-    fn state(&self) -> State {
+    fn state(&self, _switches: &Switches) -> State {
         State::Recurrent { bytes: self.heads.conv_bytes() + self.heads.state_bytes() }
     }
 

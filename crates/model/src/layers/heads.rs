@@ -23,6 +23,8 @@ pub struct Heads {
     pub window: Option<u32>,
     /// Index of the rotation among those of the model.
     pub rope: usize,
+    /// Whether values are the first `value` of the `key` values of a key (absorbed MLA).
+    pub latent: bool,
 }
 
 impl Heads {
@@ -50,7 +52,7 @@ impl Heads {
         let scale = keys.number_or("attention.scale", inverse_root(key))?;
         let rule = "it must be at most 16, the query rows that an attention kernel keeps in registers";
         keys.check("heads per key/value head", query / kv, query / kv <= 16, rule)?;
-        Ok(Self { query, kv, key, value, scale, window: None, rope: 0 })
+        Ok(Self { query, kv, key, value, scale, window: None, rope: 0, latent: false })
     }
 
     /// Reserves what attention of this shape writes: its temporaries, and partial results of KV splits.
@@ -66,13 +68,14 @@ impl Heads {
     /// The keys and values that attention of this shape keeps.
     #[must_use]
     pub const fn state(self) -> State {
-        State::Kv { heads: self.kv, key: self.key, value: Some(self.value) }
+        let value = if self.latent { None } else { Some(self.value) };
+        State::Kv { heads: self.kv, key: self.key, value }
     }
 
     /// The shape that attention kernels take.
     #[must_use]
     pub(crate) const fn shape(self) -> HeadShape {
-        HeadShape { key: self.key, value: self.value, group: self.group(), latent: false }
+        HeadShape { key: self.key, value: self.value, group: self.group(), latent: self.latent }
     }
 
     /// The same heads in a layer of the given kind: with or without a sliding window.

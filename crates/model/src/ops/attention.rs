@@ -113,7 +113,7 @@ impl<'a> Ops<'a> {
     }
 
     /// RoPE of `n_heads` heads in place, beginning at column `first`.
-    fn rope(&mut self, heads: &Heads, x: Activation, (n_heads, first): (u32, u32)) {
+    pub(super) fn rope(&mut self, heads: &Heads, x: Activation, (n_heads, first): (u32, u32)) {
         let (rope, seen) = (&self.ropes[heads.rope], self.seen(heads.window));
         let params = kernels::rope::Params {
             n_tokens: self.tokens,
@@ -132,7 +132,7 @@ impl<'a> Ops<'a> {
 
     /// Stores the keys or the values, heads of `head_dim` values from column `first` on, in the KV cache with `stride` vec4s
     /// per row.
-    fn append(
+    pub(super) fn append(
         &mut self,
         heads: &Heads,
         x: Activation,
@@ -262,6 +262,7 @@ impl<'a> Ops<'a> {
             n_heads,
             head_dim: heads.value,
             group,
+            row_values: heads.shape().value_cols(),
             capacity,
             first,
             n_cols,

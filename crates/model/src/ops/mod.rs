@@ -3,6 +3,7 @@
 mod attention;
 mod linear;
 mod mixture;
+mod mla;
 mod norm;
 mod recurrent;
 mod sampling;

@@ -97,7 +97,7 @@ impl<E: Executor> Session<E> {
         // Kernels count the visible rows of all tokens in 32 bits.
         let countable = usize::try_from(u32::MAX).unwrap_or(usize::MAX) / context;
         let batch = options.batch.min(countable).clamp(1, context);
-        let states = model.decoder.states();
+        let states = model.decoder.states(&options.switches);
         let cache = KvCache::new(&mut *device, (&states, model.heads()), options.cache, context)?;
         let history = History::new(&mut *device, &cache)?;
         check::attention_memory(model.heads(), options.cache, batch, device.caps())?;

@@ -288,6 +288,8 @@ mod tests {
     fn every_key_of_the_architecture_is_known_or_refused_or_reported() {
         for (key, value) in [
             ("llama.expert_count", Value::U32(8)),
+            ("llama.expert_weights_scale", Value::F32(2.5)),
+            ("llama.expert_gating_func", Value::U32(2)),
             ("llama.final_logit_softcapping", Value::F32(30.0)),
             ("llama.attention.scale", Value::F32(0.5)),
             ("llama.attention.value_length", Value::U32(32)),
@@ -302,6 +304,7 @@ mod tests {
         }
         for (key, value) in [
             ("llama.expert_count", Value::U64(0)),
+            ("llama.expert_weights_scale", Value::F32(1.0)),
             ("llama.attention.scale", Value::F32(0.25)),
             ("llama.attention.scale", Value::F32(0.0)),
             ("llama.attention.value_length", Value::F32(16.0)),

@@ -198,7 +198,6 @@ pub(super) const DEEPSEEK2: Family = Family {
     limits: &[
         ("aux_loss_alpha", Only::Any),
         // One group of experts is no group.
-        ("expert_gating_func", Only::Numbers(&[0.0, 1.0])),
         ("expert_group_count", Only::Numbers(&[0.0, 1.0])),
         ("expert_group_used_count", Only::Numbers(&[0.0, 1.0])),
         ("head_dim", Only::Same("rope.dimension_count")),
