@@ -49,6 +49,11 @@ impl KvCache {
         formats: [Format; 2],
         capacity: usize,
     ) -> Result<Self, Error> {
+        if formats[0] != formats[1] && heads.iter().any(|it| it.latent) {
+            let [keys, values] = formats.map(|it| it.spec().name);
+            let supported = format!("{keys}, that of the keys, because one row holds both");
+            return Err(Error::CacheFormat { format: values, supported });
+        }
         let in_texture = |it: &Heads| cache_in_texture(formats, it.shape(), executor.caps());
         let texture = !heads.is_empty() && heads.iter().all(in_texture);
         let allocate = |(layer, state): (usize, &State)| {

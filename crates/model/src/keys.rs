@@ -1,7 +1,10 @@
 //! Hyperparameters of a checkpoint, by name.
 
 use crate::Error;
-use ridgeline_weights::Checkpoint;
+use ridgeline_weights::{Checkpoint, LayerKind};
+
+/// Largest width of a row. Products of a few widths then fit into 32 bits.
+const MAX_WIDTH: u32 = 1 << 20;
 
 /// Reads hyperparameters under GGUF's keys. Names have no family prefix: `block_count`, not `llama.block_count`.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +60,8 @@ impl<'a> Keys<'a> {
     /// A missing key, another value.
     pub fn width(self, name: &'static str) -> Result<u32, Error> {
         let value = self.size(name)?;
-        self.check(name, value, is_multiple(value, 8), "it must be a multiple of 8")?;
+        let holds = is_multiple(value, 8) && value <= MAX_WIDTH;
+        self.check(name, value, holds, "it must be a multiple of 8, at most 1048576")?;
         Ok(value)
     }
 
@@ -77,6 +81,29 @@ impl<'a> Keys<'a> {
         let metadata = self.checkpoint.metadata();
         let key = self.key(name);
         Ok(if metadata.has(&key) { metadata.f32(&key)? } else { default })
+    }
+
+    /// An optional multiplier. GGUF's 0 means an absent one.
+    ///
+    /// # Errors
+    /// A value that is no positive number.
+    pub fn multiplier_or(self, name: &'static str, default: f32) -> Result<f32, Error> {
+        let value = self.number_or(name, 0.0)?;
+        let holds = value.is_finite() && value >= 0.0;
+        self.check(name, value, holds, "it must be a positive number, or 0 for none")?;
+        Ok(if value == 0.0 { default } else { value })
+    }
+
+    /// Refuses sliding windows, which a family does not have.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] where a layer has a window.
+    pub fn no_windows(self) -> Result<(), Error> {
+        let kinds = self.checkpoint.layer_kinds()?;
+        let window =
+            kinds.iter().find_map(|it| if let LayerKind::Windowed(n) = it { Some(*n) } else { None });
+        let rule = "layers of this family have no sliding window";
+        self.check("attention.sliding_window", window.unwrap_or(0), window.is_none(), rule)
     }
 
     /// An optional flag.

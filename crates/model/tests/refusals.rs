@@ -2,7 +2,7 @@
 //! reason.
 
 use ridgeline_compute::{Caps, Cpu};
-use ridgeline_model::{Error, Model, Session, SessionOptions};
+use ridgeline_model::{Error, MlaForm, Model, Session, SessionOptions, Switches};
 use ridgeline_quant::Format;
 use ridgeline_speculative::{LanguageModel, Rows};
 use ridgeline_weights::Checkpoint;
@@ -189,4 +189,32 @@ fn a_quantization_type_without_cache_support_is_refused() {
         let result = Session::new(model, Rc::new(RefCell::new(cpu)), options).map(|_| ());
         assert!(matches!(result, Err(Error::CacheFormat { .. })), "{result:?}");
     }
+}
+
+#[test]
+fn a_window_of_a_family_without_windows_is_refused() {
+    let window = |c: String| c.replacen('{', "{\"sliding_window\": 12,", 1);
+    for family in ["gptneox", "plm", "deepseek2"] {
+        assert!(load_of(family, |_| (), |c| c).is_ok(), "{family}");
+        let message = load_of(family, |_| (), window).map(|_| ()).expect_err(family).to_string();
+        assert!(message.contains("sliding_window") && message.contains("12"), "{family}: {message}");
+    }
+}
+
+#[test]
+fn absorbed_mla_has_one_cache_type() {
+    let checkpoint = Checkpoint::open(&data("plm")).expect("the model");
+    let mut cpu = Cpu::new(Caps::webgpu());
+    let model = Arc::new(Model::load(&checkpoint, &mut cpu).expect("it loads"));
+    let cpu = Rc::new(RefCell::new(cpu));
+    let session = |mla, cache| {
+        let switches = Switches { mla, ..Switches::default() };
+        let options = SessionOptions { cache, switches, context: 16, ..SessionOptions::default() };
+        Session::new(Arc::clone(&model), Rc::clone(&cpu), options).map(|_| ())
+    };
+    let unlike = [Format::SINGLE, Format::HALF];
+    assert!(session(MlaForm::Expanded, unlike).is_ok());
+    assert!(session(MlaForm::Absorbed, [Format::HALF; 2]).is_ok());
+    let result = session(MlaForm::Absorbed, unlike);
+    assert!(matches!(&result, Err(Error::CacheFormat { .. })), "{result:?}");
 }

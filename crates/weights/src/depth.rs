@@ -27,6 +27,7 @@ pub(crate) fn with_layers(
     for (key, value) in metadata.iter().filter(|it| it.0.starts_with(&prefix)) {
         if let Value::Array(Array::Bool(flags)) = value
             && flags.len() == stored
+            && stored > 0
         {
             let flags = (0..n).map(|i| flags[i % stored]).collect();
             new.set(key, Value::Array(Array::Bool(flags)));

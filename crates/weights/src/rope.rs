@@ -57,7 +57,12 @@ impl Scaling {
         match metadata.find::<&str>(&family.key("rope.scaling.type"))? {
             Some("none" | "default") => Ok(Self::None),
             Some("llama3") => Ok(Self::Llama3),
-            Some("yarn") if find(YARN_MAGNITUDE)?.is_some_and(|it| it != 0.0) => Ok(Self::Yarn),
+            // Other families would need the multiplier of cosines, and of scores.
+            Some("yarn")
+                if family.has_key(YARN_MAGNITUDE) && find(YARN_MAGNITUDE)?.is_some_and(|it| it != 0.0) =>
+            {
+                Ok(Self::Yarn)
+            }
             None | Some("linear" | "") => match factor {
                 Some(factor) if factor > 0.0 => {
                     Ok(if factor == 1.0 { Self::None } else { Self::Linear(factor) })
@@ -176,6 +181,11 @@ mod tests {
         }
         let yarn = [("scaling.type", text("yarn")), ("scaling.factor", Value::F32(4.0))];
         assert!(matches!(scaling(&yarn), Err(Error::RopeScaling { kind, .. }) if kind == "yarn"));
+        let multiplied = [&yarn[..], &[("scaling.yarn_log_multiplier", Value::F32(0.1))]].concat();
+        assert!(
+            matches!(scaling(&multiplied), Err(Error::RopeScaling { kind, .. }) if kind == "yarn"),
+            "this family would have to scale its cosines"
+        );
         assert!(matches!(scaling(&[("scaling.factor", Value::F32(-1.0))]), Err(Error::RefusedKey { .. })));
     }
 

@@ -93,6 +93,21 @@ pub(crate) fn is_large(checkpoint: &Checkpoint) -> bool {
     weight_bytes(checkpoint) > LARGE
 }
 
+/// Bytes of weights that one token reads: of a mixture, those of the experts in use.
+fn bytes_read(checkpoint: &Checkpoint) -> f64 {
+    let metadata = checkpoint.metadata();
+    let architecture = metadata.str("general.architecture").unwrap_or_default();
+    let count = |name: &str| metadata.u32(&format!("{architecture}.{name}")).ok().filter(|it| *it > 0);
+    let share = match (count("expert_used_count"), count("expert_count")) {
+        (Some(used), Some(all)) => f64::from(used.min(all)) / f64::from(all),
+        _ => 1.0,
+    };
+    let read = |it: ridgeline_weights::TensorInfo<'_>| {
+        it.bytes as f64 * if it.name.ends_with("_exps.weight") { share } else { 1.0 }
+    };
+    checkpoint.tensors().map(read).sum()
+}
+
 /// Bytes of all tensors.
 fn weight_bytes(checkpoint: &Checkpoint) -> u64 {
     checkpoint.tensors().map(|it| it.bytes).sum()
@@ -108,7 +123,7 @@ impl Size {
         let layers = checkpoint.metadata().u32(&format!("{architecture}.block_count"))? as usize;
         let bytes = weight_bytes(checkpoint);
         let pattern = Pattern::of(&layers_of(checkpoint)?);
-        Ok(Self { bytes, layers, pattern, step_s: bytes as f64 / bytes_per_s, memory })
+        Ok(Self { bytes, layers, pattern, step_s: bytes_read(checkpoint) / bytes_per_s, memory })
     }
 
     /// Whether the model can be measured whole: it leaves half of the memory free, and is not too slow.

@@ -1,4 +1,4 @@
-//! DeepSeek-V2 (DeepSeek-AI 2024): MLA, dense layers first, then mixtures with shared experts.
+//! DeepSeek-V2-Lite (DeepSeek-AI 2024): MLA, dense layers first, then mixtures with shared experts.
 
 use super::{Architecture, Decoder, swiglu};
 use crate::layers::{Block, Mixture, Mla, MlaShape, Routing, Wiring};
@@ -17,7 +17,7 @@ impl Architecture for DeepSeek2 {
         keys.check("expert_group_count", groups, groups <= 1, "it must be 1: no kernel routes to groups")?;
         let shape = MlaShape::read(loader)?;
         let routing = Routing::read(keys, false)?;
-        let shared = keys.size_or("expert_shared_count", 0)? * routing.ffn;
+        let shared = keys.size_or("expert_shared_count", 0)?.saturating_mul(routing.ffn);
         let n_dense = keys.size_or("leading_dense_block_count", 0)? as usize;
         let dense = swiglu(keys, config)?;
         let attention = |loader: &mut Loader<'_>, _, prefix: &str| -> Result<_, Error> {

@@ -19,6 +19,7 @@ impl Architecture for GptNeoX {
 
     fn load(&self, loader: &mut Loader<'_>, config: &Config) -> Result<Box<dyn Decoder>, Error> {
         let keys = loader.keys();
+        keys.no_windows()?;
         let heads = Heads::read(loader)?;
         let ffn = keys.width("feed_forward_length")?;
         let parallel = keys.flag_or("use_parallel_residual", true)?;

@@ -2,7 +2,7 @@
 
 use super::{Mixer, Output};
 use crate::keys::{Keys, is_multiple};
-use crate::layers::heads::inverse_root;
+use crate::layers::heads::{MAX_HEADS, inverse_root};
 use crate::{Activation, Config, Error, FusedLinear, Loader, Ops, State, Switches, Temp, Vector};
 use ridgeline_compute::Slice;
 
@@ -33,9 +33,18 @@ impl DeltaHeads {
         keys.check("ssm.time_step_rank", value_heads, is_multiple(value_heads, key_heads), rule)?;
         let rule = "it must be a multiple of ssm.time_step_rank";
         keys.check("ssm.inner_size", inner, inner.is_multiple_of(value_heads), rule)?;
+        let (value, rule) = (inner / value_heads, "a value head must be a multiple of 4 wide");
+        keys.check("ssm.inner_size", inner, is_multiple(value, 4), rule)?;
+        keys.check(
+            "ssm.state_size",
+            key,
+            key <= 256,
+            "it must be at most 256, which a kernel keeps in registers",
+        )?;
+        keys.check("ssm.time_step_rank", value_heads, value_heads <= MAX_HEADS, "it must be at most 4096")?;
         let conv = keys.size("ssm.conv_kernel")?;
         keys.check("ssm.conv_kernel", conv, (2..=4).contains(&conv), "it must lie between 2 and 4")?;
-        Ok(Self { key_heads, value_heads, key, value: inner / value_heads, conv })
+        Ok(Self { key_heads, value_heads, key, value, conv })
     }
 
     /// Channels of the convolution: queries, keys and values.

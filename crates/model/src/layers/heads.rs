@@ -6,6 +6,9 @@ use crate::{Error, Loader, State, Temp};
 use ridgeline_kernels::HeadShape;
 use ridgeline_weights::LayerKind;
 
+/// Most query heads of a layer.
+pub(super) const MAX_HEADS: u32 = 4096;
+
 /// Heads of an attention block, and what they see.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Heads {
@@ -41,7 +44,7 @@ impl Heads {
 
     fn read_without_rope(keys: Keys<'_>) -> Result<Self, Error> {
         let query = keys.size("attention.head_count")?;
-        keys.check("head_count", query, query > 0, "it must be at least 1")?;
+        keys.check("head_count", query, (1..=MAX_HEADS).contains(&query), "it must be between 1 and 4096")?;
         let kv = keys.size_or("attention.head_count_kv", query)?;
         keys.check("head_count_kv", kv, is_multiple(query, kv), "it must divide head_count")?;
         let key = keys.size_or("attention.key_length", keys.size("embedding_length")? / query)?;
@@ -49,7 +52,7 @@ impl Heads {
         let holds = is_multiple(key, 8) && key <= 512;
         keys.check("key_length", key, holds, "it must be a multiple of 8, at most 512")?;
         keys.check("value_length", value, value == key, "it must equal key_length")?;
-        let scale = keys.number_or("attention.scale", inverse_root(key))?;
+        let scale = keys.multiplier_or("attention.scale", inverse_root(key))?;
         let rule = "it must be at most 16, the query rows that an attention kernel keeps in registers";
         keys.check("heads per key/value head", query / kv, query / kv <= 16, rule)?;
         Ok(Self { query, kv, key, value, scale, window: None, rope: 0, latent: false })

@@ -37,7 +37,7 @@ impl Routing {
             top_k,
             ffn: keys.width("expert_feed_forward_length")?,
             renormalise: keys.flag_or("expert_weights_norm", renormalise)?,
-            scale: keys.number_or("expert_weights_scale", 1.0)?,
+            scale: keys.multiplier_or("expert_weights_scale", 1.0)?,
         })
     }
 }

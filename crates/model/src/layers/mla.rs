@@ -7,7 +7,7 @@
 //!
 //! c is the latent row after its norm, and r the rotated part of the key, which all heads share.
 
-use super::heads::inverse_root;
+use super::heads::{MAX_HEADS, inverse_root};
 use super::{Heads, Mixer, Output};
 use crate::keys::is_multiple;
 use crate::{
@@ -36,17 +36,24 @@ impl MlaShape {
     pub fn read(loader: &mut Loader<'_>) -> Result<Self, Error> {
         let keys = loader.keys();
         let query = keys.size("attention.head_count")?;
-        keys.check("head_count", query, query > 0, "it must be at least 1")?;
+        keys.check("head_count", query, (1..=MAX_HEADS).contains(&query), "it must be between 1 and 4096")?;
+        keys.no_windows()?;
         let key = keys.width("attention.key_length_mla")?;
         let value = keys.width("attention.value_length_mla")?;
+        let latent = keys.width("attention.kv_lora_rank")?;
+        let rule = "it must be at most 1024, the values of one workgroup";
+        for (what, width) in [("key_length_mla", key), ("value_length_mla", value), ("kv_lora_rank", latent)]
+        {
+            keys.check(what, width, width <= 1024, rule)?;
+        }
         let rope = RopeConfig::read(keys, key)?;
         let (rotary, rule) = (rope.rotary, "it must be a multiple of 8, and less than the width of a key");
         keys.check("rope.dimension_count", rotary, is_multiple(rotary, 8) && rotary < key, rule)?;
-        let scale = keys.number_or("attention.scale", inverse_root(key))?;
+        let scale = keys.multiplier_or("attention.scale", inverse_root(key))?;
         let rope = loader.rope(rope);
         let expanded = Heads { query, kv: query, key, value, scale, window: None, rope, latent: false };
         let query_rank = keys.size_or("attention.q_lora_rank", 0)?;
-        Ok(Self { expanded, rotary, latent: keys.width("attention.kv_lora_rank")?, query_rank })
+        Ok(Self { expanded, rotary, latent, query_rank })
     }
 
     /// Heads that share one key, whose first part is also the value.

@@ -9,6 +9,7 @@ mod rewind;
 pub(crate) mod token_table;
 
 use crate::cache::KvCache;
+use crate::layers::Heads;
 use crate::ops::Sample;
 use crate::rope::RopeTable;
 use crate::scratch::Scratch;
@@ -98,9 +99,12 @@ impl<E: Executor> Session<E> {
         let countable = usize::try_from(u32::MAX).unwrap_or(usize::MAX) / context;
         let batch = options.batch.min(countable).clamp(1, context);
         let states = model.decoder.states(&options.switches);
-        let cache = KvCache::new(&mut *device, (&states, model.heads()), options.cache, context)?;
+        // Heads of a form of MLA that is not in use have no state.
+        let heads: Vec<Heads> =
+            model.heads().iter().copied().filter(|it| states.contains(&it.state())).collect();
+        let cache = KvCache::new(&mut *device, (&states, &heads), options.cache, context)?;
         let history = History::new(&mut *device, &cache)?;
-        check::attention_memory(model.heads(), options.cache, batch, device.caps())?;
+        check::attention_memory(&heads, options.cache, batch, device.caps())?;
         let mut switches = options.switches;
         if !can_fuse_attention(device.caps()) {
             switches.attention = AttentionPath::Unfused;

@@ -22,12 +22,25 @@ pub(super) const RECURRENT: &str = "attention.recurrent_layers";
 /// In a hybrid, every n-th layer has full attention and the others a recurrent state.
 pub(super) const INTERVAL: &str = "full_attention_interval";
 
+/// Most layers. A list of their kinds must not fill the memory because a file says so.
+pub(super) const MAX_LAYERS: u32 = 4096;
+
 /// The kind of each layer, in order.
 ///
 /// # Errors
 /// [`Error::MissingKey`], [`Error::KeyType`], [`Error::RefusedKey`] for a list of another length than the layers.
 pub(crate) fn layer_kinds(family: &Family, metadata: &Metadata) -> Result<Vec<LayerKind>, Error> {
-    let layers = metadata.u32(&family.key("block_count"))? as usize;
+    let key = family.key("block_count");
+    let layers = metadata.u32(&key)?;
+    if layers > MAX_LAYERS {
+        return Err(Error::RefusedKey {
+            path: metadata.path().to_owned(),
+            key,
+            value: layers.to_string(),
+            needs: format!("it must be at most {MAX_LAYERS}"),
+        });
+    }
+    let layers = layers as usize;
     let interval = metadata.find::<u32>(&family.key(INTERVAL))?.filter(|&it| it > 0);
     let recurrent = match flags(family, metadata, RECURRENT, layers)? {
         Some(flags) => flags,
@@ -46,7 +59,7 @@ pub(crate) fn layer_kinds(family: &Family, metadata: &Metadata) -> Result<Vec<La
 
 /// All layers but every n-th; none without n. `n` is above 0.
 pub(super) fn every(layers: usize, n: Option<u32>) -> Vec<bool> {
-    (1..=layers).map(|i| n.is_some_and(|n| i % n as usize != 0)).collect()
+    (1..=layers.min(MAX_LAYERS as usize)).map(|i| n.is_some_and(|n| i % n as usize != 0)).collect()
 }
 
 /// A flag per layer, or a period that stands for them.
@@ -84,6 +97,14 @@ mod tests {
     use super::{LayerKind::*, *};
     use crate::convention::llama::FAMILY;
     use std::path::Path;
+
+    #[test]
+    fn a_hostile_number_of_layers_is_refused() {
+        let mut metadata = Metadata::new(Path::new("x.gguf"), Vec::new());
+        metadata.set("llama.block_count", Value::U32(u32::MAX));
+        assert!(matches!(layer_kinds(&FAMILY, &metadata), Err(Error::RefusedKey { .. })));
+        assert_eq!(every(usize::MAX, Some(4)).len(), MAX_LAYERS as usize);
+    }
 
     fn kinds(keys: &[(&str, Value)]) -> Result<Vec<LayerKind>, Error> {
         let mut metadata = Metadata::new(Path::new("x.gguf"), Vec::new());

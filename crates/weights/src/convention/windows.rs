@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::{Config, Kind, flag, lookup};
+use super::{Config, Kind, flag, kinds::MAX_LAYERS, lookup};
 use crate::{Array, Error, Metadata, Value};
 
 /// The layers of a family that have the sliding window of config.json.
@@ -47,7 +47,7 @@ pub(super) fn add(config: &Config<'_>, layers: Option<u32>, metadata: &mut Metad
         Windows::LastByFlag => {
             // transformers' default of `max_window_layers`.
             let first = number("max_window_layers").unwrap_or(28);
-            named.or_else(|| Some((0..layers?).map(|i| u64::from(i) >= first).collect()))
+            named.or_else(|| Some((0..layers?.min(MAX_LAYERS)).map(|i| u64::from(i) >= first).collect()))
         }
         Windows::Alternating => {
             let period = number("sliding_window_pattern").or_else(|| number("_sliding_window_pattern"));
