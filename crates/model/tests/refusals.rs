@@ -193,7 +193,7 @@ fn a_quantization_type_without_cache_support_is_refused() {
 
 #[test]
 fn a_window_of_a_family_without_windows_is_refused() {
-    let window = |c: String| c.replacen('{', "{\"sliding_window\": 12,", 1);
+    let window = |c: String| c.replacen('{', "{\"sliding_window\": 12, \"use_sliding_window\": true,", 1);
     for family in ["gptneox", "plm", "deepseek2"] {
         assert!(load_of(family, |_| (), |c| c).is_ok(), "{family}");
         let message = load_of(family, |_| (), window).map(|_| ()).expect_err(family).to_string();
