@@ -159,7 +159,7 @@ impl Session {
         }
         if let Some(format) = diagnosis.quantization().filter(|_| self.has_quality(args, checkpoint)) {
             output::note(&format!("comparing the quality of {format} with the stored weights"));
-            self.round(&[cells::quality(&args.model, &format)]);
+            self.round(&[cells::quality(&subject.model, &format)]);
         }
         let mut diagnosis = self.diagnose(&subject)?;
         for it in diagnosis.advice.iter_mut().filter(|it| it.finding.measured.is_none()) {
