@@ -1,5 +1,7 @@
 //! Ablation: an ablated part launches nothing, and the rest of the forward pass stays within its buffers.
 
+mod support;
+
 use ridgeline_compute::{Caps, Cpu, Executor, Recording, Region};
 use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
 use ridgeline_model::{
@@ -11,21 +13,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-
-const FAMILIES: [&str; 12] = [
-    "deepseek2",
-    "gemma3",
-    "gptneox",
-    "llama",
-    "llama-mha-tied",
-    "mistral",
-    "plm",
-    "qwen2",
-    "qwen3",
-    "qwen35",
-    "qwen35moe",
-    "qwen3moe",
-];
+use support::FAMILIES;
 
 /// Positions in the cache before the forward pass.
 const DEPTH: usize = 5;

@@ -6,6 +6,8 @@
 //! Golden files: `input_ids` [T], `logits` [T, V] and `greedy` of Hugging Face transformers in f32; the file's own
 //! metadata names the version.
 
+mod support;
+
 use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_compute::{Caps, Cpu, Executor};
 use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
@@ -22,22 +24,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
-
-const FAMILIES: [&str; 13] = [
-    "deepseek2",
-    "gemma3",
-    "gptneox",
-    "llama",
-    "llama-mha-tied",
-    "mistral",
-    "mistral-window",
-    "plm",
-    "qwen2",
-    "qwen3",
-    "qwen35",
-    "qwen35moe",
-    "qwen3moe",
-];
+use support::FAMILIES;
 
 /// Families with weights in safetensors only. The golden logits are of an independent forward pass in f64.
 const FOLDERS: [&str; 1] = ["mistral-window"];

@@ -91,8 +91,8 @@ impl Mixture {
         })
     }
 
-    /// Loads the shared expert `<prefix>.ffn_{gate,up,down}_shexp.weight` of hidden width `ffn` too, and its gate
-    /// `<prefix>.ffn_gate_inp_shexp.weight` if it is `gated`.
+    /// Loads the shared expert `<prefix>.ffn_{gate,up,down}_shexp.weight` of hidden width `ffn` too. A `gated` one has a gate,
+    /// `<prefix>.ffn_gate_inp_shexp.weight`.
     ///
     /// # Errors
     /// As [`Self::load`].
