@@ -39,6 +39,9 @@ pub(crate) fn caveats(values: &[&Value], data: &Data<'_>, control: f64) -> Vec<S
     {
         found.push(format!("{name} has a number of layers that its published shape does not have"));
     }
+    if let Some(record) = behind.iter().find(|record| record.row.get("cut").is_some()) {
+        found.push(format!("{} was measured with fewer layers, and extrapolated", name(record)));
+    }
     let visits = values.iter().map(|value| value.visits).min().unwrap_or(FEW_VISITS);
     if timed && visits < FEW_VISITS {
         let plural = if visits == 1 { "visit" } else { "visits" };
@@ -122,6 +125,9 @@ mod tests {
         assert!(software[2].contains("2 visits") && software[3].contains("20.0 %"), "{software:?}");
         let cut = found(record("mistral-7b@2", 1 << 30, "discrete"), 1.0, 3, 0.0);
         assert!(cut.len() == 1 && cut[0].contains("mistral-7b@2"), "{cut:?}");
+        let line = Record { row: json!({ "cut": {} }), ..record("mistral-7b", 4 << 30, "discrete") };
+        let line = found(line, 1.0, 3, 0.0);
+        assert!(line.len() == 1 && line[0].contains("extrapolated"), "{line:?}");
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct Data<'a> {
     prior: Prior,
     /// Relative standard deviation between visits of one cell; `None` before cells have several visits.
     noise: Option<f64>,
+    /// The data of the run's other devices.
+    others: Vec<Self>,
 }
 
 /// One cell: its point, its rows and its samples, by visit.
@@ -79,7 +81,19 @@ impl<'a> Data<'a> {
         let prior = Prior { of_several: measured, of_one, of_pairs };
         let anchor = variances.iter().max_by(|a, b| a.1.total_cmp(&b.1)).map(|it| it.0);
         let noise = measured.map(|prior| prior.variance).or(anchor).map(f64::sqrt);
-        Self { cells, machine, published, prior, noise }
+        Self { cells, machine, published, prior, noise, others: Vec::new() }
+    }
+
+    /// This data beside that of the other devices of a run, for studies that compare devices.
+    #[must_use]
+    pub fn beside(mut self, others: Vec<Self>) -> Self {
+        self.others = others;
+        self
+    }
+
+    /// The data of every device of the run, this one first.
+    pub fn devices(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.others)
     }
 
     /// This data without a cell that no experiment wants, such as the anchor. Its visits still count for the noise.

@@ -40,6 +40,13 @@ pub struct Claim {
     pub beside: Vec<Beside>,
     /// What is missing to test it: a measure, a model family or a device.
     pub needs: Option<String>,
+    /// Devices that it compares.
+    #[serde(default = "one")]
+    pub devices: usize,
+}
+
+const fn one() -> usize {
+    1
 }
 
 /// The expected outcome of a claim's test.

@@ -189,6 +189,14 @@ fn reason(claim: &Claim, requirement: &Requirement, sources: &Sources<'_>) -> St
         let cells = if own.len() == 1 { "cell" } else { "cells" };
         return format!("{} {cells} of {study} {verb}: {why}", own.len());
     }
+    let devices = sources.data.devices().count();
+    if devices < claim.devices {
+        return format!(
+            "it compares {} devices, and this run has {devices}: run `bench-all --study {study}` on another one, and `merge` the \
+             two journals",
+            claim.devices
+        );
+    }
     if sources.data.cells().iter().flatten().any(|r| wanted(r)) {
         let value = plain(value);
         return format!("the measured cells of {study} are too few for what the claim compares: {value}");

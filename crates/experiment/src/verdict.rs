@@ -50,18 +50,6 @@ pub enum Range {
     AtMost(f64),
 }
 
-impl std::fmt::Display for Range {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Above(t) => write!(f, "> {t}"),
-            Self::Below(t) => write!(f, "< {t}"),
-            Self::Within(low, high) => write!(f, "in [{low}, {high}]"),
-            Self::AtLeast(t) => write!(f, "at least {t}"),
-            Self::AtMost(t) => write!(f, "at most {t}"),
-        }
-    }
-}
-
 impl Range {
     /// Whether the whole interval `[lo, hi]` lies inside. An interval without an end decides nothing above or below.
     fn contains(self, lo: f64, hi: f64) -> bool {

@@ -74,8 +74,8 @@ fn every_claim_is_compared_or_says_what_it_needs() {
         for Requirement { value, range, why, .. } in &claim.compare {
             assert!(names.insert(value), "{id} compares {value} twice");
             assert!(!why.trim().is_empty(), "{id}: {value} has no reason for its range");
-            let ordered = if let Range::Within(low, high) = range { low < high } else { true };
-            assert!(ordered, "{id}: {value} in {range}");
+            let ordered = if let Range::Within(low, high) = range { low <= high } else { true };
+            assert!(ordered, "{id}: {value} in {range:?}");
         }
         for beside in &claim.beside {
             assert!(names.insert(&beside.value) && !beside.why.trim().is_empty(), "{id}: {beside:?}");

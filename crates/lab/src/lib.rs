@@ -4,6 +4,7 @@
 mod audit;
 pub mod cli;
 mod commands;
+mod cut;
 mod diagnosis;
 pub mod globals;
 pub mod install;

@@ -50,6 +50,14 @@ pub enum Error {
         /// Tokens of a chunk.
         chunk: usize,
     },
+    /// A file of prompts without prompts, or a line of it without a kind.
+    #[error("{path}: line {line}: give a kind of text, a tab and a prompt", path = path.display())]
+    PromptLine {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
     /// The engine to compare with cannot be measured.
     #[error("the other engine cannot be measured: {reason}")]
     Peer {

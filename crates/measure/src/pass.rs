@@ -138,6 +138,14 @@ impl Bench {
         Ok(machine.predict(&cost, Regime::new(working_set)).roof_s)
     }
 
+    /// Counted work and traffic of a test with logits for these rows. Nothing runs.
+    ///
+    /// # Errors
+    /// [`Error::Model`] where the test exceeds the context.
+    pub fn cost(&mut self, test: Test, want: Rows) -> Result<Cost, Error> {
+        Ok(self.work(test, want)?.cost)
+    }
+
     /// Times a test within a budget.
     ///
     /// # Errors

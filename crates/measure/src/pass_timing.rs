@@ -65,6 +65,32 @@ impl PassTiming {
         stats::median(&seconds).unwrap_or(f64::NAN)
     }
 
+    /// The timing of a model that is on the line through two with fewer layers, this one and `to`: `by` times their
+    /// difference beyond `to`. Repetitions are taken in pairs, in order.
+    #[must_use]
+    pub fn extrapolated(&self, to: &Self, by: f64) -> Self {
+        let line = |a: f64, b: f64| b + by * (b - a);
+        let count = |a: u64, b: u64| whole(line(a as f64, b as f64));
+        let times = |a: &[u64], b: &[u64]| a.iter().zip(b).map(|(&a, &b)| count(a, b)).collect();
+        let mut regime = to.regime;
+        regime.working_set = count(self.regime.working_set, to.regime.working_set);
+        Self {
+            samples_ns: times(&self.samples_ns, &to.samples_ns),
+            encode_ns: times(&self.encode_ns, &to.encode_ns),
+            device_ns: times(&self.device_ns, &to.device_ns),
+            cost: self.cost.extrapolated(&to.cost, by),
+            regime,
+            recordings: to.recordings,
+            host_ns_per_recording: line(self.host_ns_per_recording, to.host_ns_per_recording).max(0.0),
+            params: count(self.params, to.params),
+            weight_bytes: count(self.weight_bytes, to.weight_bytes),
+            kernels: self.kernels.zip(to.kernels).map(|(a, b)| KernelTimes {
+                isolated_s: line(a.isolated_s, b.isolated_s).max(f64::MIN_POSITIVE),
+                back_to_back_s: line(a.back_to_back_s, b.back_to_back_s).max(f64::MIN_POSITIVE),
+            }),
+        }
+    }
+
     /// The prediction for one repetition.
     #[must_use]
     pub fn prediction(&self, machine: &Machine) -> Prediction {
@@ -86,6 +112,15 @@ impl PassTiming {
         let fastest = self.samples_ns.iter().min().map_or(f64::INFINITY, |&ns| ns as f64 / 1e9);
         machine.map_or(Ok(()), |machine| check_floor(fastest, self.prediction(machine).floor_s))
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "float to integer casts saturate"
+)]
+fn whole(value: f64) -> u64 {
+    value.round() as u64
 }
 
 /// Times of the kernels of a decode step as fractions of the step.
@@ -113,14 +148,34 @@ mod tests {
     use super::{Clock, PassTiming};
     use ridgeline_roofline::{Cost, Regime};
 
-    #[test]
-    fn rows_of_before_have_one_clock() {
+    /// A timing as a journal of before has it.
+    fn timing() -> PassTiming {
         let row = r#"{ "samples_ns": [5], "cost": COST, "regime": REGIME, "recordings": 1,
             "host_ns_per_recording": 1.0, "params": 1, "weight_bytes": 2 }"#;
         let cost = serde_json::to_string(&Cost::ZERO).expect("JSON");
         let regime = serde_json::to_string(&Regime::new(1)).expect("JSON");
         let row = row.replace("COST", &cost).replace("REGIME", &regime);
-        let timing: PassTiming = serde_json::from_str(&row).expect("a row");
+        serde_json::from_str(&row).expect("a row")
+    }
+
+    #[test]
+    fn layers_add_equal_times_and_counts() {
+        let layers = |n: u64| PassTiming {
+            samples_ns: vec![100 + 10 * n, 200 + 20 * n],
+            encode_ns: vec![n],
+            cost: Cost { weights: 7 + 3 * n, launches: 2 + 9 * n, ..Cost::ZERO },
+            regime: Regime::new(1_000 * n).scratch(7),
+            params: 40 + n,
+            weight_bytes: 80 + 2 * n,
+            ..timing()
+        };
+        let whole = layers(2).extrapolated(&layers(4), 14.0);
+        assert_eq!(whole, layers(32));
+    }
+
+    #[test]
+    fn rows_of_before_have_one_clock() {
+        let timing = timing();
         assert_eq!(Clock::ALL.iter().map(|&clock| timing.by(clock).len()).collect::<Vec<_>>(), [0, 1, 0]);
     }
 }

@@ -1,29 +1,34 @@
 //! The report as Markdown: every figure becomes a table of its numbers.
 
 use super::legend::legend;
-use super::{Align, Block, ClaimLink, Column, Level, Report, Table, lines, roofline, waterfall};
+use super::{Align, Block, ClaimLink, Column, Level, Report, Section, Table, lines, roofline, waterfall};
 use crate::verdict::Verdict;
 
 /// Renders a report as Markdown.
 #[must_use]
 pub fn markdown(report: &Report) -> String {
     let mut text = format!("# {}\n\n{}\n", escape(&report.title), escape(&report.subtitle));
-    for section in &report.sections {
-        let marks = if section.level == Level::Chapter { "##" } else { "###" };
-        text += &format!("\n{marks} {}\n", escape(&section.title));
-        if !section.intro.is_empty() {
-            text += &format!("\n{}\n", escape(&section.intro));
-        }
-        let mut defined = Vec::new();
-        for block in &section.blocks {
-            text += &block_markdown(block, &mut defined);
-        }
-    }
+    report.sections.iter().for_each(|it| text += &section(it));
     if !report.provenance.is_empty() {
         text += "\n## Provenance\n\n";
     }
     for (key, value) in &report.provenance {
         text += &format!("- {}: {}\n", escape(key), escape(value));
+    }
+    text
+}
+
+/// Renders one section, after an empty line.
+#[must_use]
+pub fn section(section: &Section) -> String {
+    let marks = if section.level == Level::Chapter { "##" } else { "###" };
+    let mut text = format!("\n{marks} {}\n", escape(&section.title));
+    if !section.intro.is_empty() {
+        text += &format!("\n{}\n", escape(&section.intro));
+    }
+    let mut defined = Vec::new();
+    for block in &section.blocks {
+        text += &block_markdown(block, &mut defined);
     }
     text
 }

@@ -349,7 +349,7 @@ impl Args {
             let pass = self.variations.timing(&pass, clock, &adapter)?;
             let (backend, adapter) = (backend.clone(), adapter.clone());
             let cache = cache.map(|it| it.spec().name.to_owned());
-            let row = Row { pass, test, backend, adapter, cache, batch };
+            let row = Row { pass, test, backend, adapter, cache, batch, cut: None };
             let mut bench = described(&name, format, &row, ceilings);
             bench.flash_attn = case.flash_attn;
             [bench.n_batch, bench.n_ubatch] = case.batch.map(|it| it as u64);

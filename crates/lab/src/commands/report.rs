@@ -2,7 +2,7 @@
 
 use super::bench_all::usage;
 use super::outputs;
-use crate::globals::Globals;
+use crate::globals::{Globals, UsageError};
 use crate::runner::{folder, report};
 use crate::{output, studies};
 use anyhow::Context;
@@ -25,6 +25,9 @@ pub(crate) struct Args {
     /// Print the first figure and three sentences as Markdown, and write only that figure into this folder
     #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "figures"])]
     excerpt: Option<PathBuf>,
+    /// Print these sections as Markdown and write nothing: anchors of report.html, such as the-answer,gap-2
+    #[arg(long, value_name = "ANCHOR", value_delimiter = ',', conflicts_with_all = ["output", "figures", "excerpt"])]
+    sections: Vec<String>,
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
@@ -33,6 +36,9 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         folder::records(&args.dir).and_then(|records| report::make(&records, &catalogue)).map_err(usage)?;
     if let Some(folder) = &args.excerpt {
         return print_excerpt(&made, folder);
+    }
+    if !args.sections.is_empty() {
+        return print_sections(&made, &args.sections);
     }
     if let Some(folder) = &args.figures {
         report::save_figures(&made, folder).map_err(usage)?;
@@ -52,6 +58,18 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
             output::text(&format!("{}\n", path.display()))?;
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the sections with these anchors, in their order, as Markdown.
+fn print_sections(made: &Report, anchors: &[String]) -> anyhow::Result<ExitCode> {
+    let find = |anchor: &String| {
+        let all = || made.sections.iter().map(|it| it.id.as_str()).collect::<Vec<_>>().join(", ");
+        let found = made.sections.iter().find(|it| it.id == *anchor).cloned();
+        found.ok_or_else(|| UsageError(format!("the report has no section {anchor:?}; it has: {}", all())))
+    };
+    let sections = anchors.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+    output::text(&sections.iter().map(markdown::section).collect::<String>())?;
     Ok(ExitCode::SUCCESS)
 }
 

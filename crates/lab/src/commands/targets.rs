@@ -5,6 +5,7 @@ use crate::targets::{self, Plan, TargetResult};
 use crate::{install, output};
 use ridgeline_compute::Executor;
 use ridgeline_experiment::report::{Align, Table, number};
+use ridgeline_experiment::verdict::{Outcome, Unit};
 use ridgeline_measure::Error;
 use ridgeline_measure::MeasureContext;
 use ridgeline_roofline::Machine;
@@ -57,6 +58,28 @@ enum Check {
     Stable,
 }
 
+impl Check {
+    /// The id of the claim that the engine meets this target, such as `TGT-VERIFY`.
+    fn claim(self) -> String {
+        format!("TGT-{self:?}").to_uppercase()
+    }
+}
+
+/// A measured target with the claim that it decides.
+#[derive(serde::Serialize)]
+struct Tested {
+    claim: String,
+    outcome: Option<Outcome>,
+    #[serde(flatten)]
+    target: TargetResult,
+}
+
+impl Tested {
+    fn new(check: Check, target: TargetResult) -> Self {
+        Self { claim: check.claim(), outcome: target.outcome(), target }
+    }
+}
+
 const ALL: [Check; 9] = [
     Check::Peer,
     Check::Verify,
@@ -100,7 +123,7 @@ fn measure(
     plan: &Plan,
     checks: &[Check],
     peer: Option<&Path>,
-) -> Result<Vec<TargetResult>, Error> {
+) -> Result<Vec<Tested>, Error> {
     let software = cx.device.borrow().caps().software;
     let mut known: Option<Machine> = None;
     let mut ceilings = |cx: &MeasureContext| -> Result<Machine, Error> {
@@ -114,9 +137,10 @@ fn measure(
         known = Some(machine.clone());
         Ok(machine)
     };
-    let mut findings = Vec::new();
-    for check in checks {
-        output::note(&format!("{check:?}"));
+    let mut tested = Vec::new();
+    for &check in checks {
+        output::note(&check.claim());
+        let mut findings = Vec::new();
         match check {
             Check::Peer => findings.extend(targets::compare_llama_cpp(cx, &plan.peer, software, peer)?),
             Check::Verify => {
@@ -147,13 +171,15 @@ fn measure(
                 }
             }
         }
+        tested.extend(findings.into_iter().map(|it| Tested::new(check, it)));
     }
-    Ok(findings)
+    Ok(tested)
 }
 
-fn table(findings: &[TargetResult]) -> String {
+fn table(tested: &[Tested]) -> String {
     use Align::{Left, Right};
     let columns = [
+        ("claim", Left),
         ("quantity", Left),
         ("target", Left),
         ("measured", Right),
@@ -162,15 +188,17 @@ fn table(findings: &[TargetResult]) -> String {
         ("details", Left),
     ];
     let mut table = Table::new("", columns);
-    for it in findings {
+    for Tested { claim, outcome, target } in tested {
         let digits = |n: f64| number::digits(n, 3);
+        let range = |range| Unit::Plain.range(range);
         table.push([
-            it.what.clone(),
-            it.target.map_or_else(|| "none on this device".to_owned(), |range| range.to_string()),
-            digits(it.here.value),
-            format!("{} – {}", digits(it.here.lo), digits(it.here.hi)),
-            it.verdict().to_owned(),
-            it.detail.clone(),
+            claim.clone(),
+            target.what.clone(),
+            target.target.map_or_else(|| "none on this device".to_owned(), range),
+            digits(target.here.value),
+            format!("{} – {}", digits(target.here.lo), digits(target.here.hi)),
+            outcome.map_or("–", Outcome::label).to_owned(),
+            target.detail.clone(),
         ]);
     }
     output::table(&table)

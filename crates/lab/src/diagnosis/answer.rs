@@ -1,6 +1,7 @@
 //! The answer: how fast the model runs, how fast it could run, and what takes the time of a token.
 
 use super::scope::Step;
+use crate::cut::Cut;
 use ridgeline_experiment::report::number;
 use ridgeline_roofline::{Bound, Machine, Measured, Part, Waterfall};
 use serde::Serialize;
@@ -26,8 +27,8 @@ pub(crate) struct Answer {
     pub parts: Waterfall,
     /// Prompt tokens per second, where they were measured.
     pub prompt: Option<Measured>,
-    /// Layers measured and layers of the model, where fewer were measured.
-    pub extrapolated: Option<([usize; 2], usize)>,
+    /// The numbers of layers that were measured, where they are fewer than the model's.
+    pub extrapolated: Option<Cut>,
 }
 
 impl Answer {
@@ -46,7 +47,7 @@ impl Answer {
             bound: prediction.bound,
             parts: step.parts(machine, tokens as u64),
             prompt: None,
-            extrapolated: None,
+            extrapolated: step.cut,
         }
     }
 
@@ -102,11 +103,8 @@ impl Answer {
         } else {
             sentences.push("Launches and submissions cost less than 3 % of the best speed.".to_owned());
         }
-        if let Some((cut, layers)) = self.extrapolated {
-            sentences.push(format!(
-                "These figures are extrapolated from {} and {} of {layers} layers with random weights.",
-                cut[0], cut[1]
-            ));
+        if let Some(cut) = self.extrapolated {
+            sentences.push(format!("These figures are extrapolated from {cut} with random weights."));
         }
         sentences
     }

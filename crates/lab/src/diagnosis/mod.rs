@@ -190,7 +190,6 @@ fn of(source: &Source<'_>, machine: &Machine) -> Option<Diagnosis> {
     let is = |p: &pass::Point| source.is_now(p) && p.work == source.work && p.kernels;
     let step = source.whole.step(&source.passes, is)?;
     let mut answer = Answer::new(source.title(), source.depth, &step, tokens, machine);
-    answer.extrapolated = source.whole.cut.map(|cut| (cut, source.whole.layers));
     answer.prompt = prompt(source);
     // Profiles are of the shape where it was profiled, and else of the model itself.
     let profiled = |scope: &Scope| source.launches.find(|p| p.model == scope.profiled().0).is_some();

@@ -22,7 +22,8 @@ pub(crate) fn answer(data: &Data<'_>, audit: &Audit) -> Result<Option<Section>, 
     let mut subject = Subject::whole(&first.point.model, &first.point.format, first.point.depth);
     subject.tuned = first.record().build.is_tuned();
     let speculated = data.rows::<speculation::Kind>()?;
-    subject.draft = speculated.find(|p| p.target == subject.model).map(|e| e.point.draft.clone());
+    subject.draft =
+        speculated.find(|p| p.target == subject.model && p.draft != p.target).map(|e| e.point.draft.clone());
     let Some(mut diagnosis) = diagnose(data, &subject)? else { return Ok(None) };
     diagnosis.caveats.extend(match audit.faults.len() {
         0 => None,

@@ -1,17 +1,12 @@
 //! The model of a diagnosis, measured whole or with two smaller numbers of layers.
-//!
-//! The numbers of layers differ by whole periods of unlike layers, so that time and cost are on a straight line:
-//!
-//! ```text
-//! T(L) = T(b) + (L − b) · (T(b) − T(a)) / (b − a)      a < b < L layers measured
-//! ```
 
+use crate::cut::Cut;
 use crate::measures::launch;
 use crate::measures::pass::{Pass, Point, Row, Work};
 use ridgeline_experiment::data::Entry;
 use ridgeline_experiment::rows::Rows;
 use ridgeline_experiment::study::Evidence;
-use ridgeline_measure::pass::{KernelTimes, PassTiming};
+use ridgeline_measure::pass::PassTiming;
 use ridgeline_measure::profile::{Profiled, TimedLaunch};
 use ridgeline_roofline::{Machine, Measured, Waterfall};
 
@@ -35,6 +30,8 @@ pub(crate) struct Step {
     pub timing: PassTiming,
     /// The cells behind it.
     pub evidence: Evidence,
+    /// The numbers of layers that were measured, where they are fewer than the model's.
+    pub cut: Option<Cut>,
 }
 
 impl Step {
@@ -63,10 +60,7 @@ impl Scope {
         let found = |name: &String| rows.find(|p| p.model == *name && is(p));
         let measured: Vec<&Pass<'_>> = self.names().iter().map(found).collect::<Option<_>>()?;
         match (&measured[..], self.cut) {
-            ([a, b], Some([from, to])) => {
-                let by = (self.layers as f64 - to as f64) / (to as f64 - from as f64);
-                extrapolated(a, b, by)
-            }
+            ([a, b], Some(measured)) => extrapolated(a, b, Cut { measured, of: self.layers }),
             _ => step(measured.first()?),
         }
     }
@@ -121,31 +115,23 @@ fn is_outside_layers(launch: &TimedLaunch) -> bool {
 }
 
 fn step(entry: &Pass<'_>) -> Option<Step> {
-    Some(Step { seconds: entry.seconds()?, timing: entry.row.pass.clone(), evidence: entry.evidence() })
+    let (timing, cut) = (entry.row.pass.clone(), entry.row.cut);
+    Some(Step { seconds: entry.seconds()?, timing, evidence: entry.evidence(), cut })
 }
 
-/// The step on the line through two measured ones, `by` times their difference beyond the second.
-fn extrapolated(a: &Pass<'_>, b: &Pass<'_>, by: f64) -> Option<Step> {
-    let (first, second) = (step(a)?, step(b)?);
-    let line = |a: f64, b: f64| (b + by * (b - a)).max(f64::MIN_POSITIVE);
-    let value = line(first.seconds.value, second.seconds.value);
+/// The step of the whole model, on the line through two measured ones.
+fn extrapolated(a: &Pass<'_>, b: &Pass<'_>, cut: Cut) -> Option<Step> {
+    let (first, second, by) = (step(a)?, step(b)?, cut.by());
+    let line = |s: fn(Measured) -> f64| s(second.seconds) + by * (s(second.seconds) - s(first.seconds));
+    let value = line(|s| s.value).max(f64::MIN_POSITIVE);
     let half = |s: Measured| 0.5 * (s.hi - s.lo);
     let error = ((1.0 + by) * half(second.seconds)).hypot(by * half(first.seconds));
     // More layers take no less time than were measured.
     let lo = (value - error).max(second.seconds.lo).min(value);
     let seconds = Measured { value, lo, hi: value + error };
-    let (x, y) = (&first.timing, second.timing);
-    let mut timing = PassTiming { cost: x.cost.extrapolated(&y.cost, by), ..y.clone() };
-    let set = |a: u64, b: u64| line(a as f64, b as f64);
-    timing.regime.working_set = whole(set(x.regime.working_set, y.regime.working_set));
-    (timing.params, timing.weight_bytes) =
-        (whole(set(x.params, y.params)), whole(set(x.weight_bytes, y.weight_bytes)));
-    timing.kernels = x.kernels.zip(y.kernels).map(|(x, y)| KernelTimes {
-        isolated_s: line(x.isolated_s, y.isolated_s),
-        back_to_back_s: line(x.back_to_back_s, y.back_to_back_s),
-    });
+    let mut timing = first.timing.extrapolated(&second.timing, by);
     timing.samples_ns = vec![whole(1e9 * value)];
-    Some(Step { seconds, timing, evidence: first.evidence.and(&second.evidence) })
+    Some(Step { seconds, timing, evidence: first.evidence.and(&second.evidence), cut: Some(cut) })
 }
 
 #[expect(

@@ -122,6 +122,7 @@ impl Source<'_> {
                 && Some(&p.draft) == self.draft.as_ref()
                 && p.draft_max == gamma
                 && p.temperature == 0.0
+                && p.prompts.is_none()
         };
         self.speculation.find(is)?.interleaved(speculation::Row::speedup)
     }

@@ -1,9 +1,11 @@
 //! Forward passes: prompts, generation and verification at a depth, as llama-bench measures them.
 
-use super::load;
+use super::{cut, load};
+use crate::cut::{Cut, with_layers};
 use ridgeline_experiment::data::Entry;
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::measure::{Measure, Measurement, Run, RunError};
+use ridgeline_experiment::record::ModelId;
 use ridgeline_experiment::rows::Col;
 use ridgeline_experiment::stats;
 use ridgeline_measure::MeasureContext;
@@ -115,6 +117,14 @@ impl Work {
         }
     }
 
+    /// The test, and the rows of logits that its prompt needs.
+    pub(crate) const fn test(self) -> (Test, Rows) {
+        match self {
+            Self::Test(test) => (test, Rows::Last),
+            Self::Verify(n) => (Test { prompt: n, generate: 0 }, Rows::All),
+        }
+    }
+
     /// Tokens of one repetition.
     pub(crate) const fn tokens(self) -> usize {
         match self {
@@ -139,6 +149,9 @@ pub(crate) struct Row {
     pub cache: [String; 2],
     /// Largest batch of one recording, tokens.
     pub batch: usize,
+    /// The numbers of layers that were measured, where all would have taken too long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Cut>,
 }
 
 impl Row {
@@ -166,52 +179,149 @@ impl Measure for Kind {
 impl Run<MeasureContext> for Kind {
     fn run(cx: &mut MeasureContext, point: &Point, budget: &Budget) -> Result<Measurement<Row>, RunError> {
         cx.require_clock()?;
-        let loaded = load(cx, &point.model, &point.format)?;
-        let options = point.options();
-        let mut bench = Bench::new(cx, &loaded, point.depth, point.work.tokens(), options)?;
-        fits(cx, &mut bench, point.work)?;
-        let (mut pass, test) = match point.work {
-            Work::Test(test) => (bench.test(test, budget)?, test),
-            Work::Verify(n) => (bench.verify(n, budget)?, Test { prompt: n, generate: 0 }),
-        };
-        pass.check(cx.machine.as_ref())?;
-        if let (true, Some(n)) = (point.kernels, point.work.generated()) {
-            let kernels = Budget { warmup: 0, min_reps: 3, max_reps: 60, budget_s: budget.budget_s };
-            bench.time_kernels(&mut pass, n, &kernels)?;
+        match visit(cx, &point.model, point, budget)? {
+            Visit::Measured(measurement) => Ok(*measurement),
+            Visit::TooLong(too_long) => with_fewer_layers(cx, point, budget, &too_long),
         }
-        let (backend, adapter) = cx.names();
-        let (cache, batch) = (options.cache.map(|it| it.spec().name.to_owned()), options.batch);
-        let samples_ns = pass.samples_ns.clone();
-        let row = Row { pass, test, backend, adapter, cache, batch };
-        Ok(Measurement { row, samples_ns, check: None, model: Some(loaded.id.clone()) })
     }
+}
+
+/// A visit of a model.
+enum Visit {
+    Measured(Box<Measurement<Row>>),
+    TooLong(TooLong),
+}
+
+/// A visit that was not begun, because it would take longer than the run allows.
+struct TooLong {
+    predicted_s: f64,
+    longest_s: f64,
+    model: ModelId,
+}
+
+impl TooLong {
+    fn skip(&self, remedy: &str) -> RunError {
+        let Self { predicted_s, longest_s, .. } = self;
+        RunError::skip(format!(
+            "a visit is predicted to take at least {predicted_s:.0} s, more than the {longest_s:.0} s of a tenth of \
+             --max-time; {remedy}"
+        ))
+    }
+}
+
+/// Measures a point with this model in place of its own, unless that takes too long.
+fn visit(cx: &mut MeasureContext, model: &str, point: &Point, budget: &Budget) -> Result<Visit, RunError> {
+    let loaded = load(cx, model, &point.format)?;
+    let options = point.options();
+    let mut bench = Bench::new(cx, &loaded, point.depth, point.work.tokens(), options)?;
+    if let Some((predicted_s, longest_s)) = too_long(cx, &mut bench, point.work)? {
+        return Ok(Visit::TooLong(TooLong { predicted_s, longest_s, model: loaded.id.clone() }));
+    }
+    let (mut pass, test) = match point.work {
+        Work::Test(test) => (bench.test(test, budget)?, test),
+        Work::Verify(n) => (bench.verify(n, budget)?, Test { prompt: n, generate: 0 }),
+    };
+    pass.check(cx.machine.as_ref())?;
+    if let (true, Some(n)) = (point.kernels, point.work.generated()) {
+        let kernels = Budget { warmup: 0, min_reps: 3, max_reps: 60, budget_s: budget.budget_s };
+        bench.time_kernels(&mut pass, n, &kernels)?;
+    }
+    let (backend, adapter) = cx.names();
+    let (cache, batch) = (options.cache.map(|it| it.spec().name.to_owned()), options.batch);
+    let samples_ns = pass.samples_ns.clone();
+    let row = Row { pass, test, backend, adapter, cache, batch, cut: None };
+    let model = Some(loaded.id.clone());
+    Ok(Visit::Measured(Box::new(Measurement { row, samples_ns, check: None, model })))
 }
 
 /// Repetitions of the shortest visit, warm-up included.
 const LEAST_REPETITIONS: f64 = 3.0;
 
-/// Skips a cell whose visit takes longer than the run allows, by the ceilings of the device.
+/// The predicted and the longest allowed seconds of a visit that would take longer than the run allows, by the ceilings of
+/// the device.
 ///
-/// The prediction is the same for short and full visits, so that a cell is not skipped halfway through a run.
-fn fits(cx: &MeasureContext, bench: &mut Bench, work: Work) -> Result<(), RunError> {
-    let (Some(longest_s), Some(machine)) = (cx.longest_s, &cx.machine) else { return Ok(()) };
-    let (test, rows) = match work {
-        Work::Test(test) => (test, Rows::Last),
-        Work::Verify(n) => (Test { prompt: n, generate: 0 }, Rows::All),
-    };
+/// The prediction is the same for short and full visits, so that a cell has as many layers in each round.
+fn too_long(cx: &MeasureContext, bench: &mut Bench, work: Work) -> Result<Option<(f64, f64)>, RunError> {
+    let (Some(longest_s), Some(machine)) = (cx.longest_s, &cx.machine) else { return Ok(None) };
+    let (test, rows) = work.test();
     let predicted_s = LEAST_REPETITIONS * bench.roof_s(test, rows, machine)?;
-    if predicted_s <= longest_s {
-        return Ok(());
+    Ok((predicted_s > longest_s).then_some((predicted_s, longest_s)))
+}
+
+/// Measures two smaller numbers of layers with random weights, and takes the whole model to be on the line through them.
+fn with_fewer_layers(
+    cx: &mut MeasureContext,
+    point: &Point,
+    budget: &Budget,
+    whole: &TooLong,
+) -> Result<Measurement<Row>, RunError> {
+    // Both visits and the parts outside the layers share the time.
+    let share = 0.4 * whole.longest_s / whole.predicted_s;
+    let cut = cut(&point.model, &point.format, share)?.ok_or_else(|| whole.skip("give more time"))?;
+    let half = Budget { budget_s: 0.5 * budget.budget_s, ..*budget };
+    let mut rows = Vec::new();
+    for layers in cut.measured {
+        match visit(cx, &with_layers(&point.model, layers), point, &half)? {
+            Visit::Measured(measurement) => rows.push(measurement.row),
+            Visit::TooLong(_) => return Err(whole.skip(&format!("{cut} take too long, too; give more time"))),
+        }
     }
-    Err(RunError::skip(format!(
-        "a visit is predicted to take at least {predicted_s:.0} s, more than the {longest_s:.0} s of a tenth of --max-time; \
-         give more time, or fewer layers as in mistral-7b@4"
-    )))
+    let pass = rows[0].pass.extrapolated(&rows[1].pass, cut.by());
+    pass.check(cx.machine.as_ref())?;
+    let row = Row { pass, cut: Some(cut), ..rows.remove(1) };
+    let samples_ns = row.pass.samples_ns.clone();
+    Ok(Measurement { row, samples_ns, check: None, model: Some(whole.model.clone()) })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Work;
+    use super::{Cut, Kind, Point, Visit, Work, visit};
+    use ridgeline_experiment::matrix::Budget;
+    use ridgeline_experiment::measure::{Run, RunError};
+    use ridgeline_measure::{Device, MeasureContext};
+    use ridgeline_roofline::Machine;
+
+    const BUDGET: Budget = Budget { warmup: 0, min_reps: 3, max_reps: 3, budget_s: 0.0 };
+
+    fn prompt(model: &str) -> Point {
+        let point = serde_json::json!({ "model": model, "format": "q8_0", "work": "pp16", "depth": 0 });
+        serde_json::from_value(point).expect("a point")
+    }
+
+    /// The no-op backend computes nothing, so no ceiling is too high for it.
+    fn context() -> MeasureContext {
+        let machine = Machine::flat("no-op", 1e18, 1e21).expect("positive");
+        MeasureContext::new(Device::noop().expect("the no-op backend"), Some(machine), Default::default(), 0)
+    }
+
+    #[test]
+    fn what_takes_too_long_is_measured_with_fewer_layers() {
+        let (mut cx, point) = (context(), prompt("bench-18m"));
+        cx.longest_s = Some(0.0);
+        let refused = visit(&mut cx, &point.model, &point, &BUDGET).expect("a prediction");
+        let Visit::TooLong(refused) = refused else { panic!("nothing takes no time") };
+        cx.longest_s = None;
+        let whole = Kind::run(&mut cx, &point, &BUDGET).expect("a measurement").row;
+        cx.longest_s = Some(0.8 * refused.predicted_s);
+        // Without a device, more layers may seem to take less time. A line through such times beats its floor.
+        let cut =
+            (0..50).find_map(|_| Kind::run(&mut cx, &point, &BUDGET).ok()).expect("two measurements").row;
+        assert_eq!((whole.cut, cut.cut), (None, Some(Cut { measured: [1, 2], of: 4 })));
+        assert_eq!((cut.pass.cost, cut.pass.params), (whole.pass.cost, whole.pass.params));
+        assert_eq!((cut.pass.weight_bytes, cut.pass.samples_ns.len()), (whole.pass.weight_bytes, 3));
+    }
+
+    #[test]
+    fn what_cannot_be_cut_is_skipped_with_the_reason() {
+        let mut cx = context();
+        cx.longest_s = Some(0.0);
+        for (model, reason) in
+            [("bench-18m@2", "; give more time"), ("bench-18m", "1 and 2 of 4 layers take too long")]
+        {
+            let error = Kind::run(&mut cx, &prompt(model), &BUDGET).expect_err("no time");
+            assert!(matches!(&error, RunError::Skipped { reason: it } if it.contains(reason)), "{error}");
+        }
+    }
 
     #[test]
     fn work_is_written_as_it_is_read() {

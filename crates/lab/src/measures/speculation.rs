@@ -7,7 +7,7 @@ use ridgeline_experiment::measure::{Measure, Measurement, Run, RunError};
 use ridgeline_experiment::record::Check;
 use ridgeline_experiment::stats;
 use ridgeline_measure::MeasureContext;
-use ridgeline_measure::models::Loaded;
+use ridgeline_measure::models::{self, Loaded};
 use ridgeline_measure::timing::{Stopwatch, repeat, timed};
 use ridgeline_measure::{Device, Error};
 use ridgeline_model::{Session, SessionOptions};
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
 /// One prompt for each kind of text that the tiny pair was trained on; acceptance depends on the kind.
-pub(crate) const PROMPTS: [(&str, &str); 4] = [
+pub(super) const PROMPTS: [(&str, &str); 4] = [
     ("prose", "It was a bright morning when the prince"),
     ("wiki", " The film was released in"),
     ("code", "    def __init__(self, name):\n        self."),
@@ -39,6 +39,28 @@ pub(crate) struct Point {
     pub temperature: f32,
     /// Tokens generated for each prompt.
     pub tokens: usize,
+    /// A file of prompts, relative to the parent folder of `models/`; by default, one prompt of each of four kinds. A line
+    /// has the kind of text, a tab, and the prompt, in which `\n` is a new line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompts: Option<String>,
+}
+
+impl Point {
+    /// Kinds and texts of the prompts.
+    fn prompts(&self) -> Result<Vec<(String, String)>, Error> {
+        let Some(file) = &self.prompts else {
+            return Ok(PROMPTS.map(|(kind, text)| (kind.to_owned(), text.to_owned())).to_vec());
+        };
+        let path = models::root().join(file);
+        let text = std::fs::read_to_string(&path);
+        let text = text.map_err(|source| models::Error::Io { path: path.clone(), source })?;
+        let line = |(i, line): (usize, &str)| match line.split_once('\t') {
+            Some((kind, text)) if !text.is_empty() => Ok((kind.to_owned(), text.replace("\\n", "\n"))),
+            _ => Err(Error::PromptLine { path: path.clone(), line: i + 1 }),
+        };
+        let all = text.lines().enumerate().map(line).collect::<Result<Vec<_>, _>>()?;
+        if all.is_empty() { Err(Error::PromptLine { path, line: 1 }) } else { Ok(all) }
+    }
 }
 
 /// What was measured. A repetition generates for every prompt once without and once with speculation.
@@ -57,6 +79,12 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// Nanoseconds of a token without speculation, the share of its prompt included.
+    pub(crate) fn token_ns(&self) -> Option<f64> {
+        let ns: Vec<f64> = self.baseline_ns.iter().map(|&ns| ns as f64).collect();
+        Some(stats::median(&ns)? / self.generated[0] as f64)
+    }
+
     /// Median seconds per token without speculation over those with it; both are interleaved.
     pub(crate) fn speedup(&self) -> Option<f64> {
         let per_token = |ns: &[u64], n: u64| Some(stats::median(&stats::seconds(ns))? / n as f64);
@@ -96,7 +124,7 @@ impl Run<MeasureContext> for Kind {
                 .unwrap_or_else(|| "equal for every prompt and repetition".to_owned()),
         });
         let acceptance_by_prompt =
-            PROMPTS.iter().zip(&pair.by_prompt).map(|((k, _), s)| ((*k).to_owned(), s.acceptance_rate()));
+            pair.kinds.iter().zip(&pair.by_prompt).map(|(kind, s)| (kind.clone(), s.acceptance_rate()));
         let mut stats = Stats::default();
         pair.by_prompt.iter().for_each(|s| stats.merge(s));
         let row = Row {
@@ -115,6 +143,8 @@ struct Pair {
     plain: Session<Device>,
     speculator: Speculator<Session<Device>, ModelProposer<Session<Device>>>,
     sampler: Sampler,
+    /// Kind of text of each prompt.
+    kinds: Vec<String>,
     prompts: Vec<Vec<Token>>,
     tokens: usize,
     by_prompt: Vec<Stats>,
@@ -126,8 +156,8 @@ impl Pair {
     fn new(cx: &MeasureContext, target: &Loaded, draft: &Loaded, point: &Point) -> Result<Self, Error> {
         let tokenizer = target.vocabulary.tokenizer()?;
         let tokenizer = tokenizer.ok_or_else(|| Error::NoVocabulary { name: target.id.name.clone() })?;
-        let prompts =
-            PROMPTS.iter().map(|(_, text)| tokenizer.encode(text)).collect::<Result<Vec<_>, _>>()?;
+        let (kinds, texts): (Vec<_>, Vec<_>) = point.prompts()?.into_iter().unzip();
+        let prompts = texts.iter().map(|text| tokenizer.encode(text)).collect::<Result<Vec<_>, _>>()?;
         let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
         let context = longest + point.tokens + point.draft_max + 1;
         let options = SessionOptions { context, ..SessionOptions::default() };
@@ -140,6 +170,7 @@ impl Pair {
             speculator,
             sampler,
             by_prompt: vec![Stats::default(); prompts.len()],
+            kinds,
             prompts,
             tokens: point.tokens,
             generated: [0; 2],
@@ -169,7 +200,7 @@ impl Pair {
             if generation.tokens != plain.tokens && self.differing.is_none() {
                 let at = plain.tokens.iter().zip(&generation.tokens).take_while(|(a, b)| a == b).count();
                 self.differing =
-                    Some(format!("{} prompt: the texts differ from token {at} on", PROMPTS[i].0));
+                    Some(format!("{} prompt: the texts differ from token {at} on", self.kinds[i]));
             }
         }
         Ok(spent)

@@ -1,9 +1,12 @@
 //! The list of studies. Each is a file that exports `STUDY`, and one word in the list of its folder.
 
 mod ag;
+#[cfg(test)]
+mod device_tests;
 mod gap;
 mod inv;
 mod rb;
+mod speculated;
 #[cfg(test)]
 mod tests;
 

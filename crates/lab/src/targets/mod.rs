@@ -38,17 +38,11 @@ pub(crate) struct TargetResult {
 }
 
 impl TargetResult {
-    /// Met where the whole interval lies inside the range, missed where it lies outside, else undecided.
-    pub(crate) fn verdict(&self) -> &'static str {
-        let Some(range) = self.target else { return "–" };
-        let comparison =
-            Comparison { what: self.what.clone(), value: self.here, n: None, range, unit: Unit::Plain };
-        match comparison.outcome() {
-            Outcome::Holds => "met",
-            Outcome::DoesNotHold => "missed",
-            Outcome::Undecided => "undecided",
-            Outcome::CannotBeTested => "–",
-        }
+    /// Whether the whole interval lies inside the range; `None` where there is no range.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        let (what, value) = (self.what.clone(), self.here);
+        let comparison = |range| Comparison { what, value, n: None, range, unit: Unit::Plain };
+        self.target.map(|range| comparison(range).outcome())
     }
 }
 
@@ -106,7 +100,7 @@ fn file_of(model: &str) -> Result<tempfile::NamedTempFile, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Measured, Plan, Range, TargetResult};
+    use super::{Measured, Outcome, Plan, Range, TargetResult};
 
     #[test]
     fn the_plan_names_models_there_are() {
@@ -122,13 +116,13 @@ mod tests {
     fn a_verdict_needs_the_whole_interval() {
         let of = |target, lo, hi| {
             let here = Measured { value: (lo + hi) / 2.0, lo, hi };
-            TargetResult { what: String::new(), target, here, detail: String::new() }.verdict()
+            TargetResult { what: String::new(), target, here, detail: String::new() }.outcome()
         };
-        assert_eq!(of(Some(Range::AtLeast(1.0)), 1.0, 2.0), "met");
-        assert_eq!(of(Some(Range::AtLeast(1.0)), 0.9, 2.0), "undecided");
-        assert_eq!(of(Some(Range::AtLeast(1.0)), 0.8, 0.9), "missed");
-        assert_eq!(of(Some(Range::AtMost(1.0)), 0.8, 0.9), "met");
-        assert_eq!(of(Some(Range::AtMost(1.0)), 1.1, 1.2), "missed");
-        assert_eq!(of(None, 1.1, 1.2), "–");
+        assert_eq!(of(Some(Range::AtLeast(1.0)), 1.0, 2.0), Some(Outcome::Holds));
+        assert_eq!(of(Some(Range::AtLeast(1.0)), 0.9, 2.0), Some(Outcome::Undecided));
+        assert_eq!(of(Some(Range::AtLeast(1.0)), 0.8, 0.9), Some(Outcome::DoesNotHold));
+        assert_eq!(of(Some(Range::AtMost(1.0)), 0.8, 0.9), Some(Outcome::Holds));
+        assert_eq!(of(Some(Range::AtMost(1.0)), 1.1, 1.2), Some(Outcome::DoesNotHold));
+        assert_eq!(of(None, 1.1, 1.2), None);
     }
 }

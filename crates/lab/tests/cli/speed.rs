@@ -272,6 +272,7 @@ fn targets_report_verification_and_stability() {
     });
     let report = ridgeline(&["targets", "--only", "stable", "-m", "tiny-draft", "--json"]).json();
     let stable = &report["targets"][0];
+    assert_eq!(stable["claim"], "TGT-STABLE");
     assert_eq!(number(&stable["here"]["hi"]), 0.0, "{stable}");
     let compared = format!("0 of {} logits in 10 runs", 9 * 80 * 4096);
     assert!(stable["detail"].as_str().is_some_and(|it| it.starts_with(&compared)), "{stable}");

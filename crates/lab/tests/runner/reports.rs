@@ -277,6 +277,10 @@ fn shards_merge_into_one_journal() {
     let made: serde_json::Value = serde_json::from_str(&made).expect("JSON");
     assert_eq!((status, made["sections"][0]["title"].as_str()), (Some(0), Some("Claims of the studies")));
     assert!(std::fs::read_to_string(copy).expect("Markdown").starts_with("# Ridgeline"));
+    let (status, sections) = command(&["report", target, "--sections", "methods,claims-of-the-studies"]);
+    let titles: Vec<&str> = sections.lines().filter(|it| it.starts_with("## ")).collect();
+    assert_eq!((status, &titles[..]), (Some(0), &["## Methods", "## Claims of the studies"][..]));
+    assert_eq!(command(&["report", target, "--sections", "no-such-anchor"]).0, Some(2));
     let summary = run(&settings(out.path(), &text)).expect("it runs");
     assert_eq!((summary.ok, summary.earlier), (0, 36), "a merged journal is as good as one made in one go");
 }

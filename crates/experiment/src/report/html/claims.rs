@@ -116,7 +116,7 @@ fn comparisons(all: &[Comparison]) -> String {
             digits(it.value.value),
             digits(it.value.lo),
             digits(it.value.hi),
-            escape(&it.range.to_string()),
+            escape(&it.unit.range(it.range)),
             it.outcome().label()
         );
     }

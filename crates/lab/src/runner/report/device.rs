@@ -1,5 +1,7 @@
 //! The last chapters of a report: the device and its ceilings, the methods, and the cells that did not end well.
 
+use crate::measures::pass;
+use ridgeline_experiment::Error;
 use ridgeline_experiment::audit::{Audit, Pace};
 use ridgeline_experiment::data::Data;
 use ridgeline_experiment::matrix::label;
@@ -106,6 +108,22 @@ pub(super) fn unfinished(records: &[&Record]) -> Vec<Section> {
         }
     }
     sections
+}
+
+/// Section of the cells that were measured with fewer layers than their model has.
+///
+/// # Errors
+/// Where a record does not deserialize to the measure's types.
+pub(super) fn cut(data: &Data<'_>) -> Result<Option<Section>, Error> {
+    let mut table = Table::new("", [("cell", Align::Left), ("measured", Align::Left)]);
+    for entry in &data.rows::<pass::Kind>()? {
+        if let (Some(cut), Some(record)) = (entry.row.cut, entry.records.last()) {
+            table.push([label(&record.measure, &record.point), cut.to_string()]);
+        }
+    }
+    let intro = "A visit of all layers would have taken longer than a tenth of --max-time. Time and cost of the model are on the \
+                 straight line through two numbers of layers, which differ by whole periods of unlike layers.";
+    Ok((!table.rows.is_empty()).then(|| Section::new("Extrapolated cells", intro).with(Block::Table(table))))
 }
 
 const fn word(status: Status) -> &'static str {

@@ -32,12 +32,21 @@ const FIGURES: &str = "figures";
 pub fn make(records: &[Record], catalogue: &Catalogue) -> Result<Report, Error> {
     let published = Published::load()?;
     let machines = distinct(records.iter().map(|r| &r.machine));
+    let own = |machine: &MachineId| -> Vec<Record> {
+        records.iter().filter(|r| r.machine == *machine).cloned().collect()
+    };
+    let devices: Vec<Device> = machines
+        .iter()
+        .map(|it| Device::new(it, &own(it), catalogue, &published))
+        .collect::<Result<_, _>>()?;
     let mut sections = Vec::new();
-    for (i, machine) in machines.iter().enumerate() {
-        let own: Vec<Record> = records.iter().filter(|r| r.machine == **machine).cloned().collect();
-        for mut section in of_machine(&own, machine, catalogue, &published)? {
+    for (i, device) in devices.iter().enumerate() {
+        let others = devices.iter().enumerate().filter(|it| it.0 != i);
+        let data = device.data(catalogue, &published);
+        let data = data.beside(others.map(|it| it.1.data(catalogue, &published)).collect());
+        for mut section in of_device(device, &data, catalogue, &published)? {
             if machines.len() > 1 {
-                section.title = format!("{}: {}", machine.adapter, section.title);
+                section.title = format!("{}: {}", device.id.adapter, section.title);
             }
             // Anchors of the first device are those of a report on one device.
             if i > 0 {
@@ -94,11 +103,44 @@ pub fn save_figures(report: &Report, path: &Path) -> Result<(), Error> {
 /// As [`make`].
 pub fn conclude(records: &[Record], catalogue: &Catalogue) -> Result<(Conclusions, Audit), Error> {
     let published = Published::load()?;
-    let machine = (catalogue.ceilings)(records);
-    let readable = readable(records, catalogue);
-    let audit = audited(&Data::new(&readable, machine.as_ref(), &published), catalogue)?;
-    let data = without_anchor(Data::new(&readable, audit.machine.as_ref(), &published), catalogue);
-    Ok((register::conclude(&catalogue.studies, &data, &not_ok(records), audit.control)?, audit))
+    let id = records.first().map(|r| r.machine.clone()).unwrap_or_default();
+    let device = Device::new(&id, records, catalogue, &published)?;
+    let data = device.data(catalogue, &published);
+    let failures: Vec<&Record> = device.failures.iter().collect();
+    let conclusions = register::conclude(&catalogue.studies, &data, &failures, device.audit.control)?;
+    Ok((conclusions, device.audit))
+}
+
+/// The records of one device, and the checks of its run against itself.
+struct Device {
+    id: MachineId,
+    /// Number of records that do not parse and are left out.
+    unreadable: usize,
+    readable: Vec<Record>,
+    /// The newest records of cells that are not ok.
+    failures: Vec<Record>,
+    audit: Audit,
+}
+
+impl Device {
+    fn new(
+        id: &MachineId,
+        records: &[Record],
+        catalogue: &Catalogue,
+        published: &Published,
+    ) -> Result<Self, Error> {
+        let machine = (catalogue.ceilings)(records);
+        let readable = readable(records, catalogue);
+        let audit = audited(&Data::new(&readable, machine.as_ref(), published), catalogue)?;
+        let unreadable = records.len() - readable.len();
+        let failures = not_ok(records).into_iter().cloned().collect();
+        Ok(Self { id: id.clone(), unreadable, readable, failures, audit })
+    }
+
+    /// Its data, with the ceilings that the audit left.
+    fn data<'a>(&'a self, catalogue: &Catalogue, published: &'a Published) -> Data<'a> {
+        without_anchor(Data::new(&self.readable, self.audit.machine.as_ref(), published), catalogue)
+    }
 }
 
 /// The data without the anchor, which no study asked for.
@@ -112,27 +154,25 @@ fn audited(data: &Data<'_>, catalogue: &Catalogue) -> Result<Audit, Error> {
 }
 
 /// The sections of one device.
-fn of_machine(
-    records: &[Record],
-    id: &MachineId,
+fn of_device(
+    device: &Device,
+    data: &Data<'_>,
     catalogue: &Catalogue,
     published: &Published,
 ) -> Result<Vec<Section>, Error> {
-    let machine = (catalogue.ceilings)(records);
-    let readable = readable(records, catalogue);
-    let audit = audited(&Data::new(&readable, machine.as_ref(), published), catalogue)?;
-    let data = without_anchor(Data::new(&readable, audit.machine.as_ref(), published), catalogue);
-    let failures = not_ok(records);
+    let Device { id, unreadable, failures, audit, .. } = device;
+    let failures: Vec<&Record> = failures.iter().collect();
     let Conclusions { chapters, verdicts } =
-        register::conclude(&catalogue.studies, &data, &failures, audit.control)?;
+        register::conclude(&catalogue.studies, data, &failures, audit.control)?;
     let mut studies = chapters::studies(chapters, &verdicts, catalogue, published);
     let rooflines = rooflines::collect(&mut studies, audit.machine.as_ref());
-    let mut sections = first(&data, &audit, catalogue)?;
-    sections.push(chapters::register(&verdicts, &data));
+    let mut sections = first(data, audit, catalogue)?;
+    sections.push(chapters::register(&verdicts, data));
     sections.extend(studies);
     sections.extend(rooflines);
-    sections.extend([device::device(id, &data, &audit, &failures), device::methods()]);
-    sections.extend(left_out(records.len() - readable.len()));
+    sections.extend([device::device(id, data, audit, &failures), device::methods()]);
+    sections.extend(left_out(*unreadable));
+    sections.extend(device::cut(data)?);
     sections.extend(device::unfinished(&failures));
     Ok(sections)
 }

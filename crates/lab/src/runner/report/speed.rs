@@ -42,7 +42,7 @@ pub(super) fn section(data: &Data<'_>) -> Result<Option<Section>, Error> {
         let prediction = entry.row.pass.prediction(machine);
         let (rate, best) = (seconds.map(|s| tokens / s), prediction.roof().map(|s| tokens / s));
         table.push([
-            name.clone(),
+            entry.row.cut.map_or_else(|| name.clone(), |cut| format!("{name}, from {cut}")),
             number::digits(rate.value, 4),
             format!("{} – {}", number::digits(rate.lo, 3), number::digits(rate.hi, 3)),
             with_interval(best),

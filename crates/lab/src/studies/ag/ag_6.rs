@@ -1,15 +1,13 @@
 //! AG-6: speculative decoding with a draft model: acceptance rate, share of drafting and verification, and speedup.
 
 use crate::measures::speculation::{self, Point, Row};
+use crate::studies::speculated::{Column, Run, gain, setting, speedup};
 use ridgeline_experiment::Error;
-use ridgeline_experiment::data::{Data, Entry};
+use ridgeline_experiment::data::Data;
 use ridgeline_experiment::report::{Axis, Line, Lines, number};
-use ridgeline_experiment::rows::{Col, Rows};
+use ridgeline_experiment::rows::Rows;
 use ridgeline_experiment::study::{Chapter, Study};
 use ridgeline_roofline::Measured;
-
-type Run<'a> = Entry<'a, Point, Row>;
-type Column<'c> = Col<'c, Point, Row>;
 
 /// The study.
 pub(crate) const STUDY: Study = Study {
@@ -24,20 +22,15 @@ pub(crate) const STUDY: Study = Study {
 
 fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
     let mut chapter = Chapter::default();
-    let rows = data.rows::<speculation::Kind>()?;
+    let rows = data.rows::<speculation::Kind>()?.wanted_by(STUDY.id);
     let share = |e: &Run<'_>, ns: u64| number::percent(ns as f64 / e.row.stats.decode_ns().max(1) as f64);
-    let columns = [
-        Column::text("target", |e| e.point.target.clone()),
-        Column::text("draft", |e| e.point.draft.clone()),
-        Column::number("draft length", |e| Some(e.point.draft_max.to_string())),
-        Column::number("temperature", |e| Some(format!("{:.1}", e.point.temperature))),
-        Column::number("acceptance rate", |e| e.row.stats.acceptance_rate().map(number::percent)),
-        Column::number("τ, tokens/round", |e| e.row.stats.tau().map(|tau| format!("{tau:.2}"))),
-        Column::number("speedup", |e| speedup(e).map(|s| format!("{:.2}×", s.value))),
-        Column::number("95 % interval", |e| speedup(e).map(|s| format!("{:.2} – {:.2}", s.lo, s.hi))),
+    let mut columns = setting();
+    columns.push(Column::number("temperature", |e| Some(format!("{:.1}", e.point.temperature))));
+    columns.extend(gain());
+    columns.extend([
         Column::number("drafting, % of decode", |e| Some(share(e, e.row.stats.draft_ns))),
         Column::number("verification, % of decode", |e| Some(share(e, e.row.stats.verify_ns))),
-    ];
+    ]);
     let caption = "One row per setting, over all prompts. Acceptance rate is accepted over drafted tokens, τ is \
                    1 + accepted / rounds. At temperature 0, the text equals plain greedy decoding token for token.";
     chapter.table(rows.table(caption, &columns));
@@ -48,11 +41,6 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
         chapter.value("speculation_speedup", what, speedup(entry), &entry.evidence());
     }
     Ok(chapter)
-}
-
-/// Seconds per token without speculation over those with it; both are interleaved in every visit.
-fn speedup(entry: &Run<'_>) -> Option<Measured> {
-    entry.interleaved(Row::speedup)
 }
 
 fn by_position(rows: &Rows<'_, Point, Row>) -> Lines {

@@ -8,7 +8,7 @@ use ridgeline_experiment::Error;
 use ridgeline_experiment::data::Data;
 use ridgeline_roofline::Measured;
 
-ridgeline_experiment::studies! { ag_1, ag_2, ag_3, ag_6 }
+ridgeline_experiment::studies! { ag_1, ag_2, ag_3, ag_5, ag_6, ag_7, ag_8, ag_11, ag_13 }
 
 /// Ratios of times that have to be 1, because bytes and kernels are the same: what, and the ratio.
 pub(crate) fn controls(data: &Data<'_>) -> Result<Vec<(String, Measured)>, Error> {

@@ -1,8 +1,9 @@
 //! `RooflineBench` (RB).
 
 mod devices;
+mod scenario;
 
-ridgeline_experiment::studies! { rb_1, rb_4, rb_5 }
+ridgeline_experiment::studies! { rb_1, rb_4, rb_5, rb_7, rb_8, rb_9 }
 
 #[cfg(test)]
 mod tests;

@@ -1,21 +1,25 @@
-//! RB-4: the operational intensity of a decode step, counted, against two FLOP per weight.
+//! RB-4: operational intensity, counted: of a decode step, and of whole runs of the four scenarios.
 
+use super::scenario;
+use crate::measures::count::{self, Count};
 use crate::measures::pass::{self, Column, Pass, Row};
 use crate::measures::title;
 use ridgeline_experiment::Error;
 use ridgeline_experiment::data::Data;
 use ridgeline_experiment::report::number;
-use ridgeline_experiment::study::{Chapter, Study};
+use ridgeline_experiment::rows::Col;
+use ridgeline_experiment::study::{Chapter, Evidence, Study};
 use ridgeline_roofline::Measured;
 
 /// The study.
 pub(crate) const STUDY: Study = Study {
     id: "RB-4",
-    title: "Intensity of a decode step",
-    question: "Is the operational intensity of decoding at a short context two over the bytes per weight?",
+    title: "Intensity of a decode step and of whole runs",
+    question: "How many FLOP per byte do a decode step, and the four scenarios of short and long input and output have?",
     about: "The study's own points of intensity use peak memory times time in place of bytes moved, so that they lie near 20 \
-            to 36 and not near 1 (X-RB-4, X-RB-12). Here FLOP and bytes are counted from the launches.",
-    values: &["intensity_times_bytes_per_weight"],
+            to 36 and not near 1 (X-RB-4, X-RB-12). Here FLOP and bytes are counted from the launches, generation after its \
+            prompt. The study's generations have no prompt (X-RB-7).",
+    values: &["intensity_times_bytes_per_weight", "liso_over_lilo", "lilo_over_siso", "siso_over_silo"],
     conclude,
 };
 
@@ -37,7 +41,39 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
         let value = product(entry).map(Measured::exact);
         chapter.counted("intensity_times_bytes_per_weight", name, value, &entry.evidence());
     }
+    whole_runs(data, &mut chapter)?;
     Ok(chapter)
+}
+
+/// The scenarios, whole: the prompt and the generation after it.
+fn whole_runs(data: &Data<'_>, chapter: &mut Chapter) -> Result<(), Error> {
+    let rows = data.rows::<count::Kind>()?.wanted_by(STUDY.id);
+    let Some(short) = scenario::short(rows.iter().map(|e| e.point.work)) else { return Ok(()) };
+    let name = |e: &Count<'_>| scenario::name(e.point.work, short);
+    let columns = [
+        Col::text("model", |e: &Count<'_>| title(&e.point.model, &e.point.format)),
+        Col::text("scenario", |e: &Count<'_>| name(e).unwrap_or("–").to_owned()),
+        Col::text("work", |e: &Count<'_>| e.point.work.into()),
+        Col::number("W", |e: &Count<'_>| Some(number::si(e.row.cost.flops as f64, "FLOP"))),
+        Col::number("Q", |e: &Count<'_>| Some(number::si(e.row.cost.bytes() as f64, "B"))),
+        Col::number("W/Q, FLOP/byte", |e: &Count<'_>| Some(number::digits(e.row.cost.intensity()?, 3))),
+        Col::number("W/Q of the prompt", |e: &Count<'_>| Some(number::digits(e.row.prompt.intensity()?, 3))),
+    ];
+    chapter.table(rows.table("Counted work and traffic of whole runs.", &columns));
+    for (model, entries) in rows.group(|p| title(&p.model, &p.format)) {
+        let of = |wanted| entries.iter().find(|e| name(e) == Some(wanted));
+        for (value, above, below) in [
+            ("liso_over_lilo", "LISO", "LILO"),
+            ("lilo_over_siso", "LILO", "SISO"),
+            ("siso_over_silo", "SISO", "SILO"),
+        ] {
+            let Some((above, below)) = of(above).zip(of(below)) else { continue };
+            let ratio = above.row.cost.intensity().zip(below.row.cost.intensity());
+            let evidence: Evidence = above.evidence().and(&below.evidence());
+            chapter.counted(value, &*model, ratio.map(|(a, b)| Measured::exact(a / b)), &evidence);
+        }
+    }
+    Ok(())
 }
 
 fn bytes_per_weight(row: &Row) -> f64 {
