@@ -89,8 +89,9 @@ impl Pattern {
     }
 }
 
-/// Two numbers of layers of a model, the larger about this share of all; `None` where it has too few layers, or a mix gives
-/// its layers unlike quantization types.
+/// Two numbers of layers of a model, the larger about this share of all.
+///
+/// `None` where it has too few layers, or a mix gives its layers unlike quantization types.
 ///
 /// # Errors
 /// As [`Pattern::of`].

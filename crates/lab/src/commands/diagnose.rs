@@ -221,7 +221,8 @@ impl Session {
         // The quantization of a name is the format of the cells, so that others can take its place.
         let (model, format) = models::split_quantization(&args.model);
         let shaped = if is_shape { model.to_owned() } else { models::shape_of(model) };
-        let shape = Scope { name: shaped, cut: size.cut_shape().map(|it| it.measured), layers: size.layers() };
+        let shape =
+            Scope { name: shaped, cut: size.cut_shape().map(|it| it.measured), layers: size.layers() };
         let whole = if is_shape || !size.fits() {
             shape.clone()
         } else {

@@ -12,6 +12,7 @@ use ridgeline_experiment::study::{Chapter, Study};
 use ridgeline_experiment::verdict::{Outcome, Verdict};
 use ridgeline_measure::probe::{Ceiling, MatVecRate, MatVecs, OverheadSeries, StreamCurve};
 use ridgeline_roofline::{Cost, Curve, Machine, Measured, Overheads, Sample};
+use ridgeline_speculative::Stats;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -244,6 +245,23 @@ fn invented(cell: &Cell) -> Vec<Record> {
             let row = json!({ "text_ns": vec![1000; 8], "random_ns": vec![1000; 8], "tokens": 120, "params": params });
             (0..3).map(|round| visit("captions", &cell.point, row.clone(), round, &[1e-6])).collect()
         }
+        "speculation" => {
+            // A draft that is four times as fast, and gains.
+            let stats = Stats { rounds: 10, drafted: 40, accepted: 20, ..Stats::default() };
+            let stats = Stats { draft_ns: 10_000_000, verify_ns: 10_000_000, ..stats };
+            let rates: Vec<(&str, f64)> =
+                ["code", "maths", "prose"].repeat(2).into_iter().map(|it| (it, 0.5)).collect();
+            let row = json!({
+                "stats": stats, "baseline_ns": [30_000_000], "speculating_ns": [20_000_000],
+                "acceptance_by_prompt": rates, "generated": [30, 30],
+            });
+            (0..3).map(|round| visit("speculation", &cell.point, row.clone(), round, &[0.02])).collect()
+        }
+        "count" => {
+            let cost = Cost { weights: 1 << 20, flops: 1 << 20, ..Cost::ZERO };
+            vec![visit("count", &cell.point, json!({ "cost": cost, "prompt": cost, "cut": null }), 0, &[])]
+        }
+        "tokens" => vec![visit("tokens", &cell.point, json!({ "ids": [[1, 2, 3]] }), 0, &[])],
         _ => Vec::new(),
     };
     for record in &mut records {
@@ -266,7 +284,9 @@ fn the_shipped_cells_hold_what_the_claims_compare() {
     records.extend([copy(), overheads(), products(&[("F32", 32, 3e9, 3e9), ("Q4_0", 4, 1e9, 1e9)])]);
     let published = Published::load().expect("published numbers");
     let machine = Machine::flat("here", 20e9, 1e12).expect("positive");
+    let other = Machine::flat("there", 5e9, 1e12).expect("positive");
     let data = Data::new(&records, Some(&machine), &published);
+    let data = data.beside(vec![Data::new(&records, Some(&other), &published)]);
     let verdicts = register::conclude(&studies(), &data, &[], 0.0).expect("they deserialize").verdicts;
     let tested = published.claims().iter().filter(|claim| !claim.compare.is_empty()).map(|claim| &*claim.id);
     // Nothing is invented of the measures `generate` and `quality`.
