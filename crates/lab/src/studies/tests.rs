@@ -235,7 +235,10 @@ fn invented(cell: &Cell) -> Vec<Record> {
     let flops = (tokens * size) << 20;
     let cost = Cost { weights: size << 20, kv_read: 1 << 20, flops, launches, ..Cost::ZERO };
     let mut records = match &*cell.measure {
-        "pass" => pass(&cell.point, 1e-4 * size as f64, cost),
+        "pass" => {
+            let faster = if cell.point["format"] == "q4_k" { 0.5 } else { 1.0 };
+            pass(&cell.point, 1e-4 * faster * size as f64, cost)
+        }
         "launch" => {
             synthetic::launches(&cell.point, &[("qkv", 1e-4), ("attention", 2e-4), ("gate_up", 3e-4)])
         }
