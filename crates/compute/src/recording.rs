@@ -88,6 +88,12 @@ impl Recording {
         self.deciding.push(data);
     }
 
+    /// Whether the cost depends on data, such as the ids of chosen experts: [`Self::cost`] is then a lower bound.
+    #[must_use]
+    pub fn depends_on_data(&self) -> bool {
+        !self.deciding.is_empty()
+    }
+
     /// Reads back the data that decides the traffic, so that [`Self::cost_after`] is exact.
     pub fn read_back_deciding(&mut self) {
         self.reads.extend_from_slice(&self.deciding);
@@ -211,6 +217,12 @@ impl Recording {
     /// ([`Self::read_back_deciding`]).
     #[must_use]
     pub fn cost_after(&self, output: &RunOutput) -> Cost {
+        self.launch_costs_after(output).into_iter().sum()
+    }
+
+    /// [`Self::launch_cost`] of each launch after a run, as in [`Self::cost_after`].
+    #[must_use]
+    pub fn launch_costs_after(&self, output: &RunOutput) -> Vec<Cost> {
         let words = output.reads.iter().map(|bytes| bytemuck::pod_collect_to_vec(bytes));
         let reads: Vec<(Slice, Vec<u32>)> = self.reads.iter().copied().zip(words).collect();
         let of = |slice: &Slice| {
@@ -221,7 +233,7 @@ impl Recording {
             let contents: Vec<_> = self.slices(launch).iter().map(of).collect();
             self.launch_cost_given(launch, &contents)
         };
-        self.launches.iter().map(cost).sum()
+        self.launches.iter().map(cost).collect()
     }
 
     /// Cost of the whole recording: bytes by role, operations and launches. Known before anything runs.

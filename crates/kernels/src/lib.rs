@@ -22,7 +22,8 @@ pub use activation::Activation;
 pub use attention_shape::HeadShape;
 pub use choose::{
     AttentionKernel, LinearKernel, MAX_KV_SPLITS, SMALL_BATCH, attention_for, attention_workgroups,
-    cache_in_texture, can_fuse_attention, kv_split_len, layout_for, linear_for, max_kv_splits, norm_for,
+    cache_in_texture, can_fuse_attention, groups_by_expert, kv_split_len, layout_for, linear_for,
+    max_kv_splits, norm_for,
 };
 pub use common::{Reduce, stride};
 pub use layout::WeightLayout;
@@ -69,11 +70,13 @@ kernels! {
     gated_delta_rule::GatedDeltaRule,
     gated_rms_norm::GatedRmsNorm,
     glu::Glu,
+    group_by_expert::GroupByExpert,
     kv_append::KvAppend,
     l2_norm::L2Norm,
     layer_norm::LayerNorm,
     mat_mul::MatMul,
     mat_mul_coop::MatMulCoop,
+    mat_mul_id::MatMulId,
     mat_vec::MatVec,
     mat_vec_dual::MatVecDual,
     mat_vec_i8::MatVecI8,

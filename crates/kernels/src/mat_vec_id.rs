@@ -1,4 +1,5 @@
-//! Mat-vec (GEMV) with the matrix chosen by an id: the linear layers of a mixture of experts (`MUL_MAT_ID` in ggml).
+//! Mat-vec (GEMV) with the matrix chosen by an id: the linear layers of a mixture of experts (`MUL_MAT_ID` in ggml). For
+//! large batches there is [`MatMulId`](crate::mat_mul_id::MatMulId).
 
 use crate::activation::Activation;
 use crate::common::{Reduce, bytes4, dot, format_bytes, random_rows, stride, to_u32, with_format};
@@ -40,13 +41,13 @@ impl MatVecId {
         Self::with(format, layout, Reduce::all(caps)[0], caps)
     }
 
-    fn with(format: Format, layout: WeightLayout, reduce: Reduce, caps: &Caps) -> Self {
+    pub(crate) fn with(format: Format, layout: WeightLayout, reduce: Reduce, caps: &Caps) -> Self {
         let (workgroup_size, blocks) = (64, reduce.groups_per_workgroup(caps, 64));
         Self { format, layout, activation: Activation::Silu, reduce, workgroup_size, blocks, rows: 4 }
     }
 
     /// Bytes of the rows that one expert contributes.
-    fn expert_bytes(&self, p: &Params) -> u64 {
+    pub(crate) fn expert_bytes(&self, p: &Params) -> u64 {
         format_bytes(self.format, matrices(p) * u64::from(p.n_rows), p.n_cols)
     }
 }

@@ -61,19 +61,25 @@ pub(crate) fn pass(point: &Value, seconds: f64, cost: Cost) -> Vec<Record> {
     (0..3).map(one).collect()
 }
 
-/// Three visits of a forward pass with one launch for each module, which takes these seconds isolated.
-pub(crate) fn launches(point: &Value, modules: &[(&str, f64)]) -> Vec<Record> {
-    let launch = |&(module, seconds): &(&str, f64)| TimedLaunch {
+/// One launch of a module, which takes these seconds isolated.
+pub(crate) fn timed_launch(module: &str, seconds: f64) -> TimedLaunch {
+    TimedLaunch {
         kernel: "kernel".to_owned(),
         variant: "Kernel".to_owned(),
         module: module.to_owned(),
         count: 1,
+        by_layer: Vec::new(),
         grid: [1, 1, 1],
         cost: Cost { launches: 1, ..Cost::ZERO },
         seconds: Measured { value: seconds, lo: 0.99 * seconds, hi: 1.01 * seconds },
         blocks: vec![seconds; 3],
-    };
-    let row = Profiled { launches: modules.iter().map(launch).collect() };
+    }
+}
+
+/// Three visits of a forward pass with one launch for each module, which takes these seconds isolated.
+pub(crate) fn launches(point: &Value, modules: &[(&str, f64)]) -> Vec<Record> {
+    let launches = modules.iter().map(|&(module, seconds)| timed_launch(module, seconds));
+    let row = Profiled { launches: launches.collect() };
     let total = [row.total_s(); 3];
     let row = json!(row);
     (0..3).map(|round| visit("launch", point, row.clone(), round, &total)).collect()

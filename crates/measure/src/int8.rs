@@ -4,6 +4,7 @@ use crate::models::Loaded;
 use crate::{Error, MeasureContext};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use ridgeline_compute::Recording;
 use ridgeline_experiment::quality::{LogSoftmax, Paired, PairedSummary};
 use ridgeline_model::{SessionOptions, Switches};
 use ridgeline_speculative::{Choice, LanguageModel, Rows, Sampler, Token};
@@ -12,6 +13,18 @@ use std::ops::ControlFlow;
 /// Tokens that are compared, and tokens per batch. Int8 dot products serve small batches only.
 const TOKENS: usize = 64;
 const CHUNK: usize = 16;
+
+/// The fraction of the weights of matrices that a forward pass multiplies in int8. Types without an int8 kernel, experts and
+/// the heads of MLA are multiplied in f32. 0 without matrices.
+#[must_use]
+pub fn int8_share(pass: &Recording) -> f64 {
+    let weights = |is: &dyn Fn(&str) -> bool| -> u64 {
+        let launches = pass.launches().iter().filter(|launch| is(pass.kernel(launch).name()));
+        launches.map(|launch| pass.launch_cost(launch).weights).sum()
+    };
+    let all = weights(&|name| name.starts_with("mat_") || name == "head_linear");
+    weights(&|name| name == "mat_vec_i8") as f64 / all.max(1) as f64
+}
 
 /// Logits of a model with int8 dot products, compared with its logits without.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,7 @@
 //! Timing of forward passes: prompts and generations at a depth, with their cost and their roofline prediction.
 
 use crate::context::MeasureContext;
+use crate::int8::int8_share;
 use crate::models::Loaded;
 pub use crate::pass_timing::{KernelShares, KernelTimes, PassTiming};
 pub use crate::submission::{Clock, Submission};
@@ -8,7 +9,7 @@ use crate::timing::{Stopwatch, repeat, timed};
 use crate::{Device, Error, probe, profile};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use ridgeline_compute::{Recording, Role};
+use ridgeline_compute::Role;
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::stats;
 use ridgeline_model::{LoadReport, RunTimes, Session, SessionOptions};
@@ -63,6 +64,7 @@ struct Repetition {
 }
 
 /// The work of one repetition.
+#[derive(Default)]
 struct Work {
     cost: Cost,
     /// Bytes of weights and KV cache of the largest forward pass.
@@ -72,12 +74,21 @@ struct Work {
 }
 
 impl Work {
-    fn add(&mut self, pass: &Recording) {
-        let cost = pass.cost();
+    /// Adds a forward pass of this cost that touches `scratch` bytes of activations.
+    fn add(&mut self, cost: Cost, scratch: u64) {
         self.working_set = self.working_set.max(cost.weights + cost.kv_read + cost.kv_write);
-        self.scratch = self.scratch.max(pass.footprint(Role::Activation));
+        self.scratch = self.scratch.max(scratch);
         self.cost += cost;
     }
+}
+
+/// Which weights of a mixture the work of a prompt has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Experts {
+    /// Those of the fewest experts that its tokens may choose. Nothing runs.
+    Least,
+    /// Those of the experts that its tokens choose. The prompts of mixtures run once.
+    Chosen,
 }
 
 /// The device times, unless those of most repetitions are missing.
@@ -87,6 +98,8 @@ fn device_times(repetitions: &[Repetition]) -> Vec<u64> {
 }
 
 /// A sequence at a depth, ready for tests.
+///
+/// Times and costs have no snapshots of recurrent states ([`Session::pin`]).
 #[derive(Debug)]
 pub struct Bench {
     session: Session<Device>,
@@ -126,6 +139,7 @@ impl Bench {
         } else {
             session.set_kv_len(depth)?;
         }
+        session.pin()?;
         Ok(Self { session, report: loaded.model.report(), depth, tokens, waits: options.run.wait })
     }
 
@@ -134,7 +148,7 @@ impl Bench {
     /// # Errors
     /// [`Error::Model`] where the test exceeds the context.
     pub fn roof_s(&mut self, test: Test, want: Rows, machine: &Machine) -> Result<f64, Error> {
-        let Work { cost, working_set, .. } = self.work(test, want)?;
+        let Work { cost, working_set, .. } = self.work(test, want, Experts::Least)?;
         Ok(machine.predict(&cost, Regime::new(working_set)).roof_s)
     }
 
@@ -154,12 +168,22 @@ impl Bench {
         self.time(test, budget, Rows::Last)
     }
 
-    /// Times one forward pass over `n` tokens with logits at every position, as verification of a draft needs.
+    /// Times one forward pass over `n` tokens with logits at every position, as verification of a draft needs. The copy of
+    /// recurrent states that speculation makes first is not part of it.
     ///
     /// # Errors
     /// [`Error::Model`] where `n` exceeds the context or the device fails.
     pub fn verify(&mut self, n: usize, budget: &Budget) -> Result<PassTiming, Error> {
         self.time(Test { prompt: n, generate: 0 }, budget, Rows::All)
+    }
+
+    /// The fraction of the weights that a forward pass over `n` tokens multiplies in int8 ([`int8_share`]).
+    ///
+    /// # Errors
+    /// [`Error::Model`] where `n` exceeds the batch or the context.
+    pub fn int8_share(&mut self, n: usize) -> Result<f64, Error> {
+        self.session.truncate(self.depth)?;
+        Ok(int8_share(self.session.record(&self.tokens[..n], Rows::Last)?))
     }
 
     /// Adds the times of the kernels of a decode step to a generation of `n` tokens, and returns them as fractions.
@@ -208,7 +232,7 @@ impl Bench {
 
     fn time(&mut self, test: Test, budget: &Budget, want: Rows) -> Result<PassTiming, Error> {
         self.session.prepare(&[test.prompt])?;
-        let Work { cost, working_set, scratch } = self.work(test, want)?;
+        let Work { cost, working_set, scratch } = self.work(test, want, Experts::Chosen)?;
         // The first warm-up runs before the recordings are counted.
         self.repetition(test, want)?;
         let mut times = RunTimes::default();
@@ -249,17 +273,26 @@ impl Bench {
         })
     }
 
-    /// The work of one repetition. Records and does not run.
-    fn work(&mut self, test: Test, want: Rows) -> Result<Work, Error> {
-        let mut work = Work { cost: Cost::ZERO, working_set: 0, scratch: 0 };
+    /// The work of one repetition.
+    fn work(&mut self, test: Test, want: Rows, experts: Experts) -> Result<Work, Error> {
+        let mut work = Work::default();
+        self.session.truncate(self.depth)?;
         for (range, want) in self.batches(test.prompt, want) {
+            // The sequence is already there where the batches before it ran.
             self.session.set_kv_len(self.depth + range.start)?;
-            work.add(self.session.record(&self.tokens[range], want)?);
+            let tokens = &self.tokens[range];
+            let pass = self.session.record(tokens, want)?;
+            let (least, scratch) = (pass.cost(), pass.footprint(Role::Activation));
+            let runs = experts == Experts::Chosen && pass.depends_on_data();
+            let cost = if runs { self.session.extend_counted(tokens, want)? } else { least };
+            work.add(cost, scratch);
         }
         let first = self.depth + test.prompt;
         for position in first..first + test.generate {
             self.session.set_kv_len(position)?;
-            work.add(self.session.record(&self.tokens[..1], Rows::Last)?);
+            // For a single token the least is exact: its experts are distinct.
+            let pass = self.session.record(&self.tokens[..1], Rows::Last)?;
+            work.add(pass.cost(), pass.footprint(Role::Activation));
         }
         Ok(work)
     }

@@ -6,7 +6,7 @@ use crate::context::MeasureContext;
 use crate::models::Loaded;
 use crate::probe::{self, Blocks, Clock, Timer, Unit, blocks, typical};
 use crate::{Device, Error};
-use ridgeline_compute::{Executor, Recording, RunOptions};
+use ridgeline_compute::{Executor, Recording, Region, RunOptions};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::record::Check;
 use ridgeline_experiment::stats;
@@ -40,9 +40,12 @@ pub struct TimedLaunch {
     pub module: String,
     /// Launches per pass.
     pub count: u64,
+    /// Launches in each layer, from the first layer on. Empty in journals of before.
+    #[serde(default)]
+    pub by_layer: Vec<u64>,
     /// Workgroups per dimension.
     pub grid: [u32; 3],
-    /// Cost of one launch.
+    /// Cost of one launch: the mean over those that are timed, where it depends on the experts that tokens choose.
     pub cost: Cost,
     /// Seconds of one launch: the median over blocks and its 95 % interval.
     pub seconds: Measured,
@@ -75,10 +78,12 @@ pub fn profile(
     let ids: Vec<u32> = (0..).take(tokens).collect();
     let pass = session.record(&ids, Rows::Last)?.clone();
     let mut device = cx.device.borrow_mut();
-    // One run of the pass fills the buffers that its launches read.
-    device.run(&pass)?;
+    // One run of the pass fills the buffers that its launches read, and tells which experts the tokens choose.
+    let mut first = pass.clone();
+    first.read_back_deciding();
+    let costs = first.launch_costs_after(&device.run(&first)?);
     // Small batches are bound by weight reads, so all layers are timed to keep the caches cold. Prompts would take minutes.
-    let Kinds { mut launches, works, of } = Kinds::of(&pass, tokens <= SMALL_BATCH as usize);
+    let Kinds { mut launches, works, of } = Kinds::of(&pass, &costs, tokens <= SMALL_BATCH as usize);
     let mut timer = Timer::new(&mut device)?;
     let units: Vec<Unit> = works.iter().map(|work| timer.unit(work)).collect::<Result<_, _>>()?;
     let measured = blocks(&mut timer, &units, Clock::SubmitToComplete, budget)?;
@@ -122,7 +127,8 @@ impl Sequence {
     /// Calibrates the repetitions of each kind and of the pass.
     pub(crate) fn new(device: &mut Device, pass: &Recording) -> Result<Self, Error> {
         let mut timer = Timer::new(device)?;
-        let works = Kinds::of(pass, true).works;
+        let costs: Vec<Cost> = pass.launches().iter().map(|launch| pass.launch_cost(launch)).collect();
+        let works = Kinds::of(pass, &costs, true).works;
         let kinds = works.iter().map(|work| timer.unit(work)).collect::<Result<_, _>>()?;
         Ok(Self { kinds, pass: timer.unit(pass)? })
     }
@@ -154,10 +160,10 @@ impl Kinds {
     ///
     /// A kind is timed by its first launch, or by `all` of its launches back to back. With all of them, a cache too
     /// small for the weights in the pass is also too small here.
-    fn of(pass: &Recording, all: bool) -> Self {
+    fn of(pass: &Recording, costs: &[Cost], all: bool) -> Self {
         let mut kinds = Self { launches: Vec::new(), works: Vec::new(), of: Vec::new() };
         let mut seen: Vec<(String, Vec<u8>)> = Vec::new();
-        for launch in pass.launches() {
+        for (launch, cost) in pass.launches().iter().zip(costs) {
             let (kernel, params) = (pass.kernel(launch), pass.params(launch));
             let key = (kernel.label(), params.to_vec());
             let known = seen.iter().position(|s| *s == key);
@@ -168,8 +174,9 @@ impl Kinds {
                     variant: kernel.label(),
                     module: launch.region.module.to_owned(),
                     count: 0,
+                    by_layer: Vec::new(),
                     grid: launch.grid,
-                    cost: pass.launch_cost(launch),
+                    cost: Cost::ZERO,
                     seconds: Measured::exact(0.0),
                     blocks: Vec::new(),
                 });
@@ -179,9 +186,13 @@ impl Kinds {
             if known.is_none() || all {
                 kinds.works[i].enter(launch.region);
                 kinds.works[i].run_erased(kernel, params, pass.slices(launch));
+                kinds.launches[i].cost += *cost;
             }
-            kinds.launches[i].add(launch.region.module);
+            kinds.launches[i].add(launch.region);
             kinds.of.push(i);
+        }
+        for (launch, work) in kinds.launches.iter_mut().zip(&kinds.works) {
+            launch.cost = launch.cost.shared_by(work.launches().len() as u64);
         }
         kinds
     }
@@ -202,8 +213,13 @@ fn set_times(
 
 impl TimedLaunch {
     /// Counts one more launch of this kind. Several modules may launch it: all norms of a model are one kind.
-    fn add(&mut self, module: &str) {
+    fn add(&mut self, Region { layer, module }: Region) {
         self.count += 1;
+        if let Some(layer) = layer {
+            let layer = layer as usize;
+            self.by_layer.resize(self.by_layer.len().max(layer + 1), 0);
+            self.by_layer[layer] += 1;
+        }
         if !self.module.split(", ").any(|known| known == module) {
             self.module = format!("{}, {module}", self.module);
         }
@@ -280,6 +296,7 @@ mod tests {
             variant: "K { workgroup_size: 64 }".to_owned(),
             module: "mlp".to_owned(),
             count: 3,
+            by_layer: vec![1, 2],
             grid: [4, 2, 1],
             cost: Cost { weights: 1000, flops: 10, launches: 1, ..Cost::ZERO },
             seconds: Measured::exact(seconds),

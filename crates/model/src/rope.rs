@@ -17,6 +17,8 @@ pub struct RopeConfig {
     pub rotary: u32,
     /// Divisors of the frequencies, one per pair, for models that scale them.
     pub factors: Option<Vec<f32>>,
+    /// Multiplier of cosines and sines, 1 in most models (`YaRN`, Peng et al. 2023).
+    pub magnitude: f32,
 }
 
 impl RopeConfig {
@@ -33,7 +35,9 @@ impl RopeConfig {
         let rule = "it must be even and at most key_length";
         keys.check("rope.dimension_count", rotary, rotary.is_multiple_of(2) && rotary <= key, rule)?;
         let base = keys.number_or("rope.freq_base", 10_000.0)?;
-        let rope = Self { pairing, base, rotary, factors: keys.checkpoint().rope_freq_factors()? };
+        let (factors, magnitude) =
+            (keys.checkpoint().rope_freq_factors()?, keys.checkpoint().rope_magnitude()?);
+        let rope = Self { pairing, base, rotary, factors, magnitude };
         let factors = rope.factors.as_ref().map_or(rotary as usize / 2, Vec::len);
         let holds = factors == rotary as usize / 2 && base > 0.0;
         keys.check(
@@ -47,7 +51,8 @@ impl RopeConfig {
 
     /// Cosines and sines for `positions` positions: `[positions, rotary / 2, 2]`.
     ///
-    /// Frequency of pair i: base^(−2i / rotary) / factor (Su et al. 2021). Computed in f64 on the host,
+    /// Frequency of pair i: base^(−2i / rotary) / factor (Su et al. 2021). Both are multiplied by the magnitude, so that
+    /// scores grow by its square. Computed in f64 on the host,
     /// because the sine of a shader loses accuracy at large angles.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the table is f32")]
@@ -58,7 +63,8 @@ impl RopeConfig {
         };
         let frequencies: Vec<f64> = (0..self.rotary / 2).map(frequency).collect();
         let angles = (0..positions).flat_map(|p| frequencies.iter().map(move |f| p as f64 * f));
-        angles.flat_map(|a| [a.cos() as f32, a.sin() as f32]).collect()
+        let magnitude = f64::from(self.magnitude);
+        angles.flat_map(|a| [(magnitude * a.cos()) as f32, (magnitude * a.sin()) as f32]).collect()
     }
 }
 

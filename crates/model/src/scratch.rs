@@ -64,9 +64,13 @@ temps! {
     RouterLogits,
     /// Experts of each token, `(layers, tokens, top_k)`.
     Experts,
-    /// Their weights, `(tokens, top_k)`.
+    /// Pairs of a token and an expert in order of their experts, `(tokens, top_k)`.
+    ExpertOrder,
+    /// Where the pairs of each expert begin in that order, `(layers, experts + 1)`.
+    ExpertStarts,
+    /// Weights of the experts of each token, `(tokens, top_k)`.
     ExpertWeights,
-    /// Their outputs, `(tokens, top_k, hidden)`.
+    /// Outputs of the experts of each token, `(tokens, top_k, hidden)`.
     ExpertOut,
     /// Gate of the shared expert, `(tokens, 1)`.
     SharedGate,
@@ -120,6 +124,7 @@ impl Scratch {
             Temp::Bytes if int8 => small,
             Temp::Bytes => 0,
             Temp::Tokens => tokens.max(MAX_AHEAD),
+            Temp::ExpertStarts => 1,
             _ => tokens,
         };
         let mut buffers = Vec::with_capacity(Temp::ALL.len());

@@ -59,17 +59,20 @@ fn main() {
             }
             // The GPU kernels even where the adapter is a software one.
             let gpu_kernels = GpuOptions { gpu_kernels: true, ..GpuOptions::default() };
-            let trial = move || on_gpu(family, file, whole(Switches::exact()), gpu_kernels);
-            let trial = Trial::test(format!("{family}_{container}_device_as_gpu"), trial);
-            trials.push(trial.with_ignored_flag(!adapter && !required));
+            for (name, mla) in forms(family) {
+                let switches = Switches { mla, ..Switches::exact() };
+                let trial = move || on_gpu(family, file, whole(switches), gpu_kernels);
+                let trial = Trial::test(format!("{family}_{container}_device_{name}"), trial);
+                trials.push(trial.with_ignored_flag(!adapter && !required));
+            }
             let trial = move || on_gpu(family, file, whole(Switches::default()), gpu_kernels);
             let trial = Trial::test(format!("{family}_{container}_device_cooperative"), trial);
             trials.push(trial.with_ignored_flag(!cooperative));
         }
     }
     // It compiles the kernels of software adapters slowly, so that one family has to do for those.
-    let as_gpu = FAMILIES.map(|family| (family, "as_gpu"));
-    for (family, kernels) in as_gpu.into_iter().chain([(FAMILIES[0], "whole")]) {
+    let as_gpu = FAMILIES.iter().flat_map(|family| forms(family).map(move |(name, _)| (*family, name)));
+    for (family, kernels) in as_gpu.chain([(FAMILIES[0], "whole")]) {
         let container = if FOLDERS.contains(&family) { "safetensors" } else { "gguf" };
         let trial = move || on_swiftshader(&format!("{family}_{container}_device_{kernels}"));
         let trial = Trial::test(format!("{family}_{container}_swiftshader_{kernels}"), trial);
@@ -95,6 +98,12 @@ fn variations() -> [(&'static str, SessionOptions); 8] {
         ("splits", SessionOptions { batch: 7, switches: splits, ..whole }),
         ("splits_large_batch", SessionOptions { switches: splits, ..whole }),
     ]
+}
+
+/// The names of trials with the GPU kernels, and their forms of MLA.
+fn forms(family: &str) -> impl Iterator<Item = (&'static str, MlaForm)> {
+    let forms = [("as_gpu", MlaForm::Expanded), ("absorbed_as_gpu", MlaForm::Absorbed)];
+    forms.into_iter().take(if LATENT.contains(&family) { 2 } else { 1 })
 }
 
 /// The variations of a family. MLA has absorbed ones too.

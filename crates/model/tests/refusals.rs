@@ -5,7 +5,7 @@ use ridgeline_compute::{Caps, Cpu};
 use ridgeline_model::{Error, MlaForm, Model, Session, SessionOptions, Switches};
 use ridgeline_quant::Format;
 use ridgeline_speculative::{LanguageModel, Rows};
-use ridgeline_weights::Checkpoint;
+use ridgeline_weights::{Checkpoint, Shape};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use std::cell::RefCell;
@@ -119,13 +119,17 @@ fn a_missing_bias_or_qk_norm_is_refused() {
 
 #[test]
 fn an_unsupported_rope_scaling_is_refused() {
-    let yarn = |c: String| {
-        let scaling = r#""rope_scaling": {"rope_type": "yarn", "factor": 4.0}, "use_cache""#;
-        c.replace("\"use_cache\"", scaling)
+    let scaled = |kind: &'static str| {
+        move |c: String| {
+            let scaling = format!(r#""rope_scaling": {{"rope_type": "{kind}", "factor": 4.0}}, "use_cache""#);
+            c.replace("\"use_cache\"", &scaling)
+        }
     };
     for family in ["qwen2", "qwen3"] {
-        refused(load_of(family, |_| (), yarn), &["yarn", "linear"]);
+        refused(load_of(family, |_| (), scaled("dynamic")), &["dynamic", "linear"]);
+        assert!(load_of(family, |_| (), scaled("yarn")).is_ok(), "{family}");
     }
+    refused(load_of("gptneox", |_| (), scaled("yarn")), &["yarn"]);
 }
 
 #[test]
@@ -199,6 +203,18 @@ fn a_window_of_a_family_without_windows_is_refused() {
         let message = load_of(family, |_| (), window).map(|_| ()).expect_err(family).to_string();
         assert!(message.contains("sliding_window") && message.contains("12"), "{family}: {message}");
     }
+}
+
+/// DeepSeek-V2 with 236 billion parameters, from a file that does not name its groups of experts.
+#[test]
+fn groups_of_experts_are_refused_even_where_a_file_is_silent() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/deepseek-v2-lite.toml");
+    let text = fs::read_to_string(path).expect("a shape");
+    let silent: Vec<&str> = text.lines().filter(|line| !line.contains("expert_group")).collect();
+    let many = silent.join("\n").replace("\"expert_count\" = 64", "\"expert_count\" = 160");
+    let shape = Shape::from_toml(&many).expect("a shape");
+    let checkpoint = Checkpoint::random(&shape, Format::HALF, 0).expect("random weights");
+    refused(Model::load(&checkpoint, &mut Cpu::new(Caps::webgpu())), &["expert_group_count", "8"]);
 }
 
 #[test]

@@ -124,6 +124,42 @@ fn a_sequence_that_was_moved_starts_again_from_nothing() {
     }
 }
 
+/// The first two tokens appended after the move overwrite keys and values, so that only those before it are known.
+#[test]
+fn a_sequence_that_was_moved_returns_to_what_it_still_has() {
+    let tokens = tokens();
+    for (moved, len) in [(5, 3), (5, 5), (20, 9), (20, 12)] {
+        let (mut session, _) = session();
+        session.extend(&tokens[..9], Rows::None).expect("a prompt");
+        session.extend(&tokens[9..12], Rows::None).expect("a draft");
+        session.set_kv_len(moved).expect("within the context");
+        session.extend(&tokens[20..22], Rows::None).expect("tokens");
+        session.truncate(len).expect("a rewind");
+        let ours = session.extend(&tokens[len..], Rows::All).expect("logits");
+        assert_close(&ours.data, &fresh(&tokens, len), &format!("moved to {moved}, rewound to {len}"));
+    }
+}
+
+#[test]
+fn a_pinned_sequence_is_exact_without_further_snapshots() {
+    let tokens = tokens();
+    let (mut session, _) = session();
+    session.extend(&tokens[..9], Rows::None).expect("a prompt");
+    session.pin().expect("a snapshot");
+    // A prompt in several calls, then a generation, again and again.
+    for len in [9, 9, 12, 4, 9] {
+        session.extend(&tokens[session.len()..12], Rows::None).expect("a batch");
+        session.extend(&tokens[12..17], Rows::None).expect("a batch");
+        session.decode_greedy(tokens[17], 3).expect("tokens");
+        session.set_kv_len(14).expect("within the context");
+        session.truncate(len).expect("a rewind");
+        assert_eq!(session.len(), len);
+        let ours = session.extend(&tokens[len..], Rows::All).expect("logits");
+        assert_close(&ours.data, &fresh(&tokens, len), &format!("rewound to {len}"));
+        session.truncate(len).expect("a rewind");
+    }
+}
+
 #[test]
 fn nothing_goes_on_from_an_unknown_state() {
     let tokens = tokens();

@@ -63,6 +63,21 @@ impl Cost {
         }
     }
 
+    /// The `n`-th part, rounded down: the mean over `n` launches.
+    #[must_use]
+    pub fn shared_by(&self, n: u64) -> Self {
+        let n = n.max(1);
+        Self {
+            weights: self.weights / n,
+            kv_read: self.kv_read / n,
+            kv_write: self.kv_write / n,
+            activation_read: self.activation_read / n,
+            activation_write: self.activation_write / n,
+            flops: self.flops / n,
+            launches: self.launches / n,
+        }
+    }
+
     /// All bytes moved, read and written.
     #[must_use]
     pub const fn bytes(&self) -> u64 {

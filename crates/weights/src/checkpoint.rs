@@ -349,6 +349,14 @@ impl Checkpoint {
         rope::freq_factors(self)
     }
 
+    /// The multiplier of cosines and sines of the rotation: 1 unless the context is extended by `YaRN`.
+    ///
+    /// # Errors
+    /// As [`Self::rope_freq_factors`]; [`Error::RefusedKey`] for a multiplier that is not above 0.
+    pub fn rope_magnitude(&self) -> Result<f32, Error> {
+        rope::magnitude(self)
+    }
+
     /// Bytes of all files (of all tensors, for a random checkpoint).
     pub fn file_bytes(&self) -> u64 {
         if self.container == Container::Random {

@@ -212,7 +212,7 @@ fn metadata(
     }
     metadata.retain(|key| key != "general.alignment" && !key.starts_with("split."));
     // llama.cpp computes the scale of attention from YaRN's parameters, and so do we when the file is opened.
-    if yarn {
+    if yarn && family.has_key(crate::rope::YARN_MAGNITUDE) {
         metadata.retain(|key| key != family.key("attention.scale"));
     }
     // To llama.cpp, these keys say that MLA's projections are split. They are added to files of before when opened.

@@ -249,7 +249,7 @@ pub enum Error {
         expected: Vec<usize>,
     },
     /// An unsupported kind of `RoPE` scaling.
-    #[error("{}: RoPE scaling `{kind}` is not supported; `linear` and `llama3` are", path.display())]
+    #[error("{}: RoPE scaling `{kind}` is not supported here; `linear`, `llama3` and, in some families, `yarn` are", path.display())]
     RopeScaling {
         /// The file.
         path: PathBuf,

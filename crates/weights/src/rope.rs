@@ -11,6 +11,37 @@ use crate::{
 /// The key of 0.1 times the magnitude of `YaRN`. Only models whose cosines are not scaled have it.
 pub(crate) const YARN_MAGNITUDE: &str = "rope.scaling.yarn_log_multiplier";
 
+/// The key of a multiplier of cosines and sines, besides that of `YaRN`. Only families in which both apply have it.
+pub(crate) const ATTENTION_FACTOR: &str = "rope.scaling.attn_factor";
+
+/// The multiplier of cosines and sines in a context that `YaRN` extends by `factor` (Peng et al. 2023, equation 22).
+pub(crate) fn yarn_magnitude(factor: f64) -> f64 {
+    0.1f64.mul_add(factor.max(1.0).ln(), 1.0)
+}
+
+/// See [`Checkpoint::rope_magnitude`].
+pub(crate) fn magnitude(checkpoint: &Checkpoint) -> Result<f32, Error> {
+    let metadata = checkpoint.metadata();
+    let family = convention::family(checkpoint.path(), metadata)?;
+    if !family.has_key(ATTENTION_FACTOR) {
+        return Ok(1.0);
+    }
+    let yarn = match Scaling::of(checkpoint.path(), metadata, family)? {
+        Scaling::Yarn => yarn_magnitude(metadata.f32(&family.key("rope.scaling.factor"))?.into()),
+        _ => 1.0,
+    };
+    let more = metadata.find::<f32>(&family.key(ATTENTION_FACTOR))?.unwrap_or(1.0);
+    if more > 0.0 && more.is_finite() {
+        return Ok(narrow(yarn * f64::from(more)));
+    }
+    Err(Error::RefusedKey {
+        path: checkpoint.path().to_owned(),
+        key: family.key(ATTENTION_FACTOR),
+        value: more.to_string(),
+        needs: "it must be above 0".to_owned(),
+    })
+}
+
 /// See [`Checkpoint::rope_freq_factors`].
 pub(crate) fn freq_factors(checkpoint: &Checkpoint) -> Result<Option<Vec<f32>>, Error> {
     let metadata = checkpoint.metadata();
@@ -57,6 +88,7 @@ impl Scaling {
         match metadata.find::<&str>(&family.key("rope.scaling.type"))? {
             Some("none" | "default") => Ok(Self::None),
             Some("llama3") => Ok(Self::Llama3),
+            Some("yarn") if family.has_key(ATTENTION_FACTOR) => Ok(Self::Yarn),
             // Other families would need the multiplier of cosines, and of scores.
             Some("yarn")
                 if family.has_key(YARN_MAGNITUDE) && find(YARN_MAGNITUDE)?.is_some_and(|it| it != 0.0) =>
@@ -133,7 +165,10 @@ impl Yarn {
         let or = |suffix: &str, default: f32| -> Result<f64, Error> {
             Ok(metadata.find::<f32>(&family.key(suffix))?.unwrap_or(default).into())
         };
-        let (base, context) = (number("rope.freq_base")?, number("rope.scaling.original_context_length")?);
+        // Without a context of before, llama.cpp and transformers take the context.
+        let before = "rope.scaling.original_context_length";
+        let before = if metadata.has(&family.key(before)) { before } else { "context_length" };
+        let (base, context) = (number("rope.freq_base")?, number(before)?);
         // The pair that turns this many times in the original context.
         let pair = |turns: f64| pairs as f64 * (context / (turns * TAU)).ln() / base.ln();
         let first = pair(or("rope.scaling.yarn_beta_fast", 32.0)?).floor().max(0.0);
@@ -179,14 +214,32 @@ mod tests {
         ] {
             assert_eq!(scaling(keys).unwrap(), factor, "{keys:?}");
         }
-        let yarn = [("scaling.type", text("yarn")), ("scaling.factor", Value::F32(4.0))];
-        assert!(matches!(scaling(&yarn), Err(Error::RopeScaling { kind, .. }) if kind == "yarn"));
-        let multiplied = [&yarn[..], &[("scaling.yarn_log_multiplier", Value::F32(0.1))]].concat();
-        assert!(
-            matches!(scaling(&multiplied), Err(Error::RopeScaling { kind, .. }) if kind == "yarn"),
-            "this family would have to scale its cosines"
-        );
+        let dynamic = [("scaling.type", text("dynamic")), ("scaling.factor", Value::F32(4.0))];
+        assert!(matches!(scaling(&dynamic), Err(Error::RopeScaling { kind, .. }) if kind == "dynamic"));
         assert!(matches!(scaling(&[("scaling.factor", Value::F32(-1.0))]), Err(Error::RefusedKey { .. })));
+    }
+
+    #[test]
+    fn yarn_needs_a_family_that_scales_cosines_or_scores() {
+        let path = Path::new("x.gguf");
+        let kind = |architecture: &str, more: Option<f32>| {
+            let mut metadata = Metadata::new(path, Vec::new());
+            metadata.set("general.architecture", Value::Str(architecture.to_owned()));
+            metadata.set(format!("{architecture}.rope.scaling.type"), Value::Str("yarn".to_owned()));
+            if let Some(more) = more {
+                metadata.set(format!("{architecture}.rope.scaling.yarn_log_multiplier"), Value::F32(more));
+            }
+            Scaling::of(path, &metadata, convention::family(path, &metadata).unwrap())
+        };
+        for family in ["llama", "qwen2", "qwen3", "qwen3moe"] {
+            assert!(matches!(kind(family, None), Ok(Scaling::Yarn)), "{family}");
+        }
+        assert!(matches!(kind("deepseek2", Some(0.1)), Ok(Scaling::Yarn)));
+        for (family, more) in [("deepseek2", None), ("plm", Some(0.1)), ("gemma3", None), ("gptneox", None)] {
+            let refused = kind(family, more);
+            assert!(matches!(refused, Err(Error::RopeScaling { kind, .. }) if kind == "yarn"), "{family}");
+        }
+        assert!((yarn_magnitude(4.0) - 1.138_629_436_111_989).abs() < 1e-15);
     }
 
     /// Values of DeepSeek-V2-Lite, by the formulae of the paper in double precision.

@@ -72,7 +72,7 @@ pub struct Shape {
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RopeScaling {
-    /// `llama3`, `linear` or, for MLA, `yarn`.
+    /// `llama3`, `linear` or, in some families, `yarn`.
     pub kind: String,
     /// The divisor of low frequencies.
     pub factor: f32,

@@ -162,7 +162,7 @@ fn what_no_layer_of_a_family_does_is_refused_by_name() {
             other => panic!("{model}: {key} = {value}: {:?}", other.err()),
         }
     }
-    // With two magnitudes, cosines would be scaled too.
+    // With two magnitudes, cosines would be scaled too, which no layer of this family does.
     let yarn = |more: &str| {
         let text =
             format!(r#"{{ "type": "yarn", "factor": 40, "original_max_position_embeddings": 64{more} }}"#);
@@ -170,7 +170,7 @@ fn what_no_layer_of_a_family_does_is_refused_by_name() {
     };
     let magnitudes = r#", "mscale": 0.7, "mscale_all_dim": 0.7"#;
     assert!(
-        matches!(with("qwen2", &yarn(magnitudes)), Err(Error::RopeScaling { kind, .. }) if kind == "yarn")
+        matches!(with("gemma3", &yarn(magnitudes)), Err(Error::RopeScaling { kind, .. }) if kind == "yarn")
     );
     for more in ["", r#", "mscale": 0.7"#, r#", "mscale": 1.0, "mscale_all_dim": 0.7"#] {
         let refused = with("deepseek2", &yarn(more));
@@ -303,6 +303,37 @@ fn tensors_that_have_no_such_form_are_refused() {
     refused("gptneox", &longer, fused);
     let router = "model.layers.1.mlp.gate.e_score_correction_bias";
     refused("deepseek2", &|it| it.push((router.to_owned(), vec![8], vec![1; 32])), router);
+}
+
+/// The multiplier of cosines by transformers' rules, in a folder and in the GGUF written from it.
+#[test]
+fn yarn_multiplies_cosines() {
+    let magnitude = 1.138_629_4_f32;
+    for (more, expected) in [
+        ("", magnitude),
+        (r#", "attention_factor": 2.0"#, 2.0),
+        // (1 + 0.2 ln 4) / (1 + 0.1 ln 4)
+        (r#", "mscale": 2.0, "mscale_all_dim": 1.0"#, 1.121_751_1),
+        (r#", "mscale": 2.0, "mscale_all_dim": 2.0"#, 1.0),
+        // Only both count.
+        (r#", "mscale": 2.0"#, magnitude),
+    ] {
+        let text = format!(
+            r#"{{ "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64{more} }}"#
+        );
+        let folder = with("qwen2", &json!({ "rope_scaling": serde_json::from_str::<Json>(&text).unwrap() }));
+        let folder = folder.unwrap();
+        let found = folder.rope_magnitude().unwrap();
+        assert!((found - expected).abs() < 3e-7 * expected, "{more}: {found}");
+        let out = TempDir::new().unwrap();
+        let path = out.path().join("yarn.gguf");
+        write_gguf(&folder, &path, |it| it.format).unwrap();
+        let file = Checkpoint::open(&path).unwrap();
+        file.check().unwrap();
+        assert_eq!(file.rope_magnitude().unwrap().to_bits(), found.to_bits(), "{more}");
+        assert_eq!(file.rope_freq_factors().unwrap(), folder.rope_freq_factors().unwrap(), "{more}");
+    }
+    assert!((with("qwen2", &json!({})).unwrap().rope_magnitude().unwrap() - 1.0).abs() < f32::EPSILON);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use crate::{assert_floats, run, words};
 use ridgeline_compute::{Caps, Kernel};
 use ridgeline_kernels::combine_experts::{self, CombineExperts};
+use ridgeline_kernels::group_by_expert::{self, GroupByExpert};
+use ridgeline_kernels::mat_mul_id::{self, MatMulId};
 use ridgeline_kernels::mat_vec_id::{self, MatVecId};
 use ridgeline_kernels::top_k::{self, TopK};
 use ridgeline_kernels::{WeightLayout, stride};
@@ -143,6 +145,38 @@ fn traffic_counts_each_expert_once() {
     assert_eq!(routed(&one, &[1, 2]), kernel.traffic(&one).weights);
     assert_eq!(kernel.traffic(&p).x, 2 * row_bytes);
     assert_eq!(kernel.flops(&p), 4 * 2 * 2 * u64::from(p.n_cols));
+}
+
+#[test]
+fn pairs_are_sorted_by_expert() {
+    let params = group_by_expert::Params { n_pairs: 5, n_experts: 4 };
+    let mut bindings = [vec![2, 0, 2, 1, 0], vec![9; 5], vec![9; 5]];
+    run(GroupByExpert { workgroup_size: 64 }, &params, &mut bindings);
+    assert_eq!(bindings[1..], [[1, 4, 3, 0, 2], [0, 2, 3, 5, 5]]);
+}
+
+#[test]
+fn sorted_pairs_have_the_matrix_of_their_expert() {
+    let weights = words(&[1.0, 10.0, 2.0, 20.0, 3.0, 30.0].map(row).concat());
+    let kernel = MatMulId::new(Format::SINGLE, WeightLayout::Plain, &Caps::webgpu());
+    let p: mat_mul_id::Params = bytemuck::cast(params());
+    // Experts 2, 0, 2 and 1.
+    let (order, starts) = (vec![1, 3, 0, 2], vec![0, 1, 2, 4]);
+    let x = words(&[row(1.0), row(-1.0)].concat());
+    let mut bindings = [weights, x, order, starts, vec![0; 8]];
+    run(kernel, &p, &mut bindings);
+    assert_floats(&bindings[4], &[3.0, 30.0, 1.0, 10.0, -3.0, -30.0, -2.0, -20.0]);
+    let [_, _, order, starts, _] = &bindings;
+    let read =
+        |starts: &[u32]| kernel.traffic_given(&p, &[None, None, Some(order), Some(starts), None]).weights;
+    let expert = u64::from(2 * 4 * p.n_cols);
+    assert_eq!(
+        [read(starts), read(&[0, 0, 0, 4]), kernel.traffic(&p).weights],
+        [3 * expert, expert, 2 * expert]
+    );
+    // A launch with the last expert alone.
+    let p = mat_mul_id::Params { expert0: 2, n_experts: 1, ..p };
+    assert_eq!(kernel.traffic_given(&p, &[None, None, None, Some(starts), None]).weights, expert);
 }
 
 #[test]

@@ -119,6 +119,12 @@ fn int8_help() -> String {
     )
 }
 
+/// What a row says of int8 dot products that multiply this fraction of the weights.
+fn integer_label(share: f64) -> String {
+    let percent = (100.0 * share).round();
+    if percent < 100.0 { format!(" integer ({percent} % of the weights)") } else { " integer".to_owned() }
+}
+
 fn coop_help() -> String {
     format!(
         "In batches above {SMALL_BATCH} tokens, multiply in f32 without tensor cores (f16 cooperative matrices) \
@@ -329,15 +335,16 @@ impl Args {
         let (n, warmup) = (self.repetitions, u32::from(!self.no_warmup));
         let budget = Budget { warmup, min_reps: n, max_reps: n, budget_s: f64::INFINITY };
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        let pass =
-            Bench::new(cx, &loaded, depth, test.prompt + test.generate, options)?.test(test, &budget)?;
+        let mut sequence = Bench::new(cx, &loaded, depth, test.prompt + test.generate, options)?;
+        let pass = sequence.test(test, &budget)?;
         pass.check(ceilings)?;
         let (backend, adapter) = cx.names();
         let format = loaded.model.format().spec().name;
         let small_batch = test.generate > 0 || test.prompt.min(batch) <= SMALL_BATCH as usize;
         let mut name = loaded.id.name.clone();
         if self.int8_dot && small_batch {
-            name += " integer";
+            let tokens = if test.generate > 0 { 1 } else { test.prompt.min(batch) };
+            name += &integer_label(sequence.int8_share(tokens)?);
         }
         if self.no_coop {
             name += " no-coop";

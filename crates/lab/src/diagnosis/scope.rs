@@ -89,9 +89,22 @@ impl Scope {
 
     /// Sum of a figure over the launches of the whole model, from a profile with fewer layers.
     pub(crate) fn sum(&self, profile: &Profiled, figure: impl Fn(&TimedLaunch) -> f64) -> f64 {
-        let more = self.layers as f64 / self.profiled().1 as f64;
-        let scale = |launch: &TimedLaunch| if is_outside_layers(launch) { 1.0 } else { more };
-        profile.launches.iter().map(|it| scale(it) * it.count as f64 * figure(it)).sum()
+        let count = |it: &TimedLaunch| self.in_layers(it) + outside_layers(it) as f64;
+        profile.launches.iter().map(|it| count(it) * figure(it)).sum()
+    }
+
+    /// Launches of this kind in all layers of the whole model, from a profile with fewer layers. The layers beyond those
+    /// measured are whole periods, as are the layers between the two numbers of layers.
+    fn in_layers(&self, launch: &TimedLaunch) -> f64 {
+        let sum = |layers: &[u64]| layers.iter().sum::<u64>() as f64;
+        let Some([from, to]) = self.cut else { return (launch.count - outside_layers(launch)) as f64 };
+        if launch.by_layer.is_empty() {
+            // A profile of before.
+            let inside = launch.count - outside_layers(launch);
+            return inside as f64 * self.layers as f64 / to as f64;
+        }
+        let period = launch.by_layer.get(from..).map_or(0.0, sum);
+        sum(&launch.by_layer) + period * (self.layers as f64 - to as f64) / (to as f64 - from as f64)
     }
 
     /// Isolated seconds of all launches of one visit.
@@ -101,17 +114,21 @@ impl Scope {
 
     /// Isolated seconds of the launches of all layers, without those of the embedding and the output head.
     pub(crate) fn layers_s(&self, profile: &Profiled) -> f64 {
-        self.sum(profile, |launch| if is_outside_layers(launch) { 0.0 } else { launch.seconds.value })
+        profile.launches.iter().map(|it| self.in_layers(it) * it.seconds.value).sum()
     }
 }
 
 /// A cell of the measure `launch`.
 pub(crate) type Launches<'a> = Entry<'a, launch::Point, Profiled>;
 
-/// Whether a launch belongs to no layer.
-fn is_outside_layers(launch: &TimedLaunch) -> bool {
+/// Launches of this kind that belong to no layer.
+fn outside_layers(launch: &TimedLaunch) -> u64 {
+    // Profiles of before tell by the modules alone.
     let outside = |module: &str| matches!(module, "embed" | "output_norm" | "lm_head" | "sampling");
-    launch.module.split(", ").all(outside)
+    match launch.by_layer.iter().sum::<u64>() {
+        0 if !launch.module.split(", ").all(outside) => 0,
+        inside => launch.count.saturating_sub(inside),
+    }
 }
 
 fn step(entry: &Pass<'_>) -> Option<Step> {
@@ -159,6 +176,8 @@ pub(crate) fn plain(work: Work, depth: usize) -> impl Fn(&Point) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Scope, quotient};
+    use crate::synthetic::timed_launch;
+    use ridgeline_measure::profile::{Profiled, TimedLaunch};
     use ridgeline_roofline::Measured;
 
     #[test]
@@ -168,6 +187,31 @@ mod tests {
         let cut = Scope { cut: Some([1, 2]), ..whole };
         assert_eq!(cut.names(), ["m@1", "m@2"]);
         assert_eq!(cut.profiled(), ("m@2".to_owned(), 2));
+    }
+
+    /// DeepSeek-V2-Lite has a dense layer first. Norms are one kind of launch inside and outside of the layers.
+    #[test]
+    fn unlike_leading_layers_and_shared_kinds_are_counted_exactly() {
+        let launch = |module: &str, count: u64, by_layer: &[u64]| TimedLaunch {
+            count,
+            by_layer: by_layer.to_vec(),
+            ..timed_launch(module, 1.0)
+        };
+        let launches = vec![
+            launch("embed", 1, &[]),
+            launch("attn_norm, ffn_norm, output_norm", 7, &[2, 2, 2]),
+            launch("gate_up", 1, &[1]),
+            launch("experts_gate_up", 2, &[0, 1, 1]),
+        ];
+        let scope = Scope { name: "m".to_owned(), cut: Some([2, 3]), layers: 27 };
+        let of = |it: &TimedLaunch| scope.sum(&Profiled { launches: vec![it.clone()] }, |_| 1.0);
+        assert_eq!(launches.iter().map(of).collect::<Vec<_>>(), [1.0, 55.0, 1.0, 26.0]);
+        let whole = Scope { cut: None, layers: 3, ..scope.clone() };
+        assert_eq!(whole.sum(&Profiled { launches: launches.clone() }, |_| 1.0), 11.0);
+        assert_eq!(scope.layers_s(&Profiled { launches }), 54.0 + 1.0 + 26.0);
+        // Profiles of before say no layers: their launches are taken for those of every layer.
+        let before = Profiled { launches: vec![launch("lm_head", 1, &[]), launch("qkv", 3, &[])] };
+        assert_eq!(scope.sum(&before, |_| 1.0), 1.0 + 27.0);
     }
 
     #[test]

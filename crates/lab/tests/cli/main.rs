@@ -5,6 +5,7 @@
 
 mod chat;
 mod diagnose;
+mod families;
 mod files;
 mod folders;
 mod formats;
@@ -28,7 +29,7 @@ fn main() {
     let no_adapter = ridgeline_gpu::adapters().is_empty() && !required;
     let no_originals = !program::originals().is_dir() && !required;
     let no_swiftshader = ridgeline_gpu::swiftshader().is_none() && !(required && cfg!(target_os = "linux"));
-    let groups: [(&str, &[Test], bool); 25] = [
+    let groups: [(&str, &[Test], bool); 27] = [
         ("usage", usage::TESTS, false),
         ("usage", usage::ON_DEBIAN_AS_ROOT, !usage::can_play_install()),
         ("usage", usage::ON_SWIFTSHADER, no_swiftshader),
@@ -36,6 +37,8 @@ fn main() {
         ("files", files::ON_A_DEVICE, no_adapter),
         ("diagnose", diagnose::TESTS, false),
         ("diagnose", diagnose::ON_A_DEVICE, no_adapter),
+        ("families", families::TESTS, false),
+        ("families", families::ON_A_DEVICE, no_adapter),
         ("folders", folders::TESTS, false),
         ("folders", folders::ON_A_DEVICE, no_adapter),
         ("quantize", quantize::TESTS, false),

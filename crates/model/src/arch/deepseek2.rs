@@ -6,6 +6,12 @@ use crate::{Config, Error, Loader};
 
 pub(super) struct DeepSeek2;
 
+/// Groups of experts where the file does not say. DeepSeek-V2 and its siblings have 160 experts in eight groups, which older
+/// files of llama.cpp leave out.
+const fn groups_of(experts: u32) -> u32 {
+    if experts == 160 { 8 } else { 1 }
+}
+
 impl Architecture for DeepSeek2 {
     fn name(&self) -> &'static str {
         "deepseek2"
@@ -13,7 +19,7 @@ impl Architecture for DeepSeek2 {
 
     fn load(&self, loader: &mut Loader<'_>, config: &Config) -> Result<Box<dyn Decoder>, Error> {
         let keys = loader.keys();
-        let groups = keys.size_or("expert_group_count", 1)?;
+        let groups = keys.size_or("expert_group_count", groups_of(keys.size("expert_count")?))?;
         keys.check("expert_group_count", groups, groups <= 1, "it must be 1: no kernel routes to groups")?;
         let shape = MlaShape::read(loader)?;
         let routing = Routing::read(keys, false)?;

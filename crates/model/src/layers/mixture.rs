@@ -74,6 +74,8 @@ impl Mixture {
         loader.reserve(Temp::RouterLogits, experts);
         // A part for each layer, so that all can be read back after a pass. Parts begin at multiples of 64 values.
         loader.reserve(Temp::Experts, dim32(config.layers) * (top_k + 64));
+        loader.reserve(Temp::ExpertStarts, dim32(config.layers) * (experts + 1).next_multiple_of(64));
+        loader.reserve(Temp::ExpertOrder, top_k);
         loader.reserve(Temp::ExpertWeights, top_k);
         loader.reserve(Temp::GateUp, 2 * top_k * ffn);
         loader.reserve(Temp::FfnHidden, top_k * ffn);

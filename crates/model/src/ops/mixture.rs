@@ -6,14 +6,25 @@ use crate::layers::Routing;
 use crate::matrix::{FusedLinear, WeightMatrix};
 use crate::scratch::Temp;
 use ridgeline_compute::Slice;
+use ridgeline_kernels::mat_mul_id::{self, MatMulId};
 use ridgeline_kernels::mat_vec_id::{self, MatVecId};
-use ridgeline_kernels::{self as kernels, combine_experts, glu, sigmoid_gate, top_k};
+use ridgeline_kernels::{self as kernels, combine_experts, glu, group_by_expert, sigmoid_gate, top_k};
 
 /// The experts of every token and their weights, (tokens, `top_k`) each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chosen {
     experts: Slice,
     weights: Slice,
+    /// The pairs of a token and an expert, sorted by expert, if there are many.
+    grouped: Option<Grouped>,
+}
+
+/// Pairs of a token and an expert, sorted by expert.
+#[derive(Clone, Copy, Debug)]
+struct Grouped {
+    order: Slice,
+    /// Where the pairs of each expert begin.
+    starts: Slice,
 }
 
 /// Where the products of one matrix go, and what they read.
@@ -47,7 +58,24 @@ impl Ops<'_> {
             self.recording.run(top_k::TopK::new(self.caps), params, args);
             self.recording.decides(experts);
         }
-        Chosen { experts, weights }
+        Chosen { experts, weights, grouped: self.group_by_expert(experts, routing) }
+    }
+
+    /// Sorts the pairs of a token and an expert by expert. `None`, without recording anything, where they are few.
+    fn group_by_expert(&mut self, experts: Slice, routing: &Routing) -> Option<Grouped> {
+        let n_pairs = self.tokens * routing.top_k;
+        if self.ablated || !kernels::groups_by_expert(n_pairs, routing.experts) {
+            return None;
+        }
+        let order = self.scratch.buffer(Temp::ExpertOrder).all();
+        let bytes = (4 * (u64::from(routing.experts) + 1)).next_multiple_of(256);
+        let starts =
+            self.scratch.buffer(Temp::ExpertStarts).slice(u64::from(self.layer.unwrap_or(0)) * bytes, bytes);
+        let params = group_by_expert::Params { n_pairs, n_experts: routing.experts };
+        let args = group_by_expert::Args { experts, order, starts };
+        self.recording.run(group_by_expert::GroupByExpert { workgroup_size: 64 }, params, args);
+        self.recording.decides(starts);
+        Some(Grouped { order, starts })
     }
 
     /// silu(gate) ⊙ up of the chosen experts, (tokens, `top_k`, ffn).
@@ -126,8 +154,14 @@ impl Ops<'_> {
                 up_row: product.up_row.unwrap_or(0),
                 gated,
             };
-            let args =
-                mat_vec_id::Args { weights: chunk.slice, x: x.slice, experts: chosen.experts, y: to.slice };
+            let (weights, x, y) = (chunk.slice, x.slice, to.slice);
+            if let Some(Grouped { order, starts }) = chosen.grouped {
+                let kernel = MatMulId::new(matrix.format, matrix.layout, self.caps);
+                let args = mat_mul_id::Args { weights, x, order, starts, y };
+                self.recording.run(kernel, bytemuck::cast(params), args);
+                continue;
+            }
+            let args = mat_vec_id::Args { weights, x, experts: chosen.experts, y };
             self.recording.run(MatVecId::new(matrix.format, matrix.layout, self.caps), params, args);
         }
     }

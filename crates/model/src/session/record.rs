@@ -6,6 +6,7 @@ use crate::config::dim32;
 use crate::ops::{Activation, Ops, Sample};
 use crate::scratch::Temp;
 use ridgeline_compute::{Executor, Recording, Region, Slice};
+use ridgeline_roofline::Cost;
 use ridgeline_speculative::{Rows, Token};
 
 /// The result of a forward pass for its last rows.
@@ -45,6 +46,22 @@ impl<E: Executor> Session<E> {
         }
         self.record_tokens(tokens, want, Output::GreedyTokens);
         Ok(&self.recording)
+    }
+
+    /// Appends `tokens` in one forward pass and returns its cost, with the traffic of the experts that they chose.
+    ///
+    /// # Errors
+    /// As [`Self::record`], and a failing device.
+    pub fn extend_counted(&mut self, tokens: &[Token], want: Rows) -> Result<Cost, Error> {
+        self.record(tokens, want)?;
+        self.begin_append(tokens.len())?;
+        self.recording.read_back_deciding();
+        let output = self.executor.borrow_mut().run_with(&self.recording, self.run)?;
+        self.times.add(&output.timing, tokens.len() as u64);
+        self.len += tokens.len();
+        self.history.append(tokens);
+        self.history.settle();
+        Ok(self.recording.cost_after(&output))
     }
 
     /// Replaces the recording by the upload of `tokens` and their forward pass.

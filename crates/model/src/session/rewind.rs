@@ -1,7 +1,7 @@
 //! Rewinding a sequence. Attention forgets positions for free. A recurrent state is overwritten by every token:
 //!
 //! ```text
-//! before a call that appends several tokens: snapshot the states
+//! before a call that appends several tokens: snapshot the states, unless one is pinned
 //! truncate to len: restore the newest snapshot of at most len tokens, or zeros; append the tokens up to len again
 //! ```
 //!
@@ -43,11 +43,11 @@ enum Contents {
 #[derive(Debug)]
 pub(super) struct History {
     recurrent: bool,
-    /// The tokens of the sequence.
+    /// The tokens of the sequence, as far as they are known.
     tokens: Vec<Token>,
     snapshots: Vec<Snapshot>,
-    /// The snapshot that is overwritten next.
-    oldest: usize,
+    /// Whether calls take no further snapshots.
+    pinned: bool,
     contents: Contents,
 }
 
@@ -63,7 +63,7 @@ impl History {
         let count = if recurrent { SNAPSHOTS } else { 0 };
         let snapshots = (0..count).map(|_| snapshot()).collect::<Result<_, Error>>()?;
         let (tokens, contents) = (Vec::new(), Contents::Exact);
-        Ok(Self { recurrent, tokens, snapshots, oldest: 0, contents })
+        Ok(Self { recurrent, tokens, snapshots, pinned: false, contents })
     }
 
     /// The caller moved the sequence without tokens.
@@ -89,10 +89,29 @@ impl History {
 }
 
 impl<E: Executor> Session<E> {
+    /// Takes a snapshot of the recurrent states here and no later ones. For timing: no call is longer by a copy, and
+    /// truncating to this length is cheap. Rewinding to any other length stays exact.
+    ///
+    /// # Errors
+    /// A failing device.
+    pub fn pin(&mut self) -> Result<(), Error> {
+        let History { recurrent, contents, .. } = self.history;
+        if recurrent && contents == Contents::Exact && self.len > 0 {
+            self.snapshot()?;
+        }
+        self.history.pinned = true;
+        Ok(())
+    }
+
     /// Prepares for a call that appends `n` tokens: takes a snapshot if the caller may want to undo part of it.
     /// [`History::settle`] ends the call.
     pub(super) fn begin_append(&mut self, n: usize) -> Result<(), Error> {
-        if !self.history.recurrent || self.history.contents == Contents::Meaningless {
+        if !self.history.recurrent {
+            return Ok(());
+        }
+        if self.history.contents == Contents::Meaningless {
+            // The call overwrites keys and values of the tokens known from here on.
+            self.history.tokens.truncate(self.len);
             return Ok(());
         }
         if self.history.contents == Contents::Unknown {
@@ -100,7 +119,7 @@ impl<E: Executor> Session<E> {
         }
         let known = self.history.snapshots.iter().any(|it| it.len == Some(self.len));
         // The state of no tokens is zero, and a single token is cheap to append again.
-        if n > 1 && self.len > 0 && !known {
+        if n > 1 && self.len > 0 && !known && !self.history.pinned {
             self.snapshot()?;
         }
         if n > 0 {
@@ -109,14 +128,14 @@ impl<E: Executor> Session<E> {
         Ok(())
     }
 
-    /// Copies the states to the oldest snapshot.
+    /// Copies the states to an unused snapshot, or to the oldest one.
     fn snapshot(&mut self) -> Result<(), Error> {
-        let snapshot = &mut self.history.snapshots[self.history.oldest];
+        // `None` is the least, and older snapshots have fewer tokens.
+        let Some(snapshot) = self.history.snapshots.iter_mut().min_by_key(|it| it.len) else { return Ok(()) };
         snapshot.len = None;
         let to = snapshot.states.iter().map(Buffer::all);
         copy_all(&mut *self.executor.borrow_mut(), self.cache.recurrent_states().zip(to))?;
         snapshot.len = Some(self.len);
-        self.history.oldest = (self.history.oldest + 1) % SNAPSHOTS;
         Ok(())
     }
 
@@ -124,7 +143,8 @@ impl<E: Executor> Session<E> {
     pub(super) fn rewind(&mut self, len: usize) -> Result<(), Error> {
         let (history, len) = (&mut self.history, len.min(self.len));
         let ahead = len == self.len && history.contents == Contents::Exact;
-        if !history.recurrent || ahead || (history.contents == Contents::Meaningless && len > 0) {
+        let lost = history.contents == Contents::Meaningless && len > history.tokens.len();
+        if !history.recurrent || ahead || lost {
             self.len = len;
             return Ok(());
         }

@@ -338,7 +338,9 @@ mod tests {
         }
         for more in [
             r#"{"type": "dynamic", "factor": 2.0}"#,
-            r#"{"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128}"#,
+            r#"{"type": "yarn", "original_max_position_embeddings": 128}"#,
+            r#"{"type": "yarn", "factor": 4.0, "attention_factor": -1.0}"#,
+            r#"{"type": "yarn", "factor": 4.0, "truncate": false}"#,
             r#"{"type": "longrope", "short_factor": [1.0], "long_factor": [2.0]}"#,
             r#"{"type": "linear", "rope_type": "llama3", "factor": 4.0}"#,
             r#"{"factor": 4.0}"#,

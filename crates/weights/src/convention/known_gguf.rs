@@ -48,7 +48,7 @@ pub(super) const GGUF: &[(&str, Only)] = &[
 
 /// Keys of GGUF behind the architecture that never change the logits.
 ///
-/// The parameters of `YaRN` matter to that kind of scaling, which `rope` refuses.
+/// The parameters of `YaRN` matter to that kind of scaling, which `rope` refuses in families without keys for them.
 pub(super) const GGUF_HARMLESS: &[&str] = &[
     "pooling_type",
     "rope.scaling.finetuned",

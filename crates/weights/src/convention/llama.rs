@@ -15,6 +15,7 @@ pub(super) const FAMILY: Family = Family {
         &shared::biases(Sometimes),
         &[shared::output_bias(Sometimes)],
     ],
+    keys: &[shared::KEYS, shared::SCALING_AND_WINDOWS, shared::YARN],
     config_defaults: &[
         ("llama", &[EPSILON, ("context_length", 2048.0)]),
         (

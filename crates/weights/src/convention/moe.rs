@@ -152,6 +152,7 @@ pub(super) const QWEN3: Family = Family {
         // llama.cpp divides the weights of the chosen experts by their sum; a folder says whether.
         &[key("expert_weights_norm", "norm_topk_prob", Kind::Bool, Flag(true))],
         shared::SCALING_AND_WINDOWS,
+        shared::YARN,
     ],
     config_defaults: &[(
         "qwen3_moe",
@@ -168,6 +169,8 @@ pub(super) const QWEN3: Family = Family {
     )],
     limits: &[
         ("attention.value_length", Only::Same("attention.key_length")),
+        shared::YARN_LIMITS[0],
+        shared::YARN_LIMITS[1],
         ("decoder_sparse_step", Only::Numbers(&[1.0])),
         ("mlp_only_layers", Only::Off),
         ("num_local_experts", Only::Same("expert_count")),

@@ -12,6 +12,7 @@ pub(super) const QWEN2: Family = Family {
     architecture: "qwen2",
     model_types: &["qwen2"],
     tensors: &[shared::EMBEDDING_AND_HEAD, shared::ATTENTION, shared::SWIGLU, &shared::biases(Always)],
+    keys: &[shared::KEYS, shared::SCALING_AND_WINDOWS, shared::YARN],
     config_defaults: &[("qwen2", &[EPSILON, CONTEXT, KV_HEADS, WINDOW])],
     windows: Windows::LastByFlag,
     ..shared::FAMILY

@@ -9,7 +9,8 @@ use super::{
     config::{number, value},
     limits, lookup,
 };
-use crate::{Error, Metadata, Value, rope::YARN_MAGNITUDE, value::narrow};
+use crate::rope::{ATTENTION_FACTOR, YARN_MAGNITUDE, yarn_magnitude};
+use crate::{Error, Metadata, Value, value::narrow};
 
 /// The parameters of each supported kind of scaling: key suffix in GGUF, and key in config.json.
 const LLAMA3: &[(&str, &str, Kind)] = &[
@@ -25,6 +26,8 @@ const YARN: &[(&str, &str, Kind)] = &[
     ("rope.scaling.yarn_beta_fast", "beta_fast", Kind::F32),
     ("rope.scaling.yarn_beta_slow", "beta_slow", Kind::F32),
 ];
+/// The context without scaling, in config.json.
+const ORIGINAL_CONTEXT: &str = "original_max_position_embeddings";
 /// transformers' defaults of `YaRN`.
 const YARN_DEFAULTS: &[(&str, f32)] = &[("beta_fast", 32.0), ("beta_slow", 1.0)];
 /// The two magnitudes of `YaRN`, of cosines and of attention. They cancel in the cosines if they are equal.
@@ -201,7 +204,9 @@ impl Scaling<'_> {
             None => &[],
             Some("linear") => LINEAR,
             Some("llama3") => LLAMA3,
-            Some("yarn") if self.family.has_key(YARN_MAGNITUDE) => YARN,
+            Some("yarn") if [YARN_MAGNITUDE, ATTENTION_FACTOR].iter().any(|it| self.family.has_key(it)) => {
+                YARN
+            }
             Some(other) => {
                 return Err(Error::RopeScaling { path: self.path.to_owned(), kind: other.to_owned() });
             }
@@ -213,16 +218,46 @@ impl Scaling<'_> {
         }
         for &(suffix, name, kind) in parameters {
             let json = self.parameters.get(name).unwrap_or(&Json::Null);
+            // Ordinary YaRN then extends the context of the model.
+            if json.is_null() && name == ORIGINAL_CONTEXT && self.is_ordinary_yarn() {
+                continue;
+            }
             let key = format!("{}.{name}", self.key);
             let default = YARN_DEFAULTS.iter().find(|it| it.0 == name).map(|it| Value::F32(it.1));
             let value = read(self.path, &key, kind, json)?.or(default);
             let value = value.ok_or_else(|| Error::MissingKey { path: self.path.to_owned(), key })?;
             keys.push((suffix, value));
         }
-        if self.kind()? == Some("yarn") {
+        if self.is_ordinary_yarn() && parameters == YARN {
+            keys.extend(self.attention_factor()?.map(|it| (ATTENTION_FACTOR, it)));
+        } else if self.kind()? == Some("yarn") {
             keys.push((YARN_MAGNITUDE, self.magnitude()?));
         }
         Ok(keys)
+    }
+
+    /// Whether this family's `YaRN` multiplies cosines and sines.
+    fn is_ordinary_yarn(&self) -> bool {
+        self.family.has_key(ATTENTION_FACTOR)
+    }
+
+    /// The multiplier of cosines and sines over that of [`yarn_magnitude`], where the parameters give one. Formulas:
+    /// `_compute_yarn_parameters` of transformers.
+    fn attention_factor(&self) -> Result<Option<Value>, Error> {
+        let find = |name: &str| self.parameters.get(name).and_then(number).filter(|&it| it != 0.0);
+        let factor = find("factor").unwrap_or(1.0);
+        // Equals `yarn_magnitude` for a magnitude of 1.
+        let of = |magnitude: f64| (0.1 * magnitude).mul_add(factor.max(1.0).ln(), 1.0);
+        let [cosines, attention] = MAGNITUDES.map(find);
+        let given = find("attention_factor").or(cosines.zip(attention).map(|(a, b)| of(a) / of(b)));
+        match given.map(|it| it / yarn_magnitude(factor)) {
+            Some(more) if more > 0.0 && more.is_finite() => Ok(Some(Value::F32(narrow(more)))),
+            Some(_) => {
+                let needs = "the multiplier of cosines must be above 0";
+                Err(refuse(self.path, self.key, self.parameters, needs))
+            }
+            None => Ok(None),
+        }
     }
 
     /// The magnitude of `YaRN` times 0.1, as llama.cpp writes it.
@@ -261,9 +296,14 @@ impl Scaling<'_> {
     fn check_rest(&self, parameters: &[(&str, &str, Kind)]) -> Result<(), Error> {
         let known = |name: &str| {
             let of_image = self.family.image_positions && IMAGE_POSITIONS.contains(&name);
-            let of_yarn = parameters == YARN && MAGNITUDES.contains(&name);
+            let of_ordinary = self.is_ordinary_yarn() && name == "attention_factor";
+            let of_yarn =
+                parameters == YARN && (MAGNITUDES.contains(&name) || of_ordinary || name == "truncate");
             COMMON.contains(&name) || of_image || of_yarn || parameters.iter().any(|it| it.1 == name)
         };
+        if self.parameters.get("truncate") == Some(&Json::Bool(false)) {
+            return Err(refuse(self.path, self.key, self.parameters, "`truncate` must be true"));
+        }
         // A factor of 1 scales nothing.
         let neutral = |json: &Json| limits::is_off(json) || number(json) == Some(1.0);
         let partial = self.parameters.get("partial_rotary_factor").is_some_and(|it| !neutral(it));

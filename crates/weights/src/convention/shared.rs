@@ -1,5 +1,7 @@
 //! Tensors and keys that families share: those of a pre-norm block with a SwiGLU feed-forward network.
 
+use crate::rope::ATTENTION_FACTOR;
+
 use super::{
     Dim::{self, Key, Product},
     Fallback::{self, Absent, HeadWidth, Number, Required, Same, Tokens},
@@ -31,7 +33,7 @@ pub(super) const FAMILY: Family = Family {
     tensors: &[],
     keys: &[KEYS, SCALING_AND_WINDOWS],
     config_defaults: &[],
-    limits: &[("attention.value_length", Only::Same("attention.key_length"))],
+    limits: &[("attention.value_length", Only::Same("attention.key_length")), YARN_LIMITS[0], YARN_LIMITS[1]],
     optional_bias: false,
     tied: false,
     layer_types: &["full_attention", "sliding_attention"],
@@ -155,6 +157,20 @@ pub(super) const fn keys(feed_forward_length: Fallback) -> [KeyRule; 12] {
         key("rope.dimension_count", "head_dim", Kind::U32, Same("attention.key_length")),
     ]
 }
+
+/// Keys of GGUF that would change [`YARN`].
+pub(super) const YARN_LIMITS: [(&str, Only); 2] = [
+    ("rope.scaling.yarn_ext_factor", Only::Numbers(&[-1.0, 1.0])),
+    ("rope.scaling.yarn_log_multiplier", Only::Off),
+];
+
+/// `YaRN` as transformers has it for most families: it also multiplies cosines and sines. The last is llama.cpp's key for a
+/// further multiplier.
+pub(super) const YARN: &[KeyRule] = &[
+    derived("rope.scaling.yarn_beta_fast", Kind::F32, Absent),
+    derived("rope.scaling.yarn_beta_slow", Kind::F32, Absent),
+    derived(ATTENTION_FACTOR, Kind::F32, Absent),
+];
 
 /// Scaling of the rotation, and sliding windows.
 pub(super) const SCALING_AND_WINDOWS: &[KeyRule] = &[
