@@ -2,7 +2,7 @@
 
 mod devices;
 
-ridgeline_experiment::studies! { rb_1, rb_4, rb_5 }
+ridgeline_experiment::studies! { rb_1, rb_4, rb_5, rb_6 }
 
 #[cfg(test)]
 mod tests;
