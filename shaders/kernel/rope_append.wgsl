@@ -1,5 +1,5 @@
 // Fused bias, QK-norm, RoPE and KV cache append, in one launch between the QKV projection and attention. Rows of qkv hold
-// all query heads, then all key heads, then all value heads. A reduction group owns a head.
+// all query heads, then all key heads, then all value heads, which may be of another width. A reduction group owns a head.
 //
 //   with BIAS: head += bias;  with NORM and for queries and keys: head = RMSNorm(head)
 //   query: q = rope(head);  key: cache = quantize(rope(head));  value: cache = quantize(head)
@@ -24,7 +24,8 @@ var<private> scale: f32;
 
 // Vec4 `quad` of the projected head, bias included.
 fn projected(quad: u32) -> vec4f {
-    let column = head * (params.head_dim / 4u) + quad;
+    let values = max(head, params.n_heads + params.kv_heads) - (params.n_heads + params.kv_heads);
+    let column = (head - values) * (params.head_dim / 4u) + values * (params.value_dim / 4u) + quad;
     let x = qkv[token * (params.ld / 4u) + column];
     //# if BIAS
     return x + bias[column];
@@ -86,7 +87,7 @@ fn store(ids: Ids) {
         }
     } else {
         for (var i = reduce_lane(ids); i < params.value_stride; i += reduce_lanes(ids)) {
-            values_store_vec4(row * params.value_stride + i, values_encode(0u, params.head_dim, i));
+            values_store_vec4(row * params.value_stride + i, values_encode(0u, params.value_dim, i));
         }
     }
 }

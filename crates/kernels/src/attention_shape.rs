@@ -64,7 +64,7 @@ impl HeadShape {
 const MAX_HEADS: u32 = 16;
 
 /// Shapes to test: those of the shipped models and of some others in use. `attention_for` makes the variant for any other.
-pub(crate) const SHAPES: [HeadShape; 23] = [
+pub(crate) const SHAPES: [HeadShape; 26] = [
     HeadShape::of_width(16, 1),
     HeadShape::of_width(16, 2),
     HeadShape::of_width(32, 2),
@@ -76,6 +76,7 @@ pub(crate) const SHAPES: [HeadShape; 23] = [
     HeadShape::of_width(64, 7),
     HeadShape::of_width(64, 8),
     HeadShape::of_width(80, 4),
+    HeadShape::of_width(128, 1),
     HeadShape::of_width(128, 2),
     HeadShape::of_width(128, 4),
     HeadShape::of_width(128, 6),
@@ -83,6 +84,9 @@ pub(crate) const SHAPES: [HeadShape; 23] = [
     HeadShape::of_width(256, 2),
     HeadShape::of_width(256, 4),
     HeadShape::of_width(256, 8),
+    // Attention maps that several heads share: values as wide as all of them (GVA, GHA), or latent ones (GTA).
+    HeadShape { key: 128, value: 512, group: 1, latent: false },
+    HeadShape { key: 128, value: 256, group: 4, latent: false },
     // MLA, expanded: keys of nope + RoPE values. The larger one is that of PLM and DeepSeek-V2.
     HeadShape { key: 32, value: 16, group: 1, latent: false },
     HeadShape { key: 192, value: 128, group: 1, latent: false },

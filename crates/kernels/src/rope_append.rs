@@ -9,12 +9,13 @@ use ridgeline_compute::{Bindings, Caps, Defines, Kernel, TestInput, TestRng, ker
 use ridgeline_quant::Format;
 
 kernel! {
-    /// Splits rows of qkv \[n_tokens, ld\], which hold \[n_heads + 2 · kv_heads, head_dim\]. The rotated queries go to
-    /// q \[n_tokens, n_heads, head_dim\]. The rotated keys and the values go to rows (head · capacity + row) of the KV cache.
+    /// Splits rows of qkv \[n_tokens, ld\]. They hold queries and keys, \[n_heads + kv_heads, head_dim\], then values,
+    /// \[kv_heads, value_dim\]. The rotated queries go to q \[n_tokens, n_heads, head_dim\]. The rotated keys and the values
+    /// go to rows (head · capacity + row) of the KV cache.
     /// The rotation is that of [`Rope`](crate::rope::Rope). Row and position of token t are in tokens\[token0 + t\]
     /// ([`TokenInfo`]). They are below `end` and below `positions`.
     ///
-    /// First, `with.bias` adds `bias` \[n_heads + 2 · kv_heads, head_dim\] to every row. Then `with.norm` applies
+    /// First, `with.bias` adds `bias`, as wide as these heads, to every row. Then `with.norm` applies
     /// [`QkNorm`](crate::qk_norm::QkNorm) with `eps` to heads of queries and keys. A binding that the variant does not use
     /// is not read. Any slice of a buffer that the launch does not write can be bound there.
     ///
@@ -25,8 +26,8 @@ kernel! {
         texture: bool,
     }
     params {
-        n_tokens: u32, token0: u32, n_heads: u32, kv_heads: u32, head_dim: u32, rotary: u32, positions: u32, capacity: u32,
-        end: u32, ld: u32, key_stride: u32, value_stride: u32, eps: f32,
+        n_tokens: u32, token0: u32, n_heads: u32, kv_heads: u32, head_dim: u32, value_dim: u32, rotary: u32, positions: u32,
+        capacity: u32, end: u32, ld: u32, key_stride: u32, value_stride: u32, eps: f32,
     }
     bindings {
         qkv: read array<vec4<f32>>, bias: read array<vec4<f32>>, gains: read array<vec4<f32>>,
@@ -53,16 +54,16 @@ impl RopeAppend {
         Self { keys, values, pairing, with, reduce, workgroup_size, heads, texture: false }
     }
 
-    /// Whether the kernel can run: heads of `head_dim` values and both halves of `rotary` must be whole vec4s. The device
-    /// must allow its number of bindings.
+    /// Whether the kernel can run: keys of `key` values, values of `value` and both halves of `rotary` must be whole vec4s.
+    /// The device must allow its number of bindings.
     #[must_use]
-    pub const fn takes(head_dim: u32, rotary: u32, caps: &Caps) -> bool {
+    pub const fn takes([key, value]: [u32; 2], rotary: u32, caps: &Caps) -> bool {
         let binds = caps.max_storage_buffers as usize >= <Self as Bindings>::BINDINGS.len();
-        binds && head_dim.is_multiple_of(4) && rotary.is_multiple_of(8)
+        binds && key.is_multiple_of(4) && value.is_multiple_of(4) && rotary.is_multiple_of(8)
     }
 
     fn bias_bytes(&self, p: &Params) -> u64 {
-        if self.with.bias { bytes4(u64::from(p.n_heads + 2 * p.kv_heads) * u64::from(p.head_dim)) } else { 0 }
+        if self.with.bias { bytes4(row_values(p)) } else { 0 }
     }
 
     fn gain_bytes(&self, p: &Params) -> u64 {
@@ -107,23 +108,21 @@ impl Kernel for RopeAppend {
         u64::from(p.n_tokens) * (3 * rotated * u64::from(p.rotary) + normalised + added)
     }
     fn traffic(&self, p: &Params) -> Bytes {
-        let heads = u64::from(p.n_heads + 2 * p.kv_heads);
         Bytes {
-            qkv: bytes4(u64::from(p.n_tokens) * heads * u64::from(p.head_dim)),
+            qkv: bytes4(u64::from(p.n_tokens) * row_values(p)),
             bias: self.bias_bytes(p),
             gains: self.gain_bytes(p),
             table: bytes4(u64::from(p.n_tokens) * u64::from(p.rotary)),
             tokens: u64::from(p.n_tokens) * TokenInfo::PLACE_BYTES,
             q: query_bytes(p),
             keys: format_bytes(self.keys, new_rows(p), p.head_dim),
-            values: format_bytes(self.values, new_rows(p), p.head_dim),
+            values: format_bytes(self.values, new_rows(p), p.value_dim),
         }
     }
     fn min_binding_size(&self, p: &Params) -> Bytes {
-        let heads = u64::from(p.n_heads + 2 * p.kv_heads);
         let last = u64::from(p.kv_heads - 1) * u64::from(p.capacity) + u64::from(p.end);
         Bytes {
-            qkv: bytes4(u64::from(p.n_tokens - 1) * u64::from(p.ld) + heads * u64::from(p.head_dim)),
+            qkv: bytes4(u64::from(p.n_tokens - 1) * u64::from(p.ld) + row_values(p)),
             bias: self.bias_bytes(p),
             gains: self.gain_bytes(p),
             table: bytes4(u64::from(p.positions) * u64::from(p.rotary)),
@@ -136,45 +135,55 @@ impl Kernel for RopeAppend {
     fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let wider = if self.keys.spec().kv_block >= self.values.spec().kv_block { self.keys } else { self.values };
         let head_dim = random_head(rng, wider);
+        let value_dim = if rng.range(0, 1) == 0 { head_dim } else { random_head(rng, wider) };
         let (n_tokens, kv_heads, depth) = (rng.range(1, 7), rng.range(1, 3), rng.range(0, 9));
         let tokens = TestTokens::sample(rng, n_tokens, depth);
         let (token0, positions, end) = (tokens.token0, tokens.positions(), tokens.stored_end());
         let n_heads = kv_heads * rng.range(1, 3);
         let rotary = if rng.range(0, 1) == 0 { head_dim } else { head_dim / 2 };
         let capacity = end + rng.range(0, 3);
-        let ld = (n_heads + 2 * kv_heads) * head_dim + 4 * rng.range(0, 2);
-        let [key_stride, value_stride] = [self.keys, self.values].map(|f| stride(f, head_dim as usize));
+        let row = (n_heads + kv_heads) * head_dim + kv_heads * value_dim;
+        let ld = row + 4 * rng.range(0, 2);
+        let [key_stride, value_stride] =
+            [(self.keys, head_dim), (self.values, value_dim)].map(|(format, width)| stride(format, width as usize));
         let eps = 1e-5;
         let params = Params {
-            n_tokens, token0, n_heads, kv_heads, head_dim, rotary, positions, capacity, end, ld, key_stride, value_stride, eps,
+            n_tokens, token0, n_heads, kv_heads, head_dim, value_dim, rotary, positions, capacity, end, ld, key_stride,
+            value_stride, eps,
         };
-        let bias = rng.words(((n_heads + 2 * kv_heads) * head_dim) as usize);
+        let bias = rng.words(row as usize);
         let gains = rng.words(2 * head_dim as usize);
         let table = rng.words((positions * rotary) as usize);
         let qkv = rng.words((n_tokens * ld) as usize);
         TestInput { params, bindings: vec![qkv, bias, gains, table, tokens.words(), vec![], vec![], vec![]] }
     }
     fn reference(&self, p: &Params, host: Host<'_>) {
-        let (width, half) = (p.head_dim as usize, p.rotary as usize / 2);
+        let [key, value, half] = [p.head_dim, p.value_dim, p.rotary / 2].map(|n| n as usize);
         let [n_heads, kv_heads] = [p.n_heads, p.kv_heads].map(|n| n as usize);
+        // The width of a head and its first column.
+        let place = |head: usize| match head.checked_sub(n_heads + kv_heads) {
+            None => (key, head * key),
+            Some(of_values) => (value, (n_heads + kv_heads) * key + of_values * value),
+        };
         let tokens = &tokens(host.tokens)[p.token0 as usize..];
         for ((token, info), row) in tokens.iter().enumerate().zip(host.qkv.chunks(p.ld as usize)) {
             let cos_sin = &host.table[2 * info.position as usize * half..][..2 * half];
-            for (head, x) in row.chunks_exact(width).take(n_heads + 2 * kv_heads).enumerate() {
-                let mut x = x.to_vec();
+            for head in 0..n_heads + 2 * kv_heads {
+                let (width, column) = place(head);
+                let mut x = row[column..][..width].to_vec();
                 if self.with.bias {
-                    x.iter_mut().zip(&host.bias[head * width..]).for_each(|(x, bias)| *x += bias);
+                    x.iter_mut().zip(&host.bias[column..]).for_each(|(x, bias)| *x += bias);
                 }
                 if self.with.norm && head < n_heads + kv_heads {
-                    let first = if head < n_heads { 0 } else { width };
-                    normalise(&mut x, &host.gains[first..][..width], p.eps);
+                    let first = if head < n_heads { 0 } else { key };
+                    normalise(&mut x, &host.gains[first..][..key], p.eps);
                 }
                 if head < n_heads + kv_heads {
                     rotate(self.pairing, &mut x, cos_sin);
                 }
                 let at = |head: usize, stride: u32| (head * p.capacity as usize + info.row as usize) * 4 * stride as usize;
                 if head < n_heads {
-                    host.q[(token * n_heads + head) * width..][..width].copy_from_slice(&x);
+                    host.q[(token * n_heads + head) * key..][..key].copy_from_slice(&x);
                 } else if head < n_heads + kv_heads {
                     let first = at(head - n_heads, p.key_stride);
                     encode_row(self.keys, &x, &mut host.keys[first..][..4 * p.key_stride as usize]);
@@ -185,6 +194,11 @@ impl Kernel for RopeAppend {
             }
         }
     }
+}
+
+/// Values of a row of queries, keys and values.
+fn row_values(p: &Params) -> u64 {
+    u64::from(p.n_heads + p.kv_heads) * u64::from(p.head_dim) + u64::from(p.kv_heads) * u64::from(p.value_dim)
 }
 
 fn new_rows(p: &Params) -> u64 {

@@ -269,7 +269,7 @@ fn stores(kernel: &AnyKernel, params: &[u8]) -> Vec<Store> {
     if let Some(k) = kernel.downcast::<RopeAppend>() {
         let p: rope_append::Params = bytemuck::pod_read_unaligned(params);
         let keys = Store { by_row: k.with.norm, ..store(6, k.keys, p.head_dim, p.key_stride) };
-        return vec![keys, store(7, k.values, p.head_dim, p.value_stride)];
+        return vec![keys, store(7, k.values, p.value_dim, p.value_stride)];
     }
     if let Some(k) = kernel.downcast::<Dequantize>() {
         let p: dequantize::Params = bytemuck::pod_read_unaligned(params);

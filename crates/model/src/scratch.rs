@@ -58,6 +58,8 @@ temps! {
     MlaKeys,
     /// Values of MLA, or the outputs of its heads if absorbed, `(tokens, heads, value width)`.
     MlaValues,
+    /// Outputs of attention with latent values after their decoder, `(tokens, query heads, decoded width)`.
+    DecodedValues,
     /// Queries of absorbed MLA, `(tokens, heads, latent + rotated)`.
     AbsorbedQuery,
     /// Logits of the router, `(tokens, experts)`.

@@ -122,7 +122,7 @@ pub struct Switches {
     #[serde(skip_serializing_if = "is_none")]
     pub ablate: Parts,
     /// Use int8 dot products for small batches. Activations are quantized to int8, which changes logits
-    /// slightly. Matrices whose quantization type has no int8 kernel are unaffected, and so are experts and MLA's heads.
+    /// slightly. Matrices whose quantization type has no int8 kernel are unaffected, and so are experts and the heads of latent attention.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub int8_dot: bool,
     /// Use cooperative matrices for large batches where the device has them. Both operands are rounded to 16

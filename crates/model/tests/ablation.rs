@@ -10,7 +10,6 @@ use ridgeline_model::{
 use ridgeline_speculative::{LanguageModel, Rows};
 use ridgeline_weights::Checkpoint;
 use std::cell::RefCell;
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use support::FAMILIES;
@@ -23,8 +22,7 @@ fn caps() -> Caps {
 }
 
 fn session<E: Executor>(family: &str, mut executor: E, switches: Switches) -> Session<E> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(family);
-    let checkpoint = Checkpoint::open(&folder).expect("the checkpoint");
+    let checkpoint = Checkpoint::open(&support::model(family)).expect("the checkpoint");
     let model = Model::load(&checkpoint, &mut executor).expect("the model");
     let options =
         SessionOptions { context: 48, batch: 24, logit_rows: 24, switches, ..SessionOptions::default() };
@@ -109,7 +107,7 @@ fn ablation_splits_the_fused_launch_only_where_it_must() {
 
 #[test]
 fn every_combination_stays_within_its_buffers() {
-    for family in ["llama-mha-tied", "qwen2", "qwen3"] {
+    for family in ["gta", "gva", "llama-mha-tied", "qwen2", "qwen3"] {
         for set in 0..1u32 << Part::ALL.len() {
             let ablate: Parts =
                 Part::ALL.iter().copied().filter(|&part| set & 1 << part as u32 != 0).collect();

@@ -4,7 +4,8 @@
 //! Where SwiftShader is installed, it is a second driver, with subgroups of four lanes.
 //!
 //! Golden files: `input_ids` [T], `logits` [T, V] and `greedy` of Hugging Face transformers in f32; the file's own
-//! metadata names the version.
+//! metadata names the version. Those of `gva`, `gha` and `gta` are of `support/gta_golden.py`, and those of `mistral-window` of
+//! another independent forward pass in f64.
 
 mod support;
 
@@ -20,14 +21,11 @@ use ridgeline_weights::Checkpoint;
 use safetensors::SafeTensors;
 use std::cell::RefCell;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
-use support::FAMILIES;
-
-/// Families with weights in safetensors only. The golden logits are of an independent forward pass in f64.
-const FOLDERS: [&str; 1] = ["mistral-window"];
+use support::{FAMILIES, files, model};
 
 /// Families with MLA, in both of its forms.
 const LATENT: [&str; 2] = ["deepseek2", "plm"];
@@ -47,38 +45,43 @@ fn main() {
     let no_swiftshader = ridgeline_gpu::swiftshader().is_none() && !(required && cfg!(target_os = "linux"));
     let mut trials = Vec::new();
     for family in FAMILIES {
-        let files: &[&str] = if FOLDERS.contains(&family) { &["."] } else { &["model.gguf", "."] };
-        for &file in files {
-            let container = if file == "." { "safetensors" } else { "gguf" };
-            let trial = move || on_cpu(family, file);
+        for file in files(family) {
+            let (path, container) = (file.clone(), container(&file));
+            let trial = move || on_cpu(family, &path);
             trials.push(Trial::test(format!("{family}_{container}_cpu"), trial));
             for (name, options) in variations_of(family) {
-                let trial = move || on_gpu(family, file, options, GpuOptions::default());
+                let path = file.clone();
+                let trial = move || on_gpu(&path, options, GpuOptions::default());
                 let trial = Trial::test(format!("{family}_{container}_device_{name}"), trial);
                 trials.push(trial.with_ignored_flag(!adapter && !required));
             }
             // The GPU kernels even where the adapter is a software one.
             let gpu_kernels = GpuOptions { gpu_kernels: true, ..GpuOptions::default() };
             for (name, mla) in forms(family) {
-                let switches = Switches { mla, ..Switches::exact() };
-                let trial = move || on_gpu(family, file, whole(switches), gpu_kernels);
+                let (path, switches) = (file.clone(), Switches { mla, ..Switches::exact() });
+                let trial = move || on_gpu(&path, whole(switches), gpu_kernels);
                 let trial = Trial::test(format!("{family}_{container}_device_{name}"), trial);
                 trials.push(trial.with_ignored_flag(!adapter && !required));
             }
-            let trial = move || on_gpu(family, file, whole(Switches::default()), gpu_kernels);
+            let trial = move || on_gpu(&file, whole(Switches::default()), gpu_kernels);
             let trial = Trial::test(format!("{family}_{container}_device_cooperative"), trial);
             trials.push(trial.with_ignored_flag(!cooperative));
         }
     }
     // It compiles the kernels of software adapters slowly, so that one family has to do for those.
-    let as_gpu = FAMILIES.iter().flat_map(|family| forms(family).map(move |(name, _)| (*family, name)));
+    let as_gpu = FAMILIES.into_iter().flat_map(|family| forms(family).map(move |(name, _)| (family, name)));
     for (family, kernels) in as_gpu.chain([(FAMILIES[0], "whole")]) {
-        let container = if FOLDERS.contains(&family) { "safetensors" } else { "gguf" };
-        let trial = move || on_swiftshader(&format!("{family}_{container}_device_{kernels}"));
-        let trial = Trial::test(format!("{family}_{container}_swiftshader_{kernels}"), trial);
+        let name = format!("{family}_{}", container(&model(family)));
+        let on_device = format!("{name}_device_{kernels}");
+        let trial = Trial::test(format!("{name}_swiftshader_{kernels}"), move || on_swiftshader(&on_device));
         trials.push(trial.with_ignored_flag(no_swiftshader));
     }
     libtest_mimic::run(&args, trials).exit();
+}
+
+/// The container of a file: `gguf` or `safetensors`.
+fn container(file: &Path) -> String {
+    file.extension().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Variations with equal results: one chunk, single tokens, chunks of three and of seven, unfused attention, no fusions at
@@ -126,26 +129,26 @@ fn whole(switches: Switches) -> SessionOptions {
     SessionOptions { context: 64, batch: 64, cache, switches, ..SessionOptions::default() }
 }
 
-fn on_cpu(family: &str, file: &str) -> Result<(), Failed> {
+fn on_cpu(family: &str, file: &Path) -> Result<(), Failed> {
     let caps = Caps { subgroup: Some((8, 8)), ..Caps::webgpu() };
     // A binding limit of a few rows splits embedding, head and projections into chunks.
     let narrow = Caps { max_binding: 27_000, ..caps.clone() };
     for (_, options) in variations_of(family) {
-        check(family, file, Cpu::new(caps.clone()), options)?;
+        check(file, Cpu::new(caps.clone()), options)?;
     }
     for &fusion in Fusion::ALL {
         let switches = Switches { fusions: Fusions::all().without(fusion), ..Switches::exact() };
-        check(family, file, Cpu::new(caps.clone()), SessionOptions { switches, ..variations()[0].1 })?;
+        check(file, Cpu::new(caps.clone()), SessionOptions { switches, ..variations()[0].1 })?;
     }
-    check(family, file, Cpu::new(narrow), SessionOptions { context: 52, ..variations()[0].1 })?;
+    check(file, Cpu::new(narrow), SessionOptions { context: 52, ..variations()[0].1 })?;
     // A software adapter interleaves rows and stores them in textures.
     let software = Caps { software: true, max_texture: 20_000, ..caps };
-    check(family, file, Cpu::new(software), SessionOptions { context: 52, ..variations()[0].1 })
+    check(file, Cpu::new(software), SessionOptions { context: 52, ..variations()[0].1 })
 }
 
-fn on_gpu(family: &str, file: &str, options: SessionOptions, open: GpuOptions) -> Result<(), Failed> {
+fn on_gpu(file: &Path, options: SessionOptions, open: GpuOptions) -> Result<(), Failed> {
     let linker = Arc::new(ridgeline_kernels::linker()?);
-    check(family, file, Gpu::open(&AdapterChoice::Best, linker, open)?, options)
+    check(file, Gpu::open(&AdapterChoice::Best, linker, open)?, options)
 }
 
 /// The trial in a process of its own, in which SwiftShader is the only driver.
@@ -157,20 +160,14 @@ fn on_swiftshader(trial: &str) -> Result<(), Failed> {
     if output.status.success() && printed.contains("1 passed") { Ok(()) } else { Err(printed.into()) }
 }
 
-fn check<E: Executor>(
-    family: &str,
-    file: &str,
-    mut executor: E,
-    options: SessionOptions,
-) -> Result<(), Failed> {
-    let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(family);
-    let golden = std::fs::read(folder.join("golden.safetensors"))?;
+fn check<E: Executor>(file: &Path, mut executor: E, options: SessionOptions) -> Result<(), Failed> {
+    let golden = std::fs::read(file.with_file_name("golden.safetensors"))?;
     let golden = SafeTensors::deserialize(&golden)?;
     let ids = words(&golden, "input_ids")?;
     let logits: Vec<f32> = words(&golden, "logits")?.into_iter().map(f32::from_bits).collect();
     let greedy = words(&golden, "greedy")?;
 
-    let checkpoint = Checkpoint::open(&folder.join(file))?;
+    let checkpoint = Checkpoint::open(file)?;
     let model = Arc::new(Model::load(&checkpoint, &mut executor)?);
     let mut session = Session::new(model, Rc::new(RefCell::new(executor)), options)?;
     let ours = session.extend(&ids, Rows::All)?.data;

@@ -10,10 +10,9 @@ use ridgeline_speculative::Rows;
 use ridgeline_weights::{Checkpoint, LayerKind};
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use support::FAMILIES;
+use support::{FAMILIES, model};
 
 /// Bytes of a stored key or value, in f16.
 const KV_BYTES: u64 = 2;
@@ -105,13 +104,13 @@ fn count(checkpoint: &Checkpoint, depth: u64, n: u64, form: MlaForm) -> Count {
 fn attention(size: &dyn Fn(&str) -> u64, (depth, n): (u64, u64), window: u64) -> Count {
     let heads = size("attention.head_count");
     let kv_heads = size("attention.head_count_kv");
-    let width = size("attention.key_length");
+    let width = size("attention.key_length") + size("attention.value_length");
     let seen: u64 = (depth + 1..=depth + n).map(|position| position.min(window)).sum();
     let rows = (depth + n).min(window.saturating_add(n - 1));
     Count {
-        kv_read: KV_BYTES * 2 * kv_heads * width * rows,
-        kv_write: KV_BYTES * 2 * kv_heads * width * n,
-        flops: (4 * width + SOFTMAX) * heads * seen,
+        kv_read: KV_BYTES * kv_heads * width * rows,
+        kv_write: KV_BYTES * kv_heads * width * n,
+        flops: (2 * width + SOFTMAX) * heads * seen,
         weights: 0,
     }
 }
@@ -244,10 +243,7 @@ fn recorded(checkpoint: &Checkpoint, depth: usize, n: u32, switches: Switches) -
 #[test]
 fn costs_equal_an_independent_count() {
     for family in FAMILIES {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(family);
-        let file = folder.join("model.gguf");
-        let checkpoint =
-            Checkpoint::open(if file.exists() { &file } else { &folder }).expect("the checkpoint");
+        let checkpoint = Checkpoint::open(&model(family)).expect("the checkpoint");
         for (depth, n) in [(0, 1), (30, 1), (11, 5)] {
             let fused = [Fusions::all(), Fusions::NONE].map(|fusions| (fusions, MlaForm::Expanded));
             for (fusions, mla) in fused.into_iter().chain([(Fusions::all(), MlaForm::Absorbed)]) {
@@ -267,8 +263,7 @@ fn costs_equal_an_independent_count() {
 #[test]
 fn the_traffic_of_a_mixture_follows_its_routing() {
     for family in ["qwen3moe", "qwen35moe"] {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(family);
-        let checkpoint = Checkpoint::open(&folder.join("model.gguf")).expect("the checkpoint");
+        let checkpoint = Checkpoint::open(&model(family)).expect("the checkpoint");
         let keys = Keys::of(&checkpoint).expect("an architecture");
         let size = |name: &str| keys.size(name).expect("a size") as usize;
         let (layers, top_k) = (size("block_count"), size("expert_used_count"));

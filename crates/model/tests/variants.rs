@@ -26,9 +26,9 @@ fn devices() -> Vec<Caps> {
     gpus.into_iter().chain(software).chain([Caps::webgpu()]).collect()
 }
 
-/// (head width, group size) of the shapes under `models/` whose family runs, and of the trained pair. Heads of MLA have
-/// other widths than those of the file.
-fn heads() -> HashSet<(u32, u32)> {
+/// Heads of the shapes under `models/` whose family runs, and of the trained pair. Heads of MLA have other widths than those
+/// of the file.
+fn heads() -> HashSet<HeadShape> {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
     let files = fs::read_dir(models).expect("the models").map(|entry| entry.expect("an entry").path());
     let shapes = files.filter(|path| path.extension().is_some_and(|it| it == "toml"));
@@ -37,9 +37,12 @@ fn heads() -> HashSet<(u32, u32)> {
     let latent = |it: &Shape| ["plm", "deepseek2"].contains(&it.architecture.as_str());
     let runs = |it: &Shape| arch::ALL.iter().any(|family| family.name() == it.architecture);
     let heads = shapes.filter(|it| runs(it) && !latent(it)).map(|shape| {
-        [shape.head_dim, shape.heads / shape.kv_heads].map(|n| u32::try_from(n).expect("fits 32 bits"))
+        let size = |n: usize| u32::try_from(n).expect("fits 32 bits");
+        let value = shape.metadata.get("attention.value_length").and_then(|it| it.as_integer());
+        let value = value.map_or(size(shape.head_dim), |n| u32::try_from(n).expect("a width"));
+        HeadShape { value, ..HeadShape::of_width(size(shape.head_dim), size(shape.heads / shape.kv_heads)) }
     });
-    heads.map(|[width, group]| (width, group)).chain([(64, 2)]).collect()
+    heads.chain([HeadShape::of_width(64, 2)]).collect()
 }
 
 /// Checks that the kernels chosen for every device and batch size are among the tested variants.
@@ -59,8 +62,7 @@ fn attention_of_every_shipped_shape_is_tested() {
     // PLM and DeepSeek-V2, expanded and absorbed.
     let expanded = HeadShape { key: 192, value: 128, group: 1, latent: false };
     let absorbed = HeadShape { key: 576, value: 512, group: 16, latent: true };
-    let shapes = heads.into_iter().map(|(width, group)| HeadShape::of_width(width, group));
-    let shapes: Vec<HeadShape> = shapes.chain([expanded, absorbed]).collect();
+    let shapes: Vec<HeadShape> = heads.into_iter().chain([expanded, absorbed]).collect();
     are_tested(|tokens, caps| {
         let of = |&shape| attention_for([Format::HALF; 2], shape, tokens, caps).into();
         shapes.iter().map(of).collect()

@@ -14,9 +14,9 @@ fn shape(name: &str) -> Shape {
     Shape::from_toml(&text).unwrap()
 }
 
-/// Parameters of the published safetensors files, without a repeated tied head and without parts that see images. The last two
-/// shapes are unpublished; their numbers are computed by hand.
-const PUBLISHED: [(&str, u64); 29] = [
+/// Parameters of the published safetensors files, without a repeated tied head and without parts that see images. The last
+/// eight shapes are unpublished; their numbers are computed by hand.
+const PUBLISHED: [(&str, u64); 35] = [
     ("gemma-3-270m", 268_098_176),
     ("gemma-3-1b", 999_885_952),
     ("gemma-3-4b", 3_880_263_168),
@@ -46,6 +46,12 @@ const PUBLISHED: [(&str, u64); 29] = [
     ("qwen3-8b", 8_190_735_360),
     ("bench-110m", 100_092_672),
     ("bench-18m", 17_830_400),
+    ("mha-1.5b", 1_504_299_008),
+    ("gqa-1.5b", 1_504_299_008),
+    ("mla-1.5b", 1_507_983_360),
+    ("gva-1.5b", 1_504_299_008),
+    ("gha-1.5b", 1_518_979_072),
+    ("gta-1.5b", 1_511_639_040),
 ];
 
 #[test]
@@ -117,6 +123,12 @@ fn layers_are_those_of_the_family() {
     let hybrid = random("qwen3.5-0.8b");
     assert!(hybrid.has("blk.0.ssm_a") && !hybrid.has("blk.3.ssm_a") && hybrid.has("blk.3.attn_q.weight"));
     assert_eq!(hybrid.tensor("blk.0.ssm_a").unwrap().to_f32(), [-1.0; 16]);
+    let (wide, latent) = (random("gva-1.5b"), random("gta-1.5b"));
+    assert_eq!(wide.tensor("blk.0.attn_v.weight").unwrap().shape, [2048, 2048]);
+    assert_eq!(latent.tensor("blk.0.attn_v.weight").unwrap().shape, [256, 2048]);
+    assert_eq!(latent.tensor("blk.0.attn_v_b.weight").unwrap().shape, [4, 512, 256]);
+    assert!(latent.has("blk.0.attn_gate.weight") && !wide.has("blk.0.attn_gate.weight"));
+    assert!(!random("mla-1.5b").tensors().any(|it| it.name.contains("exps")), "all layers are dense");
 }
 
 /// llama.cpp keeps routers, filters and vectors in single precision, and a matrix that is narrow in half.

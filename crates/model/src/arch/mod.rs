@@ -72,6 +72,7 @@ architectures! {
     deepseek2::DeepSeek2,
     gemma3::Gemma3,
     gptneox::GptNeoX,
+    gta::Gta,
     llama::Llama,
     plm::Plm,
     qwen2::Qwen2,

@@ -1,17 +1,21 @@
-//! Grouped-query attention (Ainslie et al. 2023) with RoPE (Su et al. 2021).
+//! Grouped-query attention (Ainslie et al. 2023) with RoPE (Su et al. 2021), and with latent values (Sun et al. 2025).
 
 use super::{Heads, Mixer, Output};
-use crate::{Activation, Config, Error, FusedLinear, Loader, Ops, Rows, State, Switches, Temp, Vector};
+use crate::config::dim32;
+use crate::{
+    Activation, Config, Error, FusedLinear, Loader, Ops, Rows, State, Switches, Temp, Vector, WeightMatrix,
+};
 
-/// An attention block, with optional biases, QK norm, output gate and post-norm.
+/// An attention block, with optional biases, QK norm, decoder of latent values, output gate and post-norm.
 #[derive(Debug)]
 pub struct Attention {
     heads: Heads,
-    qkv: FusedLinear, // (queries + keys + values, and the gates of queries if it has them, hidden)
+    qkv: FusedLinear, // (queries + keys + values, and the gates of the output if it has them, hidden)
     gated: bool,
-    bias: Option<Vector>,  // (queries + keys + values)
-    gains: Option<Vector>, // (2, key width): QK norm of queries, of keys
-    output: Output,        // (hidden, query heads * value width)
+    decoder: Option<WeightMatrix>, // (query heads * decoded width, value width)
+    bias: Option<Vector>,          // (queries + keys + values)
+    gains: Option<Vector>,         // (2, key width): QK norm of queries, of keys
+    output: Output,                // (hidden, query heads * value width), or decoded width
 }
 
 impl Attention {
@@ -23,7 +27,7 @@ impl Attention {
         let [q, k, v] = ["q", "k", "v"].map(|name| format!("{prefix}.attn_{name}.weight"));
         let [queries, keys, values] = widths(heads);
         let rows = [Rows::all(&q, queries), Rows::all(&k, keys), Rows::all(&v, values)];
-        Self::from_rows(loader, (prefix, &rows), config, heads)
+        Self::from_rows(loader, (prefix, &rows), config, (heads, heads.out_width()))
     }
 
     /// Loads `<prefix>.attn_{qkv,output}.weight`: queries, keys and values in one tensor.
@@ -37,7 +41,8 @@ impl Attention {
         heads: Heads,
     ) -> Result<Self, Error> {
         let name = format!("{prefix}.attn_qkv.weight");
-        Self::from_rows(loader, (prefix, &[Rows::all(&name, heads.qkv_width() as usize)]), config, heads)
+        let rows = [Rows::all(&name, heads.qkv_width() as usize)];
+        Self::from_rows(loader, (prefix, &rows), config, (heads, heads.out_width()))
     }
 
     /// Loads `<prefix>.attn_{q,k,v,output}.weight`. Each head of `attn_q` has the rows of its query, then those of the
@@ -55,21 +60,52 @@ impl Attention {
         let [queries, keys, values] = widths(heads);
         let half = |second| Rows::half(&q, 2 * queries, heads.key as usize, second);
         let rows = [half(false), Rows::all(&k, keys), Rows::all(&v, values), half(true)];
-        Ok(Self { gated: true, ..Self::from_rows(loader, (prefix, &rows), config, heads)? })
+        let attention = Self::from_rows(loader, (prefix, &rows), config, (heads, heads.out_width()))?;
+        Ok(Self { gated: true, ..attention })
     }
 
+    /// Loads `<prefix>.attn_{q,k,v,v_b,gate,output}.weight`: grouped-head latent attention, GTA.
+    ///
+    /// Values are latent. Several heads share the attention map of query head q. Their outputs are
+    /// σ(gate · x) ⊙ (`V_q` · Σ weights · value), hidden / query heads values wide. `attn_v_b` has the matrices `V_q`.
+    ///
+    /// # Errors
+    /// As [`Self::load`], and query heads that do not divide the hidden width into whole vec4s.
+    pub fn load_latent(
+        loader: &mut Loader<'_>,
+        prefix: &str,
+        config: &Config,
+        heads: Heads,
+    ) -> Result<Self, Error> {
+        let [q, k, v, v_b, gate] =
+            ["q", "k", "v", "v_b", "gate"].map(|name| format!("{prefix}.attn_{name}.weight"));
+        let ([queries, keys, values], hidden) = (widths(heads), config.hidden);
+        let n_heads = heads.query as usize;
+        let holds = hidden.is_multiple_of(4 * n_heads);
+        let rule = "four times it must divide embedding_length, where values are latent";
+        loader.keys().check("head_count", heads.query, holds, rule)?;
+        let rows =
+            [Rows::all(&q, queries), Rows::all(&k, keys), Rows::all(&v, values), Rows::all(&gate, hidden)];
+        let attention = Self::from_rows(loader, (prefix, &rows), config, (heads, dim32(hidden)))?;
+        let decoder = loader.rows(Rows::experts(&v_b, n_heads, hidden / n_heads), heads.value as usize)?;
+        loader.check_one_binding(&decoder, "the decoder of latent values")?;
+        loader.reserve(Temp::DecodedValues, dim32(hidden));
+        Ok(Self { gated: true, decoder: Some(decoder), ..attention })
+    }
+
+    /// Loads projections from rows of `rows`, and one from `out` values to the residual stream.
     fn from_rows(
         loader: &mut Loader<'_>,
         (prefix, rows): (&str, &[Rows<'_>]),
         config: &Config,
-        heads: Heads,
+        (heads, out): (Heads, u32),
     ) -> Result<Self, Error> {
         heads.reserve(loader);
         let qkv = loader.fused_rows(rows, config.hidden)?;
         loader.reserve(Temp::Qkv, qkv.rows);
         let name = format!("{prefix}.attn_output");
-        let output = Output::load(loader, &name, config.hidden, heads.out_width() as usize)?;
-        Ok(Self { heads, qkv, gated: false, bias: None, gains: None, output })
+        let output = Output::load(loader, &name, config.hidden, out as usize)?;
+        Ok(Self { heads, qkv, gated: false, decoder: None, bias: None, gains: None, output })
     }
 
     /// Loads `<prefix>.attn_{q,k,v}.bias` too.
@@ -123,7 +159,11 @@ impl Mixer for Attention {
         let qkv = ops.project_each(&self.qkv, x, Temp::Qkv);
         let q = ops.rope_and_store_kv((layer, &self.heads), qkv, [self.bias.as_ref(), self.gains.as_ref()]);
         ops.enter_module("attention");
-        let out = ops.attention((layer, &self.heads), q);
+        let mut out = ops.attention((layer, &self.heads), q);
+        if let Some(decoder) = &self.decoder {
+            ops.enter_module("o");
+            out = ops.decode_values((decoder, &self.heads), out);
+        }
         if self.gated {
             ops.enter_module("attn_gate");
             ops.sigmoid_gate(out, qkv, self.heads.qkv_width());

@@ -31,11 +31,27 @@ pub struct Heads {
 }
 
 impl Heads {
-    /// Reads the shape that most families store under the same keys, with its rotation and without a window.
+    /// Reads the shape that most families store under the same keys, with its rotation and without a window. Keys and values
+    /// have one width.
     ///
     /// # Errors
     /// A missing key, or heads that no kernel supports.
     pub fn read(loader: &mut Loader<'_>) -> Result<Self, Error> {
+        let heads = Self::read_two_widths(loader)?;
+        loader.keys().check(
+            "value_length",
+            heads.value,
+            heads.value == heads.key,
+            "it must equal key_length",
+        )?;
+        Ok(heads)
+    }
+
+    /// The same where values may be of another width than keys.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_two_widths(loader: &mut Loader<'_>) -> Result<Self, Error> {
         let keys = loader.keys();
         let heads = Self::read_without_rope(keys)?;
         let rope = RopeConfig::read(keys, heads.key)?;
@@ -51,7 +67,8 @@ impl Heads {
         let value = keys.size_or("attention.value_length", key)?;
         let holds = is_multiple(key, 8) && key <= 512;
         keys.check("key_length", key, holds, "it must be a multiple of 8, at most 512")?;
-        keys.check("value_length", value, value == key, "it must equal key_length")?;
+        let holds = is_multiple(value, 8) && value <= 1024;
+        keys.check("value_length", value, holds, "it must be a multiple of 8, at most 1024")?;
         let scale = keys.multiplier_or("attention.scale", inverse_root(key))?;
         let rule = "it must be at most 16, the query rows that an attention kernel keeps in registers";
         keys.check("heads per key/value head", query / kv, query / kv <= 16, rule)?;

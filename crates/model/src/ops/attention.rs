@@ -30,7 +30,7 @@ impl<'a> Ops<'a> {
         let gains = gains.filter(|_| !ablate.has(Part::Norm));
         let whole = !ablate.has(Part::Rope) && !ablate.has(Part::KvWrite);
         let rope = &self.ropes[heads.rope];
-        let fits = RopeAppend::takes(heads.key, rope.rotary, self.caps);
+        let fits = RopeAppend::takes([heads.key, heads.value], rope.rotary, self.caps);
         if !fits || !whole || !self.switches.fusions.has(Fusion::RopeAppend) {
             self.rope_and_store_kv_unfused((layer, heads), qkv, [bias, gains]);
             return qkv;
@@ -45,6 +45,7 @@ impl<'a> Ops<'a> {
             n_heads: heads.query,
             kv_heads: heads.kv,
             head_dim: heads.key,
+            value_dim: heads.value,
             rotary: rope.rotary,
             positions: kernels::positions(&seen.tokens),
             capacity: dim32(self.cache.capacity),
@@ -167,8 +168,9 @@ impl<'a> Ops<'a> {
     pub fn attention(&mut self, (layer, heads): (usize, &Heads), q: Activation) -> Activation {
         let out = self.activation(Temp::AttnOut, heads.out_width());
         if self.ablated {
-            // Rows of unfused queries are further apart than the output projection reads, but of more values.
-            return Activation { width: out.width, ..q };
+            // Rows of unfused queries are further apart than the output projection reads, but of more values. Queries
+            // narrower than the output cannot take its place.
+            return if out.width > q.width { out } else { Activation { width: out.width, ..q } };
         }
         let kv = self.cache.kv(layer);
         match self.switches.attention {

@@ -1,4 +1,4 @@
-//! Operations of multi-head latent attention: copies of parts of heads, norms of latent rows, and linear layers per head.
+//! Operations of latent attention: copies of parts of heads, norms of latent rows, and linear layers per head.
 
 use super::{Activation, Ops};
 use crate::cache::KvLayer;
@@ -101,6 +101,18 @@ impl Ops<'_> {
         let (x, y) = (x.activation.slice, y.activation.slice);
         let args = kernels::head_linear::Args { weights: weight.chunks[0].slice, x, y };
         self.recording.run(kernel, params, args);
+    }
+
+    /// `V_q` · x for the latent output x of each query head q of attention: (tokens, query heads · decoded width).
+    pub(crate) fn decode_values(
+        &mut self,
+        (decoder, heads): (&WeightMatrix, &Heads),
+        x: Activation,
+    ) -> Activation {
+        let decoded = decoder.rows / heads.query;
+        let y = self.activation(Temp::DecodedValues, decoder.rows);
+        self.head_linear((decoder, false), heads.query, [x.heads(0, heads.value), y.heads(0, decoded)]);
+        y
     }
 
     /// Rotates the queries, which have `heads.key` values each, from column `first` of each on.

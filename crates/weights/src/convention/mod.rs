@@ -4,6 +4,7 @@
 mod config;
 mod family;
 mod gemma;
+mod gta;
 mod hybrid;
 mod kinds;
 mod known;
@@ -60,6 +61,7 @@ const FAMILIES: &[&Family] = &[
     &qwen::QWEN3,
     &gemma::GEMMA3,
     &neox::FAMILY,
+    &gta::FAMILY,
     &mla::PLM,
     &mla::DEEPSEEK2,
     &moe::QWEN3,

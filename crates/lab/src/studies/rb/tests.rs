@@ -1,12 +1,12 @@
 //! The values of `RooflineBench` on synthetic records.
 
-use super::rb_5::STUDY;
-use super::{rb_4, rb_7, rb_9};
+use super::{rb_4, rb_5, rb_6, rb_7, rb_9};
 use crate::synthetic::{pass, visit};
 use ridgeline_experiment::data::Data;
 use ridgeline_experiment::published::Published;
 use ridgeline_experiment::record::Record;
-use ridgeline_experiment::study::Study;
+use ridgeline_experiment::report::Block;
+use ridgeline_experiment::study::{Chapter, Study};
 use ridgeline_roofline::{Cost, Machine, Measured};
 use serde_json::json;
 
@@ -24,7 +24,7 @@ fn records(layers: u64) -> Vec<Record> {
 
 fn values(layers: &[u64]) -> Vec<(&'static str, Measured)> {
     let records: Vec<Record> = layers.iter().flat_map(|n| records(*n)).collect();
-    concluded(&STUDY, records)
+    concluded(&rb_5::STUDY, records)
 }
 
 /// The values of a study that wants all of these records.
@@ -115,4 +115,72 @@ fn phi_is_compared_with_the_headroom_it_stands_for() {
     assert_eq!(of("pairs_ordered_as_headroom_log"), Some(2.0 / 3.0));
     // Here both units give one order.
     assert_eq!(of("pairs_ordered_alike_by_units"), Some(1.0));
+}
+
+/// Generation by a kind of attention at a depth: four tokens of 100 MB of weights, with work and cache in proportion to the depth.
+fn of_kind(model: &str, mla: Option<&str>, depth: u64, [row, flops]: [u64; 2], seconds: f64) -> Vec<Record> {
+    let mut point =
+        json!({ "model": format!("{model}-1.5b@2"), "format": "f16", "work": "tg4", "depth": depth });
+    if let Some(form) = mla {
+        point["switches"] = json!({ "mla": form });
+    }
+    let cost = Cost {
+        weights: 400_000_000,
+        kv_read: 8 * row * depth,
+        kv_write: 8 * row,
+        flops: 400_000_000 + 8 * flops * depth,
+        launches: 80,
+        ..Cost::ZERO
+    };
+    let mut records = pass(&point, seconds, cost);
+    records.iter_mut().for_each(|r| r.studies = vec![rb_6::STUDY.id.to_owned()]);
+    records
+}
+
+fn kinds() -> Chapter {
+    let of = |model, mla, costs, [short, long]: [f64; 2]| {
+        [of_kind(model, mla, 10, costs, short), of_kind(model, mla, 10_000, costs, long)].concat()
+    };
+    let records = [
+        of("mha", None, [5_000, 5_000], [0.1, 0.2]),
+        of("gqa", None, [1_250, 5_000], [0.1, 0.125]),
+        of("mla", None, [6_250, 6_250], [0.1, 0.225]),
+        of("mla", Some("absorbed"), [500, 15_000], [0.1, 0.16]),
+    ]
+    .concat();
+    let published = Published::load().expect("published numbers");
+    (rb_6::STUDY.conclude)(&Data::new(&records, None, &published)).expect("they deserialize")
+}
+
+#[test]
+fn kinds_of_attention_are_compared_at_the_longest_depth() {
+    let chapter = kinds();
+    let values = |name: &str| -> Vec<(&str, f64)> {
+        let own = chapter.values.iter().filter(|it| it.name == name);
+        own.map(|it| (&*it.what, (it.value.value * 1000.0).round() / 1000.0)).collect()
+    };
+    let [expanded, absorbed] = ["MLA f16, expanded at 10000", "MLA f16, absorbed at 10000"];
+    // MHA: 800 MFLOP over 800.04 MB; expanded MLA: 900 over 900.05; absorbed: 1600 over 440.004; GQA: 800 over 500.01.
+    assert_eq!(values("intensity_mla_over_mha"), [(expanded, 1.0), (absorbed, 3.637)]);
+    assert_eq!(values("intensity_mha_over_gqa"), [("MHA f16 at 10000", 0.625)]);
+    // 900 MFLOP in 0.225 s over 800 in 0.2 s, and 1600 in 0.16 s.
+    assert_eq!(values("performance_mla_over_mha"), [(expanded, 1.0), (absorbed, 2.5)]);
+    assert_eq!(values("performance_mha_over_gqa"), [("MHA f16 at 10000", 0.625)]);
+    assert_eq!(values("rate_mla_over_mha"), [(expanded, 0.889), (absorbed, 1.25)]);
+    assert_eq!(values("rate_mha_over_gqa"), [("MHA f16 at 10000", 0.625)]);
+}
+
+#[test]
+fn the_cache_and_the_intensity_of_attention_are_counted() {
+    let chapter = kinds();
+    let Some(Block::Table(table)) = chapter.blocks.first() else { panic!("{:?}", chapter.blocks) };
+    let row = |kind: &str, depth: &str| {
+        let row = table.rows.iter().find(|row| row[0] == kind && row[1] == depth).expect("a row");
+        (row[2].clone(), row[3].clone(), row[7].clone())
+    };
+    let is = |a: &str, b: &str, c: &str| (a.to_owned(), b.to_owned(), c.to_owned());
+    assert_eq!(row("MHA f16", "10000"), is("5.00 kB", "1.00", "0.500"));
+    assert_eq!(row("GQA f16", "10000"), is("1.25 kB", "4.00", "0.800"));
+    assert_eq!(row("MLA f16, absorbed", "10000"), is("500 B", "30.0", "0.625"));
+    assert_eq!(row("MHA f16", "10"), is("5.00 kB", "–", "–"));
 }
