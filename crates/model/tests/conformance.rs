@@ -6,6 +6,8 @@
 //! Golden files: `input_ids` [T], `logits` [T, V] and `greedy` of Hugging Face transformers in f32; the file's own
 //! metadata names the version.
 
+#[path = "support/golden.rs"]
+mod golden;
 mod support;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -21,19 +23,16 @@ use safetensors::SafeTensors;
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
 use support::FAMILIES;
+use golden::{TOLERANCE, compare, on_swiftshader, words};
 
 /// Families with weights in safetensors only. The golden logits are of an independent forward pass in f64.
 const FOLDERS: [&str; 1] = ["mistral-window"];
 
 /// Families with MLA, in both of its forms.
 const LATENT: [&str; 2] = ["deepseek2", "plm"];
-
-/// ‖ours − golden‖ / ‖golden‖ over all positions.
-const TOLERANCE: f64 = 1e-4;
 
 /// The same where cooperative matrices round operands to 16 bits.
 const ROUNDED_TOLERANCE: f64 = 2e-3;
@@ -139,15 +138,6 @@ fn on_gpu(family: &str, file: &str, options: SessionOptions, open: GpuOptions) -
     check(family, file, Gpu::open(&AdapterChoice::Best, linker, open)?, options)
 }
 
-/// The trial in a process of its own, in which SwiftShader is the only driver.
-fn on_swiftshader(trial: &str) -> Result<(), Failed> {
-    let settings = ridgeline_gpu::swiftshader().ok_or("not installed: Debian's chromium-common has it")?;
-    let mut child = Command::new(std::env::current_exe()?);
-    let output = child.args([trial, "--exact"]).envs(settings).output()?;
-    let printed = String::from_utf8_lossy(&output.stdout);
-    if output.status.success() && printed.contains("1 passed") { Ok(()) } else { Err(printed.into()) }
-}
-
 fn check<E: Executor>(
     family: &str,
     file: &str,
@@ -206,21 +196,6 @@ fn check<E: Executor>(
         Err(Error::ContextFull { .. }) => Ok(()),
         other => Err(format!("decoding past the end of the cache: {other:?}").into()),
     }
-}
-
-/// Checks the relative distance of logits.
-fn compare(ours: &[f32], golden: &[f32], tolerance: f64) -> Result<(), Failed> {
-    if ours.len() != golden.len() {
-        return Err(format!("{} logits, golden {}", ours.len(), golden.len()).into());
-    }
-    let square = |v: f64| v * v;
-    let difference: f64 = ours.iter().zip(golden).map(|(a, b)| square(f64::from(a - b))).sum();
-    let size: f64 = golden.iter().map(|&g| square(f64::from(g))).sum();
-    let relative = (difference / size).sqrt();
-    if relative.is_nan() || relative > tolerance {
-        return Err(format!("relative distance of the logits is {relative:.2e}").into());
-    }
-    Ok(())
 }
 
 /// After a rewind, tokens give the logits that they give in a fresh session. The sequence is longer than `ids`.
@@ -288,9 +263,4 @@ fn check_sampling<E: Executor>(
     } else {
         Err(format!("{left} tokens of {n} and {calls} calls after the caller broke off").into())
     }
-}
-
-fn words(file: &SafeTensors<'_>, name: &str) -> Result<Vec<u32>, Failed> {
-    let data = file.tensor(name)?.data().to_vec();
-    Ok(data.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
 }

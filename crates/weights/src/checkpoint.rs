@@ -10,7 +10,7 @@ use ridgeline_quant::Format;
 
 use crate::{
     Container, Error, LayerKind, Metadata, Quantization, RopePairing, Shape,
-    convention::{self, Unneeded},
+    convention,
     depth,
     entry::{Parts, Storage, TensorEntry},
     layer::layer_of,
@@ -220,7 +220,7 @@ impl Checkpoint {
     /// [`Error::UnknownFamily`], [`Error::MissingTensor`].
     pub fn is_left_over(&self, name: &str) -> Result<bool, Error> {
         let family = convention::family(&self.path, &self.metadata)?;
-        let parameter = convention::unneeded(name, true) == Unneeded::Parameter;
+        let parameter = family.is_parameter(name);
         if !parameter && !family.has_tensor(name) {
             return Ok(true);
         }

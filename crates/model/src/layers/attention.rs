@@ -23,7 +23,25 @@ impl Attention {
         let [q, k, v] = ["q", "k", "v"].map(|name| format!("{prefix}.attn_{name}.weight"));
         let [queries, keys, values] = widths(heads);
         let rows = [Rows::all(&q, queries), Rows::all(&k, keys), Rows::all(&v, values)];
-        Self::from_rows(loader, (prefix, &rows), config, heads)
+        Self::from_rows(loader, (&format!("{prefix}.attn_output"), &rows), config, heads)
+    }
+
+    /// Loads `<prefix>.attn_{q,k,v,out}.{weight,bias}`, the names of an image encoder.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_biased(
+        loader: &mut Loader<'_>,
+        prefix: &str,
+        config: &Config,
+        heads: Heads,
+    ) -> Result<Self, Error> {
+        let [q, k, v] = ["q", "k", "v"].map(|name| format!("{prefix}.attn_{name}.weight"));
+        let [queries, keys, values] = widths(heads);
+        let rows = [Rows::all(&q, queries), Rows::all(&k, keys), Rows::all(&v, values)];
+        let name = format!("{prefix}.attn_out");
+        let attention = Self::from_rows(loader, (&name, &rows), config, heads)?.with_bias(loader, prefix)?;
+        Ok(Self { output: attention.output.with_bias(loader, &name)?, ..attention })
     }
 
     /// Loads `<prefix>.attn_{qkv,output}.weight`: queries, keys and values in one tensor.
@@ -37,7 +55,8 @@ impl Attention {
         heads: Heads,
     ) -> Result<Self, Error> {
         let name = format!("{prefix}.attn_qkv.weight");
-        Self::from_rows(loader, (prefix, &[Rows::all(&name, heads.qkv_width() as usize)]), config, heads)
+        let rows = [Rows::all(&name, heads.qkv_width() as usize)];
+        Self::from_rows(loader, (&format!("{prefix}.attn_output"), &rows), config, heads)
     }
 
     /// Loads `<prefix>.attn_{q,k,v,output}.weight`. Each head of `attn_q` has the rows of its query, then those of the
@@ -55,20 +74,31 @@ impl Attention {
         let [queries, keys, values] = widths(heads);
         let half = |second| Rows::half(&q, 2 * queries, heads.key as usize, second);
         let rows = [half(false), Rows::all(&k, keys), Rows::all(&v, values), half(true)];
-        Ok(Self { gated: true, ..Self::from_rows(loader, (prefix, &rows), config, heads)? })
+        let output = format!("{prefix}.attn_output");
+        Ok(Self { gated: true, ..Self::from_rows(loader, (&output, &rows), config, heads)? })
+    }
+
+    /// Attention of loaded projections, with the bias of queries, keys and values.
+    pub(crate) fn new(
+        loader: &mut Loader<'_>,
+        heads: Heads,
+        (qkv, bias): (FusedLinear, Vector),
+        output: Output,
+    ) -> Self {
+        heads.reserve(loader);
+        Self { heads, qkv, gated: false, bias: Some(bias), gains: None, output }
     }
 
     fn from_rows(
         loader: &mut Loader<'_>,
-        (prefix, rows): (&str, &[Rows<'_>]),
+        (output, rows): (&str, &[Rows<'_>]),
         config: &Config,
         heads: Heads,
     ) -> Result<Self, Error> {
         heads.reserve(loader);
         let qkv = loader.fused_rows(rows, config.hidden)?;
         loader.reserve(Temp::Qkv, qkv.rows);
-        let name = format!("{prefix}.attn_output");
-        let output = Output::load(loader, &name, config.hidden, heads.out_width() as usize)?;
+        let output = Output::load(loader, output, config.hidden, heads.out_width() as usize)?;
         Ok(Self { heads, qkv, gated: false, bias: None, gains: None, output })
     }
 
