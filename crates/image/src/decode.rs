@@ -62,12 +62,8 @@ fn png(path: &Path, bytes: &[u8]) -> Result<RgbImage, Error> {
     values.truncate(frame.buffer_size());
     let pixels = match frame.color_type {
         ColorType::Grayscale => values.iter().flat_map(|&v| [v; 3]).collect(),
-        ColorType::GrayscaleAlpha => {
-            values.chunks_exact(2).flat_map(|v| on_white([v[0]; 3], v[1])).collect()
-        }
-        ColorType::Rgba => {
-            values.chunks_exact(4).flat_map(|v| on_white([v[0], v[1], v[2]], v[3])).collect()
-        }
+        ColorType::GrayscaleAlpha => values.chunks_exact(2).flat_map(|v| on_white([v[0]; 3], v[1])).collect(),
+        ColorType::Rgba => values.chunks_exact(4).flat_map(|v| on_white([v[0], v[1], v[2]], v[3])).collect(),
         // Palettes are expanded.
         ColorType::Rgb | ColorType::Indexed => values,
     };

@@ -61,7 +61,9 @@ pub enum Error {
         needs: String,
     },
     /// The prompt has another number of placeholders than there are images.
-    #[error("the prompt has {found} times {token}, but there are {images} images; write one for each, or none")]
+    #[error(
+        "the prompt has {found} times {token}, but there are {images} images; write one for each, or none"
+    )]
     Placeholders {
         /// Placeholders in the prompt.
         found: usize,

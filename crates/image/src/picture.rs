@@ -58,10 +58,14 @@ impl Filter {
     }
 }
 
-/// The source pixels of one output pixel: the first, and the weights from there on. They sum to 1.
+/// Bits behind the point of a weight, as in Pillow.
+const WEIGHT_BITS: u32 = 22;
+
+/// The source pixels of one output pixel: the first, and the weights from there on. They sum to about 2 to the power of
+/// [`WEIGHT_BITS`].
 struct Window {
     first: usize,
-    weights: Vec<f64>,
+    weights: Vec<i64>,
 }
 
 /// The windows of `to` output pixels over `from` source pixels.
@@ -78,7 +82,8 @@ fn windows(from: u32, to: u32, filter: Filter) -> Vec<Window> {
         let weight = |at: usize| filter.weight((at as f64 - center + 0.5) / spread);
         let weights: Vec<f64> = (first..end).map(weight).collect();
         let sum: f64 = weights.iter().sum();
-        Window { first, weights: weights.iter().map(|it| it / sum).collect() }
+        let fixed = |it: &f64| (it / sum * f64::from(1 << WEIGHT_BITS)).round() as i64;
+        Window { first, weights: weights.iter().map(fixed).collect() }
     };
     (0..to).map(window).collect()
 }
@@ -167,14 +172,13 @@ impl RgbImage {
     }
 }
 
-/// The weighted sum of pixels.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the sum is limited to 0 to 255")]
-fn blend(pixels: impl Iterator<Item = (f64, [u8; 3])>) -> [u8; 3] {
-    let mut sums = [0.0; 3];
+/// The weighted sum of pixels, rounded.
+fn blend(pixels: impl Iterator<Item = (i64, [u8; 3])>) -> [u8; 3] {
+    let mut sums = [1 << (WEIGHT_BITS - 1); 3];
     for (weight, pixel) in pixels {
         for (sum, value) in sums.iter_mut().zip(pixel) {
-            *sum += weight * f64::from(value);
+            *sum += weight * i64::from(value);
         }
     }
-    sums.map(|it: f64| (it + 0.5).floor().clamp(0.0, 255.0) as u8)
+    sums.map(|it: i64| u8::try_from((it >> WEIGHT_BITS).clamp(0, 255)).unwrap_or(u8::MAX))
 }

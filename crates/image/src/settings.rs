@@ -1,4 +1,4 @@
-//! The settings of a model's image processor: preprocessor_config.json, or a part of processor_config.json.
+//! The settings of a model's image processor: `preprocessor_config.json`, or a part of `processor_config.json`.
 
 use crate::{Error, Filter};
 use serde_json::Value as Json;

@@ -188,7 +188,10 @@ fn settings_are_those_of_the_folder() {
             "rescale_factor": 0.00392156862745098, "size": { "longest_edge": 2048 } }"#,
     );
     let full = read().expect("the published form");
-    assert_eq!((full.split, full.longest_edge, full.mean, full.std), (true, 2048, [0.5, 0.4, 0.3], [0.5, 0.5, 0.25]));
+    assert_eq!(
+        (full.split, full.longest_edge, full.mean, full.std),
+        (true, 2048, [0.5, 0.4, 0.3], [0.5, 0.5, 0.25])
+    );
     assert_ne!(full.filter, Settings::new(512).filter);
 }
 

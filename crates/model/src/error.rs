@@ -93,7 +93,9 @@ pub enum Error {
         capacity: usize,
     },
     /// An image of another size than the encoder's.
-    #[error("an image of {found} values; the encoder takes {expected}: three channels of its image size squared")]
+    #[error(
+        "an image of {found} values; the encoder takes {expected}: three channels of its image size squared"
+    )]
     Pixels {
         /// Its values.
         found: usize,

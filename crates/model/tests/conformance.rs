@@ -10,6 +10,7 @@
 mod golden;
 mod support;
 
+use golden::{TOLERANCE, compare, on_swiftshader, words};
 use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_compute::{Caps, Cpu, Executor};
 use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
@@ -26,7 +27,6 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use support::FAMILIES;
-use golden::{TOLERANCE, compare, on_swiftshader, words};
 
 /// Families with weights in safetensors only. The golden logits are of an independent forward pass in f64.
 const FOLDERS: [&str; 1] = ["mistral-window"];

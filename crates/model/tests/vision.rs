@@ -1,11 +1,12 @@
 //! Images, against the logits of an independent program.
 //!
-//! The golden file has `pixel_values` [N, 3, S, S], `input_ids` [T] with a placeholder for each embedding, and `logits` [T, V]
-//! of Hugging Face transformers in f32.
+//! The golden file is of Hugging Face transformers in f32: `pixel_values` [N, 3, S, S], `input_ids` [T] and `logits` [T, V]. The
+//! ids have a placeholder for each embedding.
 
 #[path = "support/golden.rs"]
 mod golden;
 
+use golden::{TOLERANCE, compare, on_swiftshader, words};
 use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_compute::{Caps, Cpu, Executor};
 use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
@@ -24,7 +25,6 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use golden::{TOLERANCE, compare, on_swiftshader, words};
 
 /// The id of the placeholder (`image_token_id` of config.json).
 const PLACEHOLDER: Token = 1;
@@ -222,7 +222,8 @@ fn load_changed(place: &str, key: &str, value: Json, tensor: Option<&str>) -> Re
     let bytes = std::fs::read(folder().join("model.safetensors")).expect("it is in the repository");
     let file = SafeTensors::deserialize(&bytes).expect("a valid file");
     let ones = 1.0_f32.to_le_bytes().repeat(64);
-    let more = tensor.map(|name| (name.to_owned(), TensorView::new(Dtype::F32, vec![64], &ones).expect("a view")));
+    let more =
+        tensor.map(|name| (name.to_owned(), TensorView::new(Dtype::F32, vec![64], &ones).expect("a view")));
     let all = serialize(file.tensors().into_iter().chain(more), None).expect("bytes");
     std::fs::write(out.path().join("model.safetensors"), all).expect("written");
     let checkpoint = Checkpoint::open_vision(out.path())?.expect("an encoder");

@@ -32,7 +32,6 @@ pub struct Message {
     pub images: usize,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_zero(n: &usize) -> bool {
     *n == 0
 }

@@ -138,12 +138,18 @@ fn a_template_that_reads_parts_gets_them() {
                   {{ part['text'] }}{% elif part['type'] == 'image' %}{{ '<image>' }}{% endif %}{% endfor %}\n{% endfor %}";
     let template = template(source);
     assert!(template.reads_parts());
-    let messages =
-        [Message::new("user", "hi").with_images(2), Message::new("assistant", "yes"), Message::new("user", "so")];
+    let messages = [
+        Message::new("user", "hi").with_images(2),
+        Message::new("assistant", "yes"),
+        Message::new("user", "so"),
+    ];
     let rendered = template.render(&messages, false).expect("it renders");
     assert_eq!(rendered, "User:<image><image>hi\nAssistant: yes\nUser: so\n");
-    for text in ["{{ messages[0].content }}", "{{ messages[0].content | upper }}", "{{ messages[0].content | length }}"]
-    {
+    for text in [
+        "{{ messages[0].content }}",
+        "{{ messages[0].content | upper }}",
+        "{{ messages[0].content | length }}",
+    ] {
         assert!(!self::template(text).reads_parts(), "{text}");
     }
 }

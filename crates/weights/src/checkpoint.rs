@@ -9,9 +9,7 @@ use std::{
 use ridgeline_quant::Format;
 
 use crate::{
-    Container, Error, LayerKind, Metadata, Quantization, RopePairing, Shape,
-    convention,
-    depth,
+    Container, Error, LayerKind, Metadata, Quantization, RopePairing, Shape, convention, depth,
     entry::{Parts, Storage, TensorEntry},
     layer::layer_of,
     map::Map,

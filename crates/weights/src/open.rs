@@ -79,9 +79,8 @@ fn notes(path: &Path, parts: &Parts, left_out: Vec<LeftOut>) -> Result<Vec<Strin
         left.push(name);
     }
     let unneeded = parts.entries.iter().map(|it| &it.name).filter(|it| !family.has_tensor(it));
-    let unneeded = unneeded.filter(|it| {
-        !family.is_parameter(it) && convention::unneeded(it, true) == Unneeded::LeftOver
-    });
+    let unneeded = unneeded
+        .filter(|it| !family.is_parameter(it) && convention::unneeded(it, true) == Unneeded::LeftOver);
     let left: Vec<&str> = left.iter().chain(unneeded).map(String::as_str).collect();
     let unknown = convention::check_metadata(path, &parts.metadata).unwrap_or_default();
     let notes =

@@ -223,7 +223,12 @@ fn the_part_that_sees_images_is_a_checkpoint_of_its_own() {
     let file = Checkpoint::open_vision(&path).unwrap().unwrap();
     assert!(file.notes().is_empty() && file.check().is_ok(), "{:?}", file.notes());
     for info in vision.tensors() {
-        assert_eq!(file.tensor(info.name).unwrap().bytes, vision.tensor(info.name).unwrap().bytes, "{}", info.name);
+        assert_eq!(
+            file.tensor(info.name).unwrap().bytes,
+            vision.tensor(info.name).unwrap().bytes,
+            "{}",
+            info.name
+        );
     }
     // Text models have none.
     let (gguf, folder) = both("llama");

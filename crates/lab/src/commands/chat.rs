@@ -5,8 +5,8 @@
 //!     keep the tokens in the cache with which it begins, evaluate the rest, generate until the turn ends
 //! ```
 
-use super::images::{Encoded, Images};
 use super::flags::{Length, require_finite, vocabulary_of, warm_up};
+use super::images::{Encoded, Images};
 use super::printer::{Printer, Timings, finish_name, note_full, rate};
 use super::prompt::unescape;
 use super::run::Args;

@@ -125,7 +125,9 @@ impl Images {
         prompt: &[Token],
     ) -> anyhow::Result<Encoded> {
         let [placeholder] = tokenizer.encode_special(IMAGE)?[..] else {
-            anyhow::bail!("the vocabulary of the model has no token {IMAGE}, which stands for an embedding of an image");
+            anyhow::bail!(
+                "the vocabulary of the model has no token {IMAGE}, which stands for an embedding of an image"
+            );
         };
         let at: Vec<usize> = (0..prompt.len()).filter(|&i| prompt[i] == placeholder).collect();
         let executor: Shared<Device> = session.executor().clone();

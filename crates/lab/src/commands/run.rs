@@ -2,8 +2,8 @@
 
 use super::accepted::AcceptedArgs;
 use super::chat::{self, ChatArgs};
-use super::images::{Encoded, ImageArgs};
 use super::flags::{MODEL, SamplingArgs, SessionArgs, format_help, require_finite, vocabulary_of, warm_up};
+use super::images::{Encoded, ImageArgs};
 use super::printer::{Printer, Timings, finish_name, ms, note_full, rate};
 use super::prompt::PromptArgs;
 use crate::globals::Globals;

@@ -96,7 +96,8 @@ fn a_large_image_is_split_into_tiles() {
     // 40 x 20 becomes 128 x 64: two tiles and the whole image.
     assert_eq!(got["images"]["tiles"], 3);
     assert_eq!(placeholders(&got).len(), 3 * PER_TILE);
-    let summary = on_cpu(&["run", "-m", text_of(folder.path()), "--image", text_of(&red), "-p", "x", "-n", "1"]);
+    let summary =
+        on_cpu(&["run", "-m", text_of(folder.path()), "--image", text_of(&red), "-p", "x", "-n", "1"]);
     assert!(summary.stderr.contains("image encode time"), "{}", summary.stderr);
     assert!(!summary.stderr.contains("only the text part runs"), "{}", summary.stderr);
 }
@@ -117,7 +118,8 @@ fn the_encoder_may_be_in_a_file_of_its_own() {
     assert_eq!(got["images"]["tiles"], 9);
     assert_eq!((&got["prompt_tokens"], &got["tokens"]), (&split["prompt_tokens"], &split["tokens"]));
     run(&text, &more).fails(2, &["text.gguf", "no image encoder", "--mmproj"]);
-    run(&text, &[&more[..], &["--mmproj", text_of(&text)]].concat()).fails(2, &["text.gguf", "no image encoder"]);
+    run(&text, &[&more[..], &["--mmproj", text_of(&text)]].concat())
+        .fails(2, &["text.gguf", "no image encoder"]);
     run(&mmproj, &["-p", "x"]).fails(1, &["mmproj.gguf", "clip"]);
 }
 
@@ -135,7 +137,10 @@ fn a_chat_begins_with_its_images() {
     let parts = run(folder.path(), &chat).json();
     assert_eq!(parts["turns"][0]["tokens"].as_array().map(Vec::len), Some(6));
     assert_eq!(parts["images"]["embeddings"], PER_TILE);
-    assert_eq!((&parts["messages"][0]["content"], &parts["messages"][0]["images"]), (&json!("hello"), &json!(1)));
+    assert_eq!(
+        (&parts["messages"][0]["content"], &parts["messages"][0]["images"]),
+        (&json!("hello"), &json!(1))
+    );
     template("{% for m in messages %}{{ m.role }}:{{ m.content }};{% endfor %}");
     let text = run(folder.path(), &chat).json();
     let turn = |it: &Value| (it["turns"][0]["prompt_tokens"].clone(), it["turns"][0]["tokens"].clone());

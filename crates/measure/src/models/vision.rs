@@ -24,11 +24,7 @@ pub struct Vision {
 ///
 /// # Errors
 /// As [`super::load`].
-pub fn load_vision(
-    device: &mut Device,
-    name: &str,
-    mmproj: Option<&Path>,
-) -> Result<Option<Vision>, Error> {
+pub fn load_vision(device: &mut Device, name: &str, mmproj: Option<&Path>) -> Result<Option<Vision>, Error> {
     let file = mmproj.map_or_else(|| path(name), |it| Ok(it.to_owned()))?;
     if file.extension().is_some_and(|it| it == "toml") {
         return Ok(None);

@@ -13,12 +13,12 @@ mod encoder;
 mod heads;
 mod shape;
 
+use crate::config::dim32;
 use crate::keys::Keys;
 use crate::layers::{Block, FeedForward, Heads, Mixer, Mlp, Norm, NormKind, Wiring};
 use crate::matrix::{Vector, WeightMatrix};
 use crate::reserved::Reserved;
 use crate::{Activation, Config, Error, LoadReport, Loader, Ops, Temp};
-use crate::config::dim32;
 pub use encoder::ImageEncoder;
 use ridgeline_compute::Executor;
 use ridgeline_kernels::{Activation as Function, Tuning};
@@ -57,7 +57,12 @@ impl VisionModel {
         checkpoint.check()?;
         let keys = Keys::vision(checkpoint)?;
         let gelu = checkpoint.metadata().find::<bool>("clip.use_gelu")? == Some(true);
-        keys.check("clip.use_gelu", gelu, gelu, "only GELU in its tanh form is supported, and this key names it")?;
+        keys.check(
+            "clip.use_gelu",
+            gelu,
+            gelu,
+            "only GELU in its tanh form is supported, and this key names it",
+        )?;
         let shape = ImageShape::read(keys)?;
         let config = shape.config(keys)?;
         let (heads, width) = heads::read(keys, dim32(config.hidden))?;
@@ -86,9 +91,8 @@ impl VisionModel {
         let patch_bias = loader.vector("v.patch_embd.bias", hidden)?;
         let order = shape.order();
         let positions = (&["v.position_embd.weight"][..], &[order.len(), hidden][..]);
-        let positions = loader.gathered(positions, order.len() * hidden, |i| {
-            Some(order[i / hidden] * hidden + i % hidden)
-        })?;
+        let positions = loader
+            .gathered(positions, order.len() * hidden, |i| Some(order[i / hidden] * hidden + i % hidden))?;
         let norm = Norm::load(&mut loader, NormKind::Layer, "v.post_ln", hidden)?;
         let connector = loader.matrix("mm.model.fc.weight", shape.width as usize, columns)?;
         let (report, reserved) = loader.finish(&config)?;

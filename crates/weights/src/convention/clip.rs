@@ -140,9 +140,10 @@ fn derive(config: &Config<'_>, metadata: &mut Metadata) -> Result<(), Error> {
     set("projector_type", Value::Str("idefics3".to_owned()));
     set("use_gelu", Value::Bool(true));
     let Some(whole) = config.whole() else { return Ok(()) };
-    for (suffix, key) in
-        [("vision.projector.scale_factor", "scale_factor"), ("vision.projection_dim", "text_config.hidden_size")]
-    {
+    for (suffix, key) in [
+        ("vision.projector.scale_factor", "scale_factor"),
+        ("vision.projection_dim", "text_config.hidden_size"),
+    ] {
         if let Some(json) = lookup(whole, key)
             && let Some(value) = config.read(key, Kind::U32, json)?
         {
@@ -182,7 +183,8 @@ mod tests {
             "hidden_size": 1152, "image_size": 384, "intermediate_size": 4304, "max_image_size": { "longest_edge": 384 },
             "model_type": "smolvlm", "num_attention_heads": 16, "num_hidden_layers": 27, "patch_size": 14,
         });
-        for (config, sizes) in [(small, [768, 3072, 12, 12, 512, 16]), (large, [1152, 4304, 27, 16, 384, 14])] {
+        for (config, sizes) in [(small, [768, 3072, 12, 12, 512, 16]), (large, [1152, 4304, 27, 16, 384, 14])]
+        {
             let (metadata, unknown) = read(&config).unwrap().unwrap();
             assert_eq!(unknown, Vec::<String>::new());
             let keys = [

@@ -1,8 +1,8 @@
 //! [`Family`]: the tables of one model family, and what they say about names and absent keys.
 
 use super::{
-    Config, Fallback, KeyRule, Keys, Kind, ROPE_FREQS, RopePairing, TensorRule, Unneeded, known::Only, matched,
-    shared, unneeded, windows::Windows,
+    Config, Fallback, KeyRule, Keys, Kind, ROPE_FREQS, RopePairing, TensorRule, Unneeded, known::Only,
+    matched, shared, unneeded, windows::Windows,
 };
 use crate::{Error, Metadata, Value};
 

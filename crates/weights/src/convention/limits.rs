@@ -122,7 +122,8 @@ pub(crate) fn check_metadata(path: &Path, metadata: &Metadata) -> Result<Vec<Str
             unknown.push(describe(key, &json));
             continue;
         };
-        let other_part = family.is_text() && known_gguf::GGUF_OTHER_PARTS.iter().any(|it| suffix.starts_with(it));
+        let other_part =
+            family.is_text() && known_gguf::GGUF_OTHER_PARTS.iter().any(|it| suffix.starts_with(it));
         let known = family.has_key(suffix) || other_part || known_gguf::GGUF_HARMLESS.contains(&suffix);
         if check.of_family(suffix).is_some() || !known {
             unknown.extend(check.key(key, suffix, &json)?);

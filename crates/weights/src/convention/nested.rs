@@ -34,7 +34,12 @@ const VISION: &[&str] = &["model.connector.", "model.vision_model."];
 const NESTED: &[Nested] = &[
     Nested { model_type: "gemma3", text_type: "gemma3_text", vision: false, prefixes: LANGUAGE_MODEL },
     Nested { model_type: "qwen3_5", text_type: "qwen3_5_text", vision: false, prefixes: LANGUAGE_MODEL },
-    Nested { model_type: "qwen3_5_moe", text_type: "qwen3_5_moe_text", vision: false, prefixes: LANGUAGE_MODEL },
+    Nested {
+        model_type: "qwen3_5_moe",
+        text_type: "qwen3_5_moe_text",
+        vision: false,
+        prefixes: LANGUAGE_MODEL,
+    },
     Nested { model_type: "smolvlm", text_type: "llama", vision: true, prefixes: TEXT_MODEL },
     Nested { model_type: "idefics3", text_type: "llama", vision: true, prefixes: TEXT_MODEL },
 ];

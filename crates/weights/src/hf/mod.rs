@@ -103,17 +103,28 @@ fn read_part(path: &Path, which: Which) -> Result<Option<Parts>, Error> {
     check_rows(&config_path, &metadata, family, &entries)?;
     let (entries, note) = head::check(path, config.tied(), entries, &maps)?;
     notes.extend(note);
+    let tokenizer_json = find_vocabulary(folder, &entries, &mut metadata, &mut notes);
+    Ok(Some(Parts { metadata, entries, maps, files: files.paths, tokenizer_json, notes }))
+}
+
+/// The tokenizer.json of a folder. Without one, the vocabulary of an older file goes into the metadata.
+fn find_vocabulary(
+    folder: &Path,
+    entries: &[TensorEntry],
+    metadata: &mut Metadata,
+    notes: &mut Vec<String>,
+) -> Option<PathBuf> {
     let tokenizer_json = Some(folder.join("tokenizer.json")).filter(|it| it.is_file());
     let older = folder.join("tokenizer.model");
     if tokenizer_json.is_none() && older.is_file() {
         let embedding = entries.iter().find(|it| it.name == convention::EMBEDDING);
         let rows = embedding.map_or(0, |it| it.shape[0]);
         // A vocabulary that cannot be read stops no measurement.
-        if let Err(error) = vocabulary::older(&older, &mut metadata, rows) {
+        if let Err(error) = vocabulary::older(&older, metadata, rows) {
             notes.push(format!("{error}; text needs the tokenizer.json of the model"));
         }
     }
-    Ok(Some(Parts { metadata, entries, maps, files: files.paths, tokenizer_json, notes }))
+    tokenizer_json
 }
 
 /// Fails if the embedding has fewer rows than `vocab_size`. Rows behind it are padding.
@@ -172,8 +183,7 @@ fn others(path: &Path, config: &Config<'_>, others: &[header::Other]) -> Result<
     let left: Vec<&str> =
         others.iter().filter(|it| judged(it) == Unneeded::LeftOver).map(|it| &*it.name).collect();
     let parts = parts.first().filter(|_| config.family.is_text()).map(|it| {
-        let what =
-            if config.sees_images() { "only images need them" } else { "only the text part runs" };
+        let what = if config.sees_images() { "only images need them" } else { "only the text part runs" };
         format!("tensor `{}` and {} more of parts beside the text: {what}", it.name, parts.len() - 1)
     });
     Ok(parts.into_iter().chain(convention::left_out(&left)).collect())
