@@ -9,11 +9,13 @@
 
 mod names;
 mod notes;
+mod vision;
 mod vocabulary;
 
 pub use crate::folders::{ROOT_ENV, cache, root};
 use names::{Resolved, resolve};
 pub use names::{SHAPE, Size, names, shape_of, split_quantization};
+pub use vision::{Vision, load_vision};
 pub use vocabulary::{Vocabulary, tokenizer};
 
 use crate::Device;

@@ -78,6 +78,30 @@ pub enum Error {
         /// Size of the vocabulary.
         vocab: usize,
     },
+    /// Embeddings that do not fit the positions which they are given for.
+    #[error(
+        "{rows} values of embeddings for {positions} positions of a model of width {hidden}; each position needs one row, and positions must rise and lie within the context of {capacity}"
+    )]
+    Embeddings {
+        /// Values.
+        rows: usize,
+        /// Positions.
+        positions: usize,
+        /// Width of the residual stream.
+        hidden: usize,
+        /// Context size.
+        capacity: usize,
+    },
+    /// An image of another size than the encoder's.
+    #[error(
+        "an image of {found} values; the encoder takes {expected}: three channels of its image size squared"
+    )]
+    Pixels {
+        /// Its values.
+        found: usize,
+        /// Those of the encoder.
+        expected: usize,
+    },
     /// The recurrent state is not known, because an earlier call failed.
     #[error(
         "an earlier call failed and left an unknown recurrent state; truncate the sequence before going on"

@@ -22,6 +22,19 @@ impl<'a> Keys<'a> {
         Ok(Self { checkpoint, architecture: checkpoint.metadata().str("general.architecture")? })
     }
 
+    /// The hyperparameters of the image encoder in `checkpoint`: those under `<architecture>.vision`.
+    ///
+    /// # Errors
+    /// [`Error::Architecture`] for a checkpoint of another kind; a missing `general.architecture`.
+    pub fn vision(checkpoint: &'a Checkpoint) -> Result<Self, Error> {
+        let name = checkpoint.metadata().str("general.architecture")?;
+        if name == "clip" {
+            return Ok(Self { checkpoint, architecture: "clip.vision" });
+        }
+        let (path, name) = (checkpoint.path().to_owned(), name.to_owned());
+        Err(Error::Architecture { path, name, supported: "clip, an image encoder".to_owned() })
+    }
+
     /// The checkpoint.
     #[must_use]
     pub const fn checkpoint(self) -> &'a Checkpoint {

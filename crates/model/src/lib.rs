@@ -23,6 +23,7 @@ mod session;
 mod state;
 mod switches;
 mod timing;
+mod vision;
 
 pub use cache::KvCache;
 pub use config::Config;
@@ -40,3 +41,4 @@ pub use session::{Session, SessionOptions, Shared};
 pub use state::State;
 pub use switches::{AttentionPath, Fusion, Fusions, MlaForm, Part, Parts, Switches};
 pub use timing::RunTimes;
+pub use vision::{ImageEncoder, ImageShape, VisionModel};

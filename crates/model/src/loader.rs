@@ -1,5 +1,7 @@
 //! Loading weights: packs the rows of a checkpoint into the device layout of their quantization type.
 
+mod images;
+
 use crate::config::dim32;
 use crate::keys::Keys;
 use crate::layers::{Heads, Norm, NormKind};
@@ -105,9 +107,13 @@ impl<'a> Loader<'a> {
     /// # Errors
     /// As [`Self::matrix`].
     pub fn rows(&mut self, rows: Rows<'_>, cols: usize) -> Result<WeightMatrix, Error> {
-        let (source, name, unit) = (self.source(rows, cols)?, rows.name, rows.unit());
-        let rows = rows.count();
-        let limit = self.binding_limit();
+        let source = self.source(rows, cols)?;
+        self.place(&source, rows.name, rows.unit())
+    }
+
+    /// Uploads packed rows. `unit` rows stay in one binding.
+    fn place(&mut self, source: &Source<'_>, name: &str, unit: usize) -> Result<WeightMatrix, Error> {
+        let (rows, limit) = (source.rows, self.binding_limit());
         // Rows are padded to whole groups of interleaved ones, which divide 16.
         let most = usize::try_from(limit / source.row_bytes()).unwrap_or(usize::MAX) / 16 * 16 / unit * unit;
         if most == 0 {
@@ -120,7 +126,7 @@ impl<'a> Loader<'a> {
             let n = most.min(rows - row0);
             let buffer = self.alloc(source.padded_rows(n) as u64 * source.row_bytes(), name)?;
             let slice = buffer.all();
-            self.upload(slice, &source, row0..row0 + n)?;
+            self.upload(slice, source, row0..row0 + n)?;
             chunks.push(RowChunk { buffer, slice, row0: dim32(row0), rows: dim32(n) });
         }
         Ok(source.matrix(chunks))

@@ -82,6 +82,10 @@ temps! {
     DeltaQkv,
     /// Output of its recurrence, `(tokens, value heads, value width)`.
     DeltaOut,
+    /// Patches of an image, `(patches, channels * side * side)`.
+    Patches,
+    /// Embeddings of the tokens of an image, `(tokens, hidden width of the text model)`.
+    ImageTokens,
     /// Scores of the unfused attention, `(tokens, heads, context)`.
     Scores,
     /// Logits, `(rows, vocab)`.

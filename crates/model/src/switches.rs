@@ -74,10 +74,10 @@ impl Part {
     #[must_use]
     pub fn of(module: &str) -> Option<Self> {
         Some(match module {
-            "embed" => Self::Embed,
+            "embed" | "patch_embd" => Self::Embed,
             "attn_norm" | "qk_norm" | "attn_post_norm" | "ffn_norm" | "ffn_post_norm" | "output_norm"
-            | "delta_norm" => Self::Norm,
-            "qkv" | "qkv_bias" | "delta_in" | "o" => Self::Projection,
+            | "delta_norm" | "post_ln" => Self::Norm,
+            "qkv" | "qkv_bias" | "delta_in" | "o" | "connector" => Self::Projection,
             "rope" => Self::Rope,
             "kv_write" => Self::KvWrite,
             "attention" | "attn_gate" | "delta_conv" | "delta_rule" => Self::Attention,

@@ -7,8 +7,11 @@
 //! metadata names the version. Those of `gva`, `gha` and `gta` are of `support/gta_golden.py`, and those of `mistral-window` of
 //! another independent forward pass in f64.
 
+#[path = "support/golden.rs"]
+mod golden;
 mod support;
 
+use golden::{TOLERANCE, compare, on_swiftshader, words};
 use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_compute::{Caps, Cpu, Executor};
 use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
@@ -22,16 +25,12 @@ use safetensors::SafeTensors;
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
 use support::{FAMILIES, files, model};
 
 /// Families with MLA, in both of its forms.
 const LATENT: [&str; 2] = ["deepseek2", "plm"];
-
-/// ‖ours − golden‖ / ‖golden‖ over all positions.
-const TOLERANCE: f64 = 1e-4;
 
 /// The same where cooperative matrices round operands to 16 bits.
 const ROUNDED_TOLERANCE: f64 = 2e-3;
@@ -151,15 +150,6 @@ fn on_gpu(file: &Path, options: SessionOptions, open: GpuOptions) -> Result<(), 
     check(file, Gpu::open(&AdapterChoice::Best, linker, open)?, options)
 }
 
-/// The trial in a process of its own, in which SwiftShader is the only driver.
-fn on_swiftshader(trial: &str) -> Result<(), Failed> {
-    let settings = ridgeline_gpu::swiftshader().ok_or("not installed: Debian's chromium-common has it")?;
-    let mut child = Command::new(std::env::current_exe()?);
-    let output = child.args([trial, "--exact"]).envs(settings).output()?;
-    let printed = String::from_utf8_lossy(&output.stdout);
-    if output.status.success() && printed.contains("1 passed") { Ok(()) } else { Err(printed.into()) }
-}
-
 fn check<E: Executor>(file: &Path, mut executor: E, options: SessionOptions) -> Result<(), Failed> {
     let golden = std::fs::read(file.with_file_name("golden.safetensors"))?;
     let golden = SafeTensors::deserialize(&golden)?;
@@ -212,21 +202,6 @@ fn check<E: Executor>(file: &Path, mut executor: E, options: SessionOptions) -> 
         Err(Error::ContextFull { .. }) => Ok(()),
         other => Err(format!("decoding past the end of the cache: {other:?}").into()),
     }
-}
-
-/// Checks the relative distance of logits.
-fn compare(ours: &[f32], golden: &[f32], tolerance: f64) -> Result<(), Failed> {
-    if ours.len() != golden.len() {
-        return Err(format!("{} logits, golden {}", ours.len(), golden.len()).into());
-    }
-    let square = |v: f64| v * v;
-    let difference: f64 = ours.iter().zip(golden).map(|(a, b)| square(f64::from(a - b))).sum();
-    let size: f64 = golden.iter().map(|&g| square(f64::from(g))).sum();
-    let relative = (difference / size).sqrt();
-    if relative.is_nan() || relative > tolerance {
-        return Err(format!("relative distance of the logits is {relative:.2e}").into());
-    }
-    Ok(())
 }
 
 /// After a rewind, tokens give the logits that they give in a fresh session. The sequence is longer than `ids`.
@@ -294,9 +269,4 @@ fn check_sampling<E: Executor>(
     } else {
         Err(format!("{left} tokens of {n} and {calls} calls after the caller broke off").into())
     }
-}
-
-fn words(file: &SafeTensors<'_>, name: &str) -> Result<Vec<u32>, Failed> {
-    let data = file.tensor(name)?.data().to_vec();
-    Ok(data.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
 }

@@ -26,13 +26,27 @@ pub struct Message {
     pub role: String,
     /// The text of the message.
     pub content: String,
+    /// Images before the text. Only a template that reads parts of a message writes them
+    /// ([`ChatTemplate::reads_parts`]).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub images: usize,
+}
+
+const fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 impl Message {
     /// A message of `role`.
     #[must_use]
     pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
-        Self { role: role.into(), content: content.into() }
+        Self { role: role.into(), content: content.into(), images: 0 }
+    }
+
+    /// The same message with `images` images before its text.
+    #[must_use]
+    pub fn with_images(self, images: usize) -> Self {
+        Self { images, ..self }
     }
 }
 
@@ -46,6 +60,7 @@ pub struct ChatTemplate {
     /// The environment with the template, or its syntax error. The error appears on use, so that a model with a
     /// broken template still works without chat.
     environment: Result<Environment<'static>, String>,
+    reads_parts: bool,
 }
 
 impl ChatTemplate {
@@ -53,13 +68,28 @@ impl ChatTemplate {
     /// if the model has none.
     #[must_use]
     pub fn new(source: &str, file: &str, bos: &str, eos: &str) -> Self {
-        Self {
+        let mut template = Self {
             file: file.to_owned(),
             source: source.to_owned(),
             bos: bos.to_owned(),
             eos: eos.to_owned(),
             environment: environment(source).map_err(|error| describe(&error)),
-        }
+            reads_parts: false,
+        };
+        // A template that reads parts loses a text that is none, without an error.
+        let sample = Message::new("user", "sample of a text");
+        let keeps = |parts| {
+            let rendered = template.render_as(parts, std::slice::from_ref(&sample), false);
+            rendered.is_ok_and(|it| it.contains(&sample.content))
+        };
+        template.reads_parts = !keeps(false) && keeps(true);
+        template
+    }
+
+    /// Whether the content of a message is a list of parts, as in templates of models that see images. Otherwise it is a text.
+    #[must_use]
+    pub const fn reads_parts(&self) -> bool {
+        self.reads_parts
     }
 
     /// Makes `strftime_now` available to the template; it formats this time.
@@ -88,12 +118,21 @@ impl ChatTemplate {
     /// [`Error::TemplateSyntax`] if the template does not parse, [`Error::TemplateRender`] if it rejects the
     /// messages (for example an unknown role) or fails.
     pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String, Error> {
+        self.render_as(self.reads_parts, messages, add_generation_prompt)
+    }
+
+    fn render_as(
+        &self,
+        parts: bool,
+        messages: &[Message],
+        add_generation_prompt: bool,
+    ) -> Result<String, Error> {
         let environment = self
             .environment
             .as_ref()
             .map_err(|detail| Error::TemplateSyntax { file: self.file.clone(), detail: detail.clone() })?;
         let values = context! {
-            messages => messages.iter().map(as_value).collect::<Vec<_>>(),
+            messages => messages.iter().map(|it| as_value(it, parts)).collect::<Vec<_>>(),
             add_generation_prompt,
             bos_token => &self.bos,
             eos_token => &self.eos,
@@ -107,9 +146,16 @@ impl ChatTemplate {
     }
 }
 
-/// A message as a mapping, for `message.role` and `message['role']`.
-fn as_value(message: &Message) -> Value {
-    Value::from_pairs([("role", message.role.as_str()), ("content", message.content.as_str())])
+/// A message as a mapping, for `message.role` and `message['role']`. Its content is a text, or a list of `parts`.
+fn as_value(message: &Message, parts: bool) -> Value {
+    let content = if parts {
+        let image = || Value::from_pairs([("type", "image")]);
+        let text = Value::from_pairs([("type", "text"), ("text", message.content.as_str())]);
+        (0..message.images).map(|_| image()).chain([text]).collect()
+    } else {
+        Value::from(message.content.as_str())
+    };
+    Value::from_pairs([("role", Value::from(message.role.as_str())), ("content", content)])
 }
 
 fn environment(source: &str) -> Result<Environment<'static>, minijinja::Error> {

@@ -130,3 +130,26 @@ fn python_methods_loop_controls_macros_and_generation_blocks() {
     assert_eq!(render(source, &chat()), "1!");
     assert_eq!(render("{{ messages[-1].get('name', 'none') }}{{ messages | length }}", &chat()), "none2");
 }
+
+#[test]
+fn a_template_that_reads_parts_gets_them() {
+    let source = "{% for m in messages %}{{ m['role'] | capitalize }}{% if m['content'][0]['type'] == 'image' %}{{ ':' }}\
+                  {% else %}{{ ': ' }}{% endif %}{% for part in m['content'] %}{% if part['type'] == 'text' %}\
+                  {{ part['text'] }}{% elif part['type'] == 'image' %}{{ '<image>' }}{% endif %}{% endfor %}\n{% endfor %}";
+    let template = template(source);
+    assert!(template.reads_parts());
+    let messages = [
+        Message::new("user", "hi").with_images(2),
+        Message::new("assistant", "yes"),
+        Message::new("user", "so"),
+    ];
+    let rendered = template.render(&messages, false).expect("it renders");
+    assert_eq!(rendered, "User:<image><image>hi\nAssistant: yes\nUser: so\n");
+    for text in [
+        "{{ messages[0].content }}",
+        "{{ messages[0].content | upper }}",
+        "{{ messages[0].content | length }}",
+    ] {
+        assert!(!self::template(text).reads_parts(), "{text}");
+    }
+}

@@ -9,9 +9,7 @@ use std::{
 use ridgeline_quant::Format;
 
 use crate::{
-    Container, Error, LayerKind, Metadata, Quantization, RopePairing, Shape,
-    convention::{self, Unneeded},
-    depth,
+    Container, Error, LayerKind, Metadata, Quantization, RopePairing, Shape, convention, depth,
     entry::{Parts, Storage, TensorEntry},
     layer::layer_of,
     map::Map,
@@ -220,7 +218,7 @@ impl Checkpoint {
     /// [`Error::UnknownFamily`], [`Error::MissingTensor`].
     pub fn is_left_over(&self, name: &str) -> Result<bool, Error> {
         let family = convention::family(&self.path, &self.metadata)?;
-        let parameter = convention::unneeded(name, true) == Unneeded::Parameter;
+        let parameter = family.is_parameter(name);
         if !parameter && !family.has_tensor(name) {
             return Ok(true);
         }

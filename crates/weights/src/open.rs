@@ -21,6 +21,25 @@ impl Checkpoint {
         if path.is_dir() || path.extension().is_some_and(|it| it == "safetensors") {
             return Self::from_parts(path, Container::Safetensors, hf::read(path)?);
         }
+        Self::open_gguf(path)
+    }
+
+    /// Opens the part of a model that sees images: that of a folder, or llama.cpp's `mmproj` file. `None` where there is none
+    /// that is supported.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; [`Error::UnknownFamily`] for a GGUF file of an unknown architecture.
+    pub fn open_vision(path: &Path) -> Result<Option<Self>, Error> {
+        if path.is_dir() || path.extension().is_some_and(|it| it == "safetensors") {
+            let parts = hf::read_vision(path)?;
+            return parts.map(|it| Self::from_parts(path, Container::Safetensors, it)).transpose();
+        }
+        let checkpoint = Self::open_gguf(path)?;
+        let family = convention::family(path, checkpoint.metadata())?;
+        if family.is_text() { Ok(None) } else { Ok(Some(checkpoint)) }
+    }
+
+    fn open_gguf(path: &Path) -> Result<Self, Error> {
         let mut magic = Vec::new();
         let io = |source| Error::Io { path: path.to_owned(), source };
         File::open(path).map_err(io)?.take(4).read_to_end(&mut magic).map_err(io)?;
@@ -33,6 +52,9 @@ impl Checkpoint {
         let (mut file, maps, files) = gguf::read_all(path)?;
         let mut metadata = Metadata::new(path, file.metadata).with_unreadable(file.unreadable);
         convention::complete(&mut metadata)?;
+        if convention::family(path, &metadata).is_ok_and(|it| !it.is_text()) {
+            convention::repair_names(&metadata, &mut file.tensors)?;
+        }
         let prediction = prediction::leave_out(&mut metadata, &mut file.tensors)?;
         let mut parts = Parts { maps, files, ..Parts::new(metadata, file.tensors) };
         parts.notes = notes(path, &parts, file.left_out)?;
@@ -50,14 +72,15 @@ fn notes(path: &Path, parts: &Parts, left_out: Vec<LeftOut>) -> Result<Vec<Strin
     let Ok(family) = convention::family(path, &parts.metadata) else { return Ok(Vec::new()) };
     let mut left: Vec<String> = Vec::new();
     for LeftOut { name, error, harmless } in left_out {
-        let parameter = !harmless && convention::unneeded(&name, true) == Unneeded::Parameter;
+        let parameter = !harmless && family.is_parameter(&name);
         if family.has_tensor(&name) || parameter {
             return Err(error);
         }
         left.push(name);
     }
     let unneeded = parts.entries.iter().map(|it| &it.name).filter(|it| !family.has_tensor(it));
-    let unneeded = unneeded.filter(|it| convention::unneeded(it, true) == Unneeded::LeftOver);
+    let unneeded = unneeded
+        .filter(|it| !family.is_parameter(it) && convention::unneeded(it, true) == Unneeded::LeftOver);
     let left: Vec<&str> = left.iter().chain(unneeded).map(String::as_str).collect();
     let unknown = convention::check_metadata(path, &parts.metadata).unwrap_or_default();
     let notes =

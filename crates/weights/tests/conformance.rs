@@ -210,6 +210,34 @@ fn the_text_part_of_a_model_that_sees_images_is_a_llama() {
 }
 
 #[test]
+fn the_part_that_sees_images_is_a_checkpoint_of_its_own() {
+    let vision = Checkpoint::open_vision(&data("smolvlm", "")).unwrap().unwrap();
+    assert_eq!(vision.metadata().str("general.architecture").unwrap(), "clip");
+    assert_eq!(vision.tensors().count(), 6 + 2 * 16);
+    assert_eq!(vision.tensor("v.patch_embd.weight").unwrap().shape, [48, 3, 16, 16]);
+    assert_eq!(vision.tensor("mm.model.fc.weight").unwrap().shape, [64, 4 * 48]);
+    assert!(vision.notes().is_empty() && vision.check().is_ok(), "{:?}", vision.notes());
+    let out = tempfile::tempdir().unwrap();
+    let path = out.path().join("mmproj.gguf");
+    write_gguf(&vision, &path, |it| it.format).unwrap();
+    let file = Checkpoint::open_vision(&path).unwrap().unwrap();
+    assert!(file.notes().is_empty() && file.check().is_ok(), "{:?}", file.notes());
+    for info in vision.tensors() {
+        assert_eq!(
+            file.tensor(info.name).unwrap().bytes,
+            vision.tensor(info.name).unwrap().bytes,
+            "{}",
+            info.name
+        );
+    }
+    // Text models have none.
+    let (gguf, folder) = both("llama");
+    for text in [gguf, folder] {
+        assert!(Checkpoint::open_vision(text.path()).unwrap().is_none());
+    }
+}
+
+#[test]
 fn every_format_can_be_written_and_read_back() {
     let out = tempfile::tempdir().unwrap();
     let (_, hf) = both("mistral");

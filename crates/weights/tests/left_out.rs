@@ -110,3 +110,17 @@ fn parts_without_an_index_are_read_if_all_are_there() {
     let error = Checkpoint::open(folder.path()).unwrap_err();
     assert!(matches!(&error, Error::OtherKind { what, .. } if what.contains("model-00002")), "{error}");
 }
+
+#[test]
+fn every_tensor_of_an_image_encoder_counts() {
+    let mut it = Gguf::of("clip", 2);
+    it.tensor("v.pre_ln.weight", &[8], 0, 0).tensor("v.post_ln.weight", &[8], 0, 32);
+    let checkpoint = open(&it.bytes(64), "mmproj.gguf").unwrap();
+    assert_eq!(checkpoint.notes(), Vec::<String>::new());
+    assert!(!checkpoint.is_left_over("v.pre_ln.weight").unwrap());
+    // In a file of a text model, a part that sees images changes no logits of a text.
+    let mut it = Gguf::new(1);
+    it.tensor("v.pre_ln.weight", &[8], 0, 0);
+    let checkpoint = open(&it.bytes(32), "model.gguf").unwrap();
+    assert!(checkpoint.is_left_over("v.pre_ln.weight").unwrap());
+}

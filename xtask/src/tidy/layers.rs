@@ -13,6 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("roofline", &[]),
     ("speculative", &[]),
     ("text", &[]),
+    ("image", &[]),
     ("quant", &["shaders"]),
     ("weights", &["quant"]),
     ("compute", &["roofline"]),
@@ -21,7 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("model", &["weights", "kernels", "speculative"]),
     ("experiment", &["roofline"]),
     ("measure", &["experiment", "gpu", "model", "text"]),
-    ("lab", &["measure"]),
+    ("lab", &["image", "measure"]),
     ("xtask", &[]),
 ];
 

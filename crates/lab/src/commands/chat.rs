@@ -6,6 +6,7 @@
 //! ```
 
 use super::flags::{Length, require_finite, vocabulary_of, warm_up};
+use super::images::{Encoded, Images};
 use super::printer::{Printer, Timings, finish_name, note_full, rate};
 use super::prompt::unescape;
 use super::run::Args;
@@ -54,7 +55,7 @@ impl ChatArgs {
 pub(crate) fn run(
     args: &Args,
     loaded: &Loaded,
-    device: Shared<Device>,
+    (device, images): (Shared<Device>, Option<Images>),
     sampler: Sampler,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
@@ -84,15 +85,21 @@ pub(crate) fn run(
         stop,
         json,
         messages,
+        images,
+        encoded: None,
         cached: Vec::new(),
         turns: Vec::new(),
     };
     chat.talk()?;
     if json {
-        output::json(&json!({
+        let mut json = json!({
             "model": serde_json::to_value(&loaded.id)?, "seed": sampler.seed,
             "messages": serde_json::to_value(&chat.messages)?, "turns": chat.turns,
-        }))?;
+        });
+        if let Some(encoded) = chat.encoded {
+            json["images"] = serde_json::to_value(encoded)?;
+        }
+        output::json(&json)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -108,6 +115,10 @@ struct Chat<'a> {
     stop: Vec<Token>,
     json: bool,
     messages: Vec<Message>,
+    /// The images of the first message of the user.
+    images: Option<Images>,
+    /// What became of them, after the first turn.
+    encoded: Option<Encoded>,
     /// The tokens in the session's cache.
     cached: Vec<Token>,
     /// The JSON of each turn.
@@ -157,8 +168,15 @@ impl Chat<'_> {
 
     /// One message of the user and its answer.
     fn turn(&mut self, text: String) -> anyhow::Result<()> {
-        self.messages.push(Message::new("user", text));
-        let rendered = self.template.render(&self.messages, true)?;
+        let message = match self.images.as_ref().filter(|_| self.turns.is_empty()) {
+            Some(images) => images.message(text, self.template)?,
+            None => Message::new("user", text),
+        };
+        self.messages.push(message);
+        let mut rendered = self.template.render(&self.messages, true)?;
+        if let Some(images) = &self.images {
+            rendered = images.expand(&rendered)?;
+        }
         let prompt = self.args.prompt.chat_tokens(self.tokenizer, &rendered)?;
         let (needed, context) = (prompt.len(), self.options.context);
         if needed > context {
@@ -168,6 +186,9 @@ impl Chat<'_> {
         }
         if self.turns.is_empty() && !self.args.prompt.no_warmup {
             warm_up(&mut self.session, &self.options, &[needed, 1], &self.sampler)?;
+        }
+        if let Some(images) = self.images.as_ref().filter(|_| self.encoded.is_none()) {
+            self.encoded = Some(images.give(&mut self.session, self.tokenizer, &prompt)?);
         }
         let shared = shared_prefix(&self.cached, &prompt).min(needed.saturating_sub(1));
         // A model with recurrent layers cannot return to a prefix: it evaluates the whole conversation.

@@ -7,6 +7,7 @@ mod bench_profile;
 mod bench_rows;
 mod chat;
 mod flags;
+mod images;
 mod outputs;
 mod printer;
 mod prompt;

@@ -51,12 +51,16 @@ impl PromptArgs {
         text.map(|it| if self.escape { unescape(&it) } else { Ok(it) }).transpose()
     }
 
-    /// The prompt's tokens.
+    /// The prompt's tokens. `expand` may replace parts of its text.
     ///
     /// # Errors
-    /// The text cannot be read or encoded, or there is nothing to continue.
-    pub(crate) fn tokens(&self, tokenizer: &Tokenizer) -> anyhow::Result<Vec<Token>> {
-        let text = self.text()?.unwrap_or_default();
+    /// The text cannot be read or encoded, there is nothing to continue, or `expand` fails.
+    pub(crate) fn tokens(
+        &self,
+        tokenizer: &Tokenizer,
+        expand: impl FnOnce(String) -> Result<String, UsageError>,
+    ) -> anyhow::Result<Vec<Token>> {
+        let text = expand(self.text()?.unwrap_or_default())?;
         let encoded =
             if self.no_parse_special { tokenizer.encode(&text)? } else { tokenizer.encode_special(&text)? };
         let bos = self.bos(tokenizer);

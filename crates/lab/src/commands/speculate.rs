@@ -60,7 +60,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let tokenizer = vocabulary_of(&target)?;
     let draft = models::load_with_rows(&mut device, &args.model_draft, tokenizer.used_size(), tuning)?;
     same_vocabulary(&target, &draft)?;
-    let prompt = args.prompt.tokens(tokenizer)?;
+    let prompt = args.prompt.tokens(tokenizer, Ok)?;
     let trained = target.model.config.trained_context;
     let options = args.session.options(args.prompt.length(prompt.len()), trained)?;
     // Without a limit the context ends the text.

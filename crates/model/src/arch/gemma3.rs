@@ -27,7 +27,7 @@ impl Architecture for Gemma3 {
         // Scaling of the frequencies applies to the global layers alone.
         let base = keys.number_or("rope.freq_base_swa", 10_000.0)?;
         let rope = RopeConfig { base, factors: None, ..RopeConfig::read(keys, global.key)? };
-        let local = Heads { rope: loader.rope(rope), ..global };
+        let local = Heads { rope: Some(loader.rope(rope)), ..global };
         let ffn = keys.width("feed_forward_length")?;
         let attention = |loader: &mut Loader<'_>, layer: usize, prefix: &str| -> Result<_, Error> {
             let heads = match kinds[layer] {

@@ -27,7 +27,25 @@ impl Attention {
         let [q, k, v] = ["q", "k", "v"].map(|name| format!("{prefix}.attn_{name}.weight"));
         let [queries, keys, values] = widths(heads);
         let rows = [Rows::all(&q, queries), Rows::all(&k, keys), Rows::all(&v, values)];
-        Self::from_rows(loader, (prefix, &rows), config, (heads, heads.out_width()))
+        Self::from_rows(loader, (&format!("{prefix}.attn_output"), &rows), config, (heads, heads.out_width()))
+    }
+
+    /// Loads `<prefix>.attn_{q,k,v,out}.{weight,bias}`, the names of an image encoder.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_biased(
+        loader: &mut Loader<'_>,
+        prefix: &str,
+        config: &Config,
+        heads: Heads,
+    ) -> Result<Self, Error> {
+        let [q, k, v] = ["q", "k", "v"].map(|name| format!("{prefix}.attn_{name}.weight"));
+        let [queries, keys, values] = widths(heads);
+        let rows = [Rows::all(&q, queries), Rows::all(&k, keys), Rows::all(&v, values)];
+        let name = format!("{prefix}.attn_out");
+        let attention = Self::from_rows(loader, (&name, &rows), config, (heads, heads.out_width()))?.with_bias(loader, prefix)?;
+        Ok(Self { output: attention.output.with_bias(loader, &name)?, ..attention })
     }
 
     /// Loads `<prefix>.attn_{qkv,output}.weight`: queries, keys and values in one tensor.
@@ -42,7 +60,7 @@ impl Attention {
     ) -> Result<Self, Error> {
         let name = format!("{prefix}.attn_qkv.weight");
         let rows = [Rows::all(&name, heads.qkv_width() as usize)];
-        Self::from_rows(loader, (prefix, &rows), config, (heads, heads.out_width()))
+        Self::from_rows(loader, (&format!("{prefix}.attn_output"), &rows), config, (heads, heads.out_width()))
     }
 
     /// Loads `<prefix>.attn_{q,k,v,output}.weight`. Each head of `attn_q` has the rows of its query, then those of the
@@ -60,8 +78,19 @@ impl Attention {
         let [queries, keys, values] = widths(heads);
         let half = |second| Rows::half(&q, 2 * queries, heads.key as usize, second);
         let rows = [half(false), Rows::all(&k, keys), Rows::all(&v, values), half(true)];
-        let attention = Self::from_rows(loader, (prefix, &rows), config, (heads, heads.out_width()))?;
-        Ok(Self { gated: true, ..attention })
+        let output = format!("{prefix}.attn_output");
+        Ok(Self { gated: true, ..Self::from_rows(loader, (&output, &rows), config, (heads, heads.out_width()))? })
+    }
+
+    /// Attention of loaded projections, with the bias of queries, keys and values.
+    pub(crate) fn new(
+        loader: &mut Loader<'_>,
+        heads: Heads,
+        (qkv, bias): (FusedLinear, Vector),
+        output: Output,
+    ) -> Self {
+        heads.reserve(loader);
+        Self { heads, qkv, gated: false, decoder: None, bias: Some(bias), gains: None, output }
     }
 
     /// Loads `<prefix>.attn_{q,k,v,v_b,gate,output}.weight`: grouped-head latent attention, GTA.
@@ -86,7 +115,8 @@ impl Attention {
         loader.keys().check("head_count", heads.query, holds, rule)?;
         let rows =
             [Rows::all(&q, queries), Rows::all(&k, keys), Rows::all(&v, values), Rows::all(&gate, hidden)];
-        let attention = Self::from_rows(loader, (prefix, &rows), config, (heads, dim32(hidden)))?;
+        let output = format!("{prefix}.attn_output");
+        let attention = Self::from_rows(loader, (&output, &rows), config, (heads, dim32(hidden)))?;
         let decoder = loader.rows(Rows::experts(&v_b, n_heads, hidden / n_heads), heads.value as usize)?;
         loader.check_one_binding(&decoder, "the decoder of latent values")?;
         loader.reserve(Temp::DecodedValues, dim32(hidden));
@@ -96,15 +126,14 @@ impl Attention {
     /// Loads projections from rows of `rows`, and one from `out` values to the residual stream.
     fn from_rows(
         loader: &mut Loader<'_>,
-        (prefix, rows): (&str, &[Rows<'_>]),
+        (output, rows): (&str, &[Rows<'_>]),
         config: &Config,
         (heads, out): (Heads, u32),
     ) -> Result<Self, Error> {
         heads.reserve(loader);
         let qkv = loader.fused_rows(rows, config.hidden)?;
         loader.reserve(Temp::Qkv, qkv.rows);
-        let name = format!("{prefix}.attn_output");
-        let output = Output::load(loader, &name, config.hidden, out as usize)?;
+        let output = Output::load(loader, output, config.hidden, out as usize)?;
         Ok(Self { heads, qkv, gated: false, decoder: None, bias: None, gains: None, output })
     }
 

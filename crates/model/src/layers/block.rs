@@ -18,6 +18,10 @@ pub struct Block {
 pub struct Wiring {
     /// The kind of both norms.
     pub norm: NormKind,
+    /// Prefix of the tensors of all layers.
+    pub prefix: &'static str,
+    /// Name of the norm before the mixer, without prefix.
+    pub mixer_norm: &'static str,
     /// Name of the norm before the feed-forward block, without prefix.
     pub ffn_norm: &'static str,
     /// Whether both halves read the same residual stream (GPT-J), or the second reads the sum of the first.
@@ -26,7 +30,13 @@ pub struct Wiring {
 
 impl Wiring {
     /// The wiring of Llama (Touvron et al. 2023).
-    pub const LLAMA: Self = Self { norm: NormKind::Rms, ffn_norm: "ffn_norm", parallel: false };
+    pub const LLAMA: Self = Self {
+        norm: NormKind::Rms,
+        prefix: "blk",
+        mixer_norm: "attn_norm",
+        ffn_norm: "ffn_norm",
+        parallel: false,
+    };
 }
 
 impl Block {
@@ -46,10 +56,11 @@ impl Block {
             loader.reserve(Temp::FfnNormed, crate::config::dim32(config.hidden));
         }
         let mut load = |layer| {
-            let prefix = format!("blk.{layer}");
+            let prefix = format!("{}.{layer}", wiring.prefix);
+            let mixer_norm = format!("{prefix}.{}", wiring.mixer_norm);
             let ffn_norm = format!("{prefix}.{}", wiring.ffn_norm);
             Ok(Self {
-                mixer_norm: Norm::load(loader, norm, &format!("{prefix}.attn_norm"), config.hidden)?,
+                mixer_norm: Norm::load(loader, norm, &mixer_norm, config.hidden)?,
                 mixer: mixer(loader, layer, &prefix)?,
                 ffn_norm: Norm::load(loader, norm, &ffn_norm, config.hidden)?,
                 ffn: ffn(loader, layer, &prefix)?,
@@ -64,7 +75,7 @@ impl Block {
         self.mixer.state(switches)
     }
 
-    /// Records the block as layer `layer`. It reads and updates the residual stream.
+    /// Records the block with the state of layer `layer`. It reads and updates the residual stream.
     pub fn forward(&self, ops: &mut Ops<'_>, layer: usize) {
         ops.enter_module("attn_norm");
         let x = ops.norm(ops.residual(), &self.mixer_norm, Temp::Normed);

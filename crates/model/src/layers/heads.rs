@@ -7,7 +7,7 @@ use ridgeline_kernels::HeadShape;
 use ridgeline_weights::LayerKind;
 
 /// Most query heads of a layer.
-pub(super) const MAX_HEADS: u32 = 4096;
+pub(crate) const MAX_HEADS: u32 = 4096;
 
 /// Heads of an attention block, and what they see.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,8 +24,8 @@ pub struct Heads {
     pub scale: f32,
     /// Length of the sliding window: how many positions a token sees, its own included. `None`: all up to its own.
     pub window: Option<u32>,
-    /// Index of the rotation among those of the model.
-    pub rope: usize,
+    /// Index of the rotation among those of the model. `None`: queries and keys are not rotated.
+    pub rope: Option<usize>,
     /// Whether values are the first `value` of the `key` values of a key (absorbed MLA).
     pub latent: bool,
 }
@@ -55,7 +55,7 @@ impl Heads {
         let keys = loader.keys();
         let heads = Self::read_without_rope(keys)?;
         let rope = RopeConfig::read(keys, heads.key)?;
-        Ok(Self { rope: loader.rope(rope), ..heads })
+        Ok(Self { rope: Some(loader.rope(rope)), ..heads })
     }
 
     fn read_without_rope(keys: Keys<'_>) -> Result<Self, Error> {
@@ -72,7 +72,7 @@ impl Heads {
         let scale = keys.multiplier_or("attention.scale", inverse_root(key))?;
         let rule = "it must be at most 16, the query rows that an attention kernel keeps in registers";
         keys.check("heads per key/value head", query / kv, query / kv <= 16, rule)?;
-        Ok(Self { query, kv, key, value, scale, window: None, rope: 0, latent: false })
+        Ok(Self { query, kv, key, value, scale, window: None, rope: None, latent: false })
     }
 
     /// Reserves what attention of this shape writes: its temporaries, and partial results of KV splits.

@@ -50,7 +50,7 @@ impl MlaShape {
         let (rotary, rule) = (rope.rotary, "it must be a multiple of 8, and less than the width of a key");
         keys.check("rope.dimension_count", rotary, is_multiple(rotary, 8) && rotary < key, rule)?;
         let scale = keys.multiplier_or("attention.scale", inverse_root(key))?;
-        let rope = loader.rope(rope);
+        let rope = Some(loader.rope(rope));
         let expanded = Heads { query, kv: query, key, value, scale, window: None, rope, latent: false };
         let query_rank = keys.size_or("attention.q_lora_rank", 0)?;
         Ok(Self { expanded, rotary, latent, query_rank })

@@ -16,6 +16,7 @@ pub use attention::Attention;
 pub use block::{Block, Wiring};
 pub use delta_net::{DeltaHeads, GatedDeltaNet};
 pub use heads::Heads;
+pub(crate) use heads::{MAX_HEADS, inverse_root};
 pub use mixture::{Mixture, Routing};
 pub use mla::{Mla, MlaShape};
 pub use mlp::{GatedMlp, Mlp};

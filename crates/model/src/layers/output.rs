@@ -1,6 +1,5 @@
 //! The last projection of half a layer. Its result is added to the residual stream.
 
-use crate::config::dim32;
 use crate::{Activation, Error, Loader, Ops, Temp, Vector, WeightMatrix};
 
 /// A projection to the residual stream, with optional bias and post-norm.
@@ -18,9 +17,14 @@ impl Output {
     /// # Errors
     /// A missing tensor, another shape, a device too small.
     pub fn load(loader: &mut Loader<'_>, name: &str, hidden: usize, cols: usize) -> Result<Self, Error> {
-        loader.reserve(Temp::BlockOut, dim32(hidden));
         let weight = loader.matrix(&format!("{name}.weight"), hidden, cols)?;
-        Ok(Self { weight, bias: None, post_norm: None })
+        Ok(Self::new(loader, weight))
+    }
+
+    /// A projection by a loaded matrix.
+    pub(crate) fn new(loader: &mut Loader<'_>, weight: WeightMatrix) -> Self {
+        loader.reserve(Temp::BlockOut, weight.rows);
+        Self { weight, bias: None, post_norm: None }
     }
 
     /// Loads `<name>.bias` too.

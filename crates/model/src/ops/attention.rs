@@ -5,6 +5,7 @@ use crate::cache::KvLayer;
 use crate::config::dim32;
 use crate::layers::Heads;
 use crate::matrix::Vector;
+use crate::rope::RopeTable;
 use crate::scratch::Temp;
 use crate::session::token_table::TokensSeen;
 use crate::{AttentionPath, Fusion, Part};
@@ -14,8 +15,8 @@ use ridgeline_kernels::{self as kernels, KvHeads, VisibleRows};
 use ridgeline_quant::Format;
 
 impl<'a> Ops<'a> {
-    /// Prepares Q, K and V for attention: bias, QK norm, RoPE, and the store to the KV cache of `layer`.
-    /// Returns the queries.
+    /// Prepares Q, K and V for attention: bias, QK norm, RoPE if the heads have one, and the store to the KV cache of
+    /// `layer`. Returns the queries.
     ///
     /// The bias has one value per row of the projections; the gains of QK norm are `[2, key width]`. Ablation removes
     /// either from the fused launch. If RoPE or the store is ablated, the other steps are launches of their own.
@@ -29,12 +30,12 @@ impl<'a> Ops<'a> {
         let bias = bias.filter(|_| !ablate.has(Part::Projection));
         let gains = gains.filter(|_| !ablate.has(Part::Norm));
         let whole = !ablate.has(Part::Rope) && !ablate.has(Part::KvWrite);
-        let rope = &self.ropes[heads.rope];
-        let fits = RopeAppend::takes([heads.key, heads.value], rope.rotary, self.caps);
-        if !fits || !whole || !self.switches.fusions.has(Fusion::RopeAppend) {
+        let fits = |rope: &&RopeTable| RopeAppend::takes([heads.key, heads.value], rope.rotary, self.caps);
+        let fused = whole && self.switches.fusions.has(Fusion::RopeAppend);
+        let Some(rope) = self.rope_of(heads).filter(fits).filter(|_| fused) else {
             self.rope_and_store_kv_unfused((layer, heads), qkv, [bias, gains]);
             return qkv;
-        }
+        };
         self.enter_module("rope");
         let KvLayer { keys, values, strides: [key_stride, value_stride] } = self.cache.kv(layer);
         let out = self.activation(Temp::Query, heads.query_width());
@@ -113,9 +114,15 @@ impl<'a> Ops<'a> {
         self.recording.run(kernel, params, args);
     }
 
-    /// RoPE of `n_heads` heads in place, beginning at column `first`.
+    /// The rotation of the heads, if they have one.
+    fn rope_of(&self, heads: &Heads) -> Option<&'a RopeTable> {
+        heads.rope.map(|index| &self.ropes[index])
+    }
+
+    /// RoPE of `n_heads` heads in place, beginning at column `first`, if the heads have one.
     pub(super) fn rope(&mut self, heads: &Heads, x: Activation, (n_heads, first): (u32, u32)) {
-        let (rope, seen) = (&self.ropes[heads.rope], self.seen(heads.window));
+        let Some(rope) = self.rope_of(heads) else { return };
+        let seen = self.seen(heads.window);
         let params = kernels::rope::Params {
             n_tokens: self.tokens,
             token0: seen.token0,

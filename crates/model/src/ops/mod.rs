@@ -82,11 +82,12 @@ impl Ops<'_> {
         self.activation(Temp::Residual, dim32(self.config.hidden))
     }
 
-    /// Looks up the embeddings of the tokens and stores them in the residual stream.
-    pub(crate) fn embed(&mut self, table: &WeightMatrix) -> Activation {
+    /// Looks up rows of `table`, multiplies them by `scale` and stores them in the residual stream. Tokens that have no
+    /// row there are left unchanged.
+    pub(crate) fn embed(&mut self, table: &WeightMatrix, scale: f32) {
         let y = self.residual();
         if self.ablated {
-            return y;
+            return;
         }
         for chunk in &table.chunks {
             let params = kernels::embed::Params {
@@ -96,7 +97,7 @@ impl Ops<'_> {
                 stride: table.stride,
                 row0: chunk.row0,
                 token0: self.first,
-                scale: self.config.embed_scale,
+                scale,
             };
             let tokens = self.scratch.buffer(Temp::Tokens).all();
             let args = kernels::embed::Args { table: chunk.slice, tokens, y: y.slice };
@@ -106,7 +107,6 @@ impl Ops<'_> {
                 args,
             );
         }
-        y
     }
 
     /// x·Wᵀ of fused linear layers, stored in `to`.
@@ -167,6 +167,19 @@ impl Ops<'_> {
         let params = kernels::add::Params { n: self.tokens * x.width, period };
         let args = kernels::add::Args { x: x.slice, delta };
         self.recording.run(kernels::add::Add { workgroup_size: 64 }, params, args);
+    }
+
+    /// Adds a tensor of the size of x to x.
+    pub(crate) fn add_all(&mut self, x: Activation, delta: &Vector) {
+        if !self.ablated {
+            self.add(x, delta.slice(), delta.len);
+        }
+    }
+
+    /// x with each `n` rows read as one, without a copy. What follows has fewer tokens.
+    pub(crate) fn merge_rows(&mut self, x: Activation, n: u32) -> Activation {
+        self.tokens /= n;
+        Activation { width: n * x.width, ..x }
     }
 
     /// Final norm and head of `rows` tokens, beginning at token `row0`: logits (rows, vocab).

@@ -28,7 +28,7 @@ impl<E: Executor> Session<E> {
 }
 
 /// Refuses heads whose fused attention kernel needs more workgroup memory than the device has.
-pub(super) fn attention_memory(
+pub(crate) fn attention_memory(
     heads: &[Heads],
     cache: [Format; 2],
     batch: usize,

@@ -1,7 +1,8 @@
 //! One sequence: a model, an executor, a key/value cache, and the buffers of a forward pass.
 
-mod check;
+pub(crate) mod check;
 mod decode;
+mod given;
 mod prepare;
 mod read_back;
 mod record;
@@ -14,6 +15,7 @@ use crate::ops::Sample;
 use crate::rope::RopeTable;
 use crate::scratch::Scratch;
 use crate::{AttentionPath, Error, Model, RunTimes, Switches};
+use given::GivenRows;
 use record::Output;
 use rewind::History;
 use ridgeline_compute::{Executor, Recording, RunOptions};
@@ -75,6 +77,7 @@ pub struct Session<E: Executor> {
     scratch: Scratch,
     ropes: Vec<RopeTable>,
     token_table: TokenTable,
+    given: GivenRows,
     switches: Switches,
     run: RunOptions,
     pipelined: bool,
@@ -128,6 +131,7 @@ impl<E: Executor> Session<E> {
             scratch,
             ropes,
             token_table,
+            given: GivenRows::default(),
             switches,
             run: options.run,
             pipelined: options.pipelined,

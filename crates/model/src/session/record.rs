@@ -66,7 +66,8 @@ impl<E: Executor> Session<E> {
 
     /// Replaces the recording by the upload of `tokens` and their forward pass.
     pub(super) fn record_tokens(&mut self, tokens: &[Token], want: Rows, output: Output) {
-        self.start_recording(tokens);
+        let ids = self.given.ids(self.len, tokens);
+        self.start_recording(&ids);
         let range = TokenRange { first: 0, n: tokens.len(), position: self.len };
         self.record_forward(range, want.count(tokens.len()), output);
     }
@@ -103,7 +104,10 @@ impl<E: Executor> Session<E> {
             ablated: false,
         };
         ops.enter_module("embed");
-        ops.embed(&self.model.embed);
+        ops.embed(&self.model.embed, self.model.config.embed_scale);
+        if let Some(given) = self.given.table(position, n) {
+            ops.embed(given, 1.0);
+        }
         for layer in 0..self.model.config.layers {
             ops.layer = Some(dim32(layer));
             self.model.decoder.layer(&mut ops, layer);

@@ -49,17 +49,49 @@ impl<'a> Config<'a> {
         Ok(Self { path, json: text, outer: Some((json, nested)), model_type: of_text, family })
     }
 
-    /// The name of a tensor in a folder of the text model alone; `None` if it belongs to another part.
-    pub(crate) fn text_name<'n>(&self, name: &'n str) -> Option<std::borrow::Cow<'n, str>> {
-        match self.outer {
-            None => Some(name.into()),
-            Some((_, nested)) => nested.text_name(name),
+    /// The part that sees images; `None` if the model has none that is supported.
+    ///
+    /// # Errors
+    /// [`Error::MissingKey`] without `model_type`, [`Error::RefusedKey`] for an encoder of another kind.
+    pub(crate) fn vision(path: &'a Path, json: &'a Json) -> Result<Option<Self>, Error> {
+        let whole = Self::new(path, json)?;
+        let Some((outer, nested)) = whole.outer.filter(|it| it.1.vision) else { return Ok(None) };
+        let Some(json) = lookup(outer, "vision_config").filter(|it| it.is_object()) else { return Ok(None) };
+        let found = lookup(json, "model_type").and_then(Json::as_str).unwrap_or(nested.model_type);
+        let config = Self { json, model_type: found, family: &super::clip::FAMILY, ..whole };
+        if ![nested.model_type, "smolvlm_vision", "idefics3_vision"].contains(&found) {
+            let needs = "only the encoder of Idefics3 and SmolVLM is supported";
+            return Err(config.refuse("vision_config.model_type", &Json::from(found), needs));
         }
+        Ok(Some(config))
+    }
+
+    /// The whole file, if the model is one part of it.
+    pub(super) fn whole(&self) -> Option<&'a Json> {
+        self.outer.map(|it| it.0)
+    }
+
+    /// The name of a tensor in the family's tables; `None` if it belongs to another part.
+    pub(crate) fn name_in_family<'n>(&self, name: &'n str) -> Option<std::borrow::Cow<'n, str>> {
+        match self.outer {
+            Some((_, nested)) if self.family.is_text() => nested.text_name(name),
+            _ => Some(name.into()),
+        }
+    }
+
+    /// Whether a tensor belongs to a part of the model that does not run.
+    pub(crate) fn is_other_part(&self, name: &str) -> bool {
+        if self.family.is_text() { nested::is_not_text(name) } else { !nested::is_vision(name) }
+    }
+
+    /// Whether the model has a part that sees images, which is supported.
+    pub(crate) fn sees_images(&self) -> bool {
+        self.outer.is_some_and(|it| it.1.vision)
     }
 
     /// Whether a layer needs the tensor of this name.
     pub(crate) fn needs(&self, name: &str) -> bool {
-        self.text_name(name).is_some_and(|it| self.family.has_folder_tensor(&it))
+        self.name_in_family(name).is_some_and(|it| self.family.has_folder_tensor(&it))
     }
 
     /// Whether the output head is said to be tied to the embedding. A stored head is compared all the same.
@@ -81,7 +113,7 @@ impl<'a> Config<'a> {
         let mut metadata = Metadata::new(self.path, Vec::new());
         let text = |it: &str| Value::Str(it.to_owned());
         metadata.set("general.architecture", text(family.architecture));
-        metadata.set("general.type", text("model"));
+        metadata.set("general.type", text(family.file_type));
         metadata.set("general.name", text(name));
         for rule in family.keys() {
             let value = match rule.hf.and_then(|hf| Some((hf, self.json.get(hf)?))) {
@@ -94,13 +126,15 @@ impl<'a> Config<'a> {
                 metadata.set(family.key(rule.suffix), value);
             }
         }
-        let layers = metadata.find::<u32>(&family.key("block_count"))?;
-        rotation::add(self, layers, &mut metadata)?;
-        windows::add(self, layers, &mut metadata)?;
+        if family.is_text() {
+            let layers = metadata.find::<u32>(&family.key("block_count"))?;
+            rotation::add(self, layers, &mut metadata)?;
+            windows::add(self, layers, &mut metadata)?;
+        }
         (family.derive)(self, &mut metadata)?;
         family.fill_in(&mut metadata)?;
         let mut unknown = limits::check_config(self.path, self.json, family, &metadata)?;
-        if let Some((whole, _)) = self.outer {
+        if let Some((whole, _)) = self.outer.filter(|_| family.is_text()) {
             unknown.extend(limits::check_outer(self.path, whole, self.json, family, &metadata)?);
         }
         Ok((metadata, unknown))

@@ -1,8 +1,8 @@
 //! [`Family`]: the tables of one model family, and what they say about names and absent keys.
 
 use super::{
-    Config, Fallback, KeyRule, Keys, Kind, ROPE_FREQS, RopePairing, TensorRule, known::Only, matched,
-    windows::Windows,
+    Config, Fallback, KeyRule, Keys, Kind, ROPE_FREQS, RopePairing, TensorRule, Unneeded, known::Only,
+    matched, shared, unneeded, windows::Windows,
 };
 use crate::{Error, Metadata, Value};
 
@@ -10,6 +10,8 @@ use crate::{Error, Metadata, Value};
 pub(crate) struct Family {
     /// `general.architecture` in GGUF, and the prefix of its keys.
     pub(crate) architecture: &'static str,
+    /// `general.type` in GGUF.
+    pub(crate) file_type: &'static str,
     /// `model_type` values in config.json.
     pub(crate) model_types: &'static [&'static str],
     pub(crate) gguf_pairing: RopePairing,
@@ -45,6 +47,16 @@ impl Family {
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &'static KeyRule> {
         self.keys.iter().copied().flatten()
+    }
+
+    /// Whether the family is one of text models.
+    pub(crate) fn is_text(&self) -> bool {
+        self.file_type == shared::MODEL
+    }
+
+    /// Whether a tensor that no table has would change the result, judged by its name. Every tensor of an image encoder does.
+    pub(crate) fn is_parameter(&self, name: &str) -> bool {
+        !self.is_text() || unneeded(name, true) == Unneeded::Parameter
     }
 
     /// Whether a table has the key of a suffix.

@@ -103,10 +103,10 @@ fn check_quantization(path: &Path, config: &Json) -> Result<(), Error> {
 pub(crate) fn check_metadata(path: &Path, metadata: &Metadata) -> Result<Vec<String>, Error> {
     let family = super::family(path, metadata)?;
     let check = Check { path, family, metadata, limits: known_gguf::GGUF };
-    let kind = metadata.find::<&str>("general.type").ok().flatten().unwrap_or("model");
-    if kind != "model" {
+    let kind = metadata.find::<&str>("general.type").ok().flatten().unwrap_or(family.file_type);
+    if kind != family.file_type {
         let (key, value) = ("general.type".to_owned(), format!("`{kind}`"));
-        let needs = "only a file of type `model` has all weights of a model".to_owned();
+        let needs = format!("only a file of type `{}` has all weights of a model", family.file_type);
         return Err(Error::RefusedKey { path: path.to_owned(), key, value, needs });
     }
     let described =
@@ -122,7 +122,8 @@ pub(crate) fn check_metadata(path: &Path, metadata: &Metadata) -> Result<Vec<Str
             unknown.push(describe(key, &json));
             continue;
         };
-        let other_part = known_gguf::GGUF_OTHER_PARTS.iter().any(|it| suffix.starts_with(it));
+        let other_part =
+            family.is_text() && known_gguf::GGUF_OTHER_PARTS.iter().any(|it| suffix.starts_with(it));
         let known = family.has_key(suffix) || other_part || known_gguf::GGUF_HARMLESS.contains(&suffix);
         if check.of_family(suffix).is_some() || !known {
             unknown.extend(check.key(key, suffix, &json)?);

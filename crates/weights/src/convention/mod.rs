@@ -1,6 +1,7 @@
 //! Tensor names, metadata keys, the tied head and the `RoPE` pairing of each container. GGUF's are canonical.
 //! Each model family is a table in its own file.
 
+mod clip;
 mod config;
 mod family;
 mod gemma;
@@ -34,13 +35,13 @@ use serde_json::Value as Json;
 
 use crate::{Container, Error, Metadata};
 
+pub(crate) use clip::repair_names;
 pub(crate) use config::{Config, flag};
 pub(crate) use family::Family;
 pub use kinds::LayerKind;
 pub(crate) use kinds::layer_kinds;
 pub(crate) use limits::check_metadata;
 pub(crate) use names::matched;
-pub(crate) use nested::is_other_part;
 pub(crate) use rule::{Dim, Fallback, KeyRule, Keys, Kind, Presence, TensorRule};
 pub(crate) use synthesis::synthesise;
 pub(crate) use transform::Transform;
@@ -67,6 +68,7 @@ const FAMILIES: &[&Family] = &[
     &moe::QWEN3,
     &hybrid::QWEN35,
     &hybrid::QWEN35_MOE,
+    &clip::FAMILY,
 ];
 
 /// The pairs of elements of a head that `RoPE` rotates.

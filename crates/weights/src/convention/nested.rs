@@ -8,9 +8,11 @@ use serde_json::Value as Json;
 #[derive(Debug)]
 pub(crate) struct Nested {
     /// Its `model_type`.
-    model_type: &'static str,
+    pub(super) model_type: &'static str,
     /// The `model_type` of its text part.
     pub(super) text_type: &'static str,
+    /// Whether its part that sees images is one of the supported kind.
+    pub(super) vision: bool,
     /// Beginnings of tensor names, and what they are in a folder of the text part alone.
     prefixes: &'static [(&'static str, &'static str)],
 }
@@ -23,20 +25,23 @@ const LANGUAGE_MODEL: &[(&str, &str)] = &[
     ("language_model.lm_head.", "lm_head."),
 ];
 
+/// The names of Idefics3 and SmolVLM.
+const TEXT_MODEL: &[(&str, &str)] = &[("model.text_model.", "model."), ("lm_head.", "lm_head.")];
+
+/// Beginnings of the names of tensors of the part that sees images, where it is supported.
+const VISION: &[&str] = &["model.connector.", "model.vision_model."];
+
 const NESTED: &[Nested] = &[
-    Nested { model_type: "gemma3", text_type: "gemma3_text", prefixes: LANGUAGE_MODEL },
-    Nested { model_type: "qwen3_5", text_type: "qwen3_5_text", prefixes: LANGUAGE_MODEL },
-    Nested { model_type: "qwen3_5_moe", text_type: "qwen3_5_moe_text", prefixes: LANGUAGE_MODEL },
+    Nested { model_type: "gemma3", text_type: "gemma3_text", vision: false, prefixes: LANGUAGE_MODEL },
+    Nested { model_type: "qwen3_5", text_type: "qwen3_5_text", vision: false, prefixes: LANGUAGE_MODEL },
     Nested {
-        model_type: "smolvlm",
-        text_type: "llama",
-        prefixes: &[("model.text_model.", "model."), ("lm_head.", "lm_head.")],
+        model_type: "qwen3_5_moe",
+        text_type: "qwen3_5_moe_text",
+        vision: false,
+        prefixes: LANGUAGE_MODEL,
     },
-    Nested {
-        model_type: "idefics3",
-        text_type: "llama",
-        prefixes: &[("model.text_model.", "model."), ("lm_head.", "lm_head.")],
-    },
+    Nested { model_type: "smolvlm", text_type: "llama", vision: true, prefixes: TEXT_MODEL },
+    Nested { model_type: "idefics3", text_type: "llama", vision: true, prefixes: TEXT_MODEL },
 ];
 
 /// Beginnings of the names of tensors that see images, or that predict several tokens at once.
@@ -58,9 +63,14 @@ pub(super) fn text<'a>(json: &'a Json, model_type: &str) -> Option<(&'a Json, &'
     Some((json.get("text_config").filter(|it| it.is_object())?, nested))
 }
 
-/// Whether a tensor belongs to a part that does not run.
-pub(crate) fn is_other_part(name: &str) -> bool {
+/// Whether a tensor belongs to another part than the text.
+pub(super) fn is_not_text(name: &str) -> bool {
     OTHER_PARTS.iter().any(|it| name.starts_with(it))
+}
+
+/// Whether a tensor belongs to the part that sees images.
+pub(super) fn is_vision(name: &str) -> bool {
+    VISION.iter().any(|it| name.starts_with(it))
 }
 
 impl Nested {

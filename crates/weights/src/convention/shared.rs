@@ -24,9 +24,13 @@ pub(super) const Q: Dim = Product(&[HEADS, HEAD]);
 /// The width of all key heads, or of all value heads.
 pub(super) const KV: Dim = Product(&[KV_HEADS, HEAD]);
 
+/// `general.type` of a file with all weights of a text model.
+pub(super) const MODEL: &str = "model";
+
 /// What most families have in common. A family adds its name, its tensors and its defaults.
 pub(super) const FAMILY: Family = Family {
     architecture: "",
+    file_type: MODEL,
     model_types: &[],
     gguf_pairing: RopePairing::HalfSplit,
     folder_pairing: RopePairing::HalfSplit,

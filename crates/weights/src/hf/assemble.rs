@@ -26,7 +26,7 @@ pub(super) fn assemble(
     let mut entries = Vec::with_capacity(stored.len());
     let mut experts: HashMap<String, Vec<(usize, TensorEntry)>> = HashMap::new();
     for entry in stored {
-        let Some(name) = config.text_name(&entry.name) else { continue };
+        let Some(name) = config.name_in_family(&entry.name) else { continue };
         for rule in config.family.tensors() {
             let Some(found) = matched(rule.hf, &name) else { continue };
             let canonical = rule.gguf.replacen('*', found.layer, 1);

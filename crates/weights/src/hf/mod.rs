@@ -29,8 +29,23 @@ use crate::{
 pub(crate) use vocabulary::vocabulary;
 
 /// Reads the directory of a folder, or of one safetensors file and the config.json beside it. A part of several stands for
-/// its folder.
+/// its folder. Of a model of several parts, the text part is read.
 pub(crate) fn read(path: &Path) -> Result<Parts, Error> {
+    Ok(read_part(path, Which::Text)?.expect("every config.json has a text part"))
+}
+
+/// Reads the part of a folder that sees images; `None` if the model has none that is supported.
+pub(crate) fn read_vision(path: &Path) -> Result<Option<Parts>, Error> {
+    read_part(path, Which::Vision)
+}
+
+/// A part of a model.
+enum Which {
+    Text,
+    Vision,
+}
+
+fn read_part(path: &Path, which: Which) -> Result<Option<Parts>, Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let part = Part::of(&name, ".safetensors").is_some();
     let (folder, files) = if path.is_dir() || part {
@@ -44,7 +59,11 @@ pub(crate) fn read(path: &Path) -> Result<Parts, Error> {
         return Err(without_config(folder, &files));
     }
     let json = read_json(&config_path)?;
-    let config = Config::new(&config_path, &json)?;
+    let config = match which {
+        Which::Text => Some(Config::new(&config_path, &json)?),
+        Which::Vision => Config::vision(&config_path, &json)?,
+    };
+    let Some(config) = config else { return Ok(None) };
     let name = std::fs::canonicalize(folder).ok();
     let name = name.as_deref().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
     let (mut metadata, unknown) = config.metadata(&name)?;
@@ -69,7 +88,7 @@ pub(crate) fn read(path: &Path) -> Result<Parts, Error> {
             .map_err(|error| if is_header(&error) { recognize(file).unwrap_or(error) } else { error })?;
         gguf::check_disjoint(file, &found.entries)?;
         files.check(file, &found.entries, &needs)?;
-        notes.extend(others(path, family, &found.others)?);
+        notes.extend(others(path, &config, &found.others)?);
         entries.extend(found.entries);
         maps.push(map);
     }
@@ -77,21 +96,35 @@ pub(crate) fn read(path: &Path) -> Result<Parts, Error> {
         entries = mlx::join(path, quantization, entries, &words)?;
     }
     let entries = assemble::assemble(path, &config, &metadata, entries)?;
+    if !family.is_text() {
+        return Ok(Some(Parts { metadata, entries, maps, files: files.paths, tokenizer_json: None, notes }));
+    }
     biases::check(&config_path, config.json, family, &entries)?;
     check_rows(&config_path, &metadata, family, &entries)?;
     let (entries, note) = head::check(path, config.tied(), entries, &maps)?;
     notes.extend(note);
+    let tokenizer_json = find_vocabulary(folder, &entries, &mut metadata, &mut notes);
+    Ok(Some(Parts { metadata, entries, maps, files: files.paths, tokenizer_json, notes }))
+}
+
+/// The tokenizer.json of a folder. Without one, the vocabulary of an older file goes into the metadata.
+fn find_vocabulary(
+    folder: &Path,
+    entries: &[TensorEntry],
+    metadata: &mut Metadata,
+    notes: &mut Vec<String>,
+) -> Option<PathBuf> {
     let tokenizer_json = Some(folder.join("tokenizer.json")).filter(|it| it.is_file());
     let older = folder.join("tokenizer.model");
     if tokenizer_json.is_none() && older.is_file() {
         let embedding = entries.iter().find(|it| it.name == convention::EMBEDDING);
         let rows = embedding.map_or(0, |it| it.shape[0]);
         // A vocabulary that cannot be read stops no measurement.
-        if let Err(error) = vocabulary::older(&older, &mut metadata, rows) {
+        if let Err(error) = vocabulary::older(&older, metadata, rows) {
             notes.push(format!("{error}; text needs the tokenizer.json of the model"));
         }
     }
-    Ok(Parts { metadata, entries, maps, files: files.paths, tokenizer_json, notes })
+    tokenizer_json
 }
 
 /// Fails if the embedding has fewer rows than `vocab_size`. Rows behind it are padding.
@@ -133,28 +166,25 @@ const fn is_header(error: &Error) -> bool {
 }
 
 /// Judges the tensors that the family does not define. Returns notes about those that are left out.
-fn others(path: &Path, family: &Family, others: &[header::Other]) -> Result<Vec<String>, Error> {
+fn others(path: &Path, config: &Config<'_>, others: &[header::Other]) -> Result<Vec<String>, Error> {
     let judged = |it: &header::Other| {
         let judged = convention::unneeded(&it.name, it.real);
         // An empty tensor and a bias of zeros change nothing.
         if it.zero && judged == Unneeded::Parameter { Unneeded::LeftOver } else { judged }
     };
-    let (parts, others): (Vec<_>, Vec<_>) = others.iter().partition(|it| convention::is_other_part(&it.name));
+    let (parts, others): (Vec<_>, Vec<_>) = others.iter().partition(|it| config.is_other_part(&it.name));
     if let Some(it) = others.iter().find(|it| judged(it) == Unneeded::Parameter) {
         return Err(Error::UnexpectedTensor {
             path: path.to_owned(),
             tensor: it.name.clone(),
-            family: family.architecture.to_owned(),
+            family: config.family.architecture.to_owned(),
         });
     }
     let left: Vec<&str> =
         others.iter().filter(|it| judged(it) == Unneeded::LeftOver).map(|it| &*it.name).collect();
-    let parts = parts.first().map(|it| {
-        format!(
-            "tensor `{}` and {} more of parts beside the text: only the text part runs",
-            it.name,
-            parts.len() - 1
-        )
+    let parts = parts.first().filter(|_| config.family.is_text()).map(|it| {
+        let what = if config.sees_images() { "only images need them" } else { "only the text part runs" };
+        format!("tensor `{}` and {} more of parts beside the text: {what}", it.name, parts.len() - 1)
     });
     Ok(parts.into_iter().chain(convention::left_out(&left)).collect())
 }
