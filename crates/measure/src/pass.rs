@@ -1,4 +1,5 @@
-//! Timing of forward passes: prompts and generations at a depth, with their cost and their roofline prediction.
+//! Timing of forward passes: prompts and generations at a depth, of one or several sequences, with their cost and their
+//! roofline prediction.
 
 use crate::context::MeasureContext;
 use crate::models::Loaded;
@@ -55,6 +56,11 @@ fn steps_per_round(step_s: f64) -> usize {
     (INTERLEAVE_S / step_s).ceil().max(4.0) as usize
 }
 
+/// The first `n` tokens of each sequence.
+fn entries(tokens: &[Vec<Token>], n: usize) -> Vec<(usize, &[Token])> {
+    tokens.iter().map(|tokens| &tokens[..n]).enumerate().collect()
+}
+
 /// Times of one repetition.
 struct Repetition {
     complete_ns: u64,
@@ -86,19 +92,22 @@ fn device_times(repetitions: &[Repetition]) -> Vec<u64> {
     if 2 * times.len() > repetitions.len() { times } else { Vec::new() }
 }
 
-/// A sequence at a depth, ready for tests.
+/// Sequences at a depth, ready for tests. Most tests have one.
 #[derive(Debug)]
 pub struct Bench {
     session: Session<Device>,
     report: LoadReport,
     depth: usize,
-    tokens: Vec<Token>,
+    /// Random tokens of each sequence.
+    tokens: Vec<Vec<Token>>,
     /// Whether the host waits after every submission.
     waits: bool,
 }
 
 impl Bench {
-    /// A sequence with `depth` positions in its cache and room for `longest` more.
+    /// Sequences with `depth` positions in their cache and room for `longest` more. The options tell their number.
+    ///
+    /// Several sequences go through a test together, and each generates its own tokens.
     ///
     /// Trained models read random tokens. For random weights the positions are only counted: times do not depend on the
     /// values in the cache.
@@ -117,15 +126,21 @@ impl Bench {
         let mut session = cx.session(loaded, SessionOptions { context, ..options })?;
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(cx.seed);
         let vocab = u32::try_from(session.vocab()).unwrap_or(u32::MAX);
-        let tokens: Vec<Token> = (0..depth.max(longest)).map(|_| rng.random_range(0..vocab)).collect();
+        // Sequences of equal tokens would choose equal experts.
+        let mut random = || (0..depth.max(longest)).map(|_| rng.random_range(0..vocab)).collect();
+        let tokens: Vec<Vec<Token>> = (0..session.sequences()).map(|_| random()).collect();
         if options.switches.ablate.is_empty() {
             loaded.require_finite(&mut session)?;
         }
-        if loaded.vocabulary.exists() {
-            session.extend(&tokens[..depth], Rows::None)?;
-        } else {
-            session.set_kv_len(depth)?;
+        for (sequence, tokens) in tokens.iter().enumerate() {
+            let selected = session.select(sequence)?;
+            if loaded.vocabulary.exists() {
+                selected.extend(&tokens[..depth], Rows::None)?;
+            } else {
+                selected.set_kv_len(depth)?;
+            }
         }
+        session.select(0)?;
         Ok(Self { session, report: loaded.model.report(), depth, tokens, waits: options.run.wait })
     }
 
@@ -146,32 +161,35 @@ impl Bench {
         self.time(test, budget, Rows::Last)
     }
 
-    /// Times one forward pass over `n` tokens with logits at every position, as verification of a draft needs.
+    /// Times one forward pass over `n` tokens of one sequence with logits at every position, as verification of a draft needs.
     ///
     /// # Errors
-    /// [`Error::Model`] where `n` exceeds the context or the device fails.
+    /// [`Error::Model`] where `n` exceeds the context or the device fails; [`Error::Sequences`].
     pub fn verify(&mut self, n: usize, budget: &Budget) -> Result<PassTiming, Error> {
+        self.require_one("verification")?;
         self.time(Test { prompt: n, generate: 0 }, budget, Rows::All)
     }
 
-    /// Adds the times of the kernels of a decode step to a generation of `n` tokens, and returns them as fractions.
+    /// Adds the times of the kernels of a decode step to a generation of `n` tokens of one sequence, and returns them as
+    /// fractions.
     ///
     /// Kernels and decode steps are interleaved, so that a change of clock rate affects both. The steps are those in the
     /// middle of the generation. The median fractions, times the median step, are the seconds of the kernels.
     ///
     /// # Errors
-    /// [`Error::Model`], [`Error::Device`] or [`Error::Probe`] where the device fails.
+    /// [`Error::Model`], [`Error::Device`] or [`Error::Probe`] where the device fails; [`Error::Sequences`].
     pub fn time_kernels(
         &mut self,
         generation: &mut PassTiming,
         n: usize,
         budget: &Budget,
     ) -> Result<KernelShares, Error> {
+        self.require_one("the kernels of a decode step")?;
         let step_s = generation.median_s() / n as f64;
         let steps = steps_per_round(step_s).min(n);
         let middle = self.depth + (n - steps) / 2;
         self.session.set_kv_len(middle + steps / 2)?;
-        let pass = self.session.record(&self.tokens[..1], Rows::Last)?.clone();
+        let pass = self.session.record(&self.tokens[0][..1], Rows::Last)?.clone();
         let device = self.session.executor().clone();
         let sequence = profile::Sequence::new(&mut device.borrow_mut(), &pass)?;
         let (mut isolated, mut back_to_back) = (Vec::new(), Vec::new());
@@ -189,17 +207,25 @@ impl Bench {
         Ok(shares)
     }
 
+    /// Refuses several sequences.
+    fn require_one(&self, what: &'static str) -> Result<(), Error> {
+        let sequences = self.tokens.len();
+        if sequences == 1 { Ok(()) } else { Err(Error::Sequences { what, sequences }) }
+    }
+
     /// Nanoseconds of generating `n` tokens at depth `len`.
     fn generation_ns(&mut self, len: usize, n: usize) -> Result<u64, Error> {
         self.session.truncate(self.depth)?;
         self.session.set_kv_len(len)?;
-        let (picks, ns) = timed(|| self.session.decode_greedy(self.tokens[0], n));
+        let (picks, ns) = timed(|| self.session.decode_greedy(self.tokens[0][0], n));
         picks?;
         Ok(ns)
     }
 
     fn time(&mut self, test: Test, budget: &Budget, want: Rows) -> Result<PassTiming, Error> {
-        self.session.prepare(&[test.prompt])?;
+        if self.tokens.len() == 1 {
+            self.session.prepare(&[test.prompt])?;
+        }
         let Work { cost, working_set, scratch } = self.work(test, want)?;
         // The first warm-up runs before the recordings are counted.
         self.repetition(test, want)?;
@@ -244,29 +270,64 @@ impl Bench {
     /// The work of one repetition. Records and does not run.
     fn work(&mut self, test: Test, want: Rows) -> Result<Work, Error> {
         let mut work = Work { cost: Cost::ZERO, working_set: 0, scratch: 0 };
+        if self.session.sequences() > 1 {
+            self.work_of_many(test, &mut work)?;
+            return Ok(work);
+        }
         for (range, want) in self.batches(test.prompt, want) {
             self.session.set_kv_len(self.depth + range.start)?;
-            work.add(self.session.record(&self.tokens[range], want)?);
+            work.add(self.session.record(&self.tokens[0][range], want)?);
         }
         let first = self.depth + test.prompt;
         for position in first..first + test.generate {
             self.session.set_kv_len(position)?;
-            work.add(self.session.record(&self.tokens[..1], Rows::Last)?);
+            work.add(self.session.record(&self.tokens[0][..1], Rows::Last)?);
         }
         Ok(work)
     }
 
+    /// Adds the work of one repetition of several sequences.
+    fn work_of_many(&mut self, test: Test, work: &mut Work) -> Result<(), Error> {
+        let Test { prompt, generate } = test;
+        let prompts = (prompt > 0).then_some((self.depth, prompt));
+        let first = self.depth + prompt;
+        for (position, n) in prompts.into_iter().chain((first..first + generate).map(|it| (it, 1))) {
+            for sequence in 0..self.tokens.len() {
+                self.session.select(sequence)?.set_kv_len(position)?;
+            }
+            self.session.record_many(&entries(&self.tokens, n), &mut |pass| work.add(pass))?;
+        }
+        Ok(())
+    }
+
+    /// Runs the prompts and generations of several sequences together.
+    fn run_many(&mut self, Test { prompt, generate }: Test) -> Result<(), Error> {
+        let mut next: Vec<Token> = self.tokens.iter().map(|tokens| tokens[0]).collect();
+        if prompt > 0 {
+            next = self.session.extend_many_greedy(&entries(&self.tokens, prompt))?;
+        }
+        let next: Vec<(usize, Token)> = next.into_iter().enumerate().collect();
+        self.session.decode_many(&next, generate)?;
+        Ok(())
+    }
+
     /// One repetition from the depth on.
     fn repetition(&mut self, test: Test, want: Rows) -> Result<(Repetition, RunTimes), Error> {
-        self.session.truncate(self.depth)?;
-        self.session.take_times();
-        let mut token = self.tokens[0];
-        let stopwatch = Stopwatch::start();
-        for (range, want) in self.batches(test.prompt, want) {
-            let picks = self.session.extend_greedy(&self.tokens[range], want)?;
-            token = picks.last().copied().unwrap_or(token);
+        for sequence in (0..self.tokens.len()).rev() {
+            self.session.select(sequence)?.truncate(self.depth)?;
         }
-        self.session.decode_greedy(token, test.generate)?;
+        self.session.take_times();
+        let mut token = self.tokens[0][0];
+        let stopwatch = Stopwatch::start();
+        if self.tokens.len() > 1 {
+            self.run_many(test)?;
+        } else {
+            for (range, want) in self.batches(test.prompt, want) {
+                let picks = self.session.extend_greedy(&self.tokens[0][range], want)?;
+                token = picks.last().copied().unwrap_or(token);
+            }
+            self.session.decode_greedy(token, test.generate)?;
+        }
         let elapsed_ns = stopwatch.ns();
         let run = self.session.take_times();
         // Reading timestamps is not part of the work.

@@ -7,6 +7,8 @@
 //! metadata names the version.
 
 mod support;
+#[path = "support/swiftshader.rs"]
+mod swiftshader;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_compute::{Caps, Cpu, Executor};
@@ -21,10 +23,10 @@ use safetensors::SafeTensors;
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
 use support::FAMILIES;
+use swiftshader::on_swiftshader;
 
 /// Families with weights in safetensors only. The golden logits are of an independent forward pass in f64.
 const FOLDERS: [&str; 1] = ["mistral-window"];
@@ -137,15 +139,6 @@ fn on_cpu(family: &str, file: &str) -> Result<(), Failed> {
 fn on_gpu(family: &str, file: &str, options: SessionOptions, open: GpuOptions) -> Result<(), Failed> {
     let linker = Arc::new(ridgeline_kernels::linker()?);
     check(family, file, Gpu::open(&AdapterChoice::Best, linker, open)?, options)
-}
-
-/// The trial in a process of its own, in which SwiftShader is the only driver.
-fn on_swiftshader(trial: &str) -> Result<(), Failed> {
-    let settings = ridgeline_gpu::swiftshader().ok_or("not installed: Debian's chromium-common has it")?;
-    let mut child = Command::new(std::env::current_exe()?);
-    let output = child.args([trial, "--exact"]).envs(settings).output()?;
-    let printed = String::from_utf8_lossy(&output.stdout);
-    if output.status.success() && printed.contains("1 passed") { Ok(()) } else { Err(printed.into()) }
 }
 
 fn check<E: Executor>(

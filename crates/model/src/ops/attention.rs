@@ -2,7 +2,6 @@
 
 use super::{Activation, Ops};
 use crate::cache::KvLayer;
-use crate::config::dim32;
 use crate::layers::Heads;
 use crate::matrix::Vector;
 use crate::scratch::Temp;
@@ -47,7 +46,7 @@ impl<'a> Ops<'a> {
             head_dim: heads.key,
             rotary: rope.rotary,
             positions: kernels::positions(&seen.tokens),
-            capacity: dim32(self.cache.capacity),
+            capacity: self.cache.rows(),
             end: kernels::stored_end(&seen.tokens),
             ld: qkv.width,
             key_stride,
@@ -145,7 +144,7 @@ impl<'a> Ops<'a> {
             token0: seen.token0,
             n_heads: heads.kv,
             head_dim,
-            capacity: dim32(self.cache.capacity),
+            capacity: self.cache.rows(),
             end: kernels::stored_end(&seen.tokens),
             stride,
             ld: x.width,
@@ -182,7 +181,8 @@ impl<'a> Ops<'a> {
     /// results (flash-decoding, Dao et al. 2023).
     fn fused_attention(&mut self, heads: &Heads, q: Activation, kv: KvLayer, out: Activation) {
         let (seen, n_heads) = (self.seen(heads.window), heads.query);
-        let kernel = kernels::attention_for(self.cache.formats, heads.shape(), self.tokens, self.caps);
+        let together = self.tokens_together();
+        let kernel = kernels::attention_for(self.cache.formats, heads.shape(), together, self.caps);
         let range = kernels::widest_range(&seen.tokens, kernel.tokens());
         let groups = u64::from(n_heads / kernel.heads()) * u64::from(self.tokens.div_ceil(kernel.tokens()));
         // The buffer of partial results limits the number of KV splits.
@@ -200,7 +200,7 @@ impl<'a> Ops<'a> {
             n_tokens: self.tokens,
             token0: seen.token0,
             n_heads,
-            capacity: dim32(self.cache.capacity),
+            capacity: self.cache.rows(),
             end,
             visible,
             unique,
@@ -231,7 +231,7 @@ impl<'a> Ops<'a> {
         let &TokensSeen { token0, rows: VisibleRows { visible, unique, first, end }, .. } =
             self.seen(heads.window);
         let n_cols = end - first;
-        let (group, capacity) = (heads.group(), dim32(self.cache.capacity));
+        let (group, capacity) = (heads.group(), self.cache.rows());
         let KvLayer { keys, values, strides: [stride, value_stride] } = kv;
         let ([cache, value_cache], texture, workgroup_size) = (self.cache.formats, self.cache.texture, 64);
         let scores = self.scratch.buffer(Temp::Scores).all();
