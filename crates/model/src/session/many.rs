@@ -29,9 +29,9 @@ impl<E: Executor> Session<E> {
     /// It is one forward pass if the tokens fit a [batch](Self::batch). Other sequences do not change.
     ///
     /// # Errors
-    /// An index that the session does not have, or has twice in the call; an entry without tokens; tokens beyond the
-    /// vocabulary or the context; more entries than a forward pass has rows of logits. After a failure of the device, truncate
-    /// every sequence of the call to its former length.
+    /// An unknown sequence, one that is there twice, or one without tokens. Tokens beyond the vocabulary or the context. More
+    /// entries than a forward pass has rows of logits. After a failure of the device, truncate every sequence of the call to
+    /// its former length.
     pub fn extend_many(&mut self, entries: &[(usize, &[Token])]) -> Result<Logits, Error> {
         let vocab = self.vocab();
         let mut data = Vec::with_capacity(entries.len() * vocab);
