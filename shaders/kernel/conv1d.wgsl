@@ -13,7 +13,7 @@ fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
     //# for k in range(WIDTH - 1)
     var input${k} = state[${k}u * params.n_channels + c];
     //# endfor
-    for (var t = 0u; t < params.n_tokens; t++) {
+    for (var t = params.token0; t < params.token0 + params.n_tokens; t++) {
         let input${WIDTH - 1} = x[t * params.ld + params.first + c];
         var sum = 0.0;
         //# for k in range(WIDTH)

@@ -39,7 +39,7 @@ fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
         var s${c}_${i} = select(vec4f(), state[state${c} + at${i}], is_key${i});
         //# endfor
         //# endfor
-        for (var t = 0u; t < params.n_tokens; t++) {
+        for (var t = params.token0; t < params.token0 + params.n_tokens; t++) {
             let row = t * (params.ld / 4u);
             let gate = t * params.gates_ld + head;
             let g = exp(decay[head] * softplus(gates[gate + params.alpha0] + dt_bias[head]));

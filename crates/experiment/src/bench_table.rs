@@ -50,6 +50,9 @@ pub struct BenchRow {
     pub n_gen: u64,
     /// Tokens in the KV cache before the test.
     pub n_depth: u64,
+    /// Sequences that go through the test together; `None`: one. Lengths and depths are those of each.
+    #[serde(default)]
+    pub n_parallel: Option<u64>,
     /// Start, UTC, RFC 3339.
     pub test_time: String,
     /// Every timed repetition in order, nanoseconds.
@@ -80,10 +83,11 @@ pub enum Output {
 }
 
 impl BenchRow {
-    /// Tokens that one repetition processes.
+    /// Tokens that one repetition processes, of all sequences.
     #[must_use]
     pub const fn tokens(&self) -> u64 {
-        self.n_prompt + self.n_gen
+        let sequences = if let Some(n) = self.n_parallel { n } else { 1 };
+        (self.n_prompt + self.n_gen) * sequences
     }
 
     /// Tokens per second of every repetition; zero for a repetition of 0 ns.

@@ -23,6 +23,7 @@ fn row(prompt: u64, generated: u64, depth: u64) -> BenchRow {
         n_prompt: prompt,
         n_gen: generated,
         n_depth: depth,
+        n_parallel: None,
         test_time: "2026-11-21T00:00:00Z".to_owned(),
         samples_ns: vec![100_000_000, 125_000_000, 80_000_000],
         mbu: Some(0.4321),
@@ -42,6 +43,8 @@ fn tests_are_named_as_llama_bench_names_them() {
 fn rates_and_their_interval_follow_from_the_samples() {
     let r = row(0, 64, 0);
     assert_eq!(r.samples_ts(), [640.0, 512.0, 800.0]);
+    let together = BenchRow { n_parallel: Some(4), ..row(0, 64, 0) };
+    assert_eq!(together.samples_ts(), [2560.0, 2048.0, 3200.0], "tokens of all sequences");
     let rate = r.rate().expect("three samples");
     assert!((rate.value - 1952.0 / 3.0).abs() < 1e-9);
     // scipy.stats.t.interval(0.95, 2, mean, sem) of 640, 512, 800

@@ -188,6 +188,7 @@ fn delta_rules(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
     for n_tokens in [1, 32] {
         let params = gated_delta_rule::Params {
             n_tokens,
+            token0: 0,
             key_heads: heads,
             value_heads: heads,
             value,

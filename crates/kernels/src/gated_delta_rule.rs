@@ -11,6 +11,8 @@ kernel! {
     /// 2. S = g · S; then S = S + k ⊗ β · (v − Sᵀk);
     /// 3. out\[t, head, value\] = `scale` · Sᵀq.
     ///
+    /// The launch's tokens are of one sequence, and begin at row `token0` of `qkv`, of `gates` and of `out`.
+    ///
     /// Row t of `qkv` has `ld` values. Its first are queries \[key_heads, key\], keys \[key_heads, key\] and values
     /// \[value_heads, value\]. Value head h has the query and key of head h mod `key_heads`, the order of GGUF. a and b of
     /// head h are gates\[t · gates_ld + alpha0 + h\] and gates\[t · gates_ld + beta0 + h\]. `decay` is negative, −exp(A_log).
@@ -21,8 +23,8 @@ kernel! {
         key: u32, reduce: Reduce, workgroup_size: u32, blocks: u32, quads: u32
     }
     params {
-        n_tokens: u32, key_heads: u32, value_heads: u32, value: u32, ld: u32, gates_ld: u32, alpha0: u32, beta0: u32,
-        scale: f32,
+        n_tokens: u32, token0: u32, key_heads: u32, value_heads: u32, value: u32, ld: u32, gates_ld: u32, alpha0: u32,
+        beta0: u32, scale: f32,
     }
     bindings {
         qkv: read array<vec4<f32>>, gates: read array<f32>, decay: read array<f32>, dt_bias: read array<f32>,
@@ -92,12 +94,13 @@ impl Kernel for GatedDeltaRule {
         }
     }
     fn min_binding_size(&self, p: &Params) -> Bytes {
-        let before = u64::from(p.n_tokens - 1);
+        let before = u64::from(p.token0 + p.n_tokens - 1);
         let gates = u64::from(p.alpha0.max(p.beta0)) + u64::from(p.value_heads);
         Bytes {
             qkv: bytes4(before * u64::from(p.ld) + self.row(p)),
             gates: bytes4(before * u64::from(p.gates_ld) + gates),
             state: bytes4(self.state_len(p)),
+            out: bytes4((before + 1) * u64::from(p.value_heads) * u64::from(p.value)),
             ..self.traffic(p)
         }
     }
@@ -106,15 +109,15 @@ impl Kernel for GatedDeltaRule {
         let (value_heads, value) = (key_heads * rng.range(1, 3), 4 * rng.range(1, 40));
         let [alpha0, beta0] = rng.pick(&[[0, value_heads], [value_heads + 3, 1]]);
         let gates_ld = alpha0.max(beta0) + value_heads + rng.range(0, 3);
-        let scale = 0.3;
+        let (token0, scale) = (rng.range(0, 3), 0.3);
         let mut params =
-            Params { n_tokens, key_heads, value_heads, value, ld: 0, gates_ld, alpha0, beta0, scale };
+            Params { n_tokens, token0, key_heads, value_heads, value, ld: 0, gates_ld, alpha0, beta0, scale };
         params.ld = to_u32(self.row(&params)) + 4 * rng.range(0, 5);
         let qkv_len = to_u32(self.min_binding_size(&params).qkv / 4) as usize;
         let words = |values: Vec<f32>, of: fn(f32) -> f32| -> Vec<u32> { values.into_iter().map(|v| of(v).to_bits()).collect() };
         // Keys are normalised in a model. Longer ones would let the state grow.
         let qkv = words(rng.floats(qkv_len), |v| 0.2 * v);
-        let gates = words(rng.floats((n_tokens * gates_ld) as usize), |v| 4.0 * v);
+        let gates = words(rng.floats(((token0 + n_tokens) * gates_ld) as usize), |v| 4.0 * v);
         let decay = words(rng.floats(value_heads as usize), |v| -1.5 - v);
         let state = rng.words(to_u32(self.state_len(&params)) as usize);
         TestInput { params, bindings: vec![qkv, gates, decay, rng.words(value_heads as usize), state, vec![]] }
@@ -126,7 +129,7 @@ impl Kernel for GatedDeltaRule {
             let key_head = h % p.key_heads as usize;
             // Rounded to f32 after the last token, as the device rounds after each.
             let mut columns: Vec<f64> = state.iter().map(|&v| f64::from(v)).collect();
-            for t in 0..p.n_tokens as usize {
+            for t in (p.token0..p.token0 + p.n_tokens).map(|t| t as usize) {
                 let row = &host.qkv[t * p.ld as usize..];
                 let q = &row[key_head * key..][..key];
                 let k = &row[(p.key_heads as usize + key_head) * key..][..key];

@@ -17,6 +17,7 @@ use ridgeline_experiment::rows::Rows;
 use ridgeline_experiment::{Error, stats};
 use ridgeline_measure::profile::{Profiled, TimedLaunch};
 use ridgeline_roofline::{Cost, Machine, Measured, Regime};
+use std::num::NonZeroUsize;
 
 /// Change between two measurements of the anchor beyond which the machine is unsteady.
 const UNSTEADY: f64 = 0.10;
@@ -38,6 +39,9 @@ pub(crate) fn audit(data: &Data<'_>, anchor: Option<&str>) -> Result<Audit, Erro
         faults.extend(kernels(data, machine)?);
     }
     faults.extend(rising(&passes, "depth", |p| (p.depth, Point { depth: 0, ..p.clone() })));
+    faults.extend(rising(&passes, "number of sequences", |p| {
+        (p.sequences.get(), Point { sequences: NonZeroUsize::MIN, ..p.clone() })
+    }));
     let verified = passes.clone().filter(|p| matches!(p.work, Work::Verify(_)));
     faults.extend(rising(&verified, "batch size", |p| {
         (p.work.tokens(), Point { work: Work::Verify(1), ..p.clone() })

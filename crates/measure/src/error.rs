@@ -36,6 +36,16 @@ pub enum Error {
         /// The text of the test.
         text: String,
     },
+    /// Work that is measured with one sequence only.
+    #[error(
+        "{what} is measured with one sequence, not {sequences}; leave out `sequences`, or measure a prompt or a generation"
+    )]
+    Sequences {
+        /// The work.
+        what: &'static str,
+        /// How many sequences were asked for.
+        sequences: usize,
+    },
     /// A model without a vocabulary cannot read text.
     #[error("{name} has no vocabulary and cannot read text; choose a trained model (-m)")]
     NoVocabulary {

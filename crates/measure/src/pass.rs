@@ -1,4 +1,5 @@
-//! Timing of forward passes: prompts and generations at a depth, with their cost and their roofline prediction.
+//! Timing of forward passes: prompts and generations at a depth, of one or several sequences, with their cost and their
+//! roofline prediction.
 
 use crate::context::MeasureContext;
 use crate::int8::int8_share;
@@ -56,6 +57,11 @@ fn steps_per_round(step_s: f64) -> usize {
     (INTERLEAVE_S / step_s).ceil().max(4.0) as usize
 }
 
+/// The first `n` tokens of each sequence.
+fn entries(tokens: &[Vec<Token>], n: usize) -> Vec<(usize, &[Token])> {
+    tokens.iter().map(|tokens| &tokens[..n]).enumerate().collect()
+}
+
 /// Times of one repetition.
 struct Repetition {
     complete_ns: u64,
@@ -97,7 +103,7 @@ fn device_times(repetitions: &[Repetition]) -> Vec<u64> {
     if 2 * times.len() > repetitions.len() { times } else { Vec::new() }
 }
 
-/// A sequence at a depth, ready for tests.
+/// Sequences at a depth, ready for tests. Most tests have one.
 ///
 /// Times and costs have no snapshots of recurrent states ([`Session::pin`]).
 #[derive(Debug)]
@@ -105,13 +111,16 @@ pub struct Bench {
     session: Session<Device>,
     report: LoadReport,
     depth: usize,
-    tokens: Vec<Token>,
+    /// Random tokens of each sequence.
+    tokens: Vec<Vec<Token>>,
     /// Whether the host waits after every submission.
     waits: bool,
 }
 
 impl Bench {
-    /// A sequence with `depth` positions in its cache and room for `longest` more.
+    /// Sequences with `depth` positions in their cache and room for `longest` more. The options tell their number.
+    ///
+    /// Several sequences go through a test together, and each generates its own tokens.
     ///
     /// Trained models read random tokens. For random weights the positions are only counted: times do not depend on the
     /// values in the cache.
@@ -130,15 +139,21 @@ impl Bench {
         let mut session = cx.session(loaded, SessionOptions { context, ..options })?;
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(cx.seed);
         let vocab = u32::try_from(session.vocab()).unwrap_or(u32::MAX);
-        let tokens: Vec<Token> = (0..depth.max(longest)).map(|_| rng.random_range(0..vocab)).collect();
+        // Sequences of equal tokens would choose equal experts.
+        let mut random = || (0..depth.max(longest)).map(|_| rng.random_range(0..vocab)).collect();
+        let tokens: Vec<Vec<Token>> = (0..session.sequences()).map(|_| random()).collect();
         if options.switches.ablate.is_empty() {
             loaded.require_finite(&mut session)?;
         }
-        if loaded.vocabulary.exists() {
-            session.extend(&tokens[..depth], Rows::None)?;
-        } else {
-            session.set_kv_len(depth)?;
+        for (sequence, tokens) in tokens.iter().enumerate() {
+            let selected = session.select(sequence)?;
+            if loaded.vocabulary.exists() {
+                selected.extend(&tokens[..depth], Rows::None)?;
+            } else {
+                selected.set_kv_len(depth)?;
+            }
         }
+        session.select(0)?;
         session.pin()?;
         Ok(Self { session, report: loaded.model.report(), depth, tokens, waits: options.run.wait })
     }
@@ -157,7 +172,7 @@ impl Bench {
     /// # Errors
     /// [`Error::Model`] where the test exceeds the context.
     pub fn cost(&mut self, test: Test, want: Rows) -> Result<Cost, Error> {
-        Ok(self.work(test, want)?.cost)
+        Ok(self.work(test, want, Experts::Least)?.cost)
     }
 
     /// Times a test within a budget.
@@ -168,12 +183,13 @@ impl Bench {
         self.time(test, budget, Rows::Last)
     }
 
-    /// Times one forward pass over `n` tokens with logits at every position, as verification of a draft needs. The copy of
-    /// recurrent states that speculation makes first is not part of it.
+    /// Times one forward pass over `n` tokens of one sequence with logits at every position, as verification of a draft needs.
+    /// The copy of recurrent states that speculation makes first is not part of it.
     ///
     /// # Errors
-    /// [`Error::Model`] where `n` exceeds the context or the device fails.
+    /// [`Error::Model`] where `n` exceeds the context or the device fails; [`Error::Sequences`].
     pub fn verify(&mut self, n: usize, budget: &Budget) -> Result<PassTiming, Error> {
+        self.require_one("verification")?;
         self.time(Test { prompt: n, generate: 0 }, budget, Rows::All)
     }
 
@@ -183,27 +199,29 @@ impl Bench {
     /// [`Error::Model`] where `n` exceeds the batch or the context.
     pub fn int8_share(&mut self, n: usize) -> Result<f64, Error> {
         self.session.truncate(self.depth)?;
-        Ok(int8_share(self.session.record(&self.tokens[..n], Rows::Last)?))
+        Ok(int8_share(self.session.record(&self.tokens[0][..n], Rows::Last)?))
     }
 
-    /// Adds the times of the kernels of a decode step to a generation of `n` tokens, and returns them as fractions.
+    /// Adds the times of the kernels of a decode step to a generation of `n` tokens of one sequence, and returns them as
+    /// fractions.
     ///
     /// Kernels and decode steps are interleaved, so that a change of clock rate affects both. The steps are those in the
     /// middle of the generation. The median fractions, times the median step, are the seconds of the kernels.
     ///
     /// # Errors
-    /// [`Error::Model`], [`Error::Device`] or [`Error::Probe`] where the device fails.
+    /// [`Error::Model`], [`Error::Device`] or [`Error::Probe`] where the device fails; [`Error::Sequences`].
     pub fn time_kernels(
         &mut self,
         generation: &mut PassTiming,
         n: usize,
         budget: &Budget,
     ) -> Result<KernelShares, Error> {
+        self.require_one("the kernels of a decode step")?;
         let step_s = generation.median_s() / n as f64;
         let steps = steps_per_round(step_s).min(n);
         let middle = self.depth + (n - steps) / 2;
         self.session.set_kv_len(middle + steps / 2)?;
-        let pass = self.session.record(&self.tokens[..1], Rows::Last)?.clone();
+        let pass = self.session.record(&self.tokens[0][..1], Rows::Last)?.clone();
         let device = self.session.executor().clone();
         let sequence = profile::Sequence::new(&mut device.borrow_mut(), &pass)?;
         let (mut isolated, mut back_to_back) = (Vec::new(), Vec::new());
@@ -221,17 +239,25 @@ impl Bench {
         Ok(shares)
     }
 
+    /// Refuses several sequences.
+    fn require_one(&self, what: &'static str) -> Result<(), Error> {
+        let sequences = self.tokens.len();
+        if sequences == 1 { Ok(()) } else { Err(Error::Sequences { what, sequences }) }
+    }
+
     /// Nanoseconds of generating `n` tokens at depth `len`.
     fn generation_ns(&mut self, len: usize, n: usize) -> Result<u64, Error> {
         self.session.truncate(self.depth)?;
         self.session.set_kv_len(len)?;
-        let (picks, ns) = timed(|| self.session.decode_greedy(self.tokens[0], n));
+        let (picks, ns) = timed(|| self.session.decode_greedy(self.tokens[0][0], n));
         picks?;
         Ok(ns)
     }
 
     fn time(&mut self, test: Test, budget: &Budget, want: Rows) -> Result<PassTiming, Error> {
-        self.session.prepare(&[test.prompt])?;
+        if self.tokens.len() == 1 {
+            self.session.prepare(&[test.prompt])?;
+        }
         let Work { cost, working_set, scratch } = self.work(test, want, Experts::Chosen)?;
         // The first warm-up runs before the recordings are counted.
         self.repetition(test, want)?;
@@ -273,14 +299,18 @@ impl Bench {
         })
     }
 
-    /// The work of one repetition.
+    /// The work of one repetition. Of several sequences, the experts of a mixture are the fewest.
     fn work(&mut self, test: Test, want: Rows, experts: Experts) -> Result<Work, Error> {
         let mut work = Work::default();
+        if self.session.sequences() > 1 {
+            self.work_of_many(test, &mut work)?;
+            return Ok(work);
+        }
         self.session.truncate(self.depth)?;
         for (range, want) in self.batches(test.prompt, want) {
             // The sequence is already there where the batches before it ran.
             self.session.set_kv_len(self.depth + range.start)?;
-            let tokens = &self.tokens[range];
+            let tokens = &self.tokens[0][range];
             let pass = self.session.record(tokens, want)?;
             let (least, scratch) = (pass.cost(), pass.footprint(Role::Activation));
             let runs = experts == Experts::Chosen && pass.depends_on_data();
@@ -291,23 +321,54 @@ impl Bench {
         for position in first..first + test.generate {
             self.session.set_kv_len(position)?;
             // For a single token the least is exact: its experts are distinct.
-            let pass = self.session.record(&self.tokens[..1], Rows::Last)?;
+            let pass = self.session.record(&self.tokens[0][..1], Rows::Last)?;
             work.add(pass.cost(), pass.footprint(Role::Activation));
         }
         Ok(work)
     }
 
+    /// Adds the work of one repetition of several sequences.
+    fn work_of_many(&mut self, test: Test, work: &mut Work) -> Result<(), Error> {
+        let Test { prompt, generate } = test;
+        let prompts = (prompt > 0).then_some((self.depth, prompt));
+        let first = self.depth + prompt;
+        for (position, n) in prompts.into_iter().chain((first..first + generate).map(|it| (it, 1))) {
+            for sequence in 0..self.tokens.len() {
+                self.session.select(sequence)?.set_kv_len(position)?;
+            }
+            self.session.record_many(&entries(&self.tokens, n), &mut |pass| work.add(pass.cost(), pass.footprint(Role::Activation)))?;
+        }
+        Ok(())
+    }
+
+    /// Runs the prompts and generations of several sequences together.
+    fn run_many(&mut self, Test { prompt, generate }: Test) -> Result<(), Error> {
+        let mut next: Vec<Token> = self.tokens.iter().map(|tokens| tokens[0]).collect();
+        if prompt > 0 {
+            next = self.session.extend_many_greedy(&entries(&self.tokens, prompt))?;
+        }
+        let next: Vec<(usize, Token)> = next.into_iter().enumerate().collect();
+        self.session.decode_many(&next, generate)?;
+        Ok(())
+    }
+
     /// One repetition from the depth on.
     fn repetition(&mut self, test: Test, want: Rows) -> Result<(Repetition, RunTimes), Error> {
-        self.session.truncate(self.depth)?;
-        self.session.take_times();
-        let mut token = self.tokens[0];
-        let stopwatch = Stopwatch::start();
-        for (range, want) in self.batches(test.prompt, want) {
-            let picks = self.session.extend_greedy(&self.tokens[range], want)?;
-            token = picks.last().copied().unwrap_or(token);
+        for sequence in (0..self.tokens.len()).rev() {
+            self.session.select(sequence)?.truncate(self.depth)?;
         }
-        self.session.decode_greedy(token, test.generate)?;
+        self.session.take_times();
+        let mut token = self.tokens[0][0];
+        let stopwatch = Stopwatch::start();
+        if self.tokens.len() > 1 {
+            self.run_many(test)?;
+        } else {
+            for (range, want) in self.batches(test.prompt, want) {
+                let picks = self.session.extend_greedy(&self.tokens[0][range], want)?;
+                token = picks.last().copied().unwrap_or(token);
+            }
+            self.session.decode_greedy(token, test.generate)?;
+        }
         let elapsed_ns = stopwatch.ns();
         let run = self.session.take_times();
         // Reading timestamps is not part of the work.

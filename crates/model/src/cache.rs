@@ -1,20 +1,23 @@
-//! The state of one sequence. A layer with attention has two buffers, for keys and values. Within a buffer, the positions
-//! of a head are contiguous.
+//! The states of a session's sequences. A layer with attention has two buffers, for keys and values. Within a buffer, the rows
+//! of a head are contiguous, and so are the positions of a sequence among them.
 
+use crate::config::dim32;
 use crate::layers::Heads;
 use crate::{Error, State};
 use ridgeline_compute::{Buffer, Executor, Role, Slice};
 use ridgeline_kernels::cache_in_texture;
 use ridgeline_quant::Format;
 
-/// States of all layers of one sequence. Row (head · capacity + position) of a buffer of keys or values holds one head in
-/// the device layout of its quantization type.
+/// States of all layers. Row ((head · sequences + sequence) · capacity + position) of a buffer of keys or values holds one
+/// head in the device layout of its quantization type.
 #[derive(Debug)]
 pub struct KvCache {
     layers: Vec<LayerState>,
     /// Quantization types of the keys and of the values.
     pub formats: [Format; 2],
-    /// Number of positions.
+    /// Number of sequences.
+    pub sequences: usize,
+    /// Number of positions of each sequence.
     pub capacity: usize,
     /// Whether the buffers are textures.
     pub(crate) texture: bool,
@@ -25,8 +28,18 @@ pub struct KvCache {
 enum LayerState {
     /// Keys; values, unless they are in the keys' rows; vec4 words per row of each.
     Kv { keys: Buffer, values: Option<Buffer>, strides: [u32; 2] },
-    /// A state of fixed size.
-    Recurrent(Buffer),
+    /// A state of `bytes` bytes for each sequence, `stride` bytes apart.
+    Recurrent { states: Buffer, bytes: u64, stride: u64 },
+}
+
+impl LayerState {
+    /// The recurrent state after the tokens of a sequence; `None` for keys and values.
+    fn recurrent(&self, sequence: usize) -> Option<Slice> {
+        match self {
+            Self::Kv { .. } => None,
+            Self::Recurrent { states, bytes, stride } => Some(states.slice(stride * sequence as u64, *bytes)),
+        }
+    }
 }
 
 /// Keys and values of a layer.
@@ -39,7 +52,8 @@ pub(crate) struct KvLayer {
 }
 
 impl KvCache {
-    /// Allocates the states of layers whose attention has the shapes `heads`.
+    /// Allocates the states of `sequences` sequences of `capacity` positions each. `heads` are the shapes of the layers'
+    /// attention.
     ///
     /// # Errors
     /// A quantization type that cannot store a head, or a device too small.
@@ -47,7 +61,7 @@ impl KvCache {
         executor: &mut dyn Executor,
         (states, heads): (&[State], &[Heads]),
         formats: [Format; 2],
-        capacity: usize,
+        [sequences, capacity]: [usize; 2],
     ) -> Result<Self, Error> {
         if formats[0] != formats[1] && heads.iter().any(|it| it.latent) {
             let [keys, values] = formats.map(|it| it.spec().name);
@@ -60,8 +74,8 @@ impl KvCache {
             let name = |what: &str| format!("blk.{layer}.{what}");
             let mut rows = |what: &str, heads: u32, stride: u32| {
                 let row = u64::from(heads) * u64::from(stride) * 16;
-                let bytes = row.saturating_mul(capacity as u64);
-                check_binding(executor, texture, bytes, capacity)?;
+                let bytes = row.saturating_mul(sequences as u64).saturating_mul(capacity as u64);
+                check_binding(executor, texture, bytes, [sequences, capacity])?;
                 Ok::<_, Error>(executor.alloc_in(texture, bytes, Role::Kv, &name(what))?)
             };
             Ok(match *state {
@@ -75,12 +89,23 @@ impl KvCache {
                     }
                 }
                 State::Recurrent { bytes } => {
-                    LayerState::Recurrent(executor.alloc(bytes, Role::Kv, &name("state"))?)
+                    let stride = bytes.next_multiple_of(256);
+                    let all = stride.saturating_mul(sequences as u64 - 1).saturating_add(bytes);
+                    LayerState::Recurrent {
+                        states: executor.alloc(all, Role::Kv, &name("state"))?,
+                        bytes,
+                        stride,
+                    }
                 }
             })
         };
         let layers = states.iter().enumerate().map(allocate).collect::<Result<_, Error>>()?;
-        Ok(Self { layers, formats, capacity, texture })
+        Ok(Self { layers, formats, sequences, capacity, texture })
+    }
+
+    /// Rows of a head: the positions of all sequences.
+    pub(crate) fn rows(&self) -> u32 {
+        dim32(self.sequences * self.capacity)
     }
 
     /// Keys and values of a layer with attention.
@@ -95,23 +120,17 @@ impl KvCache {
         KvLayer { keys: keys.all(), values, strides: *strides }
     }
 
-    /// The state of a recurrent layer.
+    /// The state of a recurrent layer after the tokens of a sequence.
     ///
     /// # Panics
     /// If the layer has keys and values: it then asks for another state than it declared.
-    pub(crate) fn recurrent(&self, layer: usize) -> Slice {
-        let LayerState::Recurrent(state) = &self.layers[layer] else {
-            panic!("layer {layer} declared keys and values");
-        };
-        state.all()
+    pub(crate) fn recurrent(&self, layer: usize, sequence: usize) -> Slice {
+        self.layers[layer].recurrent(sequence).expect("the layer declared a recurrent state")
     }
 
-    /// The states of all recurrent layers.
-    pub(crate) fn recurrent_states(&self) -> impl Iterator<Item = Slice> {
-        self.layers.iter().filter_map(|layer| match layer {
-            LayerState::Kv { .. } => None,
-            LayerState::Recurrent(state) => Some(state.all()),
-        })
+    /// The states of all recurrent layers after the tokens of a sequence.
+    pub(crate) fn recurrent_states(&self, sequence: usize) -> impl Iterator<Item = Slice> {
+        self.layers.iter().filter_map(move |layer| layer.recurrent(sequence))
     }
 
     /// Bytes allocated.
@@ -119,20 +138,33 @@ impl KvCache {
     pub fn bytes(&self) -> u64 {
         let of = |layer: &LayerState| match layer {
             LayerState::Kv { keys, values, .. } => keys.bytes() + values.as_ref().map_or(0, Buffer::bytes),
-            LayerState::Recurrent(buffer) => buffer.bytes(),
+            LayerState::Recurrent { states, .. } => states.bytes(),
         };
         self.layers.iter().map(of).sum()
     }
 }
 
 /// Refuses keys or values of one layer that one binding cannot hold.
-fn check_binding(executor: &dyn Executor, texture: bool, bytes: u64, capacity: usize) -> Result<(), Error> {
+fn check_binding(
+    executor: &dyn Executor,
+    texture: bool,
+    bytes: u64,
+    [sequences, capacity]: [usize; 2],
+) -> Result<(), Error> {
     let limit = executor.caps().largest(texture);
     if bytes <= limit {
         return Ok(());
     }
-    let label = format!("key/value cache of {capacity} positions");
-    let what = "one layer's keys or values in one binding; use a smaller context";
+    let (label, what) = match sequences {
+        1 => (
+            format!("key/value cache of {capacity} positions"),
+            "one layer's keys or values in one binding; use a smaller context",
+        ),
+        _ => (
+            format!("key/value cache of {sequences} sequences of {capacity} positions"),
+            "one layer's keys or values in one binding; use a smaller context or fewer sequences",
+        ),
+    };
     Err(ridgeline_compute::Error::Limit { label, bytes, limit, what }.into())
 }
 

@@ -46,7 +46,7 @@ pub enum Error {
         /// The family.
         architecture: String,
     },
-    /// More tokens than the cache holds.
+    /// More tokens than the cache holds for a sequence.
     #[error(
         "{wanted} tokens exceed the context of {capacity}; use a larger context (-c) or a shorter prompt"
     )]
@@ -69,6 +69,22 @@ pub enum Error {
         rows: usize,
         /// Most rows per recording.
         most: usize,
+    },
+    /// A sequence that the session does not have.
+    #[error("there is no sequence {sequence}: the session has {sequences}, counted from 0")]
+    NoSequence {
+        /// The sequence.
+        sequence: usize,
+        /// How many the session has.
+        sequences: usize,
+    },
+    /// Tokens that one call cannot append together with those of other sequences.
+    #[error("sequence {sequence} {what}")]
+    Sequence {
+        /// The sequence.
+        sequence: usize,
+        /// What is wrong, and what to do.
+        what: &'static str,
     },
     /// A token outside the vocabulary.
     #[error("token {token} is outside the vocabulary of {vocab} tokens")]

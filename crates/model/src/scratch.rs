@@ -3,14 +3,25 @@
 
 use crate::Error;
 use crate::reserved::Reserved;
+use crate::session::token_table::ALIGNED;
 use ridgeline_compute::{Buffer, Executor, Role};
 use ridgeline_kernels::{MAX_KV_SPLITS, SMALL_BATCH};
 
-/// Most tokens that are decoded on the device between two read-backs. [`Temp::Tokens`] has room for as many.
+/// Most forward passes that decode on the device between two read-backs. [`Temp::Tokens`] has room for their tokens.
 pub(crate) const MAX_AHEAD: usize = 16;
 
 /// Logits are kept below this size. Prompts that need more rows are split.
 const MAX_LOGITS_BYTES: usize = 32 << 20;
+
+/// Distance in [`Temp::Tokens`] between the ids of two forward passes of `sequences` sequences, one token each.
+pub(crate) const fn pass_stride(sequences: usize) -> usize {
+    if sequences == 1 { 1 } else { sequences.next_multiple_of(ALIGNED) }
+}
+
+/// Ids that the forward passes of one submission have room for.
+pub(crate) fn submission_tokens(batch: usize, sequences: usize) -> usize {
+    batch.max(MAX_AHEAD * pass_stride(sequences))
+}
 
 macro_rules! temps {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -96,7 +107,7 @@ temps! {
     PartialArgmax,
     /// Activations quantized to int8, `(tokens, width)` of up to [`SMALL_BATCH`] tokens.
     Bytes,
-    /// Token ids, `(tokens)`. While decoding on the device: a ring of up to `MAX_AHEAD` choices.
+    /// Token ids, `(tokens)`. While decoding on the device: a ring of the choices of up to `MAX_AHEAD` passes.
     Tokens,
 }
 
@@ -111,13 +122,14 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Buffers for recordings of up to `tokens` tokens with at least `least` rows of logits.
+    /// Buffers for recordings of up to `tokens` tokens with at least `least` rows of logits, and for decoding `sequences`
+    /// sequences together.
     ///
     /// `scores` is the context of unfused attention, 0 without it. `int8` reserves room for int8 activations.
     pub(crate) fn new(
         executor: &mut dyn Executor,
         reserved: &Reserved,
-        [tokens, least]: [usize; 2],
+        [tokens, least, sequences]: [usize; 3],
         (scores, int8): (usize, bool),
     ) -> Result<Self, Error> {
         let vocab = reserved.width(Temp::Logits).max(1);
@@ -129,7 +141,7 @@ impl Scratch {
             Temp::Logits | Temp::GreedyTokens | Temp::PartialArgmax => rows,
             Temp::Bytes if int8 => small,
             Temp::Bytes => 0,
-            Temp::Tokens => tokens.max(MAX_AHEAD),
+            Temp::Tokens => submission_tokens(tokens, sequences),
             Temp::ExpertStarts => 1,
             _ => tokens,
         };

@@ -10,8 +10,10 @@
 #[path = "support/golden.rs"]
 mod golden;
 mod support;
+#[path = "support/swiftshader.rs"]
+mod swiftshader;
 
-use golden::{TOLERANCE, compare, on_swiftshader, words};
+use golden::{TOLERANCE, compare, words};
 use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_compute::{Caps, Cpu, Executor};
 use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
@@ -28,6 +30,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use support::{FAMILIES, files, model};
+use swiftshader::on_swiftshader;
 
 /// Families with MLA, in both of its forms.
 const LATENT: [&str; 2] = ["deepseek2", "plm"];

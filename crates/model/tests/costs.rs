@@ -2,7 +2,7 @@
 
 mod support;
 
-use ridgeline_compute::{Caps, Cpu, Executor};
+use ridgeline_compute::{Caps, Cpu, Executor, Recording};
 use ridgeline_model::{Fusions, Keys, MlaForm, Model, Session, SessionOptions, Switches};
 use ridgeline_quant::Format;
 use ridgeline_roofline::Cost;
@@ -60,8 +60,10 @@ struct Count {
     flops: u64,
 }
 
-/// The count of `n` tokens at `depth`, with logits for the last.
-fn count(checkpoint: &Checkpoint, depth: u64, n: u64, form: MlaForm) -> Count {
+/// The count of a forward pass of some sequences, each with its depth and its number of tokens, with logits for the last of
+/// each. Weights are read once, keys and values by sequence.
+fn count(checkpoint: &Checkpoint, sequences: &[(u64, u64)], form: MlaForm) -> Count {
+    let n: u64 = sequences.iter().map(|it| it.1).sum();
     let keys = Keys::of(checkpoint).expect("an architecture");
     let size = |name: &str| u64::from(keys.size(name).expect("a size"));
     let hidden = size("embedding_length");
@@ -75,10 +77,14 @@ fn count(checkpoint: &Checkpoint, depth: u64, n: u64, form: MlaForm) -> Count {
         }
         let rows = match tensor.name {
             "token_embd.weight" if !checkpoint.tied_head() => 0,
-            "token_embd.weight" | "output.weight" => 1,
+            "token_embd.weight" | "output.weight" => sequences.len() as u64,
             _ => n,
         };
-        count.weights += if rows == 0 { 0 } else { 4 * values };
+        // The launches of a recurrence are each for one run of tokens of a sequence.
+        let recurrent =
+            ["ssm_conv1d.weight", ".ssm_a", "ssm_dt.bias"].iter().any(|it| tensor.name.ends_with(it));
+        let launches = if recurrent { runs(sequences) } else { u64::from(rows > 0) };
+        count.weights += launches * 4 * values;
         let of_heads = ["attn_k_b.", "attn_v_b."].iter().any(|it| tensor.name.contains(it));
         if (tensor.shape.len() == 2 || of_heads) && !tensor.name.contains("conv1d") {
             count.flops += 2 * rows * values;
@@ -86,18 +92,29 @@ fn count(checkpoint: &Checkpoint, depth: u64, n: u64, form: MlaForm) -> Count {
     }
     // The embedding rows of the tokens, which are multiplied by a number.
     count.weights += 4 * n * hidden;
-    count.flops += n * hidden + elementwise(checkpoint, keys, n);
+    count.flops += n * hidden + elementwise(checkpoint, keys, (n, sequences.len() as u64));
     for kind in checkpoint.layer_kinds().expect("the kinds of the layers") {
-        count += match kind {
-            LayerKind::Full if checkpoint.tensors().any(|it| it.name.contains("attn_kv_a_mqa")) => {
-                latent_attention(&size, (depth, n), form)
-            }
-            LayerKind::Full => attention(&size, (depth, n), u64::MAX),
-            LayerKind::Windowed(window) => attention(&size, (depth, n), u64::from(window)),
-            LayerKind::Recurrent => recurrence(&size, n),
-        };
+        if kind == LayerKind::Recurrent {
+            count += recurrence(&size, runs(sequences), n);
+            continue;
+        }
+        for &sequence in sequences {
+            count += match kind {
+                LayerKind::Windowed(window) => attention(&size, sequence, u64::from(window)),
+                _ if checkpoint.tensors().any(|it| it.name.contains("attn_kv_a_mqa")) => {
+                    latent_attention(&size, sequence, form)
+                }
+                _ => attention(&size, sequence, u64::MAX),
+            };
+        }
     }
     count
+}
+
+/// Runs of tokens of one sequence in a forward pass. With several sequences, the last token of each is behind all others.
+fn runs(sequences: &[(u64, u64)]) -> u64 {
+    let of = |&(_, n): &(u64, u64)| if sequences.len() > 1 && n > 1 { 2 } else { 1 };
+    sequences.iter().map(of).sum()
 }
 
 /// Scores and weighted values, and the keys and values that they read: each once.
@@ -133,16 +150,16 @@ fn latent_attention(size: &dyn Fn(&str) -> u64, (depth, n): (u64, u64), form: Ml
     }
 }
 
-/// The state of a Gated DeltaNet layer, read and written once, and its decay, correction, update and output.
-fn recurrence(size: &dyn Fn(&str) -> u64, n: u64) -> Count {
+/// The state of a Gated DeltaNet layer, read and written in each run of tokens, and its decay, correction, update and output.
+fn recurrence(size: &dyn Fn(&str) -> u64, runs: u64, n: u64) -> Count {
     let [key, inner, key_heads] = ["ssm.state_size", "ssm.inner_size", "ssm.group_count"].map(size);
     let conv = (size("ssm.conv_kernel") - 1) * (2 * key * key_heads + inner);
-    let bytes = 4 * (key * inner + conv);
+    let bytes = runs * 4 * (key * inner + conv);
     Count { kv_read: bytes, kv_write: bytes, flops: 7 * n * key * inner, weights: 0 }
 }
 
-/// Norms, biases, rotations, activations, gates, routers, and additions to the residual stream, of `n` tokens.
-fn elementwise(checkpoint: &Checkpoint, keys: Keys<'_>, n: u64) -> u64 {
+/// Norms, biases, rotations, activations, gates, routers, and additions to the residual stream, of `n` tokens, `rows` of which have logits.
+fn elementwise(checkpoint: &Checkpoint, keys: Keys<'_>, (n, rows): (u64, u64)) -> u64 {
     let size = |name: &str| u64::from(keys.size(name).expect("a size"));
     let (architecture, hidden, heads) =
         (keys.architecture(), size("embedding_length"), size("attention.head_count"));
@@ -152,8 +169,8 @@ fn elementwise(checkpoint: &Checkpoint, keys: Keys<'_>, n: u64) -> u64 {
         let name = tensor.name.trim_start_matches("blk.").trim_start_matches(char::is_numeric);
         let width = tensor.shape[0] as u64;
         flops += match name {
-            "output_norm.weight" if architecture == "gptneox" => LAYER_NORM * width,
-            "output_norm.weight" => RMS_NORM * width,
+            "output_norm.weight" if architecture == "gptneox" => rows * LAYER_NORM * width,
+            "output_norm.weight" => rows * RMS_NORM * width,
             ".attn_q_norm.weight" => n * RMS_NORM * heads * width,
             ".attn_k_norm.weight" => n * RMS_NORM * size("attention.head_count_kv") * width,
             ".ssm_norm.weight" => n * (RMS_NORM + 1 + SIGMOID) * size("ssm.inner_size"),
@@ -225,33 +242,52 @@ fn session(checkpoint: &Checkpoint, switches: Switches) -> Session<Cpu> {
         batch: 16,
         cache: [Format::F16; 2],
         switches,
+        sequences: 3,
         ..SessionOptions::default()
     };
     Session::new(model, Rc::new(RefCell::new(cpu)), options).expect("a session")
 }
 
-/// The cost that the recording of the same pass states, without the choice of a token.
-fn recorded(checkpoint: &Checkpoint, depth: usize, n: u32, switches: Switches) -> Cost {
-    let mut session = session(checkpoint, switches);
-    session.set_kv_len(depth).expect("within the context");
-    let ids: Vec<u32> = (0..n).collect();
-    let pass = session.record(&ids, Rows::Last).expect("a forward pass");
-    let of_model = pass.launches().iter().filter(|launch| launch.region.module != "sampling");
-    of_model.map(|launch| pass.launch_cost(launch)).sum()
+/// The cost of a recorded pass without the choice of tokens.
+fn of_model(pass: &Recording) -> Cost {
+    let launches = pass.launches().iter().filter(|launch| launch.region.module != "sampling");
+    launches.map(|launch| pass.launch_cost(launch)).sum()
 }
+
+/// The cost that the recording of the same pass states. One sequence is recorded as any prompt.
+fn recorded(checkpoint: &Checkpoint, sequences: &[(u64, u64)], switches: Switches) -> Cost {
+    let mut session = session(checkpoint, switches);
+    let small = |n: u64| u32::try_from(n).expect("small");
+    let ids: Vec<Vec<u32>> = sequences.iter().map(|it| (0..small(it.1)).collect()).collect();
+    for (sequence, &(depth, _)) in sequences.iter().enumerate() {
+        let selected = session.select(sequence).expect("a sequence");
+        selected.set_kv_len(small(depth) as usize).expect("within the context");
+    }
+    if let [ids] = &ids[..] {
+        return of_model(session.record(ids, Rows::Last).expect("a forward pass"));
+    }
+    let entries: Vec<(usize, &[u32])> = ids.iter().map(|ids| &ids[..]).enumerate().collect();
+    let mut costs = Vec::new();
+    session.record_many(&entries, &mut |pass| costs.push(of_model(pass))).expect("a forward pass");
+    assert_eq!(costs.len(), 1, "the tokens fit one pass");
+    costs[0]
+}
+
+/// Depth and number of tokens of each sequence of a forward pass.
+const SEQUENCES: [&[(u64, u64)]; 5] =
+    [&[(0, 1)], &[(30, 1)], &[(11, 5)], &[(30, 1), (0, 1), (17, 1)], &[(11, 5), (3, 1), (40, 2)]];
 
 #[test]
 fn costs_equal_an_independent_count() {
     for family in FAMILIES {
         let checkpoint = Checkpoint::open(&model(family)).expect("the checkpoint");
-        for (depth, n) in [(0, 1), (30, 1), (11, 5)] {
+        for sequences in SEQUENCES {
             let fused = [Fusions::all(), Fusions::NONE].map(|fusions| (fusions, MlaForm::Expanded));
             for (fusions, mla) in fused.into_iter().chain([(Fusions::all(), MlaForm::Absorbed)]) {
-                let expected = count(&checkpoint, depth, n, mla);
+                let expected = count(&checkpoint, sequences, mla);
                 let switches = Switches { fusions, mla, ..Switches::exact() };
-                let (at, tokens) = (usize::try_from(depth).expect("small"), u32::try_from(n).expect("small"));
-                let cost = recorded(&checkpoint, at, tokens, switches);
-                let context = format!("{family}: {n} tokens at depth {depth}, {fusions:?}, {mla}");
+                let cost = recorded(&checkpoint, sequences, switches);
+                let context = format!("{family}: {sequences:?}, {fusions:?}, {mla}");
                 let counted = (cost.weights, cost.kv_read, cost.kv_write, cost.flops);
                 let Count { weights, kv_read, kv_write, flops } = expected;
                 assert_eq!(counted, (weights, kv_read, kv_write, flops), "{context}");

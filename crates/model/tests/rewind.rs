@@ -54,6 +54,7 @@ fn session() -> (Session<Faulty>, Rc<Cell<bool>>) {
         context: 48,
         batch: 5,
         cache: [Format::F32; 2],
+        sequences: 2,
         switches: Switches::exact(),
         ..SessionOptions::default()
     };
@@ -178,4 +179,23 @@ fn nothing_goes_on_from_an_unknown_state() {
     assert_eq!(session.len(), 7);
     let ours = session.extend(&tokens[7..], Rows::All).expect("logits");
     assert_close(&ours.data, &fresh(&tokens, 7), "after the failures");
+}
+
+#[test]
+fn a_failed_pass_leaves_the_states_of_other_sequences() {
+    let tokens = tokens();
+    let (mut session, fails) = session();
+    session.extend_many(&[(0, &tokens[..4]), (1, &tokens[10..15])]).expect("prompts");
+    fails.set(true);
+    assert!(matches!(session.extend_many(&[(1, &tokens[15..16])]), Err(Error::Device(_))));
+    fails.set(false);
+    let both: [(usize, &[Token]); 2] = [(0, &tokens[4..5]), (1, &tokens[15..16])];
+    assert!(matches!(session.extend_many(&both), Err(Error::StateLost)));
+    assert!(matches!(session.decode_many(&[(0, 1), (1, 1)], 2), Err(Error::StateLost)));
+    let first = session.extend_many(&both[..1]).expect("the other sequence goes on");
+    assert_close(&first.data, &fresh(&tokens[..5], 4), "the other sequence");
+    session.select(1).expect("a sequence").truncate(5).expect("a rewind");
+    let second = session.extend_many(&[(1, &tokens[15..18]), (0, &tokens[5..6])]).expect("logits");
+    assert_close(second.row(0), &fresh(&tokens[10..18], 7), "the rewound sequence");
+    assert_close(second.row(1), &fresh(&tokens[..6], 5), "the other sequence");
 }

@@ -5,8 +5,10 @@
 
 #[path = "support/golden.rs"]
 mod golden;
+#[path = "support/swiftshader.rs"]
+mod swiftshader;
 
-use golden::{TOLERANCE, compare, on_swiftshader, words};
+use golden::{TOLERANCE, compare, words};
 use libtest_mimic::{Arguments, Failed, Trial};
 use ridgeline_compute::{Caps, Cpu, Executor};
 use ridgeline_gpu::{AdapterChoice, Gpu, GpuOptions};
@@ -25,6 +27,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use swiftshader::on_swiftshader;
 
 /// The id of the placeholder (`image_token_id` of config.json).
 const PLACEHOLDER: Token = 1;

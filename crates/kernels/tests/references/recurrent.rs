@@ -4,6 +4,7 @@ use crate::{assert_floats, run, words};
 use ridgeline_compute::{Caps, TestRng};
 use ridgeline_kernels::conv1d::{self, Conv1d};
 use ridgeline_kernels::gated_delta_rule::{self, GatedDeltaRule};
+use std::ops::Range;
 
 fn silu(x: f64) -> f64 {
     x / (1.0 + (-x).exp())
@@ -14,22 +15,18 @@ fn a_convolution_sees_the_inputs_before() {
     // Two channels, the second with weights of the last input alone. Rows of x have a value before the channels.
     let weights = words(&[1.0, 2.0, 3.0, 4.0, 0.0, 0.0, 0.0, 1.0]);
     let x = [9.0, 1.0, -1.0, 9.0, 2.0, -2.0];
-    let params = conv1d::Params { n_tokens: 2, n_channels: 2, ld: 3, first: 1 };
+    let params = conv1d::Params { n_tokens: 2, token0: 0, n_channels: 2, ld: 3, first: 1 };
     let kernel = Conv1d { width: 4, workgroup_size: 64 };
     let mut bindings = [words(&x), weights.clone(), words(&[0.0; 6]), vec![0; 4]];
     run(kernel, &params, &mut bindings);
     assert_floats(&bindings[3], &[silu(4.0), silu(-1.0), silu(3.0 + 8.0), silu(-2.0)]);
     assert_floats(&bindings[2], &[0.0, 0.0, 1.0, -1.0, 2.0, -2.0]);
     // Token by token, the state carries the inputs over.
-    let mut state = words(&[0.0; 6]);
-    let one = conv1d::Params { n_tokens: 1, ..params };
-    for (t, input) in x.chunks(3).enumerate() {
-        let mut step = [words(input), weights.clone(), state, vec![0; 2]];
-        run(kernel, &one, &mut step);
-        assert_eq!(step[3], bindings[3][2 * t..][..2]);
-        [_, _, state, _] = step;
+    let mut steps = [words(&x), weights.clone(), words(&[0.0; 6]), vec![0; 4]];
+    for token0 in 0..2 {
+        run(kernel, &conv1d::Params { n_tokens: 1, token0, ..params }, &mut steps);
     }
-    assert_eq!(state, bindings[2]);
+    assert_eq!(steps[2..], bindings[2..]);
 }
 
 #[test]
@@ -38,6 +35,7 @@ fn the_delta_rule_moves_a_memory_towards_its_value() {
     let kernel = GatedDeltaRule::new(4, &Caps::webgpu());
     let params = gated_delta_rule::Params {
         n_tokens: 1,
+        token0: 0,
         key_heads: 1,
         value_heads: 1,
         value: 4,
@@ -83,10 +81,11 @@ fn paper(s: &mut [[f64; KEY]; VALUE], [q, k, v]: [&[f32]; 3], alpha: f64, beta: 
     s.iter().map(|row| row.iter().zip(q).map(|(s, &q)| s * f64::from(q)).sum()).collect()
 }
 
-fn params(n_tokens: usize) -> gated_delta_rule::Params {
+fn params(tokens: &Range<usize>) -> gated_delta_rule::Params {
     let size = |n: usize| u32::try_from(n).expect("a small number");
     gated_delta_rule::Params {
-        n_tokens: size(n_tokens),
+        n_tokens: size(tokens.len()),
+        token0: size(tokens.start),
         key_heads: size(KEY_HEADS),
         value_heads: size(HEADS),
         value: size(VALUE),
@@ -127,20 +126,11 @@ fn the_delta_rule_equals_the_formula_of_the_paper() {
 
     // In one launch, and in two that carry the state over.
     for split in [TOKENS, 3] {
-        let (mut state, mut out) = (vec![0; HEADS * VALUE * KEY], Vec::new());
+        let (state, out) = (vec![0; HEADS * VALUE * KEY], vec![0; TOKENS * HEADS * VALUE]);
+        let mut bindings = [words(&qkv), words(&gates), words(&decay), words(&dt_bias), state, out];
         for tokens in [0..split, split..TOKENS].into_iter().filter(|tokens| !tokens.is_empty()) {
-            let mut bindings = [
-                words(&qkv[tokens.start * LD..tokens.end * LD]),
-                words(&gates[tokens.start * 2 * HEADS..tokens.end * 2 * HEADS]),
-                words(&decay),
-                words(&dt_bias),
-                state,
-                vec![0; tokens.len() * HEADS * VALUE],
-            ];
-            run(kernel, &params(tokens.len()), &mut bindings);
-            out.extend_from_slice(&bindings[5]);
-            [.., state, _] = bindings;
+            run(kernel, &params(&tokens), &mut bindings);
         }
-        assert_floats(&out, &expected);
+        assert_floats(&bindings[5], &expected);
     }
 }

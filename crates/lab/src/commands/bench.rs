@@ -140,6 +140,10 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
             UsageError("--profile prints tables: use -o md, or write a --trace file".to_owned()).into()
         );
     }
+    if args.variations.has_sequences() && (args.profile || args.trace.is_some()) {
+        let why = "--profile and --trace time a forward pass of one sequence: leave out -npl";
+        return Err(UsageError(why.to_owned()).into());
+    }
     args.accepted.note()?;
     let sink = args.trace.as_ref().map(create_trace).transpose()?;
     for output in [Some(output), second].into_iter().flatten() {
@@ -223,7 +227,7 @@ impl Args {
             };
             for (clock, mut row) in measured {
                 (row.build_commit, row.cpu_info) = (build_commit.clone(), cpu_info.clone());
-                rows.push(&row, &self.variations.fields(variation, clock))?;
+                rows.push(&row, &self.variations.fields(variation, clock, &row))?;
             }
         }
         rows.finish()?;
@@ -323,7 +327,7 @@ impl Args {
         case: &Case<'_>,
         ceilings: Option<&Machine>,
     ) -> anyhow::Result<Vec<(Clock, BenchRow)>> {
-        let &Case { name, depth, test, cache, .. } = case;
+        let &Case { name, depth, test, cache, variation, .. } = case;
         let loaded = cx.load(name, None)?;
         warn_beyond(depth + test.prompt + test.generate, loaded.model.config.trained_context);
         let absorbed = self.mla == MlaForm::Absorbed;
@@ -340,7 +344,9 @@ impl Args {
         pass.check(ceilings)?;
         let (backend, adapter) = cx.names();
         let format = loaded.model.format().spec().name;
-        let small_batch = test.generate > 0 || test.prompt.min(batch) <= SMALL_BATCH as usize;
+        let sequences = variation.sequences.get();
+        let batches = [test.prompt.saturating_mul(sequences).min(batch), test.generate.min(1) * sequences];
+        let small_batch = batches.iter().any(|n| (1..=SMALL_BATCH as usize).contains(n));
         let mut name = loaded.id.name.clone();
         if self.int8_dot && small_batch {
             let tokens = if test.generate > 0 { 1 } else { test.prompt.min(batch) };
@@ -361,6 +367,7 @@ impl Args {
             bench.flash_attn = case.flash_attn;
             [bench.n_batch, bench.n_ubatch] = case.batch.map(|it| it as u64);
             bench.n_depth = depth as u64;
+            bench.n_parallel = Some(sequences as u64);
             bench.test_time = utc(started);
             Ok((clock, bench))
         };

@@ -1,11 +1,13 @@
-//! Variations of a benchmark for studies: ablated parts, submissions and clocks, and the columns that tell them apart.
+//! Variations of a benchmark: ablated parts, submissions, clocks and numbers of sequences, and the columns that tell them apart.
 
 use crate::globals::UsageError;
-use ridgeline_experiment::bench_table::Output;
+use ridgeline_experiment::bench_table::{BenchRow, Output};
+use ridgeline_experiment::stats;
 use ridgeline_measure::Error;
 use ridgeline_measure::pass::{Clock, PassTiming, Submission};
 use ridgeline_model::{Part, Parts, SessionOptions};
 use serde_json::{Value, json};
+use std::num::NonZeroUsize;
 
 /// Flags of variations. Lists give a row for each combination.
 #[derive(Clone, Debug, clap::Args)]
@@ -23,6 +25,10 @@ pub(crate) struct VariationArgs {
     /// (device). Encode is an artefact of studies that do not wait. Separate several with commas [default: complete]
     #[arg(long, value_name = "CLOCK", value_delimiter = ',')]
     clock: Vec<Clock>,
+    /// Sequences that share each forward pass, such as 1,2,4,8 (-npl of llama-batched-bench). Each has its own prompt, KV cache
+    /// and generation. t/s is of all together, and avg_ts_seq of each [default: one]
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    n_parallel: Vec<NonZeroUsize>,
 }
 
 fn ablate_help() -> String {
@@ -60,11 +66,13 @@ pub(crate) struct Variation {
     /// Parts left out.
     pub(crate) ablate: Parts,
     submission: Submission,
+    /// Sequences that share each forward pass.
+    pub(crate) sequences: NonZeroUsize,
 }
 
 impl Default for Variation {
     fn default() -> Self {
-        Self { ablate: Parts::NONE, submission: Submission::default() }
+        Self { ablate: Parts::NONE, submission: Submission::default(), sequences: NonZeroUsize::MIN }
     }
 }
 
@@ -81,19 +89,25 @@ impl VariationArgs {
             return Err(UsageError("--no-wait needs --submission launch or layer".to_owned()));
         }
         let varied = !(self.ablate.is_empty() && self.submission.is_empty() && self.clock.is_empty());
-        if varied && output == Output::Sql {
-            let why =
-                "llama-bench's SQL has no columns for --ablate, --submission and --clock: use -o csv or json";
+        if (varied || self.has_sequences()) && output == Output::Sql {
+            let why = "llama-bench's SQL has no columns for --ablate, --submission, --clock and -npl: use -o csv or json";
             return Err(UsageError(why.to_owned()));
         }
         Ok(())
     }
 
+    /// Whether the number of sequences was given.
+    pub(crate) const fn has_sequences(&self) -> bool {
+        !self.n_parallel.is_empty()
+    }
+
     /// Every combination to measure.
     pub(crate) fn all(&self) -> Vec<Variation> {
         let submissions = or_default(&self.submission, Submission::default());
+        let counts = or_default(&self.n_parallel, NonZeroUsize::MIN);
         let of = |it: Variation| submissions.iter().map(move |&submission| Variation { submission, ..it });
-        self.ablations().into_iter().flat_map(of).collect()
+        let each = |it: Variation| counts.iter().map(move |&sequences| Variation { sequences, ..it });
+        self.ablations().into_iter().flat_map(of).flat_map(each).collect()
     }
 
     /// The ablations. Submissions do not change the launches of a pass.
@@ -109,6 +123,7 @@ impl VariationArgs {
 
     /// Options of the session that a variation needs.
     pub(crate) fn options(&self, variation: Variation, options: SessionOptions) -> SessionOptions {
+        let options = SessionOptions { sequences: variation.sequences.get(), ..options };
         let options = variation.submission.options(!self.no_wait, options);
         self.clocks().into_iter().fold(options, |options, clock| clock.options(options))
     }
@@ -127,8 +142,11 @@ impl VariationArgs {
 
     /// What differs from the defaults, for progress messages and titles.
     pub(crate) fn describe(&self, variation: Variation) -> String {
-        let Variation { ablate, submission } = variation;
+        let Variation { ablate, submission, sequences } = variation;
         let mut text = String::new();
+        if self.has_sequences() {
+            text += &format!(", {sequences} sequence{}", if sequences.get() == 1 { "" } else { "s" });
+        }
         if !ablate.is_empty() {
             text += &format!(", without {}", parts_text(ablate));
         }
@@ -152,13 +170,24 @@ impl VariationArgs {
 
     /// The names of [`Self::fields`].
     pub(crate) fn names(&self) -> Vec<&'static str> {
-        self.fields(Variation::default(), Clock::default()).into_iter().map(|(name, _)| name).collect()
+        let fields = self.fields(Variation::default(), Clock::default(), &BenchRow::default());
+        fields.into_iter().map(|(name, _)| name).collect()
     }
 
-    /// The fields of the flags that were given.
-    pub(crate) fn fields(&self, variation: Variation, clock: Clock) -> Vec<(&'static str, Value)> {
-        let Variation { ablate, submission } = variation;
+    /// The fields of the flags that were given, for a row.
+    pub(crate) fn fields(
+        &self,
+        variation: Variation,
+        clock: Clock,
+        row: &BenchRow,
+    ) -> Vec<(&'static str, Value)> {
+        let Variation { ablate, submission, sequences } = variation;
         let mut fields = Vec::new();
+        if self.has_sequences() {
+            let each = stats::mean(&row.samples_ts()).map(|all| all / sequences.get() as f64);
+            fields.push(("n_parallel", json!(sequences)));
+            fields.push(("avg_ts_seq", json!(each.map(|rate| (100.0 * rate).round() / 100.0))));
+        }
         if !self.ablate.is_empty() {
             fields.push(("ablate", json!(parts_text(ablate))));
         }

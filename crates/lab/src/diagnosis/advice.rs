@@ -11,6 +11,7 @@ use ridgeline_experiment::report::number;
 use ridgeline_quant::Format;
 use ridgeline_roofline::{Measured, Part};
 use serde::Serialize;
+use std::num::NonZeroUsize;
 
 /// Batch size of the advice to batch.
 pub(crate) const BATCH: usize = 8;
@@ -145,8 +146,8 @@ fn batch(source: &Source<'_>, baseline: &Baseline<'_>) -> Option<Advice> {
     let kernels = baseline.layers_over_now(profile)?;
     let n = BATCH as f64;
     let predicted = baseline.time_over_now(kernels)?.map(|over| n / over);
-    let measured = source.verify_over_one(BATCH).map(|it| it.map(|it| n / it));
-    let trial = cells::verifications(&source.whole, &source.format, &[1, BATCH], source.depth);
+    let measured = source.together_over_one(BATCH).map(|it| it.map(|it| n / it));
+    let trial = cells::together(&source.whole, &source.format, (source.work, BATCH), source.depth);
     let finding = Finding {
         action: format!("decode {BATCH} sequences in one pass"),
         because: "A pass reads the weights once for all its sequences, and starts its kernels once."
@@ -158,7 +159,7 @@ fn batch(source: &Source<'_>, baseline: &Baseline<'_>) -> Option<Advice> {
             number::percent(measured.unwrap_or(predicted).value / n)
         )),
         untried: None,
-        command: None,
+        command: Some(format!("ridgeline bench -m {} -p 0 -d {} -npl 1,{BATCH}", source.model, source.depth)),
         evidence: profile.evidence().cells,
     };
     Some(Advice { finding, trial })
@@ -189,6 +190,18 @@ fn tune(source: &Source<'_>, answer: &Answer) -> Option<Advice> {
 }
 
 impl Source<'_> {
+    /// Time of generating with `n` sequences together over that of one.
+    fn together_over_one(&self, n: usize) -> Option<Measured> {
+        let of = |n: usize| {
+            move |p: &Point| {
+                let same = p.work == self.work && p.depth == self.depth && p.format == self.format;
+                let plain = Point { sequences: NonZeroUsize::MIN, ..p.clone() }.is_default();
+                same && plain && p.sequences.get() == n
+            }
+        };
+        self.whole.ratio(&self.passes, of(n), of(1))
+    }
+
     /// Time of verifying `n` tokens over that of one, at the nearest depth.
     pub(super) fn verify_over_one(&self, n: usize) -> Option<Measured> {
         let names = self.whole.names();

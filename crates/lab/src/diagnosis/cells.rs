@@ -89,6 +89,14 @@ pub(super) fn caches(scope: &Scope, format: &str, work: Work, depth: usize) -> V
     [now, other].concat()
 }
 
+/// Generations of one sequence, and of `n` together.
+pub(super) fn together(scope: &Scope, format: &str, (work, n): (Work, usize), depth: usize) -> Vec<Cell> {
+    let one = generations(scope, format, work, depth);
+    let mut several = one.clone();
+    several.iter_mut().for_each(|cell| cell.point["sequences"] = json!(n));
+    [one, several].concat()
+}
+
 /// Passes over several tokens with logits of each.
 pub(super) fn verifications(scope: &Scope, format: &str, rows: &[usize], depth: usize) -> Vec<Cell> {
     let of = |&n: &usize| {

@@ -115,6 +115,15 @@ fn a_batch_is_predicted_from_its_kernels() {
     let batch = found.advice.iter().find(|it| it.finding.action.contains("8 sequences")).expect("a batch");
     // Eight tokens in twice the time.
     assert!((batch.finding.predicted.value - 4.0).abs() < 0.2, "{:?}", batch.finding.predicted);
+    assert_eq!(batch.finding.trial(), Trial::NotTried);
+    let tried: Vec<&Value> = batch.trial.iter().map(|cell| &cell.point["sequences"]).collect();
+    assert_eq!(tried, [&Value::Null, &json!(8)]);
+    let point = json!({ "model": "m", "format": "stored", "work": "tg8", "depth": 0, "sequences": 8 });
+    let together = diagnosis(&[survey(), pass(&point, 2.5 * 8.0 * TOKEN_S, cost(8))].concat(), &subject());
+    let batch = together.advice.iter().find(|it| it.finding.action.contains("8 sequences")).expect("a batch");
+    let measured = batch.finding.measured.expect("eight sequences were measured");
+    assert!((measured.value - 8.0 / 2.5).abs() < 0.1, "{measured:?}");
+    assert!((together.answer.rate.value - found.answer.rate.value).abs() < 1.0, "of one sequence");
     let text = sections::terminal(&found, &["everything".to_owned()]);
     for part in
         ["The answer\n", "What to change\n", "Which quantization\n", "everything", "quantize to Q4_K_M"]

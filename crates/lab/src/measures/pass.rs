@@ -1,4 +1,5 @@
-//! Forward passes: prompts, generation and verification at a depth, as llama-bench measures them.
+//! Forward passes: prompts, generation and verification at a depth, as llama-bench measures them, or of several sequences
+//! together, as llama-batched-bench does.
 
 use super::{cut, load};
 use crate::cut::{Cut, with_layers};
@@ -14,6 +15,7 @@ use ridgeline_model::{SessionOptions, Switches};
 use ridgeline_quant::Format;
 use ridgeline_speculative::Rows;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroUsize;
 
 /// One kind of work of one model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,10 +25,13 @@ pub(crate) struct Point {
     pub model: String,
     /// Quantization type or mix of its matrices, or `stored`.
     pub format: String,
-    /// The work of one repetition.
+    /// The work of one repetition, of each sequence.
     pub work: Work,
-    /// Tokens in the KV cache before it.
+    /// Tokens in the KV cache before it, of each sequence.
     pub depth: usize,
+    /// Sequences that share the forward passes.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub sequences: NonZeroUsize,
     /// Whether the kernels of a decode step are timed too, isolated and back to back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub kernels: bool,
@@ -47,6 +52,15 @@ pub(crate) struct Point {
     pub stamps: bool,
 }
 
+const fn one() -> NonZeroUsize {
+    NonZeroUsize::MIN
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_one(n: &NonZeroUsize) -> bool {
+    *n == one()
+}
+
 /// Whether a value is its type's default, which a point leaves out.
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
@@ -55,8 +69,14 @@ pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 impl Point {
     /// Whether nothing but model, format, work and depth varies.
     pub(crate) fn is_default(&self) -> bool {
-        let Self { cache, switches, submission, wait, stamps, .. } = self;
-        cache.is_none() && is_default(switches) && is_default(submission) && !wait && !stamps
+        let Self { sequences, cache, switches, submission, wait, stamps, .. } = self;
+        let one_sequence = is_one(sequences);
+        one_sequence && cache.is_none() && is_default(switches) && is_default(submission) && !wait && !stamps
+    }
+
+    /// Tokens of one repetition, of all sequences.
+    pub(crate) const fn tokens(&self) -> usize {
+        self.sequences.get() * self.work.tokens()
     }
 
     /// Options of its session.
@@ -64,8 +84,8 @@ impl Point {
         // With logits for all rows in one recording, a verification is never split for a large vocabulary.
         let logit_rows = if let Work::Verify(n) = self.work { n } else { 1 };
         let cache = self.cache.map_or(SessionOptions::default().cache, |format| [format; 2]);
-        let options =
-            SessionOptions { logit_rows, cache, switches: self.switches, ..SessionOptions::default() };
+        let (sequences, switches) = (self.sequences.get(), self.switches);
+        let options = SessionOptions { sequences, logit_rows, cache, switches, ..SessionOptions::default() };
         let clock = if self.stamps { Clock::Device } else { Clock::Complete };
         clock.options(self.submission.options(self.wait, options))
     }
@@ -125,7 +145,7 @@ impl Work {
         }
     }
 
-    /// Tokens of one repetition.
+    /// Tokens of one repetition of one sequence.
     pub(crate) const fn tokens(self) -> usize {
         match self {
             Self::Test(test) => test.prompt + test.generate,
@@ -139,7 +159,7 @@ impl Work {
 pub(crate) struct Row {
     /// The measurement and its cost.
     pub pass: PassTiming,
-    /// Prompt and generated tokens of one repetition.
+    /// Prompt and generated tokens of one repetition, of each sequence.
     pub test: Test,
     /// The device's graphics API.
     pub backend: String,
@@ -321,6 +341,18 @@ mod tests {
             let error = Kind::run(&mut cx, &prompt(model), &BUDGET).expect_err("no time");
             assert!(matches!(&error, RunError::Skipped { reason: it } if it.contains(reason)), "{error}");
         }
+    }
+
+    #[test]
+    fn a_point_has_one_sequence_unless_it_says_otherwise() {
+        let text = r#"{"model":"m","format":"f16","work":"tg4","depth":0"#;
+        let point = |rest: &str| serde_json::from_str::<Point>(&format!("{text}{rest}}}"));
+        let one = point("").expect("a point");
+        assert_eq!((one.sequences.get(), one.tokens(), one.is_default()), (1, 4, true));
+        assert_eq!(serde_json::to_string(&one).expect("JSON"), format!("{text}}}"));
+        let four = point(r#","sequences":4"#).expect("a point");
+        assert_eq!((four.sequences.get(), four.tokens(), four.is_default()), (4, 16, false));
+        assert!(point(r#","sequences":0"#).is_err());
     }
 
     #[test]

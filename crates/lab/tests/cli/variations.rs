@@ -1,4 +1,4 @@
-//! `bench` with parts left out, other submissions and other clocks.
+//! `bench` with parts left out, other submissions, other clocks and several sequences.
 
 use crate::Test;
 use crate::program::{command, on_cpu, one_of_five, ridgeline};
@@ -14,6 +14,7 @@ pub(crate) const TESTS: &[Test] = &[
 pub(crate) const ON_A_DEVICE: &[Test] = &[
     ("columns_appear_with_their_flags_only", columns_appear_with_their_flags_only),
     ("every_combination_is_a_row", every_combination_is_a_row),
+    ("sequences_share_forward_passes", sequences_share_forward_passes),
     ("an_ablated_pass_is_faster", an_ablated_pass_is_faster),
     ("profiles_lack_the_ablated_parts", profiles_lack_the_ablated_parts),
     ("clocks_are_ordered", clocks_are_ordered),
@@ -39,6 +40,9 @@ fn unknown_values_list_the_known_ones() {
     fails(&["--submission", "pass", "--no-wait"], &["--submission launch or layer"]);
     fails(&["--clock", "encode", "-o", "sql"], &["no columns", "-o csv"]);
     fails(&["--clock", "encode", "-oe", "sql"], &["no columns", "-o csv"]);
+    fails(&["-npl", "2", "-o", "sql"], &["no columns", "-npl"]);
+    fails(&["-npl", "0"], &["--n-parallel", "0"]);
+    fails(&["-npl", "2", "--profile", "-o", "md"], &["one sequence", "-npl"]);
     fails(&["-oe", "xml"], &["-oe \"xml\" is unknown", "jsonl"]);
     fails(&["-fa", "2"], &["use 0, 1, on or off"]);
     fails(&["-ngl", "0"], &["-ngl 0", "--device cpu"]);
@@ -87,6 +91,25 @@ fn every_combination_is_a_row() {
         no_wait.iter().map(|row| row["wait"].as_bool()).collect::<Vec<_>>(),
         [Some(false), Some(true)]
     );
+}
+
+fn sequences_share_forward_passes() {
+    let rows = bench(&["-npp", "3", "-npl", "1,3"]);
+    let of = |row: &Value| ["n_parallel", "n_prompt", "n_gen"].map(|key| row[key].as_u64());
+    let expected = [[1, 3, 0], [3, 3, 0], [1, 0, 4], [3, 0, 4]].map(|row| row.map(Some));
+    assert_eq!(rows.iter().map(of).collect::<Vec<_>>(), expected);
+    for row in &rows {
+        let [all, each] = ["avg_ts", "avg_ts_seq"].map(|key| row[key].as_f64().expect("a rate"));
+        let n = row["n_parallel"].as_f64().expect("a number");
+        assert!((all - n * each).abs() <= 0.006 * n, "{row}");
+        let tokens = n * (row["n_prompt"].as_f64().expect("tokens") + row["n_gen"].as_f64().expect("tokens"));
+        let fastest = row["samples_ns"].as_array().expect("times").iter().filter_map(Value::as_f64);
+        let most = tokens * 1e9 / fastest.fold(f64::INFINITY, f64::min);
+        let rates = row["samples_ts"].as_array().expect("rates").iter().filter_map(Value::as_f64);
+        assert!((rates.fold(0.0, f64::max) / most - 1.0).abs() < 1e-9, "tokens of all sequences: {row}");
+    }
+    let rates = || bench(&["-npl", "1,8"]).iter().map(|row| row["avg_ts"].as_f64()).collect::<Vec<_>>();
+    one_of_five(rates, |rates| rates[1] > rates[0]);
 }
 
 fn mean_ns(row: &Value) -> f64 {

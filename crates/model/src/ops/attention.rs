@@ -2,7 +2,6 @@
 
 use super::{Activation, Ops};
 use crate::cache::KvLayer;
-use crate::config::dim32;
 use crate::layers::Heads;
 use crate::matrix::Vector;
 use crate::rope::RopeTable;
@@ -49,7 +48,7 @@ impl<'a> Ops<'a> {
             value_dim: heads.value,
             rotary: rope.rotary,
             positions: kernels::positions(&seen.tokens),
-            capacity: dim32(self.cache.capacity),
+            capacity: self.cache.rows(),
             end: kernels::stored_end(&seen.tokens),
             ld: qkv.width,
             key_stride,
@@ -153,7 +152,7 @@ impl<'a> Ops<'a> {
             token0: seen.token0,
             n_heads: heads.kv,
             head_dim,
-            capacity: dim32(self.cache.capacity),
+            capacity: self.cache.rows(),
             end: kernels::stored_end(&seen.tokens),
             stride,
             ld: x.width,
@@ -191,7 +190,8 @@ impl<'a> Ops<'a> {
     /// results (flash-decoding, Dao et al. 2023).
     fn fused_attention(&mut self, heads: &Heads, q: Activation, kv: KvLayer, out: Activation) {
         let (seen, n_heads) = (self.seen(heads.window), heads.query);
-        let kernel = kernels::attention_for(self.cache.formats, heads.shape(), self.tokens, self.caps);
+        let together = self.tokens_together();
+        let kernel = kernels::attention_for(self.cache.formats, heads.shape(), together, self.caps);
         let range = kernels::widest_range(&seen.tokens, kernel.tokens());
         let groups = u64::from(n_heads / kernel.heads()) * u64::from(self.tokens.div_ceil(kernel.tokens()));
         // The buffer of partial results limits the number of KV splits.
@@ -209,7 +209,7 @@ impl<'a> Ops<'a> {
             n_tokens: self.tokens,
             token0: seen.token0,
             n_heads,
-            capacity: dim32(self.cache.capacity),
+            capacity: self.cache.rows(),
             end,
             visible,
             unique,
@@ -240,7 +240,7 @@ impl<'a> Ops<'a> {
         let &TokensSeen { token0, rows: VisibleRows { visible, unique, first, end }, .. } =
             self.seen(heads.window);
         let n_cols = end - first;
-        let (group, capacity) = (heads.group(), dim32(self.cache.capacity));
+        let (group, capacity) = (heads.group(), self.cache.rows());
         let KvLayer { keys, values, strides: [stride, value_stride] } = kv;
         let ([cache, value_cache], texture, workgroup_size) = (self.cache.formats, self.cache.texture, 64);
         let scores = self.scratch.buffer(Temp::Scores).all();

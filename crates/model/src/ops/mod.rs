@@ -13,7 +13,7 @@ use crate::config::dim32;
 use crate::matrix::{FusedLinear, Vector, WeightMatrix};
 use crate::rope::RopeTable;
 use crate::scratch::{Scratch, Temp};
-use crate::session::token_table::TokensSeen;
+use crate::session::token_table::{Segment, TokensSeen};
 use crate::{Config, Fusion, Model, Part, Switches};
 use ridgeline_compute::{Caps, Recording, Region, Slice};
 use ridgeline_kernels::{self as kernels, Epilogue, Tuning};
@@ -37,10 +37,12 @@ pub struct Ops<'a> {
     pub(crate) cache: &'a KvCache,
     /// The rotations that [`Heads::rope`](crate::layers::Heads) indexes.
     pub(crate) ropes: &'a [RopeTable],
-    /// What every token of the context sees.
+    /// What the tokens of the cache and of the forward pass see.
     pub(crate) token_table: Slice,
     /// What the tokens of the forward pass see, once per distinct window of the layers.
     pub(crate) seen: &'a [TokensSeen],
+    /// The sequences that the tokens belong to, in order.
+    pub(crate) segments: &'a [Segment],
     pub(crate) caps: &'a Caps,
     pub(crate) tuning: &'a Tuning,
     pub(crate) switches: Switches,
@@ -70,6 +72,13 @@ impl Ops<'_> {
         let ablate = self.switches.ablate;
         self.ablated = !ablate.is_empty() && Part::of(module).is_some_and(|part| ablate.has(part));
         self.recording.enter(Region { layer: self.layer, module });
+    }
+
+    /// Length of the blocks of consecutive tokens that surely are of one sequence, in a division of all tokens into equal
+    /// blocks. A workgroup that serves tokens of two sequences would read all rows between them.
+    fn tokens_together(&self) -> u32 {
+        let several = || self.segments.iter().map(|it| it.n.trailing_zeros()).min();
+        if self.segments.len() == 1 { self.tokens } else { 1 << several().unwrap_or(0) }
     }
 
     pub(crate) fn activation(&self, temp: Temp, width: u32) -> Activation {

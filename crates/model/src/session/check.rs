@@ -10,15 +10,21 @@ use ridgeline_quant::Format;
 use ridgeline_speculative::Token;
 
 impl<E: Executor> Session<E> {
-    /// Checks that the cache can hold `wanted` tokens in all.
+    /// Checks that the session has this sequence.
+    pub(super) const fn check_sequence(&self, sequence: usize) -> Result<(), Error> {
+        let sequences = self.sequences.len();
+        if sequence < sequences { Ok(()) } else { Err(Error::NoSequence { sequence, sequences }) }
+    }
+
+    /// Checks that the cache can hold `wanted` tokens of a sequence in all.
     pub(super) fn check_room(&self, wanted: usize) -> Result<(), Error> {
         let capacity = self.cache.capacity;
         if wanted > capacity { Err(Error::ContextFull { wanted, capacity }) } else { Ok(()) }
     }
 
-    /// Checks that `tokens` fit behind those in the cache, and that the vocabulary has each.
-    pub(super) fn check_tokens(&self, tokens: &[Token]) -> Result<(), Error> {
-        self.check_room(self.len + tokens.len())?;
+    /// Checks that `tokens` fit behind those of a sequence, and that the vocabulary has each.
+    pub(super) fn check_tokens(&self, sequence: usize, tokens: &[Token]) -> Result<(), Error> {
+        self.check_room(self.sequences[sequence].len + tokens.len())?;
         let vocab = self.model.config.vocab;
         match tokens.iter().find(|&&token| token as usize >= vocab) {
             Some(&token) => Err(Error::Token { token, vocab }),

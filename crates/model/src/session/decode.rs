@@ -6,19 +6,21 @@
 //!     else: wait for the oldest submission and pass its tokens to the caller
 //! ```
 //!
-//! Each forward pass reads its token from [`Temp::Tokens`] and stores its choice at the next index. The last pass of
-//! a submission wraps around to index 0, where the next submission begins.
+//! Each forward pass reads its tokens from [`Temp::Tokens`], one of each sequence, and stores its choices behind them. The last
+//! pass of a submission wraps around to index 0, where the next submission begins.
 
 use super::Session;
 use super::read_back::words;
-use super::record::{Output, TokenRange};
+use super::record::{Output, PassTokens};
+use super::token_table::Segment;
 use crate::Error;
 use crate::config::dim32;
 use crate::ops::Sample;
-use crate::scratch::{MAX_AHEAD, Temp};
+use crate::scratch::{MAX_AHEAD, Temp, pass_stride};
 use ridgeline_compute::{Executor, InFlight, RunOutput, Timing};
 use ridgeline_speculative::{OnTokens, Token};
 use std::collections::VecDeque;
+use std::iter::once;
 
 /// Most submissions in flight: one that runs, and one for the device to start when it ends.
 const MAX_IN_FLIGHT: usize = 2;
@@ -38,17 +40,17 @@ enum State {
     Discarding,
 }
 
-/// One generation of `n` tokens on the device.
+/// One generation of `n` tokens of each of some sequences on the device.
 struct DecodeAhead<'a, E: Executor> {
     session: &'a mut Session<E>,
     sample: &'a dyn Fn(usize) -> Option<Sample>,
-    /// Position of the first token.
-    start: usize,
+    /// The tokens that are submitted next, one of each sequence.
+    segments: Vec<Segment>,
     n: usize,
     submitted: usize,
-    /// The first token of the oldest submission in flight.
-    next: Token,
-    /// Submissions with their numbers of tokens, oldest first.
+    /// The first tokens of the oldest submission in flight, one of each sequence.
+    next: Vec<Token>,
+    /// Submissions with their numbers of forward passes, oldest first.
     in_flight: VecDeque<(InFlight, usize)>,
     state: State,
     /// The error of the submission that failed.
@@ -65,29 +67,32 @@ impl<E: Executor> DecodeAhead<'_, E> {
             } else if let Some(error) = self.failure {
                 return Err(error.into());
             } else {
-                self.session.history.settle();
+                for segment in &self.segments {
+                    self.session.sequences[segment.sequence].history.settle();
+                }
                 return Ok(());
             }
         }
     }
 
     fn can_submit(&self) -> bool {
-        // The first submission of a session is one token, run alone to learn how long a token takes.
-        let ahead = self.session.pipelined && self.session.token_ns.is_some();
+        // The first submission is one forward pass, run alone to learn how long it takes.
+        let ahead = self.session.pipelined && self.session.pass_ns(self.segments.len()).is_some();
         let most = if ahead { MAX_IN_FLIGHT } else { 1 };
         self.state == State::Submitting && self.in_flight.len() < most
     }
 
     fn submit_next(&mut self) {
         let (session, submitted) = (&mut *self.session, self.submitted);
-        let n = session.tokens_per_submission().min(self.n - submitted);
-        session.record_decode(self.start + submitted, n, &|i| (self.sample)(submitted + i));
+        let n = session.passes_per_submission(self.segments.len()).min(self.n - submitted);
+        session.record_decode(&self.segments, n, &|i| (self.sample)(submitted + i));
         let started = session.executor.borrow_mut().start_with(&session.recording, session.run);
         session.recording.clear();
         match started {
             Ok(started) => {
                 self.in_flight.push_back((started, n));
                 self.submitted += n;
+                self.segments.iter_mut().for_each(|segment| segment.position += n);
             }
             Err(error) => self.failure = Some(error),
         }
@@ -103,15 +108,19 @@ impl<E: Executor> DecodeAhead<'_, E> {
             // Meanwhile the device ran the next submission, so no time was lost.
             timing.stamps_ns = 0;
         }
-        session.times.add(&timing, n as u64);
-        session.update_token_time(&timing, n);
-        session.len += n;
-        let mut picks: Vec<Token> = reads.iter().flat_map(|bytes| words(bytes)).collect();
-        // The last choice was stored at index 0.
-        picks.rotate_left(1);
-        session.history.append(&[self.next]);
-        session.history.append(&picks[..n - 1]);
-        self.next = picks[n - 1];
+        let count = self.segments.len();
+        session.times.add(&timing, (n * count) as u64);
+        session.update_pass_time(&timing, n, count);
+        let read: Vec<Token> = reads.iter().flat_map(|bytes| words(bytes)).collect();
+        let mut picks: Vec<Token> =
+            read.chunks(pass_stride(count)).flat_map(|pass| &pass[..count]).copied().collect();
+        // The last choices were stored at index 0.
+        picks.rotate_left(count);
+        for (i, segment) in self.segments.iter().enumerate() {
+            let chosen = picks.iter().copied().skip(i).step_by(count);
+            session.sequences[segment.sequence].append(once(self.next[i]).chain(chosen).take(n), n);
+        }
+        self.next = picks[(n - 1) * count..].to_vec();
         if self.state != State::Discarding && on_tokens(&picks).is_break() {
             self.state = State::Discarding;
         }
@@ -120,27 +129,27 @@ impl<E: Executor> DecodeAhead<'_, E> {
 }
 
 impl<E: Executor> Session<E> {
-    /// Appends `token` and then the device's own choices, `n` tokens in all. Choice `i` is greedy where `sample(i)`
-    /// is `None`.
+    /// Appends a token to each of some sequences and then the device's own choices, `n` tokens in all. Choice `i` is greedy
+    /// where `sample(i)` is `None`. The callback receives the choices of one or more forward passes, pass by pass.
     pub(super) fn decode_on_device(
         &mut self,
-        token: Token,
+        (segments, tokens): (&[Segment], &[Token]),
         n: usize,
         sample: &dyn Fn(usize) -> Option<Sample>,
         on_tokens: &mut OnTokens<'_>,
     ) -> Result<(), Error> {
-        self.begin_append(n)?;
-        self.start_recording(&[token]);
-        let start = self.len;
+        let appended: Vec<(usize, usize)> = segments.iter().map(|it| (it.sequence, n)).collect();
+        self.begin_append(&appended)?;
+        self.start_recording(tokens);
         let state = if n == 0 { State::Draining } else { State::Submitting };
         let in_flight = VecDeque::new();
         DecodeAhead {
             session: self,
             sample,
-            start,
+            segments: segments.to_vec(),
             n,
             submitted: 0,
-            next: token,
+            next: tokens.to_vec(),
             in_flight,
             state,
             failure: None,
@@ -148,34 +157,40 @@ impl<E: Executor> Session<E> {
         .run(on_tokens)
     }
 
-    /// The number of tokens that take [`MAX_SUBMISSION_NS`]. One while the time per token is unknown, or if decoding is
-    /// not pipelined.
-    fn tokens_per_submission(&self) -> usize {
+    /// Nanoseconds of a forward pass that decodes `sequences` sequences. `None` if the newest had another number of them.
+    fn pass_ns(&self, sequences: usize) -> Option<u64> {
+        self.pass_ns.filter(|known| known.0 == sequences).map(|known| known.1)
+    }
+
+    /// The number of forward passes that take [`MAX_SUBMISSION_NS`]. One while the time of a pass is unknown, or if decoding
+    /// is not pipelined.
+    fn passes_per_submission(&self, sequences: usize) -> usize {
         if !self.pipelined {
             return 1;
         }
         let fits = |ns: u64| usize::try_from(MAX_SUBMISSION_NS / ns.max(1)).unwrap_or(MAX_AHEAD);
-        self.token_ns.map_or(1, fits).clamp(1, MAX_AHEAD)
+        self.pass_ns(sequences).map_or(1, fits).clamp(1, MAX_AHEAD)
     }
 
-    /// Updates the time per token. When the host was busy elsewhere, the measured time is too short. It can
+    /// Updates the time of a forward pass. When the host was busy elsewhere, the measured time is too short. It can
     /// then only raise the estimate.
-    fn update_token_time(&mut self, timing: &Timing, tokens: usize) {
-        let seen = timing.total_ns() / tokens as u64;
+    fn update_pass_time(&mut self, timing: &Timing, passes: usize, sequences: usize) {
+        let seen = timing.total_ns() / passes as u64;
         let waited = 2 * timing.wait_ns >= timing.total_ns();
-        self.token_ns = match self.token_ns {
-            Some(known) if !waited => Some(known.max(seen)),
-            _ => Some(seen),
-        };
+        let ns = self.pass_ns(sequences).filter(|_| !waited).map_or(seen, |known| known.max(seen));
+        self.pass_ns = Some((sequences, ns));
     }
 
-    /// Records `n` forward passes of one token each from `position` on, and reads back their choices. Pass `i` reads
-    /// index `i` of [`Temp::Tokens`] and stores its choice at index `(i + 1) % n`.
-    fn record_decode(&mut self, position: usize, n: usize, sample: &dyn Fn(usize) -> Option<Sample>) {
-        for first in 0..n {
-            let next = Output::Next(dim32((first + 1) % n), sample(first));
-            self.record_forward(TokenRange { first, n: 1, position: position + first }, 1, next);
+    /// Records `n` forward passes, and reads back their choices. The first has the tokens `segments`, one of each sequence.
+    /// Pass `i` reads its ids at index `i · stride` of [`Temp::Tokens`] and stores its choices at index `(i + 1) % n · stride`.
+    fn record_decode(&mut self, segments: &[Segment], n: usize, sample: &dyn Fn(usize) -> Option<Sample>) {
+        let (mut segments, stride) = (segments.to_vec(), pass_stride(segments.len()));
+        for pass in 0..n {
+            let next = Output::Next(dim32((pass + 1) % n * stride), sample(pass));
+            let tokens = PassTokens { first: pass * stride, segments: &segments };
+            self.record_forward(tokens, segments.len(), next);
+            segments.iter_mut().for_each(|segment| segment.position += 1);
         }
-        self.recording.read_back(self.scratch.buffer(Temp::Tokens).all().head(4 * n as u64));
+        self.recording.read_back(self.scratch.buffer(Temp::Tokens).all().head(4 * (n * stride) as u64));
     }
 }

@@ -50,8 +50,13 @@ impl<E: Executor> Session<E> {
     /// embeddings.
     ///
     /// # Errors
-    /// [`Error::Embeddings`] unless positions rise, lie in the context and have a row each; a device too small.
+    /// [`Error::Embeddings`] unless positions rise, lie in the context and have a row each; [`Error::Sequence`] where the
+    /// session has several sequences; a device too small.
     pub fn give_embeddings(&mut self, positions: &[usize], rows: &[f32]) -> Result<(), Error> {
+        if self.sequences.len() > 1 {
+            let what = "shares its session with others; give embeddings to a session of one sequence";
+            return Err(Error::Sequence { sequence: self.selected, what });
+        }
         let (hidden, capacity) = (self.model.config.hidden, self.cache.capacity);
         let fits = positions.is_sorted_by(|a, b| a < b) && positions.last().is_none_or(|&it| it < capacity);
         if !fits || rows.len() != positions.len() * hidden {

@@ -1,8 +1,9 @@
-//! One sequence: a model, an executor, a key/value cache, and the buffers of a forward pass.
+//! A session: a model, an executor, a key/value cache for one or several sequences, and the buffers of a forward pass.
 
 pub(crate) mod check;
 mod decode;
 mod given;
+mod many;
 mod prepare;
 mod read_back;
 mod record;
@@ -13,7 +14,7 @@ use crate::cache::KvCache;
 use crate::layers::Heads;
 use crate::ops::Sample;
 use crate::rope::RopeTable;
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, submission_tokens};
 use crate::{AttentionPath, Error, Model, RunTimes, Switches};
 use given::GivenRows;
 use record::Output;
@@ -26,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use token_table::TokenTable;
+use token_table::{Segment, TokenTable};
 
 /// An executor that several sessions use, one at a time: a draft and a target on one device.
 pub type Shared<E> = Rc<RefCell<E>>;
@@ -35,8 +36,10 @@ pub type Shared<E> = Rc<RefCell<E>>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SessionOptions {
-    /// Context size: positions that the cache holds.
+    /// Context size: positions that the cache holds for each sequence.
     pub context: usize,
+    /// Number of sequences.
+    pub sequences: usize,
     /// Most tokens per recording. Longer prompts are split into chunks.
     pub batch: usize,
     /// Rows of logits that one recording must be able to output. More rows are allowed up to 32 MiB.
@@ -57,6 +60,7 @@ impl Default for SessionOptions {
     fn default() -> Self {
         Self {
             context: 2048,
+            sequences: 1,
             batch: 512,
             logit_rows: 1,
             cache: [Format::F16; 2],
@@ -67,13 +71,33 @@ impl Default for SessionOptions {
     }
 }
 
-/// One sequence.
+/// What the cache holds of one sequence.
+#[derive(Debug)]
+struct Sequence {
+    len: usize,
+    history: History,
+}
+
+impl Sequence {
+    /// The cache holds these `n` tokens more.
+    fn append(&mut self, tokens: impl IntoIterator<Item = Token>, n: usize) {
+        self.len += n;
+        self.history.append(tokens);
+    }
+}
+
+/// One or several sequences of a model.
+///
+/// The methods of [`LanguageModel`] continue the [selected](Self::select) sequence, which is the first one by default.
+/// [`Self::extend_many`] and [`Self::decode_many`] continue several in one forward pass.
 #[derive(Debug)]
 pub struct Session<E: Executor> {
     model: Arc<Model>,
     executor: Shared<E>,
     cache: KvCache,
-    history: History,
+    sequences: Vec<Sequence>,
+    /// Index of the sequence that methods for one sequence continue.
+    selected: usize,
     scratch: Scratch,
     ropes: Vec<RopeTable>,
     token_table: TokenTable,
@@ -84,29 +108,30 @@ pub struct Session<E: Executor> {
     tuning: Tuning,
     /// Reused by every forward pass.
     recording: Recording,
-    len: usize,
     times: RunTimes,
-    /// Nanoseconds per token of the newest decode submission. `None` before the first.
-    token_ns: Option<u64>,
+    /// Number of sequences of the newest decode submission, and nanoseconds per forward pass. `None` before the first.
+    pass_ns: Option<(usize, u64)>,
 }
 
 impl<E: Executor> Session<E> {
-    /// An empty sequence.
+    /// Empty sequences.
     ///
     /// # Errors
     /// A cache format that does not fit the model, or a device too small.
     pub fn new(model: Arc<Model>, executor: Shared<E>, options: SessionOptions) -> Result<Self, Error> {
         let mut device = executor.borrow_mut();
-        let context = options.context.max(1);
+        let (context, count) = (options.context.max(1), options.sequences.max(1));
         // Kernels count the visible rows of all tokens in 32 bits.
         let countable = usize::try_from(u32::MAX).unwrap_or(usize::MAX) / context;
-        let batch = options.batch.min(countable).clamp(1, context);
+        let batch = options.batch.min(countable).clamp(1, context.saturating_mul(count));
         let states = model.decoder.states(&options.switches);
         // Heads of a form of MLA that is not in use have no state.
         let heads: Vec<Heads> =
             model.heads().iter().copied().filter(|it| states.contains(&it.state())).collect();
-        let cache = KvCache::new(&mut *device, (&states, &heads), options.cache, context)?;
-        let history = History::new(&mut *device, &cache)?;
+        let cache = KvCache::new(&mut *device, (&states, &heads), options.cache, [count, context])?;
+        let sequence =
+            |i| Ok::<_, Error>(Sequence { len: 0, history: History::new(&mut *device, &cache, i)? });
+        let sequences = (0..count).map(sequence).collect::<Result<_, Error>>()?;
         check::attention_memory(&heads, options.cache, batch, device.caps())?;
         let mut switches = options.switches;
         if !can_fuse_attention(device.caps()) {
@@ -116,18 +141,20 @@ impl<E: Executor> Session<E> {
         let scratch = Scratch::new(
             &mut *device,
             &model.reserved,
-            [batch, options.logit_rows],
-            (if unfused { context } else { 0 }, switches.int8_dot),
+            [batch, options.logit_rows.max(count), count],
+            (if unfused { context * count } else { 0 }, switches.int8_dot),
         )?;
         let tables = model.reserved.ropes.iter().map(|rope| RopeTable::new(&mut *device, rope, context));
         let ropes = tables.collect::<Result<_, Error>>()?;
-        let token_table = TokenTable::new(&mut *device, model.heads(), context)?;
+        let room = if count == 1 { 0 } else { submission_tokens(batch, count) };
+        let token_table = TokenTable::new(&mut *device, model.heads(), [count, context, room])?;
         drop(device);
         let (recording, times) = (Recording::new(), RunTimes::default());
         Ok(Self {
             executor,
             cache,
-            history,
+            sequences,
+            selected: 0,
             scratch,
             ropes,
             token_table,
@@ -138,9 +165,8 @@ impl<E: Executor> Session<E> {
             tuning: model.tuning.clone(),
             model,
             recording,
-            len: 0,
             times,
-            token_ns: None,
+            pass_ns: None,
         })
     }
 
@@ -167,17 +193,47 @@ impl<E: Executor> Session<E> {
         &self.cache
     }
 
-    /// Sets the cache length to `len` and leaves its contents unchanged. For timing at a depth: forward passes cost
+    /// Number of sequences.
+    #[must_use]
+    pub const fn sequences(&self) -> usize {
+        self.sequences.len()
+    }
+
+    /// Selects the sequence that the methods for one sequence continue.
+    ///
+    /// # Errors
+    /// [`Error::NoSequence`].
+    pub fn select(&mut self, sequence: usize) -> Result<&mut Self, Error> {
+        self.check_sequence(sequence)?;
+        self.selected = sequence;
+        Ok(self)
+    }
+
+    fn current(&self) -> &Sequence {
+        &self.sequences[self.selected]
+    }
+
+    fn current_mut(&mut self) -> &mut Sequence {
+        &mut self.sequences[self.selected]
+    }
+
+    /// The next `n` tokens of the selected sequence.
+    fn next_segment(&self, n: usize) -> Segment {
+        Segment { sequence: self.selected, position: self.current().len, n }
+    }
+
+    /// Sets the length of the selected sequence to `len` and leaves the cache unchanged. For timing at a depth: forward passes cost
     /// the same as after real tokens, but their logits mean nothing.
     ///
     /// # Errors
     /// [`Error::ContextFull`] beyond the cache.
     pub fn set_kv_len(&mut self, len: usize) -> Result<(), Error> {
         self.check_room(len)?;
-        if len != self.len {
-            self.history.moved();
+        let sequence = self.current_mut();
+        if len != sequence.len {
+            sequence.history.moved();
         }
-        self.len = len;
+        sequence.len = len;
         Ok(())
     }
 
@@ -201,7 +257,7 @@ impl<E: Executor> LanguageModel for Session<E> {
     }
 
     fn len(&self) -> usize {
-        self.len
+        self.current().len
     }
 
     fn capacity(&self) -> usize {
@@ -231,12 +287,15 @@ impl<E: Executor> LanguageModel for Session<E> {
         on_tokens: &mut OnTokens<'_>,
     ) -> Result<(), Error> {
         let n = choice.count();
-        self.check_room(self.len + n)?;
-        self.check_tokens(&[token][..n.min(1)])?;
+        self.check_room(self.len() + n)?;
+        self.check_tokens(self.selected, &[token][..n.min(1)])?;
         match choice {
-            Choice::Greedy(_) => self.decode_on_device(token, n, &|_| None, on_tokens),
+            Choice::Greedy(_) => {
+                self.decode_on_device((&[self.next_segment(1)], &[token]), n, &|_| None, on_tokens)
+            }
             Choice::Sampled(sampler, at) if Sample::supports(sampler) => {
-                self.decode_on_device(token, n, &|i| Some(Sample::new(sampler, at[i])), on_tokens)
+                let sample = |i| Some(Sample::new(sampler, at[i]));
+                self.decode_on_device((&[self.next_segment(1)], &[token]), n, &sample, on_tokens)
             }
             Choice::Sampled(..) => decode_on_host(self, token, choice, on_tokens),
         }

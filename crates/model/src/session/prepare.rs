@@ -1,7 +1,8 @@
 //! Compiling a session's kernels before use, so that no token waits for a compiler.
 
 use super::Session;
-use super::record::{Output, TokenRange};
+use super::record::{Output, PassTokens};
+use super::token_table::Segment;
 use crate::Error;
 use crate::ops::Sample;
 use ridgeline_compute::Executor;
@@ -23,17 +24,16 @@ impl<E: Executor> Session<E> {
         let own = std::mem::take(&mut self.recording);
         for n in self.chunk_lengths(batches) {
             for position in [0, self.cache.capacity - n] {
+                let segments = [Segment { sequence: self.selected, position, n }];
+                let tokens = PassTokens { first: 0, segments: &segments };
                 // Greedy choices need the kernels of logits and those of argmax.
-                self.record_forward(
-                    TokenRange { first: 0, n, position },
-                    n.min(self.scratch.rows),
-                    Output::GreedyTokens,
-                );
+                self.record_forward(tokens, n.min(self.scratch.rows), Output::GreedyTokens);
                 self.recording.clear();
             }
         }
         let sampled = Output::Next(0, Some(Sample::new(&Sampler::default(), 0.0)));
-        self.record_forward(TokenRange { first: 0, n: 1, position: 0 }, 1, sampled);
+        let segments = [Segment { sequence: self.selected, position: 0, n: 1 }];
+        self.record_forward(PassTokens { first: 0, segments: &segments }, 1, sampled);
         let recorded = std::mem::replace(&mut self.recording, own);
         self.executor.borrow_mut().prepare(recorded.kernels())?;
         Ok(())

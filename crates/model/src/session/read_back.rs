@@ -1,7 +1,8 @@
 //! Running tokens in chunks and decoding the bytes that come back.
 
 use super::Session;
-use super::record::Output;
+use super::record::{Output, PassTokens};
+use super::token_table::Segment;
 use crate::Error;
 use ridgeline_compute::{Executor, RunOutput};
 use ridgeline_speculative::{Rows, Token};
@@ -15,23 +16,39 @@ impl<E: Executor> Session<E> {
         output: Output,
         mut on_bytes: impl FnMut(&[u8]),
     ) -> Result<(), Error> {
-        self.check_tokens(tokens)?;
+        let sequence = self.selected;
+        self.check_tokens(sequence, tokens)?;
         let most =
             if want == Rows::All { self.scratch.tokens.min(self.scratch.rows) } else { self.scratch.tokens };
         let chunks = tokens.len().div_ceil(most.max(1));
-        self.begin_append(tokens.len())?;
+        self.begin_append(&[(sequence, tokens.len())])?;
         for (i, chunk) in tokens.chunks(most).enumerate() {
             let last = i + 1 == chunks;
             let rows = if want == Rows::Last && !last { Rows::None } else { want };
-            self.record_tokens(chunk, rows, output);
-            let RunOutput { timing, reads } =
-                self.executor.borrow_mut().run_with(&self.recording, self.run)?;
-            self.times.add(&timing, chunk.len() as u64);
-            self.len += chunk.len();
-            self.history.append(chunk);
-            reads.iter().for_each(|bytes| on_bytes(bytes));
+            let segments = [self.next_segment(chunk.len())];
+            self.run_pass(chunk, (&segments, rows.count(chunk.len())), output, &mut on_bytes)?;
         }
-        self.history.settle();
+        self.current_mut().history.settle();
+        Ok(())
+    }
+
+    /// Runs one forward pass with logits of its last `rows` tokens, and passes the bytes of each read-back to `on_bytes`.
+    pub(super) fn run_pass(
+        &mut self,
+        tokens: &[Token],
+        (segments, rows): (&[Segment], usize),
+        output: Output,
+        mut on_bytes: impl FnMut(&[u8]),
+    ) -> Result<(), Error> {
+        self.start_recording(tokens);
+        self.record_forward(PassTokens { first: 0, segments }, rows, output);
+        let RunOutput { timing, reads } = self.executor.borrow_mut().run_with(&self.recording, self.run)?;
+        self.times.add(&timing, tokens.len() as u64);
+        let mut rest = tokens.iter().copied();
+        for segment in segments {
+            self.sequences[segment.sequence].append(rest.by_ref().take(segment.n), segment.n);
+        }
+        reads.iter().for_each(|bytes| on_bytes(bytes));
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Recording a forward pass: embedding, layers, head, and the choice of the next token.
 
 use super::Session;
+use super::token_table::Segment;
 use crate::Error;
 use crate::config::dim32;
 use crate::ops::{Activation, Ops, Sample};
@@ -16,18 +17,20 @@ pub(super) enum Output {
     Logits,
     /// Read back the greedy choices.
     GreedyTokens,
-    /// Choose the next token on the device, by a sample or greedily, and store it at this index of [`Temp::Tokens`].
+    /// Choose the next token of each row on the device, and store them from this index of [`Temp::Tokens`] on. The sample is
+    /// for one row. Without it, choices are greedy.
     Next(u32, Option<Sample>),
 }
 
 /// The tokens of a forward pass.
 #[derive(Clone, Copy)]
-pub(super) struct TokenRange {
-    /// Index of the first id in [`Temp::Tokens`].
+pub(super) struct PassTokens<'a> {
+    /// Index of the first id in [`Temp::Tokens`]. With several segments, it is a multiple of [`ALIGNED`].
+    ///
+    /// [`ALIGNED`]: super::token_table::ALIGNED
     pub(super) first: usize,
-    pub(super) n: usize,
-    /// Position of the first in the sequence.
-    pub(super) position: usize,
+    /// Where they are in their sequences, in order.
+    pub(super) segments: &'a [Segment],
 }
 
 impl<E: Executor> Session<E> {
@@ -39,7 +42,7 @@ impl<E: Executor> Session<E> {
     ///
     /// [`extend_greedy`]: ridgeline_speculative::LanguageModel::extend_greedy
     pub fn record(&mut self, tokens: &[Token], want: Rows) -> Result<&Recording, Error> {
-        self.check_tokens(tokens)?;
+        self.check_tokens(self.selected, tokens)?;
         let (rows, most) = (want.count(tokens.len()), self.scratch.rows);
         if tokens.len() > self.scratch.tokens || rows > most {
             return Err(Error::Batch { tokens: tokens.len(), batch: self.scratch.tokens, rows, most });
@@ -54,22 +57,22 @@ impl<E: Executor> Session<E> {
     /// As [`Self::record`], and a failing device.
     pub fn extend_counted(&mut self, tokens: &[Token], want: Rows) -> Result<Cost, Error> {
         self.record(tokens, want)?;
-        self.begin_append(tokens.len())?;
+        self.begin_append(&[(self.selected, tokens.len())])?;
         self.recording.read_back_deciding();
         let output = self.executor.borrow_mut().run_with(&self.recording, self.run)?;
         self.times.add(&output.timing, tokens.len() as u64);
-        self.len += tokens.len();
-        self.history.append(tokens);
-        self.history.settle();
+        let sequence = self.current_mut();
+        sequence.append(tokens.iter().copied(), tokens.len());
+        sequence.history.settle();
         Ok(self.recording.cost_after(&output))
     }
 
     /// Replaces the recording by the upload of `tokens` and their forward pass.
     pub(super) fn record_tokens(&mut self, tokens: &[Token], want: Rows, output: Output) {
-        let ids = self.given.ids(self.len, tokens);
+        let segments = [self.next_segment(tokens.len())];
+        let ids = self.given.ids(segments[0].position, tokens);
         self.start_recording(&ids);
-        let range = TokenRange { first: 0, n: tokens.len(), position: self.len };
-        self.record_forward(range, want.count(tokens.len()), output);
+        self.record_forward(PassTokens { first: 0, segments: &segments }, want.count(tokens.len()), output);
     }
 
     /// Replaces the recording by the upload of `tokens`.
@@ -79,14 +82,18 @@ impl<E: Executor> Session<E> {
     }
 
     /// Adds one forward pass to the recording. The head computes the last `rows` tokens only.
-    pub(super) fn record_forward(&mut self, range: TokenRange, rows: usize, output: Output) {
+    pub(super) fn record_forward(&mut self, tokens: PassTokens<'_>, rows: usize, output: Output) {
         let executor = self.executor.borrow();
         let mut caps = executor.caps().clone();
         if !self.switches.cooperative {
             caps.cooperative = &[];
         }
-        let TokenRange { first, n, position } = range;
-        let seen = self.token_table.seen(position, n);
+        let PassTokens { first, segments } = tokens;
+        let n: usize = segments.iter().map(|it| it.n).sum();
+        let seen = self.token_table.seen(segments, first);
+        if segments.len() > 1 {
+            self.token_table.upload(&mut self.recording, &seen);
+        }
         let mut ops = Ops {
             recording: &mut self.recording,
             config: &self.model.config,
@@ -95,6 +102,7 @@ impl<E: Executor> Session<E> {
             ropes: &self.ropes,
             token_table: self.token_table.slice(),
             seen: &seen,
+            segments,
             caps: &caps,
             tuning: &self.tuning,
             switches: self.switches,
@@ -105,7 +113,8 @@ impl<E: Executor> Session<E> {
         };
         ops.enter_module("embed");
         ops.embed(&self.model.embed, self.model.config.embed_scale);
-        if let Some(given) = self.given.table(position, n) {
+        // Embeddings are given to a session of one sequence only.
+        if let Some(given) = self.given.table(segments[0].position, n) {
             ops.embed(given, 1.0);
         }
         for layer in 0..self.model.config.layers {
@@ -131,7 +140,7 @@ fn record_output(ops: &mut Ops<'_>, logits: Activation, rows: u32, output: Outpu
         Output::GreedyTokens => Some(ops.argmax(logits, rows, (Temp::GreedyTokens, 0))),
         Output::Logits => Some(logits.slice.head(4 * u64::from(rows) * u64::from(logits.width))),
         Output::Next(index, None) => {
-            ops.argmax(logits, 1, (Temp::Tokens, index));
+            ops.argmax(logits, rows, (Temp::Tokens, index));
             None
         }
         Output::Next(index, Some(sample)) => {

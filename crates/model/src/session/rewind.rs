@@ -1,4 +1,4 @@
-//! Rewinding a sequence. Attention forgets positions for free. A recurrent state is overwritten by every token:
+//! Rewinding a sequence. The others do not change. Attention forgets positions for free. A recurrent state is overwritten by every token:
 //!
 //! ```text
 //! before a call that appends several tokens: snapshot the states, unless one is pinned
@@ -8,8 +8,8 @@
 //! Whatever ends with an error leaves states that are not known. The session then refuses to go on until a truncation
 //! has restored them.
 
-use super::Session;
 use super::record::Output;
+use super::{Sequence, Session};
 use crate::Error;
 use crate::cache::KvCache;
 use crate::config::dim32;
@@ -20,7 +20,7 @@ use ridgeline_speculative::{Rows, Token};
 /// Snapshots kept. Speculation rewinds to the last call; the other one is for a caller that rewinds further.
 const SNAPSHOTS: usize = 2;
 
-/// The states of the recurrent layers after some tokens.
+/// The states of the recurrent layers after some tokens of a sequence.
 #[derive(Debug)]
 struct Snapshot {
     /// Number of tokens; `None` before the first use.
@@ -52,14 +52,14 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Allocates the snapshots of the recurrent states of `cache`.
-    pub(super) fn new(executor: &mut dyn Executor, cache: &KvCache) -> Result<Self, Error> {
+    /// Allocates the snapshots of a sequence's recurrent states.
+    pub(super) fn new(executor: &mut dyn Executor, cache: &KvCache, sequence: usize) -> Result<Self, Error> {
         let mut snapshot = || {
-            let states = cache.recurrent_states();
+            let states = cache.recurrent_states(sequence);
             let copies = states.map(|state| executor.alloc(state.bytes, Role::Kv, "snapshot of a state"));
             Ok(Snapshot { len: None, states: copies.collect::<Result<_, ridgeline_compute::Error>>()? })
         };
-        let recurrent = cache.recurrent_states().next().is_some();
+        let recurrent = cache.recurrent_states(sequence).next().is_some();
         let count = if recurrent { SNAPSHOTS } else { 0 };
         let snapshots = (0..count).map(|_| snapshot()).collect::<Result<_, Error>>()?;
         let (tokens, contents) = (Vec::new(), Contents::Exact);
@@ -74,9 +74,27 @@ impl History {
     }
 
     /// The sequence has these tokens more.
-    pub(super) fn append(&mut self, tokens: &[Token]) {
+    pub(super) fn append(&mut self, tokens: impl IntoIterator<Item = Token>) {
         if self.recurrent && self.contents != Contents::Meaningless {
-            self.tokens.extend_from_slice(tokens);
+            self.tokens.extend(tokens);
+        }
+    }
+
+    /// Whether a call that appends `n` tokens to the `len` of the sequence should take a snapshot first.
+    fn wants_snapshot(&self, len: usize, n: usize) -> bool {
+        let known = self.snapshots.iter().any(|it| it.len == Some(len));
+        // The state of no tokens is zero, and a single token is cheap to append again.
+        let exact = self.recurrent && self.contents == Contents::Exact;
+        exact && n > 1 && len > 0 && !known && !self.pinned
+    }
+
+    /// A call that appends `n` tokens to the `len` of the sequence begins.
+    fn begin(&mut self, len: usize, n: usize) {
+        match self.contents {
+            // The call overwrites keys and values of the tokens known from here on.
+            Contents::Meaningless => self.tokens.truncate(len),
+            Contents::Exact if self.recurrent && n > 0 => self.contents = Contents::Unknown,
+            Contents::Exact | Contents::Unknown => {}
         }
     }
 
@@ -89,63 +107,63 @@ impl History {
 }
 
 impl<E: Executor> Session<E> {
-    /// Takes a snapshot of the recurrent states here and no later ones. For timing: no call is longer by a copy, and
-    /// truncating to this length is cheap. Rewinding to any other length stays exact.
+    /// Takes a snapshot of the recurrent states of each sequence here and no later ones. For timing: no call is longer by a
+    /// copy, and truncating to this length is cheap. Rewinding to any other length stays exact.
     ///
     /// # Errors
     /// A failing device.
     pub fn pin(&mut self) -> Result<(), Error> {
-        let History { recurrent, contents, .. } = self.history;
-        if recurrent && contents == Contents::Exact && self.len > 0 {
-            self.snapshot()?;
+        for sequence in 0..self.sequences.len() {
+            let Sequence { len, history } = &self.sequences[sequence];
+            if history.recurrent && history.contents == Contents::Exact && *len > 0 {
+                self.snapshot(sequence)?;
+            }
+            self.sequences[sequence].history.pinned = true;
         }
-        self.history.pinned = true;
         Ok(())
     }
 
-    /// Prepares for a call that appends `n` tokens: takes a snapshot if the caller may want to undo part of it.
-    /// [`History::settle`] ends the call.
-    pub(super) fn begin_append(&mut self, n: usize) -> Result<(), Error> {
-        if !self.history.recurrent {
-            return Ok(());
-        }
-        if self.history.contents == Contents::Meaningless {
-            // The call overwrites keys and values of the tokens known from here on.
-            self.history.tokens.truncate(self.len);
-            return Ok(());
-        }
-        if self.history.contents == Contents::Unknown {
+    /// Prepares for a call that appends tokens to sequences, given with the number of tokens. Takes snapshots if the caller may
+    /// want to undo part of it. [`History::settle`] ends the call.
+    pub(super) fn begin_append(&mut self, appended: &[(usize, usize)]) -> Result<(), Error> {
+        let lost =
+            |(sequence, _): &(usize, usize)| self.sequences[*sequence].history.contents == Contents::Unknown;
+        if appended.iter().any(lost) {
             return Err(Error::StateLost);
         }
-        let known = self.history.snapshots.iter().any(|it| it.len == Some(self.len));
-        // The state of no tokens is zero, and a single token is cheap to append again.
-        if n > 1 && self.len > 0 && !known && !self.history.pinned {
-            self.snapshot()?;
+        for &(sequence, n) in appended {
+            let Sequence { len, history } = &self.sequences[sequence];
+            if history.wants_snapshot(*len, n) {
+                self.snapshot(sequence)?;
+            }
         }
-        if n > 0 {
-            self.history.contents = Contents::Unknown;
+        for &(sequence, n) in appended {
+            let Sequence { len, history } = &mut self.sequences[sequence];
+            history.begin(*len, n);
         }
         Ok(())
     }
 
-    /// Copies the states to an unused snapshot, or to the oldest one.
-    fn snapshot(&mut self) -> Result<(), Error> {
+    /// Copies the states of a sequence to an unused snapshot, or to the oldest one.
+    fn snapshot(&mut self, sequence: usize) -> Result<(), Error> {
+        let Sequence { len, history } = &mut self.sequences[sequence];
         // `None` is the least, and older snapshots have fewer tokens.
-        let Some(snapshot) = self.history.snapshots.iter_mut().min_by_key(|it| it.len) else { return Ok(()) };
+        let Some(snapshot) = history.snapshots.iter_mut().min_by_key(|it| it.len) else { return Ok(()) };
         snapshot.len = None;
         let to = snapshot.states.iter().map(Buffer::all);
-        copy_all(&mut *self.executor.borrow_mut(), self.cache.recurrent_states().zip(to))?;
-        snapshot.len = Some(self.len);
+        copy_all(&mut *self.executor.borrow_mut(), self.cache.recurrent_states(sequence).zip(to))?;
+        snapshot.len = Some(*len);
         Ok(())
     }
 
-    /// Forgets the tokens from position `len` on.
+    /// Forgets the tokens of the selected sequence from position `len` on.
     pub(super) fn rewind(&mut self, len: usize) -> Result<(), Error> {
-        let (history, len) = (&mut self.history, len.min(self.len));
-        let ahead = len == self.len && history.contents == Contents::Exact;
+        let Sequence { len: all, history } = self.current_mut();
+        let len = len.min(*all);
+        let ahead = len == *all && history.contents == Contents::Exact;
         let lost = history.contents == Contents::Meaningless && len > history.tokens.len();
         if !history.recurrent || ahead || lost {
-            self.len = len;
+            *all = len;
             return Ok(());
         }
         history.contents = Contents::Unknown;
@@ -153,30 +171,33 @@ impl<E: Executor> Session<E> {
             snapshot.len = snapshot.len.filter(|&it| it <= len);
         }
         let restored = self.restore(len)?;
-        let kept = self.history.tokens[..len].to_vec();
-        self.len = restored;
-        self.history.tokens.truncate(restored);
-        self.history.contents = Contents::Exact;
+        let Sequence { len: all, history } = self.current_mut();
+        let kept = history.tokens[..len].to_vec();
+        *all = restored;
+        history.tokens.truncate(restored);
+        history.contents = Contents::Exact;
         let replayed = self.run_chunks(&kept[restored..], Rows::None, Output::Logits, |_| ());
         if replayed.is_err() {
             // The next truncation tries again.
-            self.len = len;
-            self.history.tokens = kept;
-            self.history.contents = Contents::Unknown;
+            let Sequence { len: all, history } = self.current_mut();
+            *all = len;
+            history.tokens = kept;
+            history.contents = Contents::Unknown;
         }
         replayed
     }
 
-    /// Restores the states of at most `len` tokens, and returns their number.
-    fn restore(&mut self, len: usize) -> Result<usize, Error> {
+    /// Restores the states of the selected sequence after at most `len` tokens, and returns their number.
+    fn restore(&self, len: usize) -> Result<usize, Error> {
         let mut executor = self.executor.borrow_mut();
-        let snapshots = self.history.snapshots.iter().filter(|it| it.len.is_some());
+        let states = self.cache.recurrent_states(self.selected);
+        let snapshots = self.current().history.snapshots.iter().filter(|it| it.len.is_some());
         if let Some(newest) = snapshots.max_by_key(|it| it.len).filter(|_| len > 0) {
             let from = newest.states.iter().map(Buffer::all);
-            copy_all(&mut *executor, from.zip(self.cache.recurrent_states()))?;
+            copy_all(&mut *executor, from.zip(states))?;
             return Ok(newest.len.unwrap_or(0));
         }
-        for state in self.cache.recurrent_states() {
+        for state in states {
             let zeros = vec![0; usize::try_from(state.bytes).unwrap_or(usize::MAX)];
             executor.write(state, &zeros)?;
         }

@@ -2,19 +2,9 @@
 
 use libtest_mimic::Failed;
 use safetensors::SafeTensors;
-use std::process::Command;
 
 /// ‖ours − golden‖ / ‖golden‖ over all positions.
 pub(crate) const TOLERANCE: f64 = 1e-4;
-
-/// The trial in a process of its own, in which SwiftShader is the only driver.
-pub(crate) fn on_swiftshader(trial: &str) -> Result<(), Failed> {
-    let settings = ridgeline_gpu::swiftshader().ok_or("not installed: Debian's chromium-common has it")?;
-    let mut child = Command::new(std::env::current_exe()?);
-    let output = child.args([trial, "--exact"]).envs(settings).output()?;
-    let printed = String::from_utf8_lossy(&output.stdout);
-    if output.status.success() && printed.contains("1 passed") { Ok(()) } else { Err(printed.into()) }
-}
 
 /// Checks the relative distance of logits.
 pub(crate) fn compare(ours: &[f32], golden: &[f32], tolerance: f64) -> Result<(), Failed> {

@@ -5,7 +5,7 @@ mod grid;
 mod pair;
 mod products;
 
-ridgeline_experiment::studies! { inv_1, inv_2, inv_3, inv_4, inv_5, inv_6, inv_7, inv_8 }
+ridgeline_experiment::studies! { inv_1, inv_2, inv_3, inv_4, inv_5, inv_6, inv_7, inv_8, inv_9 }
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! The values of the inversion study on synthetic records.
 
-use super::{inv_1, inv_2, inv_3, inv_4, inv_5, inv_7, inv_8};
+use super::{inv_1, inv_2, inv_3, inv_4, inv_5, inv_7, inv_8, inv_9};
 use crate::measures::operation::nanoseconds;
 use crate::synthetic::{pass, product, visit};
 use ridgeline_experiment::data::Data;
@@ -276,4 +276,39 @@ fn captions_are_compared_with_random_tokens_by_prompt() {
         values(&chapter(&inv_7::STUDY, &records[..3]), "time_ratio_text_over_random").is_empty(),
         "no pair"
     );
+}
+
+#[test]
+fn sequences_together_win_work_over_time() {
+    let of = |model: &str, sequences: u64, seconds: f64| {
+        let mut point = point(model, "bf16", "tg4");
+        if sequences > 1 {
+            point["sequences"] = sequences.into();
+        }
+        // The rows of the KV cache are each sequence's own, and so are the operations.
+        let cost = Cost { weights: 4000, kv_read: 100 * sequences, flops: 8000 * sequences, ..Cost::ZERO };
+        timed("INV-9", &point, seconds, 1e-4, cost)
+    };
+    let records = [
+        of(LARGE, 8, 30e-3),
+        of(LARGE, 1, 20e-3),
+        of(SMALL, 16, 8e-3),
+        of(SMALL, 2, 2e-3),
+        of(SMALL, 8, 4e-3),
+        of(SMALL, 1, 2e-3),
+    ]
+    .concat();
+    let found = chapter(&inv_9::STUDY, &records);
+    are(&values(&found, "utilisation_8_over_1"), &[4.0]);
+    are(&values(&found, "utilisation_16_over_1"), &[4.0]);
+    let [Block::Table(table), Block::Lines(figure)] = &found.blocks[..] else { panic!("{found:?}") };
+    let column = |i: usize| table.rows.iter().map(|row| row[i].as_str()).collect::<Vec<_>>();
+    assert_eq!(column(1), ["1", "2", "8", "16", "1", "8"], "the small model first");
+    assert_eq!(column(2)[..3], ["500 µs", "500 µs", "1.00 ms"], "a quarter of four passes");
+    // 4 · 8 tokens in 4 ms; an eighth of them for each.
+    assert_eq!((column(3)[2], column(4)[2]), ("8000", "1000"));
+    assert!(column(7)[5].starts_with("5.33 ["), "{:?}", column(7));
+    assert_eq!(figure.lines.len(), 2);
+    let without_one: Vec<Record> = records.into_iter().filter(|it| it.point["sequences"] == 8).collect();
+    assert!(chapter(&inv_9::STUDY, &without_one).values.is_empty(), "nothing to compare with");
 }
