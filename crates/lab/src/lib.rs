@@ -6,6 +6,7 @@ pub mod cli;
 mod commands;
 mod diagnosis;
 pub mod globals;
+mod hub;
 pub mod install;
 pub mod measures;
 pub mod output;

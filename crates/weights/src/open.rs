@@ -21,6 +21,11 @@ impl Checkpoint {
         if path.is_dir() || path.extension().is_some_and(|it| it == "safetensors") {
             return Self::from_parts(path, Container::Safetensors, hf::read(path)?);
         }
+        // Opening a pipe would wait for its writer.
+        if path.metadata().is_ok_and(|it| !it.is_file()) {
+            let (path, what) = (path.to_owned(), "a device or a pipe, which cannot be mapped".to_owned());
+            return Err(Error::OtherKind { path, what, remedy: "copy its content to a file".to_owned() });
+        }
         let mut magic = Vec::new();
         let io = |source| Error::Io { path: path.to_owned(), source };
         File::open(path).map_err(io)?.take(4).read_to_end(&mut magic).map_err(io)?;

@@ -13,6 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("roofline", &[]),
     ("speculative", &[]),
     ("text", &[]),
+    ("hub", &[]),
     ("quant", &["shaders"]),
     ("weights", &["quant"]),
     ("compute", &["roofline"]),
@@ -20,7 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("gpu", &["compute"]),
     ("model", &["weights", "kernels", "speculative"]),
     ("experiment", &["roofline"]),
-    ("measure", &["experiment", "gpu", "model", "text"]),
+    ("measure", &["experiment", "gpu", "hub", "model", "text"]),
     ("lab", &["measure"]),
     ("xtask", &[]),
 ];

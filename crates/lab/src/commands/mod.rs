@@ -53,6 +53,7 @@ commands! {
     quantize,
     shaders,
     doctor,
+    fetch,
     tune,
     targets,
     bench_all,

@@ -84,23 +84,27 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     plan.load = args.load.unwrap_or(plan.load);
     plan.host = args.host.unwrap_or(plan.host);
     let checks = if args.only.is_empty() { ALL.to_vec() } else { args.only.clone() };
-    let findings = measure(&mut cx, &plan, &checks, args.peer.as_deref())?;
+    let mut findings = Vec::new();
+    let done = measure(&mut cx, &plan, &checks, args.peer.as_deref(), &mut findings);
     let (_, adapter) = cx.names();
-    if globals.json {
+    let any = done.is_ok() || !findings.is_empty();
+    if globals.json && any {
         output::json(&serde_json::json!({ "adapter": adapter, "targets": findings }))?;
-    } else {
+    } else if any {
         output::text(&format!("{adapter}\n\n{}", table(&findings)))?;
     }
-    Ok(ExitCode::SUCCESS)
+    done.map(|()| ExitCode::SUCCESS).map_err(Into::into)
 }
 
-/// Measures the targets of some checks. The ceilings are measured once, before the first check that needs them.
+/// Measures the targets of some checks. The ceilings are measured once, before the first check that needs them. An error
+/// leaves the findings before it.
 fn measure(
     cx: &mut MeasureContext,
     plan: &Plan,
     checks: &[Check],
     peer: Option<&Path>,
-) -> Result<Vec<TargetResult>, Error> {
+    findings: &mut Vec<TargetResult>,
+) -> Result<(), Error> {
     let software = cx.device.borrow().caps().software;
     let mut known: Option<Machine> = None;
     let mut ceilings = |cx: &MeasureContext| -> Result<Machine, Error> {
@@ -114,7 +118,6 @@ fn measure(
         known = Some(machine.clone());
         Ok(machine)
     };
-    let mut findings = Vec::new();
     for check in checks {
         output::note(&format!("{check:?}"));
         match check {
@@ -148,7 +151,7 @@ fn measure(
             }
         }
     }
-    Ok(findings)
+    Ok(())
 }
 
 fn table(findings: &[TargetResult]) -> String {
