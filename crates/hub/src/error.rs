@@ -9,7 +9,7 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum Error {
     /// The text is no name.
-    #[error("{name:?}: {problem}; write it as user/model or user/model:QUANT, such as user/model:Q4_K_M")]
+    #[error("{name:?}: {problem}; write it as user/model or user/model:QUANT")]
     Name {
         /// The text.
         name: String,

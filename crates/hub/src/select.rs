@@ -1,9 +1,10 @@
 //! Which files of a repository make up a model: one GGUF file with all its parts, or a safetensors folder.
 
 use crate::{Error, Name};
+use ridgeline_quant::Mix;
 
-/// The quantization that llama.cpp prefers, and so do we.
-const PREFERRED: &str = "Q4_K_M";
+/// llama.cpp's number (`llama_ftype`) of the mix that it prefers, of 4 bits.
+const PREFERRED: u32 = 15;
 
 /// The files of a model.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ impl<'a> Selected<'a> {
     }
 }
 
-/// Chooses among the files of a repository, as llama.cpp does: the quantization of the name, else Q4_K_M, else the first.
+/// Chooses among the files of a repository, as llama.cpp does: the quantization of the name, else the preferred one, else the first.
 /// A repository without GGUF files is a folder.
 pub(crate) fn select<'a>(name: &Name, files: &[&'a str]) -> Result<Selected<'a>, Error> {
     let mut files = files.to_vec();
@@ -35,10 +36,11 @@ pub(crate) fn select<'a>(name: &Name, files: &[&'a str]) -> Result<Selected<'a>,
         return folder(name, &files).map(Selected::Folder);
     }
     let find = |quant: &str| ggufs.iter().find(|it| has_quant(it, quant)).copied();
+    let preferred = Mix::ALL.iter().find(|it| it.gguf_file_type == PREFERRED).map(|it| it.name);
     let first = match selection {
         Some(file) if is_gguf(file) => files.iter().find(|it| **it == file).copied(),
         Some(quant) => find(quant),
-        None => find(PREFERRED).or(Some(ggufs[0])),
+        None => preferred.and_then(find).or(Some(ggufs[0])),
     };
     let Some(first) = first else {
         let (repo, selection) = (name.repo.clone(), selection.unwrap_or_default().to_owned());

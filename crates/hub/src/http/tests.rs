@@ -1,3 +1,5 @@
+//! Tests of addresses, and of a body that stalls.
+
 use super::{Watched, encoded, origin, resolve, without_query};
 use std::io::{self, Read};
 use std::time::Duration;

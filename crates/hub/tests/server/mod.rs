@@ -73,7 +73,9 @@ pub(crate) struct Content {
 /// A file with bytes that differ everywhere.
 pub(crate) fn content(name: &'static str, length: usize, lfs: bool) -> Content {
     let seed = name.len() * 7;
-    Content { name, bytes: (0..length).map(|i| ((i * i + seed) % 251) as u8).collect(), lfs }
+    let byte = |i: usize| u8::try_from((i * i + seed) % 251).unwrap_or_default();
+    let bytes = (0..length).map(byte).collect();
+    Content { name, bytes, lfs }
 }
 
 /// What the server answers in place of the truth: by request, and the number of requests before it.

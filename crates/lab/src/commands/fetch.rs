@@ -9,12 +9,12 @@ use std::process::ExitCode;
 
 /// Fetch models of the Hugging Face Hub, and print their paths; nothing is fetched twice
 ///
-/// The cache is that of huggingface_hub: HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub. A model in it is named
+/// The cache is that of `huggingface_hub`: `HF_HUB_CACHE`, `HF_HOME/hub` or `~/.cache/huggingface/hub`. A model in it is named
 /// `-m hf:user/model:QUANT`, which uses no network. `-hf user/model:QUANT` in place of -m fetches and uses it in one command.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Models: user/model, with :QUANT, a GGUF file after the colon, or @REVISION; or a published shape, such as
-    /// smollm2-135m. Without a quantization it is Q4_K_M, else the first GGUF file, else the safetensors folder
+    /// smollm2-135m. Without a quantization it is `Q4_K_M`, else the first GGUF file, else the safetensors folder
     #[arg(value_name = "MODEL", required = true)]
     names: Vec<String>,
 }

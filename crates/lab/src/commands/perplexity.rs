@@ -59,9 +59,12 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     }
     let chunks = match args.chunks {
         -1 => None,
-        n => Some(usize::try_from(n).ok().filter(|n| *n > 0).ok_or_else(|| {
-            UsageError("--chunks must be at least 1, or -1 for all".to_owned())
-        })?),
+        n => Some(
+            usize::try_from(n)
+                .ok()
+                .filter(|n| *n > 0)
+                .ok_or_else(|| UsageError("--chunks must be at least 1, or -1 for all".to_owned()))?,
+        ),
     };
     args.accepted.note()?;
     let text = text_of(args.prompt.as_deref(), args.file.as_deref())?.unwrap_or_default();

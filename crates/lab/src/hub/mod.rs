@@ -49,8 +49,9 @@ pub(crate) fn expand(argv: Vec<OsString>) -> Result<(Vec<OsString>, Vec<String>)
             continue;
         }
         let value = value.map(str::to_owned).or_else(|| rest.next()?.into_string().ok());
-        let value =
-            value.ok_or_else(|| UsageError(format!("{flag} has no value, such as user/model:Q4_K_M")))?;
+        let value = value.ok_or_else(|| {
+            UsageError(format!("{flag} has no value: write user/model or user/model:QUANT after it"))
+        })?;
         if let Some(model) = model {
             // llama-bench separates several models with commas.
             let several: Vec<String> = value.split(',').map(|it| format!("{HUB}{it}")).collect();
