@@ -5,6 +5,7 @@
 
 use crate::commands::Command;
 use crate::globals::{FAILED, Globals, NO_DEVICE, USAGE, UsageError};
+use crate::{hub, install};
 use clap::Parser;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
@@ -30,6 +31,7 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("-no-cnv", "--no-chat"),
     ("-sys", "--system"),
     ("-st", "--single-turn"),
+    ("-hft", "--hf-token"),
 ];
 
 /// What a new user and a script need beside the list of commands.
@@ -66,7 +68,11 @@ fn version() -> &'static str {
 /// Runs the command in `argv`, whose first word is the program's name, and prints its error.
 #[must_use]
 pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(long_spellings(argv)) {
+    let (argv, fetched) = match hub::expand(long_spellings(argv)) {
+        Ok(expanded) => expanded,
+        Err(error) => return failed(&error.into()),
+    };
+    let cli = match Cli::try_parse_from(argv) {
         Ok(cli) => cli,
         Err(error) => {
             // If stderr is closed, the exit code still reports the error.
@@ -75,20 +81,31 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     log(cli.globals.verbose);
-    match cli.command.run(&cli.globals) {
+    match run(cli, &fetched) {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {}", message(&error));
-            ExitCode::from(code(&error))
-        }
+        Err(error) => failed(&error),
     }
+}
+
+/// Runs a command, after its models are fetched.
+fn run(cli: Cli, fetched: &[String]) -> anyhow::Result<ExitCode> {
+    install::require_one(&cli.globals)?;
+    hub::fetch_all(fetched, &cli.globals)?;
+    cli.command.run(&cli.globals)
+}
+
+/// Prints an error. If stderr is closed, the exit code still reports it.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    let _ = writeln!(io::stderr(), "error: {}", message(error));
+    ExitCode::from(code(error))
 }
 
 /// The value of `--device` in `argv`. `None` where it is absent or `argv` does not parse.
 #[must_use]
 pub fn device(argv: impl IntoIterator<Item = OsString>) -> Option<String> {
-    Cli::try_parse_from(long_spellings(argv)).ok()?.globals.device
+    let (argv, _) = hub::expand(long_spellings(argv)).ok()?;
+    Cli::try_parse_from(argv).ok()?.globals.device
 }
 
 /// `argv` with llama.cpp's spellings replaced by long flags; nothing after `--` is touched.
@@ -112,12 +129,14 @@ fn log(verbose: u8) {
 
 /// The exit code of an error.
 fn code(error: &anyhow::Error) -> u8 {
+    use ridgeline_hub::Error as Hub;
     use ridgeline_measure::models::Error as Models;
     for cause in error.chain() {
         if cause.is::<ridgeline_gpu::Error>() || cause.is::<crate::install::NoDevice>() {
             return NO_DEVICE;
         }
-        let bad_model_name = cause.downcast_ref::<Models>().is_some_and(Models::is_usage);
+        let bad_model_name = cause.downcast_ref::<Models>().is_some_and(Models::is_usage)
+            || cause.downcast_ref::<Hub>().is_some_and(Hub::is_usage);
         if cause.is::<UsageError>() || bad_model_name || cause.is::<ridgeline_quant::UnknownFormat>() {
             return USAGE;
         }

@@ -27,6 +27,12 @@ pub struct Globals {
     /// apt-get (mesa-vulkan-drivers, libvulkan1)
     #[arg(long, global = true)]
     pub no_install: bool,
+    /// Access token of the Hugging Face Hub for -hf and `fetch` (also -hft) [default: `HF_TOKEN`, else the file of `hf auth login`]
+    #[arg(long, global = true, value_name = "TOKEN")]
+    pub hf_token: Option<String>,
+    /// Use no network: -hf and `fetch` find models in the cache only, as with `HF_HUB_OFFLINE=1`
+    #[arg(long, global = true)]
+    pub offline: bool,
 }
 
 /// A command line that parses but is invalid. The process exits with [`USAGE`].

@@ -4,7 +4,7 @@
 //! bring a software adapter; `--no-install` forbids installing them. wgpu searches for the Vulkan loader on every
 //! use, so this process can use the new adapter.
 
-use crate::globals::Globals;
+use crate::globals::{Globals, UsageError};
 use crate::output;
 use ridgeline_gpu::{KnownGpu, known_gpus, remedies};
 use ridgeline_measure::Device;
@@ -95,6 +95,30 @@ fn with_drivers(remedy: String, gpus: &[KnownGpu]) -> String {
     if gpus.is_empty() { remedy } else { format!("{remedy}; for the GPU: {}", remedies(gpus)) }
 }
 
+/// Fails where `--device` lists several devices, as llama-bench takes them: `a,b` one after the other, `a/b` together.
+///
+/// # Errors
+/// [`UsageError`] with the command lines to run in place.
+pub(crate) fn require_one(globals: &Globals) -> Result<(), UsageError> {
+    let Some(name) = globals.device.as_deref().filter(|it| it.contains([',', '/'])) else { return Ok(()) };
+    one_of(name, |part| part == "cpu" || ridgeline_gpu::adapters().iter().any(|it| it.matches(part)))
+}
+
+/// Fails where `name` is a list of devices that there are. A name may have a comma or a slash, too.
+fn one_of(name: &str, exists: impl Fn(&str) -> bool) -> Result<(), UsageError> {
+    let parts: Vec<&str> = name.split([',', '/']).map(str::trim).filter(|it| !it.is_empty()).collect();
+    if exists(name) || parts.len() < 2 || !parts.iter().any(|it| exists(it)) {
+        return Ok(());
+    }
+    let each: Vec<String> = parts.iter().map(|it| format!("-dev {it}")).collect();
+    let text = format!(
+        "-dev {name} lists {} devices: a model runs on one device, and a command measures one; run it with {}",
+        parts.len(),
+        each.join(", then with ")
+    );
+    Err(UsageError(text))
+}
+
 /// Opens the device that `--device` names, after [`ensure_adapter`].
 ///
 /// # Errors
@@ -130,7 +154,7 @@ const fn is_root() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Remedy, with_drivers};
+    use super::{Remedy, one_of, with_drivers};
     use ridgeline_gpu::{KnownGpu, Vendor};
 
     #[test]
@@ -139,6 +163,19 @@ mod tests {
         let gpu = KnownGpu { vendor: Vendor::Amd, name: "an AMD GPU".into(), node: "/dev/kfd".into() };
         let text = with_drivers("apt".to_owned(), &[gpu]);
         assert!(text.starts_with("apt; ") && text.contains("/dev/dri"), "{text}");
+    }
+
+    #[test]
+    fn a_list_of_devices_is_refused() {
+        let adapters = ["llvmpipe (llvm 19, 256 bits)", "swiftshader", "a/b gpu"];
+        let one = |name: &str| one_of(name, |part| adapters.iter().any(|it| it.contains(part)));
+        for name in ["llvmpipe", "llvm 19, 256", "a/b", "missing,other", ",", "llvmpipe,"] {
+            assert!(one(name).is_ok(), "{name}");
+        }
+        for name in ["llvmpipe,swiftshader", "llvmpipe/swiftshader", "swiftshader, a/b gpu"] {
+            let error = one(name).expect_err(name).to_string();
+            assert!(error.contains("-dev swiftshader") && error.contains("one device"), "{error}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod commands;
 mod cut;
 mod diagnosis;
 pub mod globals;
+mod hub;
 pub mod install;
 pub mod measures;
 pub mod output;

@@ -66,12 +66,19 @@ impl MeasureContext {
         self.kept = self.models.values().cloned().collect();
     }
 
-    /// An empty sequence of a loaded model on this device.
+    /// An empty sequence of a loaded model on this device. The first one of each model runs a token, so that no broken model
+    /// is measured. An ablated session computes nothing that could be checked.
     ///
     /// # Errors
-    /// [`Error::Model`] where the type of the cache does not fit the model, or the context does not fit the device.
+    /// [`Error::Model`] where the type of the cache does not fit the model, or the context does not fit the device;
+    /// [`Error::NotNumbers`] for a broken model.
     pub fn session(&self, loaded: &Loaded, options: SessionOptions) -> Result<Session<Device>, Error> {
-        Ok(Session::new(loaded.model.clone(), self.device.clone(), options)?)
+        let whole = options.switches.ablate.is_empty();
+        let mut session = Session::new(loaded.model.clone(), self.device.clone(), options)?;
+        if whole {
+            loaded.require_finite(&mut session)?;
+        }
+        Ok(session)
     }
 
     /// Measures the ceilings that predictions need, with the short budget of [`probe::budget`].

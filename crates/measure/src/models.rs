@@ -6,13 +6,17 @@
 //! - `shape:<model>` has random weights in the shape of a model, also with `@`, such as `shape:model.gguf@4`.
 //! - `<name>@<layers>x<hidden>` has another width, too, such as `bench-18m@64x128`. The vocabulary stays.
 //! - `<model>:<type>` requantizes to a quantization type or mix, such as `:q8_0` or `:q4_k_m`.
+//! - `hf:<user>/<model>[:<quantization>]` is a model of the Hugging Face Hub in its cache. Nothing here downloads it.
 
+mod hub;
 mod names;
 mod notes;
 mod vision;
 mod vocabulary;
 
 pub use crate::folders::{ROOT_ENV, cache, root};
+pub use hub::HUB;
+use hub::{hub_label, hub_name};
 use names::{Resolved, resolve};
 pub use names::{SHAPE, Size, names, shape_of, split_quantization};
 pub use vision::{Vision, load_vision};
@@ -73,7 +77,7 @@ pub enum Error {
     },
     /// The part after the `@` is no size, or the model's weights are not random.
     #[error(
-        "{name:?}: after @ are layers, or layers x width as in @64x128, and only for random weights: the shapes in models/*.toml, and {SHAPE}<model> with layers"
+        "{name:?}: after @ are up to 4096 layers, or layers x width as in @64x128, and only for random weights: the shapes in models/*.toml, and {SHAPE}<model> with layers"
     )]
     Size {
         /// The argument of `-m`.
@@ -87,6 +91,9 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
+    /// The model is not in the cache of the Hugging Face Hub.
+    #[error(transparent)]
+    Hub(#[from] ridgeline_hub::Error),
     /// The weights are broken or not supported.
     #[error(transparent)]
     Weights(#[from] ridgeline_weights::Error),
@@ -102,14 +109,17 @@ impl Error {
     /// Whether the argument is wrong, as opposed to the file.
     #[must_use]
     pub const fn is_usage(&self) -> bool {
-        matches!(
-            self,
-            Self::Unknown { .. }
-                | Self::NoFile { .. }
-                | Self::Format { .. }
-                | Self::TwoFormats { .. }
-                | Self::Size { .. }
-        )
+        match self {
+            Self::Hub(error) => error.is_usage(),
+            _ => matches!(
+                self,
+                Self::Unknown { .. }
+                    | Self::NoFile { .. }
+                    | Self::Format { .. }
+                    | Self::TwoFormats { .. }
+                    | Self::Size { .. }
+            ),
+        }
     }
 }
 
@@ -166,6 +176,21 @@ pub fn path(name: &str) -> Result<PathBuf, Error> {
     resolve(name, None).map(|it| it.path)
 }
 
+/// The shape of a name under `models/`. `None` where the name is that of a file, which has its own weights.
+///
+/// # Errors
+/// As [`path`]; [`Error::Io`] or [`Error::Weights`] where the file of the shape is wrong.
+pub fn shape(name: &str) -> Result<Option<Shape>, Error> {
+    let resolved = resolve(name, None)?;
+    let is_shape = resolved.path.extension().is_some_and(|it| it == "toml");
+    if is_shape { read_shape(&resolved.path).map(Some) } else { Ok(None) }
+}
+
+fn read_shape(path: &Path) -> Result<Shape, Error> {
+    let text = fs::read_to_string(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    Ok(Shape::from_toml(&text)?)
+}
+
 /// Opens a model without hashing it. A requantized file is written to the cache once.
 ///
 /// # Errors
@@ -198,7 +223,11 @@ impl Resolved<'_> {
     /// The name for records. It does not depend on how the caller gives the quantization.
     fn record_name(&self) -> String {
         let (prefix, base) = self.base.strip_prefix(SHAPE).map_or(("", self.base), |it| (SHAPE, it));
-        let base = Path::new(base).file_name().map_or_else(|| base.into(), |it| it.to_string_lossy());
+        let base = match hub_name(base) {
+            // Files and folders of the cache have names that only the cache understands.
+            Some(name) => hub_label(name, &self.path).into(),
+            None => Path::new(base).file_name().map_or_else(|| base.into(), |it| it.to_string_lossy()),
+        };
         match self.quantization {
             Some(quantization) => format!("{prefix}{base}:{}", quantization.name().to_lowercase()),
             None => format!("{prefix}{base}"),
@@ -216,8 +245,7 @@ pub fn random(
     quantization: Quantization,
     seed: u64,
 ) -> Result<Checkpoint, Error> {
-    let text = fs::read_to_string(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
-    let mut shape = Shape::from_toml(&text)?;
+    let mut shape = read_shape(path)?;
     if let Some(Size { layers, hidden }) = size {
         shape.layers = layers;
         // Only a new width rounds the feed-forward layer.

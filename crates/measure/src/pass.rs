@@ -142,9 +142,6 @@ impl Bench {
         // Sequences of equal tokens would choose equal experts.
         let mut random = || (0..depth.max(longest)).map(|_| rng.random_range(0..vocab)).collect();
         let tokens: Vec<Vec<Token>> = (0..session.sequences()).map(|_| random()).collect();
-        if options.switches.ablate.is_empty() {
-            loaded.require_finite(&mut session)?;
-        }
         for (sequence, tokens) in tokens.iter().enumerate() {
             let selected = session.select(sequence)?;
             if loaded.vocabulary.exists() {
@@ -336,7 +333,9 @@ impl Bench {
             for sequence in 0..self.tokens.len() {
                 self.session.select(sequence)?.set_kv_len(position)?;
             }
-            self.session.record_many(&entries(&self.tokens, n), &mut |pass| work.add(pass.cost(), pass.footprint(Role::Activation)))?;
+            self.session.record_many(&entries(&self.tokens, n), &mut |pass| {
+                work.add(pass.cost(), pass.footprint(Role::Activation))
+            })?;
         }
         Ok(())
     }

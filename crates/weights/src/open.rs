@@ -40,6 +40,11 @@ impl Checkpoint {
     }
 
     fn open_gguf(path: &Path) -> Result<Self, Error> {
+        // Opening a pipe would wait for its writer.
+        if path.metadata().is_ok_and(|it| !it.is_file()) {
+            let (path, what) = (path.to_owned(), "a device or a pipe, which cannot be mapped".to_owned());
+            return Err(Error::OtherKind { path, what, remedy: "copy its content to a file".to_owned() });
+        }
         let mut magic = Vec::new();
         let io = |source| Error::Io { path: path.to_owned(), source };
         File::open(path).map_err(io)?.take(4).read_to_end(&mut magic).map_err(io)?;

@@ -5,7 +5,7 @@ use super::accepted::AcceptedArgs;
 use super::bench_case::Case;
 use super::bench_profile::create_trace;
 use super::bench_rows::{Rows, format_of, is_table};
-use super::flags::{MODELS, cache_help, warn_beyond};
+use super::flags::{MODELS, Weights, cache_help, warn_beyond};
 use super::token_counts::numbers;
 use super::variations::{Variation, VariationArgs};
 use crate::globals::{FAILED, Globals, UsageError};
@@ -33,6 +33,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) struct Args {
     #[arg(short, long, help = format!("{MODELS}. The default is a toy model to try the tool"), value_delimiter = ',', default_value = "tiny-target")]
     pub(super) model: Vec<String>,
+    /// Weights of published shapes, such as smollm2-135m
+    #[arg(long, value_enum, default_value_t)]
+    weights: Weights,
     /// Prompt lengths in tokens, such as 512 or 128,256 or 128-512+128 or 1-16*2 (which is 1,2,4,8,16); 0 skips; repeatable
     #[arg(short = 'p', long, default_value = "512")]
     n_prompt: Vec<String>,
@@ -132,7 +135,7 @@ fn coop_help() -> String {
     )
 }
 
-pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(mut args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let output = if globals.json { Output::Json } else { format_of("-o", args.output.as_deref())? };
     let second = args.output_err.as_deref().map(|it| format_of("-oe", Some(it))).transpose()?;
     if args.profile && !is_table(output) {
@@ -153,6 +156,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     let depths = numbers("-d", &args.n_depth)?;
     let batches = args.batches()?;
     let plan: Plan<'_> = (&tests, &depths, &batches);
+    args.model = args.weights.of(&args.model, globals)?;
     args.check_models()?;
     let mut device = install::open(globals)?;
     let tuning = ridgeline_measure::tune::stored(&mut device);

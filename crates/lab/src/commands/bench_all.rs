@@ -1,9 +1,9 @@
 //! `ridgeline bench-all`: runs the experiment matrix, and writes a journal and a report.
 
-use super::flags::MODELS;
+use super::flags::{MODELS, Weights};
 use crate::globals::{FAILED, Globals, NO_DEVICE, UsageError};
 use crate::runner::{Error, Program, RunSummary, Settings, Verbosity, bench_all, interrupt, report, select};
-use crate::{install, output, studies};
+use crate::{hub, install, output, studies};
 use anyhow::Context;
 use ridgeline_experiment::matrix::{Cell, Matrix};
 use ridgeline_experiment::published::Published;
@@ -40,6 +40,9 @@ const MAX_TIME: Duration = Duration::from_secs(30 * 60);
 pub(crate) struct Args {
     #[arg(short, long, help = format!("{MODELS} [default: the models in the matrix file]"), value_delimiter = ',')]
     model: Vec<String>,
+    /// Weights of the published shapes of -m, such as smollm2-135m
+    #[arg(long, value_enum, default_value_t, requires = "model")]
+    weights: Weights,
     /// Matrix file, which lists cells; repeatable [default: the shipped matrix/*.toml of the studies, or model.toml with -m]
     #[arg(long, value_name = "FILE")]
     matrix: Vec<PathBuf>,
@@ -135,8 +138,9 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn settings(args: Args, globals: &Globals) -> anyhow::Result<Settings> {
+fn settings(mut args: Args, globals: &Globals) -> anyhow::Result<Settings> {
     let root = models::root();
+    args.model = args.weights.of(&args.model, globals)?;
     // Report an unreadable model now. Otherwise its cells would fail one by one, after the ceilings are measured.
     args.model.iter().try_for_each(|name| models::checkpoint(name, None).map(drop))?;
     let matrix = matrix(&args.matrix, &args.model, &root).map_err(|e| usage(e.into()))?;
@@ -162,7 +166,7 @@ fn settings(args: Args, globals: &Globals) -> anyhow::Result<Settings> {
             path: std::env::current_exe().context("the path of this program is unknown")?,
             arguments: vec!["run-cells".to_owned()],
         },
-        argv: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect(),
+        argv: hub::recorded(std::env::args_os()),
         cell_limit: args.cell_limit.map(Duration::from_secs),
         verbosity: Verbosity::Normal,
     })

@@ -13,7 +13,7 @@ use crate::diagnosis::{self, Diagnosis, Scope, Subject, cells, sections};
 use crate::globals::{Globals, UsageError};
 use crate::measures::pass::Work;
 use crate::runner::{Catalogue, Identity, Job, visit};
-use crate::{audit, install, output, provenance, studies};
+use crate::{audit, hub, install, output, provenance, studies};
 use anyhow::Context;
 use ridgeline_experiment::data::Data;
 use ridgeline_experiment::matrix::{Cell, VISITS};
@@ -112,7 +112,7 @@ impl Session {
             device: globals.device.clone(),
             seed,
             run_id: provenance::run_id(),
-            argv: std::env::args().collect(),
+            argv: hub::recorded(std::env::args_os()),
             ceilings: None,
             longest_s: None,
             anchor: None,

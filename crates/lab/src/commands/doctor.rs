@@ -1,5 +1,6 @@
 //! `ridgeline doctor`: lists adapters and models, tests the device, and names problems and their remedy.
 
+use super::outputs;
 use crate::globals::{Globals, NO_DEVICE};
 use crate::install::Remedy;
 use crate::output;
@@ -75,6 +76,8 @@ struct Findings {
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
+    // Now, because the checks take minutes.
+    args.report.as_deref().map_or(Ok(()), outputs::place)?;
     let mut findings = examine(globals);
     if let Some(file) = &args.report {
         findings.check_kernels(globals);

@@ -1,7 +1,7 @@
 //! Flags that several commands share: session, sampling and prompt.
 
-use crate::globals::UsageError;
-use crate::output;
+use crate::globals::{Globals, UsageError};
+use crate::{hub, output};
 use ridgeline_measure::Device;
 use ridgeline_measure::models::Loaded;
 use ridgeline_model::{Session, SessionOptions};
@@ -9,15 +9,43 @@ use ridgeline_quant::{Format, Mix};
 use ridgeline_speculative::{Choice, LanguageModel, Rows, Sampler, Token};
 use ridgeline_text::Tokenizer;
 use ridgeline_weights::Quantization;
+use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::ControlFlow;
+use std::str::FromStr;
 
 /// Help of one model.
 pub(crate) const MODEL: &str = "Model: GGUF file, safetensors folder, or a name that `ridgeline doctor` lists. \
-                                An added :TYPE requantizes it; `ridgeline synth --help` lists the types";
+                                An added :TYPE requantizes it; `ridgeline synth --help` lists the types. \
+                                -hf user/model[:QUANT] in place of -m fetches it from the Hugging Face Hub";
 /// Help of a list of models.
 pub(crate) const MODELS: &str = "Models: GGUF files, safetensors folders, or names that `ridgeline doctor` lists. \
                                  An added :TYPE requantizes; `ridgeline synth --help` lists the types. \
-                                 Separate several with commas, or repeat the flag";
+                                 Separate several with commas, or repeat the flag. \
+                                 -hf user/model[:QUANT] in place of -m fetches one from the Hugging Face Hub";
+
+/// Weights of the shapes in `models/*.toml`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Weights {
+    /// Random, which costs no download: times depend on the shape alone
+    #[default]
+    Random,
+    /// The published ones, fetched from the Hugging Face Hub
+    Real,
+}
+
+impl Weights {
+    /// The names of models with these weights.
+    ///
+    /// # Errors
+    /// Real weights of a shape do not exist, or cannot be fetched.
+    pub(crate) fn of(self, models: &[String], globals: &Globals) -> anyhow::Result<Vec<String>> {
+        match self {
+            Self::Random => Ok(models.to_vec()),
+            Self::Real => models.iter().map(|name| hub::published(name, globals)).collect(),
+        }
+    }
+}
 
 /// Names separated by commas.
 fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
@@ -150,8 +178,8 @@ pub(crate) struct SamplingArgs {
     /// Temperature, at least 0; 0 always takes the most likely token
     #[arg(long, default_value_t = Sampler::default().temperature, allow_negative_numbers = true)]
     temp: f32,
-    /// Sample among this many most likely tokens (top-k); 0 is off
-    #[arg(long, default_value_t = Sampler::default().top_k)]
+    /// Sample among this many most likely tokens (top-k); 0 and -1 are off
+    #[arg(long, default_value_t = Sampler::default().top_k, value_parser = top_k, allow_negative_numbers = true)]
     top_k: usize,
     /// Sample among the most likely tokens whose probabilities sum to this (top-p), 0 to 1; 1 is off
     #[arg(long, default_value_t = Sampler::default().top_p)]
@@ -165,9 +193,53 @@ pub(crate) struct SamplingArgs {
     /// Number of recent tokens to penalize; 0 is off, -1 is all
     #[arg(long, default_value_t = Sampler::default().penalty_last_n, allow_negative_numbers = true)]
     repeat_last_n: i32,
-    /// Random seed; the same seed draws the same random numbers
-    #[arg(short, long, default_value_t = Sampler::default().seed)]
-    seed: u64,
+    /// Random seed; the same seed draws the same random numbers. -1 is another one each time, which is printed
+    #[arg(short, long, default_value_t = Seed::Of(Sampler::default().seed), allow_negative_numbers = true)]
+    seed: Seed,
+}
+
+/// The value of `--seed`.
+#[derive(Clone, Copy, Debug)]
+enum Seed {
+    Of(u64),
+    Random,
+}
+
+impl FromStr for Seed {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "-1" { Ok(Self::Random) } else { text.parse().map(Self::Of) }
+    }
+}
+
+impl fmt::Display for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Of(seed) => seed.fmt(f),
+            Self::Random => f.write_str("-1"),
+        }
+    }
+}
+
+impl Seed {
+    /// The seed. The standard library's hash keys are random.
+    fn value(self) -> u64 {
+        match self {
+            Self::Of(seed) => seed,
+            Self::Random => {
+                let seed = RandomState::new().build_hasher().finish();
+                output::note(&format!("seed = {seed}"));
+                seed
+            }
+        }
+    }
+}
+
+/// Parses a number of tokens. All negative ones are 0, as in llama.cpp.
+fn top_k(text: &str) -> Result<usize, String> {
+    let number: i64 = text.parse().map_err(|_| "give a number of tokens, or 0".to_owned())?;
+    Ok(usize::try_from(number).unwrap_or(0))
 }
 
 impl SamplingArgs {
@@ -183,7 +255,7 @@ impl SamplingArgs {
             min_p: self.min_p,
             repetition_penalty: self.repeat_penalty,
             penalty_last_n: self.repeat_last_n,
-            seed: self.seed,
+            seed: self.seed.value(),
         };
         sampler.check().map_err(|error| UsageError(error.to_string()))?;
         Ok(sampler)

@@ -54,6 +54,7 @@ commands! {
     quantize,
     shaders,
     doctor,
+    fetch,
     tune,
     targets,
     bench_all,

@@ -16,6 +16,14 @@ pub(crate) fn check(path: &Path, inputs: &[PathBuf], force: bool) -> Result<(), 
     if real(path).is_some_and(|out| inputs.iter().any(|it| real(it).as_ref() == Some(&out))) {
         return Err(UsageError(format!("{}: the output is the input; choose another file", path.display())));
     }
+    // The new file is renamed into its place, so that a device such as /dev/null would be replaced by it.
+    if path.metadata().is_ok_and(|it| !it.is_file()) {
+        let text = format!(
+            "{}: this is a device or a pipe, which the new file would replace; name a file",
+            path.display()
+        );
+        return Err(UsageError(text));
+    }
     // A link without a target counts too, because the new file would replace it.
     if path.symlink_metadata().is_ok() && !force {
         return Err(UsageError(format!("{}: the file exists; --force replaces it", path.display())));
@@ -38,7 +46,7 @@ pub(crate) fn replaceable(path: &Path, what: &str, is_own: impl Fn(&[u8]) -> boo
 }
 
 /// Fails unless a file can be at `path`.
-fn place(path: &Path) -> Result<(), UsageError> {
+pub(crate) fn place(path: &Path) -> Result<(), UsageError> {
     if path.is_dir() {
         return Err(UsageError(format!("{}: this is a folder; name a file in it", path.display())));
     }
@@ -82,6 +90,7 @@ mod tests {
             let link = folder.path().join("link.gguf");
             std::os::unix::fs::symlink(&input, &link).expect("a link");
             assert!(message(&link, true).is_some_and(|it| it.contains("is the input")));
+            assert!(message("/dev/null".as_ref(), true).is_some_and(|it| it.contains("a device")));
         }
     }
 

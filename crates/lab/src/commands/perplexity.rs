@@ -38,9 +38,9 @@ pub(crate) struct Args {
     prompt: Option<String>,
     #[arg(short, long, help = ESCAPE)]
     escape: bool,
-    /// Score only the first N chunks [default: all]
-    #[arg(long, value_name = "N")]
-    chunks: Option<usize>,
+    /// Score only the first N chunks; -1 is all
+    #[arg(long, value_name = "N", default_value_t = -1, allow_negative_numbers = true)]
+    chunks: i64,
     /// Also print KL(reference ‖ model) and how often the most likely token agrees. Typical: the model before
     /// quantization [default: none]
     #[arg(long, value_name = "MODEL")]
@@ -57,9 +57,15 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     if options.context < SHORTEST {
         return Err(UsageError(format!("-c must be at least {SHORTEST}")).into());
     }
-    if args.chunks == Some(0) {
-        return Err(UsageError("--chunks must be at least 1".to_owned()).into());
-    }
+    let chunks = match args.chunks {
+        -1 => None,
+        n => Some(
+            usize::try_from(n)
+                .ok()
+                .filter(|n| *n > 0)
+                .ok_or_else(|| UsageError("--chunks must be at least 1, or -1 for all".to_owned()))?,
+        ),
+    };
     args.accepted.note()?;
     let text = text_of(args.prompt.as_deref(), args.file.as_deref())?.unwrap_or_default();
     let text = if args.escape { unescape(&text)? } else { text };
@@ -71,7 +77,7 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     for it in [Some(&loaded), reference.as_ref()].into_iter().flatten() {
         warn_beyond(options.context, it.model.config.trained_context);
     }
-    let text = Text::new(tokenizer_of(&loaded, reference.as_ref())?, &text, options.context, args.chunks)?;
+    let text = Text::new(tokenizer_of(&loaded, reference.as_ref())?, &text, options.context, chunks)?;
 
     let device = Rc::new(RefCell::new(device));
     let mut model = session(&loaded, &device, options)?;

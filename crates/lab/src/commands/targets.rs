@@ -74,10 +74,9 @@ struct Tested {
     target: TargetResult,
 }
 
-impl Tested {
-    fn new(check: Check, target: TargetResult) -> Self {
-        Self { claim: check.claim(), outcome: target.outcome(), target }
-    }
+/// The targets of a check, with its claim.
+fn named(check: Check, targets: Vec<TargetResult>) -> impl Iterator<Item = Tested> {
+    targets.into_iter().map(move |target| Tested { claim: check.claim(), outcome: target.outcome(), target })
 }
 
 const ALL: [Check; 9] = [
@@ -107,23 +106,27 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
     plan.load = args.load.unwrap_or(plan.load);
     plan.host = args.host.unwrap_or(plan.host);
     let checks = if args.only.is_empty() { ALL.to_vec() } else { args.only.clone() };
-    let findings = measure(&mut cx, &plan, &checks, args.peer.as_deref())?;
+    let mut tested = Vec::new();
+    let done = measure(&mut cx, &plan, &checks, args.peer.as_deref(), &mut tested);
     let (_, adapter) = cx.names();
-    if globals.json {
-        output::json(&serde_json::json!({ "adapter": adapter, "targets": findings }))?;
-    } else {
-        output::text(&format!("{adapter}\n\n{}", table(&findings)))?;
+    let any = done.is_ok() || !tested.is_empty();
+    if globals.json && any {
+        output::json(&serde_json::json!({ "adapter": adapter, "targets": tested }))?;
+    } else if any {
+        output::text(&format!("{adapter}\n\n{}", table(&tested)))?;
     }
-    Ok(ExitCode::SUCCESS)
+    done.map(|()| ExitCode::SUCCESS).map_err(Into::into)
 }
 
-/// Measures the targets of some checks. The ceilings are measured once, before the first check that needs them.
+/// Measures the targets of some checks. The ceilings are measured once, before the first check that needs them. An error
+/// leaves the findings before it.
 fn measure(
     cx: &mut MeasureContext,
     plan: &Plan,
     checks: &[Check],
     peer: Option<&Path>,
-) -> Result<Vec<Tested>, Error> {
+    tested: &mut Vec<Tested>,
+) -> Result<(), Error> {
     let software = cx.device.borrow().caps().software;
     let mut known: Option<Machine> = None;
     let mut ceilings = |cx: &MeasureContext| -> Result<Machine, Error> {
@@ -137,43 +140,40 @@ fn measure(
         known = Some(machine.clone());
         Ok(machine)
     };
-    let mut tested = Vec::new();
     for &check in checks {
         output::note(&check.claim());
-        let mut findings = Vec::new();
         match check {
-            Check::Peer => findings.extend(targets::compare_llama_cpp(cx, &plan.peer, software, peer)?),
+            Check::Peer => tested.extend(named(check, targets::compare_llama_cpp(cx, &plan.peer, software, peer)?)),
             Check::Verify => {
                 for model in &plan.models {
-                    findings.extend(targets::verification(cx, model, software)?);
+                    tested.extend(named(check, targets::verification(cx, model, software)?));
                 }
             }
             Check::Ceilings => {
                 let machine = ceilings(cx)?;
                 for model in &plan.models {
-                    findings.extend(targets::against_ceilings(cx, model, &machine, software)?);
+                    tested.extend(named(check, targets::against_ceilings(cx, model, &machine, software)?));
                 }
             }
             Check::Depth => {
                 let machine = ceilings(cx)?;
-                findings.push(targets::depth(cx, &plan.deep, &machine)?);
+                tested.extend(named(check, vec![targets::depth(cx, &plan.deep, &machine)?]));
             }
             Check::Load => {
                 let machine = ceilings(cx)?;
-                findings.push(targets::load(cx, &plan.load, &machine)?);
+                tested.extend(named(check, vec![targets::load(cx, &plan.load, &machine)?]));
             }
-            Check::Host => findings.extend(targets::host(cx, &plan.host)?),
-            Check::Upload => findings.extend(targets::upload(cx, &ceilings(cx)?)?),
-            Check::Products => findings.extend(targets::products(cx, &ceilings(cx)?, software)?),
+            Check::Host => tested.extend(named(check, targets::host(cx, &plan.host)?)),
+            Check::Upload => tested.extend(named(check, targets::upload(cx, &ceilings(cx)?)?)),
+            Check::Products => tested.extend(named(check, targets::products(cx, &ceilings(cx)?, software)?)),
             Check::Stable => {
                 for model in &plan.models {
-                    findings.push(targets::stable(cx, model)?);
+                    tested.extend(named(check, vec![targets::stable(cx, model)?]));
                 }
             }
         }
-        tested.extend(findings.into_iter().map(|it| Tested::new(check, it)));
     }
-    Ok(tested)
+    Ok(())
 }
 
 fn table(tested: &[Tested]) -> String {

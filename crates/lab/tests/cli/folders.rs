@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use tempfile::TempDir;
 
 pub(crate) const TESTS: &[Test] = &[
     ("every_end_of_a_turn_stops_the_text", every_end_of_a_turn_stops_the_text),
@@ -23,8 +24,13 @@ pub(crate) const TESTS: &[Test] = &[
     ("an_unknown_key_is_printed_once", an_unknown_key_is_printed_once),
 ];
 
-pub(crate) const ON_A_DEVICE: &[Test] =
-    &[("a_configuration_that_fails_costs_its_own_row", a_configuration_that_fails_costs_its_own_row)];
+pub(crate) const ON_A_DEVICE: &[Test] = &[
+    ("a_configuration_that_fails_costs_its_own_row", a_configuration_that_fails_costs_its_own_row),
+    (
+        "weights_that_are_not_numbers_end_every_measurement",
+        weights_that_are_not_numbers_end_every_measurement,
+    ),
+];
 
 pub(crate) type Tensors = BTreeMap<String, (Vec<usize>, Vec<u8>)>;
 
@@ -165,13 +171,19 @@ fn a_full_context_ends_the_text() {
     run(&model, &["-n", "20", "-c", "1"]).fails(1, &["the context is full"]);
 }
 
-fn weights_that_are_not_numbers_end_every_command() {
+/// A model of which one weight is not a number.
+fn spoiled() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let spoil = |tensors: &mut Tensors| {
         let (_, bytes) = tensors.get_mut("model.layers.1.input_layernorm.weight").expect("a norm");
         bytes[..4].copy_from_slice(&f32::NAN.to_le_bytes());
     };
     copy("llama", folder.path(), spoil, |_| ());
+    folder
+}
+
+fn weights_that_are_not_numbers_end_every_command() {
+    let folder = spoiled();
     logits(folder.path()).fails(1, &["not finite"]);
     let text = repository("models/tiny/wikitext-2-excerpt.txt");
     on_cpu(&["perplexity", "-m", text_of(folder.path()), "-f", text_of(&text), "-c", "16", "--chunks", "1"])
@@ -194,6 +206,31 @@ fn weights_that_are_not_numbers_end_every_command() {
     };
     speculate(&whole, folder.path()).fails(1, &["not finite"]);
     speculate(folder.path(), &whole).fails(1, &["not finite"]);
+}
+
+fn weights_that_are_not_numbers_end_every_measurement() {
+    let folder = spoiled();
+    let model = text_of(folder.path());
+    ridgeline(&["bench", "-m", model, "-p", "4", "-n", "0", "-r", "1", "--no-probe"])
+        .fails(1, &["not finite"]);
+    ridgeline(&["tune", "-m", model]).fails(1, &["not finite"]);
+    ridgeline(&["diagnose", "-m", model, "--max-time", "1s"]).fails(1, &["not finite"]);
+    for (check, flag) in [
+        ("verify", "-m"),
+        ("ceilings", "-m"),
+        ("stable", "-m"),
+        ("depth", "--deep"),
+        ("load", "--load"),
+        ("host", "--host"),
+    ] {
+        ridgeline(&["targets", "--only", check, flag, model]).fails(1, &["not finite"]);
+    }
+    let both = ridgeline(&["targets", "--only", "stable", "-m", "tiny-draft", "-m", model]);
+    assert!(
+        both.code == 1 && both.stdout.contains("tiny-draft"),
+        "what was measured is printed: {}",
+        both.stdout
+    );
 }
 
 fn an_unknown_key_is_printed_once() {

@@ -10,6 +10,7 @@ mod files;
 mod folders;
 mod formats;
 mod golden;
+mod hub;
 mod images;
 mod memory;
 mod program;
@@ -30,7 +31,7 @@ fn main() {
     let no_adapter = ridgeline_gpu::adapters().is_empty() && !required;
     let no_originals = !program::originals().is_dir() && !required;
     let no_swiftshader = ridgeline_gpu::swiftshader().is_none() && !(required && cfg!(target_os = "linux"));
-    let groups: [(&str, &[Test], bool); 28] = [
+    let groups: [(&str, &[Test], bool); 30] = [
         ("usage", usage::TESTS, false),
         ("usage", usage::ON_DEBIAN_AS_ROOT, !usage::can_play_install()),
         ("usage", usage::ON_SWIFTSHADER, no_swiftshader),
@@ -53,6 +54,8 @@ fn main() {
         ("text", text::ON_A_DEVICE, no_adapter),
         ("chat", chat::TESTS, false),
         ("images", images::TESTS, false),
+        ("hub", hub::TESTS, false),
+        ("hub", hub::ON_A_DEVICE, no_adapter),
         ("golden", golden::TESTS, false),
         ("golden", golden::ON_A_DEVICE, no_adapter),
         ("quality", quality::TESTS, false),

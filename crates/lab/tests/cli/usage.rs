@@ -70,6 +70,14 @@ fn settings_out_of_range_are_usage_errors() {
     run(&["--min-p", "2"]).fails(2, &["min_p", "between 0 and 1"]);
     run(&["--repeat-penalty", "0"]).fails(2, &["repetition_penalty"]);
     run(&["-b", "0"]).fails(2, &["-b must be at least 1"]);
+    run(&["--top-k", "-1", "--temp", "0"]).ok();
+    assert!(run(&["-s", "-1"]).stderr.contains("seed = "), "a random seed is printed");
+    run(&["-s", "-2"]).fails(2, &["--seed"]);
+    let chunks = |n| on_cpu(&["perplexity", "-m", "tiny-target", "-p", "x", "--chunks", n]);
+    chunks("-2").fails(2, &["--chunks", "-1 for all"]);
+    chunks("0").fails(2, &["--chunks"]);
+    chunks("-1").fails(1, &["tokens but a chunk has"]);
+    on_cpu(&["doctor", "--report", "no/such/file.json"]).fails(2, &["no/such", "create it first"]);
     on_cpu(&["run", "-m", "tiny-target"]).fails(2, &["nothing to continue"]);
     on_cpu(&["run", "-m", "tiny-target:f16", "--format", "f32", "-p", "x"])
         .fails(2, &["already names a quantization type"]);
@@ -86,6 +94,8 @@ fn an_unknown_model_lists_the_names_there_are() {
     let bench = ridgeline(&["bench", "-m", "nobody"]);
     assert!(!bench.stderr.contains("ceilings"), "models are opened before the probe: {}", bench.stderr);
     bench.fails(2, &["nobody", "tiny-target"]);
+    #[cfg(unix)]
+    on_cpu(&["inspect", "/dev/null"]).fails(1, &["a device or a pipe"]);
     on_cpu(&["inspect", "no/such/file.gguf"]).fails(2, &["no/such/file.gguf", "no such file"]);
     on_cpu(&["inspect", "no-such-file.gguf"]).fails(2, &["no-such-file.gguf", "no such file"]);
 }
@@ -107,6 +117,11 @@ fn an_unknown_device_has_its_own_code() {
         let remedy = ridgeline_gpu::adapters().is_empty();
         let expected = if remedy { "mesa-vulkan-drivers" } else { "seen here" };
         assert!(stderr.contains(expected) && !stderr.contains("panicked"), "{stderr}");
+    }
+    if let Some(adapter) = ridgeline_gpu::adapters().first() {
+        for list in [format!("{},{}", adapter.name, adapter.name), format!("{}/cpu", adapter.name)] {
+            ridgeline(&["bench", "-dev", &list]).fails(2, &["lists", "-dev", "one device"]);
+        }
     }
     let doctor = ridgeline(&["doctor", "--json", "--device", "no-such-adapter"]);
     assert_eq!(doctor.code, 3, "{}", doctor.stderr);

@@ -1,5 +1,6 @@
 //! Names of models: files under `models/`, paths, sizes and quantizations.
 
+use super::hub::{hub_error, hub_name, hub_path};
 use super::{Error, root};
 use ridgeline_quant::Format;
 use ridgeline_weights::Quantization;
@@ -49,6 +50,9 @@ pub fn shape_of(name: &str) -> String {
     format!("{SHAPE}{}", base.strip_prefix(SHAPE).unwrap_or(base))
 }
 
+/// Most layers of a size. More would fill the host's memory with names of tensors.
+const MAX_LAYERS: usize = 4096;
+
 /// Another size of a shape: the part of a name after the `@`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
@@ -62,9 +66,10 @@ impl Size {
     /// Reads `4`, or `4x512`: layers, or layers and width.
     fn parse(text: &str) -> Option<Self> {
         let number = |text: &str| text.parse().ok().filter(|it| *it > 0);
+        let layers = |text: &str| number(text).filter(|it| *it <= MAX_LAYERS);
         Some(match text.split_once('x') {
-            Some((layers, hidden)) => Self { layers: number(layers)?, hidden: Some(number(hidden)?) },
-            None => Self { layers: number(text)?, hidden: None },
+            Some((of, hidden)) => Self { layers: layers(of)?, hidden: Some(number(hidden)?) },
+            None => Self { layers: layers(text)?, hidden: None },
         })
     }
 }
@@ -90,6 +95,11 @@ pub(super) fn resolve(name: &str, format: Option<Format>) -> Result<Resolved<'_>
         Some((base, suffix)) => with_size(base)?.map(|found| (base, found, suffix)),
         None => None,
     };
+    // The suffix of a GGUF repository chooses a file. Another file is not requantized in its place.
+    let parts = parts.filter(|(base, (path, _), _)| !is_hub(base) || path.is_dir());
+    if let (None, Some(error)) = (&parts, hub_error(name.strip_prefix(SHAPE).unwrap_or(name))) {
+        return Err(error);
+    }
     let Some((base, (path, size), suffix)) = parts else {
         let folder = root().join("models");
         let looks_like_a_path = name.contains(['/', '\\']) || Path::new(name).extension().is_some();
@@ -128,7 +138,14 @@ fn with_size(name: &str) -> Result<Option<(PathBuf, Option<Size>)>, Error> {
     if fits { Ok(Some((path, Some(size)))) } else { Err(bad()) }
 }
 
+fn is_hub(name: &str) -> bool {
+    hub_name(name.strip_prefix(SHAPE).unwrap_or(name)).is_some()
+}
+
 fn find(name: &str) -> Option<PathBuf> {
+    if hub_name(name).is_some() {
+        return hub_path(name);
+    }
     let listed = || names().into_iter().find(|(it, _)| *it == name.replace('/', "-")).map(|(_, path)| path);
     // A name takes precedence over a file without extension. A path with an extension is never a name.
     listed().or_else(|| Some(PathBuf::from(name)).filter(|path| path.exists()))

@@ -33,6 +33,8 @@ fn a_size_follows_the_at_sign() {
     assert_eq!(keys.map(key), [2, 256, 4, 1024]);
     for wrong in [
         "mistral-7b@0",
+        "mistral-7b@99999999999",
+        "mistral-7b@4097x64",
         "mistral-7b@x",
         "mistral-7b@2x",
         "mistral-7b@2x0",

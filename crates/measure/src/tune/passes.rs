@@ -47,7 +47,6 @@ pub(super) fn compare_passes(
     [before, after]: [&Tuning; 2],
 ) -> Result<Option<PassComparison>, Error> {
     let mut session = cx.session(loaded, options(depth + n))?;
-    loaded.require_finite(&mut session)?;
     session.set_kv_len(depth)?;
     let passes = [pass(&mut session, n, before)?, pass(&mut session, n, after)?];
     let launches = passes.each_ref().map(|pass| -> Vec<_> {

@@ -44,7 +44,8 @@ impl Attention {
         let [queries, keys, values] = widths(heads);
         let rows = [Rows::all(&q, queries), Rows::all(&k, keys), Rows::all(&v, values)];
         let name = format!("{prefix}.attn_out");
-        let attention = Self::from_rows(loader, (&name, &rows), config, (heads, heads.out_width()))?.with_bias(loader, prefix)?;
+        let attention = Self::from_rows(loader, (&name, &rows), config, (heads, heads.out_width()))?
+            .with_bias(loader, prefix)?;
         Ok(Self { output: attention.output.with_bias(loader, &name)?, ..attention })
     }
 
@@ -79,7 +80,10 @@ impl Attention {
         let half = |second| Rows::half(&q, 2 * queries, heads.key as usize, second);
         let rows = [half(false), Rows::all(&k, keys), Rows::all(&v, values), half(true)];
         let output = format!("{prefix}.attn_output");
-        Ok(Self { gated: true, ..Self::from_rows(loader, (&output, &rows), config, (heads, heads.out_width()))? })
+        Ok(Self {
+            gated: true,
+            ..Self::from_rows(loader, (&output, &rows), config, (heads, heads.out_width()))?
+        })
     }
 
     /// Attention of loaded projections, with the bias of queries, keys and values.

@@ -98,8 +98,12 @@ const UP_TO_THREE_DIGITS: Split = exact(r"\p{N}{1,3}");
 
 const GPT2: &[Split] = &[WORDS];
 const STARCODER: &[Split] = &[DIGIT, WORDS];
-const DEFAULT: &[Split] = &[exact(r"[\p{P}\$\+<=>\^~\|]+"), WORDS, exact(r"\p{N}+"), THREE_DIGITS];
-const FALCON: &[Split] = &[exact(r"[\p{P}\$\+<=>\^~\|`]+"), WORDS, THREE_DIGITS];
+const NUMBER: Split = exact(r"\p{N}+");
+
+const DEFAULT: &[Split] = &[exact(r"[\p{P}\$\+<=>\^~\|]+"), WORDS, NUMBER, THREE_DIGITS];
+/// The model splits numbers after its bytes became letters, where some bytes of other letters count as digits. A vocabulary that
+/// was trained so has no merge across them.
+const FALCON: &[Split] = &[exact(r"[\p{P}\$\+<=>\^~\|`]+"), WORDS, NUMBER, THREE_DIGITS];
 const LLAMA3: &[Split] = &[after_newlines(concat!(
     contraction!(),
     r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}",

@@ -44,9 +44,14 @@ DEEPSEEK_LETTERS = (
 )
 BLOOM = r" ?[^(\s|[.,!?…。，、।۔،])]+"
 
-# Expressions one after the other, `digits` for single digits, `words` for those of GPT-2; then whether a word that is a token
-# skips the merges.
+GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+
+# Expressions one after the other, `digits` for single digits, `numbers` for runs of them, `punctuation` for runs of that,
+# `words` for those of GPT-2; then whether a word that is a token skips the merges. `default` is llama.cpp's own. Falcon splits
+# numbers after its bytes became letters, of which some are digits; the split of the text is the same for all others.
 PUBLISHED = {
+    "default": ([r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", "[0-9][0-9][0-9]"], False),
+    "falcon": (["punctuation", GPT2, "numbers", "[0-9][0-9][0-9]"], False),
     "gpt-2": (["words"], False),
     "gpt-neox": (["words"], False),
     "olmo": (["words"], False),
@@ -130,6 +135,10 @@ def pre_tokenizer(steps):
     for step in steps:
         if step == "digits":
             made.append(pre_tokenizers.Digits(individual_digits=True))
+        elif step == "numbers":
+            made.append(pre_tokenizers.Digits(individual_digits=False))
+        elif step == "punctuation":
+            made.append(pre_tokenizers.Punctuation("contiguous"))
         elif step == "words":
             made.append(words)
         else:
