@@ -269,7 +269,8 @@ mod tests {
             let rows: Vec<FormatRow> = rows.iter().copied().map(row).collect();
             table(&rows).caption.contains("gives way")
         };
-        let whole_blocks = [("F16", 16.0), ("Q8_0", 8.5), ("Q6_K", 6.6), ("Q4_K_M", 4.9), ("Q4_0", 4.6), ("Q3_K_M", 4.0)];
+        let whole_blocks =
+            [("F16", 16.0), ("Q8_0", 8.5), ("Q6_K", 6.6), ("Q4_K_M", 4.9), ("Q4_0", 4.6), ("Q3_K_M", 4.0)];
         assert!(!explains(&whole_blocks));
         assert!(explains(&[("Q8_0", 8.5), ("Q6_K", 8.5)]), "rows of 576 weights");
         assert!(explains(&[("Q8_0", 8.5), ("Q4_K", 11.8)]));
