@@ -1,5 +1,5 @@
-//! Writes the SPIR-V of the kernel variants whose label contains all the words given, for compilers that need no device,
-//! such as Radeon GPU Analyzer or Mesa's drivers. Checks are off, as in a measurement.
+//! Writes the SPIR-V of the kernel variants whose label contains all the words given. Checks are off, as in a measurement.
+//! Some compilers need no device: Radeon GPU Analyzer, and Mesa's RADV with `RADV_FORCE_FAMILY`.
 //!
 //! `cargo run -p ridgeline-kernels --example spirv -- FOLDER "MatVec {" Iq4Nl "rows: 4, vecs: 1"`
 

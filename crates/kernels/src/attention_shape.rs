@@ -23,7 +23,7 @@ pub(crate) fn define_heads(defines: Defines, shape: HeadShape, [heads, tokens]: 
 /// How the inner loops of attention are written. The order of sums is the same.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Loops {
-    /// A product is rounded before it is added, and values are loaded one by one: for software adapters, where a fused
+    /// A product is rounded before it is added, and values are loaded one by one: for software adapters. There a fused
     /// multiply-add may be a call of a function.
     Plain,
     /// Fused multiply-adds, and loads of four values at a time, whose latencies overlap: for GPUs.

@@ -32,8 +32,8 @@ kernel! {
 /// Invocations per workgroup, 8 × 8. The index arithmetic of the WGSL relies on it.
 const WORKGROUP_SIZE: u32 = 64;
 
-/// Vectors and rows of an invocation, the default first. A vec4 in workgroup memory is read once for each row or vector of
-/// the other operand: 8 × 8 read half as many bytes a product as 4 × 4, but have a quarter of the workgroups.
+/// Vectors and rows of an invocation, the default first. With 8 × 8, a product reads half as many bytes of workgroup memory
+/// as with 4 × 4. There are a quarter of the workgroups.
 const BLOCKS: [(u32, u32); 3] = [(4, 4), (8, 4), (8, 8)];
 
 impl MatMul {
