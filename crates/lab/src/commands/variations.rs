@@ -26,7 +26,7 @@ pub(crate) struct VariationArgs {
     #[arg(long, value_name = "CLOCK", value_delimiter = ',')]
     clock: Vec<Clock>,
     /// Sequences that share each forward pass, such as 1,2,4,8 (-npl of llama-batched-bench). Each has its own prompt, KV cache
-    /// and generation. t/s is of all together, and avg_ts_seq of each [default: one]
+    /// and generation. t/s is of all together, and a further column has the speed of each [default: one]
     #[arg(long, value_name = "N", value_delimiter = ',')]
     n_parallel: Vec<NonZeroUsize>,
 }

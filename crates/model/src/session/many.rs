@@ -55,14 +55,14 @@ impl<E: Executor> Session<E> {
     /// # Errors
     /// As [`Self::extend_many`].
     pub fn decode_many(&mut self, entries: &[(usize, Token)], n: usize) -> Result<Vec<Vec<Token>>, Error> {
-        let tokens: Vec<Token> = entries.iter().map(|entry| entry.1).collect();
-        let each: Vec<(usize, &[Token])> =
-            entries.iter().zip(tokens.chunks(1)).map(|(entry, token)| (entry.0, token)).collect();
-        self.check_many(&each)?;
         let mut choices = vec![Vec::with_capacity(n); entries.len()];
         if n == 0 || entries.is_empty() {
             return Ok(choices);
         }
+        let tokens: Vec<Token> = entries.iter().map(|entry| entry.1).collect();
+        let each: Vec<(usize, &[Token])> =
+            entries.iter().zip(tokens.chunks(1)).map(|(entry, token)| (entry.0, token)).collect();
+        self.check_many(&each)?;
         for &(sequence, _) in entries {
             self.check_room(self.sequences[sequence].len + n)?;
         }

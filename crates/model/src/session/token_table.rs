@@ -8,7 +8,7 @@ use ridgeline_compute::{Buffer, Executor, Recording, Role, Slice};
 use ridgeline_kernels::{TokenInfo, VisibleRows};
 
 /// Entries whose bytes are a multiple of the alignment of slices.
-pub(crate) const ALIGNED: usize = 256 / TokenInfo::BYTES as usize;
+pub(crate) const ALIGNED: usize = 256 / size_of::<TokenInfo>();
 
 /// The [`TokenInfo`] of every row of the KV cache, once per distinct window of the model's layers.
 ///

@@ -304,9 +304,10 @@ fn sequences_together_win_work_over_time() {
     let [Block::Table(table), Block::Lines(figure)] = &found.blocks[..] else { panic!("{found:?}") };
     let column = |i: usize| table.rows.iter().map(|row| row[i].as_str()).collect::<Vec<_>>();
     assert_eq!(column(1), ["1", "2", "8", "16", "1", "8"], "the small model first");
-    assert_eq!(column(2)[..3], ["500 µs", "500 µs", "1.00 ms"], "a quarter of four passes");
-    // 4 · 8 tokens in 4 ms; an eighth of them for each.
-    assert_eq!((column(3)[2], column(4)[2]), ("8000", "1000"));
+    // A quarter of four passes, and a third of a percent: visits of a synthetic pass deviate.
+    assert_eq!(column(2)[..3], ["502 µs", "502 µs", "1.00 ms"]);
+    // 4 · 8 tokens in 4.013 ms; an eighth of them for each.
+    assert!(column(3)[2].starts_with("797") && column(4)[2].starts_with("996"), "{table:?}");
     assert!(column(7)[5].starts_with("5.33 ["), "{:?}", column(7));
     assert_eq!(figure.lines.len(), 2);
     let without_one: Vec<Record> = records.into_iter().filter(|it| it.point["sequences"] == 8).collect();
