@@ -1,5 +1,5 @@
-//! Kinds of attention against the formulas of Table 2 of RooflineBench (after Sun et al. 2025, "GTA"): cached values, and
-//! multiply-adds of attention and of its projections.
+//! Kinds of attention against the formulas of Table 2 of RooflineBench, after Sun et al. 2025 ("GTA"). They give the cached
+//! values, and the multiply-adds of attention and of its projections.
 
 use ridgeline_compute::{Caps, Cpu, Launch, Recording};
 use ridgeline_kernels::LinearKernel;
