@@ -45,7 +45,7 @@ impl MatMulId {
     /// The kernel that computes the same pair by pair.
     const fn pair_by_pair(&self) -> MatVecId {
         let Self { format, layout, activation, reduce, workgroup_size, blocks, rows, .. } = *self;
-        MatVecId { format, layout, activation, reduce, workgroup_size, blocks, rows }
+        MatVecId { format, layout, activation, reduce, workgroup_size, blocks, rows, table: false }
     }
 }
 
