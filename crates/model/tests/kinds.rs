@@ -1,4 +1,4 @@
-//! Kinds of attention against the formulas of Table 2 of RooflineBench, after Sun et al. 2025 ("GTA"). They give the cached
+//! Kinds of attention against the formulas of Table 2 of `RooflineBench`, after Sun et al. 2025 ("GTA"). They give the cached
 //! values, and the multiply-adds of attention and of its projections.
 
 use ridgeline_compute::{Caps, Cpu, Launch, Recording};
