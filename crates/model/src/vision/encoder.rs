@@ -6,7 +6,7 @@ use crate::config::dim32;
 use crate::ops::Ops;
 use crate::scratch::{Scratch, Temp};
 use crate::session::check::attention_memory;
-use crate::session::token_table::TokensSeen;
+use crate::session::token_table::{Segment, TokensSeen};
 use crate::{AttentionPath, Error, Shared, Switches};
 use ridgeline_compute::{Buffer, Executor, Recording, Role};
 use ridgeline_kernels::{TokenInfo, VisibleRows, can_fuse_attention};
@@ -41,9 +41,9 @@ impl<E: Executor> ImageEncoder<E> {
         if !can_fuse_attention(device.caps()) {
             switches.attention = AttentionPath::Unfused;
         }
-        let cache = KvCache::new(&mut *device, (&[model.heads.state()], &heads), cached, patches)?;
+        let cache = KvCache::new(&mut *device, (&[model.heads.state()], &heads), cached, [1, patches])?;
         let scores = if switches.attention == AttentionPath::Unfused { patches } else { 0 };
-        let sizes = [patches, 1];
+        let sizes = [patches, 1, 1];
         let scratch = Scratch::new(&mut *device, &model.reserved, sizes, (scores, switches.int8_dot))?;
         let n = dim32(patches);
         let tokens: Vec<TokenInfo> = (0..n).map(|row| TokenInfo::new(row, row, 0, n)).collect();
@@ -78,6 +78,8 @@ impl<E: Executor> ImageEncoder<E> {
         self.recording.clear();
         let patches = model.shape.unfold(pixels, model.patches.cols as usize);
         self.recording.upload(self.scratch.buffer(Temp::Patches).all(), bytemuck::cast_slice(&patches));
+        let patches = model.shape.patches();
+        let segments = [Segment { sequence: 0, position: 0, n: patches }];
         let mut ops = Ops {
             recording: &mut self.recording,
             config: &model.config,
@@ -86,11 +88,12 @@ impl<E: Executor> ImageEncoder<E> {
             ropes: &[],
             token_table: self.token_table.all(),
             seen: std::slice::from_ref(&self.seen),
+            segments: &segments,
             caps: &caps,
             tuning: &model.tuning,
             switches: self.switches,
             first: 0,
-            tokens: dim32(model.shape.patches()),
+            tokens: dim32(patches),
             layer: None,
             ablated: false,
         };
