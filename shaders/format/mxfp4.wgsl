@@ -9,10 +9,19 @@ fn ${src}_scale(row: u32, cols: u32, block: u32) -> vec2f {
 
 // Twice the eight E2M1 magnitudes are integers below 16. One u32 holds them as eight nibbles. The fourth bit of a quant is
 // the sign.
-fn ${src}_quad(quants: u32, scale: vec2f) -> vec4f {
+//# set table = tables is defined and src in tables
+//# if table
+//# include "shared/level_table.wgsl"
+
+//# endif
+fn ${src}_${"computed_levels" if table else "levels"}(quants: u32) -> vec4f {
     let n = unpack4xU8(quants);
     let sizes = (vec4u(0xc8643210u) >> ((n & vec4u(7u)) << vec4u(2u))) & vec4u(15u);
-    return scale.x * vec4f(select(vec4i(sizes), -vec4i(sizes), n > vec4u(7u)));
+    return vec4f(select(vec4i(sizes), -vec4i(sizes), n > vec4u(7u)));
+}
+
+fn ${src}_quad(quants: u32, scale: vec2f) -> vec4f {
+    return scale.x * ${src}_levels(quants);
 }
 //# include "shared/plane.wgsl"
 //# include "shared/nibbles.wgsl"

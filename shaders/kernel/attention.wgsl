@@ -10,6 +10,9 @@
 // time.
 //# include reduce
 //# include "shared/visible_rows.wgsl"
+//# if UNROLLED
+//# include "shared/dot_add.wgsl"
+//# endif
 //# with src = "keys", interleaved = false, texture = false
 //# include "shared/rows.wgsl"
 //# include keys_file
@@ -60,7 +63,11 @@ fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
             let first = p * (UNPACK_LEN / 4u);
             //# for r in range(ROWS)
             //# for i in range(UNPACK_LEN // 4)
+            //# if UNROLLED
+            s${r} = dot_add(k[${i}], query[${r}u * KEY_QUADS + first + ${i}u], s${r});
+            //# else
             s${r} += dot(k[${i}], query[${r}u * KEY_QUADS + first + ${i}u]);
+            //# endif
             //# endfor
             //# endfor
         }
@@ -99,10 +106,32 @@ fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
         // Lanes left over when WORKGROUP_SIZE is no multiple of QUADS have no values to add.
         if value_row < V_ROWS_IN_PARALLEL {
             let n = min(WORKGROUP_SIZE, end - start);
+            //# if UNROLLED
+            // Four loads in flight. The rest follows one by one, in the same order.
+            var i = value_row;
+            for (; i + 3u * V_ROWS_IN_PARALLEL < n; i += 4u * V_ROWS_IN_PARALLEL) {
+                //# for k in range(4)
+                let v${k} = values_vec4(values_row(base + start + i + ${k}u * V_ROWS_IN_PARALLEL, params.value_stride), VALUE_COLS, quad);
+                //# endfor
+                //# for k in range(4)
+                //# for r in range(ROWS)
+                let w${k}_${r} = weight[${r}u * WORKGROUP_SIZE + i + ${k}u * V_ROWS_IN_PARALLEL];
+                acc${r} = fma(vec4f(w${k}_${r}), v${k}, acc${r});
+                total${r} += w${k}_${r};
+                //# endfor
+                //# endfor
+            }
+            for (; i < n; i += V_ROWS_IN_PARALLEL) {
+            //# else
             for (var i = value_row; i < n; i += V_ROWS_IN_PARALLEL) {
+            //# endif
                 let v = values_vec4(values_row(base + start + i, params.value_stride), VALUE_COLS, quad);
                 //# for r in range(ROWS)
+                //# if UNROLLED
+                acc${r} = fma(vec4f(weight[${r}u * WORKGROUP_SIZE + i]), v, acc${r});
+                //# else
                 acc${r} += weight[${r}u * WORKGROUP_SIZE + i] * v;
+                //# endif
                 total${r} += weight[${r}u * WORKGROUP_SIZE + i];
                 //# endfor
             }

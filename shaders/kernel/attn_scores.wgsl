@@ -2,6 +2,9 @@
 // not see are masked. One invocation per score.
 //# include reduce
 //# include "shared/visible_rows.wgsl"
+//# if UNROLLED
+//# include "shared/dot_add.wgsl"
+//# endif
 //# with src = "keys", interleaved = false, texture = TEXTURE
 //# include "shared/rows.wgsl"
 //# include cache_file
@@ -27,7 +30,11 @@ fn invocation(ids: Ids, at_group: vec3u, groups: vec3u) {
         let k = keys_unpack(row, params.head_dim, p);
         let first = query0 + p * (UNPACK_LEN / 4u);
         //# for i in range(UNPACK_LEN // 4)
+        //# if UNROLLED
+        sum = dot_add(k[${i}], q[first + ${i}u], sum);
+        //# else
         sum += dot(k[${i}], q[first + ${i}u]);
+        //# endif
         //# endfor
     }
     scores[i] = params.scale * sum;

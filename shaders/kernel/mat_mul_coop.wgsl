@@ -52,6 +52,9 @@ fn main(
     for (var i = local; i < MATRIX_LEN; i += WORKGROUP_SIZE) {
         sums[i] = 0.0;
     }
+    //# for src in tables
+    ${src}_fill_table(local);
+    //# endfor
     workgroupBarrier();
     //# for i in range(side)
     //# for j in range(side)

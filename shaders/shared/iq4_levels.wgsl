@@ -1,7 +1,12 @@
 // The 16 levels of IQ4_NL and IQ4_XS (`kvalues_iq4nl` of
 // https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-common.h), four signed bytes per word from the lowest
 // level up. Selects and shifts instead of an array, because an indexed array would be in memory.
-fn ${src}_levels(quants: u32) -> vec4f {
+//# set table = tables is defined and src in tables
+//# if table
+//# include "shared/level_table.wgsl"
+
+//# endif
+fn ${src}_${"computed_levels" if table else "levels"}(quants: u32) -> vec4f {
     let n = unpack4xU8(quants);
     let second_four = (n & vec4u(4u)) != vec4u();
     let low = select(vec4u(0xbfad9881u), vec4u(0xf6eaddcfu), second_four);

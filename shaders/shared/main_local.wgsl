@@ -9,5 +9,11 @@ fn main(
     @builtin(workgroup_id) at_group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
 ) {
+    //# if tables is defined and tables
+    //# for src in tables
+    ${src}_fill_table(local);
+    //# endfor
+    workgroupBarrier();
+    //# endif
     invocation(Ids(local), at_group, groups);
 }

@@ -10,7 +10,7 @@ use ridgeline_kernels::attention;
 use ridgeline_kernels::dequantize::{self, Dequantize, Output};
 use ridgeline_kernels::gated_delta_rule::{self, GatedDeltaRule};
 use ridgeline_kernels::layer_norm::{self, LayerNorm};
-use ridgeline_kernels::mat_mul::{self, MatMul, Tile};
+use ridgeline_kernels::mat_mul::{self, MatMul};
 use ridgeline_kernels::mat_mul_coop::MatMulCoop;
 use ridgeline_kernels::mat_vec;
 use ridgeline_kernels::rms_norm;
@@ -104,7 +104,7 @@ fn linear(
 fn mat_muls(criterion: &mut Criterion, gpu: &RefCell<Gpu>) {
     for &format in Format::ALL {
         for (n_rows, n_cols) in shapes(format) {
-            let kernel = MatMul { format, tile: Tile::F32, depth: 32 };
+            let kernel = MatMul::new(format, gpu.borrow().caps());
             let stride = stride(format, n_cols as usize);
             let params =
                 mat_mul::Params { n_rows, n_cols, n_vecs: 32, stride, ld: n_rows, row0: 0, epilogue: 0 };

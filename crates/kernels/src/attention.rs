@@ -1,7 +1,7 @@
 //! Fused attention over the KV cache, with online softmax (FlashAttention, Dao et al. 2022).
 
 use crate::common::{Reduce, bytes4, cache_formats, device_bytes, format_bytes, random_rows, to_u32, stride, with_format};
-use crate::attention_shape::{AttentionShape, HeadShape, MASKED, SHAPES, define_heads, define_masked};
+use crate::attention_shape::{AttentionShape, HeadShape, Loops, MASKED, SHAPES, define_heads, define_masked};
 use crate::token_info::{TestTokens, TokenInfo, VisibleRows, range, tokens, widest_range};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
@@ -21,7 +21,7 @@ kernel! {
     /// [`AttnReduce`](crate::attn_reduce::AttnReduce) combines (flash-decoding, Dao et al. 2023).
     pub struct Attention("attention") {
         keys: Format, values: Format, reduce: Reduce, workgroup_size: u32, shape: HeadShape, heads: u32,
-        tokens: u32,
+        tokens: u32, loops: Loops,
     }
     params {
         n_tokens: u32, token0: u32, n_heads: u32, capacity: u32, end: u32, visible: u32, unique: u32, key_stride: u32,
@@ -38,7 +38,8 @@ impl Attention {
     pub(crate) fn variants([keys, values]: [Format; 2], reduce: Reduce, shape: HeadShape, caps: &Caps) -> Vec<Self> {
         // Each vec4 of a value needs an invocation.
         let workgroup_size = if shape.value > 256 { shape.value / 4 } else { 64 };
-        let smallest = Self { keys, values, reduce, workgroup_size, shape, heads: 1, tokens: 1 };
+        let loops = Loops::of(caps);
+        let smallest = Self { keys, values, reduce, workgroup_size, shape, heads: 1, tokens: 1, loops };
         let fits = |kernel: &Self| kernel.workgroup_bytes() <= caps.max_workgroup_memory;
         let heads = shape.parts().find(|&heads| fits(&Self { heads, ..smallest })).unwrap_or(1);
         let variants: Vec<Self> =
@@ -104,7 +105,7 @@ impl Kernel for Attention {
     fn defines(&self) -> Defines {
         let d = with_format(define_masked(self.reduce.define(Defines::new(self.workgroup_size))), "keys_file", self.keys);
         let d = d.value("values_file", self.values.spec().wgsl);
-        define_heads(d, self.shape, [self.heads, self.tokens])
+        define_heads(self.loops.define(d), self.shape, [self.heads, self.tokens])
     }
     fn groups(&self, p: &Params) -> u64 {
         let queries = u64::from(p.n_heads / self.heads) * u64::from(p.n_tokens.div_ceil(self.tokens));

@@ -2,7 +2,7 @@
 
 use crate::common::{decode_row, fits_cache, random_head, stride};
 use crate::token_info::{TestTokens, VisibleRows};
-use ridgeline_compute::{Defines, TestRng};
+use ridgeline_compute::{Caps, Defines, TestRng};
 use ridgeline_quant::Format;
 
 /// The score of a masked position, and the running maximum before any position is visible. Finite, because some shader
@@ -18,6 +18,28 @@ pub(crate) fn define_masked(defines: Defines) -> Defines {
 pub(crate) fn define_heads(defines: Defines, shape: HeadShape, [heads, tokens]: [u32; 2]) -> Defines {
     let d = defines.u32("KEY", shape.key).u32("VALUE", shape.value).u32("VALUE_COLS", shape.value_cols());
     d.u32("GROUP", shape.group).u32("HEADS", heads).u32("TOKENS", tokens).u32("ROWS", heads * tokens)
+}
+
+/// How the inner loops of attention are written. The order of sums is the same.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Loops {
+    /// A product is rounded before it is added, and values are loaded one by one: for software adapters. There a fused
+    /// multiply-add may be a call of a function.
+    Plain,
+    /// Fused multiply-adds, and loads of four values at a time, whose latencies overlap: for GPUs.
+    Unrolled,
+}
+
+impl Loops {
+    /// The loops for a device.
+    pub(crate) const fn of(caps: &Caps) -> Self {
+        if caps.software { Self::Plain } else { Self::Unrolled }
+    }
+
+    /// Adds them to a template, as `UNROLLED`.
+    pub(crate) fn define(self, defines: Defines) -> Defines {
+        defines.value("UNROLLED", self == Self::Unrolled)
+    }
 }
 
 /// The heads of an attention layer.

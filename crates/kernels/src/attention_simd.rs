@@ -1,6 +1,6 @@
 //! Fused attention by one subgroup of eight lanes, without workgroup memory: for software adapters.
 
-use crate::attention_shape::{HeadShape, SHAPES, define_heads, define_masked};
+use crate::attention_shape::{HeadShape, Loops, SHAPES, define_heads, define_masked};
 use crate::attention::{self, Attention, queries};
 use crate::common::{Reduce, cache_formats, without_sums, to_u32, with_format};
 use ridgeline_compute::wgsl::{array, vec4};
@@ -47,7 +47,8 @@ impl AttentionSimd {
     /// The workgroup kernel that computes the same.
     const fn workgroup_kernel(self) -> Attention {
         let Self { keys, values, shape, heads, tokens } = self;
-        Attention { keys, values, reduce: Reduce::Workgroup, workgroup_size: 64, shape, heads, tokens }
+        let (reduce, loops) = (Reduce::Workgroup, Loops::Plain);
+        Attention { keys, values, reduce, workgroup_size: 64, shape, heads, tokens, loops }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Unfused attention, step 1 of 3: the scores.
 
 use crate::common::{bytes4, cache_formats, device_bytes, dot, without_sums, format_bytes, random_rows, to_u32, with_format};
-use crate::attention_shape::{AttentionShape, MASKED, define_masked};
+use crate::attention_shape::{AttentionShape, Loops, MASKED, define_masked};
 use crate::token_info::{TokenInfo, tokens};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
@@ -13,7 +13,7 @@ kernel! {
     /// or in a `texture`.
     ///
     /// The launch's tokens begin at index `token0` of `tokens`. They see `visible` rows, of which `unique` are distinct.
-    pub struct AttnScores("attn_scores") { cache: Format, workgroup_size: u32, texture: bool }
+    pub struct AttnScores("attn_scores") { cache: Format, workgroup_size: u32, texture: bool, loops: Loops }
     params {
         n_tokens: u32, token0: u32, n_heads: u32, head_dim: u32, group: u32, capacity: u32, first: u32, n_cols: u32,
         visible: u32, unique: u32, stride: u32, ld: u32, scale: f32,
@@ -23,13 +23,21 @@ kernel! {
     }
 }
 
+impl AttnScores {
+    /// The variant for a device.
+    #[must_use]
+    pub const fn new(cache: Format, texture: bool, caps: &Caps) -> Self {
+        Self { cache, workgroup_size: 64, texture, loops: Loops::of(caps) }
+    }
+}
+
 impl Kernel for AttnScores {
-    fn all(_caps: &Caps) -> Vec<Self> {
-        let with = |cache| [false, true].map(|texture| Self { cache, workgroup_size: 64, texture });
-        cache_formats().flat_map(with).collect()
+    fn all(caps: &Caps) -> Vec<Self> {
+        cache_formats().flat_map(|cache| [false, true].map(|texture| Self::new(cache, texture, caps))).collect()
     }
     fn defines(&self) -> Defines {
-        with_format(define_masked(without_sums(self.workgroup_size)), "cache_file", self.cache).value("TEXTURE", self.texture)
+        let d = self.loops.define(define_masked(without_sums(self.workgroup_size)));
+        with_format(d, "cache_file", self.cache).value("TEXTURE", self.texture)
     }
     fn in_texture(&self, binding: &str) -> bool {
         self.texture && binding == "keys"

@@ -7,11 +7,12 @@ use crate::attention_shape::HeadShape;
 use crate::attention_simd::{self, AttentionSimd};
 use crate::common::Reduce;
 use crate::layout::WeightLayout;
-use crate::mat_mul::{self, MatMul, Tile};
+use crate::mat_mul::{self, MatMul};
 use crate::mat_mul_coop::{self, MatMulCoop};
 use crate::mat_vec::{self, MatVec};
 use crate::mat_vec_rows::{self, MatVecRows};
 use crate::rms_norm::RmsNorm;
+use crate::row_norm::widest;
 use ridgeline_compute::{AnyKernel, Bindings, Caps, Recording};
 use ridgeline_quant::Format;
 
@@ -165,7 +166,7 @@ pub fn linear_for(format: Format, n_vecs: u32, caps: &Caps) -> LinearKernel {
         _ => (2, 16),
     };
     if n_vecs > SMALL_BATCH && !caps.software {
-        let tiles = LinearKernel::Mul(MatMul { format, tile: Tile::F32, depth: 32 });
+        let tiles = LinearKernel::Mul(MatMul::new(format, caps));
         return MatMulCoop::for_batch(format, caps, n_vecs).map_or(tiles, LinearKernel::Coop);
     }
     LinearKernel::Vec(MatVec::new(format, caps, rows, vecs))
@@ -184,7 +185,8 @@ pub const fn groups_by_expert(n_pairs: u32, n_experts: u32) -> bool {
 /// The RMSNorm kernel for rows of any width.
 #[must_use]
 pub fn norm_for(caps: &Caps) -> RmsNorm {
-    RmsNorm { reduce: Reduce::all(caps)[0], workgroup_size: caps.max_invocations.min(256) }
+    let (reduce, workgroup_size) = widest(caps, 256);
+    RmsNorm { reduce, workgroup_size }
 }
 
 /// The kernel of fused attention: FlashAttention, with KV splits for long contexts (flash-decoding).

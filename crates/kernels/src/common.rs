@@ -67,6 +67,25 @@ pub(crate) fn with_format(defines: Defines, key: &str, format: Format) -> Define
         .u32("CHUNKS_PER_HEADER", to_u32(spec.chunks_per_header))
 }
 
+/// Whether a kernel looks up the levels of a quantization type in workgroup memory: the choices, the default first.
+///
+/// A lookup gives the same value as the computation. Software adapters compute levels, because workgroup memory and its
+/// barrier are slower there.
+pub(crate) fn tables(format: Format, caps: &Caps) -> &'static [bool] {
+    if format.spec().has_table && !caps.software { &[true, false] } else { &[false] }
+}
+
+/// Bytes of workgroup memory of a table of levels.
+pub(crate) const fn table_bytes(table: bool) -> u32 {
+    if table { 4 * 16 } else { 0 }
+}
+
+/// Names the weight bindings whose levels are in a table, see `shared/level_table.wgsl`.
+pub(crate) fn with_tables<const N: usize>(defines: Defines, bindings: [(&'static str, bool); N]) -> Defines {
+    let names: Vec<&str> = bindings.into_iter().filter(|it| it.1).map(|it| it.0).collect();
+    defines.value("tables", names)
+}
+
 /// A size as `u32`, the type of kernel parameters.
 pub(crate) fn to_u32(n: impl TryInto<u32>) -> u32 {
     n.try_into().ok().expect("a kernel size fits 32 bits")

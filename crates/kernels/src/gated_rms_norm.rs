@@ -1,8 +1,8 @@
 //! Gated RMSNorm of heads in place: the output norm of Gated DeltaNet (Yang et al. 2024) and Mamba-2 (Dao & Gu 2024).
 
 use crate::activation::Activation;
-use crate::common::{Reduce, bytes4};
-use crate::rms_norm::normalise;
+use crate::common::Reduce;
+use crate::row_norm::{RowNorm, rms_norm, row_norm_members, widest};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
@@ -18,32 +18,25 @@ impl GatedRmsNorm {
     /// The variant for this device.
     #[must_use]
     pub fn new(caps: &Caps) -> Self {
-        Self { reduce: Reduce::all(caps)[0], workgroup_size: 64 }
+        let (reduce, workgroup_size) = widest(caps, 64);
+        Self { reduce, workgroup_size }
     }
 }
 
 impl Kernel for GatedRmsNorm {
-    fn all(caps: &Caps) -> Vec<Self> {
-        Reduce::all(caps).iter().map(|&reduce| Self { reduce, workgroup_size: 64 }).collect()
-    }
-    fn defines(&self) -> Defines {
-        self.reduce.define(Defines::new(self.workgroup_size))
-    }
-    fn groups(&self, p: &Params) -> u64 {
-        u64::from(p.n_tokens) * u64::from(p.n_heads)
-    }
+    row_norm_members! { workgroup_sizes: [64] }
     fn flops(&self, p: &Params) -> u64 {
         // Four of RMSNorm, those of SiLU, and a multiply.
-        (5 + Activation::Silu.flops()) * values(p)
+        (5 + Activation::Silu.flops()) * shape(p).values()
     }
     fn traffic(&self, p: &Params) -> Bytes {
-        let x = bytes4(values(p));
-        Bytes { x: 2 * x, gain: bytes4(u64::from(p.head_dim)), z: x }
+        let shape = shape(p);
+        Bytes { x: 2 * shape.bytes(), gain: shape.row_bytes(), z: shape.bytes() }
     }
     fn min_binding_size(&self, p: &Params) -> Bytes {
-        let row = u64::from(p.n_heads) * u64::from(p.head_dim);
-        let z = u64::from(p.n_tokens - 1) * u64::from(p.ld) + u64::from(p.first) + row;
-        Bytes { x: bytes4(values(p)), gain: bytes4(u64::from(p.head_dim)), z: bytes4(z) }
+        let shape = shape(p);
+        let z = shape.strided_bytes(p.n_heads, p.ld, p.first);
+        Bytes { x: shape.bytes(), gain: shape.row_bytes(), z }
     }
     fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let (n_tokens, n_heads, head_dim) = (rng.range(1, 5), rng.range(1, 5), 4 * rng.range(1, 70));
@@ -58,7 +51,7 @@ impl Kernel for GatedRmsNorm {
     fn reference(&self, p: &Params, host: Host<'_>) {
         let (width, heads) = (p.head_dim as usize, p.n_heads as usize);
         for (i, head) in host.x.chunks_exact_mut(width).enumerate() {
-            normalise(head, host.gain, p.eps);
+            rms_norm(head, host.gain, p.eps);
             let first = i / heads * p.ld as usize + p.first as usize + i % heads * width;
             for (x, &z) in head.iter_mut().zip(&host.z[first..]) {
                 *x = (f64::from(*x) * Activation::Silu.apply(f64::from(z))) as f32;
@@ -67,6 +60,6 @@ impl Kernel for GatedRmsNorm {
     }
 }
 
-fn values(p: &Params) -> u64 {
-    u64::from(p.n_tokens) * u64::from(p.n_heads) * u64::from(p.head_dim)
+fn shape(p: &Params) -> RowNorm {
+    RowNorm::of_heads(p.n_tokens, p.n_heads, p.head_dim)
 }

@@ -1,6 +1,7 @@
 //! L2 normalization of heads in place: queries and keys of the delta rule (Yang et al. 2024, "Gated Delta Networks").
 
-use crate::common::{Reduce, bytes4};
+use crate::common::Reduce;
+use crate::row_norm::{RowNorm, row_norm_members, widest};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
@@ -16,29 +17,21 @@ impl L2Norm {
     /// The variant for this device.
     #[must_use]
     pub fn new(caps: &Caps) -> Self {
-        Self { reduce: Reduce::all(caps)[0], workgroup_size: 64 }
+        let (reduce, workgroup_size) = widest(caps, 64);
+        Self { reduce, workgroup_size }
     }
 }
 
 impl Kernel for L2Norm {
-    fn all(caps: &Caps) -> Vec<Self> {
-        Reduce::all(caps).iter().map(|&reduce| Self { reduce, workgroup_size: 64 }).collect()
-    }
-    fn defines(&self) -> Defines {
-        self.reduce.define(Defines::new(self.workgroup_size))
-    }
-    fn groups(&self, p: &Params) -> u64 {
-        u64::from(p.n_tokens) * u64::from(p.n_heads)
-    }
+    row_norm_members! { workgroup_sizes: [64] }
     fn flops(&self, p: &Params) -> u64 {
-        3 * values(p)
+        3 * shape(p).values()
     }
     fn traffic(&self, p: &Params) -> Bytes {
-        Bytes { x: 2 * bytes4(values(p)) }
+        Bytes { x: 2 * shape(p).bytes() }
     }
     fn min_binding_size(&self, p: &Params) -> Bytes {
-        let row = u64::from(p.n_heads) * u64::from(p.head_dim);
-        Bytes { x: bytes4(u64::from(p.n_tokens - 1) * u64::from(p.ld) + row) }
+        Bytes { x: shape(p).strided_bytes(p.n_heads, p.ld, 0) }
     }
     fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let (n_tokens, n_heads, head_dim) = (rng.range(1, 5), rng.range(1, 5), 4 * rng.range(1, 70));
@@ -58,6 +51,6 @@ impl Kernel for L2Norm {
     }
 }
 
-fn values(p: &Params) -> u64 {
-    u64::from(p.n_tokens) * u64::from(p.n_heads) * u64::from(p.head_dim)
+fn shape(p: &Params) -> RowNorm {
+    RowNorm::of_heads(p.n_tokens, p.n_heads, p.head_dim)
 }

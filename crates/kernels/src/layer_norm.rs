@@ -1,6 +1,7 @@
 //! Layer normalization (Ba et al. 2016, "Layer Normalization").
 
-use crate::common::{Reduce, bytes4};
+use crate::common::Reduce;
+use crate::row_norm::{RowNorm, row_norm_members, widest};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
@@ -18,34 +19,25 @@ impl LayerNorm {
     /// The variant for rows of any width.
     #[must_use]
     pub fn new(caps: &Caps) -> Self {
-        Self { reduce: Reduce::all(caps)[0], workgroup_size: caps.max_invocations.min(256) }
+        let (reduce, workgroup_size) = widest(caps, 256);
+        Self { reduce, workgroup_size }
     }
 }
 
 impl Kernel for LayerNorm {
-    fn all(caps: &Caps) -> Vec<Self> {
-        let with = |&reduce: &Reduce| [64, 256].map(|workgroup_size| Self { reduce, workgroup_size });
-        Reduce::all(caps).iter().flat_map(with).collect()
-    }
-    fn defines(&self) -> Defines {
-        self.reduce.define(Defines::new(self.workgroup_size))
-    }
-    fn groups(&self, p: &Params) -> u64 {
-        u64::from(p.n_rows)
-    }
+    row_norm_members! { workgroup_sizes: [64, 256] }
     fn flops(&self, p: &Params) -> u64 {
         // The mean has an addition, the variance a subtraction, a multiply and an addition. The result has another subtraction,
         // two multiplies and an addition.
-        8 * u64::from(p.n_rows) * u64::from(p.n_cols)
+        8 * shape(p).values()
     }
     fn traffic(&self, p: &Params) -> Bytes {
-        let row = bytes4(u64::from(p.n_cols));
-        let rows = u64::from(p.n_rows) * row;
+        let shape = shape(p);
+        let (rows, row) = (shape.bytes(), shape.row_bytes());
         Bytes { x: rows, gain: row, bias: row, y: rows }
     }
     fn min_binding_size(&self, p: &Params) -> Bytes {
-        let row = bytes4(u64::from(p.n_cols));
-        Bytes { x: u64::from(p.row0 + p.n_rows) * row, ..self.traffic(p) }
+        Bytes { x: RowNorm::new(p.row0 + p.n_rows, p.n_cols).bytes(), ..self.traffic(p) }
     }
     fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let (n_rows, row0, n_cols) = (rng.range(1, 5), rng.range(0, 2), 4 * rng.range(1, 300));
@@ -67,4 +59,8 @@ impl Kernel for LayerNorm {
             }
         }
     }
+}
+
+fn shape(p: &Params) -> RowNorm {
+    RowNorm::new(p.n_rows, p.n_cols)
 }

@@ -15,11 +15,12 @@ mod choose;
 mod common;
 mod layout;
 mod linear;
+mod row_norm;
 mod token_info;
 mod tuning;
 
 pub use activation::Activation;
-pub use attention_shape::HeadShape;
+pub use attention_shape::{HeadShape, Loops};
 pub use choose::{
     AttentionKernel, LinearKernel, MAX_KV_SPLITS, SMALL_BATCH, attention_for, attention_workgroups,
     cache_in_texture, can_fuse_attention, groups_by_expert, kv_split_len, layout_for, linear_for,

@@ -1,7 +1,7 @@
 //! Matmul (GEMM), y = x·Wᵀ, for large batches with cooperative matrices (tensor cores).
 
 use crate::activation::Activation;
-use crate::common::{without_sums, with_format};
+use crate::common::{table_bytes, tables, with_format, with_tables, without_sums};
 use crate::layout::WeightLayout;
 use crate::linear::{Epilogue, LinearShape, linear_members};
 use ridgeline_compute::wgsl::{array, vec4};
@@ -13,8 +13,10 @@ kernel! {
     /// cooperative matrices of `edge` × `edge`. The `epilogue` ([`Epilogue`]) stores or adds. `stride` counts vec4s per
     /// row of W, `ld` floats per row of y. `workgroup_size` is four subgroups of the device's largest size.
     ///
-    /// W and x are rounded to f16. Larger values of x are clamped to ±65504. Sums are f32.
-    pub struct MatMulCoop("mat_mul_coop") { format: Format, edge: u32, tile: u32, workgroup_size: u32 }
+    /// With `table`, levels of quants are looked up in workgroup memory. W and x are rounded to f16. Larger values of x are clamped to ±65504. Sums are f32.
+    pub struct MatMulCoop("mat_mul_coop") {
+        format: Format, edge: u32, tile: u32, workgroup_size: u32, table: bool,
+    }
     params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32 }
     bindings { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
 }
@@ -33,9 +35,10 @@ const DEPTH: u32 = 32;
 const SUBGROUPS: u32 = 4;
 
 impl MatMulCoop {
-    /// Bytes of the two f16 tiles, whose rows are padded by eight values, and of the f32 sums before they are stored.
+    /// Bytes of the two f16 tiles, whose rows are padded by eight values, of the f32 sums before they are stored, and of the
+    /// table.
     const fn workgroup_bytes(self) -> u32 {
-        2 * 2 * self.tile * (DEPTH + 8) + 4 * SUBGROUPS * 256
+        2 * 2 * self.tile * (DEPTH + 8) + 4 * SUBGROUPS * 256 + table_bytes(self.table)
     }
 
     /// The default variant for a batch of `n_vecs`, or `None` without cooperative matrices. It uses the
@@ -50,7 +53,8 @@ impl MatMulCoop {
         let workgroup_size = caps.subgroup.map_or(0, |(_, largest)| SUBGROUPS * largest);
         let fits = workgroup_size > 0 && workgroup_size <= caps.max_invocations;
         let edges = if caps.f16 && fits { caps.cooperative } else { &[] };
-        let with = move |&edge| tiles(edge).iter().map(move |&tile| Self { format, edge, tile, workgroup_size });
+        let table = tables(format, caps)[0];
+        let with = move |&edge| tiles(edge).iter().map(move |&tile| Self { format, edge, tile, workgroup_size, table });
         edges.iter().flat_map(with).filter(|it| it.workgroup_bytes() <= caps.max_workgroup_memory)
     }
 }
@@ -60,7 +64,8 @@ impl Kernel for MatMulCoop {
         Format::ALL.iter().flat_map(|&format| Self::all_of(format, caps)).collect()
     }
     fn defines(&self) -> Defines {
-        with_format(without_sums(self.workgroup_size), "weights_file", self.format)
+        let d = with_format(without_sums(self.workgroup_size), "weights_file", self.format);
+        with_tables(d, [("weights", self.table)])
             .enable("f16")
             .enable("wgpu_cooperative_matrix")
             .u32("DEPTH", DEPTH)

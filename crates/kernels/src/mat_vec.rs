@@ -1,7 +1,7 @@
 //! Mat-vec (GEMV), y = W·x, for small batches.
 
 use crate::activation::Activation;
-use crate::common::{Reduce, with_format};
+use crate::common::{Reduce, tables, with_format, with_tables};
 use crate::layout::WeightLayout;
 use crate::linear::{Epilogue, LinearShape, MAX_TEST_ROWS, linear_members};
 use ridgeline_compute::wgsl::{array, vec4};
@@ -12,9 +12,11 @@ kernel! {
     /// y\[v, row0 + r\] = Σ_c W\[r, c\] · x\[v, c\], then the `epilogue` ([`Epilogue`]). A GLU needs an even `rows`, and
     /// `activation` is its function.
     /// A reduction group computes a block of `rows` rows of W by `vecs` vectors, and a workgroup computes `blocks` of them.
-    /// `stride` counts vec4s per row of W, `ld` floats per row of y.
+    /// `stride` counts vec4s per row of W, `ld` floats per row of y. With `table`, levels of quants are looked up in
+    /// workgroup memory.
     pub struct MatVec("mat_vec") {
-        format: Format, activation: Activation, reduce: Reduce, workgroup_size: u32, blocks: u32, rows: u32, vecs: u32
+        format: Format, activation: Activation, reduce: Reduce, workgroup_size: u32, blocks: u32, rows: u32, vecs: u32,
+        table: bool,
     }
     params { n_rows: u32, n_cols: u32, n_vecs: u32, stride: u32, ld: u32, row0: u32, epilogue: u32 }
     bindings { weights: read array<vec4<u32>>, x: read array<vec4<f32>>, y: update array<f32> }
@@ -27,19 +29,22 @@ impl MatVec {
         let workgroup_size = 64;
         let reduce = Reduce::all(caps)[0];
         let blocks = reduce.groups_per_workgroup(caps, workgroup_size);
-        Self { format, activation: Activation::Silu, reduce, workgroup_size, blocks, rows, vecs }
+        let table = tables(format, caps)[0];
+        Self { format, activation: Activation::Silu, reduce, workgroup_size, blocks, rows, vecs, table }
     }
 }
 
-/// Rows and vectors of a block, where reduction groups are subgroups. a GLU needs even rows.
-const SHAPES: [(u32, u32); 15] = [
+/// Rows and vectors of a block, where reduction groups are subgroups. A GLU needs even rows.
+const SHAPES: [(u32, u32); 17] = [
     (1, 1),
     (2, 1),
     (4, 1),
     (8, 1),
+    (2, 2),
     (4, 2),
     (8, 2),
     (4, 3),
+    (2, 4),
     (4, 4),
     (8, 4),
     (2, 5),
@@ -58,6 +63,18 @@ const SPLIT_SHAPES: [(u32, u32); 2] = [(2, 1), (2, 4)];
 /// does not apply to software adapters, whose default has 8 rows by up to 8 vectors.
 const MOST_SUMS: u32 = 32;
 
+/// Blocks of a decode step, whose number of subgroups is smallest. Other numbers of blocks per workgroup are tried for them.
+const BLOCKS_MATTER: [(u32, u32); 2] = [(2, 1), (4, 1)];
+
+/// Blocks per workgroup to try: one for each reduction group, for every subgroup size that the driver may pick. Drivers
+/// with several sizes rarely pick the smallest: RADV picks 64 of 32 and 64. A subgroup then loops over several blocks.
+fn block_counts(reduce: Reduce, caps: &Caps, workgroup_size: u32) -> Vec<u32> {
+    let most = reduce.groups_per_workgroup(caps, workgroup_size);
+    let sizes = caps.subgroup.filter(|_| reduce == Reduce::Subgroup);
+    let least = sizes.map_or(most, |(_, largest)| (workgroup_size / largest).clamp(1, most));
+    std::iter::successors(Some(most), |blocks| Some(blocks / 2)).take_while(|blocks| *blocks >= least).collect()
+}
+
 impl Kernel for MatVec {
     fn all(caps: &Caps) -> Vec<Self> {
         let mut all = Vec::new();
@@ -67,17 +84,24 @@ impl Kernel for MatVec {
                 Reduce::Workgroup => (64, &WORKGROUP_SHAPES[..]),
                 Reduce::SplitK => (256, &SPLIT_SHAPES[..]),
             };
-            let blocks = reduce.groups_per_workgroup(caps, workgroup_size);
+            let counts = block_counts(reduce, caps, workgroup_size);
             let shapes = shapes.iter().filter(|(rows, vecs)| caps.software || rows * vecs <= MOST_SUMS);
-            for &format in Format::ALL {
-                let silu = Activation::Silu;
-                let variant =
-                    |&(rows, vecs): &_| Self { format, activation: silu, reduce, workgroup_size, blocks, rows, vecs };
-                all.extend(shapes.clone().map(variant));
+            for (&format, &(rows, vecs)) in Format::ALL.iter().flat_map(|it| shapes.clone().map(move |shape| (it, shape))) {
+                let tables = tables(format, caps);
+                let activation = Activation::Silu;
+                let one =
+                    Self { format, activation, reduce, workgroup_size, blocks: counts[0], rows, vecs, table: tables[0] };
+                all.extend(tables.iter().map(|&table| Self { table, ..one }));
+                if BLOCKS_MATTER.contains(&(rows, vecs)) {
+                    all.extend(counts[1..].iter().map(|&blocks| Self { blocks, ..one }));
+                }
             }
         }
         // The epilogue depends neither on the type of the weights nor on the shape. So the other activations have one of each.
-        let is_one = |it: &Self| it.format == Format::HALF && (it.rows, it.vecs) == (2, 1);
+        let is_one = |it: &Self| {
+            let most = it.reduce.groups_per_workgroup(caps, it.workgroup_size);
+            it.format == Format::HALF && (it.rows, it.vecs, it.blocks) == (2, 1, most)
+        };
         let ones: Vec<Self> = all.iter().copied().filter(is_one).collect();
         for &activation in &Activation::ALL[1..] {
             all.extend(ones.iter().map(|it| Self { activation, ..*it }));
@@ -89,6 +113,7 @@ impl Kernel for MatVec {
         // Split-K reduces all sums of a block with one barrier.
         let sums = if self.reduce == Reduce::SplitK { self.rows * self.vecs } else { 0 };
         let d = self.activation.define(d.u32("SUMS", sums));
+        let d = with_tables(d, [("weights", self.table)]);
         d.u32("BLOCKS", self.blocks).u32("ROWS", self.rows).u32("VECS", self.vecs)
     }
     fn groups(&self, p: &Params) -> u64 {

@@ -1,7 +1,7 @@
 //! Mat-vec (GEMV), y = W·x, of two stacked matrices of different quantization types, in one launch.
 
 use crate::activation::Activation;
-use crate::common::{Reduce, bytes4, device_bytes, format_bytes, random_rows, to_u32, stride};
+use crate::common::{Reduce, bytes4, device_bytes, format_bytes, random_rows, tables, to_u32, stride, with_tables};
 use crate::linear::LinearShape;
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
@@ -11,7 +11,10 @@ kernel! {
     /// y\[r\] = Σ_c W\[r, c\] · x\[c\], where W is `upper` \[upper_rows, n_cols\] and `lower` \[lower_rows, n_cols\] below it,
     /// each with its own quantization type. A reduction group computes `rows` rows, and a workgroup `blocks` times as many.
     /// Strides count vec4s per row.
-    pub struct MatVecDual("mat_vec_dual") { formats: [Format; 2], reduce: Reduce, workgroup_size: u32, blocks: u32, rows: u32 }
+    /// With `tables`, levels of quants are looked up in workgroup memory.
+    pub struct MatVecDual("mat_vec_dual") {
+        formats: [Format; 2], tables: [bool; 2], reduce: Reduce, workgroup_size: u32, blocks: u32, rows: u32,
+    }
     params { upper_rows: u32, lower_rows: u32, n_cols: u32, upper_stride: u32, lower_stride: u32 }
     bindings {
         upper: read array<vec4<u32>>, lower: read array<vec4<u32>>, x: read array<vec4<f32>>, y: write array<f32>,
@@ -27,7 +30,9 @@ impl MatVecDual {
             return None;
         }
         let (reduce, workgroup_size) = (Reduce::Subgroup, 64);
-        Some(Self { formats, reduce, workgroup_size, blocks: reduce.groups_per_workgroup(caps, workgroup_size), rows: 4 })
+        let blocks = reduce.groups_per_workgroup(caps, workgroup_size);
+        let tables = formats.map(|format| tables(format, caps)[0]);
+        Some(Self { formats, tables, reduce, workgroup_size, blocks, rows: 4 })
     }
 
     /// The two mat-vecs that the kernel fuses.
@@ -52,7 +57,8 @@ impl Kernel for MatVecDual {
         let d = self.reduce.define(Defines::new(self.workgroup_size));
         let d = d.value("files", files).value("unpack_lens", sizes(|it| it.unpack_len));
         let d = d.value("runs", sizes(|it| it.runs)).value("steps", sizes(|it| it.run_step));
-        d.u32("BLOCKS", self.blocks).u32("ROWS", self.rows)
+        let [upper, lower] = self.tables;
+        with_tables(d, [("upper", upper), ("lower", lower)]).u32("BLOCKS", self.blocks).u32("ROWS", self.rows)
     }
     fn groups(&self, p: &Params) -> u64 {
         let of = |rows: u32| u64::from(rows.div_ceil(self.blocks * self.rows));

@@ -2,7 +2,7 @@
 //! large batches there is [`MatMulId`](crate::mat_mul_id::MatMulId).
 
 use crate::activation::Activation;
-use crate::common::{Reduce, bytes4, dot, format_bytes, random_rows, stride, to_u32, with_format};
+use crate::common::{Reduce, bytes4, dot, format_bytes, random_rows, stride, tables, to_u32, with_format, with_tables};
 use crate::glu::{glu, glu_flops};
 use crate::layout::{WeightLayout, decode_layout_row, to_layout};
 use ridgeline_compute::wgsl::{array, vec4};
@@ -20,10 +20,10 @@ kernel! {
     /// the up row lies `up_row` rows below it. So the gates of all experts may precede all ups, or each expert's its ups.
     ///
     /// A reduction group computes `rows` rows, an even number, and a workgroup `blocks` times as many. `stride` counts vec4s
-    /// per row of W, `ld` floats per row of y.
+    /// per row of W, `ld` floats per row of y. With `table`, levels of quants are looked up in workgroup memory.
     pub struct MatVecId("mat_vec_id") {
         format: Format, layout: WeightLayout, activation: Activation, reduce: Reduce, workgroup_size: u32, blocks: u32,
-        rows: u32
+        rows: u32, table: bool,
     }
     params {
         n_rows: u32, n_cols: u32, n_pairs: u32, top_k: u32, share: u32, stride: u32, ld: u32, row0: u32, expert0: u32,
@@ -43,7 +43,8 @@ impl MatVecId {
 
     pub(crate) fn with(format: Format, layout: WeightLayout, reduce: Reduce, caps: &Caps) -> Self {
         let (workgroup_size, blocks) = (64, reduce.groups_per_workgroup(caps, 64));
-        Self { format, layout, activation: Activation::Silu, reduce, workgroup_size, blocks, rows: 4 }
+        let table = tables(format, caps)[0];
+        Self { format, layout, activation: Activation::Silu, reduce, workgroup_size, blocks, rows: 4, table }
     }
 
     /// Bytes of the rows that one expert contributes.
@@ -67,7 +68,7 @@ impl Kernel for MatVecId {
     }
     fn defines(&self) -> Defines {
         let d = with_format(self.reduce.define(Defines::new(self.workgroup_size)), "weights_file", self.format);
-        let d = self.activation.define(self.layout.define(d));
+        let d = with_tables(self.activation.define(self.layout.define(d)), [("weights", self.table)]);
         d.u32("BLOCKS", self.blocks).u32("ROWS", self.rows)
     }
     fn in_texture(&self, binding: &str) -> bool {

@@ -3,7 +3,7 @@
 //! The idea is from Dehghani et al. 2023, "Scaling Vision Transformers to 22 Billion Parameters".
 
 use crate::common::{Reduce, bytes4};
-use crate::rms_norm::normalise;
+use crate::row_norm::{RowNorm, rms_norm, row_norm_members};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
@@ -17,24 +17,15 @@ kernel! {
 }
 
 impl Kernel for QkNorm {
-    fn all(caps: &Caps) -> Vec<Self> {
-        Reduce::all(caps).iter().map(|&reduce| Self { reduce, workgroup_size: 64 }).collect()
-    }
-    fn defines(&self) -> Defines {
-        self.reduce.define(Defines::new(self.workgroup_size))
-    }
-    fn groups(&self, p: &Params) -> u64 {
-        heads(p)
-    }
+    row_norm_members! { workgroup_sizes: [64] }
     fn flops(&self, p: &Params) -> u64 {
-        4 * heads(p) * u64::from(p.head_dim)
+        4 * shape(p).values()
     }
     fn traffic(&self, p: &Params) -> Bytes {
-        Bytes { x: 2 * bytes4(heads(p) * u64::from(p.head_dim)), gains: gain_bytes(p) }
+        Bytes { x: 2 * shape(p).bytes(), gains: gain_bytes(p) }
     }
     fn min_binding_size(&self, p: &Params) -> Bytes {
-        let row = u64::from(p.n_heads + p.kv_heads) * u64::from(p.head_dim);
-        Bytes { x: bytes4(u64::from(p.n_tokens - 1) * u64::from(p.ld) + row), gains: gain_bytes(p) }
+        Bytes { x: shape(p).strided_bytes(p.n_heads + p.kv_heads, p.ld, 0), gains: gain_bytes(p) }
     }
     fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let (n_tokens, kv_heads, head_dim) = (rng.range(1, 5), rng.range(0, 3), 4 * rng.range(1, 70));
@@ -49,14 +40,14 @@ impl Kernel for QkNorm {
             let heads = row.chunks_exact_mut(width).take(n_heads + p.kv_heads as usize);
             for (head, x) in heads.enumerate() {
                 let first = if head < n_heads { 0 } else { width };
-                normalise(x, &host.gains[first..][..width], p.eps);
+                rms_norm(x, &host.gains[first..][..width], p.eps);
             }
         }
     }
 }
 
-fn heads(p: &Params) -> u64 {
-    u64::from(p.n_tokens) * u64::from(p.n_heads + p.kv_heads)
+fn shape(p: &Params) -> RowNorm {
+    RowNorm::of_heads(p.n_tokens, p.n_heads + p.kv_heads, p.head_dim)
 }
 
 fn gain_bytes(p: &Params) -> u64 {

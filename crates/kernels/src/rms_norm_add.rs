@@ -1,7 +1,7 @@
 //! RMSNorm that is added to the residual stream: the post-norm of Gemma 2 and 3 (Gemma Team 2024).
 
-use crate::common::{Reduce, bytes4};
-use crate::rms_norm::normalise;
+use crate::common::Reduce;
+use crate::row_norm::{RowNorm, rms_norm, row_norm_members, widest};
 use ridgeline_compute::wgsl::{array, vec4};
 use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 
@@ -18,34 +18,23 @@ impl RmsNormAdd {
     /// The variant for rows of any width.
     #[must_use]
     pub fn new(caps: &Caps) -> Self {
-        Self { reduce: Reduce::all(caps)[0], workgroup_size: caps.max_invocations.min(256) }
+        let (reduce, workgroup_size) = widest(caps, 256);
+        Self { reduce, workgroup_size }
     }
 }
 
 impl Kernel for RmsNormAdd {
-    fn all(caps: &Caps) -> Vec<Self> {
-        let with = |&reduce: &Reduce| [64, 256].map(|workgroup_size| Self { reduce, workgroup_size });
-        Reduce::all(caps).iter().flat_map(with).collect()
-    }
-    fn defines(&self) -> Defines {
-        self.reduce.define(Defines::new(self.workgroup_size))
-    }
-    fn groups(&self, p: &Params) -> u64 {
-        u64::from(p.n_rows)
-    }
+    row_norm_members! { workgroup_sizes: [64, 256] }
     fn flops(&self, p: &Params) -> u64 {
         // Four of RMSNorm, and the addition.
-        5 * u64::from(p.n_rows) * u64::from(p.n_cols)
+        5 * shape(p).values()
     }
     fn traffic(&self, p: &Params) -> Bytes {
-        let row = bytes4(u64::from(p.n_cols));
-        let rows = u64::from(p.n_rows) * row;
-        Bytes { x: rows, gain: row, y: 2 * rows }
+        Bytes { y: 2 * shape(p).bytes(), ..self.min_binding_size(p) }
     }
     fn min_binding_size(&self, p: &Params) -> Bytes {
-        let row = bytes4(u64::from(p.n_cols));
-        let rows = u64::from(p.n_rows) * row;
-        Bytes { x: rows, gain: row, y: rows }
+        let shape = shape(p);
+        Bytes { x: shape.bytes(), gain: shape.row_bytes(), y: shape.bytes() }
     }
     fn test_input(&self, rng: &mut TestRng) -> TestInput<Params> {
         let (n_rows, n_cols) = (rng.range(1, 5), 4 * rng.range(1, 300));
@@ -58,8 +47,12 @@ impl Kernel for RmsNormAdd {
         let mut normed = vec![0.0; cols];
         for (x, y) in host.x.chunks_exact(cols).zip(host.y.chunks_exact_mut(cols)) {
             normed.copy_from_slice(x);
-            normalise(&mut normed, host.gain, p.eps);
+            rms_norm(&mut normed, host.gain, p.eps);
             y.iter_mut().zip(&normed).for_each(|(y, normed)| *y += normed);
         }
     }
+}
+
+fn shape(p: &Params) -> RowNorm {
+    RowNorm::new(p.n_rows, p.n_cols)
 }

@@ -1,7 +1,7 @@
 //! Fused bias, QK-norm, RoPE and KV cache append, in one launch between the QKV projection and attention.
 
 use crate::common::{Reduce, bytes4, cache_formats, device_bytes, encode_row, format_bytes, random_head, stride, with_format};
-use crate::rms_norm::normalise;
+use crate::row_norm::rms_norm;
 use crate::rope::{Pairing, rotate};
 use crate::token_info::{TestTokens, TokenInfo, tokens};
 use ridgeline_compute::wgsl::{array, vec4};
@@ -167,7 +167,7 @@ impl Kernel for RopeAppend {
                 }
                 if self.with.norm && head < n_heads + kv_heads {
                     let first = if head < n_heads { 0 } else { width };
-                    normalise(&mut x, &host.gains[first..][..width], p.eps);
+                    rms_norm(&mut x, &host.gains[first..][..width], p.eps);
                 }
                 if head < n_heads + kv_heads {
                     rotate(self.pairing, &mut x, cos_sin);

@@ -75,8 +75,8 @@ impl LinearClass {
     /// matrices, by the rounding of operands to f16.
     ///
     /// Candidates are limited to the weight layout of this device ([`layout_for`]). Mat-vecs process at most twice the batch
-    /// size at once. Tiled matmuls start at a batch of 5, cooperative matrices beyond [`SMALL_BATCH`]. Blocks with an odd
-    /// number of rows are tried only for [`RowCount::Small`]. The activation of a GLU epilogue changes no time, so the
+    /// size at once. Tiled matmuls start at a batch of 5. Cooperative matrices, and tiles of more than 32 vectors, start beyond
+    /// [`SMALL_BATCH`]. Blocks with an odd number of rows are tried only for [`RowCount::Small`]. The activation of a GLU epilogue changes no time, so the
     /// candidates have that of SwiGLU.
     #[must_use]
     pub fn candidates(self, caps: &Caps) -> Vec<LinearKernel> {
@@ -86,8 +86,10 @@ impl LinearClass {
             kernel.format == self.format && silu && even && kernel.vecs <= 2 * self.vectors
         };
         let vec = MatVec::all(caps).into_iter().filter(fits).map(LinearKernel::Vec);
-        let tiled =
-            |kernel: &MatMul| kernel.format == self.format && kernel.tile == Tile::F32 && self.vectors > 4;
+        let tiled = |kernel: &MatMul| {
+            let fills = self.vectors > if kernel.tile_size()[0] > 32 { SMALL_BATCH } else { 4 };
+            kernel.format == self.format && kernel.tile == Tile::F32 && fills
+        };
         let tiled = MatMul::all(caps).into_iter().filter(tiled).map(LinearKernel::Mul);
         let fits = |kernel: &MatVecRows| {
             let silu = kernel.activation == Activation::Silu;

@@ -187,6 +187,34 @@ fn names_of_local_index(msl: &str) -> Option<(&str, &str)> {
     Some((before.rsplit(' ').next()?, zeroes))
 }
 
+/// Rounding a product before it is added takes two instructions in place of one.
+#[test]
+fn attention_of_gpus_fuses_every_multiply_add() {
+    let of_gpus: Vec<&Shader> = shaders().iter().filter(|it| it.label.contains("loops: Unrolled")).collect();
+    assert!(of_gpus.iter().any(|it| it.kernel.name() == "attention"));
+    for shader in of_gpus {
+        let text = shader.msl().unwrap_or_else(|e| panic!("{}: MSL: {e}", shader.label));
+        assert!(!text.contains("metal::dot(") && text.contains("metal::fma("), "{}:\n{text}", shader.label);
+    }
+}
+
+/// A table is filled in front of a barrier, which all invocations pass before the first lookup.
+#[test]
+fn tables_of_levels_are_in_workgroup_memory() {
+    let with_table = |it: &&Shader| it.label.contains("table: true") || it.label.contains("tables: [true");
+    let with_tables: Vec<&Shader> = shaders().iter().filter(with_table).collect();
+    for name in ["mat_mul", "mat_mul_coop", "mat_vec", "mat_vec_dual", "mat_vec_id"] {
+        assert!(with_tables.iter().any(|it| it.kernel.name() == name), "{name} has no table");
+    }
+    for shader in with_tables {
+        let (_, entry) = shader.wgsl.split_once("fn main(").expect("an entry point");
+        let filled = entry.find("_fill_table(local);").unwrap_or_else(|| panic!("{}", shader.label));
+        let barrier = filled + entry[filled..].find("workgroupBarrier();").expect("a barrier");
+        let called = entry.find("invocation(").or(entry.find("weights_unpack(")).expect("a lookup");
+        assert!(barrier < called, "{}", shader.label);
+    }
+}
+
 #[test]
 fn every_variant_translates_to_msl_and_spirv() {
     let clash = "[[max]] kernel void main_(\n  uint local_2 [[thread_index_in_threadgroup]]\n) {\n    if (local == 0u) {\n";

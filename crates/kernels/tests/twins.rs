@@ -15,7 +15,7 @@ use ridgeline_kernels::mat_vec::MatVec;
 use ridgeline_kernels::rope_append::{self, RopeAppend};
 use ridgeline_kernels::{HeadShape, attention_for, linear_for, norm_for, stride};
 use ridgeline_quant::Format;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
 use std::process::Command;
 use std::sync::Arc;
@@ -49,6 +49,7 @@ fn main() {
         one("a_few_of_each", a_few_of_each, true);
     }
     one("wide_subgroups", wide_subgroups, true);
+    one("variants_of_gpus", variants_of_gpus, true);
     one("halves_are_rounded_to_nearest_even", halves_are_rounded, true);
     // Only llvmpipe reads the variable.
     let mesa = adapters.first().is_none_or(|it| it.name.contains("llvmpipe"));
@@ -179,6 +180,29 @@ fn wide_subgroups() -> Result<(), Failed> {
         ..MatVec::new(Format::INT8_ACTIVATIONS, gpu.caps(), 4, 2)
     };
     (0..SAMPLES).try_for_each(|seed| compare(&mut gpu, &AnyKernel::new(kernel), seed))
+}
+
+/// Variants that only GPUs have, as far as this adapter can run them: a few of each kernel.
+fn variants_of_gpus() -> Result<(), Failed> {
+    const FEW: usize = 5;
+    let linker = Arc::new(ridgeline_kernels::linker()?);
+    let mut gpu = Gpu::open(&AdapterChoice::Best, linker, GpuOptions::default())?;
+    let here: HashSet<AnyKernel> = ridgeline_kernels::all(gpu.caps()).into_iter().collect();
+    let mut others: BTreeMap<&str, Vec<AnyKernel>> = BTreeMap::new();
+    for kernel in ridgeline_kernels::all(&Caps { software: false, ..gpu.caps().clone() }) {
+        if !here.contains(&kernel) {
+            others.entry(kernel.name()).or_default().push(kernel);
+        }
+    }
+    for name in ["attention", "attn_scores", "mat_mul", "mat_vec", "mat_vec_dual", "mat_vec_id"] {
+        assert!(!gpu.caps().software || others.contains_key(name), "{name} has no variant for GPUs");
+    }
+    for variants in others.into_values() {
+        for (seed, kernel) in (0..).zip(variants.iter().step_by(variants.len().div_ceil(FEW))) {
+            compare(&mut gpu, kernel, seed)?;
+        }
+    }
+    Ok(())
 }
 
 /// Stores f16 values of a KV cache, and expects the bits of the CPU reference. The input is beside the boundaries between

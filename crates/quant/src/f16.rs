@@ -21,6 +21,7 @@ pub(crate) const SPEC: Spec = Spec {
     runs: 1,
     run_step: 8,
     chunks_per_header: 1,
+    has_table: false,
     kv_block: Some(8),
     wgsl: "format/f16.wgsl",
     decode: halves::decode::<f16>,

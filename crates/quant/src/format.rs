@@ -49,7 +49,7 @@ use crate::Format;
 impl Format {
     /// Single precision, for norms and biases.
     pub const SINGLE: Self = Self::F32;
-    /// Half precision, the fallback for matrices whose rows are not whole blocks of the wanted type.
+    /// Half precision, in which every matrix can be stored.
     pub const HALF: Self = Self::F16;
 
     /// About one byte per weight, with a scale per block.
@@ -62,6 +62,21 @@ impl Format {
         let spec = self.spec();
         debug_assert!(n.is_multiple_of(spec.block_len as u64), "weights must fill whole blocks");
         n / spec.block_len as u64 * spec.block_bytes as u64
+    }
+
+    /// The type of a matrix whose rows have `n_cols` weights: this one, if they are whole blocks. Else a type of smaller
+    /// blocks, or half precision if they are not whole blocks of that either (llama.cpp's `tensor_type_fallback`).
+    pub fn for_rows_of(self, n_cols: usize) -> Self {
+        let fits = |it: Self| n_cols.is_multiple_of(it.spec().block_len);
+        let smaller = match self {
+            Self::Q2K | Self::Q3K => Self::Q4_0,
+            Self::Q4K => Self::Q5_0,
+            Self::Q5K => Self::Q5_1,
+            Self::Q6K => Self::Q8_0,
+            Self::Iq4Xs => Self::Iq4Nl,
+            other => other,
+        };
+        [self, smaller].into_iter().find(|it| fits(*it)).unwrap_or(Self::HALF)
     }
 
     /// Device bytes of a packed matrix of `n_rows` rows of `n_cols` weights, padding included.

@@ -233,7 +233,7 @@ impl Mix {
     /// The type of the `i`-th matrix of a role, whose rows have `n_cols` weights. Matrices count in layer order; if a
     /// layer has several experts, `i` is the layer.
     pub fn format_for(&self, role: TensorCategory, i: usize, n_cols: usize, model: &ModelTraits) -> Format {
-        fallback_type(self.wanted(role, i, n_cols, model), n_cols)
+        self.wanted(role, i, n_cols, model).for_rows_of(n_cols)
     }
 
     fn wanted(&self, role: TensorCategory, i: usize, n_cols: usize, model: &ModelTraits) -> Format {
@@ -269,25 +269,8 @@ impl Mix {
 
     /// The base type, or its fallback if rows of `n_cols` weights are not whole blocks: llama.cpp's `--pure`.
     pub fn pure_format(&self, n_cols: usize) -> Format {
-        fallback_type(self.base, n_cols)
+        self.base.for_rows_of(n_cols)
     }
-}
-
-/// llama.cpp's `tensor_type_fallback`: a type of smaller blocks if rows of `n_cols` weights are not whole blocks.
-fn fallback_type(format: Format, n_cols: usize) -> Format {
-    let fits = |it: Format| n_cols.is_multiple_of(it.spec().block_len);
-    if fits(format) {
-        return format;
-    }
-    let smaller = match format {
-        Q2K | Q3K => Q4_0,
-        Q4K => Q5_0,
-        Q5K => Q5_1,
-        Q6K => Q8_0,
-        Iq4Xs => Iq4Nl,
-        other => other,
-    };
-    if fits(smaller) { smaller } else { Format::HALF }
 }
 
 impl fmt::Display for Mix {
@@ -392,5 +375,8 @@ mod tests {
         assert_eq!(names.map(|it| format(it, 40)), [F16; 7]);
         assert_eq!(mix("Q4_K_M").format_for(TensorCategory::Head, 0, 288, &MODEL), Q8_0);
         assert_eq!(mix("Q4_K_M").pure_format(288), Q5_0);
+        // The same for one type, such as that of SmolLM2 135M, whose rows have 576 weights.
+        assert_eq!([Q4K, Q6K, Mxfp4].map(|it| it.for_rows_of(576)), [Q5_0, Q8_0, Mxfp4]);
+        assert_eq!([Q4K, Q8_0].map(|it| it.for_rows_of(70)), [F16; 2]);
     }
 }

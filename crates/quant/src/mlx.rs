@@ -52,6 +52,7 @@ impl<const BITS: usize, const GROUP: usize> Affine<BITS, GROUP> {
         runs: 1,
         run_step: 32,
         chunks_per_header: 1,
+        has_table: false,
         kv_block: None,
         wgsl: Self::NAMES[1],
         decode: Self::decode,

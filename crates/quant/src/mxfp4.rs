@@ -38,6 +38,7 @@ pub(crate) const SPEC: Spec = Spec {
     runs: 1,
     run_step: 32,
     chunks_per_header: 1,
+    has_table: true,
     kv_block: None,
     wgsl: "format/mxfp4.wgsl",
     decode: blocks::decode::<Block>,

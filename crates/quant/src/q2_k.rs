@@ -42,6 +42,7 @@ pub(crate) const SPEC: Spec = Spec {
     runs: 2,
     run_step: 32,
     chunks_per_header: 8,
+    has_table: false,
     kv_block: None,
     wgsl: "format/q2_k.wgsl",
     decode: blocks::decode::<Block>,

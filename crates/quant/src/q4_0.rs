@@ -37,6 +37,7 @@ pub(crate) const SPEC: Spec = Spec {
     runs: 1,
     run_step: 32,
     chunks_per_header: 1,
+    has_table: false,
     kv_block: Some(32),
     wgsl: "format/q4_0.wgsl",
     decode: blocks::decode::<Block>,

@@ -39,6 +39,7 @@ pub(crate) const SPEC: Spec = Spec {
     runs: 1,
     run_step: 32,
     chunks_per_header: 1,
+    has_table: false,
     kv_block: None,
     wgsl: "format/q5_0.wgsl",
     decode: blocks::decode::<Block>,

@@ -37,6 +37,7 @@ pub(crate) const SPEC: Spec = Spec {
     runs: 1,
     run_step: 16,
     chunks_per_header: 16,
+    has_table: false,
     kv_block: Some(32),
     wgsl: "format/q8_0.wgsl",
     decode: blocks::decode::<Block>,

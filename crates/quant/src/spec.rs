@@ -41,6 +41,8 @@ pub struct Spec {
     pub run_step: usize,
     /// Chunks that share one super-block header, which the WGSL code reads once for all of them; 1 without a header.
     pub chunks_per_header: usize,
+    /// Whether quants are indices of 16 levels, which a kernel may look up in workgroup memory.
+    pub has_table: bool,
     /// The rows of a KV cache of this type must be a multiple of this many values; `None` if it cannot hold a cache.
     pub kv_block: Option<usize>,
     /// Path of the WGSL decoder in the shaders crate, for instance `"format/q8_0.wgsl"`.

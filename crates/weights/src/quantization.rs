@@ -9,7 +9,7 @@ use crate::{Checkpoint, Error, quantize};
 /// The quantization of the matrices of a model.
 #[derive(Clone, Copy, Debug)]
 pub enum Quantization {
-    /// One type for all, or half precision for matrices whose rows are not whole blocks of it.
+    /// One type for all. Matrices whose rows are not whole blocks of it have another ([`Format::for_rows_of`]).
     Uniform(Format),
     /// The type that a mix gives to each matrix.
     Mixed(&'static Mix),
@@ -50,8 +50,8 @@ impl Quantization {
 fn uniform(format: Format, name: &str, shape: &[usize]) -> Format {
     match shape.last() {
         _ if !quantize::is_quantized(name, shape) => Format::SINGLE,
-        Some(n_cols) if n_cols.is_multiple_of(format.spec().block_len) => format,
-        _ => Format::HALF,
+        Some(n_cols) => format.for_rows_of(*n_cols),
+        None => Format::HALF,
     }
 }
 

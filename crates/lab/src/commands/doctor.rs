@@ -29,12 +29,17 @@ const VARIANTS: usize = 4;
 /// Size of the test copy in 32-bit words.
 const WORDS: u32 = 1 << 20;
 
+/// Runs of the test copy whose timestamps are checked.
+const RUNS: usize = 9;
+
 /// Quality of the device's timestamps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Timestamps {
     /// They are in order and within the time of the host's clock.
     Plausible,
+    /// Only some runs have plausible timestamps: other programs delay the host, or the device.
+    Disturbed,
     /// They are out of order or exceed the time of the host's clock, which is used instead.
     Implausible,
     /// The device has none, and the host's clock is used instead.
@@ -42,9 +47,22 @@ enum Timestamps {
 }
 
 impl Timestamps {
+    /// From repeated runs, and whether the timestamps of each were plausible.
+    ///
+    /// A wrong clock is wrong in every run. Load delays some runs: the host sees the end of a run late, and the device
+    /// seems to have been too fast.
+    fn of(plausible: &[bool]) -> Self {
+        match plausible.iter().filter(|it| **it).count() {
+            0 => Self::Implausible,
+            n if 2 * n > plausible.len() => Self::Plausible,
+            _ => Self::Disturbed,
+        }
+    }
+
     const fn text(self) -> &'static str {
         match self {
             Self::Plausible => "plausible: in order, and within the time of the host's clock",
+            Self::Disturbed => "plausible in some runs only: other programs use this machine",
             Self::Implausible => {
                 "implausible: out of order, or beyond the time of the host's clock, which is used instead"
             }
@@ -117,6 +135,12 @@ fn examine(globals: &Globals) -> Findings {
                 .to_owned(),
         );
     }
+    if timestamps == Some(Timestamps::Disturbed) {
+        problems.push(
+            "other programs disturb the device's timestamps: for reliable times, end them and run doctor again"
+                .to_owned(),
+        );
+    }
     if timestamps == Some(Timestamps::Implausible) {
         problems.push(
             "the device's timestamps are implausible: kernels are timed with the host's clock".to_owned(),
@@ -164,16 +188,16 @@ fn check(gpu: &mut Gpu) -> anyhow::Result<Timestamps> {
     // A driver may compile the kernel in its first run, outside the timestamps.
     gpu.run(&recording)?;
     let read = gpu.read(to.all())?;
-    let outcome = gpu.run_with(&recording, RunOptions::stamp_launches())?;
+    let plausible: Result<Vec<bool>, _> = (0..RUNS)
+        .map(|_| gpu.run_with(&recording, RunOptions::stamp_launches()))
+        .map(|outcome| outcome.map(|it| it.timing.device_ns.is_some()))
+        .collect();
+    let plausible = plausible?;
     ensure!(
         read == bytemuck::cast_slice::<_, u8>(&words),
         "a copy on the device returned wrong data: update the driver, or use another --device"
     );
-    Ok(match (gpu.info().features.timestamps, outcome.timing.device_ns) {
-        (false, _) => Timestamps::Absent,
-        (true, Some(_)) => Timestamps::Plausible,
-        (true, None) => Timestamps::Implausible,
-    })
+    Ok(if gpu.info().features.timestamps { Timestamps::of(&plausible) } else { Timestamps::Absent })
 }
 
 impl Findings {
@@ -266,4 +290,17 @@ fn adapter_text(adapter: &AdapterInfo, chosen: bool) -> String {
         l.max_texture_side, l.max_storage_buffers, l.max_immediates
     );
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RUNS, Timestamps};
+
+    #[test]
+    fn a_clock_is_judged_by_repeated_runs() {
+        let of = |plausible: usize| Timestamps::of(&std::array::from_fn::<_, RUNS, _>(|i| i < plausible));
+        assert_eq!([of(RUNS), of(5)], [Timestamps::Plausible; 2], "most runs");
+        assert_eq!([of(4), of(1)], [Timestamps::Disturbed; 2], "a busy machine");
+        assert_eq!(of(0), Timestamps::Implausible, "every run: the clock");
+    }
 }

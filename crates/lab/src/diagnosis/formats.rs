@@ -188,6 +188,20 @@ pub(crate) fn rejected(rows: &[FormatRow]) -> Option<String> {
     })
 }
 
+/// Bits of one weight of the base type of a quantization; `None` if the name is of neither a type nor a mix.
+fn nominal_bits(format: &str) -> Option<f64> {
+    let base = Mix::from_name(format).map(|mix| mix.base).or_else(|| Format::from_name(format))?;
+    Some(8.0 * base.spec().block_bytes as f64 / base.spec().block_len as f64)
+}
+
+/// Whether a quantization of a type with fewer bits has as many as one of a type with more. Its matrices are then of another
+/// type, because their rows are not whole blocks of it.
+fn falls_back(rows: &[FormatRow]) -> bool {
+    let of = |row: &FormatRow| nominal_bits(&row.format).map(|nominal| (nominal, row.bits));
+    let bits: Vec<(f64, f64)> = rows.iter().filter_map(of).collect();
+    bits.iter().any(|few| bits.iter().any(|many| few.0 < many.0 - 0.1 && few.1 > many.1 - 0.05))
+}
+
 /// The table of all quantizations.
 pub(crate) fn table(rows: &[FormatRow]) -> Table {
     let mut columns = vec![
@@ -205,9 +219,14 @@ pub(crate) fn table(rows: &[FormatRow]) -> Table {
     } else {
         "No quantization is faster than another beyond their intervals: choose by size and quality."
     };
+    let fallback = if falls_back(rows) {
+        " A type whose blocks do not fill the rows of a matrix gives way to one with more bits there, as in llama.cpp."
+    } else {
+        ""
+    };
     let caption = format!(
         "Tokens/s in each quantization over those of today's, by the same generation. KL divergence is from half precision, \
-         or from the stored weights; – where no text was scored. {front}"
+         or from the stored weights; – where no text was scored. {front}{fallback}"
     );
     let mut table = Table::new(caption, columns);
     let dash = || "–".to_owned();
@@ -226,4 +245,35 @@ pub(crate) fn table(rows: &[FormatRow]) -> Table {
         table.push(cells);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FormatRow, table};
+    use ridgeline_experiment::study::Evidence;
+
+    #[test]
+    fn types_that_gave_way_are_explained() {
+        let row = |(format, bits): (&str, f64)| FormatRow {
+            format: format.to_owned(),
+            bytes: 1e6 * bits,
+            bits,
+            predicted: None,
+            measured: None,
+            kl: None,
+            on_front: true,
+            is_now: false,
+            evidence: Evidence::default(),
+        };
+        let explains = |rows: &[(&str, f64)]| {
+            let rows: Vec<FormatRow> = rows.iter().copied().map(row).collect();
+            table(&rows).caption.contains("gives way")
+        };
+        let whole_blocks =
+            [("F16", 16.0), ("Q8_0", 8.5), ("Q6_K", 6.6), ("Q4_K_M", 4.9), ("Q4_0", 4.6), ("Q3_K_M", 4.0)];
+        assert!(!explains(&whole_blocks));
+        assert!(explains(&[("Q8_0", 8.5), ("Q6_K", 8.5)]), "rows of 576 weights");
+        assert!(explains(&[("Q8_0", 8.5), ("Q4_K", 11.8)]));
+        assert!(!explains(&[("Q8_0", 8.5), ("a file's own", 9.0)]), "no type is named");
+    }
 }

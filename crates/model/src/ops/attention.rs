@@ -251,7 +251,8 @@ impl<'a> Ops<'a> {
             scale: heads.scale,
         };
         let args = kernels::attn_scores::Args { q: q.slice, keys, tokens, scores };
-        self.recording.run(kernels::attn_scores::AttnScores { cache, workgroup_size, texture }, params, args);
+        let kernel = kernels::attn_scores::AttnScores::new(cache, texture, self.caps);
+        self.recording.run(kernel, params, args);
         let params = kernels::attn_softmax::Params { n_rows: n_tokens * n_heads, n_cols };
         let reduce = kernels::Reduce::all(self.caps)[0];
         let kernel = kernels::attn_softmax::AttnSoftmax { reduce, workgroup_size };
