@@ -2,7 +2,7 @@
 //! (`MUL_MAT_ID` in ggml).
 
 use crate::activation::Activation;
-use crate::common::{Reduce, bytes4, with_format};
+use crate::common::{Reduce, bytes4, with_format, with_tables};
 use crate::group_by_expert::grouped;
 use crate::layout::WeightLayout;
 use crate::mat_vec_id::{self, MatVecId};
@@ -13,10 +13,11 @@ use ridgeline_quant::Format;
 kernel! {
     /// Computes the same as [`MatVecId`], with the same parameters, from pairs sorted by expert
     /// ([`GroupByExpert`](crate::group_by_expert::GroupByExpert)): `order` has their indices, and starts\[e\] is where those of
-    /// expert e begin. A reduction group decodes `rows` rows of an expert once for `vecs` of its pairs.
+    /// expert e begin. A reduction group decodes `rows` rows of an expert once for `vecs` of its pairs. With `table`, levels of
+    /// quants are looked up in workgroup memory.
     pub struct MatMulId("mat_mul_id") {
         format: Format, layout: WeightLayout, activation: Activation, reduce: Reduce, workgroup_size: u32, blocks: u32,
-        rows: u32, vecs: u32
+        rows: u32, vecs: u32, table: bool,
     }
     params {
         n_rows: u32, n_cols: u32, n_pairs: u32, top_k: u32, share: u32, stride: u32, ld: u32, row0: u32, expert0: u32,
@@ -36,16 +37,16 @@ impl MatMulId {
     }
 
     fn with(format: Format, layout: WeightLayout, reduce: Reduce, caps: &Caps) -> Self {
-        let MatVecId { activation, workgroup_size, blocks, .. } = MatVecId::with(format, layout, reduce, caps);
+        let MatVecId { activation, workgroup_size, blocks, table, .. } = MatVecId::with(format, layout, reduce, caps);
         // As in `linear_for`: at most 32 accumulators on a GPU.
         let rows = if caps.software { 8 } else { 4 };
-        Self { format, layout, activation, reduce, workgroup_size, blocks, rows, vecs: 8 }
+        Self { format, layout, activation, reduce, workgroup_size, blocks, rows, vecs: 8, table }
     }
 
     /// The kernel that computes the same pair by pair.
     const fn pair_by_pair(&self) -> MatVecId {
-        let Self { format, layout, activation, reduce, workgroup_size, blocks, rows, .. } = *self;
-        MatVecId { format, layout, activation, reduce, workgroup_size, blocks, rows, table: false }
+        let Self { format, layout, activation, reduce, workgroup_size, blocks, rows, table, .. } = *self;
+        MatVecId { format, layout, activation, reduce, workgroup_size, blocks, rows, table }
     }
 }
 
@@ -63,7 +64,7 @@ impl Kernel for MatMulId {
     }
     fn defines(&self) -> Defines {
         let d = with_format(self.reduce.define(Defines::new(self.workgroup_size)), "weights_file", self.format);
-        let d = self.activation.define(self.layout.define(d));
+        let d = with_tables(self.activation.define(self.layout.define(d)), [("weights", self.table)]);
         d.u32("BLOCKS", self.blocks).u32("ROWS", self.rows).u32("VECS", self.vecs)
     }
     fn in_texture(&self, binding: &str) -> bool {

@@ -73,8 +73,10 @@ fn bench(models: &[String], more: &[&str]) -> Vec<Value> {
 /// Prompts of several batches, generations, at depths 0 and 5. Random weights take another path than real ones.
 fn every_family_is_timed() {
     let stored = families();
-    let random = stored.iter().map(|it| format!("shape:{}", text_of(it)));
-    let models: Vec<String> = stored.iter().map(|it| text_of(it).to_owned()).chain(random).collect();
+    let stored = stored.iter().map(|it| text_of(it).to_owned());
+    let data = repository("crates/model/tests/data");
+    let random = ["qwen35", "qwen3moe"].map(|it| format!("shape:{}", text_of(&data.join(it))));
+    let models: Vec<String> = stored.chain(random).collect();
     let rows = bench(&models, &["-p", "20", "-n", "3", "-b", "8", "-ub", "8", "-d", "0,5"]);
     assert_eq!(rows.len(), 4 * models.len());
 }
