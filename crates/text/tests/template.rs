@@ -135,7 +135,7 @@ fn python_methods_loop_controls_macros_and_generation_blocks() {
 fn a_template_that_reads_parts_gets_them() {
     let source = "{% for m in messages %}{{ m['role'] | capitalize }}{% if m['content'][0]['type'] == 'image' %}{{ ':' }}\
                   {% else %}{{ ': ' }}{% endif %}{% for part in m['content'] %}{% if part['type'] == 'text' %}\
-                  {{ part['text'] }}{% elif part['type'] == 'image' %}{{ '<image>' }}{% endif %}{% endfor %}\n{% endfor %}";
+                  {{ part['text'] }}{% elif part['type'] == 'image' %}{{ '<image>' }}{% endif %}{% endfor %};\n{% endfor %}";
     let template = template(source);
     assert!(template.reads_parts());
     let messages = [
@@ -144,7 +144,7 @@ fn a_template_that_reads_parts_gets_them() {
         Message::new("user", "so"),
     ];
     let rendered = template.render(&messages, false).expect("it renders");
-    assert_eq!(rendered, "User:<image><image>hi\nAssistant: yes\nUser: so\n");
+    assert_eq!(rendered, "User:<image><image>hi;\nAssistant: yes;\nUser: so;\n");
     for text in [
         "{{ messages[0].content }}",
         "{{ messages[0].content | upper }}",
