@@ -1,5 +1,5 @@
 // Matmul (GEMM), y = W[expert]·x, where pairs of a token and an expert are sorted by expert. A reduction group computes ROWS
-// rows of the pairs of one expert, VECS of them at a time, so that every weight is decoded once for VECS pairs.
+// rows of the pairs of one expert. It takes VECS pairs at a time, and decodes every weight once for them.
 //
 //   for each block: for VECS pairs of the expert at a time: for each chunk p = lane, lane + lanes, …:
 //       load x of VECS pairs, unpack W of ROWS rows

@@ -11,9 +11,9 @@ use ridgeline_compute::{Caps, Defines, Kernel, TestInput, TestRng, kernel};
 use ridgeline_quant::Format;
 
 kernel! {
-    /// Computes the same as [`MatVecId`], with the same parameters, from pairs sorted by expert
-    /// ([`GroupByExpert`](crate::group_by_expert::GroupByExpert)): `order` has their indices, and starts\[e\] is where those of
-    /// expert e begin. A reduction group decodes `rows` rows of an expert once for `vecs` of its pairs. With `table`, levels of
+    /// Computes the same as [`MatVecId`], with the same parameters, from pairs that
+    /// [`GroupByExpert`](crate::group_by_expert::GroupByExpert) sorted by expert. `order` has their indices. Those of expert e
+    /// begin at starts\[e\]. A reduction group decodes `rows` rows of an expert once for `vecs` of its pairs. With `table`, levels of
     /// quants are looked up in workgroup memory.
     pub struct MatMulId("mat_mul_id") {
         format: Format, layout: WeightLayout, activation: Activation, reduce: Reduce, workgroup_size: u32, blocks: u32,

@@ -28,6 +28,7 @@ pub mod quality;
 mod submission;
 pub mod timing;
 pub mod tune;
+mod workload;
 
 pub use context::MeasureContext;
 pub use device::Device;

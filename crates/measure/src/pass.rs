@@ -7,6 +7,7 @@ use crate::models::Loaded;
 pub use crate::pass_timing::{KernelShares, KernelTimes, PassTiming};
 pub use crate::submission::{Clock, Submission};
 use crate::timing::{Stopwatch, repeat, timed};
+pub use crate::workload::Test;
 use crate::{Device, Error, probe, profile};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -16,33 +17,7 @@ use ridgeline_experiment::stats;
 use ridgeline_model::{LoadReport, RunTimes, Session, SessionOptions};
 use ridgeline_roofline::{Cost, Machine, Regime};
 use ridgeline_speculative::{LanguageModel, Rows, Token};
-use serde::{Deserialize, Serialize};
 use std::ops::Range;
-
-/// The work of one repetition: a prompt, a generation, or both, as in llama-bench.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Test {
-    /// Prompt tokens.
-    pub prompt: usize,
-    /// Generated tokens, each chosen greedily on the device.
-    pub generate: usize,
-}
-
-impl std::str::FromStr for Test {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let number =
-            |part: &str, prefix: &str| part.strip_prefix(prefix).and_then(|n| n.parse::<usize>().ok());
-        let (first, second) = text.split_once('+').unwrap_or((text, "tg0"));
-        let test = match (number(first, "pp"), number(first, "tg"), number(second, "tg")) {
-            (Some(prompt), _, Some(generate)) => Self { prompt, generate },
-            (_, Some(generate), Some(0)) => Self { prompt: 0, generate },
-            _ => Self { prompt: 0, generate: 0 },
-        };
-        if test.prompt + test.generate == 0 { Err(Error::Test { text: text.to_owned() }) } else { Ok(test) }
-    }
-}
 
 /// Seconds of generation that are interleaved with the kernels of its decode steps.
 const INTERLEAVE_S: f64 = 0.04;
@@ -334,7 +309,7 @@ impl Bench {
                 self.session.select(sequence)?.set_kv_len(position)?;
             }
             self.session.record_many(&entries(&self.tokens, n), &mut |pass| {
-                work.add(pass.cost(), pass.footprint(Role::Activation))
+                work.add(pass.cost(), pass.footprint(Role::Activation));
             })?;
         }
         Ok(())
@@ -379,7 +354,7 @@ impl Bench {
 
 #[cfg(test)]
 mod tests {
-    use super::{Repetition, Test, device_times};
+    use super::{Repetition, device_times};
 
     #[test]
     fn single_repetitions_may_lack_device_times() {
@@ -389,16 +364,5 @@ mod tests {
         };
         assert_eq!(times(&[Some(7), None, Some(8)]), [7, 8]);
         assert!(times(&[Some(7), None]).is_empty() && times(&[None]).is_empty() && times(&[]).is_empty());
-    }
-
-    #[test]
-    fn tests_are_written_as_llama_bench_writes_them() {
-        let parse = |text: &str| text.parse::<Test>().ok().map(|t| (t.prompt, t.generate));
-        assert_eq!(parse("pp128"), Some((128, 0)));
-        assert_eq!(parse("tg64"), Some((0, 64)));
-        assert_eq!(parse("pp512+tg128"), Some((512, 128)));
-        for wrong in ["", "pp", "128", "pp0", "tg64+pp3", "tg64+tg3", "pp-1"] {
-            assert_eq!(parse(wrong), None, "{wrong}");
-        }
     }
 }

@@ -18,10 +18,9 @@ use ridgeline_speculative::{LanguageModel, Logits, Rows, Token};
 use ridgeline_weights::Checkpoint;
 use safetensors::SafeTensors;
 use std::cell::RefCell;
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use support::FAMILIES;
+use support::{FAMILIES, model};
 use swiftshader::on_swiftshader;
 
 /// ‖ours − reference‖ / ‖reference‖ of a row of logits. Batches of other sizes use other kernels, whose sums round otherwise.
@@ -128,12 +127,11 @@ impl<E: Executor> Sequences<E> {
 }
 
 fn check<E: Executor>(family: &str, executor: E, options: SessionOptions) -> Result<(), Failed> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(family);
-    let file = folder.join("model.gguf");
-    let checkpoint = Checkpoint::open(if file.exists() { &file } else { &folder })?;
+    let file = model(family);
+    let checkpoint = Checkpoint::open(&file)?;
     let device: Shared<E> = Rc::new(RefCell::new(executor));
     let model = Arc::new(Model::load(&checkpoint, &mut *device.borrow_mut())?);
-    let golden = std::fs::read(folder.join("golden.safetensors"))?;
+    let golden = std::fs::read(file.with_file_name("golden.safetensors"))?;
     let golden = SafeTensors::deserialize(&golden)?;
     let vocab = model.config.vocab;
     let data = words(&golden, "logits")?.into_iter().map(f32::from_bits).collect();

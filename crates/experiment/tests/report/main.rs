@@ -88,14 +88,14 @@ fn a_claim_is_one_row_with_its_reason_and_its_evidence() {
     let because = "<summary><b>Because</b> t4 over t1 is 1.34 [1.30, 1.38], where the claim requires less than 1.15.</summary>";
     assert!(row.contains(because), "{row}");
     for evidence in
-        ["it rests on 1 visit", "<dt>test</dt>", "predicted before the run", "&lt; 1.15", "work=tg64"]
+        ["it rests on 1 visit", "<dt>test</dt>", "predicted before the run", "less than 1.15", "work=tg64"]
     {
         assert!(row.contains(evidence), "{evidence} is missing: {row}");
     }
     assert!(row.contains("<a href=\"#gap-10\">GAP-10</a>"), "an experiment of the report is linked");
-    let untested = between(&page, "<tbody id=\"rb-c5\"", "</details>");
+    let untested = between(&page, "<tbody id=\"inv-c5\"", "</details>");
     assert!(
-        !untested.contains("href=\"#rb-8\""),
+        !untested.contains("href=\"#inv-6\""),
         "an experiment that the report does not have is not: {untested}"
     );
     let holds = between(&page, "<tbody id=\"rb-c7\"", "</details>");

@@ -209,7 +209,7 @@ fn verdicts() -> Block {
         decided("GAP-C1", "1.07 [1.02, 1.12]; 0.990 [0.950, 1.03]", &c1, &beside),
         decided("GAP-C10", "1.34", &c10, &[]),
         decided("RB-C7", "1.98", &c7, &[]),
-        decided("RB-C5", "–", &[], &[]),
+        decided("INV-C5", "–", &[], &[]),
     ])
 }
 

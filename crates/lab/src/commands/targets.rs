@@ -143,7 +143,9 @@ fn measure(
     for &check in checks {
         output::note(&check.claim());
         match check {
-            Check::Peer => tested.extend(named(check, targets::compare_llama_cpp(cx, &plan.peer, software, peer)?)),
+            Check::Peer => {
+                tested.extend(named(check, targets::compare_llama_cpp(cx, &plan.peer, software, peer)?))
+            }
             Check::Verify => {
                 for model in &plan.models {
                     tested.extend(named(check, targets::verification(cx, model, software)?));

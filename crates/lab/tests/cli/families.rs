@@ -16,7 +16,7 @@ pub(crate) const ON_A_DEVICE: &[Test] = &[
     ("a_mixture_of_a_hybrid_has_a_report", a_mixture_of_a_hybrid_has_a_report),
 ];
 
-/// The folders of small models that have a vocabulary. A new family joins by itself.
+/// The folders of small models that have a vocabulary. A new family needs no line here.
 fn families() -> Vec<PathBuf> {
     let data = repository("crates/model/tests/data");
     let folders = fs::read_dir(data).expect("the small models").map(|entry| entry.expect("an entry").path());

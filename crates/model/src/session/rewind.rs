@@ -43,7 +43,7 @@ enum Contents {
 #[derive(Debug)]
 pub(super) struct History {
     recurrent: bool,
-    /// The tokens of the sequence, as far as they are known.
+    /// The tokens of the sequence, up to the first unknown one.
     tokens: Vec<Token>,
     snapshots: Vec<Snapshot>,
     /// Whether calls take no further snapshots.
