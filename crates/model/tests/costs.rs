@@ -158,7 +158,8 @@ fn recurrence(size: &dyn Fn(&str) -> u64, runs: u64, n: u64) -> Count {
     Count { kv_read: bytes, kv_write: bytes, flops: 7 * n * key * inner, weights: 0 }
 }
 
-/// Norms, biases, rotations, activations, gates, routers, and additions to the residual stream, of `n` tokens, `rows` of which have logits.
+/// Norms, biases, rotations, activations, gates, routers, and additions to the residual stream, of `n` tokens. `rows` of them
+/// have logits.
 fn elementwise(checkpoint: &Checkpoint, keys: Keys<'_>, (n, rows): (u64, u64)) -> u64 {
     let size = |name: &str| u64::from(keys.size(name).expect("a size"));
     let (architecture, hidden, heads) =
@@ -195,9 +196,14 @@ fn elementwise(checkpoint: &Checkpoint, keys: Keys<'_>, (n, rows): (u64, u64)) -
             }
             _ if named("attn_kv_a_mqa") => ROTATION * (heads + 1) * size("rope.dimension_count"),
             _ => {
-                let gates = if architecture.starts_with("qwen35") { SIGMOID * heads } else { 0 };
+                // The outputs of the heads, or those decoded from latent values.
+                let gated = match architecture {
+                    "qwen35" | "qwen35moe" => heads * size("attention.key_length"),
+                    _ if named("attn_v_b") => hidden,
+                    _ => 0,
+                };
                 let rotated = heads + size("attention.head_count_kv");
-                ROTATION * rotated * size("rope.dimension_count") + gates * size("attention.key_length")
+                ROTATION * rotated * size("rope.dimension_count") + SIGMOID * gated
             }
         };
         // The first half of the layer is added to the residual stream.

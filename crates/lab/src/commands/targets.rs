@@ -144,7 +144,7 @@ fn measure(
         output::note(&check.claim());
         match check {
             Check::Peer => {
-                tested.extend(named(check, targets::compare_llama_cpp(cx, &plan.peer, software, peer)?))
+                tested.extend(named(check, targets::compare_llama_cpp(cx, &plan.peer, software, peer)?));
             }
             Check::Verify => {
                 for model in &plan.models {
