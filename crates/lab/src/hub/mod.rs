@@ -49,6 +49,8 @@ pub(crate) fn expand(argv: Vec<OsString>) -> Result<(Vec<OsString>, Vec<String>)
             continue;
         }
         let value = value.map(str::to_owned).or_else(|| rest.next()?.into_string().ok());
+        // The next flag is no value.
+        let value = value.filter(|it| !it.starts_with('-'));
         let value = value.ok_or_else(|| {
             UsageError(format!("{flag} has no value: write user/model or user/model:QUANT after it"))
         })?;

@@ -264,7 +264,8 @@ fn the_doctor_runs_a_kernel() {
     let printed = ridgeline(&["doctor", "--json", "--device", "cpu", "--report", text_of(&file)]).json();
     let report = fs::read_to_string(&file).expect("a report");
     assert_eq!(serde_json::from_str::<serde_json::Value>(&report).expect("JSON"), printed);
-    ridgeline(&["doctor", "--device", "cpu", "--report", "/no/such/folder/x"]).fails(1, &["cannot write"]);
+    ridgeline(&["doctor", "--device", "cpu", "--report", "/no/such/folder/x"])
+        .fails(2, &["/no/such/folder does not exist"]);
 }
 
 /// Cells of a model file are identified by its hash, not by its name.

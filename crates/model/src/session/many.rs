@@ -7,7 +7,7 @@
 
 use super::Session;
 use super::read_back::{floats, words};
-use super::record::{Output, PassTokens};
+use super::record::Output;
 use super::token_table::Segment;
 use crate::Error;
 use ridgeline_compute::{Executor, Recording};
@@ -88,8 +88,7 @@ impl<E: Executor> Session<E> {
     ) -> Result<(), Error> {
         self.check_many(entries)?;
         for Pass { tokens, segments, rows } in self.passes(entries) {
-            self.start_recording(&tokens);
-            self.record_forward(PassTokens { first: 0, segments: &segments }, rows, Output::GreedyTokens);
+            self.record_pass((&tokens, &segments), rows, Output::GreedyTokens);
             on_pass(&self.recording);
         }
         Ok(())

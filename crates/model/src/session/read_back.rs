@@ -1,7 +1,7 @@
 //! Running tokens in chunks and decoding the bytes that come back.
 
 use super::Session;
-use super::record::{Output, PassTokens};
+use super::record::Output;
 use super::token_table::Segment;
 use crate::Error;
 use ridgeline_compute::{Executor, RunOutput};
@@ -40,8 +40,7 @@ impl<E: Executor> Session<E> {
         output: Output,
         mut on_bytes: impl FnMut(&[u8]),
     ) -> Result<(), Error> {
-        self.start_recording(tokens);
-        self.record_forward(PassTokens { first: 0, segments }, rows, output);
+        self.record_pass((tokens, segments), rows, output);
         let RunOutput { timing, reads } = self.executor.borrow_mut().run_with(&self.recording, self.run)?;
         self.times.add(&timing, tokens.len() as u64);
         let mut rest = tokens.iter().copied();

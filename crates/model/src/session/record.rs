@@ -70,9 +70,20 @@ impl<E: Executor> Session<E> {
     /// Replaces the recording by the upload of `tokens` and their forward pass.
     pub(super) fn record_tokens(&mut self, tokens: &[Token], want: Rows, output: Output) {
         let segments = [self.next_segment(tokens.len())];
+        self.record_pass((tokens, &segments), want.count(tokens.len()), output);
+    }
+
+    /// Replaces the recording by the upload of the tokens of `segments` and their forward pass, with logits of the last `rows`.
+    pub(super) fn record_pass(
+        &mut self,
+        (tokens, segments): (&[Token], &[Segment]),
+        rows: usize,
+        output: Output,
+    ) {
+        // Embeddings are given to a session of one sequence only, whose tokens are one segment.
         let ids = self.given.ids(segments[0].position, tokens);
         self.start_recording(&ids);
-        self.record_forward(PassTokens { first: 0, segments: &segments }, want.count(tokens.len()), output);
+        self.record_forward(PassTokens { first: 0, segments }, rows, output);
     }
 
     /// Replaces the recording by the upload of `tokens`.
@@ -113,7 +124,6 @@ impl<E: Executor> Session<E> {
         };
         ops.enter_module("embed");
         ops.embed(&self.model.embed, self.model.config.embed_scale);
-        // Embeddings are given to a session of one sequence only.
         if let Some(given) = self.given.table(segments[0].position, n) {
             ops.embed(given, 1.0);
         }
