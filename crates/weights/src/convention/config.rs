@@ -258,6 +258,9 @@ mod tests {
                 assert!(found.starts_with(key), "{more}: {found}");
             }
             Err(Error::RopeScaling { .. }) => assert!(key.starts_with("rope_"), "{more}"),
+            Err(Error::MissingKey { key: found, .. }) => {
+                assert!(found.starts_with("rope_"), "{more}: {found}")
+            }
             other => panic!("{more}: {other:?}"),
         }
     }
