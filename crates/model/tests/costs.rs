@@ -158,6 +158,16 @@ fn recurrence(size: &dyn Fn(&str) -> u64, runs: u64, n: u64) -> Count {
     Count { kv_read: bytes, kv_write: bytes, flops: 7 * n * key * inner, weights: 0 }
 }
 
+/// Elementwise operations of a token in a recurrent layer: convolution, norms of queries and keys, gates and decays.
+fn around_recurrence(size: &dyn Fn(&str) -> u64) -> u64 {
+    let [key, key_heads] = ["ssm.state_size", "ssm.group_count"].map(size);
+    let [inner, value_heads] = ["ssm.inner_size", "ssm.time_step_rank"].map(size);
+    let channels = 2 * key_heads * key + inner;
+    // Each value: decay of Sᵀk, subtraction, β and scale. Each head: softplus of a sum, e to its product, σ.
+    let rule = 4 * inner + (5 + 2 + 4) * value_heads;
+    (2 * size("ssm.conv_kernel") + SIGMOID) * channels + L2_NORM * 2 * key_heads * key + rule
+}
+
 /// Norms, biases, rotations, activations, gates, routers, and additions to the residual stream, of `n` tokens. `rows` of them
 /// have logits.
 fn elementwise(checkpoint: &Checkpoint, keys: Keys<'_>, (n, rows): (u64, u64)) -> u64 {
@@ -186,14 +196,7 @@ fn elementwise(checkpoint: &Checkpoint, keys: Keys<'_>, (n, rows): (u64, u64)) -
     for (layer, kind) in checkpoint.layer_kinds().expect("the kinds of the layers").into_iter().enumerate() {
         let named = |part: &str| has(format!("blk.{layer}.{part}.weight"));
         flops += n * match kind {
-            LayerKind::Recurrent => {
-                let [key, key_heads] = ["ssm.state_size", "ssm.group_count"].map(size);
-                let [inner, value_heads] = ["ssm.inner_size", "ssm.time_step_rank"].map(size);
-                let channels = 2 * key_heads * key + inner;
-                // Each value: decay of Sᵀk, subtraction, β and scale. Each head: softplus of a sum, e to its product, σ.
-                let rule = 4 * inner + (5 + 2 + 4) * value_heads;
-                (2 * size("ssm.conv_kernel") + SIGMOID) * channels + L2_NORM * 2 * key_heads * key + rule
-            }
+            LayerKind::Recurrent => around_recurrence(&size),
             _ if named("attn_kv_a_mqa") => ROTATION * (heads + 1) * size("rope.dimension_count"),
             _ => {
                 // The outputs of the heads, or those decoded from latent values.

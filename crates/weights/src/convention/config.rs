@@ -259,7 +259,7 @@ mod tests {
             }
             Err(Error::RopeScaling { .. }) => assert!(key.starts_with("rope_"), "{more}"),
             Err(Error::MissingKey { key: found, .. }) => {
-                assert!(found.starts_with("rope_"), "{more}: {found}")
+                assert!(found.starts_with("rope_"), "{more}: {found}");
             }
             other => panic!("{more}: {other:?}"),
         }
