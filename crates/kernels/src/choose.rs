@@ -175,8 +175,9 @@ pub fn linear_for(format: Format, n_vecs: u32, caps: &Caps) -> LinearKernel {
 /// Pairs of a token and an expert, per expert, from which a mixture decodes weights once for several pairs.
 const PAIRS_PER_EXPERT: u32 = 2;
 
-/// Whether the linear layers of a mixture sort `n_pairs` pairs of a token and one of `n_experts` experts by expert, and use
-/// [`MatMulId`](crate::mat_mul_id::MatMulId). For fewer pairs, [`MatVecId`](crate::mat_vec_id::MatVecId) has less to do.
+/// Whether the linear layers of a mixture use [`MatMulId`](crate::mat_mul_id::MatMulId), which needs pairs sorted by expert.
+///
+/// A pair is a token and one of `n_experts` experts; there are `n_pairs`. For fewer pairs, [`MatVecId`](crate::mat_vec_id::MatVecId) has less to do.
 #[must_use]
 pub const fn groups_by_expert(n_pairs: u32, n_experts: u32) -> bool {
     n_pairs / PAIRS_PER_EXPERT >= n_experts
