@@ -16,10 +16,14 @@ use crate::{Error, Fetched, FetchedFile, Name, Token};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The Hub.
 const ENDPOINT: &str = "https://huggingface.co";
+
+/// Revisions that this process has written.
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
 
 /// How to fetch.
 #[derive(Clone, Debug)]
@@ -241,7 +245,9 @@ impl Job<'_> {
         }
         let path = self.repo.join("refs").join(&self.name.revision);
         create(path.parent().unwrap_or(Path::new("")))?;
-        let new = path.with_file_name(format!(".{}.{}", self.listing.commit, std::process::id()));
+        // Threads and processes that fetch at once each write a file of their own.
+        let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+        let new = path.with_file_name(format!(".{}.{}.{number}", self.listing.commit, std::process::id()));
         let written = fs::write(&new, &self.listing.commit).and_then(|()| fs::rename(&new, &path));
         written.map_err(|source| Error::Io { path, source })
     }

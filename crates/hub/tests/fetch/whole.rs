@@ -102,6 +102,16 @@ fn several_fetch_at_once() {
     assert_eq!(hub.server.file_requests().len(), 1, "one of them downloads");
     assert_eq!(*waited.lock().expect("no panic"), 3);
     hub.has(&wanted);
+    // None ever reads half of what another writes.
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    assert!(!hub.fetch("a/b").expect("it is served").files[0].downloaded);
+                }
+            });
+        }
+    });
 }
 
 #[test]
