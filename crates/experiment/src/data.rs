@@ -42,6 +42,12 @@ pub struct Entry<'a, Point, Row> {
     prior: Prior,
 }
 
+/// One cell on two devices.
+pub type Twins<'a, M> = (
+    Entry<'a, <M as Measure>::Point, <M as Measure>::Row>,
+    Entry<'a, <M as Measure>::Point, <M as Measure>::Row>,
+);
+
 /// What is known of the variance between visits beside a cell's own.
 #[derive(Clone, Copy, Debug)]
 struct Prior {
@@ -94,6 +100,22 @@ impl<'a> Data<'a> {
     /// The data of every device of the run, this one first.
     pub fn devices(&self) -> impl Iterator<Item = &Self> {
         std::iter::once(self).chain(&self.others)
+    }
+
+    /// The cells of a measure that an experiment wants here, each with the same cell of another device.
+    ///
+    /// # Errors
+    /// As [`Data::rows`].
+    pub fn shared<M: Measure>(&self, other: &Self, id: &str) -> Result<Vec<Twins<'a, M>>, Error>
+    where
+        M::Point: PartialEq,
+    {
+        let mut theirs = other.rows::<M>()?.into_entries();
+        let mut twin = |entry: Entry<'a, M::Point, M::Row>| {
+            let at = theirs.iter().position(|it| it.point == entry.point)?;
+            Some((entry, theirs.swap_remove(at)))
+        };
+        Ok(self.rows::<M>()?.wanted_by(id).into_entries().into_iter().filter_map(&mut twin).collect())
     }
 
     /// This data without a cell that no experiment wants, such as the anchor. Its visits still count for the noise.

@@ -53,6 +53,12 @@ impl<'a, Point, Row> Rows<'a, Point, Row> {
         self.entries.iter()
     }
 
+    /// The cells, in order of first appearance.
+    #[must_use]
+    pub fn into_entries(self) -> Vec<Entry<'a, Point, Row>> {
+        self.entries
+    }
+
     /// The cells that match.
     #[must_use]
     pub fn filter(self, keep: impl Fn(&Point) -> bool) -> Self {

@@ -1,6 +1,6 @@
 //! Captions: prompts of real text against random tokens of equal lengths, interleaved.
 
-use super::load;
+use super::{load, tokenizer};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::measure::{Measure, Measurement, Run, RunError};
 use ridgeline_measure::models;
@@ -52,8 +52,7 @@ impl Run<MeasureContext> for Kind {
         let path = models::root().join(&point.prompts);
         let text = std::fs::read_to_string(&path);
         let text = text.map_err(|source| Error::from(models::Error::Io { path, source }))?;
-        let no_vocabulary = || Error::NoVocabulary { name: loaded.id.name.clone() };
-        let tokenizer = loaded.vocabulary.tokenizer().map_err(Error::from)?.ok_or_else(no_vocabulary)?;
+        let tokenizer = tokenizer(&loaded)?;
         let mut prompts = Prompts::new(tokenizer, &text, tokenizer.vocab_size(), cx.seed)?;
         let mut lengths: Vec<usize> = prompts.lengths().collect();
         let (count, tokens) = (lengths.len(), lengths.iter().sum());

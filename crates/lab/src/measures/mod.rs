@@ -4,6 +4,7 @@ use crate::cut::Cut;
 use ridgeline_measure::models::{self, Loaded, STORED};
 use ridgeline_measure::{Error, MeasureContext};
 use ridgeline_quant::Format;
+use ridgeline_text::Tokenizer;
 use std::rc::Rc;
 
 ridgeline_experiment::measures! { MeasureContext: ceilings, launch, operation, pass, count, captions, generate, quality, speculation, tokens }
@@ -35,6 +36,11 @@ fn named(model: &str, format: &str) -> Result<(String, Option<Format>), Error> {
 fn load(cx: &mut MeasureContext, model: &str, format: &str) -> Result<Rc<Loaded>, Error> {
     let (name, format) = named(model, format)?;
     cx.load(&name, format)
+}
+
+/// The tokenizer of a cell's model.
+fn tokenizer(loaded: &Loaded) -> Result<&Tokenizer, Error> {
+    loaded.vocabulary.tokenizer()?.ok_or_else(|| Error::NoVocabulary { name: loaded.id.name.clone() })
 }
 
 /// Two numbers of layers of a cell's model, the larger about this share of all; `None` where it cannot be cut.

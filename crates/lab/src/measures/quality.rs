@@ -1,6 +1,6 @@
 //! Quality: perplexity of a model on a text, and its difference from half precision on the same tokens.
 
-use super::load;
+use super::{load, tokenizer};
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::measure::{Measure, Measurement, Run, RunError};
 use ridgeline_experiment::quality::{Estimate, PairedSummary};
@@ -86,9 +86,7 @@ fn compared(
     let text = std::fs::read_to_string(&path);
     let text = text.map_err(|source| models::Error::Io { path: path.clone(), source })?;
     // A conversion has the reference's vocabulary.
-    let own = loaded.vocabulary.tokenizer();
-    let tokenizer = if let Ok(Some(own)) = own { Some(own) } else { reference.vocabulary.tokenizer()? };
-    let tokenizer = tokenizer.ok_or_else(|| Error::NoVocabulary { name: loaded.id.name.clone() })?;
+    let tokenizer = tokenizer(loaded).or_else(|_| tokenizer(reference))?;
     let text = Text::new(tokenizer, &text, CHUNK, Some(point.chunks))?;
     let options = SessionOptions { context: CHUNK, switches: Switches::exact(), ..SessionOptions::default() };
     let (mut model, mut other) = (cx.session(loaded, options)?, cx.session(reference, options)?);

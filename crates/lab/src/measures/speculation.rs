@@ -2,6 +2,7 @@
 //!
 //! At temperature 0 a check compares the text with plain greedy decoding, token for token.
 
+use super::tokenizer;
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::measure::{Measure, Measurement, Run, RunError};
 use ridgeline_experiment::record::Check;
@@ -154,8 +155,7 @@ struct Pair {
 
 impl Pair {
     fn new(cx: &MeasureContext, target: &Loaded, draft: &Loaded, point: &Point) -> Result<Self, Error> {
-        let tokenizer = target.vocabulary.tokenizer()?;
-        let tokenizer = tokenizer.ok_or_else(|| Error::NoVocabulary { name: target.id.name.clone() })?;
+        let tokenizer = tokenizer(target)?;
         let (kinds, texts): (Vec<_>, Vec<_>) = point.prompts()?.into_iter().unzip();
         let prompts = texts.iter().map(|text| tokenizer.encode(text)).collect::<Result<Vec<_>, _>>()?;
         let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);

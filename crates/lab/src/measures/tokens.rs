@@ -1,6 +1,6 @@
 //! Tokens: the greedy continuations of a few prompts. Time does not matter.
 
-use super::load;
+use super::{load, tokenizer};
 use super::speculation::PROMPTS;
 use ridgeline_experiment::data::Entry;
 use ridgeline_experiment::matrix::Budget;
@@ -48,8 +48,7 @@ impl Run<MeasureContext> for Kind {
     /// Greedy text does not depend on time, so that the budget is not used and every visit gives the same row.
     fn run(cx: &mut MeasureContext, point: &Point, _: &Budget) -> Result<Measurement<Row>, RunError> {
         let loaded = load(cx, &point.model, &point.format)?;
-        let no_vocabulary = || Error::NoVocabulary { name: loaded.id.name.clone() };
-        let tokenizer = loaded.vocabulary.tokenizer().map_err(Error::from)?.ok_or_else(no_vocabulary)?;
+        let tokenizer = tokenizer(&loaded)?;
         let prompts = PROMPTS.iter().map(|it| tokenizer.encode(it.1)).collect::<Result<Vec<_>, _>>();
         let prompts = prompts.map_err(Error::from)?;
         let context = prompts.iter().map(Vec::len).max().unwrap_or(0) + point.tokens;

@@ -46,6 +46,9 @@ fn unknown_values_list_the_known_ones() {
     fails(&["-oe", "xml"], &["-oe \"xml\" is unknown", "jsonl"]);
     fails(&["-fa", "2"], &["use 0, 1, on or off"]);
     fails(&["-ngl", "0"], &["-ngl 0", "--device cpu"]);
+    fails(&["-nkvo", "1"], &["-nkvo 1", "device's memory"]);
+    fails(&["-mg", "1"], &["-mg 1", "--device"]);
+    fails(&["-ot", "ffn=CPU"], &["-ot ffn=CPU"]);
 }
 
 fn the_cpu_has_no_timestamps() {

@@ -21,7 +21,6 @@ pub(crate) const STUDY: Study = Study {
 
 fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
     let mut chapter = Chapter::default();
-    let own = data.rows::<tokens::Kind>()?.wanted_by(STUDY.id);
     let columns = [
         ("model", Align::Left),
         ("other device", Align::Left),
@@ -31,10 +30,8 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
     let mut table = Table::new("Greedy continuations, token by token.", columns);
     for other in data.devices().skip(1) {
         let name = other.machine().map_or("another device", |it| it.name.as_str());
-        let theirs = other.rows::<tokens::Kind>()?;
-        for entry in &own {
-            let Some(twin) = theirs.find(|p| *p == entry.point) else { continue };
-            let (equal, all) = equal_tokens(entry, twin);
+        for (entry, twin) in data.shared::<tokens::Kind>(other, STUDY.id)? {
+            let (equal, all) = equal_tokens(&entry, &twin);
             let model = title(&entry.point.model, &entry.point.format);
             let share = equal as f64 / all.max(1) as f64;
             table.push([model.clone(), name.to_owned(), all.to_string(), number::percent(share)]);

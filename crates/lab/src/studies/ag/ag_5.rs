@@ -32,16 +32,13 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
         ("% of bandwidth", Align::Right),
     ];
     let mut table = Table::new("Generation of one sequence on each device.", columns);
-    let own = data.rows::<pass::Kind>()?.wanted_by(STUDY.id);
     for (i, device) in data.devices().enumerate() {
         let Some(machine) = device.machine() else { continue };
-        let theirs = device.rows::<pass::Kind>()?;
-        for entry in &own {
-            let Some(twin) = theirs.find(|p| *p == entry.point) else { continue };
-            if let Some(row) = row(machine, twin) {
+        for (entry, twin) in data.shared::<pass::Kind>(device, STUDY.id)? {
+            if let Some(row) = row(machine, &twin) {
                 table.push(row);
             }
-            let ratio = data.machine().and_then(|here| compared((here, entry), (machine, twin)));
+            let ratio = data.machine().and_then(|here| compared((here, &entry), (machine, &twin)));
             if let Some(ratio) = ratio.filter(|_| i > 0) {
                 let what =
                     format!("{}, with {}", title(&entry.point.model, &entry.point.format), machine.name);

@@ -1,5 +1,6 @@
 //! `RooflineBench` (RB).
 
+mod attention;
 mod devices;
 mod scenario;
 

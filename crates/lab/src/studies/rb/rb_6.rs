@@ -1,12 +1,12 @@
 //! RB-6: one model in the same size with each kind of attention, by depth.
 
-use crate::measures::pass::{self, Column, Pass, Row};
-use crate::measures::{layers, title};
+use super::attention::{cached, of_attention, pairs, series};
+use crate::measures::pass::{self, Column, Pass, Point, Row};
 use ridgeline_experiment::Error;
 use ridgeline_experiment::data::Data;
 use ridgeline_experiment::report::{Axis, number};
+use ridgeline_experiment::rows::Rows;
 use ridgeline_experiment::study::{Chapter, Study};
-use ridgeline_model::MlaForm;
 use ridgeline_roofline::Measured;
 
 /// The study.
@@ -24,14 +24,24 @@ pub(crate) const STUDY: Study = Study {
         "intensity_mha_over_gqa",
         "performance_mha_over_gqa",
         "rate_mha_over_gqa",
+        "device_mla_over_mha",
+        "device_mha_over_gqa",
     ],
     conclude,
 };
 
-/// The pairs that the claims compare, with their values in the order of intensity, performance and rate.
-const PAIRS: [(&str, &str, [&str; 3]); 2] = [
-    ("MLA", "MHA", ["intensity_mla_over_mha", "performance_mla_over_mha", "rate_mla_over_mha"]),
-    ("MHA", "GQA", ["intensity_mha_over_gqa", "performance_mha_over_gqa", "rate_mha_over_gqa"]),
+/// The pairs that the claims compare, with their values: intensity, performance, rate, and performance on each of several devices.
+const PAIRS: [(&str, &str, [&str; 4]); 2] = [
+    (
+        "MLA",
+        "MHA",
+        ["intensity_mla_over_mha", "performance_mla_over_mha", "rate_mla_over_mha", "device_mla_over_mha"],
+    ),
+    (
+        "MHA",
+        "GQA",
+        ["intensity_mha_over_gqa", "performance_mha_over_gqa", "rate_mha_over_gqa", "device_mha_over_gqa"],
+    ),
 ];
 
 fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
@@ -63,12 +73,20 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
     let axes = (axis("tokens in the KV cache", true), axis("rate over that at the shortest depth", false));
     let point = |e: &Pass<'_>| Some((e.point.depth as f64, kept(e)?));
     chapter.lines(rows.lines("Loss of rate with depth, by kind of attention.", axes, series, point));
-    let deepest = rows.iter().map(|e| e.point.depth).max();
-    let deep = rows.clone().filter(|p| Some(p.depth) == deepest);
-    for (above, below, [intensity, performed, rate]) in PAIRS {
-        for e in deep.iter().filter(|e| kind(&e.point) == above) {
-            let is_other = |p: &pass::Point| kind(p) == below && p.format == e.point.format;
-            let Some(other) = deep.find(is_other) else { continue };
+    compare(&mut chapter, &rows);
+    if data.devices().count() > 1 {
+        for device in data.devices() {
+            let name = device.machine().map_or("a device", |it| it.name.as_str());
+            by_device(&mut chapter, &device.rows::<pass::Kind>()?.wanted_by(STUDY.id), name);
+        }
+    }
+    Ok(chapter)
+}
+
+/// The values of this device.
+fn compare(chapter: &mut Chapter, rows: &Rows<'_, Point, Row>) {
+    for (above, below, [intensity, performed, rate, _]) in PAIRS {
+        for (e, other) in pairs(rows, above, below) {
             let what = format!("{} at {}", series(&e.point), e.point.depth);
             let evidence = e.evidence().and(&other.evidence());
             let counted = e.row.pass.cost.intensity().zip(other.row.pass.cost.intensity());
@@ -77,35 +95,17 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
             chapter.value(rate, what, other.time_over(e), &evidence);
         }
     }
-    Ok(chapter)
 }
 
-/// The kind of attention, by the name of the shape: `mla-1.5b@2` is MLA.
-fn kind(point: &pass::Point) -> String {
-    point.model.split('-').next().unwrap_or_default().to_uppercase()
-}
-
-/// Kind and format, and the form of MLA.
-fn series(point: &pass::Point) -> String {
-    let form = match point.switches.mla {
-        MlaForm::Absorbed => ", absorbed",
-        MlaForm::Expanded if kind(point) == "MLA" => ", expanded",
-        MlaForm::Expanded => "",
-    };
-    format!("{}{form}", title(&kind(point), &point.format))
-}
-
-/// Bytes that a token leaves in the KV cache of a layer.
-fn cached(entry: &Pass<'_>) -> Option<f64> {
-    let (_, n_layers) = layers(&entry.point.model)?;
-    Some(entry.row.pass.cost.kv_write as f64 / (entry.row.test.generate * n_layers) as f64)
-}
-
-/// FLOP of attention per byte that it reads of the cache, from two depths.
-fn of_attention(deep: &Pass<'_>, shallow: &Pass<'_>) -> Option<f64> {
-    let [deep, shallow] = [deep, shallow].map(|e| e.row.pass.cost);
-    let (flops, bytes) = (deep.flops.checked_sub(shallow.flops)?, deep.kv_read.checked_sub(shallow.kv_read)?);
-    (bytes > 0).then(|| flops as f64 / bytes as f64)
+/// The values of one of several devices.
+fn by_device(chapter: &mut Chapter, rows: &Rows<'_, Point, Row>, device: &str) {
+    for (above, below, [.., performed]) in PAIRS {
+        for (e, other) in pairs(rows, above, below) {
+            let what = format!("{} at {} on {device}", series(&e.point), e.point.depth);
+            let evidence = e.evidence().and(&other.evidence());
+            chapter.value(performed, what, e.ratio(performance, other, performance), &evidence);
+        }
+    }
 }
 
 /// FLOP per second of one visit.

@@ -32,10 +32,8 @@ fn conclude(data: &Data<'_>) -> Result<Chapter, Error> {
     let mut table = Table::new("Each device's ridge, and how far one model's generation uses it.", columns);
     for (i, device) in data.devices().enumerate() {
         let Some(machine) = device.machine() else { continue };
-        let theirs = device.rows::<pass::Kind>()?;
-        for entry in &own {
-            let Some(twin) = theirs.find(|p| *p == entry.point) else { continue };
-            let Some((mine, use_)) = used(here, entry).zip(used(machine, twin)) else { continue };
+        for (entry, twin) in data.shared::<pass::Kind>(device, STUDY.id)? {
+            let Some((mine, use_)) = used(here, &entry).zip(used(machine, &twin)) else { continue };
             let model = title(&entry.point.model, &entry.point.format);
             table.push([
                 machine.name.clone(),

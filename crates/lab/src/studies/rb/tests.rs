@@ -137,7 +137,7 @@ fn of_kind(model: &str, mla: Option<&str>, depth: u64, [row, flops]: [u64; 2], s
     records
 }
 
-fn kinds() -> Chapter {
+fn kinds(devices: usize) -> Chapter {
     let of = |model, mla, costs, [short, long]: [f64; 2]| {
         [of_kind(model, mla, 10, costs, short), of_kind(model, mla, 10_000, costs, long)].concat()
     };
@@ -149,16 +149,20 @@ fn kinds() -> Chapter {
     ]
     .concat();
     let published = Published::load().expect("published numbers");
-    (rb_6::STUDY.conclude)(&Data::new(&records, None, &published)).expect("they deserialize")
+    let data = || Data::new(&records, None, &published);
+    (rb_6::STUDY.conclude)(&data().beside(vec![data(); devices - 1])).expect("they deserialize")
+}
+
+/// Values of a name, in thousandths.
+fn rounded<'a>(chapter: &'a Chapter, name: &str) -> Vec<(&'a str, f64)> {
+    let own = chapter.values.iter().filter(|it| it.name == name);
+    own.map(|it| (&*it.what, (it.value.value * 1000.0).round() / 1000.0)).collect()
 }
 
 #[test]
 fn kinds_of_attention_are_compared_at_the_longest_depth() {
-    let chapter = kinds();
-    let values = |name: &str| -> Vec<(&str, f64)> {
-        let own = chapter.values.iter().filter(|it| it.name == name);
-        own.map(|it| (&*it.what, (it.value.value * 1000.0).round() / 1000.0)).collect()
-    };
+    let chapter = kinds(1);
+    let values = |name: &str| rounded(&chapter, name);
     let [expanded, absorbed] = ["MLA f16, expanded at 10000", "MLA f16, absorbed at 10000"];
     // MHA: 800 MFLOP over 800.04 MB; expanded MLA: 900 over 900.05; absorbed: 1600 over 440.004; GQA: 800 over 500.01.
     assert_eq!(values("intensity_mla_over_mha"), [(expanded, 1.0), (absorbed, 3.637)]);
@@ -168,11 +172,21 @@ fn kinds_of_attention_are_compared_at_the_longest_depth() {
     assert_eq!(values("performance_mha_over_gqa"), [("MHA f16 at 10000", 0.625)]);
     assert_eq!(values("rate_mla_over_mha"), [(expanded, 0.889), (absorbed, 1.25)]);
     assert_eq!(values("rate_mha_over_gqa"), [("MHA f16 at 10000", 0.625)]);
+    assert_eq!(values("device_mha_over_gqa"), [], "one device compares nothing");
+}
+
+#[test]
+fn kinds_of_attention_are_compared_on_every_device() {
+    let chapter = kinds(2);
+    let here = "MHA f16 at 10000 on a device";
+    assert_eq!(rounded(&chapter, "device_mha_over_gqa"), [(here, 0.625), (here, 0.625)]);
+    assert_eq!(rounded(&chapter, "device_mla_over_mha").len(), 4);
+    assert_eq!(rounded(&chapter, "rate_mha_over_gqa").len(), 1);
 }
 
 #[test]
 fn the_cache_and_the_intensity_of_attention_are_counted() {
-    let chapter = kinds();
+    let chapter = kinds(1);
     let Some(Block::Table(table)) = chapter.blocks.first() else { panic!("{:?}", chapter.blocks) };
     let row = |kind: &str, depth: &str| {
         let row = table.rows.iter().find(|row| row[0] == kind && row[1] == depth).expect("a row");
