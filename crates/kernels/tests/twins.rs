@@ -4,6 +4,9 @@
 //! Written bindings start as NaN on both sides, so that a missing element is found. Without an adapter the trials are
 //! ignored, or fail where `CI=true`. Trials of cooperative matrices are ignored where the adapter has none.
 //!
+//! Compilation dominates the time, so that of a kernel with many variants a sample is tried. `RIDGELINE_ALL_VARIANTS=1`
+//! tries them all.
+//!
 //! Where SwiftShader is installed, one variant of each kernel runs on it too: a second driver beside Mesa's.
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -17,12 +20,15 @@ use ridgeline_kernels::{HeadShape, attention_for, linear_for, norm_for, stride};
 use ridgeline_quant::Format;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::process::Command;
 use std::sync::Arc;
 
-/// Samples of each variant. Kernels with more than `MANY` variants get one sample each.
+/// Inputs of each variant. Variants of kernels with more than `MANY` get one input each.
 const SAMPLES: u64 = 6;
-const MANY: usize = 64;
+const MANY: usize = 24;
+/// About the most variants of a kernel that are tried.
+const MOST: usize = 128;
 
 fn main() {
     let args = Arguments::from_args();
@@ -66,12 +72,16 @@ fn twins(name: &str, checks: Checks) -> Result<(), Failed> {
     // On software adapters cooperative matrices need the GPU kernels.
     let options = GpuOptions { checks, gpu_kernels: name == "mat_mul_coop", ..GpuOptions::default() };
     let mut gpu = Gpu::open(&AdapterChoice::Best, linker, options)?;
-    let variants: Vec<_> =
+    let mut variants: Vec<_> =
         ridgeline_kernels::all(gpu.caps()).into_iter().filter(|k| k.name() == name).collect();
+    if std::env::var_os("RIDGELINE_ALL_VARIANTS").is_none() {
+        let one_in = variants.len().div_ceil(MOST) as u64;
+        variants.retain(|it| number(&it.label()) % one_in == 0);
+    }
     let many = variants.len() > MANY;
     let mut tried = 0;
     for (i, kernel) in variants.iter().enumerate() {
-        // Compilation dominates the time. So with many variants, one in three runs with checks and the others without.
+        // With many variants, one in three runs with checks and the others without.
         // Every quantization type has variants of both kinds.
         if many && (i % 3 == 0) != (checks == Checks::On) {
             continue;
@@ -83,6 +93,13 @@ fn twins(name: &str, checks: Checks) -> Result<(), Failed> {
         }
     }
     if tried == 0 { Err("no variant runs on this adapter".into()) } else { Ok(()) }
+}
+
+/// A number that is spread evenly over labels, and the same in every run.
+fn number(label: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    label.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Environment variable of Mesa's llvmpipe: vector width in bits. A subgroup has one lane per 32 bits.
