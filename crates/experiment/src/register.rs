@@ -222,6 +222,10 @@ fn decisive(comparisons: &[Comparison], outcome: Outcome) -> f64 {
 /// freedom, which are many where the variance between visits is shared by all cells.
 fn p_value(comparison: &Comparison) -> f64 {
     let Measured { value, lo, hi } = comparison.value;
+    if hi - lo <= 0.0 {
+        // A count is exact. It also decides at the end of a closed range, such as that of equality.
+        return 0.0;
+    }
     let ends = match comparison.range {
         Range::Above(t) | Range::Below(t) | Range::AtLeast(t) | Range::AtMost(t) => vec![t],
         Range::Within(low, high) => vec![low, high],

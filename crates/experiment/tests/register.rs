@@ -30,8 +30,8 @@ impl Measure for Given {
     type Row = Measured;
 }
 
-/// Values of the claims GAP-C1, GAP-C3, GAP-C4, GAP-C7, GAP-C10, RB-C7 and INV-C1.
-const VALUES: [&str; 12] = [
+/// Values of the claims GAP-C1, GAP-C3, GAP-C4, GAP-C7, GAP-C10, RB-C7, INV-C1 and AG-C13.
+const VALUES: [&str; 13] = [
     "copy_over_matvec_f32",
     "matvec_f32_over_matvec_q4",
     "copy_over_matvec_f32_streamed",
@@ -44,6 +44,7 @@ const VALUES: [&str; 12] = [
     "slowdown_complete",
     "slowdown_complete_by_precision",
     "slowdown_encode",
+    "equal_tokens",
 ];
 
 const STUDY: Study = Study {
@@ -254,6 +255,13 @@ fn holm_turns_a_borderline_decision_undecided() {
     let elsewhere = given("intensity_times_bytes_per_weight", "", 2.0, 1.8, 2.2);
     let apart = conclusions(&[borderline, elsewhere], &[], 0.0);
     assert_eq!(of(apart, "GAP-C10").outcome, Outcome::Holds);
+}
+
+#[test]
+fn an_exact_value_decides_at_the_end_of_its_range() {
+    // AG-C13: equal_tokens within 1 and 1.
+    let outcome = |share| verdict(&[given("equal_tokens", "", share, share, share)], "AG-C13").outcome;
+    assert_eq!([1.0, 0.99].map(outcome), [Outcome::Holds, Outcome::DoesNotHold]);
 }
 
 #[test]

@@ -176,6 +176,14 @@ pub fn path(name: &str) -> Result<PathBuf, Error> {
     resolve(name, None).map(|it| it.path)
 }
 
+/// The file of a shape, and its size where the name has one after an `@`.
+///
+/// # Errors
+/// As [`path`].
+pub fn sized(name: &str) -> Result<(PathBuf, Option<Size>), Error> {
+    resolve(name, None).map(|it| (it.path, it.size))
+}
+
 /// The shape of a name under `models/`. `None` where the name is that of a file, which has its own weights.
 ///
 /// # Errors

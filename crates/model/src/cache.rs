@@ -176,5 +176,6 @@ fn row_stride(width: u32, format: Format) -> Result<u32, Error> {
         return Ok(ridgeline_kernels::stride(format, width));
     }
     let names: Vec<_> = Format::ALL.iter().filter(fits).map(|f| f.spec().name).collect();
-    Err(Error::CacheFormat { format: format.spec().name, supported: names.join(", ") })
+    let supported = format!("{}, whose blocks divide its heads of {width} values", names.join(", "));
+    Err(Error::CacheFormat { format: format.spec().name, supported })
 }

@@ -124,7 +124,7 @@ pub enum Error {
     )]
     StateLost,
     /// A quantization type that cannot store keys and values.
-    #[error("{format} is not supported for the key/value cache of this model; supported: {supported}")]
+    #[error("the key/value cache of this model (-ctk, -ctv) cannot be {format}; supported: {supported}")]
     CacheFormat {
         /// The requested type.
         format: &'static str,

@@ -268,7 +268,12 @@ impl SamplingArgs {
 /// The vocabulary is broken, or the model's weights are random, so that it has none.
 pub(crate) fn vocabulary_of(loaded: &Loaded) -> anyhow::Result<&Tokenizer> {
     let name = &loaded.id.name;
-    let missing = || UsageError(format!("{name} has no vocabulary: use a trained model, whose file has one"));
+    let missing = || {
+        UsageError(format!(
+            "{name} has no vocabulary: its weights are random, or its file or folder lacks the tokenizer (tokenizer.json or \
+             tokenizer.model); use a trained model that has one"
+        ))
+    };
     Ok(loaded.vocabulary.tokenizer()?.ok_or_else(missing)?)
 }
 

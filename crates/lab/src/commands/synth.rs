@@ -12,7 +12,7 @@ use std::process::ExitCode;
 /// Write a GGUF file with random weights in the dimensions of a published model, for timing
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Dimensions of the model: the name of a file models/<NAME>.toml, or a TOML file with the same keys
+    /// Dimensions of the model: the name of a file models/<NAME>.toml, or a TOML file with the same keys. NAME@4 has 4 layers
     shape: String,
     #[arg(value_name = "TYPE", value_parser = quantization, help = type_help())]
     quantization: Quantization,
@@ -32,7 +32,7 @@ fn type_help() -> String {
 }
 
 pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
-    let path = models::path(&args.shape)?;
+    let (path, size) = models::sized(&args.shape)?;
     if path.extension().is_none_or(|it| it != "toml") {
         return Err(UsageError(format!(
             "{} is a model and not a shape (TOML); use `quantize` for models",
@@ -40,8 +40,13 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         ))
         .into());
     }
+    if let (shape, Some(quantization)) = models::split_quantization(&args.shape) {
+        let text =
+            format!("{} names a quantization, which is the argument after it: synth {shape} {quantization}", args.shape);
+        return Err(UsageError(text).into());
+    }
     outputs::check(&args.out, &[], args.force)?;
-    let checkpoint = models::random(&path, None, args.quantization, args.seed)?;
+    let checkpoint = models::random(&path, size, args.quantization, args.seed)?;
     convert(&checkpoint, &args.out, args.quantization)?;
     let bytes = std::fs::metadata(&args.out)?.len();
     if globals.json {

@@ -12,7 +12,7 @@ pub(crate) const TESTS: &[Test] =
 pub(crate) const ON_A_DEVICE: &[Test] = &[
     ("every_family_is_timed", every_family_is_timed),
     ("random_weights_of_every_family_are_written_and_timed", random_weights_are_written_and_timed),
-    ("mixtures_and_hybrids_are_diagnosed", mixtures_and_hybrids_are_diagnosed),
+    ("a_mixture_of_a_hybrid_is_diagnosed", a_mixture_of_a_hybrid_is_diagnosed),
     ("a_mixture_of_a_hybrid_has_a_report", a_mixture_of_a_hybrid_has_a_report),
 ];
 
@@ -125,23 +125,22 @@ fn random_weights_are_written_and_timed() {
     assert_eq!(bench(&models, &["-p", "4", "-n", "2"]).len(), 2 * models.len());
 }
 
-fn mixtures_and_hybrids_are_diagnosed() {
-    for family in ["deepseek2", "qwen35", "qwen3moe"] {
-        let model = repository("crates/model/tests/data").join(family);
-        let arguments = ["diagnose", "-m", text_of(&model), "--max-time", "1s", "-o", "json"];
-        let found = ridgeline(&arguments).json();
-        let rate = found["answer"]["rate"]["value"].as_f64();
-        assert!(rate.is_some_and(|it| it > 0.0), "{family}: {found}");
-    }
+fn a_mixture_of_a_hybrid_is_diagnosed() {
+    let model = repository("crates/model/tests/data/qwen35moe");
+    let arguments = ["diagnose", "-m", text_of(&model), "--max-time", "1s", "-o", "json"];
+    let found = ridgeline(&arguments).json();
+    let rate = found["answer"]["rate"]["value"].as_f64();
+    assert!(rate.is_some_and(|it| it > 0.0), "{found}");
 }
 
 fn a_mixture_of_a_hybrid_has_a_report() {
     let out = tempfile::tempdir().expect("a folder");
     let model = repository("crates/model/tests/data/qwen35moe");
     let out = out.path().join("results");
-    let arguments =
-        ["bench-all", "-m", text_of(&model), "--quick", "--max-time", "1s", "--out", text_of(&out)];
+    // Without ceilings, which take a minute on a slow machine.
+    let one = "^pass depth=0 .*kernels";
+    let arguments = ["bench-all", "-m", text_of(&model), "--quick", "--filter", one, "--out", text_of(&out)];
     ridgeline(&arguments).ok();
-    let journal = fs::read_to_string(out.join("journal.jsonl")).expect("a journal");
-    assert!(journal.contains("qwen35moe"), "{journal}");
+    let report = fs::read_to_string(out.join("report.md")).expect("a report");
+    assert!(report.lines().any(|it| it.contains("qwen35moe tg128 ")), "{report}");
 }

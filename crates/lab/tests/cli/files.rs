@@ -11,6 +11,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_truncated_model_is_named", a_truncated_model_is_named),
     ("inspect_adds_up", inspect_adds_up),
     ("a_folder_and_its_file_are_one_model", a_folder_and_its_file_are_one_model),
+    ("synth_writes_the_layers_of_a_name", synth_writes_the_layers_of_a_name),
     ("synth_depends_on_the_seed_alone", synth_depends_on_the_seed_alone),
     ("quantize_keeps_its_own_input", quantize_keeps_its_own_input),
     ("shaders_are_all_written", shaders_are_all_written),
@@ -131,6 +132,16 @@ fn a_folder_and_its_file_are_one_model() {
     // The file in the cache equals the output of `quantize`.
     let written = fs::read(&file).expect("written");
     assert_eq!(suffixed["model"]["hash"], blake3::hash(&written).to_hex().as_str());
+}
+
+fn synth_writes_the_layers_of_a_name() {
+    let out = tempfile::tempdir().expect("a folder");
+    let file = out.path().join("cut.gguf");
+    ridgeline(&["synth", "bench-18m@1", "Q8_0", text_of(&file)]).ok();
+    let opened = ridgeline_weights::Checkpoint::open(&file).expect("a model");
+    let layers = |i: usize| opened.tensors().any(|it| it.name.starts_with(&format!("blk.{i}.")));
+    assert!(layers(0) && !layers(1));
+    ridgeline(&["synth", "bench-18m:q4_0", "Q8_0", text_of(&file), "--force"]).fails(2, &["bench-18m:q4_0"]);
 }
 
 fn synth_depends_on_the_seed_alone() {

@@ -215,14 +215,8 @@ fn weights_that_are_not_numbers_end_every_measurement() {
         .fails(1, &["not finite"]);
     ridgeline(&["tune", "-m", model]).fails(1, &["not finite"]);
     ridgeline(&["diagnose", "-m", model, "--max-time", "1s"]).fails(1, &["not finite"]);
-    for (check, flag) in [
-        ("verify", "-m"),
-        ("ceilings", "-m"),
-        ("stable", "-m"),
-        ("depth", "--deep"),
-        ("load", "--load"),
-        ("host", "--host"),
-    ] {
+    // The other checks measure the ceilings first, which takes a minute on a slow machine.
+    for (check, flag) in [("verify", "-m"), ("stable", "-m"), ("host", "--host")] {
         ridgeline(&["targets", "--only", check, flag, model]).fails(1, &["not finite"]);
     }
     let both = ridgeline(&["targets", "--only", "stable", "-m", "tiny-draft", "-m", model]);

@@ -184,7 +184,11 @@ fn others(path: &Path, config: &Config<'_>, others: &[header::Other]) -> Result<
         others.iter().filter(|it| judged(it) == Unneeded::LeftOver).map(|it| &*it.name).collect();
     let parts = parts.first().filter(|_| config.family.is_text()).map(|it| {
         let what = if config.sees_images() { "only images need them" } else { "only the text part runs" };
-        format!("tensor `{}` and {} more of parts beside the text: {what}", it.name, parts.len() - 1)
+        format!(
+            "`{}` and {} more tensors beside the text model are left out: {what}",
+            it.name,
+            parts.len() - 1
+        )
     });
     Ok(parts.into_iter().chain(convention::left_out(&left)).collect())
 }
