@@ -25,6 +25,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// llama-bench's default of the logical batch, tokens.
+const BATCH: &str = "2048";
+/// Its default of the physical batch.
+const UBATCH: &str = "512";
+
 /// Benchmark prompt processing and text generation like llama-bench, and compare the speed with the device's ceilings
 ///
 /// % BW is the share of the measured memory bandwidth. % roof is the share of the fastest possible speed (roofline
@@ -52,10 +57,10 @@ pub(crate) struct Args {
     #[arg(short, long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     repetitions: u32,
     /// Logical batch in tokens, as in llama-bench: a forward pass takes at most min(-b, -ub) tokens. A list as in -p
-    #[arg(short, long, default_value = "2048")]
+    #[arg(short, long, default_value = BATCH)]
     batch_size: Vec<String>,
     /// Maximum tokens of a forward pass (also -ub), unless -b is smaller. A list as in -p
-    #[arg(long, default_value = "512")]
+    #[arg(long, default_value = UBATCH)]
     ubatch_size: Vec<String>,
     #[arg(long, help = cache_help('K') + "; separate several with commas", value_name = "TYPE", value_delimiter = ',', default_value = Format::HALF.spec().name)]
     pub(super) cache_type_k: Vec<Format>,
@@ -171,7 +176,7 @@ pub(crate) fn run(mut args: Args, globals: &Globals) -> anyhow::Result<ExitCode>
         args.progress("measuring the device's ceilings (--no-probe skips this)");
         Some(cx.ceilings()?)
     };
-    let rows = Rows::new(output, second, args.shown(&batches), args.variations.names());
+    let rows = Rows::new(output, second, args.shown(), args.variations.names());
     let code = args.rows(&mut cx, plan, ceilings.as_ref(), rows)?;
     if args.int8_dot {
         args.int8_effects(&mut cx, output)?;
@@ -245,14 +250,13 @@ impl Args {
         }
     }
 
-    /// The settings of which the command line has several values: these have columns.
-    fn shown(&self, batches: &[[usize; 2]]) -> Shown {
-        let several = |i: usize| batches.iter().any(|it| it[i] != batches[0][i]);
-        let types = |list: &[Format]| list.iter().any(|it| *it != list[0]);
+    /// The settings that are not the defaults: these have columns, as in llama-bench.
+    fn shown(&self) -> Shown {
+        let types = |list: &[Format]| list.iter().any(|it| *it != Format::HALF);
         Shown {
-            batches: [several(0), several(1)],
+            batches: [self.batch_size != [BATCH], self.ubatch_size != [UBATCH]],
             cache_types: [types(&self.cache_type_k), types(&self.cache_type_v)],
-            flash_attn: self.flash_attn.iter().any(|it| *it != self.flash_attn[0]),
+            flash_attn: self.flash_attn.contains(&false),
         }
     }
 
@@ -361,6 +365,10 @@ impl Args {
         }
         if absorbed {
             name += " absorbed";
+        }
+        if !self.without.is_empty() {
+            let fusions: Vec<&str> = self.without.iter().map(|it| it.name()).collect();
+            name += &format!(" without {}", fusions.join("+"));
         }
         let row = |clock: Clock| {
             let pass = self.variations.timing(&pass, clock, &adapter)?;

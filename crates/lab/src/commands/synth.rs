@@ -41,8 +41,10 @@ pub(crate) fn run(args: Args, globals: &Globals) -> anyhow::Result<ExitCode> {
         .into());
     }
     if let (shape, Some(quantization)) = models::split_quantization(&args.shape) {
-        let text =
-            format!("{} names a quantization, which is the argument after it: synth {shape} {quantization}", args.shape);
+        let text = format!(
+            "{} names a quantization, which is the argument after it: synth {shape} {quantization}",
+            args.shape
+        );
         return Err(UsageError(text).into());
     }
     outputs::check(&args.out, &[], args.force)?;

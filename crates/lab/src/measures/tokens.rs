@@ -1,7 +1,7 @@
 //! Tokens: the greedy continuations of a few prompts. Time does not matter.
 
-use super::{load, tokenizer};
 use super::speculation::PROMPTS;
+use super::{load, tokenizer};
 use ridgeline_experiment::data::Entry;
 use ridgeline_experiment::matrix::Budget;
 use ridgeline_experiment::measure::{Measure, Measurement, Run, RunError};
