@@ -66,7 +66,7 @@ fn columns_appear_with_their_flags_only() {
         ["model", "size", "params", "backend", "test", "t/s", "95 % CI", "ms/tok", "% BW", "% roof", "bound"];
     assert_eq!(table(&[]).0, usual);
     let (header, _) = table(&["-ctk", "q8_0", "-fa", "0", "-ub", "64"]);
-    assert_eq!(header, [&usual[..4], &["n_ubatch", "type_k", "fa"], &usual[4..]].concat());
+    assert_eq!(header, [&usual[..4], &["n\\_ubatch", "type\\_k", "fa"], &usual[4..]].concat());
     assert!(table(&["--without", "qkv,residual"]).1.contains("without qkv+residual"));
     let (header, text) = table(&["--ablate", "norm+rope", "--submission", "layer", "--clock", "encode"]);
     let added = ["ablate", "submission", "wait", "clock"];
