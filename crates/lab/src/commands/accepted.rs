@@ -23,9 +23,9 @@ pub(crate) struct AcceptedArgs {
     /// Whether files are memory-mapped (also -mmp), which they always are; `--no-mmap` and `--mlock` change nothing either
     #[arg(long, value_name = "0|1", num_args = 0..=1, default_missing_value = "1")]
     mmap: Vec<String>,
-    #[arg(long, num_args = 0, default_missing_value = "1", hide = true)]
+    #[arg(long, num_args = 0, default_missing_value = "", hide = true)]
     no_mmap: Vec<String>,
-    #[arg(long, num_args = 0, default_missing_value = "1", hide = true)]
+    #[arg(long, num_args = 0, default_missing_value = "", hide = true)]
     mlock: Vec<String>,
     /// How a model is split over several GPUs (also -sm): none, layer or row. One device runs all of it
     #[arg(long, value_name = "HOW")]
@@ -50,111 +50,67 @@ pub(crate) struct AcceptedArgs {
     override_tensor: Vec<String>,
 }
 
-/// A flag: its values, and what they mean here.
+/// Which items of a list llama.cpp takes, and what they are.
+type Items = (fn(&str) -> bool, &'static str);
+
+const COUNT: Items = (|it| it.parse::<u32>().is_ok(), "a number");
+const THREADS: Items = (COUNT.0, "a number of threads");
+const PRIORITY: Items = (|it| it.parse::<i32>().is_ok(), "a priority");
+const LAYERS: Items =
+    (|it| it.parse::<i32>().is_ok() || ["auto", "all"].contains(&it), "a number of layers, auto or all");
+const BIT: Items = (|it| ["0", "1"].contains(&it), "0 or 1");
+const PLACE: Items = (
+    |it| ["distribute", "isolate", "numactl", "mirror", "disabled", "0", "1"].contains(&it),
+    "distribute, isolate, numactl or mirror",
+);
+const SPLIT: Items = (|it| ["none", "layer", "row", "tensor"].contains(&it), "none, layer, row or tensor");
+/// The item of a flag that takes no value.
+const NOTHING: Items = (str::is_empty, "a flag without a value");
+const PATTERN: Items = (|_| true, "a pattern");
+
+/// A flag.
 struct Flag {
     name: &'static str,
-    of: fn(&AcceptedArgs) -> &[String],
-    /// Whether llama.cpp takes an item.
-    valid: fn(&str) -> bool,
-    /// What a valid item is.
-    what: &'static str,
+    values: fn(&AcceptedArgs) -> &[String],
+    items: Items,
     /// Whether an item asks for another measurement than the one here.
     differs: fn(&str) -> bool,
     /// What an item means that changes nothing, or why one that differs is refused.
     meaning: &'static str,
 }
 
-const ON_DEVICE: &str = "the model runs on the device, so that the host's threads change nothing";
+const ON_DEVICE: &str = "the model runs on the device, and the host's threads change nothing";
+const ALL_LAYERS: &str = "all layers run on the device, whatever their number; --device cpu selects the CPU reference \
+                          kernels, which are slow";
+const IN_DEVICE: &str = "weights lie in the device's memory, and this flag changes nothing";
 const MAPPED: &str =
-    "files are memory-mapped, and weights lie in the device's memory, so that it changes nothing";
+    "files are always memory-mapped, weights lie in the device's memory, and this flag changes nothing";
 
 const FLAGS: [Flag; 14] = [
-    flag("-t", |it| &it.threads, is_count, "a number of threads", never, ON_DEVICE),
-    flag("-tb", |it| &it.threads_batch, is_count, "a number of threads", never, ON_DEVICE),
-    flag("--prio", |it| &it.prio, is_integer, "a priority", never, ON_DEVICE),
-    flag("--poll", |it| &it.poll, is_count, "a number", never, ON_DEVICE),
-    flag(
-        "-ngl",
-        |it| &it.n_gpu_layers,
-        |it| is_integer(it) || ["auto", "all"].contains(&it),
-        "a number of layers, auto or all",
-        |it| it == "0",
-        "all layers run on the device, whatever their number; --device cpu selects the CPU reference kernels, which are slow",
-    ),
-    flag(
-        "--numa",
-        |it| &it.numa,
-        |it| ["distribute", "isolate", "numactl", "mirror", "disabled", "0", "1"].contains(&it),
-        "distribute, isolate, numactl or mirror",
-        never,
-        "weights lie in the device's memory, so that it changes nothing",
-    ),
-    flag("--mmap", |it| &it.mmap, is_bit, "0 or 1", never, MAPPED),
-    flag("--no-mmap", |it| &it.no_mmap, is_bit, "0 or 1", never, MAPPED),
-    flag("--mlock", |it| &it.mlock, is_bit, "0 or 1", never, MAPPED),
-    flag(
-        "-sm",
-        |it| &it.split_mode,
-        |it| ["none", "layer", "row", "tensor"].contains(&it),
-        "none, layer, row or tensor",
-        never,
-        "one device runs the whole model, so that nothing is split",
-    ),
-    flag(
-        "-mg",
-        |it| &it.main_gpu,
-        is_count,
-        "a number",
-        |it| it != "0",
-        "--device selects the device by its name",
-    ),
-    flag(
-        "-nkvo",
-        |it| &it.no_kv_offload,
-        is_bit,
-        "0 or 1",
-        |it| it == "1",
-        "keys and values lie in the device's memory",
-    ),
-    flag(
-        "-embd",
-        |it| &it.embeddings,
-        is_bit,
-        "0 or 1",
-        |it| it == "1",
-        "logits are measured, not embeddings",
-    ),
-    flag(
-        "-ot",
-        |it| &it.override_tensor,
-        |_| true,
-        "",
-        |_| true,
-        "one device holds all tensors; leave it out",
-    ),
+    flag("-t", |it| &it.threads, THREADS, never, ON_DEVICE),
+    flag("-tb", |it| &it.threads_batch, THREADS, never, ON_DEVICE),
+    flag("--prio", |it| &it.prio, PRIORITY, never, ON_DEVICE),
+    flag("--poll", |it| &it.poll, COUNT, never, ON_DEVICE),
+    flag("-ngl", |it| &it.n_gpu_layers, LAYERS, |it| it == "0", ALL_LAYERS),
+    flag("--numa", |it| &it.numa, PLACE, never, IN_DEVICE),
+    flag("--mmap", |it| &it.mmap, BIT, never, MAPPED),
+    flag("--no-mmap", |it| &it.no_mmap, NOTHING, never, MAPPED),
+    flag("--mlock", |it| &it.mlock, NOTHING, never, MAPPED),
+    flag("-sm", |it| &it.split_mode, SPLIT, never, "one device runs the whole model, and nothing is split"),
+    flag("-mg", |it| &it.main_gpu, COUNT, |it| it != "0", "choose the device by its name, with --device"),
+    flag("-nkvo", |it| &it.no_kv_offload, BIT, |it| it == "1", "keys and values lie in the device's memory"),
+    flag("-embd", |it| &it.embeddings, BIT, |it| it == "1", "logits are measured, not embeddings"),
+    flag("-ot", |it| &it.override_tensor, PATTERN, |_| true, "one device holds all tensors; leave it out"),
 ];
 
 const fn flag(
     name: &'static str,
-    of: fn(&AcceptedArgs) -> &[String],
-    valid: fn(&str) -> bool,
-    what: &'static str,
+    values: fn(&AcceptedArgs) -> &[String],
+    items: Items,
     differs: fn(&str) -> bool,
     meaning: &'static str,
 ) -> Flag {
-    Flag { name, of, valid, what, differs, meaning }
-}
-
-fn is_count(item: &str) -> bool {
-    item.parse::<u32>().is_ok()
-}
-
-fn is_integer(item: &str) -> bool {
-    item.parse::<i32>().is_ok()
-}
-
-fn is_bit(item: &str) -> bool {
-    ["0", "1"].contains(&item)
+    Flag { name, values, items, differs, meaning }
 }
 
 const fn never(_: &str) -> bool {
@@ -167,23 +123,23 @@ impl AcceptedArgs {
     /// # Errors
     /// A value is none that llama.cpp takes, or asks for another measurement, such as layers on the CPU.
     pub(crate) fn note(&self) -> Result<(), UsageError> {
-        FLAGS.iter().try_for_each(|flag| flag.note((flag.of)(self)))
+        FLAGS.iter().try_for_each(|flag| flag.note((flag.values)(self)))
     }
 }
 
 impl Flag {
     fn note(&self, values: &[String]) -> Result<(), UsageError> {
-        let Self { name, what, meaning, .. } = self;
+        let Self { name, items: (valid, what), differs, meaning, .. } = self;
         for item in values.iter().flat_map(|it| it.split(',')) {
-            if !(self.valid)(item) {
+            if !valid(item) {
                 return Err(UsageError(format!("{name} {item:?} is not {what}")));
             }
-            if (self.differs)(item) {
+            if differs(item) {
                 return Err(UsageError(format!("{name} {item} is not possible here: {meaning}")));
             }
         }
         if !values.is_empty() {
-            output::note(&format!("{name} {}: {meaning}", values.join(",")));
+            output::note(&format!("{}: {meaning}", format!("{name} {}", values.join(",")).trim_end()));
         }
         Ok(())
     }
@@ -226,7 +182,7 @@ mod tests {
         let one = |text: &str| vec![text.to_owned()];
         let kept = AcceptedArgs {
             mmap: one("0"),
-            mlock: one("1"),
+            mlock: one(""),
             split_mode: one("none,layer"),
             main_gpu: one("0"),
             no_kv_offload: one("0"),

@@ -185,7 +185,7 @@ fn others(path: &Path, config: &Config<'_>, others: &[header::Other]) -> Result<
     let parts = parts.first().filter(|_| config.family.is_text()).map(|it| {
         let what = if config.sees_images() { "only images need them" } else { "only the text part runs" };
         format!(
-            "`{}` and {} more tensors beside the text model are left out: {what}",
+            "`{}` and {} more tensors are of parts beside the text model: {what}",
             it.name,
             parts.len() - 1
         )
